@@ -1,0 +1,3 @@
+import { serviceConfig } from "#runtime/config.ts";
+
+export const expirationConfig = serviceConfig;

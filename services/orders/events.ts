@@ -1,0 +1,53 @@
+import { ExpirationCompleteSchema } from "@ticketing/proto/expiration/v1/expiration_events";
+import type { Payment } from "@ticketing/proto/payments/v1/payment";
+import {
+  ChargeCreatedSchema,
+  ChargeFailedSchema,
+  ChargeRefundedSchema,
+  PaymentAuthorizedSchema,
+} from "@ticketing/proto/payments/v1/payment_events";
+import { TicketCreatedSchema, TicketUpdatedSchema } from "@ticketing/proto/tickets/v1/ticket_events";
+import { update } from "#runtime/aggregate.ts";
+import { on, type EventHandler } from "#runtime/events.ts";
+import { accept, complete, expire, failPayment, refund, type Order, type Orders } from "./order.ts";
+import { keep, type Tickets } from "./ticket.ts";
+
+interface Deps {
+  orders: Orders;
+  tickets: Tickets;
+  now: () => number;
+}
+
+/** What orders does about the events of others. An event whose time has passed changes nothing. */
+export function orderEvents({ orders, tickets, now }: Deps): EventHandler[] {
+  const paid =
+    (change: (order: Order, attemptId: string) => boolean) =>
+    async ({ payment }: { payment?: Payment | undefined }): Promise<void> => {
+      if (!payment) throw new Error("an event without its payment");
+      await update(orders, payment.orderId, (order) => change(order, payment.attemptId));
+    };
+  return [
+    on(TicketCreatedSchema, ({ ticket }) => keep(tickets, ticket)),
+    on(TicketUpdatedSchema, ({ ticket }) => keep(tickets, ticket)),
+    on(ExpirationCompleteSchema, ({ orderId }) =>
+      update(orders, orderId, (order) => expire(order, now())),
+    ),
+    on(PaymentAuthorizedSchema, paid(accept)),
+    on(ChargeCreatedSchema, paid(complete)),
+    on(ChargeFailedSchema, paid(failPayment)),
+    on(ChargeRefundedSchema, paid(refund)),
+  ];
+}
+
+/**
+ * Ends the holds whose time is up, whatever became of their timers: a broker that lost everything
+ * cannot keep a ticket locked.
+ */
+export async function expireOverdue({ orders, now }: Deps): Promise<void> {
+  const overdue = await orders
+    .find({ status: "CREATED", expiresAt: { $lte: new Date(now()) } }, { _id: 1 })
+    .sort({ expiresAt: 1 })
+    .limit(500)
+    .lean();
+  for (const { _id } of overdue) await update(orders, _id, (order) => expire(order, now()));
+}

@@ -1,0 +1,27 @@
+import { catalogue } from "#catalogue";
+import { parseConfig } from "#runtime/config.ts";
+import { startService } from "#runtime/service.ts";
+import { orderConfig } from "./config.ts";
+import { expireOverdue, orderEvents } from "./events.ts";
+import { orderModel } from "./order.ts";
+import { orderRoutes } from "./rpc.ts";
+import { ticketModel } from "./ticket.ts";
+
+const config = parseConfig(orderConfig, process.env);
+const service = await startService("orders", config, catalogue);
+const db = await service.database(config.MONGODB_URI);
+const deps = {
+  orders: orderModel(db),
+  tickets: ticketModel(db),
+  holdSeconds: config.ORDER_HOLD_SECONDS,
+  maxOpenOrders: config.MAX_OPEN_ORDERS,
+  maxHoldsPerHour: config.MAX_HOLDS_PER_HOUR,
+  now: Date.now,
+};
+await Promise.all([deps.orders.init(), deps.tickets.init()]); // The hold is an index: wait for it.
+
+service.relay(deps.orders);
+await service.consume(orderEvents(deps));
+service.every(config.ORDER_SWEEP_SECONDS, "expiring overdue holds", () => expireOverdue(deps));
+await service.serve({ routes: orderRoutes(deps), rules: await service.tokens(config) });
+await service.untilStopped();

@@ -1,0 +1,157 @@
+import { timestampFromDate } from "@bufbuild/protobuf/wkt";
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import * as events from "@ticketing/proto/orders/v1/order_events";
+import { CancelReason, OrderStatus, type OrderSchema } from "@ticketing/proto/orders/v1/order";
+import { Schema, type Connection, type HydratedDocument } from "mongoose";
+import { aggregate, record, type AggregateFields } from "#runtime/aggregate.ts";
+import { DomainError } from "#runtime/errors.ts";
+import { toMoney } from "#runtime/money.ts";
+import type { RequestMark } from "#runtime/request-id.ts";
+
+type Status = "CREATED" | "AWAITING_PAYMENT" | "COMPLETED" | "CANCELLED";
+type Reason = "BUYER" | "EXPIRED" | "PAYMENT_FAILED" | "BANNED" | "REFUNDED";
+
+export interface OrderFields extends AggregateFields, Partial<RequestMark> {
+  userId: string;
+  sellerId: string;
+  ticketId: string;
+  /** Title, price and date as the buyer saw them: later edits are for later sales. */
+  title: string;
+  price: number;
+  currency: string;
+  eventTime?: Date;
+  status: Status;
+  cancelReason?: Reason;
+  expiresAt: Date;
+  holdNumber: number;
+  attemptId?: string;
+}
+
+/** The statuses in which an order holds its ticket. */
+export const HOLDING: readonly Status[] = ["CREATED", "AWAITING_PAYMENT", "COMPLETED"];
+export const ACTIVE: readonly Status[] = ["CREATED", "AWAITING_PAYMENT"];
+export const PAST: readonly Status[] = ["COMPLETED", "CANCELLED"];
+
+const schema = new Schema<OrderFields>({
+  userId: { type: String, required: true },
+  sellerId: { type: String, required: true },
+  ticketId: { type: String, required: true },
+  title: { type: String, required: true },
+  price: { type: Number, required: true },
+  currency: { type: String, required: true },
+  eventTime: Date,
+  status: { type: String, required: true },
+  cancelReason: String,
+  expiresAt: { type: Date, required: true },
+  holdNumber: { type: Number, required: true },
+  attemptId: String,
+  requestId: String,
+  requestHash: String,
+});
+aggregate(schema);
+// The hold itself (R4): while an order is in one of these statuses, no second one of its ticket can
+// be inserted, by whichever replica, however close the race.
+schema.index(
+  { ticketId: 1 },
+  { name: "hold", unique: true, partialFilterExpression: { status: { $in: HOLDING } } },
+);
+// The holds of one ticket are strictly ordered, whatever happens to their orders.
+schema.index({ ticketId: 1, holdNumber: -1 }, { name: "holdNumber", unique: true });
+schema.index(
+  { userId: 1, requestId: 1 },
+  { name: "request", unique: true, partialFilterExpression: { requestId: { $exists: true } } },
+);
+schema.index({ userId: 1, _id: -1 });
+schema.index({ status: 1, expiresAt: 1 });
+
+export const orderModel = (db: Connection) => db.model("Order", schema, "orders");
+export type Orders = ReturnType<typeof orderModel>;
+export type Order = HydratedDocument<OrderFields>;
+
+/** The order as the contract has it. */
+export function toProto(order: OrderFields): MessageInitShape<typeof OrderSchema> {
+  return {
+    id: order._id,
+    userId: order.userId,
+    sellerId: order.sellerId,
+    ticketId: order.ticketId,
+    title: order.title,
+    price: toMoney({ amount: order.price, currency: order.currency }),
+    status: OrderStatus[order.status],
+    cancelReason: order.cancelReason
+      ? CancelReason[order.cancelReason]
+      : CancelReason.UNSPECIFIED,
+    expiresAt: timestampFromDate(order.expiresAt),
+    version: BigInt(order.version),
+    holdNumber: BigInt(order.holdNumber),
+    ...(order.eventTime ? { eventTime: timestampFromDate(order.eventTime) } : {}),
+    attemptId: order.attemptId ?? "",
+    createTime: timestampFromDate(order.createTime),
+    updateTime: timestampFromDate(order.updateTime),
+  };
+}
+
+/** A new order, holding its ticket once it is saved. */
+export function open(order: Order): void {
+  order.status = "CREATED";
+  record(order, events.OrderCreatedSchema, () => ({ order: toProto(order) }));
+}
+
+export const isOverdue = (order: OrderFields, now: number): boolean =>
+  order.status === "CREATED" && order.expiresAt.getTime() <= now;
+
+function end(order: Order, reason: Reason): true {
+  order.status = "CANCELLED";
+  order.cancelReason = reason;
+  const schemaOf = reason === "EXPIRED" ? events.OrderExpiredSchema : events.OrderCancelledSchema;
+  record(order, schemaOf, () => ({ order: toProto(order) }));
+  return true;
+}
+
+/** The buyer gives the ticket back (R7), which is theirs to do until a payment is being taken. */
+export function cancel(order: Order): boolean {
+  if (order.status === "CANCELLED") return false;
+  if (order.status !== "CREATED") {
+    throw new DomainError("ORDER_NOT_OPEN", "this order is being paid, or has been");
+  }
+  return end(order, "BUYER");
+}
+
+/** Time is up, by this service's clock and nobody else's (R5). */
+export const expire = (order: Order, now: number): boolean =>
+  isOverdue(order, now) && end(order, "EXPIRED");
+
+/**
+ * Accepts a payment that was authorized: the order can no longer expire. It may come after the time
+ * is up; what counts is that nothing ended the order before.
+ */
+export function accept(order: Order, attemptId: string): boolean {
+  if (order.status !== "CREATED") return false;
+  order.status = "AWAITING_PAYMENT";
+  order.attemptId = attemptId;
+  record(order, events.OrderAwaitingPaymentSchema, () => ({ order: toProto(order) }));
+  return true;
+}
+
+const isAccepted = (order: Order, attemptId: string): boolean =>
+  order.status === "AWAITING_PAYMENT" && order.attemptId === attemptId;
+
+/** The money of the accepted attempt was taken: the ticket is the buyer's. */
+export function complete(order: Order, attemptId: string): boolean {
+  if (!isAccepted(order, attemptId)) return false;
+  order.status = "COMPLETED";
+  record(order, events.OrderCompletedSchema, () => ({ order: toProto(order) }));
+  return true;
+}
+
+/** The card was declined, or the money of the accepted attempt could not be taken (R61). */
+export function failPayment(order: Order, attemptId: string): boolean {
+  if (order.status !== "CREATED" && !isAccepted(order, attemptId)) return false;
+  return end(order, "PAYMENT_FAILED");
+}
+
+/** The whole amount was given back. */
+export function refund(order: Order, attemptId: string): boolean {
+  if (order.status !== "COMPLETED" || order.attemptId !== attemptId) return false;
+  return end(order, "REFUNDED");
+}

@@ -1,0 +1,118 @@
+import { getOption } from "@bufbuild/protobuf";
+import {
+  createContextKey,
+  type HandlerContext,
+  type Interceptor,
+  type UnaryRequest,
+  type StreamRequest,
+} from "@connectrpc/connect";
+import { access, Access } from "@ticketing/proto/options/v1/options";
+import { jwtVerify, type JWTPayload, type JWTVerifyGetKey } from "jose";
+import { DomainError } from "./errors.ts";
+
+/** Who is calling, as their access token says. */
+export interface Caller {
+  id: string;
+  sessionId: string;
+  roles: readonly string[];
+}
+
+/** What a token must be to count here. */
+export interface TokenRules {
+  keys: JWTVerifyGetKey;
+  issuer: string;
+  audience: string;
+}
+
+/** The one algorithm that is signed with and accepted: pinned on both sides. */
+export const ALGORITHM = "ES256";
+
+/** The cookies that carry a browser's session; under TLS with the prefix that pins them to the host. */
+export const ACCESS_COOKIE = "ticketing_access";
+export const REFRESH_COOKIE = "ticketing_refresh";
+
+const callerKey = createContextKey<Caller | undefined>(undefined, { description: "caller" });
+
+/** A cookie of the request, with or without the `__Host-` prefix; the first of a name counts. */
+export function cookie(header: Headers, name: string): string | undefined {
+  const pairs = (header.get("cookie") ?? "").split(";").map((pair) => pair.trim());
+  for (const wanted of [`__Host-${name}=`, `${name}=`]) {
+    const found = pairs.find((pair) => pair.startsWith(wanted));
+    if (found) return found.slice(wanted.length);
+  }
+  return undefined;
+}
+
+/** The token's claims, if it is one of ours and still good. */
+export async function verify(token: string, rules: TokenRules): Promise<JWTPayload> {
+  const { payload } = await jwtVerify(token, rules.keys, {
+    algorithms: [ALGORITHM],
+    issuer: rules.issuer,
+    audience: rules.audience,
+    requiredClaims: ["sub", "exp"],
+    clockTolerance: 5,
+  });
+  return payload;
+}
+
+async function identify(token: string, rules: TokenRules): Promise<Caller> {
+  const { sub, sid, roles } = await verify(token, rules);
+  if (typeof sub !== "string" || sub === "") throw new Error("a token without a user");
+  return {
+    id: sub,
+    sessionId: typeof sid === "string" ? sid : "",
+    roles: Array.isArray(roles) ? roles.filter((role) => typeof role === "string") : [],
+  };
+}
+
+/**
+ * One source of identity a request: where an `Authorization` header is there, it alone counts. A bad
+ * header is always refused; a bad cookie makes a stranger, so that a stale one locks nobody out of
+ * what is open to all.
+ */
+async function identifyRequest(header: Headers, rules: TokenRules): Promise<Caller | undefined> {
+  const authorization = header.get("authorization");
+  if (authorization !== null) {
+    const token = /^Bearer ([\w-]+\.[\w-]+\.[\w-]+)$/i.exec(authorization)?.[1];
+    try {
+      if (token) return await identify(token, rules);
+    } catch {
+      // Falls through: why a token is refused is nobody's business.
+    }
+    throw new DomainError("TOKEN_REFUSED", "this access token is not valid; sign in again");
+  }
+  const token = cookie(header, ACCESS_COOKIE);
+  return token ? identify(token, rules).catch(() => undefined) : undefined;
+}
+
+function admit(req: UnaryRequest | StreamRequest, caller: Caller | undefined): void {
+  const asked = getOption(req.method, access);
+  if (asked === Access.ANYONE) return;
+  if (!caller) throw new DomainError("NOT_SIGNED_IN", "sign in first");
+  if (asked === Access.SIGNED_IN) return;
+  if (asked === Access.ADMINISTRATOR && caller.roles.includes("administrator")) return;
+  throw new DomainError("NOT_ALLOWED", "you may not do this");
+}
+
+/**
+ * Finds out who is calling and lets through whom the contract admits. A method that does not say who
+ * may call it is refused, so a handler that forgets to ask is safe.
+ */
+export function authenticate(rules: TokenRules): Interceptor {
+  return (next) => async (req) => {
+    const caller = await identifyRequest(req.header, rules);
+    admit(req, caller);
+    req.contextValues.set(callerKey, caller);
+    return next(req);
+  };
+}
+
+/** Who is calling, if they are signed in. */
+export const callerIfAny = (ctx: HandlerContext): Caller | undefined => ctx.values.get(callerKey);
+
+/** The signed-in user of this call. */
+export function caller(ctx: HandlerContext): Caller {
+  const found = callerIfAny(ctx);
+  if (!found) throw new DomainError("NOT_SIGNED_IN", "sign in first");
+  return found;
+}

@@ -1,0 +1,38 @@
+import { z } from "zod";
+
+const flag = z.enum(["true", "false"]).transform((word) => word === "true");
+
+/** What every service reads from its environment. Each variable has its row in `.env.example`. */
+export const serviceConfig = z.object({
+  HOST: z.string().default("0.0.0.0"),
+  RPC_PORT: z.coerce.number().int().min(0).max(65_535).default(9000),
+  HTTP_PORT: z.coerce.number().int().min(0).max(65_535).default(9001),
+  LOG_LEVEL: z.enum(["trace", "debug", "info", "warn", "error", "silent"]).default("info"),
+  AMQP_URI: z.url({ protocol: /^amqps?$/ }),
+});
+export type ServiceConfig = z.infer<typeof serviceConfig>;
+
+/** A service with a database of its own. */
+export const storeConfig = { MONGODB_URI: z.url({ protocol: /^mongodb(\+srv)?$/ }) };
+
+/** A service that checks access tokens. */
+export const tokenConfig = {
+  JWKS_URI: z.url({ protocol: /^https?$/ }),
+  TOKEN_ISSUER: z.string().min(1).default("ticketing"),
+  TOKEN_AUDIENCE: z.string().min(1).default("ticketing"),
+};
+
+/** `true` or `false`, and nothing else. */
+export const booleanVariable = flag;
+
+/**
+ * Reads a service's environment once, at start. Wrong or missing values end the process with all of
+ * their names, so that nobody mends them one start at a time. No value is printed: some are secrets.
+ */
+export function parseConfig<S extends z.ZodType>(schema: S, env: NodeJS.ProcessEnv): z.infer<S> {
+  const parsed = schema.safeParse(env);
+  if (parsed.success) return parsed.data;
+  const wrong = parsed.error.issues.map((issue) => `  ${issue.path.join(".")}: ${issue.message}`);
+  process.stderr.write(`The environment is not as it must be:\n${wrong.join("\n")}\n`);
+  process.exit(78); // EX_CONFIG
+}

@@ -1,0 +1,146 @@
+import { create, type DescMessage, type MessageInitShape } from "@bufbuild/protobuf";
+import { Code, ConnectError, type Interceptor } from "@connectrpc/connect";
+import {
+  BadRequestSchema,
+  ErrorInfoSchema,
+  RetryInfoSchema,
+} from "@ticketing/proto/google/rpc/error_details";
+import { isDatabaseFault } from "./mongo.ts";
+
+/** Every reason for which a call may be refused, and the code that it has on the wire. */
+const codes = {
+  ALREADY_HOLDING: Code.FailedPrecondition,
+  ALREADY_PAID: Code.FailedPrecondition,
+  AMOUNT_MISMATCH: Code.InvalidArgument,
+  BANNED: Code.PermissionDenied,
+  CHANGED_MEANWHILE: Code.Aborted,
+  CODE_NOT_FOUND: Code.NotFound,
+  EMAIL_TAKEN: Code.AlreadyExists,
+  EVENT_BEGUN: Code.FailedPrecondition,
+  NOT_READY: Code.Unavailable,
+  NOT_SIGNED_IN: Code.Unauthenticated,
+  NOT_ALLOWED: Code.PermissionDenied,
+  NOT_THE_SELLER: Code.PermissionDenied,
+  ORDER_CANCELLED: Code.FailedPrecondition,
+  ORDER_EXPIRED: Code.FailedPrecondition,
+  ORDER_NOT_FOUND: Code.NotFound,
+  ORDER_NOT_OPEN: Code.FailedPrecondition,
+  OUTBOX_FULL: Code.Unavailable,
+  OWN_TICKET: Code.FailedPrecondition,
+  PAYMENT_DECLINED: Code.FailedPrecondition,
+  PAYMENT_IN_PROGRESS: Code.FailedPrecondition,
+  PAYMENT_METHOD_REFUSED: Code.InvalidArgument,
+  PAYMENT_NOT_FOUND: Code.NotFound,
+  PRICE_CHANGED: Code.FailedPrecondition,
+  REQUEST_ID_REUSED: Code.InvalidArgument,
+  SESSION_ENDED: Code.Unauthenticated,
+  STORE_UNAVAILABLE: Code.Unavailable,
+  TICKET_HELD: Code.FailedPrecondition,
+  TICKET_NOT_FOUND: Code.NotFound,
+  TICKET_SOLD: Code.FailedPrecondition,
+  TICKET_WITHDRAWN: Code.FailedPrecondition,
+  TOKEN_REFUSED: Code.Unauthenticated,
+  TOO_MANY_ATTEMPTS: Code.ResourceExhausted,
+  TOO_MANY_HOLDS: Code.ResourceExhausted,
+  TOO_MANY_OPEN_ORDERS: Code.ResourceExhausted,
+  WRONG_CREDENTIALS: Code.Unauthenticated,
+} as const;
+
+export type Reason = keyof typeof codes;
+
+interface Details {
+  /** What a program needs to go on: ids, times, codes. */
+  metadata?: Record<string, string>;
+  /** When it makes sense to try again. */
+  retryAfterMs?: number;
+}
+
+/** A refusal in the words of the business: a reason for programs, a sentence for people. */
+export class DomainError extends Error {
+  override name = "DomainError";
+  readonly reason: Reason;
+  readonly details: Details;
+
+  constructor(reason: Reason, message: string, details: Details = {}, options?: ErrorOptions) {
+    super(message, options);
+    this.reason = reason;
+    this.details = details;
+  }
+}
+
+/** One thing wrong with one field of a request; `field` is its path as the contract spells it. */
+export interface FieldViolation {
+  field: string;
+  description: string;
+  reason?: string;
+}
+
+/** A request that is wrong by itself; nothing was stored. */
+export class InvalidFields extends Error {
+  override name = "InvalidFields";
+  readonly violations: readonly FieldViolation[];
+
+  constructor(violations: readonly FieldViolation[]) {
+    super(violations.map(({ field, description }) => `${field}: ${description}`).join("; "));
+    this.violations = violations;
+  }
+}
+
+/** One wrong field. */
+export const invalidField = (field: string, description: string, reason?: string): InvalidFields =>
+  new InvalidFields([{ field, description, ...(reason ? { reason } : {}) }]);
+
+interface Detail {
+  desc: DescMessage;
+  value: MessageInitShape<DescMessage>;
+}
+
+const detail = <D extends DescMessage>(desc: D, value: MessageInitShape<D>): Detail => ({
+  desc,
+  value: create(desc, value),
+});
+
+function refused({ reason, message, details }: DomainError, cause: unknown): ConnectError {
+  const { metadata = {}, retryAfterMs } = details;
+  const told = [detail(ErrorInfoSchema, { reason, domain: "ticketing", metadata })];
+  if (retryAfterMs !== undefined) {
+    const seconds = Math.floor(retryAfterMs / 1000);
+    const retryDelay = {
+      seconds: BigInt(seconds),
+      nanos: Math.round(retryAfterMs - seconds * 1000) * 1_000_000,
+    };
+    told.push(detail(RetryInfoSchema, { retryDelay }));
+  }
+  return new ConnectError(message, codes[reason], undefined, told, cause);
+}
+
+function invalid(error: InvalidFields): ConnectError {
+  const fieldViolations = error.violations.map((violation) => ({ ...violation }));
+  const told = [detail(BadRequestSchema, { fieldViolations })];
+  return new ConnectError(error.message, Code.InvalidArgument, undefined, told, error);
+}
+
+/**
+ * What a client is told of an error. A fault of the database is a refusal that can be retried; what
+ * nobody has foreseen goes on as it is, and leaves the server as INTERNAL without a word.
+ */
+export function toConnectError(error: unknown): unknown {
+  if (error instanceof DomainError) return refused(error, error);
+  if (error instanceof InvalidFields) return invalid(error);
+  if (isDatabaseFault(error)) {
+    const later = new DomainError("STORE_UNAVAILABLE", "try again in a moment", {
+      retryAfterMs: 1000,
+    });
+    return refused(later, error);
+  }
+  return error;
+}
+
+/** The one place where the words of the business become those of the wire. */
+export const domainErrors: Interceptor = (next) => async (req) => {
+  try {
+    return await next(req);
+  } catch (error) {
+    throw toConnectError(error);
+  }
+};

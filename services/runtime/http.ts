@@ -1,0 +1,69 @@
+import { once } from "node:events";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { collectDefaultMetrics, Registry } from "prom-client";
+import type { HealthState } from "./health.ts";
+import type { Log } from "./log.ts";
+import type { Server } from "./server.ts";
+
+/** Answers one plain HTTP request. */
+export type HttpHandler = (req: IncomingMessage, res: ServerResponse) => Promise<void> | void;
+
+/** What is served beside the RPCs, by "METHOD /path". */
+export type HttpRoutes = Readonly<Record<string, HttpHandler>>;
+
+export const sendJson = (res: ServerResponse, status: number, body: unknown): void => {
+  res.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(body));
+};
+
+/** The routes that every service has: alive, ready, metrics. */
+function standardRoutes(service: string, health: HealthState): HttpRoutes {
+  const registry = new Registry();
+  registry.setDefaultLabels({ service });
+  collectDefaultMetrics({ register: registry });
+  return {
+    "GET /healthz": (_req, res) => sendJson(res, 200, { status: "alive" }),
+    "GET /readyz": (_req, res) => sendJson(res, health.get("") ? 200 : 503, health.all()),
+    "GET /metrics": async (_req, res) => {
+      const body = await registry.metrics();
+      res.writeHead(200, { "content-type": registry.contentType }).end(body);
+    },
+  };
+}
+
+interface Options {
+  service: string;
+  host: string;
+  port: number;
+  routes: HttpRoutes;
+  health: HealthState;
+  log: Log;
+}
+
+/** Serves over HTTP/1.1 what is not an RPC: probes, metrics, and the service's own few paths. */
+export async function serveHttp(options: Options): Promise<Server> {
+  const { service, host, port, health, log } = options;
+  const routes = { ...standardRoutes(service, health), ...options.routes };
+  const server = createServer({ requestTimeout: 15_000, headersTimeout: 10_000 }, (req, res) => {
+    const path = (req.url ?? "/").split("?")[0] ?? "/";
+    const handler = Object.hasOwn(routes, `${req.method} ${path}`)
+      ? routes[`${req.method} ${path}`]
+      : undefined;
+    if (!handler) return sendJson(res, 404, { message: "nothing here" });
+    return void Promise.resolve(handler(req, res)).catch((err: unknown) => {
+      log.error({ err, path }, "request failed");
+      if (!res.headersSent) sendJson(res, 500, { message: "internal error" });
+    });
+  });
+  await once(server.listen(port, host), "listening");
+  return {
+    port: (server.address() as AddressInfo).port,
+    async close() {
+      const closed = once(server, "close");
+      server.close();
+      server.closeIdleConnections();
+      setTimeout(() => server.closeAllConnections(), 2_000).unref();
+      await closed;
+    },
+  };
+}

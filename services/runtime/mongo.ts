@@ -1,0 +1,69 @@
+import mongoose, { type Connection } from "mongoose";
+import type { Log } from "./log.ts";
+
+/**
+ * Connects to a service's own database. Writes wait for the majority's journals: what was answered
+ * survives any one server's death, and no connection string may lower that.
+ */
+export async function connectDatabase(uri: string, log: Log): Promise<Connection> {
+  const db = mongoose.createConnection(uri, {
+    writeConcern: { w: "majority", journal: true, wtimeoutMS: 10_000 },
+    readConcern: { level: "majority" },
+    retryWrites: true,
+    maxPoolSize: 30,
+    serverSelectionTimeoutMS: 3_000,
+    socketTimeoutMS: 20_000,
+    bufferCommands: false,
+  });
+  db.on("disconnected", () => log.warn("database gone"));
+  db.on("reconnected", () => log.info("database back"));
+  for (;;) {
+    try {
+      return await db.asPromise();
+    } catch (err) {
+      if (!isDatabaseFault(err)) throw err;
+      log.warn({ err: (err as Error).message }, "waiting for the database");
+      await db.openUri(uri).catch(() => undefined);
+    }
+  }
+}
+
+const faults = new Set([
+  "MongoNetworkError",
+  "MongoNetworkTimeoutError",
+  "MongoServerSelectionError",
+  "MongooseServerSelectionError",
+  "MongoNotConnectedError",
+  "MongoTopologyClosedError",
+  "MongoPoolClearedError",
+  "MongoPoolClosedError",
+  "MongoWaitQueueTimeoutError",
+  "MongoWriteConcernError",
+  "PoolClearedOnNetworkError",
+]);
+
+/** Whether the database could not be asked, as opposed to having said no. */
+export function isDatabaseFault(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  if (faults.has(error.name)) return true;
+  if (error.name === "MongooseError") return /initial connection|buffering timed out/.test(error.message);
+  const labelled = error as { hasErrorLabel?: (label: string) => boolean };
+  return labelled.hasErrorLabel?.("RetryableWriteError") ?? false;
+}
+
+/** The name of the unique index that refused a write, or undefined where it was another error. */
+export function duplicateOf(error: unknown): string | undefined {
+  const { code, message } = (error ?? {}) as { code?: unknown; message?: string };
+  if (code !== 11_000) return undefined;
+  return /index: (\S+)/.exec(message ?? "")?.[1];
+}
+
+/** Whether the database answers, within a second. */
+export async function answers(db: Connection): Promise<boolean> {
+  try {
+    await db.db?.command({ ping: 1 }, { timeoutMS: 1_000 });
+    return db.readyState === mongoose.ConnectionStates.connected;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,109 @@
+import type { Model } from "mongoose";
+import type { AggregateFields, OutboxEntry } from "./aggregate.ts";
+import type { Broker } from "./broker.ts";
+import { toProperties } from "./envelope.ts";
+import type { Log } from "./log.ts";
+import { EVENTS, isHeard, type Subscriptions } from "./topology.ts";
+
+/** Publishes what the aggregates of a collection have recorded. */
+export interface Relay {
+  close(): Promise<void>;
+}
+
+interface Options {
+  service: string;
+  broker: Broker;
+  subscriptions: Subscriptions;
+  log: Log;
+}
+
+/** So many aggregates are emptied at once: the rest waits in the database, not in memory. */
+const LANES = 32;
+const SWEEP_MS = 5_000;
+
+/**
+ * Publishes recorded events and takes them out once the broker has them safe: at least once, never
+ * lost. A save wakes it; a sweep finds what a crash or an absent broker has left. The events of one
+ * aggregate go in their order, as a courtesy: no consumer may need it.
+ */
+export function relay<F extends AggregateFields>(model: Model<F>, options: Options): Relay {
+  const { service, broker, subscriptions, log } = options;
+  const waiting = new Set<string>();
+  const running = new Map<string, Promise<void>>();
+
+  async function publish(subject: string, entry: OutboxEntry): Promise<void> {
+    const { _id: id, type, time, payload } = entry;
+    const envelope = { id, type, time, subject, source: service };
+    const mandatory = isHeard(subscriptions, type);
+    await broker.publish(EVENTS, type, payload, { ...toProperties(envelope), mandatory });
+    log.info({ event: "published", type, id: subject }, `published ${type} ${subject}`);
+  }
+
+  async function drain(id: string): Promise<void> {
+    const found = await model.collection.findOne(
+      { _id: id as never },
+      { projection: { outbox: 1 }, promoteBuffers: true },
+    );
+    const entries = (found?.["outbox"] ?? []) as OutboxEntry[];
+    if (entries.length === 0) return;
+    const sent = await Promise.allSettled(entries.map((entry) => publish(id, entry)));
+    const safe = entries.filter((_, i) => sent[i]?.status === "fulfilled").map(({ _id }) => _id);
+    const failure = sent.find((result) => result.status === "rejected");
+    if (safe.length > 0) {
+      const pull = { $pull: { outbox: { _id: { $in: safe } } } };
+      await model.collection.updateOne({ _id: id as never }, pull as never);
+    }
+    if (failure) throw failure.reason;
+  }
+
+  function next(): void {
+    if (!broker.connected || running.size >= LANES) return;
+    for (const id of waiting) {
+      if (running.has(id)) continue;
+      waiting.delete(id);
+      const work = drain(id)
+        .catch((err: unknown) => {
+          log.warn({ err: (err as Error).message, id }, "events not published; they stay");
+        })
+        .finally(() => {
+          running.delete(id);
+          next();
+        });
+      running.set(id, work);
+      if (running.size >= LANES) return;
+    }
+  }
+
+  function wake(id: string): void {
+    waiting.add(id);
+    next();
+  }
+
+  async function sweep(): Promise<void> {
+    if (!broker.connected || waiting.size > 0) return next();
+    const left = model.collection
+      .find({ "outbox._id": { $exists: true } }, { projection: { _id: 1 } })
+      .limit(1_000);
+    for await (const { _id } of left) waiting.add(String(_id));
+    next();
+  }
+
+  const sweepQuietly = (): void => {
+    void sweep().catch((err: unknown) => log.warn({ err: (err as Error).message }, "no sweep"));
+  };
+  model.events.on("saved", wake);
+  broker.onConnect(sweepQuietly);
+  const timer = setInterval(sweepQuietly, SWEEP_MS);
+  sweepQuietly();
+  return {
+    async close() {
+      clearInterval(timer);
+      model.events.off("saved", wake);
+      // What the last calls recorded goes out now, while there is a broker; else at the next start.
+      while (broker.connected && (running.size > 0 || waiting.size > 0)) {
+        next();
+        await Promise.race(running.values());
+      }
+    },
+  };
+}

@@ -1,0 +1,35 @@
+import { createHash } from "node:crypto";
+import { invalidField } from "./errors.ts";
+
+const DEFAULT_SIZE = 20;
+const LARGEST_SIZE = 100;
+
+/** How many a page holds: the default where nothing is asked, and never more than the largest. */
+export const pageSize = (asked: number): number =>
+  asked === 0 ? DEFAULT_SIZE : Math.min(asked, LARGEST_SIZE);
+
+/** Where a page ended: the sort key and the id of its last item. */
+export interface Cursor {
+  key: string | number;
+  id: string;
+}
+
+const fingerprint = (query: unknown): string =>
+  createHash("sha256").update(JSON.stringify(query)).digest("base64url").slice(0, 12);
+
+/** An opaque token for the page after `cursor` of this query. */
+export const pageToken = (query: unknown, { key, id }: Cursor): string =>
+  Buffer.from(JSON.stringify([fingerprint(query), key, id])).toString("base64url");
+
+/** Reads a token again; one of another query, or not ours, is a wrong field. */
+export function readPageToken(query: unknown, token: string): Cursor | undefined {
+  if (token === "") return undefined;
+  try {
+    const [print, key, id] = JSON.parse(Buffer.from(token, "base64url").toString()) as unknown[];
+    const keyed = typeof key === "string" || typeof key === "number";
+    if (print === fingerprint(query) && keyed && typeof id === "string") return { key, id };
+  } catch {
+    // Falls through: garbage and a token of another query get the same answer.
+  }
+  throw invalidField("page_token", "is not a token of this query");
+}

@@ -1,0 +1,93 @@
+import { once } from "node:events";
+import { createServer, type ServerHttp2Session } from "node:http2";
+import type { AddressInfo } from "node:net";
+import type { DescService } from "@bufbuild/protobuf";
+import { Code, ConnectError, type ConnectRouter, type Interceptor } from "@connectrpc/connect";
+import { connectNodeAdapter } from "@connectrpc/connect-node";
+import { Health } from "@ticketing/proto/grpc/health/v1/health";
+import { ServerReflection } from "@ticketing/proto/grpc/reflection/v1/reflection";
+import { ServerReflection as ServerReflectionAlpha } from "@ticketing/proto/grpc/reflection/v1alpha/reflection";
+import { authenticate, type TokenRules } from "./auth.ts";
+import { logCalls } from "./calls.ts";
+import { domainErrors } from "./errors.ts";
+import { healthService, type HealthState } from "./health.ts";
+import type { Log } from "./log.ts";
+import { reflectionService } from "./reflection.ts";
+import { validate } from "./validate.ts";
+
+/** Puts a service's handlers on a router; they know nothing of the server under them. */
+export type Routes = (router: ConnectRouter) => void;
+
+export interface Server {
+  port: number;
+  close(): Promise<void>;
+}
+
+/** What surrounds every call, outermost first. */
+export const interceptors = (log: Log, rules: TokenRules): Interceptor[] => [
+  logCalls(log),
+  domainErrors,
+  authenticate(rules),
+  validate,
+];
+
+const READ_LIMIT = 64 * 1024;
+const WRITE_LIMIT = 1024 * 1024;
+const LONGEST_CALL_MS = 60_000;
+const DRAIN_MS = 10_000;
+
+interface Options {
+  host: string;
+  port: number;
+  routes: Routes;
+  rules: TokenRules;
+  health: HealthState;
+  /** All public services, for reflection. */
+  catalogue: readonly DescService[];
+  log: Log;
+}
+
+/** Serves gRPC, gRPC-Web and Connect over cleartext HTTP/2, with health and reflection. */
+export async function serve(options: Options): Promise<Server> {
+  const { host, port, routes, rules, health, catalogue, log } = options;
+  const shutdown = new AbortController();
+  const sessions = new Set<ServerHttp2Session>();
+  const reflection = reflectionService(catalogue);
+  const server = createServer(
+    { settings: { maxConcurrentStreams: 1000 }, maxHeaderListPairs: 100 },
+    connectNodeAdapter({
+      routes(router) {
+        routes(router);
+        // Probes and tools have no token, and their methods carry no option of ours.
+        router.service(Health, healthService(health), { interceptors: [] });
+        router.service(ServerReflection, reflection, { interceptors: [] });
+        router.service(ServerReflectionAlpha, reflection as never, { interceptors: [] });
+      },
+      interceptors: interceptors(log, rules),
+      shutdownSignal: shutdown.signal,
+      readMaxBytes: READ_LIMIT,
+      writeMaxBytes: WRITE_LIMIT,
+      maxTimeoutMs: LONGEST_CALL_MS,
+    }),
+  );
+  server.on("session", (session) => {
+    sessions.add(session);
+    session.once("close", () => sessions.delete(session));
+  });
+  await once(server.listen(port, host), "listening");
+  return {
+    port: (server.address() as AddressInfo).port,
+    async close() {
+      const closed = once(server, "close");
+      server.close();
+      // Streams without an end (health watchers) are told to come back; calls begun are finished.
+      shutdown.abort(new ConnectError("the server is stopping", Code.Unavailable));
+      for (const session of sessions) session.close();
+      const limit = setTimeout(() => {
+        for (const session of sessions) session.destroy();
+      }, DRAIN_MS);
+      await closed;
+      clearTimeout(limit);
+    },
+  };
+}

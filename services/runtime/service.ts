@@ -1,0 +1,181 @@
+import { once } from "node:events";
+import type { DescService } from "@bufbuild/protobuf";
+import type { Connection, Model } from "mongoose";
+import type { AggregateFields } from "./aggregate.ts";
+import type { TokenRules } from "./auth.ts";
+import { connectBroker, type Broker } from "./broker.ts";
+import type { ServiceConfig } from "./config.ts";
+import { consume, type EventHandler } from "./events.ts";
+import { HealthState } from "./health.ts";
+import { serveHttp, type HttpRoutes } from "./http.ts";
+import { remoteKeys } from "./keys.ts";
+import { createLog, type Log } from "./log.ts";
+import { answers, connectDatabase, isDatabaseFault } from "./mongo.ts";
+import { relay } from "./outbox.ts";
+import { serve, type Routes } from "./server.ts";
+import type { Subscriptions } from "./topology.ts";
+
+/** What all services have in common: who hears which events, and all public RPCs. */
+export interface Catalogue {
+  subscriptions: Subscriptions;
+  services: readonly DescService[];
+}
+
+interface TokenVariables {
+  JWKS_URI: string;
+  TOKEN_ISSUER: string;
+  TOKEN_AUDIENCE: string;
+}
+
+/** A running service: what its `main.ts` puts together, and stops in the reverse order. */
+export interface Service {
+  readonly log: Log;
+  readonly broker: Broker;
+  /** Connects to the service's own database. */
+  database(uri: string): Promise<Connection>;
+  /** Keeps the keys that access tokens are checked with. */
+  tokens(variables: TokenVariables): Promise<TokenRules>;
+  /** Publishes what the aggregates record. */
+  relay<F extends AggregateFields>(model: Model<F>): void;
+  /** Handles the events that the service hears. */
+  consume(handlers: readonly EventHandler[]): Promise<void>;
+  /** Does a job again and again, this many seconds after it last ended. */
+  every(seconds: number, what: string, job: () => Promise<unknown>): void;
+  /** Runs at the stop, after all that was begun later has ended. */
+  onStop(close: () => Promise<void> | void): void;
+  /** Opens the two ports, the last step: from here on calls come in. */
+  serve(options: { routes?: Routes; rules?: TokenRules; http?: HttpRoutes }): Promise<void>;
+  /** Resolves once the process was told to stop, and has. */
+  untilStopped(): Promise<void>;
+}
+
+/** A fault is looked at again so often. */
+const PROBE_MS = 500;
+
+export async function startService(
+  name: string,
+  config: ServiceConfig,
+  { subscriptions, services }: Catalogue,
+): Promise<Service> {
+  const log = createLog(name, config.LOG_LEVEL);
+  const health = new HealthState();
+  const closers: (() => Promise<void> | void)[] = [];
+  const databases: Connection[] = [];
+
+  health.set("", false);
+  health.set("broker", false);
+  const broker = await connectBroker({
+    url: config.AMQP_URI,
+    name,
+    subscriptions,
+    log,
+    onChange: (connected) => health.set("broker", connected),
+  });
+  closers.push(() => broker.close());
+
+  async function recovered(): Promise<void> {
+    for (;;) {
+      const all = await Promise.all(databases.map(answers));
+      if (all.every(Boolean)) return;
+      await new Promise((resolve) => setTimeout(resolve, PROBE_MS));
+    }
+  }
+
+  async function stop(): Promise<void> {
+    log.info("stopping");
+    health.set("", false);
+    for (const close of closers.toReversed()) await close();
+    log.info("stopped");
+  }
+
+  return {
+    log,
+    broker,
+    async database(uri) {
+      const db = await connectDatabase(uri, log);
+      databases.push(db);
+      closers.push(() => db.close());
+      return db;
+    },
+    async tokens({ JWKS_URI, TOKEN_ISSUER, TOKEN_AUDIENCE }) {
+      const keys = await remoteKeys(JWKS_URI, log);
+      closers.push(() => keys.close());
+      return { keys: keys.get, issuer: TOKEN_ISSUER, audience: TOKEN_AUDIENCE };
+    },
+    relay(model) {
+      const running = relay(model, { service: name, broker, subscriptions, log });
+      closers.push(() => running.close());
+    },
+    async consume(handlers) {
+      mustMatch(name, subscriptions, handlers);
+      const isFault = isDatabaseFault;
+      closers.push(await consume({ service: name, broker, handlers, log, isFault, recovered }));
+    },
+    every(seconds, what, job) {
+      closers.push(repeat(seconds, what, job, log));
+    },
+    onStop(close) {
+      closers.push(close);
+    },
+    async serve({ routes, rules, http = {} }) {
+      const { HOST: host, HTTP_PORT, RPC_PORT } = config;
+      const plain = await serveHttp({ service: name, host, port: HTTP_PORT, routes: http, health, log });
+      closers.push(() => plain.close());
+      const noTokens: TokenRules = { keys: () => Promise.reject(new Error("no keys")), issuer: "", audience: "" };
+      const server = await serve({
+        host,
+        port: RPC_PORT,
+        routes: routes ?? (() => undefined),
+        rules: rules ?? noTokens,
+        health,
+        catalogue: services,
+        log,
+      });
+      closers.push(() => server.close());
+      health.set("", true);
+      log.info({ rpc: server.port, http: plain.port }, "ready");
+    },
+    async untilStopped() {
+      await Promise.race([once(process, "SIGTERM"), once(process, "SIGINT")]);
+      await stop();
+    },
+  };
+}
+
+/** What a service hears and what it handles must be the same list, or events would be lost or pile up. */
+function mustMatch(
+  name: string,
+  subscriptions: Subscriptions,
+  handlers: readonly EventHandler[],
+): void {
+  const bound = (subscriptions[name] ?? []).map(({ typeName }) => typeName);
+  const handled = handlers.map(({ type }) => type);
+  const unhandled = bound.filter((type) => !handled.includes(type));
+  if (unhandled.length > 0) throw new Error(`${name} hears but does not handle: ${unhandled.join()}`);
+}
+
+function repeat(
+  seconds: number,
+  what: string,
+  job: () => Promise<unknown>,
+  log: Log,
+): () => Promise<void> {
+  let stopped = false;
+  let timer: NodeJS.Timeout | undefined;
+  let running: Promise<void> = Promise.resolve();
+
+  async function run(): Promise<void> {
+    await job().catch((err: unknown) => log.warn({ err }, `${what} failed; it is tried again`));
+    if (!stopped) timer = setTimeout(begin, seconds * 1000);
+  }
+  function begin(): void {
+    running = run();
+  }
+
+  begin();
+  return async () => {
+    stopped = true;
+    clearTimeout(timer);
+    await running;
+  };
+}

@@ -1,0 +1,34 @@
+import type { ConsumeMessage, Options } from "amqplib";
+import type { Broker } from "./broker.ts";
+import { waitExchange, WAITS, type Wait } from "./topology.ts";
+
+/** The longest wait that is not longer than what is left; at least the shortest there is. */
+export function nextWait(leftMs: number): Wait {
+  const fitting = WAITS.filter((seconds) => seconds * 1000 <= leftMs);
+  return fitting.at(-1) ?? WAITS[0];
+}
+
+/**
+ * Leaves a message with the broker, to come out into `queue` after `wait`. The broker does the
+ * waiting, so no restart of ours loses it.
+ */
+export async function leaveWaiting(
+  broker: Broker,
+  wait: Wait,
+  queue: string,
+  message: { content: Buffer; properties: Options.Publish },
+): Promise<void> {
+  const { content, properties } = message;
+  await broker.publish(waitExchange(wait), queue, content, { ...properties, mandatory: true });
+}
+
+/** What of a received message goes with it when it is sent on. */
+export function carriedOn({ properties }: ConsumeMessage, headers: object = {}): Options.Publish {
+  const { messageId, type, contentType } = properties;
+  return {
+    ...(messageId === undefined ? {} : { messageId: String(messageId) }),
+    ...(type === undefined ? {} : { type: String(type) }),
+    ...(contentType === undefined ? {} : { contentType: String(contentType) }),
+    headers: { ...properties.headers, ...headers },
+  };
+}

@@ -1,0 +1,18 @@
+import { catalogue } from "#catalogue";
+import { parseConfig } from "#runtime/config.ts";
+import { startService } from "#runtime/service.ts";
+import { ticketConfig } from "./config.ts";
+import { ticketEvents } from "./events.ts";
+import { ticketRoutes } from "./rpc.ts";
+import { ticketModel } from "./ticket.ts";
+
+const config = parseConfig(ticketConfig, process.env);
+const service = await startService("tickets", config, catalogue);
+const db = await service.database(config.MONGODB_URI);
+const deps = { tickets: ticketModel(db), now: Date.now };
+await deps.tickets.init(); // Nothing serves before its indexes stand.
+
+service.relay(deps.tickets);
+await service.consume(ticketEvents(deps));
+await service.serve({ routes: ticketRoutes(deps), rules: await service.tokens(config) });
+await service.untilStopped();

@@ -1,0 +1,119 @@
+import { timestampDate } from "@bufbuild/protobuf/wkt";
+import type { ConnectRouter } from "@connectrpc/connect";
+import {
+  CreateTicketRequestSchema,
+  TicketService,
+  type CreateTicketRequest,
+  type UpdateTicketRequest,
+} from "@ticketing/proto/tickets/v1/ticket_service";
+import { update } from "#runtime/aggregate.ts";
+import { caller, callerIfAny } from "#runtime/auth.ts";
+import { DomainError, invalidField } from "#runtime/errors.ts";
+import { toChargeable } from "#runtime/money.ts";
+import { duplicateOf } from "#runtime/mongo.ts";
+import { mustBeSameRequest, requestMark } from "#runtime/request-id.ts";
+import { categoryWord, search } from "./search.ts";
+import {
+  edit,
+  list,
+  mustBeChangeable,
+  setWithdrawn,
+  toProto,
+  type Listing,
+  type Ticket,
+  type TicketFields,
+  type Tickets,
+} from "./ticket.ts";
+
+interface Deps {
+  tickets: Tickets;
+  now: () => number;
+}
+
+const notFound = (): DomainError =>
+  new DomainError("TICKET_NOT_FOUND", "there is no such ticket");
+
+function toListing(request: CreateTicketRequest | UpdateTicketRequest): Listing {
+  if (!request.price) throw invalidField("price", "is required");
+  const { amount, currency } = toChargeable(request.price, "price");
+  return {
+    title: request.title.trim(),
+    price: amount,
+    currency,
+    category: categoryWord(request.category),
+    venue: request.venue.trim() || undefined,
+    eventTime: request.eventTime && timestampDate(request.eventTime),
+  };
+}
+
+export function ticketRoutes({ tickets, now }: Deps) {
+  async function change(
+    id: string,
+    userId: string,
+    how: (ticket: Ticket) => boolean | void,
+  ): Promise<{ ticket: ReturnType<typeof toProto> }> {
+    const ticket = await update(tickets, id, (found) => {
+      mustBeChangeable(found, userId);
+      return how(found);
+    });
+    if (!ticket) throw notFound();
+    return { ticket: toProto(ticket) };
+  }
+
+  return (router: ConnectRouter) =>
+    router.service(TicketService, {
+      async createTicket(request, ctx) {
+        const userId = caller(ctx).id;
+        const mark = requestMark(CreateTicketRequestSchema, request);
+        const code = request.code || undefined;
+        const ticket = new tickets({ userId, ...toListing(request), ...mark, code });
+        list(ticket);
+        try {
+          return { ticket: toProto(await ticket.save()) };
+        } catch (error) {
+          if (duplicateOf(error) !== "request") throw error;
+          const requestId = mark.requestId ?? "";
+          const made = await tickets.findOne({ userId, requestId }).orFail();
+          mustBeSameRequest(made, mark);
+          return { ticket: toProto(made) };
+        }
+      },
+
+      async getTicket({ id }) {
+        const ticket = await tickets.findById(id, { outbox: 0, code: 0 }).lean<TicketFields>();
+        if (!ticket) throw notFound();
+        return { ticket: toProto(ticket) };
+      },
+
+      async listTickets(request, ctx) {
+        const found = await search(tickets, request, callerIfAny(ctx)?.id, now());
+        return { tickets: found.page.map(toProto), nextPageToken: found.nextPageToken };
+      },
+
+      updateTicket(request, ctx) {
+        const listing = toListing(request);
+        return change(request.id, caller(ctx).id, (ticket) => {
+          if (request.version > 0 && Number(request.version) !== ticket.version) {
+            throw new DomainError("CHANGED_MEANWHILE", "the ticket has changed; look at it again");
+          }
+          edit(ticket, listing, request.code);
+        });
+      },
+
+      deleteTicket({ id }, ctx) {
+        return change(id, caller(ctx).id, (ticket) => setWithdrawn(ticket, true));
+      },
+
+      relistTicket({ id }, ctx) {
+        return change(id, caller(ctx).id, (ticket) => setWithdrawn(ticket, false));
+      },
+
+      async getTicketCode({ id }, ctx) {
+        const bought = { _id: id, buyerId: caller(ctx).id, status: "SOLD" as const };
+        const ticket = await tickets.findOne(bought).select("+code");
+        if (!ticket) throw notFound();
+        if (!ticket.code) throw new DomainError("CODE_NOT_FOUND", "the seller attached no code");
+        return { code: ticket.code };
+      },
+    });
+}

@@ -1,0 +1,117 @@
+import {
+  TicketAvailability,
+  TicketSort,
+  type ListTicketsRequest,
+} from "@ticketing/proto/tickets/v1/ticket_service";
+import { Category } from "@ticketing/proto/tickets/v1/ticket";
+import type { QueryFilter } from "mongoose";
+import { toMinor } from "#runtime/money.ts";
+import { pageSize, pageToken, readPageToken, type Cursor } from "#runtime/page.ts";
+import type { CategoryWord, TicketFields, Tickets } from "./ticket.ts";
+
+type Filter = QueryFilter<TicketFields>;
+
+/** By which field a list is ordered, and in which direction; the id breaks ties. */
+const sorts = {
+  [TicketSort.UNSPECIFIED]: { field: "_id", direction: -1 },
+  [TicketSort.NEWEST]: { field: "_id", direction: -1 },
+  [TicketSort.PRICE_ASCENDING]: { field: "price", direction: 1 },
+  [TicketSort.PRICE_DESCENDING]: { field: "price", direction: -1 },
+  [TicketSort.EVENT_TIME]: { field: "eventOrder", direction: 1 },
+} as const;
+
+interface Sort {
+  field: "_id" | "price" | "eventOrder";
+  direction: 1 | -1;
+}
+
+const sortOf = (order: TicketSort): Sort =>
+  (sorts as Record<number, Sort>)[order] ?? sorts[TicketSort.NEWEST];
+
+const categoryWord = (category: Category): CategoryWord | undefined =>
+  (Object.keys(Category) as (keyof typeof Category)[]).find(
+    (word): word is CategoryWord => word !== "UNSPECIFIED" && Category[word] === category,
+  );
+
+function available(request: ListTicketsRequest, callerId: string | undefined, now: number): Filter {
+  switch (request.availability) {
+    case TicketAvailability.HELD:
+      return { status: "HELD" };
+    case TicketAvailability.SOLD:
+      return { status: "SOLD" };
+    case TicketAvailability.ANY: {
+      const own = request.sellerId !== "" && request.sellerId === callerId;
+      return own ? {} : { status: { $ne: "WITHDRAWN" } };
+    }
+    default:
+      // A ticket without a date has one that never comes.
+      return { status: "ON_SALE", eventOrder: { $gt: new Date(now) } };
+  }
+}
+
+/** Each word must occur: quoted, so that the text index does not take one for enough. */
+const words = (query: string): Filter => {
+  const terms = query.replaceAll('"', " ").split(/\s+/).filter(Boolean);
+  return terms.length === 0 ? {} : { $text: { $search: terms.map((t) => `"${t}"`).join(" ") } };
+};
+
+function prices({ currencyCode, minPrice, maxPrice }: ListTicketsRequest): Filter {
+  if (currencyCode === "") return {};
+  const bounds = {
+    ...(minPrice && { $gte: toMinor(minPrice, "min_price").amount }),
+    ...(maxPrice && { $lte: toMinor(maxPrice, "max_price").amount }),
+  };
+  return { currency: currencyCode, ...(minPrice || maxPrice ? { price: bounds } : {}) };
+}
+
+/** Everything behind the cursor: stable, whatever is listed or sold meanwhile. */
+function behind({ field, direction }: Sort, cursor: Cursor | undefined): Filter {
+  if (!cursor) return {};
+  const beyond = direction === 1 ? "$gt" : "$lt";
+  if (field === "_id") return { _id: { [beyond]: cursor.id } };
+  const key = field === "eventOrder" ? new Date(cursor.key) : cursor.key;
+  return {
+    $or: [{ [field]: { [beyond]: key } }, { [field]: key, _id: { [beyond]: cursor.id } }],
+  } as Filter;
+}
+
+function keyOf(ticket: TicketFields, { field }: Sort): string | number {
+  const value = ticket[field];
+  return value instanceof Date ? value.getTime() : value;
+}
+
+/** One page of the tickets that a request asks for. */
+export async function search(
+  tickets: Tickets,
+  request: ListTicketsRequest,
+  callerId: string | undefined,
+  now: number,
+): Promise<{ page: TicketFields[]; nextPageToken: string }> {
+  const category = categoryWord(request.category);
+  const sort = sortOf(request.orderBy);
+  const asked: Filter = {
+    $and: [
+      words(request.query),
+      category ? { category } : {},
+      prices(request),
+      request.sellerId ? { userId: request.sellerId } : {},
+    ],
+  };
+  const query = [asked, request.availability, sort];
+  const cursor = readPageToken(query, request.pageToken);
+  const size = pageSize(request.pageSize);
+  const found = await tickets
+    .find(
+      { $and: [asked, available(request, callerId, now), behind(sort, cursor)] },
+      { outbox: 0, code: 0 },
+    )
+    .sort({ [sort.field]: sort.direction, _id: sort.direction })
+    .limit(size + 1)
+    .lean<TicketFields[]>();
+  const page = found.slice(0, size);
+  const last = found.length > size ? page.at(-1) : undefined;
+  const nextPageToken = last ? pageToken(query, { key: keyOf(last, sort), id: last._id }) : "";
+  return { page, nextPageToken };
+}
+
+export { categoryWord };

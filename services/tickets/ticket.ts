@@ -1,0 +1,185 @@
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { timestampFromDate } from "@bufbuild/protobuf/wkt";
+import { Category, TicketStatus, type TicketSchema } from "@ticketing/proto/tickets/v1/ticket";
+import { TicketCreatedSchema, TicketUpdatedSchema } from "@ticketing/proto/tickets/v1/ticket_events";
+import { Schema, type Connection, type HydratedDocument } from "mongoose";
+import { aggregate, record, type AggregateFields } from "#runtime/aggregate.ts";
+import { DomainError } from "#runtime/errors.ts";
+import { toMoney } from "#runtime/money.ts";
+import type { RequestMark } from "#runtime/request-id.ts";
+
+type Status = "ON_SALE" | "HELD" | "SOLD" | "WITHDRAWN";
+export type CategoryWord = Exclude<keyof typeof Category, "UNSPECIFIED">;
+
+/** What the seller says of a ticket, and may change while nobody holds it. */
+export interface Listing {
+  title: string;
+  price: number;
+  currency: string;
+  category?: CategoryWord | undefined;
+  venue?: string | undefined;
+  eventTime?: Date | undefined;
+}
+
+export interface TicketFields extends AggregateFields, Listing, Partial<RequestMark> {
+  userId: string;
+  /** What opens the door (R9). Read by one method alone, and loaded only where it is asked for. */
+  code?: string | undefined;
+  hasCode: boolean;
+  status: Status;
+  /** The seller's own wish, kept through a hold that came in the same moment. */
+  withdrawn: boolean;
+  priceVersion: number;
+  /** The date for ordering: tickets without one come last. */
+  eventOrder: Date;
+  orderId?: string | undefined;
+  heldUntil?: Date | undefined;
+  buyerId?: string | undefined;
+  /** The newest state of the newest hold that we have heard of; see `keepHold`. */
+  holdNumber: number;
+  holdVersion: number;
+}
+
+/** Later than every event: where a ticket without a date stands in the order of dates. */
+const NO_DATE = new Date("9999-12-31T00:00:00Z");
+
+const schema = new Schema<TicketFields>({
+  userId: { type: String, required: true },
+  title: { type: String, required: true },
+  price: { type: Number, required: true },
+  currency: { type: String, required: true },
+  category: String,
+  venue: String,
+  eventTime: Date,
+  eventOrder: { type: Date, default: NO_DATE },
+  code: { type: String, select: false },
+  hasCode: { type: Boolean, default: false },
+  status: { type: String, required: true },
+  withdrawn: { type: Boolean, default: false },
+  priceVersion: { type: Number, default: 1 },
+  orderId: String,
+  heldUntil: Date,
+  buyerId: String,
+  holdNumber: { type: Number, default: 0 },
+  holdVersion: { type: Number, default: 0 },
+  requestId: String,
+  requestHash: String,
+});
+aggregate(schema);
+schema.index(
+  { userId: 1, requestId: 1 },
+  { name: "request", unique: true, partialFilterExpression: { requestId: { $exists: true } } },
+);
+schema.index({ status: 1, _id: -1 });
+schema.index({ status: 1, currency: 1, price: 1, _id: 1 });
+schema.index({ status: 1, eventOrder: 1, _id: 1 });
+schema.index({ userId: 1, _id: -1 });
+schema.index(
+  { title: "text", venue: "text", category: "text" },
+  { name: "words", default_language: "none" },
+);
+
+export const ticketModel = (db: Connection) => db.model("Ticket", schema, "tickets");
+export type Tickets = ReturnType<typeof ticketModel>;
+export type Ticket = HydratedDocument<TicketFields>;
+
+/** The ticket as the contract has it; the code is not in it. */
+export function toProto(ticket: TicketFields): MessageInitShape<typeof TicketSchema> {
+  return {
+    id: ticket._id,
+    userId: ticket.userId,
+    title: ticket.title,
+    price: toMoney({ amount: ticket.price, currency: ticket.currency }),
+    category: ticket.category ? Category[ticket.category] : Category.UNSPECIFIED,
+    venue: ticket.venue ?? "",
+    ...(ticket.eventTime ? { eventTime: timestampFromDate(ticket.eventTime) } : {}),
+    status: TicketStatus[ticket.status],
+    orderId: ticket.orderId ?? "",
+    ...(ticket.heldUntil ? { heldUntil: timestampFromDate(ticket.heldUntil) } : {}),
+    version: BigInt(ticket.version),
+    priceVersion: BigInt(ticket.priceVersion),
+    createTime: timestampFromDate(ticket.createTime),
+    updateTime: timestampFromDate(ticket.updateTime),
+    hasCode: ticket.hasCode,
+  };
+}
+
+const recordUpdate = (ticket: Ticket): void =>
+  record(ticket, TicketUpdatedSchema, () => ({ ticket: toProto(ticket) }));
+
+/** A new ticket, on sale once it is saved. */
+export function list(ticket: Ticket): void {
+  ticket.status = "ON_SALE";
+  ticket.eventOrder = ticket.eventTime ?? NO_DATE;
+  ticket.hasCode = Boolean(ticket.code);
+  record(ticket, TicketCreatedSchema, () => ({ ticket: toProto(ticket) }));
+}
+
+/** Only the seller changes a ticket, and only while nobody holds it (R6, R30). */
+export function mustBeChangeable(ticket: Ticket, userId: string): void {
+  if (ticket.userId !== userId) {
+    throw new DomainError("NOT_THE_SELLER", "only its seller may change a ticket");
+  }
+  if (ticket.status === "SOLD") throw new DomainError("TICKET_SOLD", "this ticket is sold");
+  if (ticket.status !== "HELD") return;
+  const until = ticket.heldUntil?.toISOString() ?? "";
+  throw new DomainError("TICKET_HELD", `somebody is buying this ticket; try again after ${until}`, {
+    metadata: { until },
+  });
+}
+
+/** What the seller wants it to be from now on; a `code` that is left out stays. */
+export function edit(ticket: Ticket, listing: Listing, code?: string): void {
+  const repriced = ticket.price !== listing.price || ticket.currency !== listing.currency;
+  if (repriced) ticket.priceVersion = ticket.version + 1;
+  ticket.set({ ...listing, eventOrder: listing.eventTime ?? NO_DATE });
+  if (code !== undefined) {
+    ticket.code = code;
+    ticket.hasCode = code !== "";
+  }
+  recordUpdate(ticket);
+}
+
+/** Takes a ticket off the market, or puts it back. Answers whether that changes anything. */
+export function setWithdrawn(ticket: Ticket, withdrawn: boolean): boolean {
+  if (ticket.withdrawn === withdrawn) return false;
+  ticket.withdrawn = withdrawn;
+  ticket.status = withdrawn ? "WITHDRAWN" : "ON_SALE";
+  recordUpdate(ticket);
+  return true;
+}
+
+/** A state of an order, as far as its ticket cares. */
+export interface Hold {
+  orderId: string;
+  buyerId: string;
+  holdNumber: number;
+  version: number;
+  expiresAt: Date;
+  state: "HELD" | "SOLD" | "FREE" | "REFUNDED";
+}
+
+const isNewer = (hold: Hold, ticket: TicketFields): boolean =>
+  hold.holdNumber > ticket.holdNumber ||
+  (hold.holdNumber === ticket.holdNumber && hold.version > ticket.holdVersion);
+
+/**
+ * Mirrors who holds the ticket (R31). The holds of a ticket are strictly ordered, and the states of
+ * one hold too, so the greatest pair of both is what is true now: an event that tells of an earlier
+ * one changes nothing, in whatever order they come. Answers whether it changed anything.
+ */
+export function keepHold(ticket: Ticket, hold: Hold): boolean {
+  if (!isNewer(hold, ticket)) return false;
+  const holds = hold.state === "HELD" || hold.state === "SOLD";
+  ticket.holdNumber = hold.holdNumber;
+  ticket.holdVersion = hold.version;
+  ticket.orderId = holds ? hold.orderId : undefined;
+  ticket.heldUntil = hold.state === "HELD" ? hold.expiresAt : undefined;
+  ticket.buyerId = hold.state === "SOLD" ? hold.buyerId : undefined;
+  // After a refund the ticket waits until its seller relists it.
+  if (hold.state === "REFUNDED") ticket.withdrawn = true;
+  if (hold.state === "HELD" || hold.state === "SOLD") ticket.status = hold.state;
+  else ticket.status = ticket.withdrawn ? "WITHDRAWN" : "ON_SALE";
+  recordUpdate(ticket);
+  return true;
+}
