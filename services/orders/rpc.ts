@@ -52,7 +52,7 @@ export function orderRoutes(deps: HoldDeps) {
         const last = found.length > size ? page.at(-1) : undefined;
         return {
           orders: page.map(toProto),
-          nextPageToken: last ? pageToken(query, { key: "", id: last._id }) : "",
+          nextPageToken: last ? pageToken(query, { key: 0, id: last._id }) : "",
         };
       },
 

@@ -2,6 +2,7 @@ import type { Model } from "mongoose";
 import type { AggregateFields, OutboxEntry } from "./aggregate.ts";
 import type { Broker } from "./broker.ts";
 import { toProperties } from "./envelope.ts";
+import { lanes } from "./lanes.ts";
 import type { Log } from "./log.ts";
 import { EVENTS, isHeard, type Subscriptions } from "./topology.ts";
 
@@ -18,7 +19,7 @@ interface Options {
 }
 
 /** So many aggregates are emptied at once: the rest waits in the database, not in memory. */
-const LANES = 32;
+const WIDTH = 32;
 const SWEEP_MS = 5_000;
 
 /**
@@ -28,9 +29,6 @@ const SWEEP_MS = 5_000;
  */
 export function relay<F extends AggregateFields>(model: Model<F>, options: Options): Relay {
   const { service, broker, subscriptions, log } = options;
-  const waiting = new Set<string>();
-  const running = new Map<string, Promise<void>>();
-
   async function publish(subject: string, entry: OutboxEntry): Promise<void> {
     const { _id: id, type, time, payload } = entry;
     const envelope = { id, type, time, subject, source: service };
@@ -56,54 +54,35 @@ export function relay<F extends AggregateFields>(model: Model<F>, options: Optio
     if (failure) throw failure.reason;
   }
 
-  function next(): void {
-    if (!broker.connected || running.size >= LANES) return;
-    for (const id of waiting) {
-      if (running.has(id)) continue;
-      waiting.delete(id);
-      const work = drain(id)
-        .catch((err: unknown) => {
-          log.warn({ err: (err as Error).message, id }, "events not published; they stay");
-        })
-        .finally(() => {
-          running.delete(id);
-          next();
-        });
-      running.set(id, work);
-      if (running.size >= LANES) return;
-    }
-  }
-
-  function wake(id: string): void {
-    waiting.add(id);
-    next();
-  }
+  const work = lanes(drain, {
+    width: WIDTH,
+    ready: () => broker.connected,
+    onError: (err, id) => {
+      log.warn({ err: (err as Error).message, id }, "events not published; they stay");
+    },
+  });
 
   async function sweep(): Promise<void> {
-    if (!broker.connected || waiting.size > 0) return next();
+    if (!broker.connected || work.busy) return work.next();
     const left = model.collection
       .find({ "outbox._id": { $exists: true } }, { projection: { _id: 1 } })
       .limit(1_000);
-    for await (const { _id } of left) waiting.add(String(_id));
-    next();
+    for await (const { _id } of left) work.wake(String(_id));
   }
 
   const sweepQuietly = (): void => {
     void sweep().catch((err: unknown) => log.warn({ err: (err as Error).message }, "no sweep"));
   };
-  model.events.on("saved", wake);
+  model.events.on("saved", work.wake);
   broker.onConnect(sweepQuietly);
   const timer = setInterval(sweepQuietly, SWEEP_MS);
   sweepQuietly();
   return {
     async close() {
       clearInterval(timer);
-      model.events.off("saved", wake);
+      model.events.off("saved", work.wake);
       // What the last calls recorded goes out now, while there is a broker; else at the next start.
-      while (broker.connected && (running.size > 0 || waiting.size > 0)) {
-        next();
-        await Promise.race(running.values());
-      }
+      await work.drained();
     },
   };
 }

@@ -8,11 +8,17 @@ const LARGEST_SIZE = 100;
 export const pageSize = (asked: number): number =>
   asked === 0 ? DEFAULT_SIZE : Math.min(asked, LARGEST_SIZE);
 
-/** Where a page ended: the sort key and the id of its last item. */
+/** Where a page ended: the sort key (0 where the id alone is it) and the id of its last item. */
 export interface Cursor {
-  key: string | number;
+  key: number;
   id: string;
 }
+
+/** The latest date that there is, in milliseconds: no price and no date lies beyond. */
+const GREATEST_KEY = 8.64e15;
+
+const isKey = (key: unknown): key is number =>
+  Number.isSafeInteger(key) && Math.abs(key as number) <= GREATEST_KEY;
 
 const fingerprint = (query: unknown): string =>
   createHash("sha256").update(JSON.stringify(query)).digest("base64url").slice(0, 12);
@@ -21,13 +27,15 @@ const fingerprint = (query: unknown): string =>
 export const pageToken = (query: unknown, { key, id }: Cursor): string =>
   Buffer.from(JSON.stringify([fingerprint(query), key, id])).toString("base64url");
 
-/** Reads a token again; one of another query, or not ours, is a wrong field. */
+/**
+ * Reads a token again; one of another query, or not ours, is a wrong field. Whoever knows this code
+ * can write tokens of their own, so nothing in them is trusted to be of its kind.
+ */
 export function readPageToken(query: unknown, token: string): Cursor | undefined {
   if (token === "") return undefined;
   try {
     const [print, key, id] = JSON.parse(Buffer.from(token, "base64url").toString()) as unknown[];
-    const keyed = typeof key === "string" || typeof key === "number";
-    if (print === fingerprint(query) && keyed && typeof id === "string") return { key, id };
+    if (print === fingerprint(query) && isKey(key) && typeof id === "string") return { key, id };
   } catch {
     // Falls through: garbage and a token of another query get the same answer.
   }

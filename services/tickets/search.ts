@@ -75,9 +75,9 @@ function behind({ field, direction }: Sort, cursor: Cursor | undefined): Filter 
   } as Filter;
 }
 
-function keyOf(ticket: TicketFields, { field }: Sort): string | number {
-  const value = ticket[field];
-  return value instanceof Date ? value.getTime() : value;
+function keyOf(ticket: TicketFields, { field }: Sort): number {
+  if (field === "_id") return 0;
+  return field === "price" ? ticket.price : ticket.eventOrder.getTime();
 }
 
 /** One page of the tickets that a request asks for. */

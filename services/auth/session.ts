@@ -1,0 +1,114 @@
+import { createHmac, timingSafeEqual } from "node:crypto";
+import { Schema, type Connection } from "mongoose";
+import { DomainError } from "#runtime/errors.ts";
+import { newId } from "#runtime/ids.ts";
+
+export interface SessionFields {
+  _id: string;
+  userId: string;
+  /** How often its refresh token was made anew; only the newest one works. */
+  generation: number;
+  rotatedAt: Date;
+  expiresAt: Date;
+}
+
+const schema = new Schema<SessionFields>(
+  {
+    _id: { type: String, required: true },
+    userId: { type: String, required: true, index: true },
+    generation: { type: Number, required: true },
+    rotatedAt: { type: Date, required: true },
+    expiresAt: { type: Date, required: true, expires: 0 },
+  },
+  { versionKey: false },
+);
+
+export const sessionModel = (db: Connection) => db.model("Session", schema, "sessions");
+export type Sessions = ReturnType<typeof sessionModel>;
+
+/** Two tabs, or a lost answer: for so long the last token but one gets the same successor again. */
+const GRACE_MS = 10_000;
+
+const ended = (): DomainError => new DomainError("SESSION_ENDED", "the session has ended; sign in again");
+
+interface Options {
+  sessions: Sessions;
+  /** The server's key that tokens are derived with. */
+  key: string;
+  lifeMs: number;
+  now: () => number;
+}
+
+export interface OpenSession {
+  id: string;
+  userId: string;
+  refreshToken: string;
+  expiresAt: Date;
+}
+
+/**
+ * Sessions and their refresh tokens. A token is not stored but derived from the session's id and its
+ * generation under a key of the server's: a database that is read by others gives no token away, and
+ * the same successor can be given twice.
+ */
+export function sessionKeeper({ sessions, key, lifeMs, now }: Options) {
+  const mac = (id: string, generation: number): string =>
+    createHmac("sha256", key).update(`${id}.${generation}`).digest("base64url");
+
+  const opened = ({ _id, userId, generation, expiresAt }: SessionFields): OpenSession => ({
+    id: _id,
+    userId,
+    expiresAt,
+    refreshToken: `${_id}.${generation}.${mac(_id, generation)}`,
+  });
+
+  /** What a token says, if it is one of ours. */
+  function read(token: string): { id: string; generation: number } | undefined {
+    const [id = "", count = "", signature = ""] = token.split(".");
+    const generation = Number(count);
+    const expected = Buffer.from(mac(id, generation));
+    const given = Buffer.from(signature);
+    const ours = given.length === expected.length && timingSafeEqual(given, expected);
+    return ours ? { id, generation } : undefined;
+  }
+
+  return {
+    async begin(userId: string): Promise<OpenSession> {
+      const at = new Date(now());
+      const expiresAt = new Date(now() + lifeMs);
+      const session = { _id: newId(), userId, generation: 1, rotatedAt: at, expiresAt };
+      await sessions.create(session);
+      return opened(session);
+    },
+
+    /** Ends the session that a token belongs to, however old the token. */
+    async end(token: string): Promise<void> {
+      const said = read(token);
+      if (said) await sessions.deleteOne({ _id: said.id });
+    },
+
+    async endById(id: string): Promise<void> {
+      await sessions.deleteOne({ _id: id });
+    },
+
+    /** Makes the token's successor. A token that was used before ends the session: it was stolen. */
+    async renew(token: string): Promise<OpenSession> {
+      const said = read(token);
+      if (!said) throw ended();
+      const { id: _id, generation } = said;
+      const current = { _id, generation, expiresAt: { $gt: new Date(now()) } };
+      const rotation = { $inc: { generation: 1 }, $set: { rotatedAt: new Date(now()) } };
+      const rotated = await sessions.findOneAndUpdate(current, rotation, { new: true }).lean();
+      if (rotated) return opened(rotated);
+      const session = await sessions.findById(_id).lean();
+      const repeated =
+        session?.generation === generation + 1 &&
+        now() - session.rotatedAt.getTime() < GRACE_MS &&
+        session.expiresAt.getTime() > now();
+      if (repeated) return opened(session);
+      await sessions.deleteOne({ _id });
+      throw ended();
+    },
+  };
+}
+export type SessionKeeper = ReturnType<typeof sessionKeeper>;

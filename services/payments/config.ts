@@ -1,0 +1,13 @@
+import { z } from "zod";
+import { serviceConfig, storeConfig, tokenConfig } from "#runtime/config.ts";
+
+export const paymentConfig = serviceConfig.extend({
+  ...storeConfig,
+  ...tokenConfig,
+  /** Stripe's secret key. A secret. */
+  STRIPE_KEY: z.string().min(1),
+  /** What Stripe signs its webhooks with. A secret. */
+  STRIPE_WEBHOOK_SECRET: z.string().min(1),
+  /** Another Stripe than the real one: the local one, in development and in tests. */
+  STRIPE_API_BASE: z.url({ protocol: /^https?$/ }).optional(),
+});

@@ -1,0 +1,34 @@
+import { catalogue } from "#catalogue";
+import { parseConfig } from "#runtime/config.ts";
+import { startService } from "#runtime/service.ts";
+import { paymentConfig } from "./config.ts";
+import { paymentEvents } from "./events.ts";
+import { paymentModel } from "./payment.ts";
+import { paymentRoutes } from "./rpc.ts";
+import { startSettler } from "./settler.ts";
+import { createStripe } from "./stripe.ts";
+import { stripeWebhook, webhookModel } from "./webhook.ts";
+
+const config = parseConfig(paymentConfig, process.env);
+const service = await startService("payments", config, catalogue);
+const { log } = service;
+const db = await service.database(config.MONGODB_URI);
+const payments = paymentModel(db);
+const webhooks = webhookModel(db);
+await Promise.all([payments.init(), webhooks.init()]); // Nothing serves before its indexes stand.
+
+const stripe = createStripe(config.STRIPE_KEY, config.STRIPE_API_BASE);
+const deps = { payments, stripe, log, now: Date.now };
+
+service.relay(payments);
+const settler = startSettler(deps);
+service.onStop(() => settler.close());
+await service.consume(paymentEvents(deps));
+service.every(60, "reconciling with Stripe", () => settler.reconcile());
+const secret = config.STRIPE_WEBHOOK_SECRET;
+await service.serve({
+  routes: paymentRoutes(deps),
+  rules: await service.tokens(config),
+  http: { "POST /webhooks/stripe": stripeWebhook({ webhooks, stripe, secret, settler, log }) },
+});
+await service.untilStopped();

@@ -1,0 +1,199 @@
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { timestampFromDate } from "@bufbuild/protobuf/wkt";
+import * as events from "@ticketing/proto/payments/v1/payment_events";
+import { PaymentStatus, type PaymentSchema } from "@ticketing/proto/payments/v1/payment";
+import { Schema, type Connection, type HydratedDocument } from "mongoose";
+import { aggregate, record, touch, type AggregateFields } from "#runtime/aggregate.ts";
+import { newId } from "#runtime/ids.ts";
+import { toMoney } from "#runtime/money.ts";
+import type { RequestMark } from "#runtime/request-id.ts";
+import type { Outcome } from "./outcome.ts";
+
+type AttemptStatus = Exclude<keyof typeof PaymentStatus, "UNSPECIFIED">;
+
+/** One try to take the money; written before Stripe is called, so a crash forgets none. */
+export interface Attempt extends Partial<RequestMark> {
+  _id: string;
+  status: AttemptStatus;
+  stripeId?: string | undefined;
+  failureCode?: string | undefined;
+  createTime: Date;
+}
+
+/** Our copy of the order, kept by events. */
+export interface OrderCopy {
+  userId: string;
+  sellerId: string;
+  ticketId: string;
+  title: string;
+  price: number;
+  currency: string;
+  expiresAt: Date;
+  status: "CREATED" | "AWAITING_PAYMENT" | "COMPLETED" | "CANCELLED";
+  expired: boolean;
+  /** The attempt that the order accepted. */
+  attemptId: string;
+  version: number;
+}
+
+/** The one payment of an order; its id is the order's, so there can be no second one. */
+export interface PaymentFields extends AggregateFields {
+  order: OrderCopy;
+  attempts: Attempt[];
+}
+
+const attempt = new Schema<Attempt>({
+  _id: { type: String, required: true },
+  status: { type: String, required: true },
+  stripeId: String,
+  failureCode: String,
+  createTime: { type: Date, required: true },
+  requestId: String,
+  requestHash: String,
+});
+
+const order = new Schema<OrderCopy>(
+  {
+    userId: { type: String, required: true },
+    sellerId: { type: String, required: true },
+    ticketId: { type: String, required: true },
+    title: { type: String, required: true },
+    price: { type: Number, required: true },
+    currency: { type: String, required: true },
+    expiresAt: { type: Date, required: true },
+    status: { type: String, required: true },
+    expired: { type: Boolean, required: true },
+    attemptId: { type: String, default: "" },
+    version: { type: Number, required: true },
+  },
+  { _id: false },
+);
+
+const schema = new Schema<PaymentFields>({
+  order: { type: order, required: true },
+  attempts: [attempt],
+});
+aggregate(schema);
+schema.index({ "attempts.status": 1, updateTime: 1 });
+
+export const paymentModel = (db: Connection) => db.model("Payment", schema, "payments");
+export type Payments = ReturnType<typeof paymentModel>;
+export type Payment = HydratedDocument<PaymentFields>;
+
+/** The statuses in which an attempt may still take money. */
+export const LIVE: readonly AttemptStatus[] = ["PENDING", "REQUIRES_ACTION", "AUTHORIZED"];
+
+export const newest = (payment: PaymentFields): Attempt | undefined => payment.attempts.at(-1);
+
+/** The payment as the contract has it: its newest attempt. */
+export function toProto(payment: PaymentFields): MessageInitShape<typeof PaymentSchema> {
+  const attempt = newest(payment);
+  return {
+    orderId: payment._id,
+    attemptId: attempt?._id ?? "",
+    stripeId: attempt?.stripeId ?? "",
+    amount: toMoney({ amount: payment.order.price, currency: payment.order.currency }),
+    status: attempt ? PaymentStatus[attempt.status] : PaymentStatus.UNSPECIFIED,
+    failureCode: attempt?.failureCode ?? "",
+    version: BigInt(payment.version),
+    createTime: timestampFromDate(payment.createTime),
+    updateTime: timestampFromDate(payment.updateTime),
+  };
+}
+
+/** Keeps the newer of our copy of the order and what an event tells. */
+export function keepOrder(payment: Payment, order: OrderCopy): boolean {
+  if (!payment.isNew && order.version <= payment.order.version) return false;
+  payment.order = order;
+  touch(payment);
+  return true;
+}
+
+/** Begins an attempt; nothing has been asked of Stripe yet. */
+export function beginAttempt(payment: Payment, mark: Partial<RequestMark>): Attempt {
+  const begun: Attempt = { _id: newId(), status: "PENDING", createTime: new Date(), ...mark };
+  payment.attempts.push(begun);
+  touch(payment);
+  return begun;
+}
+
+/** The attempt, if it is the newest one and in one of these statuses: what a transition starts from. */
+function from(payment: Payment, id: string, statuses: readonly AttemptStatus[]): Attempt | undefined {
+  const attempt = newest(payment);
+  return attempt?._id === id && statuses.includes(attempt.status) ? attempt : undefined;
+}
+
+const tell = (
+  payment: Payment,
+  schema:
+    | typeof events.PaymentAuthorizedSchema
+    | typeof events.PaymentVoidedSchema
+    | typeof events.ChargeCreatedSchema
+    | typeof events.ChargeFailedSchema,
+): void => record(payment, schema, () => ({ payment: toProto(payment) }));
+
+/** Stripe has an unconfirmed intent for the attempt, which cannot take money yet. */
+export function attachIntent(payment: Payment, id: string, stripeId: string): boolean {
+  const attempt = from(payment, id, ["PENDING"]);
+  if (!attempt || payment.order.status !== "CREATED") return false;
+  attempt.stripeId = stripeId;
+  touch(payment);
+  return true;
+}
+
+/** The bank asks the buyer. */
+export function requireAction(payment: Payment, id: string): boolean {
+  const attempt = from(payment, id, ["PENDING"]);
+  if (!attempt) return false;
+  attempt.status = "REQUIRES_ACTION";
+  touch(payment);
+  return true;
+}
+
+/** The amount is reserved; whether it is taken, orders decides. */
+export function authorize(payment: Payment, id: string): boolean {
+  const attempt = from(payment, id, ["PENDING", "REQUIRES_ACTION"]);
+  if (!attempt) return false;
+  attempt.status = "AUTHORIZED";
+  tell(payment, events.PaymentAuthorizedSchema);
+  return true;
+}
+
+/** The money was taken. */
+export function capture(payment: Payment, id: string): boolean {
+  const attempt = from(payment, id, LIVE);
+  if (!attempt) return false;
+  attempt.status = "CAPTURED";
+  tell(payment, events.ChargeCreatedSchema);
+  return true;
+}
+
+/** What was reserved is given up, because its order has ended. */
+export function release(payment: Payment, id: string): boolean {
+  const attempt = from(payment, id, ["AUTHORIZED"]);
+  if (!attempt) return false;
+  attempt.status = "VOIDED";
+  tell(payment, events.PaymentVoidedSchema);
+  return true;
+}
+
+/** The attempt took no money. A decline, or a reserved amount that cannot be taken, ends the order. */
+export function fail(payment: Payment, id: string, { kind, code }: Outcome): boolean {
+  const attempt = from(payment, id, LIVE);
+  if (!attempt) return false;
+  const final = kind === "decline" || attempt.status === "AUTHORIZED";
+  attempt.status = "FAILED";
+  attempt.failureCode = code;
+  if (final) tell(payment, events.ChargeFailedSchema);
+  else touch(payment);
+  return true;
+}
+
+/** Money that was taken for an order that had ended is given back. */
+export function giveBack(payment: Payment, id: string): boolean {
+  const attempt = from(payment, id, ["CAPTURED"]);
+  if (!attempt) return false;
+  attempt.status = "REFUNDED";
+  record(payment, events.ChargeRefundedSchema, () => ({ payment: toProto(payment) }));
+  return true;
+}

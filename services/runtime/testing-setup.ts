@@ -1,0 +1,46 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { TestProject } from "vitest/node";
+import { startParts } from "#stack/parts.ts";
+
+/** Where the real servers are that the tests share; `testing.ts` gives each test file its own room. */
+export interface TestParts {
+  /** With the administrator's rights, for a database of this name. */
+  mongoUrl: string;
+  amqpUrl: string;
+  management: { url: string; user: string; password: string };
+  redisUrl: string;
+}
+
+declare module "vitest" {
+  export interface ProvidedContext {
+    parts: TestParts;
+  }
+}
+
+/** Starts the real servers, once for all test files, and takes them away after the last one. */
+export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  // Tests make and drop databases, so they use servers of their own whatever the environment names.
+  for (const name of ["MONGODB_URI", "AMQP_URI", "REDIS_URI"]) Reflect.deleteProperty(process.env, name);
+  const dir = await mkdtemp(join(tmpdir(), "ticketing-tests-"));
+  const said: string[] = [];
+  const parts = await startParts({ dir, services: [], log: (line) => said.push(line) }).catch(
+    async (error: unknown) => {
+      await rm(dir, { recursive: true, force: true });
+      throw new Error(`the servers for the tests did not start:\n${said.join("\n")}`, { cause: error });
+    },
+  );
+  const { mongo, rabbit, redisUrl } = parts;
+  if (!mongo || !rabbit) throw new Error("the tests need servers of their own");
+  project.provide("parts", {
+    mongoUrl: mongo.databaseUrl("DATABASE"),
+    amqpUrl: rabbit.adminUrl,
+    management: rabbit.management,
+    redisUrl,
+  });
+  return async () => {
+    await parts.stop();
+    await rm(dir, { recursive: true, force: true });
+  };
+}

@@ -1,0 +1,281 @@
+import { randomUUID } from "node:crypto";
+import { once } from "node:events";
+import { connect as connectSocket, createServer, type AddressInfo, type Socket } from "node:net";
+import type { DescService } from "@bufbuild/protobuf";
+import {
+  Code,
+  ConnectError,
+  createClient,
+  createRouterTransport,
+  type Client,
+} from "@connectrpc/connect";
+import { createConnectTransport, createGrpcTransport } from "@connectrpc/connect-node";
+import {
+  BadRequestSchema,
+  ErrorInfoSchema,
+  RetryInfoSchema,
+} from "@ticketing/proto/google/rpc/error_details";
+import { connect, type Channel } from "amqplib";
+import {
+  createLocalJWKSet,
+  exportJWK,
+  generateKeyPair,
+  SignJWT,
+  type CryptoKey,
+  type JWTPayload,
+} from "jose";
+import type { Connection } from "mongoose";
+import pino from "pino";
+import { afterAll, inject } from "vitest";
+import { until } from "#stack/process.ts";
+import { ALGORITHM, type TokenRules } from "./auth.ts";
+import { connectBroker, type Broker } from "./broker.ts";
+import { HealthState } from "./health.ts";
+import { createLog, type Log } from "./log.ts";
+import { connectDatabase } from "./mongo.ts";
+import { interceptors, serve, type Routes, type Server } from "./server.ts";
+import type { Subscriptions } from "./topology.ts";
+import "./testing-setup.ts"; // For the type of what it provides.
+
+// What is made here is taken away after the last test of the file: call these at the top of a test
+// file or of a `describe`, with `await`.
+
+export const silent: Log = createLog("test", "silent");
+
+/** A log that keeps its lines, for what a log must say and for what it must never say. */
+export function recordedLog(): { log: Log; lines: Record<string, unknown>[] } {
+  const lines: Record<string, unknown>[] = [];
+  const write = (line: string) => void lines.push(JSON.parse(line) as Record<string, unknown>);
+  return { log: pino({ level: "trace" }, { write }), lines };
+}
+
+/** The address of an empty database, which is dropped at the end. */
+export function testDatabaseUri(name = `test_${randomUUID().slice(0, 13)}`): string {
+  return inject("parts").mongoUrl.replace("/DATABASE?", `/${name}?`);
+}
+
+/** An empty database of the real server. */
+export async function testDatabase(): Promise<Connection> {
+  const db = await connectDatabase(testDatabaseUri(), silent);
+  afterAll(async () => {
+    await db.dropDatabase();
+    await db.close();
+  });
+  return db;
+}
+
+/** The address of an empty virtual host of the real broker. */
+export async function testVhost(): Promise<string> {
+  const { amqpUrl, management } = inject("parts");
+  const name = `test_${randomUUID()}`;
+  const authorization = `Basic ${btoa(`${management.user}:${management.password}`)}`;
+  async function call(method: string, path: string, body?: object): Promise<void> {
+    const answer = await fetch(`${management.url}/api/${path}`, {
+      method,
+      headers: { authorization, "content-type": "application/json" },
+      ...(body && { body: JSON.stringify(body) }),
+    });
+    if (!answer.ok) throw new Error(`RabbitMQ: ${method} ${path}: ${answer.status}`);
+  }
+  await call("PUT", `vhosts/${name}`);
+  await call("PUT", `permissions/${name}/admin`, { configure: ".*", write: ".*", read: ".*" });
+  afterAll(() => call("DELETE", `vhosts/${name}`));
+  return amqpUrl.replace(/[^/]*$/, name);
+}
+
+export interface TestBroker extends Broker {
+  readonly url: string;
+  /** A bare channel beside it, to look into queues and to put into them what no service would. */
+  readonly raw: Channel;
+}
+
+/** A connection of a service to the real broker, in a virtual host of its own or in a given one. */
+export async function testBroker(
+  service: string,
+  subscriptions: Subscriptions,
+  options: { url?: string; log?: Log } = {},
+): Promise<TestBroker> {
+  const url = options.url ?? (await testVhost());
+  const log = options.log ?? silent;
+  const broker = await connectBroker({ url, name: service, subscriptions, log });
+  const bare = await connect(url);
+  bare.on("error", () => undefined);
+  const raw = await bare.createChannel();
+  afterAll(async () => {
+    await bare.close();
+    await broker.close();
+  });
+  return Object.defineProperties(broker as TestBroker, { url: { value: url }, raw: { value: raw } });
+}
+
+const KEY_ID = "test";
+const { privateKey, publicKey } = await generateKeyPair(ALGORITHM);
+const publicJwk = { ...(await exportJWK(publicKey)), kid: KEY_ID, alg: ALGORITHM };
+
+/** What access tokens must be in tests: signed with a key that was made for them. */
+export const rules: TokenRules = {
+  keys: createLocalJWKSet({ keys: [publicJwk] }),
+  issuer: "ticketing",
+  audience: "ticketing",
+};
+export const testPublicKey: CryptoKey = publicKey;
+
+/** An access token like auth's; `claims` says in what it is not. One set to undefined is left out. */
+export function token(claims: JWTPayload = {}, key: CryptoKey = privateKey): Promise<string> {
+  const now = Math.floor(Date.now() / 1000);
+  const usual = { iss: "ticketing", aud: "ticketing", sid: "session", roles: [], iat: now };
+  return new SignJWT({ ...usual, exp: now + 300, ...claims })
+    .setProtectedHeader({ alg: ALGORITHM, kid: KEY_ID })
+    .sign(key);
+}
+
+const tokens = new Map<string, Promise<string>>();
+
+/** Options of a call that make it this user's. */
+export async function as(
+  userId: string,
+  ...roles: string[]
+): Promise<{ headers: Record<string, string> }> {
+  const who = [userId, ...roles].join();
+  const made = tokens.get(who) ?? token({ sub: userId, roles });
+  tokens.set(who, made);
+  return { headers: { authorization: `Bearer ${await made}` } };
+}
+
+/** A client of these routes in this process, with everything between that a server has. */
+export function testClient<S extends DescService>(
+  service: S,
+  routes: Routes,
+  log: Log = silent,
+): Client<S> {
+  const router = { interceptors: interceptors(log, rules) };
+  return createClient(service, createRouterTransport(routes, { router }));
+}
+
+export interface TestServer extends Server {
+  readonly url: string;
+  readonly health: HealthState;
+  /** Clients over the network, one for each protocol. */
+  connect<S extends DescService>(service: S): Client<S>;
+  grpc<S extends DescService>(service: S): Client<S>;
+}
+
+/** A real server on a free port. */
+export async function testServer(
+  routes: Routes,
+  options: { catalogue?: readonly DescService[]; log?: Log; rules?: TokenRules } = {},
+): Promise<TestServer> {
+  const health = new HealthState();
+  health.set("", true);
+  const { catalogue = [], log = silent } = options;
+  const address = { host: "127.0.0.1", port: 0 };
+  const about = { routes, health, catalogue, log, rules: options.rules ?? rules };
+  const server = await serve({ ...address, ...about });
+  let closing: Promise<void> | undefined;
+  const close = (): Promise<void> => (closing ??= server.close());
+  afterAll(close);
+  const url = `http://127.0.0.1:${server.port}`;
+  const connects = createConnectTransport({ baseUrl: url, httpVersion: "2" });
+  const grpcs = createGrpcTransport({ baseUrl: url });
+  return {
+    port: server.port,
+    url,
+    health,
+    close,
+    connect: (service) => createClient(service, connects),
+    grpc: (service) => createClient(service, grpcs),
+  };
+}
+
+/** A refused call, as a program sees it. */
+export interface Refusal {
+  code: Code;
+  /** The sentence for people. */
+  message: string;
+  reason: string | undefined;
+  metadata: Record<string, string>;
+  /** The wrong fields, each as "path REASON". */
+  violations: string[];
+  retryAfterMs: number | undefined;
+}
+
+/** How a call was refused; an error where it was not. */
+export async function refusal(call: Promise<unknown>): Promise<Refusal> {
+  const error = await call.then(
+    () => undefined,
+    (reason: unknown) => ConnectError.from(reason),
+  );
+  if (!error) throw new Error("the call was not refused");
+  const [info] = error.findDetails(ErrorInfoSchema);
+  const [bad] = error.findDetails(BadRequestSchema);
+  const delay = error.findDetails(RetryInfoSchema)[0]?.retryDelay;
+  return {
+    code: error.code,
+    message: error.rawMessage,
+    reason: info?.reason,
+    metadata: { ...info?.metadata },
+    violations: (bad?.fieldViolations ?? []).map(({ field, reason }) => `${field} ${reason}`.trim()),
+    retryAfterMs: delay && Number(delay.seconds) * 1000 + delay.nanos / 1e6,
+  };
+}
+
+/** Looks again and again until the condition gives something truthy, and gives that. */
+export const eventually = <T>(
+  condition: () => T | Promise<T>,
+  what: string,
+  timeoutMs = 20_000,
+): Promise<NonNullable<T>> => until(condition, { what, timeoutMs, everyMs: 10 });
+
+/** A line to a server that can be cut and mended. */
+export interface TestLine {
+  readonly port: number;
+  cut(): void;
+  mend(): void;
+}
+
+/** Leads to the server at `port`. While it is cut, old connections break and new ones too. */
+export async function testLine(port: number): Promise<TestLine> {
+  const sockets = new Set<Socket>();
+  let isCut = false;
+  const server = createServer((from) => {
+    if (isCut) return void from.destroy();
+    const to = connectSocket(port, "127.0.0.1");
+    for (const socket of [from, to]) {
+      sockets.add(socket);
+      socket.on("error", () => undefined);
+      socket.once("close", () => {
+        sockets.delete(socket);
+        from.destroy();
+        to.destroy();
+      });
+    }
+    from.pipe(to).pipe(from);
+  });
+  await once(server.listen(0, "127.0.0.1"), "listening");
+  const cut = (): void => {
+    isCut = true;
+    for (const socket of sockets) socket.destroy();
+  };
+  afterAll(() => {
+    cut();
+    server.close();
+  });
+  return {
+    port: (server.address() as AddressInfo).port,
+    cut,
+    mend() {
+      isCut = false;
+    },
+  };
+}
+
+/** A database address that leads through a line. */
+export async function throughLine(uri: string): Promise<{ uri: string; line: TestLine }> {
+  const url = new URL(uri);
+  const line = await testLine(Number(url.port));
+  // The driver would find the server itself if it asked the set for its members.
+  url.searchParams.delete("replicaSet");
+  url.searchParams.set("directConnection", "true");
+  url.port = String(line.port);
+  return { uri: url.href, line };
+}

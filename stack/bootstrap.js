@@ -1,0 +1,54 @@
+// Plain JavaScript on purpose: the Node found on the machine may be too old for TypeScript.
+// It installs what package-lock.json names, then hands over to the Node that came with it.
+//
+//   node stack/bootstrap.js <script.ts> [arguments]
+
+import { spawn, spawnSync } from "node:child_process";
+import { existsSync, readFileSync } from "node:fs";
+import { constants } from "node:os";
+import { delimiter, dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const bin = join(root, "node_modules", ".bin");
+
+if (!installed()) {
+  console.log("Installing the packages of package-lock.json ...");
+  // No package here needs its install script, so none gets to run one.
+  const flags = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier"];
+  const npm = spawnSync("npm", flags, { cwd: root, stdio: "inherit" });
+  if (npm.status !== 0) fail("npm ci did not succeed, so nothing can be started.");
+}
+
+const bundled = join(bin, "node");
+const ours = existsSync(bundled);
+if (!ours && Number(process.versions.node.split(".")[0]) < 24) {
+  fail(`Node 24 or newer is needed here, and this is ${process.version}: put one on PATH.`);
+}
+
+const child = spawn(ours ? bundled : process.execPath, process.argv.slice(2), {
+  env: { ...process.env, PATH: bin + delimiter + process.env.PATH },
+  stdio: "inherit",
+});
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => child.kill(signal));
+child.on("error", (error) => fail(error.message));
+child.on("exit", (code, signal) => process.exit(code ?? 128 + (constants.signals[signal] ?? 0)));
+
+/** Compares the lock with npm's own note of what it has installed; what is optional may lack. */
+function installed() {
+  const note = join(root, "node_modules", ".package-lock.json");
+  if (!existsSync(note)) return false;
+  const [wanted, found] = [join(root, "package-lock.json"), note].map(
+    (path) => JSON.parse(readFileSync(path, "utf8")).packages,
+  );
+  const alike = (path) =>
+    wanted[path]?.version === found[path]?.version &&
+    wanted[path]?.integrity === found[path]?.integrity;
+  const there = (path) => (path in found ? alike(path) : path === "" || wanted[path].optional);
+  return Object.keys(wanted).every(there) && Object.keys(found).every(alike);
+}
+
+function fail(message) {
+  console.error(message);
+  process.exit(1);
+}

@@ -1,0 +1,55 @@
+import { connect, createServer } from "node:net";
+
+/** Ports that nobody listens on now, all different, on the loopback address. */
+export async function freePorts(count: number): Promise<number[]> {
+  const servers = await Promise.all(Array.from({ length: count }, () => listen(0)));
+  const ports = servers.map((server) => portOf(server));
+  await Promise.all(servers.map((server) => new Promise((done) => server.close(done))));
+  return ports;
+}
+
+export async function freePort(): Promise<number> {
+  const [port] = await freePorts(1);
+  return port as number;
+}
+
+/** The wanted port if it is free, else another one, and says so. */
+export async function portOr(
+  wanted: number | undefined,
+  what: string,
+  log: (line: string) => void,
+): Promise<number> {
+  if (wanted === undefined || wanted === 0) return freePort();
+  try {
+    const server = await listen(wanted);
+    await new Promise((done) => server.close(done));
+    return wanted;
+  } catch {
+    const port = await freePort();
+    log(`Port ${wanted} is taken: ${what} listens on ${port} instead.`);
+    return port;
+  }
+}
+
+/** Whether somebody answers there. */
+export function isOpen(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, "127.0.0.1");
+    socket.once("connect", () => resolve(true)).once("error", () => resolve(false));
+    socket.once("connect", () => socket.destroy());
+  });
+}
+
+function listen(port: number) {
+  return new Promise<ReturnType<typeof createServer>>((resolve, reject) => {
+    const server = createServer();
+    server.once("error", reject);
+    server.listen(port, "127.0.0.1", () => resolve(server));
+  });
+}
+
+function portOf(server: ReturnType<typeof createServer>): number {
+  const address = server.address();
+  if (address === null || typeof address === "string") throw new Error("no port");
+  return address.port;
+}

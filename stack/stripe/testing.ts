@@ -1,0 +1,88 @@
+import { randomBytes } from "node:crypto";
+import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { text } from "node:stream/consumers";
+import Stripe from "stripe";
+import { onTestFinished, vi } from "vitest";
+import { startStripe, type StripeOptions } from "./server.ts";
+
+// A busy machine is slow, not wrong.
+vi.setConfig({ testTimeout: 30_000 });
+
+/** Waits until what is expected holds. */
+export const eventually = (check: () => void | Promise<void>) => vi.waitFor(check, 10_000);
+
+/** A secret that nobody has used before. */
+export const secretOf = (kind: string) => `${kind}_${randomBytes(16).toString("hex")}`;
+
+/** A folder that is gone after the test. */
+export function folder(): string {
+  const dir = mkdtempSync(join(tmpdir(), "stripe-"));
+  onTestFinished(() => rmSync(dir, { recursive: true }));
+  return dir;
+}
+
+/** The real SDK, which does not try again by itself. */
+export function sdk(secretKey: string, port: number): Stripe {
+  const where = { host: "127.0.0.1", port, protocol: "http" } as const;
+  return new Stripe(secretKey, { ...where, maxNetworkRetries: 0, telemetry: false });
+}
+
+/** A local Stripe for one test, with an SDK that speaks to it and a hand on its switches. */
+export async function local(options: Partial<StripeOptions> = {}) {
+  const secretKey = secretOf("sk_test");
+  const all = { port: 0, dir: options.dir ?? folder(), secretKey, test: true, ...options };
+  const server = await startStripe(all);
+  onTestFinished(() => server.close());
+  const base = `http://127.0.0.1:${server.port}`;
+  const turn = async (method: string, path: string, body?: unknown) => {
+    const response = await fetch(`${base}/_test/${path}`, {
+      method,
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    });
+    if (!response.ok) throw new Error(await response.text());
+    return response.json() as Promise<unknown>;
+  };
+  const books = () => turn("GET", "books") as Promise<Record<string, unknown[]>>;
+  return { books, base, secretKey, turn, stripe: sdk(secretKey, server.port), close: server.close };
+}
+
+/** An endpoint for webhooks: it answers as told, and hands over what came. */
+export async function endpoint() {
+  const secret = secretOf("whsec");
+  const events: Stripe.Event[] = [];
+  const answers: number[] = [];
+  const server = createServer((req, res) => {
+    void text(req).then((body) => {
+      const signature = String(req.headers["stripe-signature"]);
+      events.push(Stripe.webhooks.constructEvent(body, signature, secret));
+      res.writeHead(answers.shift() ?? 200).end();
+    });
+  });
+  await once(server.listen(0, "127.0.0.1"), "listening");
+  onTestFinished(() => void server.close().closeAllConnections());
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/webhook`;
+  return { webhook: { url, secret }, events, answers, types: () => events.map(({ type }) => type) };
+}
+
+/** The error that a call must end with. */
+export async function errorOf(call: Promise<unknown>): Promise<Stripe.errors.StripeError> {
+  const error: unknown = await call.then(
+    () => undefined,
+    (reason: unknown) => reason,
+  );
+  if (error instanceof Stripe.errors.StripeError) return error;
+  throw new Error(`expected an error of Stripe, but got ${String(error)}`);
+}
+
+/** A wish to be paid 19.99 by hand-captured card. */
+export const wish = {
+  amount: 1999,
+  currency: "usd",
+  capture_method: "manual" as const,
+  allowed_payment_method_types: ["card"],
+};

@@ -1,0 +1,100 @@
+import type Stripe from "stripe";
+import { describe, expect, it } from "vitest";
+import { endpoint, errorOf, eventually, folder, local, wish } from "./testing.ts";
+
+describe("webhooks", () => {
+  it("tell each step, signed, with the object as it was then", async () => {
+    const { webhook, events, types } = await endpoint();
+    const { stripe } = await local({ webhook });
+    const { id } = await stripe.paymentIntents.create(wish, { idempotencyKey: "k1" });
+    await stripe.paymentIntents.confirm(id, { payment_method: "pm_card_visa" });
+    await stripe.paymentIntents.capture(id);
+    await stripe.refunds.create({ payment_intent: id });
+    await eventually(() =>
+      expect(types().sort()).toEqual([
+        "charge.captured",
+        "charge.refunded",
+        "charge.succeeded",
+        "payment_intent.amount_capturable_updated",
+        "payment_intent.created",
+        "payment_intent.succeeded",
+        "refund.created",
+      ]),
+    );
+    const created = events.find(({ type }) => type === "payment_intent.created");
+    expect(created).toMatchObject({
+      request: { idempotency_key: "k1" },
+      data: { object: { id, status: "requires_payment_method" } },
+    });
+  });
+
+  it("tell failures and cancellations", async () => {
+    const { webhook, types } = await endpoint();
+    const { stripe } = await local({ webhook });
+    const { id } = await stripe.paymentIntents.create(wish);
+    const declined = { payment_method: "pm_card_visa_chargeDeclined" };
+    await errorOf(stripe.paymentIntents.confirm(id, declined));
+    await stripe.paymentIntents.confirm(id, { payment_method: "pm_card_threeDSecure2Required" });
+    await stripe.paymentIntents.cancel(id);
+    await eventually(() =>
+      expect(types().sort()).toEqual([
+        "charge.failed",
+        "payment_intent.canceled",
+        "payment_intent.created",
+        "payment_intent.payment_failed",
+        "payment_intent.requires_action",
+      ]),
+    );
+  });
+
+  it("are sent again until somebody takes them", async () => {
+    const { webhook, events, answers } = await endpoint();
+    answers.push(500, 302, 404);
+    const { stripe } = await local({ webhook });
+    await stripe.paymentIntents.create(wish);
+    await eventually(() => expect(events).toHaveLength(4));
+    expect(new Set(events.map(({ id }) => id)).size).toBe(1);
+    await eventually(async () => expect(await pending(stripe)).toEqual([0]));
+  });
+
+  it("are sent after a restart if nobody took them before", async () => {
+    const dir = folder();
+    const { webhook, events } = await endpoint();
+    const first = await local({ webhook, dir });
+    await first.turn("PUT", "webhooks", { off: true });
+    await first.stripe.paymentIntents.create(wish);
+    await first.close();
+    expect(events).toEqual([]);
+    await local({ webhook, dir });
+    await eventually(() => expect(events).toHaveLength(1));
+  });
+
+  it("can be held back, doubled, delayed and shuffled", async () => {
+    const { webhook, events } = await endpoint();
+    const { stripe, turn } = await local({ webhook });
+    await turn("PUT", "webhooks", { off: true });
+    for (let i = 0; i < 3; i++) await stripe.paymentIntents.create(wish);
+    expect(events).toEqual([]);
+    await turn("PUT", "webhooks", { duplicate: true, shuffle: true, delay: 50 });
+    await eventually(() => expect(events).toHaveLength(6));
+    expect(new Set(events.map(({ id }) => id)).size).toBe(3);
+  });
+});
+
+describe("the list of events", () => {
+  it("is kept without an endpoint, and filtered by type and time", async () => {
+    const { stripe } = await local();
+    await stripe.paymentIntents.create({ ...wish, payment_method: "pm_card_visa", confirm: true });
+    const types = ["payment_intent.created", "charge.succeeded"];
+    const { data } = await stripe.events.list({ types, created: { gte: 0 } });
+    expect(data.map(({ type }) => type)).toEqual(types.toReversed());
+    const [one] = (await stripe.events.list({ type: "charge.succeeded" })).data;
+    expect(await stripe.events.retrieve(String(one?.id))).toMatchObject({ ...one });
+    expect((await stripe.events.list({ created: { lt: 1 } })).data).toEqual([]);
+  });
+});
+
+async function pending(stripe: Stripe): Promise<number[]> {
+  const { data } = await stripe.events.list();
+  return data.map(({ pending_webhooks }) => pending_webhooks);
+}

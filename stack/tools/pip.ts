@@ -1,0 +1,35 @@
+import { call, install, type Log } from "./install.ts";
+
+/**
+ * Installs a package of PyPI into `.tools/<name>` and gives that folder. The name should carry the
+ * version, so that a new version is installed beside the old one.
+ */
+export function ensurePip(
+  name: string,
+  spec: string,
+  options: { log?: Log; dependencies?: boolean } = {},
+): Promise<string> {
+  const { log = console.log, dependencies = false } = options;
+  const flags = ["--quiet", "--no-compile", "--disable-pip-version-check", "--no-warn-conflicts"];
+  if (!dependencies) flags.push("--no-deps");
+  return install(
+    name,
+    async (temp) => {
+      const python = await findPython();
+      await call(python, ["-m", "pip", "install", ...flags, "--target", temp, spec]);
+    },
+    log,
+  );
+}
+
+async function findPython(): Promise<string> {
+  for (const python of ["python3", "/usr/bin/python3"]) {
+    try {
+      await call(python, ["-m", "pip", "--version"]);
+      return python;
+    } catch {
+      // Not this one: absent, or without pip.
+    }
+  }
+  throw new Error("python3 with pip is needed (the package python3-pip)");
+}
