@@ -1,10 +1,10 @@
 import { execFile } from "node:child_process";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { render, type Settings } from "../envoy/render.ts";
 import { keep, type Part } from "./part.ts";
-import { freePort, portOr } from "./ports.ts";
+import { portOr } from "./ports.ts";
 import { run, until, type Child } from "./process.ts";
 
 export type { Instances, Upstreams } from "../envoy/render.ts";
@@ -32,31 +32,39 @@ export interface Edge extends Part {
 /** Starts the edge on one machine; it has auth's keys when this resolves. */
 export async function startEdge(options: EdgeOptions): Promise<Edge> {
   const { envoy, dir, env, onLine, log = console.log } = options;
-  const port = await portOr(options.port, "The edge", log);
-  const adminPort = await freePort();
-  const url = `http://127.0.0.1:${port}`;
-  const adminUrl = `http://127.0.0.1:${adminPort}`;
   const config = join(dir, "envoy.json");
-
+  const adminFile = join(dir, "admin");
   mkdirSync(dir, { recursive: true });
   const descriptors = await describe(dir);
-  writeFileSync(config, JSON.stringify(render({ ...options, port, adminPort, descriptors })));
+  // 0 lets Envoy choose, once; it keeps its choice when it is started again.
+  let port = options.port ? await portOr(options.port, "The edge", log) : 0;
+  let adminPort = 0;
 
   const args = [
-    ...["-c", config, "--log-level", "warn", "--file-flush-interval-msec", "200"],
-    ...["--concurrency", "2", "--disable-hot-restart"],
+    ...["-c", config, "--admin-address-path", adminFile, "--disable-hot-restart"],
+    ...["--concurrency", "2", "--log-level", "warn", "--file-flush-interval-msec", "200"],
   ];
   const part = await keep(async () => {
+    writeFileSync(config, JSON.stringify(render({ ...options, port, adminPort, descriptors })));
+    rmSync(adminFile, { force: true });
     const logFile = join(dir, "envoy.log");
     const child = run("edge", envoy, args, {
       logFile,
       ...(onLine && { onLine }),
       ...(env && { env }),
     });
-    await until(() => isReady(url, adminUrl), { what: "the edge to have auth's keys", child });
+    await until(() => existsSync(adminFile), { what: "Envoy to start", child });
+    adminPort = Number(readFileSync(adminFile, "utf8").split(":").at(-1));
+    const what = "the edge to have auth's keys";
+    port = await until(() => portWhenReady(at(adminPort)), { what, timeoutMs: 60_000, child });
     return child;
   });
-  return Object.assign(part, { url, adminUrl, stop: () => stop(part.child, adminUrl) });
+  const adminUrl = at(adminPort);
+  return Object.assign(part, {
+    url: at(port),
+    adminUrl,
+    stop: () => stop(part.child, adminUrl),
+  });
 }
 
 /** Writes what the contracts say to a file that Envoy reads, and gives its name. */
@@ -68,10 +76,12 @@ export async function describe(dir: string): Promise<string> {
   return file;
 }
 
-async function isReady(url: string, adminUrl: string): Promise<boolean> {
+async function portWhenReady(adminUrl: string): Promise<number | undefined> {
   // The listener opens after the first try for the keys, also when that failed.
   const fetched = await counter(adminUrl, "jwt_authn.jwks_fetch_success");
-  return fetched >= 2 && (await fetch(`${url}/healthz`)).ok; // two: for headers and for cookies
+  if (fetched < 2) return undefined; // one set for headers, one for cookies
+  const port = await listenerPort(adminUrl);
+  return port && (await fetch(`${at(port)}/healthz`)).ok ? port : undefined;
 }
 
 /** Lets those who wait have their answers, then ends it. */
@@ -93,3 +103,11 @@ async function counter(adminUrl: string, name: string): Promise<number> {
   const answer = await fetch(`${adminUrl}/stats?filter=${name}$`);
   return Number(/: (\d+)$/m.exec(await answer.text())?.[1] ?? 0);
 }
+
+async function listenerPort(adminUrl: string): Promise<number | undefined> {
+  const answer = await (await fetch(`${adminUrl}/listeners`)).text(); // "edge::127.0.0.1:8080"
+  const port = /^edge::.*:(\d+)$/m.exec(answer)?.[1];
+  return port === undefined ? undefined : Number(port);
+}
+
+const at = (port: number) => `http://127.0.0.1:${port}`;

@@ -37,16 +37,15 @@ export async function startMongo(
   mkdirSync(data, { recursive: true, mode: 0o700 });
   writeFileSync(keyFile, secret("mongo-members"), { mode: 0o600 });
 
-  const part = await keep(async () => {
-    const child = run("mongod", mongod, flags({ data, keyFile, port }), {
-      logFile: join(dir, "mongod.log"),
-      ...(env && { env }),
-    });
-    const password = secret("mongo/admin");
-    await until(() => isOpen(port), { what: "MongoDB to listen", child });
-    await becomeReady({ child, host, password, databases, secret });
-    return child;
-  });
+  const args = flags({ data, keyFile, port });
+  const logFile = join(dir, "mongod.log");
+  const part = await keep(
+    () => run("mongod", mongod, args, { logFile, ...(env && { env }) }),
+    async (child) => {
+      await until(() => isOpen(port), { what: "MongoDB to listen", child });
+      await becomeReady({ child, host, password: secret("mongo/admin"), databases, secret });
+    },
+  );
 
   return Object.assign(part, {
     url: (service: string) => url(service, service, service),

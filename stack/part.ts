@@ -11,8 +11,21 @@ export interface Part {
   stop(): Promise<void>;
 }
 
-/** Makes a part of the way to launch it, which gives a child that is ready for use. */
-export async function keep(launch: () => Promise<Child>): Promise<Part> {
+/** Makes a part of the way to start it, and of the wait until it can be used, if that is apart. */
+export async function keep(
+  start: () => Child | Promise<Child>,
+  ready: (child: Child) => Promise<unknown> = async () => {},
+): Promise<Part> {
+  const launch = async () => {
+    const started = await start();
+    try {
+      await ready(started);
+      return started;
+    } catch (error) {
+      await started.stop();
+      throw error;
+    }
+  };
   let child = await launch();
   return {
     get pid() {

@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import { createWriteStream, mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import { createInterface } from "node:readline";
+import type { Readable } from "node:stream";
 import { setTimeout as passing } from "node:timers/promises";
 
 export interface RunOptions {
@@ -42,54 +43,70 @@ export function run(
   options: RunOptions = {},
 ): Child {
   guard();
-  const { cwd, env, logFile, onLine } = options;
+  const { cwd, env } = options;
   const spawned = spawn(command, args, {
     env: { ...process.env, ...env },
     detached: true,
     stdio: ["ignore", "pipe", "pipe"],
     ...(cwd === undefined ? {} : { cwd }),
   });
-  let exit: string | undefined;
-  const exited = new Promise<string>((resolve) => {
-    spawned.once("error", (error) => resolve(error.message));
-    spawned.once("exit", (code, signal) => resolve(signal ?? `code ${code}`));
-  }).then((how) => (exit = how));
+  spawned.on("error", () => {}); // told by the missing number, and sooner
   const { pid } = spawned;
   if (pid === undefined) throw new Error(`${name}: cannot start ${command}`);
 
-  if (logFile !== undefined) mkdirSync(dirname(logFile), { recursive: true });
-  const file = logFile === undefined ? undefined : createWriteStream(logFile, { flags: "a" });
-  const recent: string[] = [];
-  for (const input of [spawned.stdout, spawned.stderr]) {
-    createInterface({ input }).on("line", (line) => {
-      recent.push(line.slice(0, 300));
-      if (recent.length > tailLines) recent.shift();
-      file?.write(line + "\n");
-      onLine?.(line);
+  let running = true;
+  const exited = new Promise<string>((resolve) => {
+    spawned.once("exit", (code, signal) => {
+      running = false;
+      children.delete(child);
+      signalGroup(pid, "SIGKILL"); // now or never: later, the number may be another's
+      const told = () => resolve(signal ?? `code ${code}`);
+      spawned.once("close", told); // when its last words have arrived,
+      void passing(500, undefined, { ref: false }).then(told); // unless another keeps its voice
     });
-  }
-
+  });
   const child: Child = {
     name,
     pid,
     exited,
     get running() {
-      return exit === undefined;
+      return running;
     },
-    tail: () => recent.join("\n"),
-    kill: (signal) => signalGroup(pid, signal),
+    tail: listen([spawned.stdout, spawned.stderr], options, exited),
+    kill(signal) {
+      if (running) signalGroup(pid, signal);
+    },
     async stop(graceMs = 10_000) {
       // The leader alone hears the request: helpers that end first can bring their leader down.
-      if (child.running) process.kill(pid, "SIGTERM");
+      if (running) process.kill(pid, "SIGTERM");
       await Promise.race([exited, passing(graceMs, undefined, { ref: false })]);
-      signalGroup(pid, "SIGKILL");
+      child.kill("SIGKILL");
       await exited;
-      children.delete(child);
     },
   };
   children.add(child);
-  void exited.then(() => file?.end());
   return child;
+}
+
+/** Passes on what a child says, and gives the way to its last lines. */
+function listen(
+  outputs: readonly Readable[],
+  { logFile, onLine }: RunOptions,
+  exited: Promise<unknown>,
+): () => string {
+  if (logFile !== undefined) mkdirSync(dirname(logFile), { recursive: true });
+  const file = logFile === undefined ? undefined : createWriteStream(logFile, { flags: "a" });
+  void exited.then(() => file?.end());
+  const recent: string[] = [];
+  for (const input of outputs) {
+    createInterface({ input }).on("line", (line) => {
+      recent.push(line.slice(0, 300));
+      if (recent.length > tailLines) recent.shift();
+      if (file?.writable) file.write(line + "\n");
+      onLine?.(line);
+    });
+  }
+  return () => recent.join("\n");
 }
 
 /**
@@ -111,6 +128,8 @@ export async function until<T>(
       last = error;
     }
     const ended = child !== undefined && !child.running;
+    // When we are told to end, we end what others still wait for, which is no news to anybody.
+    if (ended && toldAt !== undefined) return new Promise(() => {});
     if (ended || Date.now() > deadline) {
       const why = ended ? `it ended (${await child.exited})` : `${timeoutMs} ms have passed`;
       const hint = last === undefined ? "" : ` (${String(last)})`;
@@ -136,17 +155,20 @@ function signalGroup(pid: number, signal: NodeJS.Signals): void {
 }
 
 let guarded = false;
+let toldAt: number | undefined;
 
 function guard(): void {
   if (guarded) return;
   guarded = true;
   process.on("exit", () => children.forEach((child) => child.kill("SIGKILL")));
   const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
-  let since: number | undefined;
   const end = async (signal: NodeJS.Signals) => {
     // One Ctrl-C arrives twice under npm, so only a later repeat counts as impatience.
-    if (since === undefined) since = Date.now();
-    else return void (Date.now() - since > 1000 && children.forEach((c) => c.kill("SIGKILL")));
+    if (toldAt !== undefined) {
+      if (Date.now() - toldAt > 1000) children.forEach((child) => child.kill("SIGKILL"));
+      return;
+    }
+    toldAt = Date.now();
     await stopAll();
     for (const each of signals) process.off(each, end);
     // Raised again, so that whoever waits for us sees the signal as our end.

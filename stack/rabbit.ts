@@ -48,21 +48,27 @@ export async function startRabbit(options: RabbitOptions): Promise<Rabbit> {
 
   // RabbitMQ would start a port mapper of its own, which then outlives it. This one is ours.
   let mapper: Child | undefined;
-  const part = await keep(async () => {
-    if (!mapper?.running) {
-      const args = ["-address", "127.0.0.1", "-port", `${epmd}`];
-      mapper = run("epmd", join(rabbitmq.erlang, "epmd"), args, { env });
-      await until(() => isOpen(epmd), { what: "epmd to listen", child: mapper });
-    }
+  const startMapper = () => {
+    const args = ["-address", "127.0.0.1", "-port", `${epmd}`];
+    mapper = run("epmd", join(rabbitmq.erlang, "epmd"), args, { env });
+    return until(() => isOpen(epmd), { what: "epmd to listen", child: mapper });
+  };
+  const start = async () => {
+    if (!mapper?.running) await startMapper();
     const logFile = join(dir, "start.log");
     // Its scripts cannot bear a space in their own path, so they are called from beside them.
-    const child = run("rabbitmq", "./rabbitmq-server", [], { env, cwd: rabbitmq.sbin, logFile });
+    return run("rabbitmq", "./rabbitmq-server", [], { env, cwd: rabbitmq.sbin, logFile });
+  };
+  const ready = async (child: Child) => {
     // It listens before it has started for good; only its own word is the end of that.
     const started = () => child.tail().includes("completed with");
     await until(started, { what: "RabbitMQ to start", timeoutMs: 60_000, child });
     await electMissingLeaders(management, rabbitmq.sbin, env);
     await until(() => declares(url("admin", vhost)), { what: "RabbitMQ to serve", child });
-    return child;
+  };
+  const part = await keep(start, ready).catch(async (error: unknown) => {
+    await mapper?.stop();
+    throw error;
   });
 
   const stop = part.stop;

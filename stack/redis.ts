@@ -23,12 +23,11 @@ export async function startRedis(options: PartOptions & { port?: number }): Prom
   // In a file of our own and not among the arguments, where every user would see the password.
   writeFileSync(config, configuration(dir, port, password), { mode: 0o600 });
 
-  const part = await keep(async () => {
-    const logFile = join(dir, "redis.log");
-    const child = run("redis", redis, [config], { logFile, ...(env && { env }) });
-    await until(() => ping(url), { what: "Redis to answer", child });
-    return child;
-  });
+  const logFile = join(dir, "redis.log");
+  const part = await keep(
+    () => run("redis", redis, [config], { logFile, ...(env && { env }) }),
+    (child) => until(() => ping(url), { what: "Redis to answer", child }),
+  );
   return Object.assign(part, { url });
 }
 

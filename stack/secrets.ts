@@ -9,8 +9,8 @@ export type Secrets = (name: string) => string;
  * They are written before they are given: a part never knows a password that we could forget.
  */
 export function openSecrets(path: string): Secrets {
-  const known = read(path);
   return (name) => {
+    const known = read(path); // each time, for others may have added theirs
     const old = known[name];
     if (old !== undefined) return old;
     const made = randomBytes(24).toString("hex"); // good in a URL, a file and a key alike

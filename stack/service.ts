@@ -47,7 +47,12 @@ export async function startInstance(options: Options): Promise<Instance> {
     let ready: typeof ports | undefined;
     const child = run(name, process.execPath, [join(root, "services", service, "main.ts")], {
       cwd: root,
-      env: { ...env, HOST: "127.0.0.1", RPC_PORT: String(ports.rpc), HTTP_PORT: String(ports.http) },
+      env: {
+        ...env,
+        HOST: "127.0.0.1",
+        RPC_PORT: String(ports.rpc),
+        HTTP_PORT: String(ports.http),
+      },
       logFile,
       onLine(line) {
         ready ??= readyLine(line);

@@ -1,7 +1,8 @@
-import { accessSync, constants, existsSync, globSync, realpathSync } from "node:fs";
-import { delimiter, dirname, join } from "node:path";
+import { existsSync, globSync, realpathSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { ensureDebian } from "./tools/debian.ts";
-import { call, installed, type Log } from "./tools/install.ts";
+import { installed, type Log } from "./tools/install.ts";
+import { erlangOnPath, find, isProgram, rabbitOnPath } from "./tools/path.ts";
 import { ensurePip } from "./tools/pip.ts";
 
 export { ensurePip } from "./tools/pip.ts";
@@ -57,9 +58,13 @@ const sources: { readonly [K in keyof Tools]: Source<Tools[K]> } = {
   rabbitmq: {
     variable: "RABBITMQ_SERVER",
     uri: "AMQP_URI",
-    given: (path) => ({ sbin: dirname(realpathSync(path)), erlang: erlangOnPath() ?? "" }),
+    given: (path) => {
+      const sbin = dirname(realpathSync(path));
+      if (existsSync(join(sbin, "rabbitmq-env"))) return { sbin, erlang: erlangOnPath() ?? "" };
+      throw new Error(`RABBITMQ_SERVER=${path} is not the script that lies beside rabbitmq-env.`);
+    },
     unpacked: () => map(installed("debian-13"), rabbitIn),
-    onPath: async () => rabbitOnPath(),
+    onPath: async () => rabbitOnPath([3, 13]),
     fetch: async (log) => rabbitIn(await ensureDebian(log)),
   },
   envoy: {
@@ -103,55 +108,6 @@ async function fetched<T>(name: string, source: Source<T>, log: Log): Promise<T>
     const server = source.uri === undefined ? "" : `, or that of a server in ${source.uri}`;
     const give = `give the address of a program in ${source.variable}${server}`;
     throw new Error(`No ${name}: ${(cause as Error).message}; ${give}.`, { cause });
-  }
-}
-
-async function find(
-  names: readonly string[],
-  version: RegExp,
-  [major, minor]: readonly [number, number],
-): Promise<string | undefined> {
-  for (const path of names.flatMap((name) => which(name) ?? [])) {
-    const said = await call(path, ["--version"]).catch(() => "");
-    const [, a = 0, b = 0] = (version.exec(said) ?? []).map(Number);
-    if (a > major || (a === major && b >= minor)) return path;
-  }
-  return undefined;
-}
-
-/**
- * Debian's /usr/sbin/rabbitmq-server insists on its own user and folders, so we look for the
- * folder of the real scripts, whose name tells the version too.
- */
-function rabbitOnPath(): Tools["rabbitmq"] | undefined {
-  const erlang = erlangOnPath();
-  const script = which("rabbitmq-server");
-  const scripts = globSync("/usr/lib/rabbitmq/lib/rabbitmq_server-*/sbin/rabbitmq-server");
-  for (const path of [...scripts, ...(script === undefined ? [] : [realpathSync(script)])]) {
-    const [, major = 0, minor = 0] = (/rabbitmq(?:_server-|\/)(\d+)\.(\d+)/.exec(path) ?? []).map(
-      Number,
-    );
-    const recent = major > 3 || (major === 3 && minor >= 13);
-    if (recent && erlang !== undefined) return { sbin: dirname(path), erlang };
-  }
-  return undefined;
-}
-
-function erlangOnPath(): string | undefined {
-  return map(which("erl"), dirname);
-}
-
-function which(name: string): string | undefined {
-  const folders = (process.env["PATH"] ?? "").split(delimiter);
-  return folders.map((folder) => join(folder, name)).find(isProgram);
-}
-
-function isProgram(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK);
-    return existsSync(path);
-  } catch {
-    return false;
   }
 }
 

@@ -41,7 +41,9 @@ export function attemptLimits({ redis, perAccount, perAddress, windowSeconds }: 
     } catch (error) {
       if (!(error instanceof RateLimiterRes)) throw error;
       const retryAfterMs = error.msBeforeNext;
-      throw new DomainError("TOO_MANY_ATTEMPTS", "too many attempts; try again later", { retryAfterMs });
+      throw new DomainError("TOO_MANY_ATTEMPTS", "too many attempts; try again later", {
+        retryAfterMs,
+      });
     }
   }
 

@@ -19,7 +19,9 @@ export function sessionCookies(secure: boolean): SessionCookies {
   const line = (name: string, { value, expiresAt }: Cookie): string => {
     const left = Math.max(0, Math.floor((expiresAt.getTime() - Date.now()) / 1000));
     const attributes = `Path=/; Max-Age=${left}; HttpOnly; SameSite=Lax`;
-    return secure ? `__Host-${name}=${value}; ${attributes}; Secure` : `${name}=${value}; ${attributes}`;
+    return secure
+      ? `__Host-${name}=${value}; ${attributes}; Secure`
+      : `${name}=${value}; ${attributes}`;
   };
   const gone = { value: "", expiresAt: new Date(0) };
 

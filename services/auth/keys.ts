@@ -40,7 +40,15 @@ export async function signingKeys(json: string, options: Options): Promise<Signi
   if (!current) throw new Error("no signing key");
   const secret = await importJWK(current as JWK, ALGORITHM);
   const published = {
-    keys: keys.map(({ kid, kty, crv, x, y }) => ({ kid, kty, crv, x, y, alg: ALGORITHM, use: "sig" })),
+    keys: keys.map(({ kid, kty, crv, x, y }) => ({
+      kid,
+      kty,
+      crv,
+      x,
+      y,
+      alg: ALGORITHM,
+      use: "sig",
+    })),
   };
   return {
     published,

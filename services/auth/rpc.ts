@@ -52,7 +52,10 @@ export function authRoutes({ users, sessions, keys, cookies, attempts }: Deps) {
     const { refreshToken } = session;
     if (!inBody) {
       const access = { value: accessToken, expiresAt };
-      cookies.set(ctx.responseHeader, access, { value: refreshToken, expiresAt: session.expiresAt });
+      cookies.set(ctx.responseHeader, access, {
+        value: refreshToken,
+        expiresAt: session.expiresAt,
+      });
       return { user: toProto(user) };
     }
     const accessExpiresAt = timestampFromDate(expiresAt);

@@ -29,7 +29,8 @@ export type Sessions = ReturnType<typeof sessionModel>;
 /** Two tabs, or a lost answer: for so long the last token but one gets the same successor again. */
 const GRACE_MS = 10_000;
 
-const ended = (): DomainError => new DomainError("SESSION_ENDED", "the session has ended; sign in again");
+const ended = (): DomainError =>
+  new DomainError("SESSION_ENDED", "the session has ended; sign in again");
 
 interface Options {
   sessions: Sessions;

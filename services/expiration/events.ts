@@ -33,11 +33,20 @@ export function expirationEvents({ broker, log, now }: Deps): EventHandler[] {
     const leftMs = timestampDate(complete.expiresAt).getTime() - now();
     const { typeName: type } = ExpirationCompleteSchema;
     const content = Buffer.from(toBinary(ExpirationCompleteSchema, complete));
-    const envelope = { id: newId(), type, source: QUEUE, subject: complete.orderId, time: new Date() };
+    const envelope = {
+      id: newId(),
+      type,
+      source: QUEUE,
+      subject: complete.orderId,
+      time: new Date(),
+    };
     const properties = toProperties(envelope);
     if (leftMs > 0) return leaveWaiting(broker, nextWait(leftMs), QUEUE, { content, properties });
     await broker.publish(EVENTS, type, content, { ...properties, mandatory: true });
-    log.info({ event: "published", type, id: complete.orderId }, `published ${type} ${complete.orderId}`);
+    log.info(
+      { event: "published", type, id: complete.orderId },
+      `published ${type} ${complete.orderId}`,
+    );
   }
 
   return [

@@ -6,7 +6,10 @@ import {
   ChargeRefundedSchema,
   PaymentAuthorizedSchema,
 } from "@ticketing/proto/payments/v1/payment_events";
-import { TicketCreatedSchema, TicketUpdatedSchema } from "@ticketing/proto/tickets/v1/ticket_events";
+import {
+  TicketCreatedSchema,
+  TicketUpdatedSchema,
+} from "@ticketing/proto/tickets/v1/ticket_events";
 import { update } from "#runtime/aggregate.ts";
 import { on, type EventHandler } from "#runtime/events.ts";
 import { accept, complete, expire, failPayment, refund, type Order, type Orders } from "./order.ts";

@@ -63,12 +63,19 @@ async function mustBeWithinLimits(deps: HoldDeps, userId: string, ticketId: stri
     orders.countDocuments({ userId, ticketId, createTime: { $gt: hourAgo } }),
   ]);
   if (live >= maxOpenOrders) {
-    throw new DomainError("TOO_MANY_OPEN_ORDERS", `pay or cancel one of your ${live} open orders first`);
+    throw new DomainError(
+      "TOO_MANY_OPEN_ORDERS",
+      `pay or cancel one of your ${live} open orders first`,
+    );
   }
   if (holds >= maxHoldsPerHour) {
-    throw new DomainError("TOO_MANY_HOLDS", "you have held this ticket too often; try again later", {
-      retryAfterMs: HOUR_MS,
-    });
+    throw new DomainError(
+      "TOO_MANY_HOLDS",
+      "you have held this ticket too often; try again later",
+      {
+        retryAfterMs: HOUR_MS,
+      },
+    );
   }
 }
 
@@ -80,7 +87,9 @@ function refusal(holder: Order, buyerId: string): DomainError {
     return new DomainError("ALREADY_HOLDING", "you are holding this ticket already", { metadata });
   }
   const metadata = { until };
-  return new DomainError("TICKET_HELD", `somebody else holds this ticket until ${until}`, { metadata });
+  return new DomainError("TICKET_HELD", `somebody else holds this ticket until ${until}`, {
+    metadata,
+  });
 }
 
 /** The order that this request made before, where it is a retry. */
@@ -111,7 +120,10 @@ async function draft(
   mark: Partial<RequestMark>,
 ): Promise<Order> {
   const { _id: ticketId, sellerId, title, price, currency, eventTime } = ticket;
-  const last = await orders.findOne({ ticketId }, { holdNumber: 1 }).sort({ holdNumber: -1 }).lean();
+  const last = await orders
+    .findOne({ ticketId }, { holdNumber: 1 })
+    .sort({ holdNumber: -1 })
+    .lean();
   const order = new orders({
     userId,
     ...{ ticketId, sellerId, title, price, currency },
@@ -140,16 +152,18 @@ export async function hold(
   await mustBeWithinLimits(deps, userId, ticket._id);
   for (let round = 0; round < 5; round += 1) {
     const holder = await findHolder(deps, ticket._id);
-    if (holder) throw refusal(holder, userId);
+    if (holder) {
+      // The holder may be what our own request, sent twice at once, has made.
+      const twin = await findReplay(deps.orders, userId, mark);
+      if (twin) return twin;
+      throw refusal(holder, userId);
+    }
     const order = await draft(deps, ticket, userId, mark);
     try {
       return await order.save();
     } catch (error) {
-      const index = duplicateOf(error);
-      if (!index) throw error;
-      // Our own retry may have won; anybody else who was quicker is the holder in the next round.
-      const won = await findReplay(deps.orders, userId, mark);
-      if (won) return won;
+      // Somebody was quicker, and is the holder in the next round; or our own twin was.
+      if (!duplicateOf(error)) throw error;
     }
   }
   throw new DomainError("CHANGED_MEANWHILE", "many want this ticket; try again");

@@ -78,9 +78,7 @@ export function toProto(order: OrderFields): MessageInitShape<typeof OrderSchema
     title: order.title,
     price: toMoney({ amount: order.price, currency: order.currency }),
     status: OrderStatus[order.status],
-    cancelReason: order.cancelReason
-      ? CancelReason[order.cancelReason]
-      : CancelReason.UNSPECIFIED,
+    cancelReason: order.cancelReason ? CancelReason[order.cancelReason] : CancelReason.UNSPECIFIED,
     expiresAt: timestampFromDate(order.expiresAt),
     version: BigInt(order.version),
     holdNumber: BigInt(order.holdNumber),

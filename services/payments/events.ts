@@ -22,7 +22,8 @@ const words = {
 
 function toCopy(order: Order): OrderCopy {
   const status = (words as Record<number, OrderCopy["status"]>)[order.status];
-  if (!order.price || !order.expiresAt || !status) throw new Error(`order ${order.id} is incomplete`);
+  if (!order.price || !order.expiresAt || !status)
+    throw new Error(`order ${order.id} is incomplete`);
   const { amount, currency } = toMinor(order.price, "price");
   return {
     userId: order.userId,

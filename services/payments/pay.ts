@@ -25,11 +25,19 @@ const LAST_MOMENT_MS = 5_000;
 const laterMs = (retryAfterMs: number) => ({ retryAfterMs });
 
 /** The payment of the caller's order, as far as we have heard of it. */
-async function find({ payments, now }: SettleDeps, userId: string, orderId: string): Promise<Payment> {
+async function find(
+  { payments, now }: SettleDeps,
+  userId: string,
+  orderId: string,
+): Promise<Payment> {
   const payment = await payments.findById(orderId);
   if (payment?.order.userId === userId) return payment;
   if (!payment && now() - bornAt(orderId) < NEWS_TRAVELS_MS) {
-    throw new DomainError("NOT_READY", "this order is very new; try again in a moment", laterMs(200));
+    throw new DomainError(
+      "NOT_READY",
+      "this order is very new; try again in a moment",
+      laterMs(200),
+    );
   }
   throw new DomainError("ORDER_NOT_FOUND", "you have no such order");
 }
@@ -72,10 +80,16 @@ async function clearTheWay(deps: SettleDeps, payment: Payment): Promise<void> {
 function refused({ kind, code }: Outcome): DomainError {
   const metadata = { code };
   return kind === "decline"
-    ? new DomainError("PAYMENT_DECLINED", "the card was declined, and the order is cancelled", { metadata })
-    : new DomainError("PAYMENT_METHOD_REFUSED", "the card could not be used; check it and try again", {
+    ? new DomainError("PAYMENT_DECLINED", "the card was declined, and the order is cancelled", {
         metadata,
-      });
+      })
+    : new DomainError(
+        "PAYMENT_METHOD_REFUSED",
+        "the card could not be used; check it and try again",
+        {
+          metadata,
+        },
+      );
 }
 
 /** What a call to Stripe says about the card, or undefined where it says nothing about it. */
@@ -121,18 +135,31 @@ async function authorizeAt(deps: SettleDeps, payment: Payment, attempt: Attempt,
   const id = attempt._id;
   const intent = await createIntent(deps, payment, id, token);
   let attached = false;
-  const found = await update(payments, payment._id, (now) => (attached = attachIntent(now, id, intent.id)));
+  const found = await update(
+    payments,
+    payment._id,
+    (now) => (attached = attachIntent(now, id, intent.id)),
+  );
   if (!attached) {
     await stripe.paymentIntents.cancel(intent.id);
     mustBePayable(found ?? payment, deps.now());
     throw new DomainError("PAYMENT_IN_PROGRESS", "this order is being paid", laterMs(1000));
   }
-  const confirmed = await stripe.paymentIntents.confirm(intent.id, {}, { idempotencyKey: `${id}:confirm` });
+  const confirmed = await stripe.paymentIntents.confirm(
+    intent.id,
+    {},
+    { idempotencyKey: `${id}:confirm` },
+  );
   return { payment: await note(deps, payment._id, id, confirmed), intent: confirmed };
 }
 
 /** Ends an attempt that the card, or the request, has refused. */
-async function refuse(deps: SettleDeps, orderId: string, attemptId: string, outcome: Outcome): Promise<void> {
+async function refuse(
+  deps: SettleDeps,
+  orderId: string,
+  attemptId: string,
+  outcome: Outcome,
+): Promise<void> {
   const payment = await update(deps.payments, orderId, (found) => fail(found, attemptId, outcome));
   const stripeId = payment?.attempts.find(({ _id }) => _id === attemptId)?.stripeId;
   // So that nobody can go on with it behind our back; where this fails it is still unconfirmed.

@@ -118,7 +118,11 @@ export function beginAttempt(payment: Payment, mark: Partial<RequestMark>): Atte
 }
 
 /** The attempt, if it is the newest one and in one of these statuses: what a transition starts from. */
-function from(payment: Payment, id: string, statuses: readonly AttemptStatus[]): Attempt | undefined {
+function from(
+  payment: Payment,
+  id: string,
+  statuses: readonly AttemptStatus[],
+): Attempt | undefined {
   const attempt = newest(payment);
   return attempt?._id === id && statuses.includes(attempt.status) ? attempt : undefined;
 }

@@ -115,7 +115,8 @@ async function settlePending(
   if (!attempt.stripeId) {
     // Nothing was confirmed, so nothing can have been taken.
     const abandoned = { kind: "slip", code: "abandoned" } as const;
-    if (!inHand) await update(payments, payment._id, (found) => fail(found, attempt._id, abandoned));
+    if (!inHand)
+      await update(payments, payment._id, (found) => fail(found, attempt._id, abandoned));
     return;
   }
   const intent = await stripe.paymentIntents.retrieve(attempt.stripeId);

@@ -89,7 +89,14 @@ export async function connectBroker(options: Connection): Promise<Broker> {
 
   const connection = await connect(url, {
     clientProperties: { connection_name: name },
-    recovery: { initialDelay: 100, maxDelay: 3_000, factor: 2, jitter: 0.3, setup, waitForConnect: false },
+    recovery: {
+      initialDelay: 100,
+      maxDelay: 3_000,
+      factor: 2,
+      jitter: 0.3,
+      setup,
+      waitForConnect: false,
+    },
   });
   connection.on("handler-error", (err: unknown) => log.error({ err }, "broker listener failed"));
   connection.on("error", (err) => log.debug({ err: err.message }, "broker connection error"));

@@ -1,6 +1,10 @@
 import { EventEmitter, on } from "node:events";
 import { Code, ConnectError, type ServiceImpl } from "@connectrpc/connect";
-import { Health, HealthCheckResponse_ServingStatus as Status } from "@ticketing/proto/grpc/health/v1/health";
+import type {
+  Health} from "@ticketing/proto/grpc/health/v1/health";
+import {
+  HealthCheckResponse_ServingStatus as Status,
+} from "@ticketing/proto/grpc/health/v1/health";
 
 /**
  * What this process says of itself, by name: "" is the whole, which the edge and the cluster ask
@@ -45,12 +49,15 @@ export function healthService(health: HealthState): ServiceImpl<typeof Health> {
   return {
     check({ service }) {
       const found = status(service);
-      if (found === Status.SERVICE_UNKNOWN) throw new ConnectError("no such service", Code.NotFound);
+      if (found === Status.SERVICE_UNKNOWN)
+        throw new ConnectError("no such service", Code.NotFound);
       return { status: found };
     },
     list() {
       const names = Object.keys(health.all()).map((name) => (name === "overall" ? "" : name));
-      return { statuses: Object.fromEntries(names.map((name) => [name, { status: status(name) }])) };
+      return {
+        statuses: Object.fromEntries(names.map((name) => [name, { status: status(name) }])),
+      };
     },
     async *watch({ service }, { signal }) {
       let told = status(service);

@@ -48,7 +48,9 @@ describe("money on the wire and in the store", () => {
     ["a tenth of a yen", "JPY", 100n, 100_000_000],
     ["a tenth of a fils", "KWD", 1n, 100_000],
   ] as const)("refuses %s instead of rounding it", (_, currency, units, nanos) => {
-    expect(wrongFields(() => toMinor(money(currency, units, nanos), "price"))).toEqual(["price.nanos"]);
+    expect(wrongFields(() => toMinor(money(currency, units, nanos), "price"))).toEqual([
+      "price.nanos",
+    ]);
   });
 
   it.each(["XXX", "eur", "", "__proto__", "constructor"])("refuses the currency %o", (currency) => {
@@ -57,9 +59,12 @@ describe("money on the wire and in the store", () => {
     ]);
   });
 
-  it.each([2n ** 63n - 1n, -(2n ** 63n), 2n ** 53n])("refuses %d units, which no number holds", (units) => {
-    expect(wrongFields(() => toMinor(money("EUR", units), "price"))).toEqual(["price.units"]);
-  });
+  it.each([2n ** 63n - 1n, -(2n ** 63n), 2n ** 53n])(
+    "refuses %d units, which no number holds",
+    (units) => {
+      expect(wrongFields(() => toMinor(money("EUR", units), "price"))).toEqual(["price.units"]);
+    },
+  );
 });
 
 describe("money that can be charged", () => {
@@ -82,7 +87,9 @@ describe("money that can be charged", () => {
     ["more than eight digits of yen", "JPY", 100_000_000n, 0],
     ["a last fils that is not 0", "KWD", 1n, 1_000_000],
   ] as const)("refuses %s", (_, currency, units, nanos) => {
-    expect(wrongFields(() => toChargeable(money(currency, units, nanos), "price"))).toEqual(["price"]);
+    expect(wrongFields(() => toChargeable(money(currency, units, nanos), "price"))).toEqual([
+      "price",
+    ]);
   });
 
   it("says between which amounts it must be, in the currency's own digits", () => {

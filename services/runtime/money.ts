@@ -49,7 +49,8 @@ const MOST = 99_999_999;
 
 function known(currency: string, field: string): { digits: number; least: number } {
   const found = Object.hasOwn(currencies, currency) ? currencies[currency] : undefined;
-  if (!found) throw invalidField(`${field}.currency_code`, `"${currency}" is not a currency taken here`);
+  if (!found)
+    throw invalidField(`${field}.currency_code`, `"${currency}" is not a currency taken here`);
   return found;
 }
 
@@ -58,7 +59,10 @@ export function toMinor(money: Money, field: string): Amount {
   const { digits } = known(money.currencyCode, field);
   const nanosPerUnit = 10 ** (9 - digits);
   if (money.nanos % nanosPerUnit !== 0) {
-    throw invalidField(`${field}.nanos`, `${money.currencyCode} has ${digits} digits after the point`);
+    throw invalidField(
+      `${field}.nanos`,
+      `${money.currencyCode} has ${digits} digits after the point`,
+    );
   }
   const amount = money.units * 10n ** BigInt(digits) + BigInt(money.nanos / nanosPerUnit);
   if (amount > BigInt(Number.MAX_SAFE_INTEGER) || amount < BigInt(Number.MIN_SAFE_INTEGER)) {

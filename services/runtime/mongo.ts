@@ -46,7 +46,8 @@ const faults = new Set([
 export function isDatabaseFault(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
   if (faults.has(error.name)) return true;
-  if (error.name === "MongooseError") return /initial connection|buffering timed out/.test(error.message);
+  if (error.name === "MongooseError")
+    return /initial connection|buffering timed out/.test(error.message);
   const labelled = error as { hasErrorLabel?: (label: string) => boolean };
   return labelled.hasErrorLabel?.("RetryableWriteError") ?? false;
 }

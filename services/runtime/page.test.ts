@@ -15,8 +15,11 @@ describe("page tokens", () => {
     expect(pageToken(query, cursor)).toMatch(/^[\w-]{1,1024}$/);
   });
 
-  const of = (...parts: unknown[]): string => Buffer.from(JSON.stringify(parts)).toString("base64url");
-  const [print] = JSON.parse(Buffer.from(pageToken(query, cursor), "base64url").toString()) as string[];
+  const of = (...parts: unknown[]): string =>
+    Buffer.from(JSON.stringify(parts)).toString("base64url");
+  const [print] = JSON.parse(
+    Buffer.from(pageToken(query, cursor), "base64url").toString(),
+  ) as string[];
   it.each([
     ["of another query", pageToken(["orders", "bob", 1], cursor)],
     ["that is no base64", "%%%"],

@@ -9,7 +9,10 @@ export async function connectRedis(url: string, log: Log): Promise<RedisClientTy
   const client = createClient({
     url,
     disableOfflineQueue: true,
-    socket: { connectTimeout: 2_000, reconnectStrategy: (tries) => Math.min(100 * 2 ** tries, 3_000) },
+    socket: {
+      connectTimeout: 2_000,
+      reconnectStrategy: (tries) => Math.min(100 * 2 ** tries, 3_000),
+    },
   }) as RedisClientType;
   client.on("error", (err: Error) => log.warn({ err: err.message }, "redis gone"));
   client.on("ready", () => log.info("redis connected"));

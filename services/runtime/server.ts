@@ -8,6 +8,7 @@ import { Health } from "@ticketing/proto/grpc/health/v1/health";
 import { ServerReflection } from "@ticketing/proto/grpc/reflection/v1/reflection";
 import { ServerReflection as ServerReflectionAlpha } from "@ticketing/proto/grpc/reflection/v1alpha/reflection";
 import { authenticate, type TokenRules } from "./auth.ts";
+import { blameTheSender } from "./blame.ts";
 import { logCalls } from "./calls.ts";
 import { domainErrors } from "./errors.ts";
 import { healthService, type HealthState } from "./health.ts";
@@ -58,6 +59,7 @@ export async function serve(options: Options): Promise<Server> {
     connectNodeAdapter({
       routes(router) {
         routes(router);
+        router.handlers.splice(0, Infinity, ...router.handlers.map(blameTheSender));
         // Probes and tools have no token, and their methods carry no option of ours.
         router.service(Health, healthService(health), { interceptors: [] });
         router.service(ServerReflection, reflection, { interceptors: [] });

@@ -119,9 +119,20 @@ export async function startService(
     },
     async serve({ routes, rules, http = {} }) {
       const { HOST: host, HTTP_PORT, RPC_PORT } = config;
-      const plain = await serveHttp({ service: name, host, port: HTTP_PORT, routes: http, health, log });
+      const plain = await serveHttp({
+        service: name,
+        host,
+        port: HTTP_PORT,
+        routes: http,
+        health,
+        log,
+      });
       closers.push(() => plain.close());
-      const noTokens: TokenRules = { keys: () => Promise.reject(new Error("no keys")), issuer: "", audience: "" };
+      const noTokens: TokenRules = {
+        keys: () => Promise.reject(new Error("no keys")),
+        issuer: "",
+        audience: "",
+      };
       const server = await serve({
         host,
         port: RPC_PORT,
@@ -151,7 +162,8 @@ function mustMatch(
   const bound = (subscriptions[name] ?? []).map(({ typeName }) => typeName);
   const handled = handlers.map(({ type }) => type);
   const unhandled = bound.filter((type) => !handled.includes(type));
-  if (unhandled.length > 0) throw new Error(`${name} hears but does not handle: ${unhandled.join()}`);
+  if (unhandled.length > 0)
+    throw new Error(`${name} hears but does not handle: ${unhandled.join()}`);
 }
 
 function repeat(

@@ -22,13 +22,16 @@ declare module "vitest" {
 /** Starts the real servers, once for all test files, and takes them away after the last one. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   // Tests make and drop databases, so they use servers of their own whatever the environment names.
-  for (const name of ["MONGODB_URI", "AMQP_URI", "REDIS_URI"]) Reflect.deleteProperty(process.env, name);
+  for (const name of ["MONGODB_URI", "AMQP_URI", "REDIS_URI"])
+    Reflect.deleteProperty(process.env, name);
   const dir = await mkdtemp(join(tmpdir(), "ticketing-tests-"));
   const said: string[] = [];
   const parts = await startParts({ dir, services: [], log: (line) => said.push(line) }).catch(
     async (error: unknown) => {
       await rm(dir, { recursive: true, force: true });
-      throw new Error(`the servers for the tests did not start:\n${said.join("\n")}`, { cause: error });
+      throw new Error(`the servers for the tests did not start:\n${said.join("\n")}`, {
+        cause: error,
+      });
     },
   );
   const { mongo, rabbit, redisUrl } = parts;

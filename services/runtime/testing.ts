@@ -1,13 +1,21 @@
 import { randomUUID } from "node:crypto";
 import { once } from "node:events";
 import { connect as connectSocket, createServer, type AddressInfo, type Socket } from "node:net";
-import type { DescService } from "@bufbuild/protobuf";
+import { create, createFileRegistry, setExtension, type DescService } from "@bufbuild/protobuf";
 import {
-  Code,
+  FileDescriptorProtoSchema,
+  file_google_protobuf_wrappers,
+  MethodOptionsSchema,
+} from "@bufbuild/protobuf/wkt";
+import type {
+  Code} from "@connectrpc/connect";
+import {
   ConnectError,
   createClient,
   createRouterTransport,
+  type CallOptions,
   type Client,
+  type HandlerContext,
 } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcTransport } from "@connectrpc/connect-node";
 import {
@@ -15,6 +23,7 @@ import {
   ErrorInfoSchema,
   RetryInfoSchema,
 } from "@ticketing/proto/google/rpc/error_details";
+import { access, type Access } from "@ticketing/proto/options/v1/options";
 import { connect, type Channel } from "amqplib";
 import {
   createLocalJWKSet,
@@ -26,7 +35,7 @@ import {
 } from "jose";
 import type { Connection } from "mongoose";
 import pino from "pino";
-import { afterAll, inject } from "vitest";
+import { afterAll, inject, onTestFinished } from "vitest";
 import { until } from "#stack/process.ts";
 import { ALGORITHM, type TokenRules } from "./auth.ts";
 import { connectBroker, type Broker } from "./broker.ts";
@@ -37,8 +46,17 @@ import { interceptors, serve, type Routes, type Server } from "./server.ts";
 import type { Subscriptions } from "./topology.ts";
 import "./testing-setup.ts"; // For the type of what it provides.
 
-// What is made here is taken away after the last test of the file: call these at the top of a test
-// file or of a `describe`, with `await`.
+// What is made here is taken away by itself: after the test that made it, or after the last one of
+// the file where it was made at its top, with `await`.
+
+/** Runs when the test is over, or in the end where no single test is running. */
+function atEnd(close: () => Promise<void>): void {
+  try {
+    onTestFinished(close);
+  } catch {
+    afterAll(close);
+  }
+}
 
 export const silent: Log = createLog("test", "silent");
 
@@ -57,7 +75,7 @@ export function testDatabaseUri(name = `test_${randomUUID().slice(0, 13)}`): str
 /** An empty database of the real server. */
 export async function testDatabase(): Promise<Connection> {
   const db = await connectDatabase(testDatabaseUri(), silent);
-  afterAll(async () => {
+  atEnd(async () => {
     await db.dropDatabase();
     await db.close();
   });
@@ -79,7 +97,7 @@ export async function testVhost(): Promise<string> {
   }
   await call("PUT", `vhosts/${name}`);
   await call("PUT", `permissions/${name}/admin`, { configure: ".*", write: ".*", read: ".*" });
-  afterAll(() => call("DELETE", `vhosts/${name}`));
+  atEnd(() => call("DELETE", `vhosts/${name}`));
   return amqpUrl.replace(/[^/]*$/, name);
 }
 
@@ -101,11 +119,14 @@ export async function testBroker(
   const bare = await connect(url);
   bare.on("error", () => undefined);
   const raw = await bare.createChannel();
-  afterAll(async () => {
-    await bare.close();
+  atEnd(async () => {
+    await bare.close().catch(() => undefined); // Its line may have been cut.
     await broker.close();
   });
-  return Object.defineProperties(broker as TestBroker, { url: { value: url }, raw: { value: raw } });
+  return Object.defineProperties(broker as TestBroker, {
+    url: { value: url },
+    raw: { value: raw },
+  });
 }
 
 const KEY_ID = "test";
@@ -152,6 +173,52 @@ export function testClient<S extends DescService>(
   return createClient(service, createRouterTransport(routes, { router }));
 }
 
+/** A method of a service of words: a word goes in, a word comes out. */
+export interface WordMethod {
+  /** Who may call it; left out, the contract does not say. */
+  access?: Access;
+  answer(word: string, ctx: HandlerContext): string | Promise<string>;
+}
+
+/** The calls of a service of words, by method. */
+export type WordClient = Record<
+  string,
+  (request: { value?: string }, options?: CallOptions) => Promise<{ value: string }>
+>;
+
+const WORD = ".google.protobuf.StringValue";
+
+/** A service that is made at run time, for what is true of every service and every contract. */
+export function wordService(methods: Record<string, WordMethod>): {
+  service: DescService;
+  routes: Routes;
+} {
+  const method = Object.entries(methods).map(([name, { access: asked }]) => {
+    const options = create(MethodOptionsSchema);
+    if (asked !== undefined) setExtension(options, access, asked);
+    return { name, inputType: WORD, outputType: WORD, options };
+  });
+  const file = create(FileDescriptorProtoSchema, {
+    name: "test/words.proto",
+    package: "test",
+    syntax: "proto3",
+    dependency: ["google/protobuf/wrappers.proto"],
+    service: [{ name: "WordService", method }],
+  });
+  const service = createFileRegistry(file, (name) =>
+    name === "google/protobuf/wrappers.proto" ? file_google_protobuf_wrappers : undefined,
+  ).getService("test.WordService");
+  if (!service) throw new Error("the service was not made");
+  const handlers = service.methods.map(({ name, localName }) => [
+    localName,
+    async ({ value }: { value: string }, ctx: HandlerContext) => ({
+      value: await methods[name]?.answer(value, ctx),
+    }),
+  ]);
+  const routes: Routes = (router) => router.service(service, Object.fromEntries(handlers) as never);
+  return { service, routes };
+}
+
 export interface TestServer extends Server {
   readonly url: string;
   readonly health: HealthState;
@@ -173,7 +240,7 @@ export async function testServer(
   const server = await serve({ ...address, ...about });
   let closing: Promise<void> | undefined;
   const close = (): Promise<void> => (closing ??= server.close());
-  afterAll(close);
+  atEnd(close);
   const url = `http://127.0.0.1:${server.port}`;
   const connects = createConnectTransport({ baseUrl: url, httpVersion: "2" });
   const grpcs = createGrpcTransport({ baseUrl: url });
@@ -214,7 +281,9 @@ export async function refusal(call: Promise<unknown>): Promise<Refusal> {
     message: error.rawMessage,
     reason: info?.reason,
     metadata: { ...info?.metadata },
-    violations: (bad?.fieldViolations ?? []).map(({ field, reason }) => `${field} ${reason}`.trim()),
+    violations: (bad?.fieldViolations ?? []).map(({ field, reason }) =>
+      `${field} ${reason}`.trim(),
+    ),
     retryAfterMs: delay && Number(delay.seconds) * 1000 + delay.nanos / 1e6,
   };
 }
@@ -256,9 +325,9 @@ export async function testLine(port: number): Promise<TestLine> {
     isCut = true;
     for (const socket of sockets) socket.destroy();
   };
-  afterAll(() => {
+  atEnd(async () => {
     cut();
-    server.close();
+    await new Promise((resolve) => server.close(resolve));
   });
   return {
     port: (server.address() as AddressInfo).port,

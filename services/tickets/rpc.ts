@@ -1,4 +1,4 @@
-import { timestampDate } from "@bufbuild/protobuf/wkt";
+import { timestampDate, type Timestamp } from "@bufbuild/protobuf/wkt";
 import type { ConnectRouter } from "@connectrpc/connect";
 import {
   CreateTicketRequestSchema,
@@ -15,8 +15,10 @@ import { mustBeSameRequest, requestMark } from "#runtime/request-id.ts";
 import { categoryWord, search } from "./search.ts";
 import {
   edit,
+  FIRST_DATE,
   list,
   mustBeChangeable,
+  NO_DATE,
   setWithdrawn,
   toProto,
   type Listing,
@@ -30,8 +32,15 @@ interface Deps {
   now: () => number;
 }
 
-const notFound = (): DomainError =>
-  new DomainError("TICKET_NOT_FOUND", "there is no such ticket");
+const notFound = (): DomainError => new DomainError("TICKET_NOT_FOUND", "there is no such ticket");
+
+/** Dates outside the years that a Timestamp may hold would be stored, and then fit into no answer. */
+function toEventTime(time: Timestamp | undefined): Date | undefined {
+  if (!time) return undefined;
+  const date = timestampDate(time);
+  if (date >= FIRST_DATE && date < NO_DATE) return date;
+  throw invalidField("event_time", "must lie within the years 1 to 9999");
+}
 
 function toListing(request: CreateTicketRequest | UpdateTicketRequest): Listing {
   if (!request.price) throw invalidField("price", "is required");
@@ -42,7 +51,7 @@ function toListing(request: CreateTicketRequest | UpdateTicketRequest): Listing 
     currency,
     category: categoryWord(request.category),
     venue: request.venue.trim() || undefined,
-    eventTime: request.eventTime && timestampDate(request.eventTime),
+    eventTime: toEventTime(request.eventTime),
   };
 }
 

@@ -1,7 +1,10 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import { Category, TicketStatus, type TicketSchema } from "@ticketing/proto/tickets/v1/ticket";
-import { TicketCreatedSchema, TicketUpdatedSchema } from "@ticketing/proto/tickets/v1/ticket_events";
+import {
+  TicketCreatedSchema,
+  TicketUpdatedSchema,
+} from "@ticketing/proto/tickets/v1/ticket_events";
 import { Schema, type Connection, type HydratedDocument } from "mongoose";
 import { aggregate, record, type AggregateFields } from "#runtime/aggregate.ts";
 import { DomainError } from "#runtime/errors.ts";
@@ -41,7 +44,9 @@ export interface TicketFields extends AggregateFields, Listing, Partial<RequestM
 }
 
 /** Later than every event: where a ticket without a date stands in the order of dates. */
-const NO_DATE = new Date("9999-12-31T00:00:00Z");
+export const NO_DATE = new Date("9999-12-31T00:00:00Z");
+/** The earliest date that the contract can carry. */
+export const FIRST_DATE = new Date("0001-01-01T00:00:00Z");
 
 const schema = new Schema<TicketFields>({
   userId: { type: String, required: true },

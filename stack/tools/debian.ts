@@ -1,30 +1,17 @@
-import {
-  closeSync,
-  globSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  readSync,
-} from "node:fs";
-import { rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { debianSource } from "./apt-sources.ts";
 import { call, install, type Log } from "./install.ts";
 import { ensurePip } from "./pip.ts";
+import { relink } from "./relink.ts";
 
 /** What RabbitMQ 4.0 and Valkey 8.1 need, down to the C library, and nothing else. */
-const packages = [
-  "rabbitmq-server",
-  ..."asn1 base crypto eldap inets mnesia os-mon parsetools public-key runtime-tools ssl syntax-tools tools xmerl"
-    .split(" ")
-    .map((part) => `erlang-${part}`),
-  ..."valkey-server valkey-tools".split(" "),
-  ..."libc6 libgcc-s1 libstdc++6 libtinfo6 zlib1g libsystemd0 libcap2 libgcrypt20 libgpg-error0".split(
-    " ",
-  ),
-  ..."liblz4-1 liblzma5 libzstd1 libssl3t64 libatomic1 libjemalloc2 liblzf1".split(" "),
-];
+const packages = `
+  rabbitmq-server erlang-base erlang-asn1 erlang-crypto erlang-eldap erlang-inets erlang-mnesia
+  erlang-os-mon erlang-parsetools erlang-public-key erlang-runtime-tools erlang-ssl
+  erlang-syntax-tools erlang-tools erlang-xmerl valkey-server valkey-tools libc6 libgcc-s1
+  libstdc++6 libtinfo6 zlib1g libsystemd0 libcap2 libgcrypt20 libgpg-error0 liblz4-1 liblzma5
+  libzstd1 libssl3t64 libatomic1 libjemalloc2 liblzf1`.match(/\S+/g) as string[];
 
 const name = "debian-13";
 
@@ -81,6 +68,7 @@ function aptConfig(apt: string): string {
     `APT::Architecture "amd64";`,
     `APT::Sandbox::User "";`, // root would become a user who may not write here
     `Debug::NoLocking "true";`,
+    `APT::Update::Error-Mode "any";`,
     `Acquire::Languages "none";`,
     `Acquire::Retries "3";`,
     `Dir::Etc::sourcelist "${apt}/debian.sources";`,
@@ -90,40 +78,6 @@ function aptConfig(apt: string): string {
     `Dir::Cache "${apt}/cache";`,
     "",
   ].join("\n");
-}
-
-/** Makes the programs in `temp` use the libraries that will lie in `home`. */
-async function relink(temp: string, home: string, patchelf: string): Promise<void> {
-  const lib = join(home, "usr/lib/x86_64-linux-gnu");
-  const rpath = ["--force-rpath", "--set-rpath", lib];
-  const interpreter = ["--set-interpreter", join(lib, "ld-linux-x86-64.so.2")];
-  for (const folder of ["usr/bin", "usr/lib/erlang"]) {
-    for (const file of elfFiles(join(temp, folder))) {
-      await call(
-        patchelf,
-        file.endsWith(".so") ? [...rpath, file] : [...interpreter, ...rpath, file],
-      );
-    }
-  }
-  for (const erl of globSync(join(temp, "usr/lib/erlang/{,erts-*/}bin/erl"))) {
-    const script = readFileSync(erl, "utf8");
-    writeFileSync(erl, script.replaceAll(/ROOTDIR=\/.*/g, `ROOTDIR="${home}/usr/lib/erlang"`));
-  }
-}
-
-function elfFiles(folder: string): string[] {
-  return readdirSync(folder, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile())
-    .map((entry) => join(entry.parentPath, entry.name))
-    .filter((path) => startsWithElf(path));
-}
-
-function startsWithElf(path: string): boolean {
-  const head = Buffer.alloc(4);
-  const file = openSync(path, "r");
-  readSync(file, head, 0, 4, 0);
-  closeSync(file);
-  return head.toString("latin1") === "\x7fELF";
 }
 
 function seconds(start: number): string {

@@ -1,0 +1,165 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { OrderStatus } from "@ticketing/proto/orders/v1/order";
+import { TicketStatus, type Ticket } from "@ticketing/proto/tickets/v1/ticket";
+import { buildWeb } from "#stack/build.ts";
+import { readable } from "#stack/lines.ts";
+import { until } from "#stack/process.ts";
+import { findRunning } from "#stack/running.ts";
+import { startSystem } from "#stack/system.ts";
+import { buy, endOf, listTicket, orderNow, pay, signUp, ticketNow } from "./person.ts";
+import { toRefusal } from "./refusal.ts";
+
+// `npm run demo`: plays the two flows of the marketplace as real clients, and prints what happened.
+
+/** A marketplace to play on, and where its services write their logs. */
+interface Stage {
+  url: string;
+  logs: string;
+  holdSeconds: number;
+  close(): Promise<void>;
+}
+
+const OWN_HOLD_SECONDS = 8;
+/** Nobody wants to watch a hold for longer. */
+const LONGEST_WATCH_SECONDS = 60;
+
+async function ownStage(): Promise<Stage> {
+  say(`Starting a marketplace of my own, with holds of ${OWN_HOLD_SECONDS} s ...`);
+  const dir = await mkdtemp(join(tmpdir(), "ticketing-demo-"));
+  const quiet = (): void => undefined;
+  await buildWeb(quiet);
+  const env = { ORDER_HOLD_SECONDS: String(OWN_HOLD_SECONDS) };
+  const system = await startSystem({ dir, env, log: quiet });
+  return {
+    url: system.url,
+    logs: join(dir, "logs"),
+    holdSeconds: OWN_HOLD_SECONDS,
+    async close() {
+      await system.stop();
+      await rm(dir, { recursive: true, force: true });
+    },
+  };
+}
+
+async function runningStage(): Promise<Stage | undefined> {
+  const running = await findRunning();
+  if (!running) return undefined;
+  say(`Playing on the marketplace that is running at ${running.url}.`);
+  const { url, dir, holdSeconds } = running;
+  return { url, logs: join(dir, "logs"), holdSeconds, close: () => Promise.resolve() };
+}
+
+const say = (line: string): void => console.log(line);
+const step = (line: string): void => console.log(`\n▸ ${line}`);
+
+/** Prints what the services log of events from now on, each line as its service wrote it. */
+function watchEvents(logs: string): () => void {
+  const read = new Map<string, number>();
+  const files = () =>
+    existsSync(logs) ? readdirSync(logs).filter((name) => name !== "edge.log") : [];
+  for (const file of files()) read.set(file, statSync(join(logs, file)).size);
+
+  function printNew(): void {
+    const lines: { time: string; line: string }[] = [];
+    for (const file of files()) {
+      const bytes = readFileSync(join(logs, file));
+      const end = bytes.lastIndexOf("\n") + 1;
+      const fresh = bytes.subarray(read.get(file) ?? 0, end).toString();
+      read.set(file, end);
+      for (const line of fresh.split("\n").filter((text) => text.includes('"event":"'))) {
+        const { time } = JSON.parse(line) as { time: string };
+        lines.push({ time, line: readable(file.replace(/\.log$/, ""), line) });
+      }
+    }
+    for (const { line } of lines.sort((a, b) => a.time.localeCompare(b.time))) say(`    ${line}`);
+  }
+
+  const timer = setInterval(printNew, 200);
+  return () => {
+    clearInterval(timer);
+    printNew();
+  };
+}
+
+async function refusedBecause(call: Promise<unknown>): Promise<string> {
+  const refusal = await call.then(() => undefined, toRefusal);
+  if (!refusal) throw new Error("this should have been refused");
+  return `${refusal.reason}: ${refusal.message}`;
+}
+
+const ticketBecomes = (url: string, ticket: Ticket, status: TicketStatus, seconds: number) =>
+  until(async () => (await ticketNow(url, ticket)).status === status, {
+    what: `the ticket to change`,
+    timeoutMs: seconds * 1000,
+    everyMs: 100,
+  });
+
+async function playSuccess({ url }: Stage): Promise<void> {
+  say("\nTHE SUCCESS FLOW");
+  step("Three people sign up: a seller, a buyer, and one who comes too late.");
+  const names = ["seller", "buyer", "latecomer"] as const;
+  const [seller, buyer, late] = await Promise.all(names.map((name) => signUp(url, name)));
+  if (!seller || !buyer || !late) throw new Error("nobody came");
+  step("The seller lists a ticket for 25.50 EUR.");
+  const ticket = await listTicket(seller, "Front row, one seat");
+  step("The buyer presses Buy: the ticket is locked.");
+  const order = await buy(buyer, ticket);
+  say(`  held until ${endOf(order).toISOString()}`);
+  await ticketBecomes(url, ticket, TicketStatus.HELD, 10);
+  step("The latecomer presses Buy, and the seller tries to raise the price.");
+  say(`  latecomer refused, ${await refusedBecause(buy(late, ticket))}`);
+  const dearer = { id: ticket.id, title: ticket.title, price: { currencyCode: "EUR", units: 99n } };
+  say(`  seller refused, ${await refusedBecause(seller.tickets.updateTicket(dearer))}`);
+  step("The buyer pays; the money is reserved, the order accepts it, then it is taken.");
+  await pay(buyer, order);
+  await ticketBecomes(url, ticket, TicketStatus.SOLD, 20);
+  const { status } = await orderNow(buyer, order);
+  say(
+    `  the ticket is sold, and the order is ${status === OrderStatus.COMPLETED ? "completed" : status}`,
+  );
+}
+
+async function playExpiry({ url, holdSeconds }: Stage): Promise<void> {
+  say("\nTHE EXPIRY FLOW");
+  const [seller, buyer, next] = await Promise.all(
+    ["seller", "buyer", "next"].map((name) => signUp(url, name)),
+  );
+  if (!seller || !buyer || !next) throw new Error("nobody came");
+  const ticket = await listTicket(seller, "Balcony, one seat");
+  step("A buyer presses Buy and walks away.");
+  const order = await buy(buyer, ticket);
+  await ticketBecomes(url, ticket, TicketStatus.HELD, 10);
+  step(`Nobody does anything for ${holdSeconds} s. The broker waits.`);
+  await ticketBecomes(url, ticket, TicketStatus.ON_SALE, holdSeconds + 60);
+  const late = Date.now() - endOf(order).getTime();
+  say(
+    `  the ticket has unlocked by itself, ${(late / 1000).toFixed(1)} s after the end of the hold`,
+  );
+  step("Somebody else can buy it now.");
+  const again = await buy(next, await ticketNow(url, ticket));
+  say(`  held by another order, the ticket's hold number ${again.holdNumber}`);
+  await next.orders.cancelOrder({ id: again.id });
+}
+
+async function play(stage: Stage, flow: (stage: Stage) => Promise<void>): Promise<void> {
+  const stopWatching = watchEvents(stage.logs);
+  await flow(stage).finally(stopWatching);
+}
+
+const stage = (await runningStage()) ?? (await ownStage());
+try {
+  await play(stage, playSuccess);
+  if (stage.holdSeconds <= LONGEST_WATCH_SECONDS) await play(stage, playExpiry);
+  else {
+    say(`\nThis marketplace holds tickets for ${stage.holdSeconds} s, which is long to watch.`);
+    const short = await ownStage();
+    await play(short, playExpiry).finally(() => short.close());
+  }
+  say("\nBoth flows ended as they must.");
+} finally {
+  await stage.close();
+}
+process.exit(0);

@@ -1,0 +1,237 @@
+import {
+  ChargeCreatedSchema,
+  PaymentAuthorizedSchema,
+} from "@ticketing/proto/payments/v1/payment_events";
+import { ExpirationCompleteSchema } from "@ticketing/proto/expiration/v1/expiration_events";
+import * as orderEvents from "@ticketing/proto/orders/v1/order_events";
+import { CancelReason, OrderStatus } from "@ticketing/proto/orders/v1/order";
+import { PaymentStatus } from "@ticketing/proto/payments/v1/payment";
+import {
+  TicketCreatedSchema,
+  TicketUpdatedSchema,
+} from "@ticketing/proto/tickets/v1/ticket_events";
+import { TicketStatus } from "@ticketing/proto/tickets/v1/ticket";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
+import { until } from "#stack/process.ts";
+import { buy, endOf, listTicket, orderNow, pay, signUp, ticketNow, type Person } from "./person.ts";
+import { refusalOf } from "./refusal.ts";
+import { tap } from "./tap.ts";
+import "./setup.ts"; // For the type of what it provides.
+
+const { url, amqpUrl, holdSeconds, control, logs } = inject("place");
+const listening = await tap(amqpUrl);
+afterAll(() => listening.close());
+
+let seller: Person, buyer: Person, third: Person;
+beforeAll(async () => {
+  [seller, buyer, third] = (await Promise.all(
+    ["seller", "buyer", "third"].map((name) => signUp(url, name)),
+  )) as [Person, Person, Person];
+});
+
+const ticketIs = (ticket: { id: string }, status: TicketStatus, timeoutMs = 10_000) =>
+  until(async () => (await ticketNow(url, ticket)).status === status, {
+    what: `ticket ${ticket.id} to have status ${status}`,
+    timeoutMs,
+  });
+
+/** The types of all events about these things, in the order in which they were published. */
+const eventsAbout = (...ids: string[]): string[] =>
+  listening.heard.filter(({ subject }) => ids.includes(subject)).map(({ type }) => type);
+
+describe("the success flow", () => {
+  it("lists, locks, refuses the third, takes the payment and sells, in this order of events", async () => {
+    const ticket = await listTicket(seller);
+    const order = await buy(buyer, ticket);
+    await ticketIs(ticket, TicketStatus.HELD);
+    const held = await refusalOf(buy(third, ticket));
+    expect(held).toMatchObject({ code: "FailedPrecondition", reason: "TICKET_HELD" });
+    expect(held.metadata["until"]).toBe(endOf(order).toISOString());
+
+    const { payment } = await pay(buyer, order);
+    expect(payment?.status).toBe(PaymentStatus.AUTHORIZED);
+    await ticketIs(ticket, TicketStatus.SOLD);
+    expect(await orderNow(buyer, order)).toMatchObject({
+      status: OrderStatus.COMPLETED,
+      version: 3n,
+    });
+    const paid = await buyer.payments.getPayment({ orderId: order.id });
+    expect(paid.payment).toMatchObject({ status: PaymentStatus.CAPTURED, orderId: order.id });
+    expect((await ticketNow(url, ticket)).orderId).toBe(order.id);
+    expect(await refusalOf(buy(third, ticket))).toMatchObject({ reason: "TICKET_SOLD" });
+
+    await until(() => eventsAbout(ticket.id).length === 4, { what: "the last event" });
+    const { typeName: updated } = TicketUpdatedSchema;
+    expect(eventsAbout(ticket.id)).toEqual([
+      TicketCreatedSchema.typeName,
+      updated,
+      updated,
+      updated,
+    ]);
+    expect(eventsAbout(order.id)).toEqual([
+      orderEvents.OrderCreatedSchema.typeName,
+      PaymentAuthorizedSchema.typeName,
+      orderEvents.OrderAwaitingPaymentSchema.typeName,
+      ChargeCreatedSchema.typeName,
+      orderEvents.OrderCompletedSchema.typeName,
+    ]);
+  });
+
+  it("lets the buyer, and nobody else, read the code once the order is completed", async () => {
+    const code = `door ${crypto.randomUUID()}`;
+    const price = { currencyCode: "JPY", units: 5000n };
+    const { ticket } = await seller.tickets.createTicket({ title: "With a code", price, code });
+    if (!ticket) throw new Error("no ticket");
+    const order = await buy(buyer, ticket);
+    expect(await refusalOf(buyer.tickets.getTicketCode({ id: ticket.id }))).toMatchObject({
+      code: "NotFound",
+    });
+    await pay(buyer, order);
+    await ticketIs(ticket, TicketStatus.SOLD);
+    expect((await buyer.tickets.getTicketCode({ id: ticket.id })).code).toBe(code);
+    for (const other of [seller, third]) {
+      expect(await refusalOf(other.tickets.getTicketCode({ id: ticket.id }))).toMatchObject({
+        code: "NotFound",
+      });
+    }
+    const events = Buffer.concat(listening.heard.map(({ body }) => body));
+    expect(events.includes(code)).toBe(false);
+    for (const file of readdirSync(logs))
+      expect(readFileSync(join(logs, file), "utf8")).not.toContain(code);
+  });
+
+  it("says in every service's log what it published and received", async () => {
+    const ticket = await listTicket(seller);
+    const order = await buy(buyer, ticket);
+    await buyer.orders.cancelOrder({ id: order.id });
+    const said = (service: string) =>
+      readdirSync(logs)
+        .filter((file) => file.startsWith(service))
+        .map((file) => readFileSync(join(logs, file), "utf8"))
+        .join("");
+    const type = orderEvents.OrderCreatedSchema.typeName;
+    await until(() => said("orders").includes(`published ${type} ${order.id}`), {
+      what: "orders' log",
+    });
+    for (const service of ["tickets", "payments", "expiration"]) {
+      await until(() => said(service).includes(`received ${type} ${order.id}`), {
+        what: `${service}'s log`,
+      });
+    }
+  });
+});
+
+describe("the hold", () => {
+  it.concurrent("unlocks by itself when its time is up, and not before", async () => {
+    const ticket = await listTicket(seller);
+    const order = await buy(buyer, ticket);
+    await ticketIs(ticket, TicketStatus.HELD);
+    await ticketIs(ticket, TicketStatus.ON_SALE, (holdSeconds + 30) * 1000);
+    expect(Date.now()).toBeGreaterThanOrEqual(endOf(order).getTime());
+    expect(await orderNow(buyer, order)).toMatchObject({
+      status: OrderStatus.CANCELLED,
+      cancelReason: CancelReason.EXPIRED,
+    });
+    expect(eventsAbout(order.id)).toEqual([
+      orderEvents.OrderCreatedSchema.typeName,
+      ExpirationCompleteSchema.typeName,
+      orderEvents.OrderExpiredSchema.typeName,
+    ]);
+    const again = await buy(third, await ticketNow(url, ticket));
+    expect(again.holdNumber).toBe(2n);
+  });
+
+  it.concurrent("ends on time although expiration was killed in the middle of it", async () => {
+    const ticket = await listTicket(seller);
+    const order = await buy(buyer, ticket);
+    await until(() => eventsAbout(order.id).length > 0, { what: "OrderCreated" });
+    expect((await fetch(`${control}/restart/expiration`, { method: "POST" })).status).toBe(204);
+    await ticketIs(ticket, TicketStatus.ON_SALE, (holdSeconds + 30) * 1000);
+    const complete = listening.heard.find(
+      ({ type, subject }) => type === ExpirationCompleteSchema.typeName && subject === order.id,
+    );
+    const lateMs = (complete?.at ?? Infinity) - endOf(order).getTime();
+    console.log(`ExpirationComplete came ${lateMs} ms after the end of the hold`);
+    expect(lateMs).toBeGreaterThanOrEqual(0);
+    expect(lateMs).toBeLessThan(10_000); // Ten times the bound of 1 s: the machine may be busy.
+  });
+
+  it.concurrent(
+    "lets the seller edit before, refuses during, and lets them edit after",
+    async () => {
+      const ticket = await listTicket(seller);
+      const change = (title: string) => ({
+        id: ticket.id,
+        title,
+        price: { currencyCode: "EUR", units: 30n },
+      });
+      const { ticket: edited } = await seller.tickets.updateTicket(change("Edited before"));
+      expect(edited).toMatchObject({ title: "Edited before", version: 2n, priceVersion: 2n });
+      expect(await refusalOf(third.tickets.updateTicket(change("Not mine")))).toMatchObject({
+        code: "PermissionDenied",
+        reason: "NOT_THE_SELLER",
+      });
+
+      if (!edited) throw new Error("no ticket");
+      const order = await buy(buyer, edited);
+      await ticketIs(ticket, TicketStatus.HELD);
+      const during = [
+        seller.tickets.updateTicket(change("During")),
+        seller.tickets.deleteTicket({ id: ticket.id }),
+      ];
+      for (const refused of await Promise.all(during.map(refusalOf))) {
+        expect(refused).toMatchObject({ code: "FailedPrecondition", reason: "TICKET_HELD" });
+        expect(refused.metadata["until"]).toBe(endOf(order).toISOString());
+      }
+
+      await buyer.orders.cancelOrder({ id: order.id });
+      await ticketIs(ticket, TicketStatus.ON_SALE);
+      const { ticket: after } = await seller.tickets.updateTicket(change("Edited after"));
+      expect(after?.title).toBe("Edited after");
+      const { ticket: withdrawn } = await seller.tickets.deleteTicket({ id: ticket.id });
+      expect(withdrawn?.status).toBe(TicketStatus.WITHDRAWN);
+      if (!withdrawn) throw new Error("no ticket");
+      expect(await refusalOf(buy(third, withdrawn))).toMatchObject({ reason: "TICKET_WITHDRAWN" });
+    },
+  );
+
+  it.concurrent("refuses the buyer who saw another price", async () => {
+    const ticket = await listTicket(seller);
+    const dearer = { id: ticket.id, title: "Dearer", price: { currencyCode: "EUR", units: 99n } };
+    const { ticket: now } = await seller.tickets.updateTicket(dearer);
+    if (!now) throw new Error("no ticket");
+    const order = await buy(third, now); // From here on orders has heard of the price.
+    expect(order.price).toMatchObject({ units: 99n, currencyCode: "EUR" });
+    await third.orders.cancelOrder({ id: order.id });
+    const refused = await refusalOf(buy(buyer, ticket));
+    expect(refused).toMatchObject({ code: "FailedPrecondition", reason: "PRICE_CHANGED" });
+    expect(Number(refused.metadata["version"])).toBeGreaterThanOrEqual(Number(now.version));
+  });
+});
+
+describe("retries", () => {
+  it("make one ticket, one order and one payment of the same request", async () => {
+    const requestId = crypto.randomUUID();
+    const listing = { title: "Once", price: { currencyCode: "EUR", units: 20n }, requestId };
+    const made = await Promise.all([1, 2, 3].map(() => seller.tickets.createTicket(listing)));
+    const [ticket] = made.map((answer) => answer.ticket);
+    expect(new Set(made.map((answer) => answer.ticket?.id)).size).toBe(1);
+    if (!ticket) throw new Error("no ticket");
+    expect(
+      await refusalOf(seller.tickets.createTicket({ ...listing, title: "Something else" })),
+    ).toMatchObject({ code: "InvalidArgument", reason: "REQUEST_ID_REUSED" });
+
+    const wish = { ticketId: ticket.id, ticketVersion: ticket.version, requestId };
+    const orders = await Promise.all([1, 2, 3].map(() => buyer.orders.createOrder(wish)));
+    expect(new Set(orders.map(({ order }) => order?.id)).size).toBe(1);
+
+    const orderId = orders[0]?.order?.id ?? "";
+    const payment = { orderId, token: "tok_visa", requestId };
+    const first = await buyer.payments.createPayment(payment);
+    const second = await buyer.payments.createPayment(payment);
+    expect(second.payment?.attemptId).toBe(first.payment?.attemptId);
+    await ticketIs(ticket, TicketStatus.SOLD);
+  });
+});

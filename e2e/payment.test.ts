@@ -1,0 +1,131 @@
+import { CancelReason, OrderStatus } from "@ticketing/proto/orders/v1/order";
+import { TicketStatus } from "@ticketing/proto/tickets/v1/ticket";
+import { beforeAll, describe, expect, inject, it } from "vitest";
+import { until } from "#stack/process.ts";
+import { buy, listTicket, orderNow, pay, signUp, ticketNow, type Person } from "./person.ts";
+import { refusalOf } from "./refusal.ts";
+import "./setup.ts"; // For the type of what it provides.
+
+const { url, stripeUrl, holdSeconds } = inject("place");
+
+let seller: Person, buyer: Person, other: Person;
+beforeAll(async () => {
+  [seller, buyer, other] = (await Promise.all(
+    ["seller", "buyer", "other"].map((name) => signUp(url, name)),
+  )) as [Person, Person, Person];
+});
+
+interface Intent {
+  status: string;
+  amount: number;
+  amount_received: number;
+  metadata: Record<string, string>;
+}
+
+/** What Stripe's own books say of an order. */
+async function intentsOf(orderId: string): Promise<Intent[]> {
+  const books = (await (await fetch(`${stripeUrl}/_test/books`)).json()) as {
+    payment_intents: Intent[];
+  };
+  return books.payment_intents.filter(({ metadata }) => metadata["order_id"] === orderId);
+}
+
+const settled = (order: { id: string }, status: OrderStatus, timeoutMs = 10_000) =>
+  until(async () => (await orderNow(buyer, order)).status === status, {
+    what: `order status ${status}`,
+    timeoutMs,
+  });
+
+describe.concurrent("CreatePayment", () => {
+  it("refuses somebody else's order as if there were none", async () => {
+    const order = await buy(buyer, await listTicket(seller));
+    expect(await refusalOf(pay(other, order))).toMatchObject({
+      code: "NotFound",
+      reason: "ORDER_NOT_FOUND",
+    });
+    expect(await intentsOf(order.id)).toEqual([]);
+  });
+
+  it("refuses another amount than the one due", async () => {
+    const order = await buy(buyer, await listTicket(seller));
+    for (const amount of [
+      { currencyCode: "EUR", units: 25n },
+      { currencyCode: "USD", units: 25n, nanos: 500_000_000 },
+    ]) {
+      const wrong = buyer.payments.createPayment({ orderId: order.id, token: "tok_visa", amount });
+      expect(await refusalOf(wrong)).toMatchObject({
+        code: "InvalidArgument",
+        reason: "AMOUNT_MISMATCH",
+      });
+    }
+    expect(await intentsOf(order.id)).toEqual([]);
+  });
+
+  it("refuses a cancelled order", async () => {
+    const order = await buy(buyer, await listTicket(seller));
+    await buyer.orders.cancelOrder({ id: order.id });
+    await until(async () => (await refusalOf(pay(buyer, order))).reason === "ORDER_CANCELLED", {
+      what: "payments to hear of the cancellation",
+    });
+    expect((await intentsOf(order.id)).filter(({ status }) => status !== "canceled")).toEqual([]);
+  });
+
+  it("refuses an expired order", async () => {
+    const order = await buy(buyer, await listTicket(seller));
+    await settled(order, OrderStatus.CANCELLED, (holdSeconds + 30) * 1000);
+    expect(await refusalOf(pay(buyer, order))).toMatchObject({
+      code: "FailedPrecondition",
+      reason: "ORDER_EXPIRED",
+    });
+    expect(await intentsOf(order.id)).toEqual([]);
+  });
+
+  it("refuses an order that is paid", async () => {
+    const order = await buy(buyer, await listTicket(seller));
+    await pay(buyer, order);
+    await settled(order, OrderStatus.COMPLETED);
+    await until(async () => (await refusalOf(pay(buyer, order))).reason === "ALREADY_PAID", {
+      what: "payments to hear of the completion",
+    });
+    const [intent, ...more] = await intentsOf(order.id);
+    expect(intent).toMatchObject({ status: "succeeded", amount: 2550, amount_received: 2550 });
+    expect(more).toEqual([]);
+  });
+
+  it("lets the buyer correct a slip while the hold runs", async () => {
+    const order = await buy(buyer, await listTicket(seller));
+    expect(await refusalOf(pay(buyer, order, "tok_chargeDeclinedIncorrectCvc"))).toMatchObject({
+      code: "InvalidArgument",
+      reason: "PAYMENT_METHOD_REFUSED",
+      metadata: { code: "incorrect_cvc" },
+    });
+    expect(await orderNow(buyer, order)).toMatchObject({ status: OrderStatus.CREATED });
+    await pay(buyer, order);
+    await settled(order, OrderStatus.COMPLETED);
+    const taken = (await intentsOf(order.id)).filter(({ amount_received: taken }) => taken > 0);
+    expect(taken).toHaveLength(1);
+  });
+
+  it("cancels the order and frees the ticket when the card is declined (R61)", async () => {
+    const ticket = await listTicket(seller);
+    const order = await buy(buyer, ticket);
+    expect(await refusalOf(pay(buyer, order, "tok_chargeDeclined"))).toMatchObject({
+      code: "FailedPrecondition",
+      reason: "PAYMENT_DECLINED",
+    });
+    await settled(order, OrderStatus.CANCELLED);
+    expect((await orderNow(buyer, order)).cancelReason).toBe(CancelReason.PAYMENT_FAILED);
+    await until(async () => (await ticketNow(url, ticket)).status === TicketStatus.ON_SALE, {
+      what: "the ticket",
+    });
+  });
+
+  it("refuses the buyer's cancel once the money is being taken", async () => {
+    const order = await buy(buyer, await listTicket(seller));
+    await pay(buyer, order);
+    await settled(order, OrderStatus.COMPLETED);
+    expect(await refusalOf(buyer.orders.cancelOrder({ id: order.id }))).toMatchObject({
+      reason: "ORDER_NOT_OPEN",
+    });
+  });
+});

@@ -1,0 +1,42 @@
+import { OrderFilter } from "@ticketing/proto/orders/v1/order_service";
+import { expect, inject, it } from "vitest";
+import { buy, listTicket, signUp } from "./person.ts";
+import { toRefusal } from "./refusal.ts";
+import "./setup.ts"; // For the type of what it provides.
+
+const { url } = inject("place");
+const BUYERS = 200;
+const ROUNDS = 10;
+
+it(
+  `lets exactly one of ${BUYERS} buyers hold a ticket, ${ROUNDS} times over (P1)`,
+  { timeout: 180_000 },
+  async () => {
+    const seller = await signUp(url, "seller");
+    const buyers = await Promise.all(
+      Array.from({ length: BUYERS }, (_, i) => signUp(url, `buyer-${i}`)),
+    );
+    const refusalsMs: number[] = [];
+    for (let round = 1; round <= ROUNDS; round += 1) {
+      const ticket = await listTicket(seller, `Round ${round}`);
+      const calls = await Promise.all(
+        buyers.map(async (buyer) => {
+          const begun = performance.now();
+          const refusal = await buy(buyer, ticket).then(() => undefined, toRefusal);
+          if (refusal) refusalsMs.push(performance.now() - begun);
+          return { buyer, refusal };
+        }),
+      );
+      const winners = calls.filter(({ refusal }) => !refusal);
+      const reasons = new Set(calls.flatMap(({ refusal }) => (refusal ? [refusal.reason] : [])));
+      expect(winners).toHaveLength(1);
+      expect([...reasons]).toEqual(["TICKET_HELD"]);
+      const { buyer } = winners[0] ?? {};
+      const { orders = [] } =
+        (await buyer?.orders.listOrders({ filter: OrderFilter.ACTIVE })) ?? {};
+      expect(orders.filter(({ ticketId }) => ticketId === ticket.id)).toHaveLength(1);
+    }
+    const p99 = refusalsMs.sort((a, b) => a - b)[Math.floor(refusalsMs.length * 0.99)] ?? 0;
+    console.log(`${refusalsMs.length} refusals, p99 ${Math.round(p99)} ms`);
+  },
+);

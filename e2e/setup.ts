@@ -1,0 +1,93 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { createServer } from "node:http";
+import { once } from "node:events";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { TestProject } from "vitest/node";
+import { buildWeb } from "#stack/build.ts";
+import { startSystem, type ServiceName, type System } from "#stack/system.ts";
+
+/** Where the whole marketplace is that the tests use, and how a test reaches behind it. */
+export interface Place {
+  url: string;
+  /** The broker, with the administrator's rights, for listening to the events. */
+  amqpUrl: string;
+  /** MongoDB, with the administrator's rights; DATABASE stands for the database's name. */
+  mongoUrl: string;
+  stripeUrl: string;
+  logs: string;
+  /** POST /restart/<service> kills and starts again every instance of a service. */
+  control: string;
+  /** Where each service listens by itself, behind the edge. */
+  rpc: Record<string, string[]>;
+  holdSeconds: number;
+}
+
+declare module "vitest" {
+  export interface ProvidedContext {
+    place: Place;
+  }
+}
+
+/** Long enough for a purchase on a busy machine, short enough to wait for. */
+const HOLD_SECONDS = 20;
+
+async function serveControl(system: System): Promise<{ url: string; close(): void }> {
+  const server = createServer((req, res) => {
+    const service = /^\/restart\/(\w+)$/.exec(req.url ?? "")?.[1] as ServiceName | undefined;
+    const instances = service ? system.instances[service] : undefined;
+    if (!instances) return void res.writeHead(404).end();
+    for (const { child } of instances) child.kill("SIGKILL");
+    void Promise.all(instances.map((instance) => instance.restart())).then(
+      () => res.writeHead(204).end(),
+      (error: unknown) => res.writeHead(500).end(String(error)),
+    );
+  });
+  await once(server.listen(0, "127.0.0.1"), "listening");
+  const { port } = server.address() as AddressInfo;
+  return { url: `http://127.0.0.1:${port}`, close: () => server.close() };
+}
+
+/** Starts everything once, as `npm start` does, with as many instances as INSTANCES says. */
+export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  for (const name of ["MONGODB_URI", "AMQP_URI", "REDIS_URI", "STRIPE_KEY"]) {
+    Reflect.deleteProperty(process.env, name);
+  }
+  const dir = await mkdtemp(join(tmpdir(), "ticketing-e2e-"));
+  const said: string[] = [];
+  const log = (line: string) => void said.push(line);
+  await buildWeb(log);
+  const system = await startSystem({
+    dir,
+    test: true,
+    instances: Number(process.env["INSTANCES"] ?? 1),
+    env: {
+      ORDER_HOLD_SECONDS: String(HOLD_SECONDS),
+      ATTEMPTS_PER_ACCOUNT: "100000",
+      ATTEMPTS_PER_ADDRESS: "100000",
+    },
+    log,
+  }).catch((error: unknown) => {
+    throw new Error(`the marketplace did not start:\n${said.join("\n")}`, { cause: error });
+  });
+  const control = await serveControl(system);
+  const { mongo, rabbit } = system.parts;
+  project.provide("place", {
+    url: system.url,
+    amqpUrl: rabbit?.adminUrl ?? "",
+    mongoUrl: mongo?.databaseUrl("DATABASE") ?? "",
+    stripeUrl: system.stripe.url ?? "",
+    logs: join(dir, "logs"),
+    control: control.url,
+    rpc: Object.fromEntries(
+      Object.entries(system.instances).map(([name, list]) => [name, list.map(({ rpc }) => rpc)]),
+    ),
+    holdSeconds: HOLD_SECONDS,
+  });
+  return async () => {
+    control.close();
+    await system.stop();
+    await rm(dir, { recursive: true, force: true });
+  };
+}

@@ -1,0 +1,169 @@
+import { create, getOption, toBinary, type DescMethod } from "@bufbuild/protobuf";
+import { http } from "@ticketing/proto/google/api/annotations";
+import { access, Access } from "@ticketing/proto/options/v1/options";
+import { exportJWK, generateKeyPair, SignJWT } from "jose";
+import { beforeAll, describe, expect, inject, it } from "vitest";
+import { services } from "#catalogue";
+import { listTicket, signUp, type Person } from "./person.ts";
+import "./setup.ts"; // For the type of what it provides.
+
+const { url } = inject("place");
+const methods = services.flatMap((service) => service.methods);
+const isOpen = (method: DescMethod): boolean => getOption(method, access) === Access.ANYONE;
+
+let seller: Person;
+let ticketId: string;
+let cookies: [string, string][];
+
+/** A token that says all the right things, under a key that is not auth's. */
+async function forge(expiresIn: string): Promise<string> {
+  const { privateKey, publicKey } = await generateKeyPair("ES256", { extractable: true });
+  const published = await (await fetch(`${url}/.well-known/jwks.json`)).json();
+  const [{ kid }] = (published as { keys: [{ kid: string }] }).keys;
+  return new SignJWT({ sid: crypto.randomUUID(), roles: ["administrator"] })
+    .setProtectedHeader({ alg: "ES256", kid, jwk: await exportJWK(publicKey) })
+    .setSubject(crypto.randomUUID())
+    .setIssuer("ticketing")
+    .setAudience("ticketing")
+    .setIssuedAt()
+    .setExpirationTime(expiresIn)
+    .sign(privateKey);
+}
+
+beforeAll(async () => {
+  seller = await signUp(url, "seller");
+  ticketId = (await listTicket(seller)).id;
+  const [header, payload, signature] = seller.token.split(".");
+  const older = Buffer.from(
+    JSON.stringify({ ...JSON.parse(Buffer.from(payload ?? "", "base64url").toString()), exp: 1 }),
+  ).toString("base64url");
+  cookies = [
+    ["garbage", "garbage"],
+    ["forged", await forge("5m")],
+    ["forged and expired", await forge("-5m")],
+    ["tampered", `${header}.${older}.${signature}`],
+    ["another's signature", `${header}.${payload}.${"A".repeat(86)}`],
+  ];
+});
+
+interface Call {
+  name: string;
+  path: string;
+  init: RequestInit;
+}
+
+/** A method as a plain request: by its REST path, and by its RPC path in both of Connect's formats. */
+function callsOf(method: DescMethod): Call[] {
+  const { pattern } = getOption(method, http);
+  const path = String(pattern.value).replace("{id}", ticketId).replace("{order_id}", ticketId);
+  const name = `${method.parent.typeName}/${method.name}`;
+  const verb = String(pattern.case).toUpperCase();
+  const body = verb === "POST" || verb === "PUT" ? "{}" : undefined;
+  const json = { "content-type": "application/json" };
+  const empty = toBinary(method.input, create(method.input));
+  return [
+    {
+      name: `${verb} ${path}`,
+      path,
+      init: { method: verb, headers: json, ...(body ? { body } : {}) },
+    },
+    {
+      name: `${name} as JSON`,
+      path: `/${name}`,
+      init: { method: "POST", headers: json, body: "{}" },
+    },
+    {
+      name: `${name} as Protobuf`,
+      path: `/${name}`,
+      init: {
+        method: "POST",
+        headers: { "content-type": "application/proto" },
+        body: Buffer.from(empty),
+      },
+    },
+  ];
+}
+
+const send = ({ path, init }: Call, headers: Record<string, string>): Promise<Response> =>
+  fetch(url + path, {
+    ...init,
+    redirect: "manual",
+    headers: { ...(init.headers as Record<string, string>), origin: url, ...headers },
+  });
+
+describe("a cookie that is stale, garbage or forged", () => {
+  it("makes a stranger of its bearer on every open method", async () => {
+    for (const call of methods.filter(isOpen).flatMap(callsOf)) {
+      const without = await send(call, {});
+      for (const [kind, cookie] of cookies) {
+        const answer = await send(call, { cookie: `ticketing_access=${cookie}` });
+        // As without a cookie: an empty request is refused by some methods, but never for who asks.
+        expect(answer.status, `${call.name} with a ${kind} cookie`).toBe(without.status);
+        expect([200, 400, 401]).toContain(answer.status);
+        if (answer.status === 401) expect(await answer.text()).toMatch(/SESSION_ENDED/);
+      }
+    }
+  });
+
+  it("finds no user where it asks who it is", async () => {
+    for (const [, cookie] of cookies) {
+      const asked = await fetch(`${url}/api/users/currentuser`, {
+        headers: { cookie: `ticketing_access=${cookie}` },
+      });
+      expect(asked.status).toBe(200);
+      expect(await asked.json()).not.toHaveProperty("user");
+    }
+  });
+
+  it("gets 401 from every protected method, as a cookie and as a bearer", async () => {
+    const protectedMethods = methods.filter((method) => !isOpen(method));
+    expect(protectedMethods.length).toBeGreaterThan(8);
+    for (const call of protectedMethods.flatMap(callsOf)) {
+      expect((await send(call, {})).status, `${call.name} without a token`).toBe(401);
+      for (const [kind, token] of cookies) {
+        const asCookie = await send(call, { cookie: `ticketing_access=${token}` });
+        expect(asCookie.status, `${call.name} with a ${kind} cookie`).toBe(401);
+        const asBearer = await send(call, { authorization: `Bearer ${token}` });
+        expect(asBearer.status, `${call.name} with a ${kind} bearer`).toBe(401);
+        const asQuery = await send(
+          { ...call, path: `${call.path}?access_token=${seller.token}` },
+          {},
+        );
+        expect(asQuery.status, `${call.name} with a token in the query`).toBe(401);
+      }
+    }
+  });
+
+  it("shows every open page as to a stranger, and leads from protected ones to signing in", async () => {
+    for (const [kind, cookie] of [...cookies, ["absent", ""] as const]) {
+      const headers = { cookie: `ticketing_access=${cookie}; ticketing_refresh=${cookie}` };
+      for (const path of ["/", `/tickets/${ticketId}`, "/sign-in", "/sign-up"]) {
+        const page = await fetch(url + path, { headers, redirect: "manual" });
+        expect(page.status, `${path} with a ${kind} cookie`).toBe(200);
+        expect(await page.text()).toContain("/sign-in");
+      }
+      for (const path of ["/orders", "/listings", "/tickets/new", `/orders/${ticketId}`]) {
+        const page = await fetch(url + path, { headers, redirect: "manual" });
+        expect(page.status, `${path} with a ${kind} cookie`).toBe(303);
+        expect(page.headers.get("location")).toMatch(/^\/sign-in\?next=/);
+      }
+    }
+  });
+});
+
+describe("an unknown path", () => {
+  it.each([
+    "/api/nothing",
+    "/api/tickets/1/2/3",
+    "/ticketing.orders.v1.OrderService/Nothing",
+    "/API/tickets",
+  ])(
+    "%s is refused as JSON or is the storefront's 404, and never a way around the token",
+    async (path) => {
+      const answer = await fetch(url + path, {
+        headers: { authorization: `Bearer ${seller.token}` },
+      });
+      expect([404, 405, 415, 400]).toContain(answer.status);
+    },
+  );
+});

@@ -1,0 +1,219 @@
+import { Code, createClient } from "@connectrpc/connect";
+import { createConnectTransport, createGrpcTransport } from "@connectrpc/connect-node";
+import { AuthService } from "@ticketing/proto/auth/v1/auth_service";
+import { TicketService } from "@ticketing/proto/tickets/v1/ticket_service";
+import { ServerReflection } from "@ticketing/proto/grpc/reflection/v1/reflection";
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
+import { ask, startWorld, type World } from "./testing.ts";
+
+let world: World;
+beforeAll(async () => void (world = await startWorld()), 90_000);
+afterAll(() => world[Symbol.asyncDispose]());
+beforeEach(() => void (world.seen.length = 0));
+
+const json = { "content-type": "application/json" };
+const signIn = (in_: World, address: string) =>
+  ask(in_, "POST", "/api/users/signin", { headers: { "x-forwarded-for": address }, body: {} });
+
+describe("sizes", () => {
+  const bodyOf = (bytes: number) => `{"email":"${"x".repeat(bytes - '{"email":""}'.length)}"}`;
+
+  it("takes a body of 64 KiB, and no larger one", async () => {
+    const post = (bytes: number, headers = {}) =>
+      ask(world, "POST", "/api/users/signin", {
+        headers: { ...json, ...headers },
+        body: bodyOf(bytes),
+      });
+    expect((await post(65_000)).status).toBe(200);
+    expect(await post(66_000)).toMatchObject({ status: 413, json: { code: 8 } });
+    expect((await post(66_000, { "transfer-encoding": "chunked" })).status).toBe(413);
+    expect((await post(5_000_000)).status).toBe(413);
+    expect(world.seen).toHaveLength(1);
+  });
+
+  it("passes an answer of nearly 1 MiB, and no larger one", async () => {
+    const answer = (bytes: number) => {
+      const title = "x".repeat(bytes / 100);
+      world.answer(TicketService.method.listTickets, () => ({
+        tickets: Array.from({ length: 100 }, () => ({ title })),
+      }));
+      return ask(world, "GET", "/api/tickets");
+    };
+    expect((await answer(950_000)).json.tickets).toHaveLength(100);
+    expect(await answer(1_200_000)).toMatchObject({ status: 500, json: { code: 13 } });
+  });
+});
+
+describe("several instances", () => {
+  const callsBy = async (calls: number) => {
+    world.seen.length = 0;
+    for (let i = 0; i < calls; i++) {
+      expect((await ask(world, "GET", "/api/tickets?pageSize=1")).status).toBe(200);
+    }
+    return [
+      ...new Map(
+        world.seen.map(({ instance }) => [
+          instance,
+          world.seen.filter((s) => s.instance === instance).length,
+        ]),
+      ),
+    ];
+  };
+  beforeEach(() => world.answer(TicketService.method.listTickets, () => ({})));
+
+  it("share the calls, though each keeps its connections", async () => {
+    const shares = (await callsBy(20)).map(([, calls]) => calls);
+    // Each of the edge's two threads takes turns of its own.
+    expect(shares).toHaveLength(2);
+    expect(Math.min(...shares)).toBeGreaterThanOrEqual(8);
+  });
+
+  it("get no calls while they say that they are not serving", async () => {
+    const [[resting] = [""]] = await callsBy(2);
+    world.resting.add(resting);
+    await vi.waitFor(
+      async () => expect((await callsBy(6)).map(([instance]) => instance)).not.toContain(resting),
+      10_000,
+    );
+    world.resting.clear();
+    await vi.waitFor(async () => expect(await callsBy(6)).toHaveLength(2), 10_000);
+  }, 30_000);
+});
+
+describe("a service that is not there", () => {
+  it("is unavailable, in each protocol's words", async () => {
+    await using alone = await startWorld({
+      upstreams: { ...world.upstreams, tickets: { rpc: [] } },
+    });
+    expect(await ask(alone, "GET", "/api/tickets")).toMatchObject({
+      status: 503,
+      json: { code: 14 },
+    });
+    const path = "/ticketing.tickets.v1.TicketService/ListTickets";
+    expect((await ask(alone, "POST", path, { body: {} })).json).toMatchObject({
+      code: "unavailable",
+    });
+    const grpc = createClient(TicketService, createGrpcTransport({ baseUrl: alone.edge.url }));
+    await expect(grpc.listTickets({})).rejects.toMatchObject({ code: Code.Unavailable });
+  }, 60_000);
+});
+
+describe("attempts to sign in", () => {
+  it("are limited for each address, whichever way they come", async () => {
+    await using limited = await startWorld({ attemptsPerMinute: 3 });
+    const statuses = [];
+    for (let i = 0; i < 5; i++) statuses.push((await signIn(limited, "203.0.113.1")).status);
+    expect(statuses).toEqual([200, 200, 200, 429, 429]);
+
+    const refused = await signIn(limited, "203.0.113.1");
+    expect(refused.json).toMatchObject({ code: 8, details: [{ reason: "TOO_MANY_ATTEMPTS" }] });
+    expect(Number(refused.headers["retry-after"])).toBeGreaterThan(0);
+
+    const headers = { "x-forwarded-for": "203.0.113.1" };
+    for (const transport of [
+      createConnectTransport({ baseUrl: limited.edge.url, httpVersion: "1.1" }),
+      createGrpcTransport({ baseUrl: limited.edge.url }),
+    ]) {
+      const { signUp, getCurrentUser } = createClient(AuthService, transport);
+      await expect(signUp({}, { headers })).rejects.toMatchObject({ code: Code.ResourceExhausted });
+      await expect(getCurrentUser({}, { headers })).resolves.toBeDefined();
+    }
+    // Forty others come by turns, and none is forgotten or in the way of another.
+    const crowd = Array.from({ length: 40 }, (_, i) => `203.0.113.${100 + i}`);
+    for (const wanted of [200, 200, 200, 429]) {
+      const answers = await Promise.all(crowd.map((address) => signIn(limited, address)));
+      expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([wanted]));
+    }
+  }, 60_000);
+
+  it("cannot be hidden behind a made-up address", async () => {
+    await using limited = await startWorld({ attemptsPerMinute: 3, trusted: ["10.0.0.0/8"] });
+    const statuses = [];
+    for (let i = 0; i < 5; i++) statuses.push((await signIn(limited, `203.0.113.${i}`)).status);
+    expect(statuses).toEqual([200, 200, 200, 429, 429]);
+  }, 60_000);
+});
+
+describe("the visitor's address", () => {
+  it("is what the storefront's server passes on, and nothing before it", async () => {
+    await ask(world, "GET", "/api/tickets", {
+      headers: { "x-forwarded-for": "9.9.9.9, 203.0.113.7" },
+    });
+    expect(world.seen[0]?.header.get("x-forwarded-for")).toBe("203.0.113.7");
+  });
+});
+
+describe("reflection", () => {
+  const path = `/${ServerReflection.typeName}/ServerReflectionInfo`;
+  it("has a route, which production takes away", async () => {
+    await using closed = await startWorld({ reflection: false });
+    expect((await ask(closed, "POST", path)).status).toBe(404);
+    expect((await ask(world, "POST", path)).status).not.toBe(200); // the stub has none, but it was asked
+    await vi.waitFor(() =>
+      expect(world.lines.find((line) => line.includes(path))).toContain('"cluster":"auth"'),
+    );
+  }, 60_000);
+});
+
+describe("the log", () => {
+  it("has a line of JSON for each request, without a secret", async () => {
+    const token = await world.token();
+    const headers = { authorization: `Bearer ${token}`, cookie: "ticketing_refresh=secret" };
+    await ask(world, "GET", "/api/tickets?query=secret", { headers });
+    await ask(world, "GET", "/reset?code=secret", { headers });
+    const line = await vi.waitFor(
+      () => world.lines.find((each) => each.includes('"/reset"')) ?? expect.fail(),
+    );
+    expect(JSON.parse(line)).toMatchObject({
+      method: "GET",
+      path: "/reset",
+      status: 200,
+      cluster: "web",
+    });
+    expect(world.lines.join("\n")).not.toMatch(/secret|eyJ/);
+  });
+
+  it("is silent about probes", async () => {
+    expect((await ask(world, "GET", "/healthz")).status).toBe(200);
+    await ask(world, "GET", "/after");
+    await vi.waitFor(() => expect(world.lines.join("\n")).toContain('"/after"'));
+    expect(world.lines.join("\n")).not.toContain("/healthz");
+  });
+});
+
+describe("starting and stopping", () => {
+  it("is not ready before it has the keys", async () => {
+    await using late = await startWorld({ keysMissing: 6 });
+    const headers = { authorization: `Bearer ${await late.token()}` };
+    expect((await ask(late, "GET", "/api/orders", { headers })).status).toBe(200);
+  }, 60_000);
+
+  it("answers those who wait, before it ends", async () => {
+    await using busy = await startWorld();
+    const { promise: held, resolve: release } = Promise.withResolvers<void>();
+    busy.answer(TicketService.method.listTickets, async () => {
+      await held;
+      return {};
+    });
+    const grpc = createClient(TicketService, createGrpcTransport({ baseUrl: busy.edge.url }));
+    const waiting = [
+      ask(busy, "GET", "/api/tickets").then(({ status }) => status),
+      grpc.listTickets({}).then(() => 200),
+    ];
+    await vi.waitFor(() => expect(busy.seen).toHaveLength(2));
+    const stopped = busy.edge.stop();
+    await vi.waitFor(async () => expect((await ask(busy, "GET", "/healthz")).status).toBe(503));
+    release();
+    expect(await Promise.all(waiting)).toEqual([200, 200]);
+    await stopped;
+    expect(busy.edge.child.running).toBe(false);
+  }, 60_000);
+
+  it("can be started again where it was", async () => {
+    await using again = await startWorld();
+    again.edge.kill("SIGKILL");
+    await again.edge.child.exited;
+    await again.edge.restart();
+    expect((await ask(again, "GET", "/api/tickets")).status).toBe(200);
+  }, 60_000);
+});

@@ -1,0 +1,316 @@
+import * as http2 from "node:http2";
+import { connect } from "node:net";
+import { once } from "node:events";
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { ask, startWorld, type World } from "./testing.ts";
+
+let world: World;
+// A network that this test is not in, so that the edge takes it for any client.
+beforeAll(async () => void (world = await startWorld({ trusted: ["10.0.0.0/8"] })), 90_000);
+afterAll(() => world[Symbol.asyncDispose]());
+beforeEach(() => void (world.seen.length = 0));
+
+const id = "019f0000-0000-7000-8000-000000000001";
+
+describe("a changing request from a browser", () => {
+  const own = () => new URL(world.edge.url).host;
+  const evil = "http://evil.test";
+  const rows: [string, (session: string) => Record<string, string>, number][] = [
+    ["a session, no origin", (cookie) => ({ cookie }), 403],
+    ["a session, another origin", (cookie) => ({ cookie, origin: evil }), 403],
+    ["a session, an origin that is hidden", (cookie) => ({ cookie, origin: "null" }), 403],
+    [
+      "a session, our host with another port",
+      (cookie) => ({ cookie, origin: "http://127.0.0.1:1" }),
+      403,
+    ],
+    ["a session, another site's referrer", (cookie) => ({ cookie, referer: `${evil}/` }), 403],
+    ["any other cookie, another origin", () => ({ cookie: "a=b", origin: evil }), 403],
+    ["no cookie, another origin", () => ({ origin: evil }), 403],
+    ["no cookie, a browser that names no origin", () => ({ "sec-fetch-site": "cross-site" }), 403],
+    ["a session, our origin", (cookie) => ({ cookie, origin: `http://${own()}` }), 200],
+    ["a session, our referrer", (cookie) => ({ cookie, referer: `http://${own()}/tickets` }), 200],
+    ["no cookie, our origin", () => ({ origin: `http://${own()}` }), 200],
+    ["no trace of a browser", () => ({}), 200],
+  ];
+
+  describe.each([
+    ["REST", "/api/users/signin", { "content-type": "application/json" }],
+    ["RPC", "/ticketing.auth.v1.AuthService/SignIn", { "content-type": "application/json" }],
+    ["the storefront", "/sign-in", { "content-type": "application/x-www-form-urlencoded" }],
+  ])("%s", (_way, path, type) => {
+    it.each(rows)("with %s", async (_what, headers, status) => {
+      const session = `ticketing_access=${await world.token()}`;
+      const answer = await ask(world, "POST", path, {
+        headers: { ...type, ...headers(session) },
+        body: "{}",
+      });
+      expect(answer.status).toBe(status);
+    });
+  });
+
+  it("is not asked for an origin where it carries its token in a header", async () => {
+    const authorization = `Bearer ${await world.token()}`;
+    const call = (headers: object) =>
+      ask(world, "POST", "/api/orders", { headers: { authorization, ...headers }, body: {} });
+    expect((await call({})).status).toBe(200);
+    expect(
+      (await call({ origin: evil, "sec-fetch-site": "cross-site", cookie: "a=b" })).status,
+    ).toBe(200);
+  });
+
+  it("is not let through by an empty header", async () => {
+    const headers = { authorization: "", cookie: "a=b", origin: evil };
+    expect((await ask(world, "POST", "/api/users/signin", { headers, body: {} })).status).toBe(403);
+  });
+
+  it("may only read without an origin", async () => {
+    const cookie = `ticketing_access=${await world.token()}`;
+    const get = (path: string) => ask(world, "GET", path, { headers: { cookie, origin: evil } });
+    expect((await get("/api/orders")).status).toBe(200);
+    expect((await get("/tickets")).status).toBe(200);
+    expect((await get("/api/orders")).headers).not.toHaveProperty("access-control-allow-origin");
+  });
+
+  it("is not asked for an origin at the webhook, which checks signatures", async () => {
+    const headers = { cookie: "a=b", origin: evil };
+    expect((await ask(world, "POST", "/webhooks/stripe", { headers, body: {} })).status).toBe(200);
+  });
+
+  it("is checked in HTTP/2 too, where cookies come in crumbs", async () => {
+    const session = ["a=b", `ticketing_access=${await world.token()}`, "c=d"];
+    const path = "/ticketing.orders.v1.OrderService/ListOrders";
+    expect(await post2(path, { cookie: session })).toBe(403);
+    expect(await post2(path, { cookie: session, origin: world.edge.url })).toBe(200);
+  });
+
+  it("gets no permission from a preflight of another origin", async () => {
+    const headers = { origin: evil, "access-control-request-method": "POST" };
+    const answer = await ask(world, "OPTIONS", "/api/users/signin", { headers });
+    expect(answer.status).toBeGreaterThanOrEqual(400);
+    expect(answer.headers).not.toHaveProperty("access-control-allow-origin");
+  });
+});
+
+describe("a header from outside", () => {
+  const forged = {
+    "x-user-id": "u9",
+    "x-user-role": "administrator",
+    "x-jwt-payload": "e30",
+    "x-envoy-upstream-rq-timeout-ms": "1",
+    "x-envoy-original-path": "/forged",
+    "x-request-id": "mine",
+    "x-real-ip": "9.9.9.9",
+    forwarded: "for=9.9.9.9",
+    "x-forwarded-host": "evil.test",
+  };
+
+  it.each(["/api/tickets", "/api/orders", "/tickets", "/.well-known/jwks.json"])(
+    "does not reach what is behind %s",
+    async (path) => {
+      const authorization = `Bearer ${await world.token()}`;
+      const answer = await ask(world, "GET", path, { headers: { ...forged, authorization } });
+      expect(answer.status).toBe(200);
+      const headers = world.seen[0]
+        ? Object.fromEntries(world.seen[0].header)
+        : answer.json.headers;
+      for (const [name, value] of Object.entries(forged))
+        expect(headers?.[name], name).not.toBe(value);
+    },
+  );
+
+  it("does not change the address that a service hears", async () => {
+    await ask(world, "GET", "/api/tickets", {
+      headers: { "x-forwarded-for": "9.9.9.9, 10.0.0.1" },
+    });
+    expect(world.seen[0]?.header.get("x-forwarded-for")).toBe("127.0.0.1");
+  });
+
+  it("is refused with an underscore, which some servers read as a hyphen", async () => {
+    expect((await ask(world, "GET", "/api/tickets", { headers: { x_user_id: "u9" } })).status).toBe(
+      400,
+    );
+  });
+
+  it("is refused when there are too many, or they are too long", async () => {
+    const many = Object.fromEntries(Array.from({ length: 90 }, (_, i) => [`x-h${i}`, "1"]));
+    expect((await ask(world, "GET", "/api/tickets", { headers: many })).status).toBe(431);
+    const crumbs = Array.from({ length: 150 }, (_, i) => `c${i}=1`);
+    await expect(
+      post2("/ticketing.auth.v1.AuthService/SignOut", { cookie: crumbs }),
+    ).rejects.toThrow();
+    const long = { "x-long": "x".repeat(33 * 1024) };
+    expect((await ask(world, "GET", "/api/tickets", { headers: long })).status).toBe(431);
+  });
+});
+
+describe("a path", () => {
+  const nowhere = [
+    "/api",
+    "/api/",
+    "/api/none",
+    "/api/ordersx",
+    "/api/none/../none",
+    "//api//none",
+    "/ticketing.none.v1.NoService/Get",
+    "/ticketing.",
+    "/ticketing.orders.v2.OrderService/ListOrders",
+    "/grpc.health.v1.Health/Check",
+    "/webhooks/none",
+    "/webhooks",
+  ];
+  it.each(nowhere)("that is not there is 404 and not the storefront's: %s", async (path) => {
+    const { status, headers, text } = await ask(world, "GET", path);
+    expect(status).toBe(404);
+    expect(text).toContain("there is nothing at this path");
+    if (/api|ticketing/.test(path)) expect(headers["content-type"]).toBe("application/json");
+  });
+
+  it("of ours that is not there is 404 to whoever has a token", async () => {
+    const headers = { authorization: `Bearer ${await world.token()}` };
+    for (const path of ["/api/orders/1/2", "/api/users/none", `/api/tickets/${id}/none`]) {
+      expect((await ask(world, "GET", path, { headers })).json, path).toMatchObject({ code: 5 });
+    }
+  });
+
+  it.each(["/./api/tickets", "/x/../api/tickets", "//api//tickets", "/api/%2e/tickets"])(
+    "has one meaning, however it is spelled: %s",
+    async (path) => {
+      expect(await raw(`GET ${path} HTTP/1.1\r\nhost: x\r\n\r\n`)).toMatch(/^HTTP\/1.1 200/);
+      expect(world.seen).toHaveLength(1);
+    },
+  );
+
+  it.each(["/api%2ftickets", "/api/tickets/..%2F", "/api%5ctickets", "/tickets%5C"])(
+    "that hides a slash is refused: %s",
+    async (path) => expect((await ask(world, "GET", path)).status).toBe(400),
+  );
+
+  // What is needed here is a token; with none, nothing of these may reach orders or the code.
+  const tricks = [
+    "/api/orders/",
+    "//api/orders",
+    "/api//orders",
+    "/./api/orders",
+    "/x/../api/orders",
+    "/%2e/api/orders",
+    "/api/orders;x",
+    "/api/orders?x=/api/tickets",
+    "/api/tickets/../orders",
+    "/api/tickets/%2e%2e/orders",
+    "/api/tickets/..;/orders",
+    "/api/tickets/..%2forders",
+    "/api/tickets/..%5corders",
+    "/api/tickets/..\\orders",
+    `/api/tickets/${id}/code`,
+    `/api/tickets/${id}//code`,
+    `/api/tickets/${id}/code/`,
+    `/api/tickets/${id}%2fcode`,
+    `/api/tickets/${id}/./code`,
+    `/api/tickets/${id}/x/../code`,
+    `/api/tickets/${id};/code`,
+    `/api/tickets/${id}/%63ode`,
+    `/api/tickets/${id}/code?x`,
+    `/api/tickets/${id}/code#/x`,
+    "/API/orders",
+    "/Api/Orders",
+    "/api%2forders",
+    "/%61pi/orders",
+    "/ticketing.tickets.v1.TicketService/GetTicket/../GetTicketCode",
+    "/ticketing.tickets.v1.TicketService//GetTicketCode",
+    "/ticketing.orders.v1.OrderService/ListOrders/",
+    "/ticketing.orders.v1.OrderService/%4cistOrders",
+    "/Ticketing.orders.v1.OrderService/ListOrders",
+    "/api/users/signin/../../orders",
+    "/webhooks/stripe/../../api/orders",
+    "/.well-known/jwks.json/../../api/orders",
+    "http://x/api/orders",
+    "/api/orders\t",
+    "/api/orders%00",
+    "/api/orders%0a",
+  ];
+  it.each(tricks)("opens no guarded method: %s", async (path) => {
+    for (const method of ["GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS"]) {
+      await raw(
+        `${method} ${path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}`,
+      );
+    }
+    const reached = world.seen.map(({ method }) => method);
+    expect(reached.filter((method) => !/\/(GetTicket|ListTickets)$/.test(method))).toEqual([]);
+  });
+});
+
+describe("a method of HTTP", () => {
+  it.each(["TRACE", "PUT", "DELETE", "PATCH", "OPTIONS"])(
+    "that the storefront does not have is refused: %s",
+    async (method) => {
+      expect((await ask(world, method, "/tickets")).status).toBe(405);
+    },
+  );
+  it("TRACE is refused everywhere", async () => {
+    for (const path of [
+      "/api/tickets",
+      "/ticketing.tickets.v1.TicketService/ListTickets",
+      "/webhooks/stripe",
+    ]) {
+      expect((await ask(world, "TRACE", path)).status).toBe(405);
+    }
+  });
+  it("CONNECT is refused", async () => {
+    expect(await raw("CONNECT evil.test:80 HTTP/1.1\r\nhost: evil.test\r\n\r\n")).toMatch(
+      /^HTTP\/1.1 4/,
+    );
+  });
+});
+
+describe("a request that two servers could read differently", () => {
+  const smuggled = "GET /api/orders HTTP/1.1\r\nhost: x\r\n\r\n";
+  it.each([
+    ["two lengths", "content-length: 5\r\ncontent-length: 6\r\n\r\nhello"],
+    [
+      "a length and chunks",
+      `content-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n${smuggled}`,
+    ],
+    ["chunks under another name", `transfer-encoding: xchunked\r\n\r\n0\r\n\r\n${smuggled}`],
+    ["a signed length", "content-length: +5\r\n\r\nhello"],
+    ["a blank before the colon", "content-length : 5\r\n\r\nhello"],
+    ["a zero byte", "x-a: b\0c\r\ncontent-length: 0\r\n\r\n"],
+  ])("is refused: %s", async (_what, rest) => {
+    const answer = await raw(
+      `POST /api/users/signin HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n${rest}`,
+    );
+    expect(answer).toMatch(/^HTTP\/1.1 (400|501)/);
+    expect(answer.match(/HTTP\/1.1/g)).toHaveLength(1);
+    expect(world.seen).toEqual([]);
+  });
+});
+
+/** Sends exactly these bytes, and gives what comes back. */
+async function raw(bytes: string): Promise<string> {
+  const socket = connect(Number(new URL(world.edge.url).port), "127.0.0.1");
+  let answer = "";
+  socket
+    .on("error", () => {})
+    .on("data", (data) => {
+      answer += data.toString();
+      socket.end();
+    });
+  socket.write(bytes, "latin1");
+  await once(socket, "close");
+  return answer;
+}
+
+/** The status of a POST of an empty JSON object over HTTP/2. */
+async function post2(path: string, headers: http2.OutgoingHttpHeaders): Promise<number> {
+  const session = http2.connect(world.edge.url);
+  const stream = session.request({
+    ":method": "POST",
+    ":path": path,
+    "content-type": "application/json",
+    ...headers,
+  });
+  stream.end("{}");
+  const [response] = (await once(stream, "response")) as [http2.IncomingHttpHeaders];
+  session.destroy();
+  return Number(response[":status"]);
+}

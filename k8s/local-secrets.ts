@@ -1,0 +1,124 @@
+import { execFileSync } from "node:child_process";
+import { createHash, randomBytes } from "node:crypto";
+import { join } from "node:path";
+import { exportJWK, generateKeyPair } from "jose";
+
+/** What a Secret holds, by its name: for a service, the variables that its manifest takes from it. */
+type Secrets = Readonly<Record<string, Readonly<Record<string, string>>>>;
+
+const withDatabase = ["auth", "tickets", "orders", "payments"];
+const withBroker = [...withDatabase, "expiration"];
+
+/** Good in a URL, a file and a shell alike. */
+const password = (): string => randomBytes(24).toString("hex");
+
+const passwords = (users: readonly string[]): Record<string, string> =>
+  Object.fromEntries(users.map((user) => [user, password()]));
+
+/** New secrets for a local cluster, none of which opens anything elsewhere. */
+export async function localSecrets(): Promise<Secrets> {
+  const mongo = passwords(withDatabase);
+  const rabbit = passwords([...withBroker, "admin"]);
+  const redis = password();
+  const amqp = (user: string) => ({ AMQP_URI: `amqp://${user}:${rabbit[user]}@rabbitmq:5672` });
+  const uris = (user: string) => ({
+    ...amqp(user),
+    MONGODB_URI: `mongodb://${user}:${mongo[user]}@mongo:27017/${user}?authSource=${user}&replicaSet=rs0`,
+  });
+  return {
+    auth: {
+      ...uris("auth"),
+      REDIS_URI: `redis://:${redis}@redis:6379`,
+      SIGNING_KEYS: await signingKeys(),
+      REFRESH_KEY: randomBytes(32).toString("base64url"),
+    },
+    tickets: uris("tickets"),
+    orders: uris("orders"),
+    expiration: amqp("expiration"),
+    payments: {
+      ...uris("payments"),
+      STRIPE_KEY: `sk_test_${password()}`,
+      STRIPE_WEBHOOK_SECRET: `whsec_${password()}`,
+    },
+    web: { STRIPE_PUBLISHABLE_KEY: "" }, // our own Stripe has none
+    mongo: {
+      "root-password": password(),
+      keyfile: randomBytes(256).toString("base64"),
+      "users.json": JSON.stringify(mongo),
+    },
+    rabbitmq: { "definitions.json": JSON.stringify(definitions(rabbit)) },
+    redis: { "valkey.conf": `requirepass ${redis}\nsave ""\n` },
+  };
+}
+
+/** A private key set: auth signs with the first key and shows the public halves of all. */
+async function signingKeys(): Promise<string> {
+  const { privateKey } = await generateKeyPair("ES256", { extractable: true });
+  const key = await exportJWK(privateKey);
+  return JSON.stringify({
+    keys: [{ ...key, kid: randomBytes(8).toString("hex"), alg: "ES256", use: "sig" }],
+  });
+}
+
+/** RabbitMQ's users as it reads them at every start. `admin` is for people. */
+function definitions(users: Readonly<Record<string, string>>) {
+  const all = { configure: ".*", write: ".*", read: ".*" };
+  return {
+    vhosts: [{ name: "/" }],
+    users: Object.entries(users).map(([name, word]) => ({
+      name,
+      password_hash: brokerHash(word),
+      hashing_algorithm: "rabbit_password_hashing_sha256",
+      tags: name === "admin" ? ["administrator"] : [],
+    })),
+    permissions: Object.keys(users).map((user) => ({ user, vhost: "/", ...all })),
+  };
+}
+
+/** RabbitMQ's own form: four bytes of salt, then the SHA-256 of salt and password. */
+function brokerHash(word: string): string {
+  const salt = randomBytes(4);
+  const hash = createHash("sha256").update(salt).update(word).digest();
+  return Buffer.concat([salt, hash]).toString("base64");
+}
+
+/** The Secrets as one list, as kubectl reads it. */
+function manifest(secrets: Secrets): string {
+  const items = Object.entries(secrets).map(([name, stringData]) => ({
+    apiVersion: "v1",
+    kind: "Secret",
+    metadata: { name },
+    stringData,
+  }));
+  return JSON.stringify({ apiVersion: "v1", kind: "List", items });
+}
+
+const kubectl = (args: readonly string[], input = ""): string =>
+  execFileSync("kubectl", [...args, "--namespace=ticketing"], {
+    input,
+    encoding: "utf8",
+    stdio: ["pipe", "pipe", "inherit"],
+  });
+
+/**
+ * Makes the Secrets in the cluster that kubectl is set to, all or none, and never again: they belong
+ * together (a service's URI holds the password that the database's own Secret holds too), and the
+ * data in the cluster know them.
+ */
+async function main(): Promise<void> {
+  kubectl(["apply", "--filename", join(import.meta.dirname, "base/namespace.yaml")]);
+  const secrets = await localSecrets();
+  const present = kubectl(["get", "secrets", "--output=name"]).split("\n");
+  const missing = Object.keys(secrets).filter((name) => !present.includes(`secret/${name}`));
+  if (missing.length === 0) return console.log("The secrets are there.");
+  if (missing.length < Object.keys(secrets).length) {
+    throw new Error(
+      `Of the secrets some are there and some are not (${missing.join(", ")}). They were made together: ` +
+        "begin anew, without the data, by `kubectl delete namespace ticketing`.",
+    );
+  }
+  kubectl(["create", "--filename=-"], manifest(secrets));
+  console.log(`Made ${missing.length} secrets.`);
+}
+
+if (import.meta.main) await main();

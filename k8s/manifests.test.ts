@@ -1,0 +1,41 @@
+import { describe, expect, it } from "vitest";
+import { faults } from "./schemas.ts";
+import { container, find, manifests, type Manifest } from "./testing.ts";
+
+const base = await manifests("base");
+const local = await manifests("local");
+await faults([]); // the schemas may have to be installed first, which takes longer than a test may
+
+describe("the schemas of Kubernetes", { timeout: 60_000 }, () => {
+  it("allow every manifest, with no field that they do not know", async () => {
+    expect(await faults([...base, ...local])).toEqual([]);
+  });
+
+  it("refuse a field misspelt, a wrong type, a field left out, and a kind that is none", async () => {
+    const broken = (breakIt: (deployment: Manifest) => unknown): Manifest => {
+      const deployment = structuredClone(find(base, "Deployment", "orders"));
+      breakIt(deployment);
+      return deployment;
+    };
+    const said = await faults([
+      find(base, "Deployment", "auth"),
+      broken((deployment) => Object.assign(container(deployment), { readinesProbe: {} })),
+      broken(({ metadata }) => Object.assign(metadata, { labels: { app: 1 } })),
+      broken(({ spec }) => Reflect.deleteProperty(spec, "selector")),
+      broken((deployment) => (deployment.kind = "Deploymnet")),
+    ]);
+    expect(said).toEqual([
+      expect.stringContaining("readinesProbe"),
+      expect.stringContaining("metadata.labels.app"),
+      expect.stringContaining("'selector' is a required property"),
+      expect.stringContaining("Deploymnet"),
+    ]);
+  });
+});
+
+it("everything of ours lies in one namespace, and no secret lies in the repository", () => {
+  for (const { kind, metadata } of [...base, ...local]) {
+    expect(kind).not.toBe("Secret");
+    if (kind !== "Namespace") expect(metadata.namespace).toBe("ticketing");
+  }
+});

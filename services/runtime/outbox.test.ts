@@ -1,0 +1,173 @@
+import { fromBinary } from "@bufbuild/protobuf";
+import { Int64ValueSchema, StringValueSchema } from "@bufbuild/protobuf/wkt";
+import type { GetMessage } from "amqplib";
+import { Schema } from "mongoose";
+import { describe, expect, it, onTestFinished } from "vitest";
+import { aggregate, record, update, type AggregateFields } from "./aggregate.ts";
+import type { Broker } from "./broker.ts";
+import { newId } from "./ids.ts";
+import type { Log } from "./log.ts";
+import { relay } from "./outbox.ts";
+import { EVENTS } from "./topology.ts";
+import {
+  eventually,
+  recordedLog,
+  silent,
+  testBroker,
+  testDatabase,
+  testLine,
+  testVhost,
+} from "./testing.ts";
+
+const schema = new Schema<AggregateFields>({});
+aggregate(schema);
+const db = await testDatabase();
+const url = await testVhost();
+// Words are heard by a service, numbers by nobody.
+const subscriptions = { listener: [StringValueSchema] };
+const broker = await testBroker("things", subscriptions, { url });
+const { raw } = broker;
+const WORD = StringValueSchema.typeName;
+
+/** A collection for one test alone. */
+async function collection() {
+  const things = db.model(`Thing${newId()}`, schema, newId());
+  await things.init();
+  await raw.purgeQueue("listener");
+  return things;
+}
+type Things = Awaited<ReturnType<typeof collection>>;
+
+/** Relays what the collection records until the test is over. */
+function start(things: Things, options: { broker?: Broker; log?: Log } = {}) {
+  const running = relay(things, { service: "things", broker, subscriptions, log: silent, ...options });
+  onTestFinished(() => running.close());
+  return running;
+}
+
+/** A new thing with these words to publish. */
+function say(things: Things, ...words: string[]) {
+  const thing = new things();
+  for (const value of words) record(thing, StringValueSchema, () => ({ value }));
+  return thing.save();
+}
+
+const arrived = (what: string): Promise<GetMessage> =>
+  eventually(() => raw.get("listener", { noAck: true }), what);
+
+const wordOf = ({ content }: GetMessage): string => fromBinary(StringValueSchema, content).value;
+
+const waiting = (things: Things): Promise<number> =>
+  things.countDocuments({ "outbox._id": { $exists: true } }).exec();
+
+const allPublished = (things: Things): Promise<boolean> =>
+  eventually(async () => (await waiting(things)) === 0, "the outbox to be empty");
+
+describe("an event that was saved", () => {
+  it("is published at once, and taken out when the broker has it safe", async () => {
+    const things = await collection();
+    const { log, lines } = recordedLog();
+    start(things, { log });
+    const { _id, outbox } = await say(things, "hello");
+    const message = await arrived("the event");
+    expect(wordOf(message)).toBe("hello");
+    await allPublished(things);
+    expect(message.fields).toMatchObject({ exchange: EVENTS, routingKey: WORD });
+    expect(message.properties).toMatchObject({
+      messageId: outbox[0]?._id,
+      type: WORD,
+      contentType: "application/protobuf",
+      deliveryMode: 2,
+      headers: {
+        "cloudEvents:specversion": "1.0",
+        "cloudEvents:id": outbox[0]?._id,
+        "cloudEvents:type": WORD,
+        "cloudEvents:source": "/ticketing/things",
+        "cloudEvents:subject": _id,
+        "cloudEvents:time": outbox[0]?.time.toISOString(),
+      },
+    });
+    expect(lines).toContainEqual(
+      expect.objectContaining({ msg: `published ${WORD} ${_id}`, event: "published", id: _id }),
+    );
+  });
+
+  it("is found by the sweep where a crash has left it", async () => {
+    const things = await collection();
+    await say(things, "left behind");
+    start(things);
+    expect(wordOf(await arrived("the event"))).toBe("left behind");
+    await allPublished(things);
+  });
+
+  it("goes out before the relay ends", async () => {
+    const things = await collection();
+    const running = start(things);
+    const made = await Promise.all(Array.from({ length: 100 }, (_, i) => say(things, `${i}`)));
+    await running.close();
+    expect(await waiting(things)).toBe(0);
+    expect((await raw.checkQueue("listener")).messageCount).toBe(made.length);
+  });
+
+  it("stays while nobody is bound who should hear it, and goes out when the binding is back", async () => {
+    const things = await collection();
+    const { log, lines } = recordedLog();
+    await raw.unbindQueue("listener", EVENTS, WORD);
+    start(things, { log });
+    await say(things, "for later");
+    const refused = (): boolean => lines.some(({ msg }) => String(msg).includes("not published"));
+    await eventually(refused, "the broker to refuse it");
+    expect(await waiting(things)).toBe(1);
+    await raw.bindQueue("listener", EVENTS, WORD);
+    expect(wordOf(await arrived("the event"))).toBe("for later");
+    await allPublished(things);
+  });
+
+  it("goes out though nobody hears its type", async () => {
+    const things = await collection();
+    start(things);
+    const thing = new things();
+    record(thing, Int64ValueSchema, () => ({ value: 1n }));
+    await thing.save();
+    await allPublished(things);
+  });
+
+  it("comes after those that the same thing recorded before", async () => {
+    const things = await collection();
+    start(things);
+    const first = Array.from({ length: 20 }, (_, i) => `${i}`);
+    const { _id } = await say(things, ...first);
+    for (let i = 20; i < 40; i += 1) {
+      await update(things, _id, (thing) => {
+        record(thing, StringValueSchema, () => ({ value: `${i}` }));
+      });
+    }
+    await allPublished(things);
+    const { messageCount } = await raw.checkQueue("listener");
+    const words: string[] = [];
+    while (words.length < messageCount) words.push(wordOf(await arrived("the next")));
+    // A repeat would be allowed, so only first appearances count.
+    expect([...new Set(words)]).toEqual(Array.from({ length: 40 }, (_, i) => `${i}`));
+  });
+
+  it("is not lost when the line to the broker breaks in the middle", async () => {
+    const things = await collection();
+    const line = await testLine(Number(new URL(url).port));
+    const through = new URL(url);
+    through.port = String(line.port);
+    const shaky = await testBroker("things", subscriptions, { url: through.href });
+    start(things, { broker: shaky });
+    const saving = Array.from({ length: 300 }, async (_, i) => {
+      if (i === 150) line.cut();
+      return say(things, `${i}`);
+    });
+    await Promise.all(saving);
+    expect(await waiting(things)).toBeGreaterThan(0);
+    line.mend();
+    await allPublished(things);
+    const { messageCount } = await raw.checkQueue("listener");
+    const words = new Set<string>();
+    for (let i = 0; i < messageCount; i += 1) words.add(wordOf(await arrived("the next")));
+    expect(words.size).toBe(300);
+  });
+});

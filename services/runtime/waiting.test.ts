@@ -1,0 +1,74 @@
+import { StringValueSchema } from "@bufbuild/protobuf/wkt";
+import { describe, expect, it } from "vitest";
+import { eventually, testBroker } from "./testing.ts";
+import { deadQueue, waitExchange, WAITS } from "./topology.ts";
+import { leaveWaiting, nextWait } from "./waiting.ts";
+
+const subscriptions = { one: [StringValueSchema], other: [StringValueSchema] };
+const broker = await testBroker("one", subscriptions);
+const { raw } = broker;
+
+describe("the ladder of waits", () => {
+  it.each([
+    [0, 1],
+    [1, 1],
+    [999, 1],
+    [1_000, 1],
+    [9_999, 1],
+    [10_000, 10],
+    [59_999, 10],
+    [60_000, 60],
+    [599_999, 60],
+    [600_000, 600],
+    [899_999, 600],
+    [900_000, 900],
+    [86_400_000, 900],
+  ])("for %d ms left, waits %d s", (left, seconds) => {
+    expect(nextWait(left)).toBe(seconds);
+  });
+
+  it("never leads past the end by more than its shortest wait, whatever the hold's length", () => {
+    for (let leftMs = 1; leftMs < 3_600_000; leftMs += 997) {
+      let left = leftMs;
+      let steps = 0;
+      while (left > 0) {
+        left -= nextWait(left) * 1000;
+        steps += 1;
+      }
+      expect(left).toBeGreaterThan(-1000);
+      expect(steps).toBeLessThan(40);
+    }
+  });
+});
+
+describe("a message left waiting", () => {
+  it("comes out into the queue it was meant for, unchanged, and not before its time", async () => {
+    const left = Date.now();
+    const properties = { messageId: "m", type: "t", headers: { "x-tries": 2 } };
+    await leaveWaiting(broker, 1, "other", { content: Buffer.from("hello"), properties });
+    expect((await raw.checkQueue(waitExchange(1))).messageCount).toBe(1);
+    const message = await eventually(() => raw.get("other", { noAck: true }), "the message");
+    expect(Date.now() - left).toBeGreaterThanOrEqual(990);
+    expect(message.content.toString()).toBe("hello");
+    expect(message.properties).toMatchObject({ messageId: "m", type: "t", deliveryMode: 2 });
+    expect(message.properties.headers).toMatchObject({ "x-tries": 2 });
+    expect((await raw.checkQueue("one")).messageCount).toBe(0);
+  });
+
+  it("has a queue for each wait, so a short one is never behind a long one", async () => {
+    await leaveWaiting(broker, 900, "other", { content: Buffer.from("long"), properties: {} });
+    await leaveWaiting(broker, 1, "other", { content: Buffer.from("short"), properties: {} });
+    const message = await eventually(() => raw.get("other", { noAck: true }), "the short one");
+    expect(message.content.toString()).toBe("short");
+    expect((await raw.checkQueue(waitExchange(900))).messageCount).toBe(1);
+  });
+});
+
+describe("the topology", () => {
+  it("stands whole before anybody publishes, also for services that never ran", async () => {
+    for (const queue of ["one", "other"].flatMap((name) => [name, deadQueue(name)])) {
+      expect((await raw.checkQueue(queue)).messageCount).toBe(0);
+    }
+    for (const seconds of WAITS) await raw.checkQueue(waitExchange(seconds));
+  });
+});

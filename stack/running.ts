@@ -1,0 +1,34 @@
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+
+/** Where `npm start` keeps its data, its logs and its secrets. */
+export const home = join(import.meta.dirname, "..", ".stack");
+
+/** A marketplace that `npm start` has up: for the demo, and for whoever wants to know. */
+export interface Running {
+  url: string;
+  dir: string;
+  pid: number;
+  holdSeconds: number;
+}
+
+const file = join(home, "running.json");
+
+export function announce(running: Running): void {
+  writeFileSync(file, JSON.stringify(running));
+}
+
+export function withdraw(): void {
+  rmSync(file, { force: true });
+}
+
+/** What is running from this folder, if it still answers. */
+export async function findRunning(): Promise<Running | undefined> {
+  try {
+    const running = JSON.parse(readFileSync(file, "utf8")) as Running;
+    const answer = await fetch(`${running.url}/healthz`, { signal: AbortSignal.timeout(2_000) });
+    return answer.ok ? running : undefined;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,61 @@
+import { buildWeb } from "./build.ts";
+import { isNews, readable } from "./lines.ts";
+import { announce, home, withdraw } from "./running.ts";
+import { startSystem, type System } from "./system.ts";
+
+// `npm start`: the whole marketplace on this machine, with real parts, until Ctrl-C.
+
+const begun = performance.now();
+const holdSeconds = Number(process.env["ORDER_HOLD_SECONDS"] ?? 900);
+let up = false;
+
+function table(system: System): string {
+  const { parts, stripe, edge, instances } = system;
+  const management = parts.rabbit?.management;
+  const rows: [string, string][] = [
+    ["Storefront", system.url],
+    ["REST", `${system.url}/api/tickets`],
+    ["Connect, gRPC", `${system.url}/ticketing.tickets.v1.TicketService/ListTickets`],
+    ["Public keys", `${system.url}/.well-known/jwks.json`],
+    ["Envoy admin", edge.adminUrl],
+    ["Stripe", stripe.url ?? "the real one, by STRIPE_KEY"],
+    ...(management ? [["RabbitMQ", management.url] as [string, string]] : []),
+    ...Object.entries(instances).map(
+      ([name, list]) =>
+        [name, list.map(({ rpc, http }) => `rpc ${rpc}, http ${http}`).join("; ")] as [
+          string,
+          string,
+        ],
+    ),
+    ["Logs and data", home],
+  ];
+  return rows.map(([name, where]) => `  ${name.padEnd(14)} ${where}`).join("\n");
+}
+
+await buildWeb(console.log);
+const system = await startSystem({
+  dir: home,
+  port: Number(process.env["EDGE_PORT"] ?? 8080),
+  env: { ORDER_HOLD_SECONDS: String(holdSeconds) },
+  onLine: (name, line) => {
+    if (up && isNews(name, line)) console.log(readable(name, line));
+  },
+});
+announce({ url: system.url, dir: home, pid: process.pid, holdSeconds });
+up = true;
+const seconds = ((performance.now() - begun) / 1000).toFixed(1);
+console.log(
+  `\nReady in ${seconds} s. Ctrl-C stops everything; the data stays.\n\n${table(system)}\n`,
+);
+
+let stopping = false;
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  process.on(signal, () => {
+    if (stopping) return;
+    stopping = true;
+    up = false;
+    withdraw();
+    console.log("\nStopping ...");
+    void system.stop().then(() => process.exit(0));
+  });
+}

@@ -1,0 +1,40 @@
+import { defineConfig } from "vitest/config";
+
+// Every run has servers, folders and ports of its own, so that two may run side by side.
+export default defineConfig({
+  test: {
+    maxWorkers: 2,
+    reporters: ["default"],
+    testTimeout: 30_000,
+    hookTimeout: 120_000,
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: "services",
+          include: ["services/**/*.test.ts", "proto/**/*.test.ts", "web/src/**/*.test.ts"],
+          globalSetup: "services/runtime/testing-setup.ts",
+        },
+      },
+      {
+        extends: true,
+        test: {
+          // They start what they need by themselves.
+          name: "parts",
+          include: ["stack/**/*.test.ts", "envoy/**/*.test.ts", "k8s/**/*.test.ts"],
+        },
+      },
+      {
+        extends: true,
+        test: {
+          // One marketplace for all of them; a test of races wants the machine for itself.
+          name: "e2e",
+          include: ["e2e/**/*.test.ts"],
+          globalSetup: "e2e/setup.ts",
+          fileParallelism: false,
+          testTimeout: 90_000,
+        },
+      },
+    ],
+  },
+});

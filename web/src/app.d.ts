@@ -1,0 +1,29 @@
+import type { Api } from "#lib/server/edge.ts";
+import type { Visitor } from "#lib/visitor.svelte.ts";
+
+declare global {
+  namespace App {
+    interface Locals {
+      /** The backend, on behalf of this request's visitor. */
+      api: Api;
+      /** Who is signed in. For what a page shows only: the services check every call themselves. */
+      user: User | undefined;
+      /** Ends the session in this browser, whatever auth says. */
+      forget: () => void;
+      locale: string;
+      timeZone: string;
+    }
+    interface User {
+      id: string;
+      /** Absent while auth cannot be asked. */
+      email?: string;
+    }
+    interface PageData {
+      user?: User | undefined;
+      visitor?: Visitor;
+    }
+  }
+
+}
+
+export {};

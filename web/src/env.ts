@@ -1,0 +1,21 @@
+import { defineEnvVars } from "@sveltejs/kit/env";
+
+/** What the storefront's server reads from its environment; a wrong value ends the start. */
+export const variables = defineEnvVars({
+  EDGE_URL: {
+    description: "Where this server reaches the edge: its address inside the cluster",
+    schema: (value) => {
+      const url = new URL(value || "http://localhost:8080");
+      if (!/^https?:$/.test(url.protocol)) throw new Error("EDGE_URL must be an http(s) address");
+      return url.origin;
+    },
+  },
+  STRIPE_PUBLISHABLE_KEY: {
+    description: "Stripe's publishable key (pk_…); empty for the local Stripe and its test cards",
+    schema: (value) => {
+      if (value && !/^pk_(test|live)_\w+$/.test(value))
+        throw new Error("STRIPE_PUBLISHABLE_KEY must begin with pk_test_ or pk_live_");
+      return value ?? "";
+    },
+  },
+});

@@ -1,0 +1,57 @@
+import type { RequestEvent } from "@sveltejs/kit";
+import type { Handle, HandleServerError } from "@sveltejs/kit/hooks";
+import { EDGE_URL, STRIPE_PUBLISHABLE_KEY } from "$app/env/private";
+import { edge } from "#lib/server/edge.ts";
+import { admitStripe, protect } from "#lib/server/headers.ts";
+import { SessionCookies } from "#lib/server/session.ts";
+import { recognize } from "#lib/server/visit.ts";
+import { isTimeZone, preferredLocale } from "#lib/time.ts";
+
+/** The browser's cookies become `locals`; what the edge sets on the way goes back to the browser. */
+export const handle: Handle = async ({ event, resolve }) => {
+  if (event.route.id === "/healthz") return resolve(event);
+
+  const session = new SessionCookies((name) => event.cookies.get(name, { decode: (raw) => raw }));
+  const hadSession = session.any;
+  const { request } = event;
+  const api = edge({
+    edgeUrl: EDGE_URL,
+    session,
+    address: clientAddress(event),
+    traceparent: request.headers.get("traceparent"),
+  });
+  const timeZone = event.cookies.get("time-zone") ?? "";
+  Object.assign(event.locals, {
+    api,
+    user: session.any ? await recognize(api, session) : undefined,
+    forget: () => session.forget(),
+    locale: preferredLocale(request.headers.get("accept-language")),
+    timeZone: isTimeZone(timeZone) ? timeZone : "UTC",
+  });
+
+  const response = await resolve(event);
+  for (const line of session.changes) response.headers.append("set-cookie", line);
+  protect(response.headers, { personal: hadSession || session.changes.length > 0 });
+  const policy = response.headers.get("content-security-policy");
+  if (policy && STRIPE_PUBLISHABLE_KEY)
+    response.headers.set("content-security-policy", admitStripe(policy));
+  return response;
+};
+
+/** What nobody expected is told to the log alone; what a page says on purpose stays as it is. */
+export const handleError: HandleServerError = ({ kind, error, event }) => {
+  if (kind === "app") return;
+  if (kind === "framework")
+    return error.status === 404 ? { message: "There is no such page." } : undefined;
+  console.error(`[web] ${event.request.method} ${event.url.pathname}`, error);
+  return { message: "Something went wrong on our side." };
+};
+
+/** Absent where the request did not come through the edge, as a probe's. */
+function clientAddress(event: RequestEvent): string | undefined {
+  try {
+    return event.getClientAddress();
+  } catch {
+    return undefined;
+  }
+}

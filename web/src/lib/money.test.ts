@@ -1,0 +1,57 @@
+import { create } from "@bufbuild/protobuf";
+import { MoneySchema } from "@ticketing/proto/web-google/type/money";
+import { describe, expect, it } from "vitest";
+import { decimalText, formatMoney, minorUnits, parsePrice } from "./money.ts";
+
+const money = (currencyCode: string, units: bigint, nanos = 0) =>
+  create(MoneySchema, { currencyCode, units, nanos });
+
+describe("parsePrice", () => {
+  it.each([
+    ["19.99", "EUR", money("EUR", 19n, 990_000_000)],
+    ["19,9", "EUR", money("EUR", 19n, 900_000_000)],
+    [" 25 ", "USD", money("USD", 25n)],
+    ["0.01", "GBP", money("GBP", 0n, 10_000_000)],
+    ["5000", "JPY", money("JPY", 5000n)],
+    ["999999999999999", "EUR", money("EUR", 999999999999999n)],
+  ])("reads %s %s exactly", (text, currency, expected) => {
+    expect(parsePrice(text, currency)).toEqual(expected);
+  });
+
+  it.each([
+    ["", "EUR"],
+    ["0", "EUR"],
+    ["0.00", "EUR"],
+    ["-5", "EUR"],
+    ["1,234", "EUR"],
+    ["1.234,50", "EUR"],
+    ["19.999", "EUR"],
+    ["50.5", "JPY"],
+    ["1e3", "EUR"],
+    ["12", "euro"],
+    [".5", "EUR"],
+  ])("refuses %j %s in words", (text, currency) => {
+    expect(parsePrice(text, currency)).toEqual({ refused: expect.stringMatching(/\.$/) });
+  });
+});
+
+describe("what is shown", () => {
+  it("keeps every digit", () => {
+    expect(decimalText(money("EUR", 9007199254740993n, 10_000_000))).toBe("9007199254740993.01");
+    expect(formatMoney(money("EUR", 9007199254740993n, 10_000_000), "en")).toBe(
+      "€9,007,199,254,740,993.01",
+    );
+  });
+
+  it("follows the visitor's locale and the currency's decimals", () => {
+    expect(formatMoney(money("EUR", 19n, 900_000_000), "de-DE")).toBe("19,90\u00a0€");
+    expect(formatMoney(money("JPY", 5000n), "en")).toBe("¥5,000");
+  });
+
+  it("reads back what it wrote", () => {
+    const price = money("USD", 7n, 50_000_000);
+    expect(parsePrice(decimalText(price), "USD")).toEqual(price);
+    expect(minorUnits(price)).toBe(705n);
+    expect(minorUnits(money("JPY", 5000n))).toBe(5000n);
+  });
+});

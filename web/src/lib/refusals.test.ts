@@ -1,0 +1,52 @@
+import { create } from "@bufbuild/protobuf";
+import { Code, ConnectError } from "@connectrpc/connect";
+import { BadRequestSchema, ErrorInfoSchema } from "@ticketing/proto/web-google/rpc/error_details";
+import { expect, it } from "vitest";
+import { describe as put } from "./refusals.ts";
+
+const visitor = { locale: "en-GB", timeZone: "UTC" };
+const refusal = (code: Code, reason: string, metadata: Record<string, string> = {}) =>
+  new ConnectError("for programs", code, undefined, [
+    {
+      desc: ErrorInfoSchema,
+      value: create(ErrorInfoSchema, { reason, domain: "ticketing", metadata }),
+    },
+  ]);
+
+it("says until when a ticket is held", () => {
+  const held = refusal(Code.FailedPrecondition, "TICKET_HELD", { until: "2027-06-04T20:05:30Z" });
+  expect(put(held, visitor)).toMatchObject({
+    status: 409,
+    message: expect.stringContaining("until 20:05:30 UTC"),
+  });
+});
+
+it("says the same without a time where none is given", () => {
+  const { message } = put(refusal(Code.FailedPrecondition, "TICKET_HELD"), visitor);
+  expect(message).toContain("It is held, and");
+});
+
+it("puts what is wrong beside the form's field, in words of ours", () => {
+  const fieldViolations = [
+    { field: "title", description: "does not match regex pattern" },
+    { field: "event_time", description: "must be greater than now" },
+    { field: "price.currency_code", description: "unknown currency" },
+  ];
+  const bad = new ConnectError("bad", Code.InvalidArgument, undefined, [
+    { desc: BadRequestSchema, value: create(BadRequestSchema, { fieldViolations }) },
+  ]);
+  expect(put(bad, visitor)).toMatchObject({
+    status: 400,
+    fields: {
+      title: "Say what the ticket is for, in at most 200 characters.",
+      eventTime: "The event must lie in the future.",
+      currency: "unknown currency",
+    },
+  });
+});
+
+it("says nothing of what is inside when it does not know the error", () => {
+  const { status, message } = put(new TypeError("fetch failed: 10.0.0.7"), visitor);
+  expect(status).toBe(500);
+  expect(message).not.toContain("10.0.0.7");
+});

@@ -1,0 +1,56 @@
+import { createClient } from "@connectrpc/connect";
+import { createConnectTransport } from "@connectrpc/connect-web";
+import { AuthService } from "@ticketing/proto/web/auth/v1/auth_service";
+import { OrderService } from "@ticketing/proto/web/orders/v1/order_service";
+import { PaymentService } from "@ticketing/proto/web/payments/v1/payment_service";
+import { TicketService } from "@ticketing/proto/web/tickets/v1/ticket_service";
+import type { SessionCookies } from "./session.ts";
+
+interface Visit {
+  /** The edge's origin inside the cluster. */
+  edgeUrl: string;
+  session: SessionCookies;
+  /** The browser's address, for the edge's limits. */
+  address: string | undefined;
+  /** The browser's trace, to be continued. */
+  traceparent: string | null;
+}
+
+/** The backend on behalf of one visitor, for one request: nothing here outlives it. */
+export function edge(visit: Visit) {
+  const transport = createConnectTransport({
+    baseUrl: visit.edgeUrl,
+    defaultTimeoutMs: 5_000,
+    fetch: carryingCookies(visit),
+  });
+  return {
+    auth: createClient(AuthService, transport),
+    tickets: createClient(TicketService, transport),
+    orders: createClient(OrderService, transport),
+    payments: createClient(PaymentService, transport),
+  };
+}
+
+export type Api = ReturnType<typeof edge>;
+
+/**
+ * Cookies go out and come back here, below Connect: its own headers keep only the last of several
+ * `Set-Cookie` lines.
+ *
+ * The edge refuses a change with cookies whose Origin is not the host that was called. Here that host
+ * is the edge's name inside the cluster, and fetch sends no other, so Origin says the same. That
+ * gives nothing away: SvelteKit has compared the browser's Origin with the site's before any action
+ * runs, and a page's load changes nothing (but for renewing the session).
+ */
+function carryingCookies({ edgeUrl, session, address, traceparent }: Visit): typeof fetch {
+  return async (input, init) => {
+    const headers = new Headers(init?.headers);
+    headers.set("origin", edgeUrl);
+    if (session.any) headers.set("cookie", session.header);
+    if (address) headers.set("x-forwarded-for", address);
+    if (traceparent) headers.set("traceparent", traceparent);
+    const response = await fetch(input, { ...init, headers });
+    session.take(response.headers.getSetCookie());
+    return response;
+  };
+}

@@ -1,0 +1,98 @@
+import type { Timestamp } from "@bufbuild/protobuf/wkt";
+
+/** Milliseconds since 1970. */
+export function millis({ seconds, nanos }: Timestamp): number {
+  return Number(seconds) * 1000 + Math.floor(nanos / 1e6);
+}
+
+/** "Fri, 4 Jun 2027, 20:00 CEST": never a time without its zone. */
+export function formatTime(at: number, locale: string, timeZone: string): string {
+  return new Intl.DateTimeFormat(locale, {
+    weekday: "short",
+    day: "numeric",
+    month: "short",
+    year: "numeric",
+    hour: "numeric",
+    minute: "2-digit",
+    timeZone,
+    timeZoneName: "short",
+  }).format(at);
+}
+
+/** "20:05:30 CEST", for what ends today. */
+export function formatClock(at: number, locale: string, timeZone: string): string {
+  return new Intl.DateTimeFormat(locale, {
+    hour: "numeric",
+    minute: "2-digit",
+    second: "2-digit",
+    timeZone,
+    timeZoneName: "short",
+  }).format(at);
+}
+
+/** "14:59" for what is left; never less than nothing. Rounded up: "0:00" means that it is over. */
+export function formatLeft(left: number): string {
+  const seconds = Math.max(0, Math.ceil(left / 1000));
+  return `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
+}
+
+/** What a clock on the wall of `timeZone` shows, as datetime-local writes it: "2027-06-04T20:00". */
+export function wallTime(at: number, timeZone: string): string {
+  const parts = new Intl.DateTimeFormat("en-CA", {
+    year: "numeric",
+    month: "2-digit",
+    day: "2-digit",
+    hour: "2-digit",
+    minute: "2-digit",
+    hourCycle: "h23",
+    timeZone,
+  }).formatToParts(at);
+  const part = (type: string) => parts.find((each) => each.type === type)?.value ?? "";
+  return `${part("year").padStart(4, "0")}-${part("month")}-${part("day")}T${part("hour")}:${part("minute")}`;
+}
+
+/**
+ * The instant at which a clock in `timeZone` shows `text` ("2027-06-04T20:00"); a text with a zone of
+ * its own ("…Z", "…+02:00") means that. Undefined where it is no time. A wall time that daylight
+ * saving skips is taken an hour later, one that it repeats is the first of the two.
+ */
+export function instant(text: string, timeZone: string): number | undefined {
+  const match = /^(\d{4}-\d\d-\d\dT\d\d:\d\d)(:\d\d(?:\.\d+)?)?(Z|[+-]\d\d:\d\d)?$/.exec(text.trim());
+  if (!match) return undefined;
+  const [, minutes, seconds = "", zone] = match;
+  const asUtc = Date.parse(`${minutes}${seconds || ":00"}${zone ?? "Z"}`);
+  if (Number.isNaN(asUtc)) return undefined;
+  if (zone) return asUtc;
+  // The zone's offsets a day before and after are the only two that can hold at this time.
+  const offsets = [-1, 1].map((days) => offset(asUtc + days * 86_400_000, timeZone));
+  const candidates = offsets.map((each) => asUtc - each);
+  return candidates.find((each) => wallTime(each, timeZone) === minutes) ?? candidates[0];
+}
+
+function offset(at: number, timeZone: string): number {
+  return Date.parse(`${wallTime(at, timeZone)}Z`) - Math.floor(at / 60_000) * 60_000;
+}
+
+/** Whether it names a zone that can be reckoned with. */
+export function isTimeZone(name: string): boolean {
+  try {
+    new Intl.DateTimeFormat("en", { timeZone: name });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** The first language of an Accept-Language header that Intl knows. */
+export function preferredLocale(header: string | null): string {
+  for (const entry of (header ?? "").split(",").slice(0, 10)) {
+    const tag = entry.split(";")[0]?.trim() ?? "";
+    try {
+      const [known] = Intl.DateTimeFormat.supportedLocalesOf(tag);
+      if (known) return known;
+    } catch {
+      // "*" and nonsense: the next one.
+    }
+  }
+  return "en";
+}

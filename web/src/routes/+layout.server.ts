@@ -1,0 +1,6 @@
+import type { LayoutServerLoad } from "./$types";
+
+export const load: LayoutServerLoad = ({ locals: { user, locale, timeZone } }) => ({
+  user,
+  visitor: { locale, timeZone },
+});

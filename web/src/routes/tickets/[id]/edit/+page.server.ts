@@ -1,0 +1,45 @@
+import { error, redirect } from "@sveltejs/kit";
+import { failed, incomplete, refused, signedIn } from "#lib/server/answers.ts";
+import { readTicketForm } from "#lib/server/ticket-form.ts";
+import type { Actions, PageServerLoad, RequestEvent } from "./$types";
+
+export const load: PageServerLoad = async (event) => {
+  const user = signedIn(event);
+  const { locals, params } = event;
+  const { ticket } = await locals.api.tickets.getTicket({ id: params.id }).catch(refused(event));
+  if (!ticket || ticket.userId !== user.id) error(403, "Only the seller can change this ticket.");
+  return { ticket };
+};
+
+export const actions: Actions = {
+  save: async (event) => {
+    signedIn(event);
+    const form = await event.request.formData();
+    const { values, input, fields } = readTicketForm(form);
+    if (!input) return incomplete(fields, { values });
+    const { code, ...rest } = input;
+    // Left out, the attached code stays; empty, it goes.
+    const change = form.has("removeCode") ? { code: "" } : code ? { code } : {};
+    const version = BigInt(/^\d{1,18}$/.exec(String(form.get("version")))?.[0] ?? 0);
+    const request = { id: event.params.id, version, ...rest, ...change };
+    try {
+      await event.locals.api.tickets.updateTicket(request);
+    } catch (cause) {
+      return failed(event, cause, { values });
+    }
+    redirect(303, `/tickets/${event.params.id}`);
+  },
+  withdraw: (event) => market(event, "deleteTicket"),
+  relist: (event) => market(event, "relistTicket"),
+};
+
+/** Takes the ticket off the market, or puts it there again. */
+async function market(event: RequestEvent, method: "deleteTicket" | "relistTicket") {
+  signedIn(event);
+  try {
+    await event.locals.api.tickets[method]({ id: event.params.id });
+  } catch (cause) {
+    return failed(event, cause, { values: undefined });
+  }
+  redirect(303, `/tickets/${event.params.id}`);
+}
