@@ -22,7 +22,7 @@ interface Stage {
   close(): Promise<void>;
 }
 
-const OWN_HOLD_SECONDS = 8;
+const OWN_HOLD_SECONDS = 15;
 /** Nobody wants to watch a hold for longer. */
 const LONGEST_WATCH_SECONDS = 60;
 
@@ -53,16 +53,31 @@ async function runningStage(): Promise<Stage | undefined> {
 }
 
 const say = (line: string): void => console.log(line);
-const step = (line: string): void => console.log(`\n▸ ${line}`);
 
-/** Prints what the services log of events from now on, each line as its service wrote it. */
-function watchEvents(logs: string): () => void {
+let watch: Watch | undefined;
+
+/** What happens next; first, what the services still have to say of what happened before. */
+async function step(line: string): Promise<void> {
+  await watch?.settled();
+  say(`\n▸ ${line}`);
+}
+
+/** Prints what the services log of events, each line as its service wrote it. */
+interface Watch {
+  /** Resolves when nothing more is said. */
+  settled(): Promise<void>;
+}
+
+const QUIET_MS = 400;
+
+function watchEvents(logs: string): Watch {
   const read = new Map<string, number>();
   const files = () =>
-    existsSync(logs) ? readdirSync(logs).filter((name) => name !== "edge.log") : [];
+    existsSync(logs) ? readdirSync(logs).filter((name) => name.endsWith(".log")) : [];
   for (const file of files()) read.set(file, statSync(join(logs, file)).size);
 
-  function printNew(): void {
+  /** Prints what is new, in the order of its time; answers whether there was anything. */
+  function printNew(): boolean {
     const lines: { time: string; line: string }[] = [];
     for (const file of files()) {
       const bytes = readFileSync(join(logs, file));
@@ -75,12 +90,14 @@ function watchEvents(logs: string): () => void {
       }
     }
     for (const { line } of lines.sort((a, b) => a.time.localeCompare(b.time))) say(`    ${line}`);
+    return lines.length > 0;
   }
 
-  const timer = setInterval(printNew, 200);
-  return () => {
-    clearInterval(timer);
-    printNew();
+  return {
+    async settled() {
+      do await new Promise((resolve) => setTimeout(resolve, QUIET_MS));
+      while (printNew());
+    },
   };
 }
 
@@ -99,21 +116,21 @@ const ticketBecomes = (url: string, ticket: Ticket, status: TicketStatus, second
 
 async function playSuccess({ url }: Stage): Promise<void> {
   say("\nTHE SUCCESS FLOW");
-  step("Three people sign up: a seller, a buyer, and one who comes too late.");
+  await step("Three people sign up: a seller, a buyer, and one who comes too late.");
   const names = ["seller", "buyer", "latecomer"] as const;
   const [seller, buyer, late] = await Promise.all(names.map((name) => signUp(url, name)));
   if (!seller || !buyer || !late) throw new Error("nobody came");
-  step("The seller lists a ticket for 25.50 EUR.");
+  await step("The seller lists a ticket for 25.50 EUR.");
   const ticket = await listTicket(seller, "Front row, one seat");
-  step("The buyer presses Buy: the ticket is locked.");
+  await step("The buyer presses Buy: the ticket is locked.");
   const order = await buy(buyer, ticket);
   say(`  held until ${endOf(order).toISOString()}`);
   await ticketBecomes(url, ticket, TicketStatus.HELD, 10);
-  step("The latecomer presses Buy, and the seller tries to raise the price.");
+  await step("The latecomer presses Buy, and the seller tries to raise the price.");
   say(`  latecomer refused, ${await refusedBecause(buy(late, ticket))}`);
   const dearer = { id: ticket.id, title: ticket.title, price: { currencyCode: "EUR", units: 99n } };
   say(`  seller refused, ${await refusedBecause(seller.tickets.updateTicket(dearer))}`);
-  step("The buyer pays; the money is reserved, the order accepts it, then it is taken.");
+  await step("The buyer pays; the money is reserved, the order accepts it, then it is taken.");
   await pay(buyer, order);
   await ticketBecomes(url, ticket, TicketStatus.SOLD, 20);
   const { status } = await orderNow(buyer, order);
@@ -129,24 +146,25 @@ async function playExpiry({ url, holdSeconds }: Stage): Promise<void> {
   );
   if (!seller || !buyer || !next) throw new Error("nobody came");
   const ticket = await listTicket(seller, "Balcony, one seat");
-  step("A buyer presses Buy and walks away.");
+  await step("A buyer presses Buy and walks away.");
   const order = await buy(buyer, ticket);
   await ticketBecomes(url, ticket, TicketStatus.HELD, 10);
-  step(`Nobody does anything for ${holdSeconds} s. The broker waits.`);
+  await step(`Nobody does anything for ${holdSeconds} s. The broker waits.`);
   await ticketBecomes(url, ticket, TicketStatus.ON_SALE, holdSeconds + 60);
   const late = Date.now() - endOf(order).getTime();
   say(
     `  the ticket has unlocked by itself, ${(late / 1000).toFixed(1)} s after the end of the hold`,
   );
-  step("Somebody else can buy it now.");
+  await step("Somebody else can buy it now.");
   const again = await buy(next, await ticketNow(url, ticket));
   say(`  held by another order, the ticket's hold number ${again.holdNumber}`);
   await next.orders.cancelOrder({ id: again.id });
 }
 
 async function play(stage: Stage, flow: (stage: Stage) => Promise<void>): Promise<void> {
-  const stopWatching = watchEvents(stage.logs);
-  await flow(stage).finally(stopWatching);
+  watch = watchEvents(stage.logs);
+  await flow(stage);
+  await watch.settled();
 }
 
 const stage = (await runningStage()) ?? (await ownStage());

@@ -22,6 +22,8 @@ export interface Place {
   /** Where each service listens by itself, behind the edge. */
   rpc: Record<string, string[]>;
   holdSeconds: number;
+  /** The processes of the services and of the edge. */
+  pids: number[];
 }
 
 declare module "vitest" {
@@ -84,6 +86,10 @@ export default async function setup(project: TestProject): Promise<() => Promise
       Object.entries(system.instances).map(([name, list]) => [name, list.map(({ rpc }) => rpc)]),
     ),
     holdSeconds: HOLD_SECONDS,
+    pids: [
+      system.edge.pid,
+      ...Object.values(system.instances).flatMap((list) => list.map(({ child }) => child.pid)),
+    ],
   });
   return async () => {
     control.close();

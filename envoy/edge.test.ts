@@ -1,4 +1,4 @@
-import { Code, createClient } from "@connectrpc/connect";
+import { Code, ConnectError, createClient } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcTransport } from "@connectrpc/connect-node";
 import { AuthService } from "@ticketing/proto/auth/v1/auth_service";
 import { TicketService } from "@ticketing/proto/tickets/v1/ticket_service";
@@ -45,19 +45,14 @@ describe("sizes", () => {
 });
 
 describe("several instances", () => {
+  const list = () => ask(world, "GET", "/api/tickets?pageSize=1");
+  /** How many of so many calls each instance got. */
   const callsBy = async (calls: number) => {
     world.seen.length = 0;
-    for (let i = 0; i < calls; i++) {
-      expect((await ask(world, "GET", "/api/tickets?pageSize=1")).status).toBe(200);
-    }
-    return [
-      ...new Map(
-        world.seen.map(({ instance }) => [
-          instance,
-          world.seen.filter((s) => s.instance === instance).length,
-        ]),
-      ),
-    ];
+    for (let i = 0; i < calls; i++) expect((await list()).status).toBe(200);
+    const counts = new Map<string, number>();
+    for (const { instance } of world.seen) counts.set(instance, (counts.get(instance) ?? 0) + 1);
+    return [...counts];
   };
   beforeEach(() => world.answer(TicketService.method.listTickets, () => ({})));
 
@@ -78,6 +73,21 @@ describe("several instances", () => {
     world.resting.clear();
     await vi.waitFor(async () => expect(await callsBy(6)).toHaveLength(2), 10_000);
   }, 30_000);
+
+  it("are not set aside for refusing, which a caller can provoke", async () => {
+    world.answer(TicketService.method.listTickets, () => {
+      throw new ConnectError("not heard of yet", Code.Unavailable);
+    });
+    for (let i = 0; i < 60; i++) expect((await list()).json.message).toBe("not heard of yet");
+    world.answer(TicketService.method.listTickets, () => ({}));
+    expect(await callsBy(6)).toHaveLength(2);
+  });
+
+  it("stand in for one that has crashed", async () => {
+    await using two = await startWorld();
+    await two.crash(two.upstreams.tickets.rpc[0] as string);
+    for (let i = 0; i < 20; i++) expect((await ask(two, "GET", "/api/tickets")).status).toBe(200);
+  }, 60_000);
 });
 
 describe("a service that is not there", () => {

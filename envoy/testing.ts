@@ -58,8 +58,10 @@ export interface World {
     method: M,
     handler: (request: MessageShape<M["input"]>, context: HandlerContext) => unknown,
   ): void;
-  /** Instances of tickets that say they are not serving. */
+  /** Instances that say they are not serving. */
   readonly resting: Set<string>;
+  /** Ends an instance without a word. */
+  crash(instance: string): Promise<void>;
   readonly privateKey: CryptoKey;
   readonly publicJwk: JWK;
   token(
@@ -79,67 +81,49 @@ interface WorldOptions extends Partial<EdgeOptions> {
   readonly keysMissing?: number;
 }
 
-export async function startWorld({
-  keysMissing = 0,
-  ...options
-}: WorldOptions = {}): Promise<World> {
+export async function startWorld(options: WorldOptions = {}): Promise<World> {
+  const { keysMissing = 0, ...edgeOptions } = options;
   const { envoy } = await ensureTools(["envoy"], () => {});
   const { privateKey, publicKey } = await generateKeyPair("ES256");
   const publicJwk = { ...(await exportJWK(publicKey)), kid: "k1", alg: "ES256", use: "sig" };
-  const seen: Seen[] = [];
+  const shared: Shared = { seen: [], resting: new Set(), answers: new Map() };
+  const { seen, resting, answers } = shared;
   const lines: string[] = [];
-  const resting = new Set<string>();
-  const answers = new Map<string, Handler>();
-
-  const stubs = await Promise.all(
-    ["auth", "tickets", "tickets", "orders", "payments"].map((area) =>
-      startStub(services[area as keyof typeof services], { seen, resting, answers }),
-    ),
-  );
-  const [auth, tickets1, tickets2, orders, payments] = stubs.map((stub) => stub.address) as [
-    string,
-    string,
-    string,
-    string,
-    string,
-  ];
-  const plain = await listen(http.createServer(plainPages({ keys: [publicJwk] }, keysMissing)));
+  await using things = new AsyncDisposableStack();
   const dir = mkdtempSync(join(tmpdir(), "edge-"));
+  things.defer(() => rmSync(dir, { recursive: true }));
+
+  const crashes = new Map<string, () => Promise<void>>();
+  const kept = async (server: ReturnType<typeof listen>) => {
+    const { address, close } = await server;
+    crashes.set(address, close);
+    things.defer(close);
+    return address;
+  };
+  const stub = (service: DescService) => kept(startStub(service, shared));
+  const plain = await kept(listen(http.createServer(plainPages([publicJwk], keysMissing))));
   const upstreams: Upstreams = {
-    auth: { rpc: [auth], http: [plain.address] },
-    tickets: { rpc: [tickets1, tickets2] },
-    orders: { rpc: [orders] },
-    payments: { rpc: [payments], http: [plain.address] },
-    web: [plain.address],
+    auth: { rpc: [await stub(AuthService)], http: [plain] },
+    tickets: { rpc: [await stub(TicketService), await stub(TicketService)] },
+    orders: { rpc: [await stub(OrderService)] },
+    payments: { rpc: [await stub(PaymentService)], http: [plain] },
+    web: [plain],
   };
   const onLine = (line: string) => void lines.push(line);
-  const edge = await startEdge({ envoy, dir, upstreams, onLine, ...options });
+  const edge = await startEdge({ envoy, dir, upstreams, onLine, ...edgeOptions });
+  things.defer(() => edge.stop());
+  const all = things.move();
 
+  const usual = { sub: "u1", sid: "s1", iss: "ticketing", aud: "ticketing" };
   return {
-    edge,
-    upstreams,
-    seen,
-    lines,
-    resting,
-    privateKey,
-    publicJwk,
+    ...{ edge, upstreams, seen, lines, resting, privateKey, publicJwk },
+    crash: async (instance) => crashes.get(instance)?.(),
     answer: (method, handler) => void answers.set(nameOf(method), handler as Handler),
     token: (claims = {}, { alg = "ES256", kid = "k1", key = privateKey } = {}) =>
-      new SignJWT({
-        sub: "u1",
-        sid: "s1",
-        iss: "ticketing",
-        aud: "ticketing",
-        exp: soon(),
-        ...claims,
-      } as JWTPayload)
+      new SignJWT({ ...usual, exp: soon(), ...claims } as JWTPayload)
         .setProtectedHeader({ alg, kid })
         .sign(key),
-    async [Symbol.asyncDispose]() {
-      await edge.stop();
-      await Promise.all([...stubs, plain].map((server) => server.close()));
-      rmSync(dir, { recursive: true });
-    },
+    [Symbol.asyncDispose]: () => all.disposeAsync(),
   };
 }
 
@@ -181,13 +165,13 @@ function startStub(service: DescService, { seen, resting, answers }: Shared) {
 }
 
 /** The storefront, the webhook and the keys: each tells what it was asked. */
-function plainPages(jwks: { keys: JWK[] }, keysMissing: number): http.RequestListener {
+function plainPages(keys: JWK[], keysMissing: number): http.RequestListener {
   return (req, res) => {
     const { method, url, headers } = req;
-    const keys = url === "/.well-known/jwks.json";
-    const status = keys && keysMissing-- > 0 ? 503 : 200;
+    const forKeys = url === "/.well-known/jwks.json";
+    const status = forKeys && keysMissing-- > 0 ? 503 : 200;
     res.writeHead(status, { "content-type": "application/json" });
-    res.end(JSON.stringify(keys ? jwks : { method, url, headers }));
+    res.end(JSON.stringify(forKeys ? { keys } : { method, url, headers }));
   };
 }
 
@@ -198,6 +182,7 @@ async function listen(server: http.Server | http2.Http2Server) {
   return {
     address: `127.0.0.1:${(server.address() as AddressInfo).port}`,
     async close() {
+      if (!server.listening) return;
       const closed = once(server, "close");
       server.close();
       for (const session of sessions) session.destroy();

@@ -40,3 +40,11 @@ export async function buildWeb(log: (line: string) => void): Promise<void> {
   if (how !== "code 0") throw new Error(`the storefront could not be built:\n${child.tail()}`);
   writeFileSync(stamp, wanted);
 }
+
+/** Makes what the storefront's own tsconfig extends: its tests and its editor need it too. */
+export async function prepareWeb(): Promise<void> {
+  if (existsSync(join(root, "web/node_modules/$app"))) return;
+  const child = run("web prepare", "npm", ["run", "prepare", "-w", "web"], { cwd: root });
+  const how = await child.exited;
+  if (how !== "code 0") throw new Error(`the storefront could not be prepared:\n${child.tail()}`);
+}

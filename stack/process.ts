@@ -109,6 +109,8 @@ function listen(
   return () => recent.join("\n");
 }
 
+export type Truthy<T> = Exclude<T, false | 0 | "" | null | undefined>;
+
 /**
  * Polls until `condition` gives something truthy, and gives that. The error on giving up says what
  * was awaited, the last error, and the last words of `child`, whose end also ends the wait.
@@ -116,14 +118,14 @@ function listen(
 export async function until<T>(
   condition: () => T | Promise<T>,
   options: { what: string; timeoutMs?: number; everyMs?: number; child?: Child },
-): Promise<NonNullable<T>> {
+): Promise<Truthy<T>> {
   const { what, timeoutMs = 30_000, everyMs = 40, child } = options;
   const deadline = Date.now() + timeoutMs;
   let last: unknown;
   for (;;) {
     try {
       const value = await condition();
-      if (value) return value;
+      if (value) return value as Truthy<T>;
     } catch (error) {
       last = error;
     }

@@ -86,6 +86,8 @@ async function startWeb(options: SystemOptions, edgeUrl: string): Promise<Listen
       HOST: "127.0.0.1",
       PORT: String(port),
       PROTOCOL_HEADER: "x-forwarded-proto",
+      ADDRESS_HEADER: "x-forwarded-for",
+      BODY_SIZE_LIMIT: "64K",
       EDGE_URL: edgeUrl,
     },
     logFile: join(options.dir, "logs/web.log"),
@@ -99,7 +101,7 @@ async function startWeb(options: SystemOptions, edgeUrl: string): Promise<Listen
 /** Starts everything: the real parts, a local Stripe, every service, the storefront and the edge. */
 export async function startSystem(options: SystemOptions): Promise<System> {
   const { dir, instances: count = 1, log = console.log, onLine } = options;
-  const tools = await ensureTools(undefined, log);
+  const tools = await ensureTools(["envoy"], log);
   const parts = await startParts({ dir, services: [...services], databases: [...stores], log });
   const stops: (() => Promise<void>)[] = [() => parts.stop()];
 

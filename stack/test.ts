@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { prepareWeb } from "./build.ts";
 import { check, type Tally } from "./check.ts";
 
 // `npm test`: the checks, then all tests on real parts. Words after `--` go to vitest, and then it
@@ -48,6 +49,7 @@ const runs: readonly (() => Promise<Tally>)[] = [
   () => vitest(["--project", "e2e"], { INSTANCES: "2" }),
 ];
 
+await prepareWeb();
 const only = process.argv.slice(2);
 const total: Tally = { passed: 0, failed: 0, skipped: 0 };
 for (const run of only.length > 0 ? [() => vitest(only)] : runs) {

@@ -18,7 +18,10 @@ export default defineConfig({
           "script-src": ["self"],
           "style-src": ["self"],
           // The one style attribute of SvelteKit itself: it hides what is read out after a navigation.
-          "style-src-attr": ["unsafe-hashes", "sha256-S8qMpvofolR8Mpjy4kQvEm7m1q8clzU4dfDH0AmvZjo="],
+          "style-src-attr": [
+            "unsafe-hashes",
+            "sha256-S8qMpvofolR8Mpjy4kQvEm7m1q8clzU4dfDH0AmvZjo=",
+          ],
           "img-src": ["self", "data:"],
           "font-src": ["self"],
           "connect-src": ["self"],

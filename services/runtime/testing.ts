@@ -36,7 +36,7 @@ import {
 import type { Connection } from "mongoose";
 import pino from "pino";
 import { afterAll, inject, onTestFinished } from "vitest";
-import { until } from "#stack/process.ts";
+import { until, type Truthy } from "#stack/process.ts";
 import { ALGORITHM, type TokenRules } from "./auth.ts";
 import { connectBroker, type Broker } from "./broker.ts";
 import { HealthState } from "./health.ts";
@@ -293,7 +293,7 @@ export const eventually = <T>(
   condition: () => T | Promise<T>,
   what: string,
   timeoutMs = 20_000,
-): Promise<NonNullable<T>> => until(condition, { what, timeoutMs, everyMs: 10 });
+): Promise<Truthy<T>> => until(condition, { what, timeoutMs, everyMs: 10 });
 
 /** A line to a server that can be cut and mended. */
 export interface TestLine {

@@ -23,7 +23,6 @@ declare global {
       visitor?: Visitor;
     }
   }
-
 }
 
 export {};

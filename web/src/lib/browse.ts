@@ -22,8 +22,7 @@ export const sorts = [
   { key: "dearest", label: "Dearest first", value: TicketSort.PRICE_DESCENDING },
 ] as const;
 
-const sortOf = (key: string) =>
-  sorts.find((each) => each.key === key)?.value ?? TicketSort.NEWEST;
+const sortOf = (key: string) => sorts.find((each) => each.key === key)?.value ?? TicketSort.NEWEST;
 const byPrice: readonly TicketSort[] = [TicketSort.PRICE_ASCENDING, TicketSort.PRICE_DESCENDING];
 
 /** Reads an address; what makes no sense in it is left out. */

@@ -90,7 +90,10 @@ const codes: Partial<Record<Code, { status: number; message?: string }>> = {
   [Code.AlreadyExists]: { status: 409 },
   [Code.Aborted]: { status: 409, message: "Somebody was quicker. Look again, then retry." },
   [Code.FailedPrecondition]: { status: 409, message: "This is not possible now." },
-  [Code.ResourceExhausted]: { status: 429, message: "Too much at once. Wait a little, then retry." },
+  [Code.ResourceExhausted]: {
+    status: 429,
+    message: "Too much at once. Wait a little, then retry.",
+  },
   [Code.DeadlineExceeded]: { status: 503 },
   [Code.Unavailable]: { status: 503 },
 };

@@ -1,8 +1,4 @@
-import {
-  Category,
-  TicketStatus,
-  type Ticket,
-} from "@ticketing/proto/web/tickets/v1/ticket";
+import { Category, TicketStatus, type Ticket } from "@ticketing/proto/web/tickets/v1/ticket";
 import { millis } from "./time.ts";
 
 /** The categories as the storefront names them; `key` is used in addresses, forms and style sheets. */

@@ -57,7 +57,9 @@ export function wallTime(at: number, timeZone: string): string {
  * saving skips is taken an hour later, one that it repeats is the first of the two.
  */
 export function instant(text: string, timeZone: string): number | undefined {
-  const match = /^(\d{4}-\d\d-\d\dT\d\d:\d\d)(:\d\d(?:\.\d+)?)?(Z|[+-]\d\d:\d\d)?$/.exec(text.trim());
+  const match = /^(\d{4}-\d\d-\d\dT\d\d:\d\d)(:\d\d(?:\.\d+)?)?(Z|[+-]\d\d:\d\d)?$/.exec(
+    text.trim(),
+  );
   if (!match) return undefined;
   const [, minutes, seconds = "", zone] = match;
   const asUtc = Date.parse(`${minutes}${seconds || ":00"}${zone ?? "Z"}`);

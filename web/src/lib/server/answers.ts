@@ -12,7 +12,6 @@ type Event = Pick<RequestEvent, "url" | "locals" | "request">;
 const path = ({ url, request }: Event) =>
   url.pathname + (request.method === "POST" ? "" : url.search);
 
-
 /** The signed-in user, or the way to the sign-in page. */
 export function signedIn(event: Event): App.User {
   return event.locals.user ?? redirect(303, signInPath(path(event)));

@@ -21,8 +21,7 @@ interface TicketInput {
 }
 
 type Reading = { values: TicketFormValues } & (
-  | { input: TicketInput; fields?: undefined }
-  | { input?: undefined; fields: Record<string, string> }
+  { input: TicketInput; fields?: undefined } | { input?: undefined; fields: Record<string, string> }
 );
 
 /**

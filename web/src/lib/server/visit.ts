@@ -35,10 +35,7 @@ async function renew(api: Api, session: SessionCookies): Promise<boolean> {
   }
 }
 
-async function currentUser(
-  api: Api,
-  session: SessionCookies,
-): Promise<App.User | undefined> {
+async function currentUser(api: Api, session: SessionCookies): Promise<App.User | undefined> {
   try {
     const { user } = await api.auth.getCurrentUser({}, brief);
     return user && { id: user.id, email: user.email };

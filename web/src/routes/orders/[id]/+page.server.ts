@@ -65,10 +65,7 @@ export const actions: Actions = {
 };
 
 /** What opens the door; "later" while tickets has not heard that the order is paid. */
-async function codeOf(
-  { ticketId }: Order,
-  api: Api,
-): Promise<{ text: string } | "none" | "later"> {
+async function codeOf({ ticketId }: Order, api: Api): Promise<{ text: string } | "none" | "later"> {
   try {
     const { code } = await api.tickets.getTicketCode({ id: ticketId });
     return { text: code };

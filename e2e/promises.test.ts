@@ -1,0 +1,174 @@
+import { readFileSync } from "node:fs";
+import { connect } from "node:http2";
+import { gzipSync } from "node:zlib";
+import { getOption } from "@bufbuild/protobuf";
+import { access, Access } from "@ticketing/proto/options/v1/options";
+import { OrderFilter } from "@ticketing/proto/orders/v1/order_service";
+import { TicketStatus } from "@ticketing/proto/tickets/v1/ticket";
+import { beforeAll, describe, expect, inject, it } from "vitest";
+import { services } from "#catalogue";
+import { until } from "#stack/process.ts";
+import { buy, endOf, listTicket, signUp, ticketNow, type Person } from "./person.ts";
+import { toRefusal } from "./refusal.ts";
+import "./setup.ts"; // For the type of what it provides.
+
+// The promises of the whole, at a size that fits a test; by their numbers.
+
+const { url, pids } = inject("place");
+
+let seller: Person;
+let buyers: Person[];
+beforeAll(async () => {
+  seller = await signUp(url, "seller");
+  buyers = await Promise.all(Array.from({ length: 8 }, (_, i) => signUp(url, `buyer-${i}`)));
+});
+
+const of = <T>(list: readonly T[], i: number): T => list[i % list.length] as T;
+
+describe("P2: a retried CreateOrder", () => {
+  it("makes one order, also when an answer was given up on", async () => {
+    const tickets = await Promise.all(
+      Array.from({ length: 48 }, (_, i) => listTicket(seller, `Retry ${i}`)),
+    );
+    const made = await Promise.all(
+      tickets.map(async (ticket, i) => {
+        const { orders } = of(buyers, i);
+        const wish = {
+          ticketId: ticket.id,
+          ticketVersion: ticket.version,
+          requestId: crypto.randomUUID(),
+        };
+        const impatient = orders.createOrder(wish, { signal: AbortSignal.timeout(5) });
+        const calls = [impatient, orders.createOrder(wish), orders.createOrder(wish)];
+        const answers = await Promise.allSettled(calls);
+        const ids = answers.flatMap((one) =>
+          one.status === "fulfilled" ? [one.value.order?.id] : [],
+        );
+        expect(ids.length).toBeGreaterThanOrEqual(2);
+        expect(new Set(ids).size).toBe(1);
+        return ids[0];
+      }),
+    );
+    expect(new Set(made).size).toBe(tickets.length);
+    const lists = await Promise.all(
+      buyers.map(({ orders }) => orders.listOrders({ filter: OrderFilter.ACTIVE, pageSize: 100 })),
+    );
+    expect(lists.flatMap(({ orders }) => orders)).toHaveLength(tickets.length);
+    const all = lists.flatMap(({ orders }) => orders);
+    await Promise.all(
+      all.map(({ id, userId }) =>
+        buyers.find((one) => one.id === userId)?.orders.cancelOrder({ id }),
+      ),
+    );
+  });
+});
+
+describe("P3: an edit that races a purchase", () => {
+  it("changes no order's price, and none succeeds once the hold is heard of", async () => {
+    const outcomes = { bought: 0, refused: 0, editedBefore: 0 };
+    await Promise.all(
+      Array.from({ length: 40 }, async (_, round) => {
+        const buyer = of(buyers, round);
+        const ticket = await listTicket(seller, `Edit ${round}`);
+        const dearer = {
+          id: ticket.id,
+          title: "Dearer",
+          price: { currencyCode: "EUR", units: 99n },
+        };
+        const [edit, order] = await Promise.all([
+          seller.tickets.updateTicket(dearer).then(() => undefined, toRefusal),
+          buy(buyer, ticket).catch(toRefusal),
+        ]);
+        if ("code" in order) {
+          // The edit was first, and orders had heard of it.
+          expect(order.reason).toBe("PRICE_CHANGED");
+          outcomes.refused += 1;
+          return;
+        }
+        expect(order.price).toMatchObject({ units: 25n, nanos: 500_000_000 });
+        outcomes.bought += 1;
+        if (edit) expect(edit.reason).toBe("TICKET_HELD");
+        else outcomes.editedBefore += 1;
+        await until(async () => (await ticketNow(url, ticket)).status === TicketStatus.HELD, {
+          what: "tickets to hear of the hold",
+        });
+        const late = await seller.tickets.updateTicket(dearer).then(() => undefined, toRefusal);
+        expect(late).toMatchObject({
+          reason: "TICKET_HELD",
+          metadata: { until: endOf(order).toISOString() },
+        });
+        await buyer.orders.cancelOrder({ id: order.id });
+      }),
+    );
+    console.log(outcomes);
+    expect(outcomes.bought + outcomes.refused).toBe(40);
+  });
+});
+
+const MEGABYTE = 1 << 20;
+const memoryOf = (pid: number): number =>
+  Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1] ?? 0) / 1024;
+
+/** Sends a body over HTTP/2, as far as it is taken; answers the status, or the stream's end. */
+function send(path: string, headers: Record<string, string>, body: Buffer): Promise<string> {
+  return new Promise((resolve) => {
+    const session = connect(url);
+    const stream = session.request({ ":method": "POST", ":path": path, ...headers });
+    let told = "reset";
+    const done = () => {
+      session.destroy();
+      resolve(told);
+    };
+    stream.on(
+      "response",
+      (head) => (told = `${head[":status"]} ${head["grpc-status"] ?? ""}`.trim()),
+    );
+    stream.on("trailers", (trailer) => (told = `${told.split(" ")[0]} ${trailer["grpc-status"]}`));
+    // Refused early, the rest of the body is not wanted: the answer's end is the end.
+    stream.on("error", done).on("end", done).on("close", done).resume();
+    session.on("error", done);
+    stream.end(body);
+  });
+}
+
+describe("P34: a message that is too big", () => {
+  it("is refused early on every method, and costs no memory", async () => {
+    const before = new Map(pids.map((pid) => [pid, memoryOf(pid)]));
+    const { token } = seller;
+    const bomb = gzipSync(Buffer.alloc(100 * MEGABYTE, 32));
+    const plain = Buffer.alloc(MEGABYTE, 32);
+    const framed = (bytes: Buffer, flag: number): Buffer => {
+      const head = Buffer.alloc(5);
+      head.writeUInt8(flag, 0);
+      head.writeUInt32BE(bytes.length, 1);
+      return Buffer.concat([head, bytes]);
+    };
+    for (const method of services.flatMap((service) => service.methods)) {
+      if (getOption(method, access) === Access.INTERNAL) continue;
+      const path = `/${method.parent.typeName}/${method.name}`;
+      const bearer = { authorization: `Bearer ${token}` };
+      const json = { ...bearer, "content-type": "application/json" };
+      const grpc = { ...bearer, "content-type": "application/grpc", te: "trailers" };
+      const gzip = gzipSync(bomb); // Twice: a thousand to one, so that it is small on the wire.
+      const told = await Promise.all([
+        send(path, json, plain),
+        send(path, { ...json, "content-encoding": "gzip" }, bomb),
+        send(path, grpc, framed(plain, 0)),
+        send(path, { ...grpc, "grpc-encoding": "gzip" }, framed(gzip, 1)),
+      ]);
+      for (const answer of told) {
+        expect(answer, `${path}: ${told.join(", ")}`).toMatch(/^(400|413|429|200 3|200 8|reset)/);
+      }
+    }
+    expect(
+      await send(
+        "/api/tickets",
+        { "content-type": "application/json" },
+        Buffer.alloc(100 * MEGABYTE, 32),
+      ),
+    ).toMatch(/^(401|413|reset)/);
+    const growth = pids.map((pid) => memoryOf(pid) - (before.get(pid) ?? 0));
+    console.log(`memory grew by at most ${Math.max(...growth).toFixed(0)} MB in one process`);
+    expect(Math.max(...growth)).toBeLessThan(300); // Ten times the bound of 30 MB.
+  });
+});
