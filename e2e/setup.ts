@@ -17,13 +17,14 @@ export interface Place {
   mongoUrl: string;
   stripeUrl: string;
   logs: string;
-  /** POST /restart/<service> kills and starts again every instance of a service. */
+  /**
+   * POST /restart/<service> kills and starts again every instance of a service; GET /pids answers the
+   * processes of the services and of the edge.
+   */
   control: string;
   /** Where each service listens by itself, behind the edge. */
   rpc: Record<string, string[]>;
   holdSeconds: number;
-  /** The processes of the services and of the edge. */
-  pids: number[];
 }
 
 declare module "vitest" {
@@ -37,6 +38,11 @@ const HOLD_SECONDS = 20;
 
 async function serveControl(system: System): Promise<{ url: string; close(): void }> {
   const server = createServer((req, res) => {
+    if (req.url === "/pids") {
+      const services = Object.values(system.instances).flat();
+      const pids = [system.edge.pid, ...services.map(({ child }) => child.pid)];
+      return void res.end(JSON.stringify(pids));
+    }
     const service = /^\/restart\/(\w+)$/.exec(req.url ?? "")?.[1] as ServiceName | undefined;
     const instances = service ? system.instances[service] : undefined;
     if (!instances) return void res.writeHead(404).end();
@@ -86,10 +92,6 @@ export default async function setup(project: TestProject): Promise<() => Promise
       Object.entries(system.instances).map(([name, list]) => [name, list.map(({ rpc }) => rpc)]),
     ),
     holdSeconds: HOLD_SECONDS,
-    pids: [
-      system.edge.pid,
-      ...Object.values(system.instances).flatMap((list) => list.map(({ child }) => child.pid)),
-    ],
   });
   return async () => {
     control.close();

@@ -149,7 +149,6 @@ export async function hold(
   const replay = await findReplay(deps.orders, userId, mark);
   if (replay) return replay;
   const ticket = await mustBeForSale(deps, userId, request);
-  await mustBeWithinLimits(deps, userId, ticket._id);
   for (let round = 0; round < 5; round += 1) {
     const holder = await findHolder(deps, ticket._id);
     if (holder) {
@@ -158,6 +157,7 @@ export async function hold(
       if (twin) return twin;
       throw refusal(holder, userId);
     }
+    await mustBeWithinLimits(deps, userId, ticket._id);
     const order = await draft(deps, ticket, userId, mark);
     try {
       return await order.save();

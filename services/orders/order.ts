@@ -148,8 +148,12 @@ export function failPayment(order: Order, attemptId: string): boolean {
   return end(order, "PAYMENT_FAILED");
 }
 
-/** The whole amount was given back. */
+/**
+ * The whole amount was given back. The word that it was taken may come later than this one; it then
+ * finds the order cancelled, as it would have left it.
+ */
 export function refund(order: Order, attemptId: string): boolean {
-  if (order.status !== "COMPLETED" || order.attemptId !== attemptId) return false;
+  const paid = order.status === "COMPLETED" || order.status === "AWAITING_PAYMENT";
+  if (!paid || order.attemptId !== attemptId) return false;
   return end(order, "REFUNDED");
 }

@@ -58,10 +58,12 @@ export async function keep(tickets: Tickets, ticket: TicketMessage | undefined):
   const change = eventTime
     ? { $set: { ...fields, eventTime } }
     : { $set: fields, $unset: { eventTime: 1 as const } };
+  const older = { _id: ticket.id, version: { $lt: fields.version } };
   try {
-    const older = { _id: ticket.id, version: { $lt: fields.version } };
     await tickets.updateOne(older, change, { upsert: true });
   } catch (error) {
-    if (!duplicateOf(error)) throw error; // A duplicate id: ours is as new or newer.
+    if (!duplicateOf(error)) throw error;
+    // Ours is there: as new or newer, or an older one that was put there in this very moment.
+    await tickets.updateOne(older, change);
   }
 }

@@ -2,9 +2,14 @@
 export interface Outcome {
   /** A slip the buyer can correct while the hold runs; a decline ends the order (R61). */
   kind: "slip" | "decline";
-  /** Stripe's word for it. */
+  /** Stripe's word for it, or ours where Stripe had none. */
   code: string;
 }
+
+/** The attempt never reached the card: no answer came, or nobody was left to go on with it. */
+export const ABANDONED: Outcome = { kind: "slip", code: "abandoned" };
+/** Somebody gave the attempt up. */
+export const CANCELED: Outcome = { kind: "slip", code: "canceled" };
 
 /**
  * The decline codes of a card whose bank has said no, to this card and this amount. Everything else,

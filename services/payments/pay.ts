@@ -5,22 +5,25 @@ import { DomainError } from "#runtime/errors.ts";
 import { bornAt } from "#runtime/ids.ts";
 import { toMinor } from "#runtime/money.ts";
 import { mustBeSameRequest, type RequestMark } from "#runtime/request-id.ts";
-import { outcomeOf, type Outcome } from "./outcome.ts";
+import { ABANDONED, outcomeOf, type Outcome } from "./outcome.ts";
 import {
   attachIntent,
   beginAttempt,
-  fail,
+  isOpen,
   newest,
   type Attempt,
   type Payment,
   type PaymentFields,
 } from "./payment.ts";
-import { note, settle, type SettleDeps } from "./settle.ts";
+import { giveUp, letGo, note, settle, type SettleDeps } from "./settle.ts";
+import { notYet } from "./stripe.ts";
 
 /** An order this young may be one that we have not heard of yet. */
 const NEWS_TRAVELS_MS = 10_000;
 /** With less than this left, an authorization would come too late. */
 const LAST_MOMENT_MS = 5_000;
+/** Whoever tries more cards for one order is trying whether they are any good. */
+const MOST_ATTEMPTS = 20;
 
 const laterMs = (retryAfterMs: number) => ({ retryAfterMs });
 
@@ -64,41 +67,41 @@ function mustAgree({ order }: PaymentFields, { amount }: CreatePaymentRequest): 
   }
 }
 
-/** An older attempt that may still take money stands in the way of a new one. */
+/** Whether nothing can come of the attempts before, so that a new one may begin. */
+function mustBeClear({ attempts }: PaymentFields): void {
+  if (attempts.length >= MOST_ATTEMPTS) {
+    throw new DomainError("TOO_MANY_ATTEMPTS", "too many cards were tried for this order");
+  }
+  const last = attempts.at(-1);
+  if (last && last.status !== "FAILED") {
+    throw new DomainError("PAYMENT_IN_PROGRESS", "this order is being paid", laterMs(1_000));
+  }
+}
+
+/** An attempt that waits for its buyer stands in nobody's way: they are paying anew. */
 async function clearTheWay(deps: SettleDeps, payment: Payment): Promise<void> {
-  const attempt = newest(payment);
-  if (attempt?.status === "AUTHORIZED" || attempt?.status === "PENDING") {
-    throw new DomainError("PAYMENT_IN_PROGRESS", "this order is being paid", laterMs(1000));
-  }
-  if (attempt?.status === "REQUIRES_ACTION" && attempt.stripeId) {
-    const cancelled = await deps.stripe.paymentIntents.cancel(attempt.stripeId);
-    await note(deps, payment._id, attempt._id, cancelled);
-  }
+  if (!isOpen(payment)) return;
+  await settle(deps, payment._id, true); // It may have got further, or be nobody's any more.
+  const now = (await deps.payments.findById(payment._id)) ?? payment;
+  const attempt = newest(now);
+  if (attempt?.status === "REQUIRES_ACTION") await giveUp(deps, now, attempt);
 }
 
-/** A refusal in Stripe's words, in ours. */
-function refused({ kind, code }: Outcome): DomainError {
-  const metadata = { code };
-  return kind === "decline"
-    ? new DomainError("PAYMENT_DECLINED", "the card was declined, and the order is cancelled", {
-        metadata,
-      })
-    : new DomainError(
-        "PAYMENT_METHOD_REFUSED",
-        "the card could not be used; check it and try again",
-        {
-          metadata,
-        },
-      );
-}
+const ours = [
+  Stripe.errors.StripeAuthenticationError,
+  Stripe.errors.StripeInvalidRequestError,
+  Stripe.errors.StripePermissionError,
+];
 
-/** What a call to Stripe says about the card, or undefined where it says nothing about it. */
-function judge(error: unknown): Outcome | undefined {
+/** What an error of Stripe's says about the card; that nothing came of the attempt, where it says nothing. */
+function outcomeFrom(error: unknown): Outcome {
   if (error instanceof Stripe.errors.StripeCardError) {
     return outcomeOf(error.code, error.decline_code);
   }
-  const invalid = error instanceof Stripe.errors.StripeInvalidRequestError;
-  return invalid ? { kind: "slip", code: error.code ?? "invalid_request" } : undefined;
+  if (!(error instanceof Stripe.errors.StripeInvalidRequestError)) return ABANDONED;
+  const { param, code } = error;
+  const isAboutTheCard = /^(payment_method|token)/.test(param ?? code ?? "payment_method");
+  return isAboutTheCard ? { kind: "slip", code: code ?? "invalid_request" } : ABANDONED;
 }
 
 const method = (token: string): Partial<Stripe.PaymentIntentCreateParams> =>
@@ -119,7 +122,7 @@ const createIntent = (
       currency: order.currency.toLowerCase(),
       capture_method: "manual",
       allowed_payment_method_types: ["card"],
-      description: order.title.slice(0, 200),
+      description: order.title,
       metadata: { order_id: orderId, attempt_id: attemptId },
       ...method(token),
     },
@@ -130,89 +133,97 @@ const createIntent = (
  * Reserves the order's price: the attempt is written first, then an intent that cannot take money,
  * then it is confirmed. Wherever a crash comes, either nothing was confirmed or the intent is known.
  */
-async function authorizeAt(deps: SettleDeps, payment: Payment, attempt: Attempt, token: string) {
-  const { payments, stripe } = deps;
-  const id = attempt._id;
-  const intent = await createIntent(deps, payment, id, token);
-  let attached = false;
-  const found = await update(
-    payments,
-    payment._id,
-    (now) => (attached = attachIntent(now, id, intent.id)),
-  );
-  if (!attached) {
-    await stripe.paymentIntents.cancel(intent.id);
-    mustBePayable(found ?? payment, deps.now());
-    throw new DomainError("PAYMENT_IN_PROGRESS", "this order is being paid", laterMs(1000));
-  }
-  const confirmed = await stripe.paymentIntents.confirm(
-    intent.id,
-    {},
-    { idempotencyKey: `${id}:confirm` },
-  );
-  return { payment: await note(deps, payment._id, id, confirmed), intent: confirmed };
-}
-
-/** Ends an attempt that the card, or the request, has refused. */
-async function refuse(
+async function authorizeAt(
   deps: SettleDeps,
-  orderId: string,
-  attemptId: string,
-  outcome: Outcome,
-): Promise<void> {
-  const payment = await update(deps.payments, orderId, (found) => fail(found, attemptId, outcome));
-  const stripeId = payment?.attempts.find(({ _id }) => _id === attemptId)?.stripeId;
-  // So that nobody can go on with it behind our back; where this fails it is still unconfirmed.
-  if (stripeId) await deps.stripe.paymentIntents.cancel(stripeId).catch(() => undefined);
+  payment: Payment,
+  { _id }: Attempt,
+  token: string,
+): Promise<Payment> {
+  const { payments, stripe } = deps;
+  const intent = await createIntent(deps, payment, _id, token);
+  let attached = false;
+  await update(payments, payment._id, (now) => (attached = attachIntent(now, _id, intent.id)));
+  if (!attached) {
+    // Nobody else knows it, so nobody will confirm it: cancelling it is only tidy.
+    await stripe.paymentIntents.cancel(intent.id).catch(() => undefined);
+    throw notYet();
+  }
+  const key = { idempotencyKey: `${_id}:confirm` };
+  return note(deps, payment._id, _id, await stripe.paymentIntents.confirm(intent.id, {}, key));
 }
 
-/** Pays an order, as far as its authorization (R60); the client secret is for the bank's page. */
+/** As `authorizeAt`; an answer that says no, or does not come, ends the attempt. */
+async function attempt(
+  deps: SettleDeps,
+  payment: Payment,
+  begun: Attempt,
+  token: string,
+): Promise<Payment> {
+  const { log, now } = deps;
+  const orderId = payment._id;
+  let after: Payment;
+  let problem: unknown;
+  try {
+    after = await authorizeAt(deps, payment, begun, token);
+  } catch (error) {
+    problem = error;
+    const outcome = outcomeFrom(error);
+    if (outcome === ABANDONED && error instanceof Stripe.errors.StripeError) {
+      const { type, code, param } = error;
+      const alarm = ours.some((mistake) => error instanceof mistake);
+      const words = { orderId, type, code, param, ...(alarm && { alarm }) };
+      log[alarm ? "error" : "warn"](words, "stripe did not answer as it should");
+    }
+    after = await letGo(deps, orderId, begun._id, outcome);
+  }
+  const ended = after.attempts.find(({ _id }) => _id === begun._id) ?? begun;
+  const { status, declined, failureCode: code = "" } = ended;
+  if (declined) {
+    throw new DomainError("PAYMENT_DECLINED", "the card was declined, and the order is cancelled", {
+      metadata: { code },
+    });
+  }
+  if (after.order.status === "CANCELLED") mustBePayable(after, now());
+  if (status !== "FAILED") return after;
+  if (code === ABANDONED.code) throw problem ?? notYet();
+  throw new DomainError(
+    "PAYMENT_METHOD_REFUSED",
+    "the card could not be used; check it and try again",
+    { metadata: { code } },
+  );
+}
+
+/** Pays an order, as far as its authorization (R60). */
 export async function pay(
   deps: SettleDeps,
   userId: string,
   request: CreatePaymentRequest,
   mark: Partial<RequestMark>,
-): Promise<{ payment: Payment; clientSecret: string }> {
+): Promise<Payment> {
   const { orderId, token } = request;
-  let payment = await find(deps, userId, orderId);
-  const made = mark.requestId
-    ? payment.attempts.find(({ requestId }) => requestId === mark.requestId)
-    : undefined;
-  if (made) {
-    mustBeSameRequest(made, mark);
-    await settle(deps, orderId, true);
-    return { payment: await find(deps, userId, orderId), clientSecret: "" };
-  }
-  mustAgree(payment, request);
-  mustBePayable(payment, deps.now());
-  await clearTheWay(deps, payment);
+  const madeIn = ({ attempts }: PaymentFields): Attempt | undefined =>
+    mark.requestId ? attempts.find(({ requestId }) => requestId === mark.requestId) : undefined;
 
-  let attempt: Attempt | undefined;
-  payment =
-    (await update(deps.payments, orderId, (found) => {
-      mustBePayable(found, deps.now());
-      attempt = beginAttempt(found, mark);
-    })) ?? payment;
-  if (!attempt) throw new Error(`no payment of order ${orderId}`);
-  try {
-    const authorized = await authorizeAt(deps, payment, attempt, token);
-    const asked = authorized.intent.status === "requires_action";
-    return {
-      payment: authorized.payment,
-      clientSecret: asked ? (authorized.intent.client_secret ?? "") : "",
-    };
-  } catch (error) {
-    const outcome = judge(error);
-    if (!outcome) throw unknown(error, deps, orderId);
-    await refuse(deps, orderId, attempt._id, outcome);
-    throw refused(outcome);
+  const found = await find(deps, userId, orderId);
+  if (!madeIn(found)) {
+    mustAgree(found, request);
+    mustBePayable(found, deps.now());
+    await clearTheWay(deps, found);
   }
-}
-
-/** An answer that did not come: the reconciler finds out; the same request again gets what it found. */
-function unknown(error: unknown, { log }: SettleDeps, orderId: string): unknown {
-  if (!(error instanceof Stripe.errors.StripeError)) return error;
-  log.warn({ orderId, type: error.type, code: error.code }, "stripe did not answer as it should");
-  const message = "the bank has not answered yet; ask again in a moment";
-  return new DomainError("NOT_READY", message, laterMs(2000), { cause: error });
+  let begun: Attempt | undefined;
+  const payment = await update(deps.payments, orderId, (now) => {
+    begun = undefined; // Of a round that was lost.
+    const made = madeIn(now);
+    if (made) {
+      mustBeSameRequest(made, mark);
+      return false;
+    }
+    mustBePayable(now, deps.now());
+    mustBeClear(now);
+    begun = beginAttempt(now, mark);
+    return true;
+  });
+  if (payment && begun) return attempt(deps, payment, begun, token);
+  await settle(deps, orderId, true);
+  return find(deps, userId, orderId);
 }

@@ -7,7 +7,7 @@ import { aggregate, record, touch, type AggregateFields } from "#runtime/aggrega
 import { newId } from "#runtime/ids.ts";
 import { toMoney } from "#runtime/money.ts";
 import type { RequestMark } from "#runtime/request-id.ts";
-import type { Outcome } from "./outcome.ts";
+import { ABANDONED, type Outcome } from "./outcome.ts";
 
 type AttemptStatus = Exclude<keyof typeof PaymentStatus, "UNSPECIFIED">;
 
@@ -17,6 +17,8 @@ export interface Attempt extends Partial<RequestMark> {
   status: AttemptStatus;
   stripeId?: string | undefined;
   failureCode?: string | undefined;
+  /** The bank has said no, which ends the order (R61). */
+  declined?: boolean | undefined;
   createTime: Date;
 }
 
@@ -47,6 +49,7 @@ const attempt = new Schema<Attempt>({
   status: { type: String, required: true },
   stripeId: String,
   failureCode: String,
+  declined: Boolean,
   createTime: { type: Date, required: true },
   requestId: String,
   requestHash: String,
@@ -74,16 +77,30 @@ const schema = new Schema<PaymentFields>({
   attempts: [attempt],
 });
 aggregate(schema);
-schema.index({ "attempts.status": 1, updateTime: 1 });
+schema.index({ "attempts.status": 1, "order.status": 1 });
 
 export const paymentModel = (db: Connection) => db.model("Payment", schema, "payments");
 export type Payments = ReturnType<typeof paymentModel>;
 export type Payment = HydratedDocument<PaymentFields>;
 
 /** The statuses in which an attempt may still take money. */
-export const LIVE: readonly AttemptStatus[] = ["PENDING", "REQUIRES_ACTION", "AUTHORIZED"];
+const LIVE: readonly AttemptStatus[] = ["PENDING", "REQUIRES_ACTION", "AUTHORIZED"];
+
+/** Payments that are not at their end: an attempt may still take money, or has taken too much. */
+export const UNSETTLED = {
+  $or: [
+    { "attempts.status": { $in: LIVE } },
+    { "attempts.status": "CAPTURED" as const, "order.status": "CANCELLED" as const },
+  ],
+};
 
 export const newest = (payment: PaymentFields): Attempt | undefined => payment.attempts.at(-1);
+
+/** Whether what becomes of the newest attempt is still to be found out. */
+export function isOpen(payment: PaymentFields): boolean {
+  const status = newest(payment)?.status;
+  return status === "PENDING" || status === "REQUIRES_ACTION";
+}
 
 /** The payment as the contract has it: its newest attempt. */
 export function toProto(payment: PaymentFields): MessageInitShape<typeof PaymentSchema> {
@@ -96,7 +113,7 @@ export function toProto(payment: PaymentFields): MessageInitShape<typeof Payment
     status: attempt ? PaymentStatus[attempt.status] : PaymentStatus.UNSPECIFIED,
     failureCode: attempt?.failureCode ?? "",
     version: BigInt(payment.version),
-    createTime: timestampFromDate(payment.createTime),
+    createTime: timestampFromDate(payment.attempts[0]?.createTime ?? payment.createTime),
     updateTime: timestampFromDate(payment.updateTime),
   };
 }
@@ -181,13 +198,21 @@ export function release(payment: Payment, id: string): boolean {
   return true;
 }
 
-/** The attempt took no money. A decline, or a reserved amount that cannot be taken, ends the order. */
+/**
+ * The attempt took no money, and cannot any more: its intent is cancelled, or was never confirmed. A
+ * decline, or a reserved amount that cannot be taken, ends the order.
+ */
 export function fail(payment: Payment, id: string, { kind, code }: Outcome): boolean {
   const attempt = from(payment, id, LIVE);
   if (!attempt) return false;
-  const final = kind === "decline" || attempt.status === "AUTHORIZED";
+  const declined = kind === "decline";
+  const final = declined || attempt.status === "AUTHORIZED";
   attempt.status = "FAILED";
   attempt.failureCode = code;
+  if (declined) attempt.declined = true;
+  // The same request may be made again: it was not refused, it was not answered.
+  if (code === ABANDONED.code)
+    Object.assign(attempt, { requestId: undefined, requestHash: undefined });
   if (final) tell(payment, events.ChargeFailedSchema);
   else touch(payment);
   return true;

@@ -1,7 +1,7 @@
 import type Stripe from "stripe";
 import { update } from "#runtime/aggregate.ts";
 import type { Log } from "#runtime/log.ts";
-import { outcomeOf } from "./outcome.ts";
+import { ABANDONED, CANCELED, outcomeOf, type Outcome } from "./outcome.ts";
 import {
   authorize,
   capture,
@@ -15,6 +15,7 @@ import {
   type PaymentFields,
   type Payments,
 } from "./payment.ts";
+import { notYet } from "./stripe.ts";
 
 export interface SettleDeps {
   payments: Payments;
@@ -27,8 +28,13 @@ export interface SettleDeps {
 const IN_HAND_MS = 60_000;
 
 /** Writes down what Stripe says of an attempt's intent; a state that is known already changes nothing. */
-function apply(payment: Payment, id: string, intent: Stripe.PaymentIntent): boolean {
-  switch (intent.status) {
+function apply(
+  payment: Payment,
+  id: string,
+  status: Stripe.PaymentIntent.Status,
+  outcome: Outcome,
+): boolean {
+  switch (status) {
     case "requires_capture":
       return authorize(payment, id);
     case "succeeded":
@@ -36,26 +42,30 @@ function apply(payment: Payment, id: string, intent: Stripe.PaymentIntent): bool
     case "requires_action":
       return requireAction(payment, id);
     case "canceled":
-      return payment.order.status === "CANCELLED" && release(payment, id)
-        ? true
-        : fail(payment, id, { kind: "slip", code: "canceled" });
-    case "requires_payment_method": {
-      const error = intent.last_payment_error;
-      return fail(payment, id, outcomeOf(error?.code, error?.decline_code));
-    }
+      return (
+        (payment.order.status === "CANCELLED" && release(payment, id)) || fail(payment, id, outcome)
+      );
     default:
       return false; // Not confirmed yet, or still with the bank.
   }
 }
 
-/** Stores what Stripe says of an attempt; answers the payment as it is then. */
+/**
+ * Stores what Stripe says of an attempt; answers the payment as it is then. An intent whose card was
+ * refused is cancelled first: while it lives, its buyer could go on with it behind our back.
+ */
 export async function note(
-  { payments }: SettleDeps,
+  deps: SettleDeps,
   orderId: string,
   attemptId: string,
-  intent: Stripe.PaymentIntent,
+  { id, status, last_payment_error: error }: Stripe.PaymentIntent,
+  otherwise: Outcome = CANCELED,
 ): Promise<Payment> {
-  const payment = await update(payments, orderId, (found) => apply(found, attemptId, intent));
+  const last = status === "requires_payment_method" ? (await end(deps, id)).status : status;
+  const outcome = error ? outcomeOf(error.code, error.decline_code) : otherwise;
+  const payment = await update(deps.payments, orderId, (found) =>
+    apply(found, attemptId, last, outcome),
+  );
   if (!payment) throw new Error(`no payment of order ${orderId}`);
   return payment;
 }
@@ -74,64 +84,95 @@ async function attempted(
   }
 }
 
-/** Takes what was reserved; Stripe makes of a repeat nothing, because an intent is captured once. */
-async function take(deps: SettleDeps, payment: PaymentFields, attempt: Attempt): Promise<void> {
-  const stripeId = attempt.stripeId ?? "";
-  const intents = deps.stripe.paymentIntents;
-  const intent = await attempted(deps, stripeId, () => intents.capture(stripeId));
-  if (intent.status === "requires_capture") throw new Error(`${stripeId} is not captured yet`);
-  await note(deps, payment._id, attempt._id, intent);
+/** Cancels an intent, so that nothing can come of it any more, unless it has taken the money already. */
+async function end(deps: SettleDeps, stripeId: string): Promise<Stripe.PaymentIntent> {
+  const { paymentIntents } = deps.stripe;
+  const intent = await attempted(deps, stripeId, () => paymentIntents.cancel(stripeId));
+  if (intent.status !== "canceled" && intent.status !== "succeeded") throw notYet();
+  return intent;
 }
 
-/** Gives up an intent whose order has ended. One that took the money already is given back at once. */
-async function giveUp(deps: SettleDeps, payment: PaymentFields, attempt: Attempt): Promise<void> {
-  const { stripe, log } = deps;
-  const stripeId = attempt.stripeId ?? "";
-  const intent = await attempted(deps, stripeId, () => stripe.paymentIntents.cancel(stripeId));
-  if (intent.status !== "canceled" && intent.status !== "succeeded") {
-    throw new Error(`${stripeId} is not cancelled yet`);
-  }
-  await note(deps, payment._id, attempt._id, intent);
-  if (intent.status === "succeeded") {
-    log.error({ alarm: true, orderId: payment._id, stripeId }, "money taken for an ended order");
-    await refund(deps, payment, attempt);
-  }
-}
-
-async function refund(deps: SettleDeps, payment: PaymentFields, attempt: Attempt): Promise<void> {
-  const { stripe, payments } = deps;
-  const whole = { payment_intent: attempt.stripeId ?? "" };
-  await stripe.refunds.create(whole, { idempotencyKey: `${attempt._id}:refund` });
-  await update(payments, payment._id, (found) => giveBack(found, attempt._id));
-}
-
-async function settlePending(
+/** Gives up what an attempt has with Stripe: a new one takes its place, or its order has ended. */
+export async function giveUp(
   deps: SettleDeps,
-  payment: PaymentFields,
-  attempt: Attempt,
+  { _id: orderId }: PaymentFields,
+  { _id, stripeId = "" }: Attempt,
+): Promise<Payment> {
+  return note(deps, orderId, _id, await end(deps, stripeId));
+}
+
+/** Takes what was reserved; Stripe makes of a repeat nothing, because an intent is captured once. */
+async function take(
+  deps: SettleDeps,
+  { _id: orderId }: PaymentFields,
+  { _id, stripeId = "" }: Attempt,
 ): Promise<void> {
-  const { stripe, payments, now } = deps;
-  const inHand = now() - attempt.createTime.getTime() < IN_HAND_MS;
-  if (!attempt.stripeId) {
-    // Nothing was confirmed, so nothing can have been taken.
-    const abandoned = { kind: "slip", code: "abandoned" } as const;
-    if (!inHand)
-      await update(payments, payment._id, (found) => fail(found, attempt._id, abandoned));
-    return;
+  const { paymentIntents } = deps.stripe;
+  const intent = await attempted(deps, stripeId, () => paymentIntents.capture(stripeId));
+  if (intent.status === "requires_capture") throw notYet();
+  await note(deps, orderId, _id, intent);
+}
+
+/**
+ * Gives back what was taken for an order that had ended. No key of ours: under one, Stripe would
+ * repeat a fault of its own for a day, and nothing can be given back twice anyway.
+ */
+async function refund(
+  { stripe, payments, log }: SettleDeps,
+  { _id: orderId }: PaymentFields,
+  { _id, stripeId = "" }: Attempt,
+): Promise<void> {
+  log.error({ alarm: true, orderId, stripeId }, "money taken for an ended order is given back");
+  try {
+    await stripe.refunds.create({ payment_intent: stripeId });
+  } catch (error) {
+    const { code } = error as Partial<Stripe.errors.StripeError>;
+    if (code !== "charge_already_refunded") throw error;
   }
+  await update(payments, orderId, (found) => giveBack(found, _id));
+}
+
+/**
+ * Ends an attempt that nobody goes on with: it has failed as `outcome` says, unless Stripe knows that
+ * it got further.
+ */
+export async function letGo(
+  deps: SettleDeps,
+  orderId: string,
+  attemptId: string,
+  outcome: Outcome,
+): Promise<Payment> {
+  const { payments, stripe } = deps;
+  // Without an intent nothing was confirmed, so nothing can have been taken.
+  const payment = await update(
+    payments,
+    orderId,
+    (found) => !newest(found)?.stripeId && fail(found, attemptId, outcome),
+  );
+  if (!payment) throw new Error(`no payment of order ${orderId}`);
+  const attempt = newest(payment);
+  if (attempt?._id !== attemptId || !attempt.stripeId) return payment;
   const intent = await stripe.paymentIntents.retrieve(attempt.stripeId);
-  if (intent.status === "requires_confirmation") {
-    if (!inHand) await giveUp(deps, payment, attempt);
-    return;
+  const last = intent.status === "requires_confirmation" ? await end(deps, intent.id) : intent;
+  return note(deps, orderId, attemptId, last, outcome);
+}
+
+/** Finds out what became of an attempt that is open. */
+async function look(deps: SettleDeps, payment: PaymentFields, attempt: Attempt): Promise<void> {
+  const { _id, stripeId, createTime } = attempt;
+  if (deps.now() - createTime.getTime() >= IN_HAND_MS) {
+    await letGo(deps, payment._id, _id, ABANDONED);
+  } else if (stripeId) {
+    await note(deps, payment._id, _id, await deps.stripe.paymentIntents.retrieve(stripeId));
   }
-  await note(deps, payment._id, attempt._id, intent);
 }
 
 /**
  * Brings a payment one step nearer to its end, from whatever state a crash, a webhook or an event
  * has left it in. It may be called at any time and any number of times: each step is a
- * compare-and-set on the payment, and is taken only if Stripe's own state allows it. While an attempt
- * is in the hands of the call that began it, Stripe is asked only where the caller has a reason to.
+ * compare-and-set on the payment, and is taken only if Stripe's own state allows it. Only the newest
+ * attempt counts: none begins before nothing can come of the one before it. While an attempt is in
+ * the hands of the call that began it, Stripe is asked only where the caller has a reason to.
  */
 export async function settle(deps: SettleDeps, orderId: string, ask: boolean): Promise<void> {
   const payment = await deps.payments.findById(orderId).lean<PaymentFields>();
@@ -143,13 +184,16 @@ export async function settle(deps: SettleDeps, orderId: string, ask: boolean): P
   switch (attempt.status) {
     case "PENDING":
     case "REQUIRES_ACTION":
-      if (ended && attempt.stripeId) return giveUp(deps, payment, attempt);
-      return ask ? settlePending(deps, payment, attempt) : undefined;
+      if (ended && attempt.stripeId) await giveUp(deps, payment, attempt);
+      else if (ask) await look(deps, payment, attempt);
+      return;
     case "AUTHORIZED":
-      if (ended) return giveUp(deps, payment, attempt);
-      return accepted ? take(deps, payment, attempt) : undefined;
+      if (ended) await giveUp(deps, payment, attempt);
+      else if (accepted) await take(deps, payment, attempt);
+      return;
     case "CAPTURED":
-      return ended ? refund(deps, payment, attempt) : undefined;
+      if (ended) await refund(deps, payment, attempt);
+      return;
     default:
       return;
   }

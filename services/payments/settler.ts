@@ -1,34 +1,43 @@
 import { lanes } from "#runtime/lanes.ts";
-import { LIVE, type PaymentFields } from "./payment.ts";
+import { UNSETTLED, type PaymentFields } from "./payment.ts";
 import { settle, type SettleDeps } from "./settle.ts";
 
 export interface Settler {
   /** Something happened outside that Stripe knows more of: ask it. */
   ask(orderId: string): void;
-  /** Looks at every attempt that is not settled; what a crash or a lost webhook has left is among them. */
+  /** Looks at every payment that is not settled; what a crash or a lost webhook has left is among them. */
   reconcile(): Promise<void>;
   close(): Promise<void>;
 }
 
-const AGAIN_MS = 2_000;
+const FIRST_PAUSE_MS = 1_000;
+const LONGEST_PAUSE_MS = 60_000;
 
 /** Settles payments in the background: after every save, when told to ask, and again after a failure. */
 export function startSettler(deps: SettleDeps): Settler {
   const { payments, log } = deps;
   const asked = new Set<string>();
-  const retries = new Set<NodeJS.Timeout>();
+  const failures = new Map<string, number>();
+  const retries = new Map<string, NodeJS.Timeout>();
+  let closed = false;
 
   async function work(orderId: string): Promise<void> {
     await settle(deps, orderId, asked.delete(orderId));
+    failures.delete(orderId);
   }
 
   function again(error: unknown, orderId: string): void {
     log.warn({ err: (error as Error).message, orderId }, "not settled yet; it is tried again");
-    const timer = setTimeout(() => {
-      retries.delete(timer);
+    const before = failures.get(orderId) ?? 0;
+    failures.set(orderId, before + 1);
+    // One at a time: the reconciler asks too, and would begin another row of retries each time.
+    if (closed || retries.has(orderId)) return;
+    const retry = (): void => {
+      retries.delete(orderId);
       ask(orderId);
-    }, AGAIN_MS);
-    retries.add(timer);
+    };
+    const pause = Math.min(FIRST_PAUSE_MS * 2 ** before, LONGEST_PAUSE_MS);
+    retries.set(orderId, setTimeout(retry, pause));
   }
 
   const running = lanes(work, { width: 16, onError: again });
@@ -42,12 +51,13 @@ export function startSettler(deps: SettleDeps): Settler {
   return {
     ask,
     async reconcile() {
-      const open = payments.find({ "attempts.status": { $in: LIVE } }, { _id: 1 });
+      const open = payments.find(UNSETTLED, { _id: 1 });
       for await (const { _id } of open.lean<Pick<PaymentFields, "_id">[]>().cursor()) ask(_id);
     },
     async close() {
+      closed = true;
       payments.events.off("saved", running.wake);
-      for (const timer of retries) clearTimeout(timer);
+      for (const timer of retries.values()) clearTimeout(timer);
       await running.drained();
     },
   };

@@ -1,4 +1,5 @@
 import Stripe from "stripe";
+import { DomainError } from "#runtime/errors.ts";
 
 /** The version that this code was written against; Stripe answers in it whatever the account's is. */
 const API_VERSION = "2026-10-28.endive";
@@ -19,3 +20,16 @@ export function createStripe(key: string, base: string | undefined): Stripe {
     }),
   });
 }
+
+/** Stripe's answer is not there yet: what became of the payment will be known a little later. */
+export const notYet = (): DomainError =>
+  new DomainError("NOT_READY", "the bank has not answered yet; ask again in a moment", {
+    retryAfterMs: 2_000,
+  });
+
+/**
+ * What a caller is told of an error. One of Stripe's own goes no further: it carries the whole
+ * answer, with the intent's secret in it, and whoever logged it would log that.
+ */
+export const withoutSecrets = (error: unknown): unknown =>
+  error instanceof Stripe.errors.StripeError ? notYet() : error;

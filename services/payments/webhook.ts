@@ -1,4 +1,4 @@
-import { buffer } from "node:stream/consumers";
+import type { IncomingMessage } from "node:http";
 import { Schema, type Connection } from "mongoose";
 import type Stripe from "stripe";
 import { sendJson, type HttpHandler } from "#runtime/http.ts";
@@ -38,6 +38,18 @@ interface Deps {
   log: Log;
 }
 
+/** The body, or undefined of one that is too large, whatever its headers say. */
+async function read(req: IncomingMessage): Promise<Buffer | undefined> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of req.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
+    size += chunk.byteLength;
+    if (size > LARGEST_BODY) return undefined;
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
+}
+
 /** The order that an object of Stripe's belongs to; nothing where it is not ours. */
 function orderOf({ data }: Stripe.Event): string | undefined {
   const { metadata } = data.object as { metadata?: Record<string, string> | null };
@@ -51,9 +63,11 @@ function orderOf({ data }: Stripe.Event): string | undefined {
  */
 export function stripeWebhook({ webhooks, stripe, secret, settler, log }: Deps): HttpHandler {
   return async (req, res) => {
-    const declared = Number(req.headers["content-length"] ?? 0);
-    if (declared > LARGEST_BODY) return sendJson(res, 413, { message: "too large" });
-    const body = await buffer(req);
+    const body = await read(req);
+    if (!body) {
+      res.setHeader("connection", "close"); // Nobody reads the rest.
+      return sendJson(res, 413, { message: "too large" });
+    }
     let event: Stripe.Event;
     try {
       const signature = String(req.headers["stripe-signature"] ?? "");

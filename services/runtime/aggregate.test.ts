@@ -73,7 +73,9 @@ describe("an aggregate", () => {
     const [early, late] = await Promise.all([1, 2].map(() => things.findById(_id).orFail()));
     for (const thing of [early, late]) if (thing) touch(thing);
     await early?.set({ count: 1 }).save();
-    await expect(late?.set({ count: 2 }).save()).rejects.toThrow(mongoose.Error.DocumentNotFoundError);
+    await expect(late?.set({ count: 2 }).save()).rejects.toThrow(
+      mongoose.Error.DocumentNotFoundError,
+    );
     expect(await things.findById(_id)).toMatchObject({ count: 1, version: 2 });
   });
 
@@ -89,10 +91,9 @@ describe("an aggregate", () => {
   it("keeps out what the relay has taken out meanwhile", async () => {
     const thing = await make();
     const [published] = thing.outbox;
-    await things.collection.updateOne(
-      { _id: thing._id as never },
-      { $pull: { outbox: { _id: published?._id } } } as never,
-    );
+    await things.collection.updateOne({ _id: thing._id as never }, {
+      $pull: { outbox: { _id: published?._id } },
+    } as never);
     record(thing, StringValueSchema, () => ({ value: "later" }));
     await thing.save();
     expect(words((await things.findById(thing._id).orFail()).outbox)).toEqual(["later"]);

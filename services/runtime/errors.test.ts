@@ -79,7 +79,8 @@ describe("a client is told", () => {
     const refused = await refusals(() => {
       throw new ConnectError("not here", Code.Unimplemented);
     });
-    for (const each of refused) expect(each).toMatchObject({ code: Code.Unimplemented, message: "not here" });
+    for (const each of refused)
+      expect(each).toMatchObject({ code: Code.Unimplemented, message: "not here" });
   });
 
   it("to try again in a second where the database cannot be asked", async () => {

@@ -64,7 +64,9 @@ async function listen(
     tell(word, tries = 0) {
       const event = { id: newId(), type: WORD, source: "teller", subject: word, time: new Date() };
       const { headers, ...properties } = toProperties(event);
-      const content = Buffer.from(toBinary(StringValueSchema, create(StringValueSchema, { value: word })));
+      const content = Buffer.from(
+        toBinary(StringValueSchema, create(StringValueSchema, { value: word })),
+      );
       raw.sendToQueue(service, content, {
         ...properties,
         headers: { ...headers, ...(tries > 0 ? { [TRIES]: tries } : {}) },
@@ -131,7 +133,9 @@ describe("an event received", () => {
     expect(stopped).toBe(false);
     happen();
     await stopping;
-    expect((await from(service)).properties.headers?.["cloudEvents:subject"]).toBe("for the next one");
+    expect((await from(service)).properties.headers?.["cloudEvents:subject"]).toBe(
+      "for the next one",
+    );
   });
 });
 
@@ -183,10 +187,19 @@ describe("an event that cannot be handled", () => {
     const heard: string[] = [];
     const { service } = await listen((word) => Promise.resolve(heard.push(word)));
     raw.sendToQueue(service, Buffer.from([0x0a, 0xff]), { type: WORD, messageId: "cut off" });
-    raw.sendToQueue(service, Buffer.from([]), { type: Int64ValueSchema.typeName, messageId: "foreign" });
+    raw.sendToQueue(service, Buffer.from([]), {
+      type: Int64ValueSchema.typeName,
+      messageId: "foreign",
+    });
     raw.sendToQueue(service, Buffer.from("hello"));
-    const dead = [await from(deadQueue(service)), await from(deadQueue(service)), await from(deadQueue(service))];
-    const reasons = dead.map(({ properties }) => String(properties.headers?.["x-ticketing-reason"]));
+    const dead = [
+      await from(deadQueue(service)),
+      await from(deadQueue(service)),
+      await from(deadQueue(service)),
+    ];
+    const reasons = dead.map(({ properties }) =>
+      String(properties.headers?.["x-ticketing-reason"]),
+    );
     expect(reasons.toSorted()).toEqual([
       'no handler for the type ""',
       'no handler for the type "google.protobuf.Int64Value"',

@@ -1,10 +1,7 @@
 import { EventEmitter, on } from "node:events";
 import { Code, ConnectError, type ServiceImpl } from "@connectrpc/connect";
-import type {
-  Health} from "@ticketing/proto/grpc/health/v1/health";
-import {
-  HealthCheckResponse_ServingStatus as Status,
-} from "@ticketing/proto/grpc/health/v1/health";
+import type { Health } from "@ticketing/proto/grpc/health/v1/health";
+import { HealthCheckResponse_ServingStatus as Status } from "@ticketing/proto/grpc/health/v1/health";
 
 /**
  * What this process says of itself, by name: "" is the whole, which the edge and the cluster ask

@@ -10,7 +10,7 @@ import type { Server } from "./server.ts";
 export type HttpHandler = (req: IncomingMessage, res: ServerResponse) => Promise<void> | void;
 
 /** What is served beside the RPCs, by "METHOD /path". */
-export type HttpRoutes = Readonly<Record<string, HttpHandler>>;
+export type HttpRoutes = ReadonlyMap<string, HttpHandler>;
 
 export const sendJson = (res: ServerResponse, status: number, body: unknown): void => {
   res.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(body));
@@ -21,20 +21,24 @@ function standardRoutes(service: string, health: HealthState): HttpRoutes {
   const registry = new Registry();
   registry.setDefaultLabels({ service });
   collectDefaultMetrics({ register: registry });
-  return {
-    "GET /healthz": (_req, res) => sendJson(res, 200, { status: "alive" }),
-    "GET /readyz": (_req, res) => sendJson(res, health.get("") ? 200 : 503, health.all()),
-    "GET /metrics": async (_req, res) => {
-      const body = await registry.metrics();
-      res.writeHead(200, { "content-type": registry.contentType }).end(body);
-    },
-  };
+  return new Map<string, HttpHandler>([
+    ["GET /healthz", (_req, res) => sendJson(res, 200, { status: "alive" })],
+    ["GET /readyz", (_req, res) => sendJson(res, health.get("") ? 200 : 503, health.all())],
+    [
+      "GET /metrics",
+      async (_req, res) => {
+        const body = await registry.metrics();
+        res.writeHead(200, { "content-type": registry.contentType }).end(body);
+      },
+    ],
+  ]);
 }
 
 interface Options {
   service: string;
   host: string;
   port: number;
+  /** May be filled later: a probe is answered before the service itself can be. */
   routes: HttpRoutes;
   health: HealthState;
   log: Log;
@@ -43,12 +47,11 @@ interface Options {
 /** Serves over HTTP/1.1 what is not an RPC: probes, metrics, and the service's own few paths. */
 export async function serveHttp(options: Options): Promise<Server> {
   const { service, host, port, health, log } = options;
-  const routes = { ...standardRoutes(service, health), ...options.routes };
+  const standard = standardRoutes(service, health);
   const server = createServer({ requestTimeout: 15_000, headersTimeout: 10_000 }, (req, res) => {
     const path = (req.url ?? "/").split("?")[0] ?? "/";
-    const handler = Object.hasOwn(routes, `${req.method} ${path}`)
-      ? routes[`${req.method} ${path}`]
-      : undefined;
+    const handler =
+      options.routes.get(`${req.method} ${path}`) ?? standard.get(`${req.method} ${path}`);
     if (!handler) return sendJson(res, 404, { message: "nothing here" });
     return void Promise.resolve(handler(req, res)).catch((err: unknown) => {
       log.error({ err, path }, "request failed");

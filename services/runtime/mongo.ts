@@ -1,29 +1,28 @@
-import mongoose, { type Connection } from "mongoose";
+import mongoose, { type Connection, type ConnectOptions } from "mongoose";
 import type { Log } from "./log.ts";
 
-/**
- * Connects to a service's own database. Writes wait for the majority's journals: what was answered
- * survives any one server's death, and no connection string may lower that.
- */
+/** Writes wait for the majority's journals; given here, no connection string can lower it. */
+const options: ConnectOptions = {
+  writeConcern: { w: "majority", journal: true, wtimeoutMS: 10_000 },
+  readConcern: { level: "majority" },
+  retryWrites: true,
+  maxPoolSize: 30,
+  serverSelectionTimeoutMS: 3_000,
+  socketTimeoutMS: 20_000,
+  bufferCommands: false,
+};
+
+/** Connects to a service's own database, and waits for it where it is not there yet. */
 export async function connectDatabase(uri: string, log: Log): Promise<Connection> {
-  const db = mongoose.createConnection(uri, {
-    writeConcern: { w: "majority", journal: true, wtimeoutMS: 10_000 },
-    readConcern: { level: "majority" },
-    retryWrites: true,
-    maxPoolSize: 30,
-    serverSelectionTimeoutMS: 3_000,
-    socketTimeoutMS: 20_000,
-    bufferCommands: false,
-  });
-  db.on("disconnected", () => log.warn("database gone"));
-  db.on("reconnected", () => log.info("database back"));
   for (;;) {
     try {
-      return await db.asPromise();
+      const db = await mongoose.createConnection(uri, options).asPromise();
+      db.on("disconnected", () => log.warn("database gone"));
+      db.on("reconnected", () => log.info("database back"));
+      return db;
     } catch (err) {
       if (!isDatabaseFault(err)) throw err;
       log.warn({ err: (err as Error).message }, "waiting for the database");
-      await db.openUri(uri).catch(() => undefined);
     }
   }
 }

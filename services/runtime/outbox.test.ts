@@ -40,7 +40,13 @@ type Things = Awaited<ReturnType<typeof collection>>;
 
 /** Relays what the collection records until the test is over. */
 function start(things: Things, options: { broker?: Broker; log?: Log } = {}) {
-  const running = relay(things, { service: "things", broker, subscriptions, log: silent, ...options });
+  const running = relay(things, {
+    service: "things",
+    broker,
+    subscriptions,
+    log: silent,
+    ...options,
+  });
   onTestFinished(() => running.close());
   return running;
 }

@@ -3,7 +3,12 @@ import { gzipSync } from "node:zlib";
 import { fromBinary, toBinary, create } from "@bufbuild/protobuf";
 import { FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError, createClient } from "@connectrpc/connect";
-import { compressionGzip, createConnectTransport, createGrpcTransport, createGrpcWebTransport } from "@connectrpc/connect-node";
+import {
+  compressionGzip,
+  createConnectTransport,
+  createGrpcTransport,
+  createGrpcWebTransport,
+} from "@connectrpc/connect-node";
 import { Client, credentials, status } from "@grpc/grpc-js";
 import {
   Health,
@@ -51,7 +56,9 @@ describe("a server", () => {
   ])("refuses a request of more than 64 KiB over %s, and goes on", async (_, transport) => {
     const client = createClient(service, transport) as unknown as WordClient;
     for (const length of [65 * 1024, 1024 * 1024]) {
-      const refused = await refusal(client["echo"]?.({ value: "x".repeat(length) }) as Promise<unknown>);
+      const refused = await refusal(
+        client["echo"]?.({ value: "x".repeat(length) }) as Promise<unknown>,
+      );
       expect(refused.code).toBe(Code.ResourceExhausted);
     }
     expect((await client["echo"]?.({ value: "x".repeat(60_000) }))?.value).toHaveLength(60_000);
@@ -59,12 +66,20 @@ describe("a server", () => {
 
   it.each([
     ["20 MiB", Buffer.alloc(20 * 1024 * 1024), {}],
-    ["20 KiB that would be 20 MiB", gzipSync(Buffer.alloc(20 * 1024 * 1024)), { "content-encoding": "gzip" }],
+    [
+      "20 KiB that would be 20 MiB",
+      gzipSync(Buffer.alloc(20 * 1024 * 1024)),
+      { "content-encoding": "gzip" },
+    ],
   ])("reads no further than its limit: %s", async (_, body, encoding) => {
     // Else the client itself would find that it is sending too much.
     const session = connect(baseUrl, { maxSessionMemory: 100 });
     onTestFinished(() => session.destroy());
-    const headers = { "content-type": "application/proto", ":method": "POST", ":path": "/test.WordService/Echo" };
+    const headers = {
+      "content-type": "application/proto",
+      ":method": "POST",
+      ":path": "/test.WordService/Echo",
+    };
     const stream = session.request({ ...headers, ...encoding });
     stream.on("error", () => undefined); // It is told to be calm while it is still sending.
     stream.end(body);
@@ -75,9 +90,26 @@ describe("a server", () => {
     expect(status).toBe(429); // Connect's for RESOURCE_EXHAUSTED.
   });
 
+  it("keeps nothing of the requests that it refused", async () => {
+    const other = await testServer(routes);
+    const client = other.grpc(service) as unknown as WordClient;
+    const value = "x".repeat(1024 * 1024);
+    // So many unread ones would be more than a connection may keep.
+    for (let i = 0; i < 150; i += 1) {
+      const refused = await refusal(client["echo"]?.({ value }) as Promise<unknown>);
+      expect(refused.code).toBe(Code.ResourceExhausted);
+    }
+    expect((await client["echo"]?.({ value: "hello" }))?.value).toBe("hello");
+    const begun = performance.now();
+    await other.close();
+    expect(performance.now() - begun).toBeLessThan(5_000);
+  });
+
   it("sends no answer of more than 1 MiB", async () => {
     const client = server.grpc(service) as unknown as WordClient;
-    const refused = await refusal(client["grow"]?.({ value: "x".repeat(20_000) }) as Promise<unknown>);
+    const refused = await refusal(
+      client["grow"]?.({ value: "x".repeat(20_000) }) as Promise<unknown>,
+    );
     expect(refused.code).toBe(Code.ResourceExhausted);
   });
 
@@ -108,7 +140,9 @@ describe("a server that is told to stop", () => {
     const closing = stopping.close().then(() => (closed = true));
     expect(await watching.next()).toMatchObject({ done: true });
     const late = createClient(service, createGrpcTransport({ baseUrl: stopping.url }));
-    const refused = await refusal((late as unknown as WordClient)["echo"]?.({}) as Promise<unknown>);
+    const refused = await refusal(
+      (late as unknown as WordClient)["echo"]?.({}) as Promise<unknown>,
+    );
     expect(refused.code).toBe(Code.Unavailable);
     expect(closed).toBe(false);
     release();
@@ -138,7 +172,12 @@ describe("health", () => {
         stranger.makeUnaryRequest(
           "/grpc.health.v1.Health/Check",
           (request: string) =>
-            Buffer.from(toBinary(HealthCheckRequestSchema, create(HealthCheckRequestSchema, { service: request }))),
+            Buffer.from(
+              toBinary(
+                HealthCheckRequestSchema,
+                create(HealthCheckRequestSchema, { service: request }),
+              ),
+            ),
           (bytes) => fromBinary(HealthCheckResponseSchema, bytes),
           name,
           (error, response) => (error ? reject(error) : resolve(response?.status)),
@@ -152,7 +191,9 @@ describe("health", () => {
     server.health.set("broker", false);
     expect(await health.check({ service: "broker" })).toMatchObject({ status: Status.NOT_SERVING });
     const { statuses } = await health.list({});
-    expect(Object.fromEntries(Object.entries(statuses).map(([name, each]) => [name, each.status]))).toEqual({
+    expect(
+      Object.fromEntries(Object.entries(statuses).map(([name, each]) => [name, each.status])),
+    ).toEqual({
       "": Status.SERVING,
       broker: Status.NOT_SERVING,
     });
@@ -163,11 +204,18 @@ describe("health", () => {
     const told: Status[] = [];
     server.health.set("broker", false);
     const watching = (async () => {
-      for await (const { status: word } of health.watch({ service: "broker" }, { signal: stop.signal })) {
+      for await (const { status: word } of health.watch(
+        { service: "broker" },
+        { signal: stop.signal },
+      )) {
         told.push(word);
       }
     })();
-    for (const [serving, length] of [[true, 2], [true, 2], [false, 3]] as const) {
+    for (const [serving, length] of [
+      [true, 2],
+      [true, 2],
+      [false, 3],
+    ] as const) {
       await eventually(() => told.length > 0, "the first word");
       server.health.set("other", serving);
       server.health.set("broker", serving);
@@ -186,7 +234,9 @@ describe("reflection", () => {
 
   /** What the server answers to one question, in the version that is asked. */
   async function ask(question: Question, alpha = false) {
-    const asked = alpha ? (ServerReflectionAlpha as unknown as typeof ServerReflection) : ServerReflection;
+    const asked = alpha
+      ? (ServerReflectionAlpha as unknown as typeof ServerReflection)
+      : ServerReflection;
     const answers = server.grpc(asked).serverReflectionInfo(
       (async function* () {
         yield { host: "", ...(question && { messageRequest: question }) };
@@ -198,14 +248,16 @@ describe("reflection", () => {
 
   const filesOf = (answer: Awaited<ReturnType<typeof ask>>): string[] => {
     if (answer.case !== "fileDescriptorResponse") throw new Error(`answered ${answer.case}`);
-    return answer.value.fileDescriptorProto.map((bytes) => fromBinary(FileDescriptorProtoSchema, bytes).name);
+    return answer.value.fileDescriptorProto.map(
+      (bytes) => fromBinary(FileDescriptorProtoSchema, bytes).name,
+    );
   };
 
   it.each([false, true])("lists the public services to a stranger (alpha: %s)", async (alpha) => {
     const answer = await ask({ case: "listServices", value: "" }, alpha);
-    expect(answer.case === "listServicesResponse" && answer.value.service.map(({ name }) => name)).toEqual([
-      "ticketing.tickets.v1.TicketService",
-    ]);
+    expect(
+      answer.case === "listServicesResponse" && answer.value.service.map(({ name }) => name),
+    ).toEqual(["ticketing.tickets.v1.TicketService"]);
   });
 
   it.each([
@@ -233,7 +285,9 @@ describe("reflection", () => {
     expect(filesOf(await ask({ case: "fileByFilename", value: name }))).toContain(name);
     const containingType = "google.protobuf.MethodOptions";
     const numbers = await ask({ case: "allExtensionNumbersOfType", value: containingType });
-    expect(numbers.case === "allExtensionNumbersResponse" && numbers.value.extensionNumber).toContain(50_001);
+    expect(
+      numbers.case === "allExtensionNumbersResponse" && numbers.value.extensionNumber,
+    ).toContain(50_001);
     const value = { containingType, extensionNumber: 50_001 };
     expect(filesOf(await ask({ case: "fileContainingExtension", value }))).toContain(name);
   });

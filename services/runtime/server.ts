@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { createServer, type ServerHttp2Session } from "node:http2";
+import { createServer, type Http2ServerRequest, type ServerHttp2Session } from "node:http2";
 import type { AddressInfo } from "node:net";
 import type { DescService } from "@bufbuild/protobuf";
 import { Code, ConnectError, type ConnectRouter, type Interceptor } from "@connectrpc/connect";
@@ -36,6 +36,7 @@ const READ_LIMIT = 64 * 1024;
 const WRITE_LIMIT = 1024 * 1024;
 const LONGEST_CALL_MS = 60_000;
 const DRAIN_MS = 10_000;
+const GRACE_MS = 1_000;
 
 interface Options {
   host: string;
@@ -46,6 +47,24 @@ interface Options {
   /** All public services, for reflection. */
   catalogue: readonly DescService[];
   log: Log;
+}
+
+/**
+ * Throws away what a refused request still sends: unread, it would keep its memory and its stream for
+ * as long as the connection lives, and some clients never end what they have begun.
+ */
+function discardRest(request: Http2ServerRequest): void {
+  const { stream } = request;
+  request.once("close", () => {
+    if (request.readableEnded || stream.closed) return;
+    stream.removeAllListeners("data").resume();
+    const end = (): void => stream.close();
+    // Not at once, for a client in the middle of sending would miss the answer.
+    setTimeout(
+      () => (stream.writableFinished ? end() : stream.once("finish", end)),
+      GRACE_MS,
+    ).unref();
+  });
 }
 
 /** Serves gRPC, gRPC-Web and Connect over cleartext HTTP/2, with health and reflection. */
@@ -72,6 +91,7 @@ export async function serve(options: Options): Promise<Server> {
       maxTimeoutMs: LONGEST_CALL_MS,
     }),
   );
+  server.on("request", discardRest);
   server.on("session", (session) => {
     sessions.add(session);
     session.once("close", () => sessions.delete(session));

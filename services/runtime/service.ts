@@ -7,7 +7,7 @@ import { connectBroker, type Broker } from "./broker.ts";
 import type { ServiceConfig } from "./config.ts";
 import { consume, type EventHandler } from "./events.ts";
 import { HealthState } from "./health.ts";
-import { serveHttp, type HttpRoutes } from "./http.ts";
+import { serveHttp, type HttpHandler } from "./http.ts";
 import { remoteKeys } from "./keys.ts";
 import { createLog, type Log } from "./log.ts";
 import { answers, connectDatabase, isDatabaseFault } from "./mongo.ts";
@@ -43,8 +43,12 @@ export interface Service {
   every(seconds: number, what: string, job: () => Promise<unknown>): void;
   /** Runs at the stop, after all that was begun later has ended. */
   onStop(close: () => Promise<void> | void): void;
-  /** Opens the two ports, the last step: from here on calls come in. */
-  serve(options: { routes?: Routes; rules?: TokenRules; http?: HttpRoutes }): Promise<void>;
+  /** Opens the RPC port and the service's own paths, the last step: from here on calls come in. */
+  serve(options: {
+    routes?: Routes;
+    rules?: TokenRules;
+    http?: Record<string, HttpHandler>;
+  }): Promise<void>;
   /** Resolves once the process was told to stop, and has. */
   untilStopped(): Promise<void>;
 }
@@ -61,9 +65,14 @@ export async function startService(
   const health = new HealthState();
   const closers: (() => Promise<void> | void)[] = [];
   const databases: Connection[] = [];
+  const routes = new Map<string, HttpHandler>();
 
   health.set("", false);
   health.set("broker", false);
+  // First and last: whoever probes is told that the service is starting, or stopping.
+  const { HOST: host, HTTP_PORT: port } = config;
+  const plain = await serveHttp({ service: name, host, port, routes, health, log });
+  closers.push(() => plain.close());
   const broker = await connectBroker({
     url: config.AMQP_URI,
     name,
@@ -117,17 +126,9 @@ export async function startService(
     onStop(close) {
       closers.push(close);
     },
-    async serve({ routes, rules, http = {} }) {
-      const { HOST: host, HTTP_PORT, RPC_PORT } = config;
-      const plain = await serveHttp({
-        service: name,
-        host,
-        port: HTTP_PORT,
-        routes: http,
-        health,
-        log,
-      });
-      closers.push(() => plain.close());
+    async serve({ routes: rpc, rules, http = {} }) {
+      for (const [route, handler] of Object.entries(http)) routes.set(route, handler);
+      closers.push(() => routes.clear());
       const noTokens: TokenRules = {
         keys: () => Promise.reject(new Error("no keys")),
         issuer: "",
@@ -135,8 +136,8 @@ export async function startService(
       };
       const server = await serve({
         host,
-        port: RPC_PORT,
-        routes: routes ?? (() => undefined),
+        port: config.RPC_PORT,
+        routes: rpc ?? (() => undefined),
         rules: rules ?? noTokens,
         health,
         catalogue: services,

@@ -7,8 +7,7 @@ import {
   file_google_protobuf_wrappers,
   MethodOptionsSchema,
 } from "@bufbuild/protobuf/wkt";
-import type {
-  Code} from "@connectrpc/connect";
+import type { Code } from "@connectrpc/connect";
 import {
   ConnectError,
   createClient,

@@ -26,14 +26,21 @@ describe("a request that breaks a rule of its contract", () => {
     ["a word of spaces", { ...good, title: "  " }, ["title STRING_PATTERN"]],
     ["a word too long", { ...good, title: "x".repeat(201) }, ["title STRING_MAX_LEN"]],
     ["an unknown enum value", { ...good, category: 99 as never }, ["category ENUM_DEFINED_ONLY"]],
-    ["a date that has passed", { ...good, eventTime: { seconds: 1n } }, ["event_time TIMESTAMP_GT_NOW"]],
+    [
+      "a date that has passed",
+      { ...good, eventTime: { seconds: 1n } },
+      ["event_time TIMESTAMP_GT_NOW"],
+    ],
     ["what is no UUID", { ...good, requestId: "1" }, ["request_id STRING_UUID"]],
-  ])("is refused with the field's name as the contract spells it: %s", async (_, request, wrong) => {
-    expect(await refusal(client.createTicket(request, ann))).toMatchObject({
-      code: Code.InvalidArgument,
-      violations: wrong,
-    });
-  });
+  ])(
+    "is refused with the field's name as the contract spells it: %s",
+    async (_, request, wrong) => {
+      expect(await refusal(client.createTicket(request, ann))).toMatchObject({
+        code: Code.InvalidArgument,
+        violations: wrong,
+      });
+    },
+  );
 
   it("is told all that is wrong at once", async () => {
     const { violations } = await refusal(client.createTicket({ venue: "x".repeat(201) }, ann));

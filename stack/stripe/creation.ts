@@ -63,7 +63,10 @@ export function create(unit: Unit, params: Params<typeof createParams>, base: st
   return params.confirm ? pay(unit, intent, method, params.return_url, base) : intent;
 }
 
-function types({ allowed_payment_method_types: given, automatic_payment_methods: auto }: AllowedMethods) {
+function types({
+  allowed_payment_method_types: given,
+  automatic_payment_methods: auto,
+}: AllowedMethods) {
   if (given && auto) {
     const message =
       "You may only specify one of these parameters: automatic_payment_methods, allowed_payment_method_types.";
@@ -76,7 +79,10 @@ function types({ allowed_payment_method_types: given, automatic_payment_methods:
 }
 
 /** Stripe chooses the methods itself unless it was given a list. */
-function automatic({ allowed_payment_method_types, automatic_payment_methods: auto }: AllowedMethods) {
+function automatic({
+  allowed_payment_method_types,
+  automatic_payment_methods: auto,
+}: AllowedMethods) {
   if (allowed_payment_method_types || auto?.enabled === false) return null;
   return { allow_redirects: auto?.allow_redirects ?? "always", enabled: true };
 }

@@ -1,0 +1,319 @@
+import { timestampDate } from "@bufbuild/protobuf/wkt";
+import { Code } from "@connectrpc/connect";
+import { CancelReason, OrderStatus, type Order } from "@ticketing/proto/orders/v1/order";
+import { TicketStatus } from "@ticketing/proto/tickets/v1/ticket";
+import { TicketUpdatedSchema } from "@ticketing/proto/tickets/v1/ticket_events";
+import {
+  PaymentAuthorizedSchema,
+  ChargeCreatedSchema,
+} from "@ticketing/proto/payments/v1/payment_events";
+import { v4 } from "uuid";
+import { describe, expect, it } from "vitest";
+import { newId } from "#runtime/ids.ts";
+import { as, refusal } from "#runtime/testing.ts";
+import { expireOverdue } from "./events.ts";
+import { paymentMessage, testOrders, ticketMessage, wordsOf } from "./testing.ts";
+
+const { deps, client, hear, pass, ticket, buy, get, told } = await testOrders();
+
+/** Who of many gets the ticket: the orders made, and the refusals. */
+async function race(ticketId: string, buyers: string[]) {
+  const calls = buyers.map((buyer) => buy(ticketId, buyer));
+  const settled = await Promise.allSettled(calls);
+  const orders = settled.flatMap((each) => (each.status === "fulfilled" ? [each.value] : []));
+  const refused = calls.filter((_, i) => settled[i]?.status === "rejected");
+  return { orders, refusals: await Promise.all(refused.map(refusal)) };
+}
+
+const buyers = (count: number): string[] => Array.from({ length: count }, () => newId());
+
+describe("one ticket has one live order", () => {
+  it("though thirty buyers press Buy at once", async () => {
+    for (let round = 0; round < 5; round += 1) {
+      const { orders, refusals } = await race(await ticket(), buyers(30));
+      expect(orders).toHaveLength(1);
+      const until = orders[0]?.expiresAt && timestampDate(orders[0].expiresAt).toISOString();
+      expect(refusals).toHaveLength(29);
+      for (const refused of refusals) {
+        expect(refused).toMatchObject({
+          code: Code.FailedPrecondition,
+          reason: "TICKET_HELD",
+          metadata: { until },
+        });
+      }
+    }
+  });
+
+  it("though all of them find a hold whose time is up", async () => {
+    const ticketId = await ticket();
+    const first = await buy(ticketId);
+    pass(901);
+    const { orders, refusals } = await race(ticketId, buyers(20));
+    expect(orders.map(({ holdNumber }) => holdNumber)).toEqual([2n]);
+    expect(new Set(refusals.map(({ reason }) => reason))).toEqual(new Set(["TICKET_HELD"]));
+    expect(wordsOf(await get(first))).toBe("CANCELLED EXPIRED");
+    expect((await told(first.id)).map(({ type }) => type)).toEqual([
+      "OrderCreated",
+      "OrderExpired",
+    ]);
+  });
+
+  it("though it is held and given back again and again: its holds are numbered in their order", async () => {
+    const ticketId = await ticket();
+    const made: Order[] = [];
+    for (let round = 0; round < 4; round += 1) {
+      const { orders } = await race(ticketId, buyers(5));
+      expect(orders).toHaveLength(1);
+      const order = orders[0] as Order;
+      made.push(order);
+      await client.cancelOrder({ id: order.id }, await as(order.userId));
+    }
+    expect(made.map(({ holdNumber }) => holdNumber)).toEqual([1n, 2n, 3n, 4n]);
+  });
+
+  it("by the database's own rule, were the code to forget it", async () => {
+    const order = await deps.orders
+      .findById((await buy(await ticket())).id)
+      .lean()
+      .orFail();
+    for (const status of ["CREATED", "AWAITING_PAYMENT", "COMPLETED"] as const) {
+      const second = { ...order, _id: newId(), userId: newId(), holdNumber: 7, status };
+      await expect(deps.orders.collection.insertOne(second as never)).rejects.toThrow(
+        "index: hold",
+      );
+    }
+    const sameNumber = { ...order, _id: newId(), status: "CANCELLED" };
+    await expect(deps.orders.collection.insertOne(sameNumber as never)).rejects.toThrow(
+      "index: holdNumber",
+    );
+  });
+});
+
+describe("an order", () => {
+  it("holds the ticket for 15 minutes at the price and under the title of now", async () => {
+    const ticketId = await ticket({
+      userId: "sam",
+      title: "A match",
+      price: { currencyCode: "JPY", units: 5000n },
+    });
+    const begun = deps.now();
+    const order = await buy(ticketId, "ann");
+    expect(order).toMatchObject({
+      userId: "ann",
+      sellerId: "sam",
+      ticketId,
+      title: "A match",
+      price: { currencyCode: "JPY", units: 5000n, nanos: 0 },
+      status: OrderStatus.CREATED,
+      cancelReason: CancelReason.UNSPECIFIED,
+      version: 1n,
+      holdNumber: 1n,
+    });
+    const heldFor = (order.expiresAt ? timestampDate(order.expiresAt).getTime() : 0) - begun;
+    expect(heldFor).toBeGreaterThanOrEqual(900_000);
+    expect(heldFor).toBeLessThan(905_000);
+  });
+
+  it("keeps its title and price through later edits", async () => {
+    const id = await ticket();
+    const order = await buy(id);
+    const edited = ticketMessage({
+      id,
+      title: "Dearer",
+      price: { currencyCode: "EUR", units: 90n },
+      version: 2n,
+    });
+    await hear(TicketUpdatedSchema, { ticket: edited });
+    expect(await get(order)).toMatchObject({ title: "A concert", price: { units: 20n } });
+  });
+});
+
+describe("a retried request", () => {
+  it("gives the order that it made, also when it is sent three times at once", async () => {
+    for (let round = 0; round < 5; round += 1) {
+      const ticketId = await ticket();
+      const requestId = v4();
+      const buyer = newId();
+      const made = await Promise.all([1, 2, 3].map(() => buy(ticketId, buyer, { requestId })));
+      made.push(await buy(ticketId, buyer, { requestId: requestId.toUpperCase() }));
+      expect(new Set(made.map(({ id }) => id)).size).toBe(1);
+      expect(await deps.orders.countDocuments({ ticketId })).toBe(1);
+    }
+  });
+
+  it("gives the order as it is now", async () => {
+    const ticketId = await ticket();
+    const requestId = v4();
+    const order = await buy(ticketId, "ann", { requestId });
+    await client.cancelOrder({ id: order.id }, await as("ann"));
+    const again = await buy(ticketId, "ann", { requestId });
+    expect(again.id).toBe(order.id);
+    expect(wordsOf(again)).toBe("CANCELLED BUYER");
+  });
+
+  it("gives it at the limits too, and after the ticket is gone", async () => {
+    const ticketId = await ticket();
+    const buyer = newId();
+    const requestId = v4();
+    for (let i = 0; i < 2; i += 1) {
+      const { id } = await buy(ticketId, buyer);
+      await client.cancelOrder({ id }, await as(buyer));
+    }
+    const [one, two] = await Promise.all([1, 2].map(() => buy(ticketId, buyer, { requestId })));
+    expect(one?.id).toBe(two?.id);
+    const withdrawn = ticketMessage({ id: ticketId, status: TicketStatus.WITHDRAWN, version: 2n });
+    await hear(TicketUpdatedSchema, { ticket: withdrawn });
+    expect((await buy(ticketId, buyer, { requestId })).id).toBe(one?.id);
+  });
+
+  it("is refused where it asks for something else", async () => {
+    const requestId = v4();
+    const order = await buy(await ticket(), "ann", { requestId });
+    for (const [ticketId, ticketVersion] of [
+      [await ticket(), 0n],
+      [order.ticketId, 1n],
+    ]) {
+      const other = buy(ticketId as string, "ann", { requestId, ticketVersion });
+      expect(await refusal(other)).toMatchObject({
+        code: Code.InvalidArgument,
+        reason: "REQUEST_ID_REUSED",
+      });
+    }
+  });
+
+  it("is another request where another user sends it", async () => {
+    const requestId = v4();
+    const [ann, bob] = [newId(), newId()];
+    const first = await buy(await ticket(), ann, { requestId });
+    const second = await buy(await ticket(), bob, { requestId });
+    expect(second.id).not.toBe(first.id);
+    expect(second.userId).toBe(bob);
+  });
+
+  it("may succeed where it was refused before", async () => {
+    const ticketId = await ticket();
+    const holder = await buy(ticketId);
+    const requestId = v4();
+    const buyer = newId();
+    expect((await refusal(buy(ticketId, buyer, { requestId }))).reason).toBe("TICKET_HELD");
+    await client.cancelOrder({ id: holder.id }, await as(holder.userId));
+    expect((await buy(ticketId, buyer, { requestId })).holdNumber).toBe(2n);
+  });
+});
+
+describe("Buy is refused", () => {
+  it("to whoever holds the ticket already, with their order's id", async () => {
+    const order = await buy(await ticket(), "ann");
+    expect(await refusal(buy(order.ticketId, "ann"))).toMatchObject({
+      code: Code.FailedPrecondition,
+      reason: "ALREADY_HOLDING",
+      metadata: { order_id: order.id },
+    });
+  });
+
+  it("for one's own ticket", async () => {
+    const refused = await refusal(buy(await ticket({ userId: "ann" }), "ann"));
+    expect(refused).toMatchObject({ code: Code.FailedPrecondition, reason: "OWN_TICKET" });
+  });
+
+  it("for a withdrawn ticket", async () => {
+    const refused = await refusal(buy(await ticket({ status: TicketStatus.WITHDRAWN })));
+    expect(refused).toMatchObject({ code: Code.FailedPrecondition, reason: "TICKET_WITHDRAWN" });
+  });
+
+  it("from the moment when the event begins", async () => {
+    const seconds = BigInt(Math.floor(deps.now() / 1000) + 60);
+    const ticketId = await ticket({ eventTime: { seconds } });
+    const order = await buy(ticketId);
+    await client.cancelOrder({ id: order.id }, await as(order.userId));
+    pass(61);
+    const refused = await refusal(buy(ticketId));
+    expect(refused).toMatchObject({ code: Code.FailedPrecondition, reason: "EVENT_BEGUN" });
+  });
+
+  it("for a sold ticket", async () => {
+    const order = await buy(await ticket());
+    await hear(PaymentAuthorizedSchema, paymentMessage(order.id, "a"));
+    await hear(ChargeCreatedSchema, paymentMessage(order.id, "a"));
+    const refused = await refusal(buy(order.ticketId));
+    expect(refused).toMatchObject({ code: Code.FailedPrecondition, reason: "TICKET_SOLD" });
+  });
+
+  it("where the price is no longer the one on the screen, whatever else has changed", async () => {
+    const id = await ticket();
+    const edit = (version: bigint, priceVersion: bigint) =>
+      hear(TicketUpdatedSchema, { ticket: ticketMessage({ id, version, priceVersion }) });
+    await edit(2n, 1n);
+    const order = await buy(id, newId(), { ticketVersion: 1n });
+    await client.cancelOrder({ id: order.id }, await as(order.userId));
+    await edit(3n, 3n);
+    expect(await refusal(buy(id, newId(), { ticketVersion: 2n }))).toMatchObject({
+      code: Code.FailedPrecondition,
+      reason: "PRICE_CHANGED",
+      metadata: { version: "3" },
+    });
+    expect((await buy(id, newId(), { ticketVersion: 3n })).status).toBe(OrderStatus.CREATED);
+  });
+
+  it("for the moment, where the ticket or what was seen of it is news to us", async () => {
+    const here = await testOrders();
+    const soon = { code: Code.Unavailable, reason: "NOT_READY", retryAfterMs: 200 };
+    const seen = { ticketVersion: 2n };
+    expect(await refusal(here.buy(await here.ticket(), newId(), seen))).toMatchObject(soon);
+    const born = newId();
+    expect(await refusal(here.buy(born))).toMatchObject(soon);
+    here.pass(10);
+    expect(await refusal(here.buy(born))).toMatchObject({ reason: "TICKET_NOT_FOUND" });
+  });
+
+  it.each([
+    ["of another kind of UUID", "0b8f7c2e-55d4-4c5e-9d3b-0f6c6d1d3c11"],
+    ["that was made long ago", "01890000-0000-7000-8000-000000000000"],
+  ])("for an unknown ticket with an id %s", async (_, id) => {
+    const refused = await refusal(buy(id));
+    expect(refused).toMatchObject({ code: Code.NotFound, reason: "TICKET_NOT_FOUND" });
+  });
+
+  it("to strangers, and without a ticket", async () => {
+    expect((await refusal(client.createOrder({ ticketId: await ticket() }))).code).toBe(
+      Code.Unauthenticated,
+    );
+    expect(await refusal(buy(""))).toMatchObject({ violations: ["ticket_id STRING_UUID_EMPTY"] });
+  });
+});
+
+describe("a buyer", () => {
+  it("has at most ten open orders at a time", async () => {
+    const buyer = newId();
+    const made = await Promise.all(
+      Array.from({ length: 10 }, async () => buy(await ticket(), buyer)),
+    );
+    expect(await refusal(buy(await ticket(), buyer))).toMatchObject({
+      code: Code.ResourceExhausted,
+      reason: "TOO_MANY_OPEN_ORDERS",
+    });
+    const [given] = made as [Order];
+    expect((await refusal(buy(given.ticketId, buyer))).reason).toBe("ALREADY_HOLDING");
+    await client.cancelOrder({ id: given.id }, await as(buyer));
+    expect((await buy(await ticket(), buyer)).status).toBe(OrderStatus.CREATED);
+  });
+
+  it("holds the same ticket at most three times an hour", async () => {
+    const ticketId = await ticket();
+    const buyer = newId();
+    for (let i = 0; i < 3; i += 1) {
+      const { id } = await buy(ticketId, buyer);
+      await client.cancelOrder({ id }, await as(buyer));
+    }
+    expect(await refusal(buy(ticketId, buyer))).toMatchObject({
+      code: Code.ResourceExhausted,
+      reason: "TOO_MANY_HOLDS",
+      retryAfterMs: 3_600_000,
+    });
+    expect((await buy(await ticket(), buyer)).status).toBe(OrderStatus.CREATED);
+    expect((await buy(ticketId, newId())).holdNumber).toBe(4n);
+    pass(3601);
+    await expireOverdue(deps);
+    expect((await buy(ticketId, buyer)).holdNumber).toBe(5n);
+  });
+});

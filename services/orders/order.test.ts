@@ -1,0 +1,252 @@
+import { Code } from "@connectrpc/connect";
+import { ExpirationCompleteSchema } from "@ticketing/proto/expiration/v1/expiration_events";
+import type { Order } from "@ticketing/proto/orders/v1/order";
+import {
+  ChargeCreatedSchema,
+  ChargeFailedSchema,
+  ChargeRefundedSchema,
+  PaymentAuthorizedSchema,
+} from "@ticketing/proto/payments/v1/payment_events";
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { newId } from "#runtime/ids.ts";
+import { as, refusal } from "#runtime/testing.ts";
+import { expireOverdue } from "./events.ts";
+import { paymentMessage, testOrders, wordsOf } from "./testing.ts";
+
+const { deps, client, hear, pass, ticket, buy, get, told } = await testOrders();
+
+const cancel = async ({ id, userId }: Order): Promise<Order | undefined> =>
+  (await client.cancelOrder({ id }, await as(userId))).order;
+
+const events = {
+  authorized: PaymentAuthorizedSchema,
+  charged: ChargeCreatedSchema,
+  failed: ChargeFailedSchema,
+  refunded: ChargeRefundedSchema,
+};
+
+/** Hears of a payment, in the word of what happened to it. */
+const payment = (what: keyof typeof events, { id }: Order, attempt: string): Promise<void> =>
+  hear(events[what], paymentMessage(id, attempt));
+
+/** Hears that the time of an order is up. */
+const nudge = ({ id, expiresAt }: Order): Promise<void> =>
+  hear(ExpirationCompleteSchema, { orderId: id, ...(expiresAt && { expiresAt }) });
+
+const ordered = async (): Promise<Order> => buy(await ticket());
+const state = async (order: Order): Promise<string> => wordsOf(await get(order));
+const history = async ({ id }: Order): Promise<string[]> =>
+  (await told(id)).map(({ type }) => type);
+
+describe("cancelling", () => {
+  it("frees the ticket at once, and succeeds a second time without another event", async () => {
+    const order = await ordered();
+    const cancelled = await cancel(order);
+    expect(cancelled && wordsOf(cancelled)).toBe("CANCELLED BUYER");
+    expect((await buy(order.ticketId)).holdNumber).toBe(2n);
+    expect(await cancel(order)).toEqual(cancelled);
+    expect(await history(order)).toEqual(["OrderCreated", "OrderCancelled"]);
+  });
+
+  it("is refused once a payment is being taken, and after", async () => {
+    const order = await ordered();
+    const refused = { code: Code.FailedPrecondition, reason: "ORDER_NOT_OPEN" };
+    await payment("authorized", order, "a");
+    expect(await refusal(cancel(order))).toMatchObject(refused);
+    await payment("charged", order, "a");
+    expect(await refusal(cancel(order))).toMatchObject(refused);
+    expect(await state(order)).toBe("COMPLETED");
+  });
+
+  it("and a payment in the same moment: one of them wins, and the other changes nothing", async () => {
+    const ends = new Set<string>();
+    for (let round = 0; round < 15; round += 1) {
+      const order = await ordered();
+      const both = [cancel(order), payment("authorized", order, "a")];
+      const [cancelled] = await Promise.allSettled(round % 2 === 0 ? both : both.toReversed());
+      const end = await state(order);
+      ends.add(end);
+      expect(["CANCELLED BUYER", "AWAITING_PAYMENT"]).toContain(end);
+      expect(await history(order)).toHaveLength(2);
+      expect(cancelled).toBeDefined();
+    }
+    expect(ends.size).toBeGreaterThan(0);
+  });
+});
+
+describe("the time of a hold", () => {
+  it("that is up ends it, once, however often we are told", async () => {
+    const order = await ordered();
+    pass(901);
+    await Promise.all([nudge(order), nudge(order), expireOverdue(deps)]);
+    await nudge(order);
+    expect(await state(order)).toBe("CANCELLED EXPIRED");
+    expect(await history(order)).toEqual(["OrderCreated", "OrderExpired"]);
+  });
+
+  it("that is not up yet frees nothing, whoever says so", async () => {
+    const order = await ordered();
+    pass(890);
+    await nudge(order);
+    await expireOverdue(deps);
+    expect(await state(order)).toBe("CREATED");
+    expect((await refusal(buy(order.ticketId))).reason).toBe("TICKET_HELD");
+    expect(await history(order)).toEqual(["OrderCreated"]);
+  });
+
+  it("that is up is found by the sweep, though no timer ever fires", async () => {
+    const orders = await Promise.all(Array.from({ length: 20 }, ordered));
+    pass(901);
+    await Promise.all([expireOverdue(deps), expireOverdue(deps)]);
+    for (const order of orders) {
+      expect(await state(order)).toBe("CANCELLED EXPIRED");
+      expect(await history(order)).toEqual(["OrderCreated", "OrderExpired"]);
+    }
+  });
+
+  it("does not end an order that is being paid, or is paid", async () => {
+    const [paying, paid] = [await ordered(), await ordered()];
+    await payment("authorized", paying, "a");
+    await payment("authorized", paid, "a");
+    await payment("charged", paid, "a");
+    pass(901);
+    for (const order of [paying, paid]) await nudge(order);
+    await expireOverdue(deps);
+    expect([await state(paying), await state(paid)]).toEqual(["AWAITING_PAYMENT", "COMPLETED"]);
+  });
+
+  it("of an order that nobody knows concerns nobody", async () => {
+    await hear(ExpirationCompleteSchema, { orderId: newId() });
+  });
+});
+
+describe("a payment", () => {
+  it("that was authorized is accepted whatever the clock says, if nothing ended the order before", async () => {
+    const order = await ordered();
+    pass(901);
+    await payment("authorized", order, "a");
+    await expireOverdue(deps);
+    await payment("charged", order, "a");
+    expect(await state(order)).toBe("COMPLETED");
+    expect(await history(order)).toEqual([
+      "OrderCreated",
+      "OrderAwaitingPayment",
+      "OrderCompleted",
+    ]);
+  });
+
+  it.each([
+    ["expired", async (order: Order) => (pass(901), nudge(order)), "CANCELLED EXPIRED"],
+    ["was cancelled", cancel, "CANCELLED BUYER"],
+  ] as const)("is too late for an order that %s", async (_, end, words) => {
+    const order = await ordered();
+    await end(order);
+    await payment("authorized", order, "a");
+    await payment("charged", order, "a");
+    expect(await state(order)).toBe(words);
+    expect(await history(order)).toHaveLength(2);
+  });
+
+  it("is the one that was accepted: others neither complete it nor end it", async () => {
+    const order = await ordered();
+    await payment("authorized", order, "a");
+    for (const what of ["authorized", "charged", "failed", "refunded"] as const) {
+      await payment(what, order, "b");
+    }
+    expect(await state(order)).toBe("AWAITING_PAYMENT");
+    expect((await get(order)).attemptId).toBe("a");
+    await payment("charged", order, "a");
+    expect(await state(order)).toBe("COMPLETED");
+    for (const what of ["charged", "failed", "refunded"] as const) await payment(what, order, "b");
+    expect(await state(order)).toBe("COMPLETED");
+  });
+
+  it("that was declined cancels the order (R61)", async () => {
+    const order = await ordered();
+    await payment("failed", order, "a");
+    expect(await state(order)).toBe("CANCELLED PAYMENT_FAILED");
+    expect((await buy(order.ticketId)).holdNumber).toBe(2n);
+  });
+
+  it("that was accepted and could not be taken cancels the order", async () => {
+    const order = await ordered();
+    await payment("authorized", order, "a");
+    await payment("failed", order, "a");
+    expect(await state(order)).toBe("CANCELLED PAYMENT_FAILED");
+  });
+
+  it("that was given back cancels the completed order, and the ticket is free of it", async () => {
+    const order = await ordered();
+    for (const what of ["authorized", "charged", "refunded"] as const)
+      await payment(what, order, "a");
+    expect(await state(order)).toBe("CANCELLED REFUNDED");
+    expect((await buy(order.ticketId)).holdNumber).toBe(2n);
+  });
+
+  it("that was taken and given back leaves the same, in whatever order and however often we hear of it", async () => {
+    const heard = fc.shuffledSubarray(
+      ["charged", "charged", "refunded", "refunded", "authorized"] as const,
+      {
+        minLength: 5,
+      },
+    );
+    await fc.assert(
+      fc.asyncProperty(heard, fc.boolean(), async (words, atOnce) => {
+        const order = await ordered();
+        await payment("authorized", order, "a"); // What follows exists only because this was heard.
+        if (atOnce) await Promise.all(words.map((word) => payment(word, order, "a")));
+        else for (const word of words) await payment(word, order, "a");
+        expect(await state(order)).toBe("CANCELLED REFUNDED");
+      }),
+      { numRuns: 25 },
+    );
+  });
+
+  it("of an order that nobody knows concerns nobody, and one that is missing is an error", async () => {
+    await hear(ChargeCreatedSchema, paymentMessage(newId(), "a"));
+    await expect(hear(ChargeCreatedSchema, {})).rejects.toThrow("without its payment");
+  });
+});
+
+describe("every event of an order", () => {
+  it("carries the whole state that its change made, with a version that is one more", async () => {
+    const order = await ordered();
+    await payment("authorized", order, "a");
+    await payment("charged", order, "a");
+    await payment("refunded", order, "a");
+    const heard = await told(order.id);
+    expect(heard.map(({ type }) => type)).toEqual([
+      "OrderCreated",
+      "OrderAwaitingPayment",
+      "OrderCompleted",
+      "OrderCancelled",
+    ]);
+    expect(heard.map((each) => each.order?.version)).toEqual([1n, 2n, 3n, 4n]);
+    expect(heard.map((each) => each.order && wordsOf(each.order))).toEqual([
+      "CREATED",
+      "AWAITING_PAYMENT",
+      "COMPLETED",
+      "CANCELLED REFUNDED",
+    ]);
+    expect(heard.map((each) => each.order?.attemptId)).toEqual(["", "a", "a", "a"]);
+    expect(heard[0]?.order).toEqual(order);
+    expect(heard[3]?.order).toEqual(await get(order));
+  });
+});
+
+describe("an order of somebody else", () => {
+  it("is not there: neither to be seen nor to be cancelled", async () => {
+    const order = await ordered();
+    const eve = await as("eve");
+    for (const id of [order.id, newId()]) {
+      for (const call of [client.getOrder({ id }, eve), client.cancelOrder({ id }, eve)]) {
+        expect(await refusal(call)).toEqual(
+          expect.objectContaining({ code: Code.NotFound, reason: "ORDER_NOT_FOUND", metadata: {} }),
+        );
+      }
+    }
+    expect(await state(order)).toBe("CREATED");
+    expect((await client.listOrders({}, eve)).orders).toEqual([]);
+  });
+});

@@ -1,0 +1,118 @@
+import {
+  create,
+  createRegistry,
+  fromBinary,
+  type DescMessage,
+  type MessageInitShape,
+} from "@bufbuild/protobuf";
+import { file_ticketing_orders_v1_order_events as orderEventsFile } from "@ticketing/proto/orders/v1/order_events";
+import { CancelReason, OrderStatus, type Order } from "@ticketing/proto/orders/v1/order";
+import { OrderService } from "@ticketing/proto/orders/v1/order_service";
+import { PaymentStatus } from "@ticketing/proto/payments/v1/payment";
+import { TicketSchema, TicketStatus, type Ticket } from "@ticketing/proto/tickets/v1/ticket";
+import { TicketCreatedSchema } from "@ticketing/proto/tickets/v1/ticket_events";
+import { newId } from "#runtime/ids.ts";
+import { as, testClient, testDatabase } from "#runtime/testing.ts";
+import { orderEvents } from "./events.ts";
+import type { HoldDeps } from "./hold.ts";
+import { orderModel } from "./order.ts";
+import { orderRoutes } from "./rpc.ts";
+import { ticketModel } from "./ticket.ts";
+
+const published = createRegistry(orderEventsFile);
+
+/** An event of an order, as its outbox holds it. */
+export interface Told {
+  type: string;
+  order: Order | undefined;
+}
+
+const wordOf = (words: object, value: number): string =>
+  Object.entries(words).find(([, number]) => number === value)?.[0] ?? `${value}`;
+
+/** The word of a status, and of the reason where there is one: "CANCELLED EXPIRED". */
+export function wordsOf({ status, cancelReason }: Order): string {
+  const word = wordOf(OrderStatus, status);
+  if (cancelReason === CancelReason.UNSPECIFIED) return word;
+  return `${word} ${wordOf(CancelReason, cancelReason)}`;
+}
+
+/** A ticket as tickets would tell of it: for sale at 20 EUR, but for what is said. */
+export const ticketMessage = (change: MessageInitShape<typeof TicketSchema> = {}): Ticket =>
+  create(TicketSchema, {
+    id: newId(),
+    userId: "seller",
+    title: "A concert",
+    price: { currencyCode: "EUR", units: 20n },
+    status: TicketStatus.ON_SALE,
+    version: 1n,
+    priceVersion: 1n,
+    ...(change as object),
+  });
+
+/** What an event of a payment carries. */
+export const paymentMessage = (orderId: string, attemptId: string) => ({
+  payment: { orderId, attemptId, status: PaymentStatus.PENDING, version: 1n },
+});
+
+/** Orders on a real database behind the interceptors of a server. The time is real, until `pass`. */
+export async function testOrders(limits: Partial<HoldDeps> = {}) {
+  const db = await testDatabase();
+  let passed = 0;
+  const deps: HoldDeps = {
+    orders: orderModel(db),
+    tickets: ticketModel(db),
+    holdSeconds: 900,
+    maxOpenOrders: 10,
+    maxHoldsPerHour: 3,
+    now: () => Date.now() + passed,
+    ...limits,
+  };
+  await Promise.all([deps.orders.init(), deps.tickets.init()]);
+  const client = testClient(OrderService, orderRoutes(deps));
+  const handlers = new Map(orderEvents(deps).map((handler) => [handler.type, handler]));
+
+  /** Hears an event, as it would from its queue. */
+  async function hear<D extends DescMessage>(schema: D, event: MessageInitShape<D>): Promise<void> {
+    const handler = handlers.get(schema.typeName);
+    if (!handler) throw new Error(`orders does not hear ${schema.typeName}`);
+    await handler.handle(create(schema, event));
+  }
+
+  return {
+    deps,
+    client,
+    hear,
+    /** Lets so many seconds pass by the clock of this service. */
+    pass(seconds: number): void {
+      passed += seconds * 1000;
+    },
+    /** A ticket that this service has heard of. */
+    async ticket(change?: MessageInitShape<typeof TicketSchema>): Promise<string> {
+      const ticket = ticketMessage(change);
+      await hear(TicketCreatedSchema, { ticket });
+      return ticket.id;
+    },
+    /** Presses *Buy*. */
+    async buy(ticketId: string, userId: string = newId(), more: object = {}): Promise<Order> {
+      const { order } = await client.createOrder({ ticketId, ...more }, await as(userId));
+      if (!order) throw new Error("no order");
+      return order;
+    },
+    async get({ id, userId }: Order): Promise<Order> {
+      const { order } = await client.getOrder({ id }, await as(userId));
+      if (!order) throw new Error("no order");
+      return order;
+    },
+    /** What an order has recorded to be published, the oldest first. */
+    async told(id: string): Promise<Told[]> {
+      const { outbox } = await deps.orders.findById(id).orFail();
+      return outbox.map(({ type, payload }) => {
+        const schema = published.getMessage(type);
+        if (!schema) throw new Error(`orders publishes ${type}`);
+        const { order } = fromBinary(schema, new Uint8Array(payload)) as unknown as Told;
+        return { type: type.replace(/.*\./, ""), order };
+      });
+    },
+  };
+}

@@ -1,0 +1,82 @@
+import { timestampFromDate } from "@bufbuild/protobuf/wkt";
+import { TicketStatus, type Ticket } from "@ticketing/proto/tickets/v1/ticket";
+import {
+  TicketCreatedSchema,
+  TicketUpdatedSchema,
+} from "@ticketing/proto/tickets/v1/ticket_events";
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { newId } from "#runtime/ids.ts";
+import { refusal } from "#runtime/testing.ts";
+import { testOrders, ticketMessage } from "./testing.ts";
+
+const { deps, hear, ticket, buy } = await testOrders();
+
+const tell = (state: Ticket): Promise<void> =>
+  hear(state.version === 1n ? TicketCreatedSchema : TicketUpdatedSchema, { ticket: state });
+
+/** The states that a ticket goes through: it is repriced, gets a date, loses it, and is withdrawn. */
+function life(): Ticket[] {
+  const id = newId();
+  const eventTime = timestampFromDate(new Date(Date.now() + 86_400_000));
+  const dearer = { currencyCode: "EUR", units: 30n };
+  return [
+    ticketMessage({ id }),
+    ticketMessage({ id, version: 2n, priceVersion: 2n, price: dearer }),
+    ticketMessage({ id, version: 3n, priceVersion: 2n, price: dearer, eventTime }),
+    ticketMessage({ id, version: 4n, priceVersion: 2n, price: dearer, title: "Dateless" }),
+  ];
+}
+
+const copyOf = (id: string) => deps.tickets.findById(id).lean();
+
+describe("our copy of a ticket", () => {
+  it("is its newest state, in whatever order and however often its events come", async () => {
+    const heard = fc.shuffledSubarray([0, 1, 2, 3, 0, 1, 2, 3], { minLength: 4 });
+    await fc.assert(
+      fc.asyncProperty(heard, async (order) => {
+        const states = life();
+        for (const i of order) await tell(states[i] as Ticket);
+        const newest = states[Math.max(...order)] as Ticket;
+        const copy = await copyOf(newest.id);
+        expect(copy).toMatchObject({
+          title: newest.title,
+          version: Number(newest.version),
+          priceVersion: Number(newest.priceVersion),
+          price: Number(newest.price?.units) * 100,
+          withdrawn: false,
+        });
+        expect(copy?.eventTime !== undefined).toBe(newest.eventTime !== undefined);
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  it("is its newest state though all events are handled at once", async () => {
+    for (let round = 0; round < 40; round += 1) {
+      const states = life();
+      await Promise.all(states.map(tell));
+      expect(await copyOf(states[0]?.id ?? "")).toMatchObject({ version: 4, title: "Dateless" });
+    }
+  });
+
+  it("follows withdrawing and relisting", async () => {
+    const id = await ticket();
+    await tell(ticketMessage({ id, version: 2n, status: TicketStatus.WITHDRAWN }));
+    expect((await refusal(buy(id))).reason).toBe("TICKET_WITHDRAWN");
+    await tell(ticketMessage({ id, version: 3n }));
+    expect((await buy(id)).ticketId).toBe(id);
+  });
+
+  it("does not decide who holds it: what tickets says of that is an echo of ours", async () => {
+    const id = await ticket();
+    await tell(ticketMessage({ id, version: 2n, status: TicketStatus.HELD, orderId: newId() }));
+    expect((await buy(id)).holdNumber).toBe(1n);
+  });
+
+  it("is not made of an event that has no ticket or no price", async () => {
+    await expect(hear(TicketCreatedSchema, {})).rejects.toThrow("without its ticket");
+    const { price: _, ...free } = ticketMessage();
+    await expect(hear(TicketCreatedSchema, { ticket: free })).rejects.toThrow("without a price");
+  });
+});

@@ -1,0 +1,384 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import {
+  create,
+  createRegistry,
+  fromBinary,
+  toBinary,
+  type DescMessage,
+  type MessageInitShape,
+} from "@bufbuild/protobuf";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import type { CallOptions } from "@connectrpc/connect";
+import {
+  CancelReason,
+  OrderSchema,
+  OrderStatus,
+  type Order,
+} from "@ticketing/proto/orders/v1/order";
+import * as orderEvents from "@ticketing/proto/orders/v1/order_events";
+import type { Payment as PaymentMessage } from "@ticketing/proto/payments/v1/payment";
+import { file_ticketing_payments_v1_payment_events as paymentEventsFile } from "@ticketing/proto/payments/v1/payment_events";
+import { PaymentService } from "@ticketing/proto/payments/v1/payment_service";
+import Stripe from "stripe";
+import { expect, onTestFinished } from "vitest";
+import { HealthState } from "#runtime/health.ts";
+import { serveHttp } from "#runtime/http.ts";
+import { newId } from "#runtime/ids.ts";
+import { toMoney } from "#runtime/money.ts";
+import { as, eventually, recordedLog, testClient, testDatabase } from "#runtime/testing.ts";
+import { startStripe } from "#stack/stripe/server.ts";
+import { paymentEvents } from "./events.ts";
+import { newest, paymentModel, type PaymentFields } from "./payment.ts";
+import { paymentRoutes } from "./rpc.ts";
+import { startSettler } from "./settler.ts";
+import { createStripe } from "./stripe.ts";
+import { stripeWebhook, webhookModel } from "./webhook.ts";
+
+export const KEY = "sk_test_of_these_tests";
+export const WEBHOOK_SECRET = "whsec_of_these_tests";
+
+/** A misfortune of the local Stripe's; see stack/stripe/faults.ts. */
+export interface Fault {
+  method?: string;
+  path?: string;
+  times?: number;
+  slow?: number;
+  hold?: boolean;
+  fail?: 429 | 500 | 503;
+  late?: boolean;
+  drop?: boolean;
+}
+
+/** What Stripe's own books say of one order. */
+export interface Books {
+  intents: Stripe.PaymentIntent[];
+  /** The charges that took money. */
+  taken: Stripe.Charge[];
+  refunds: Stripe.Refund[];
+}
+
+/** The real SDK as the service makes it, but with hardly a pause before it tries again. */
+export function hastyStripe(base: string, timeoutMs?: number): Stripe {
+  const stripe = createStripe(KEY, base);
+  const api = stripe as unknown as { _api: { timeout: number } };
+  if (timeoutMs !== undefined) api._api.timeout = timeoutMs;
+  return Object.assign(stripe, { getInitialNetworkRetryDelay: () => 0.005 });
+}
+
+/** A real local Stripe for this test alone, whose webhooks go to `url`. */
+async function localStripe(url?: string) {
+  const dir = await mkdtemp(join(tmpdir(), "stripe-"));
+  const webhook = url === undefined ? undefined : { url, secret: WEBHOOK_SECRET };
+  const server = await startStripe({ port: 0, dir, secretKey: KEY, webhook, test: true });
+  onTestFinished(async () => {
+    await server.close();
+    await rm(dir, { recursive: true });
+  });
+  const base = `http://127.0.0.1:${server.port}`;
+  async function turn(method: string, path: string, body?: object): Promise<unknown> {
+    const answer = await fetch(`${base}/_test/${path}`, {
+      method,
+      ...(body && { body: JSON.stringify(body) }),
+    });
+    if (!answer.ok) throw new Error(await answer.text());
+    return answer.json();
+  }
+  return { base, turn, close: server.close };
+}
+
+const published = createRegistry(paymentEventsFile);
+
+type OrderChange = MessageInitShape<typeof OrderSchema> & { amount?: number };
+
+export interface HeardEvent {
+  id: string;
+  /** Its name without the package. */
+  name: string;
+  payment: PaymentMessage;
+}
+
+/** The service on real parts, for one test; the orders service is played by the test. */
+export async function world(options: { webhooks?: boolean } = {}) {
+  const db = await testDatabase();
+  const { log, lines } = recordedLog();
+  const payments = paymentModel(db);
+  const webhooks = webhookModel(db);
+  await Promise.all([payments.init(), webhooks.init()]);
+  const clock = { ahead: 0 };
+  const now = (): number => Date.now() + clock.ahead;
+
+  let onWebhook: ReturnType<typeof stripeWebhook> | undefined;
+  const http = await serveHttp({
+    service: "payments",
+    host: "127.0.0.1",
+    port: 0,
+    routes: new Map([["POST /webhooks/stripe", (req, res) => onWebhook?.(req, res)]]),
+    health: new HealthState(),
+    log,
+  });
+  onTestFinished(() => http.close());
+  const webhookUrl = `http://127.0.0.1:${http.port}/webhooks/stripe`;
+  const bank = await localStripe(options.webhooks ? webhookUrl : undefined);
+
+  /** A process of the service. Another one may be there beside it, or after it. */
+  function start(stripe: Stripe = hastyStripe(bank.base)) {
+    const deps = { payments, stripe, log, now };
+    const settler = startSettler(deps);
+    onWebhook = stripeWebhook({ webhooks, stripe, secret: WEBHOOK_SECRET, settler, log });
+    const client = testClient(PaymentService, paymentRoutes(deps), log);
+    let closing: Promise<void> | undefined;
+    return { deps, settler, client, close: () => (closing ??= settler.close()) };
+  }
+  const service = start();
+  onTestFinished(() => service.close());
+  const handlers = new Map(paymentEvents({ payments }).map((each) => [each.type, each]));
+
+  const load = (id: string): Promise<PaymentFields> =>
+    payments.findById(id).orFail().lean<PaymentFields>().exec();
+
+  /** Every event that was recorded; nothing takes them out here. */
+  async function heard(orderId: string): Promise<HeardEvent[]> {
+    const found = await payments.findById(orderId).orFail();
+    return found.outbox.map(({ _id, type, payload }) => {
+      const schema = published.getMessage(type);
+      if (!schema) throw new Error(`payments publishes ${type}`);
+      const { payment } = fromBinary(schema, payload) as unknown as { payment: PaymentMessage };
+      return { id: _id, name: type.split(".").at(-1) ?? "", payment };
+    });
+  }
+
+  /** Tells payments of an order, as the broker would: in bytes. */
+  async function tell<D extends DescMessage>(schema: D, order: Order): Promise<void> {
+    const handler = handlers.get(schema.typeName);
+    if (!handler) throw new Error(`payments does not hear ${schema.typeName}`);
+    const bytes = toBinary(schema, create(schema, { order } as never));
+    await handler.handle(handler.decode(bytes));
+  }
+
+  /** An order that payments has not heard of. */
+  function anOrder({ amount = 2550, ...rest }: OrderChange = {}): Order {
+    return create(OrderSchema, {
+      id: newId(),
+      userId: "ann",
+      sellerId: "sam",
+      ticketId: newId(),
+      title: "A concert",
+      price: toMoney({ amount, currency: "USD" }),
+      status: OrderStatus.CREATED,
+      expiresAt: timestampFromMs(now() + 900_000),
+      version: 1n,
+      holdNumber: 1n,
+      ...(rest as object),
+    });
+  }
+
+  /** An order that payments has heard of. */
+  async function buy(change?: OrderChange): Promise<Order> {
+    const order = anOrder(change);
+    await tell(orderEvents.OrderCreatedSchema, order);
+    return order;
+  }
+
+  /** The order changes; whether payments hears of it, and when, is for the test to say. */
+  function change(order: Order, to: Partial<Order>): void {
+    Object.assign(order, to, { version: order.version + 1n });
+  }
+
+  async function accept(order: Order, attemptId?: string): Promise<void> {
+    const accepted = attemptId ?? newest(await load(order.id))?._id ?? "";
+    change(order, { status: OrderStatus.AWAITING_PAYMENT, attemptId: accepted });
+    await tell(orderEvents.OrderAwaitingPaymentSchema, order);
+  }
+
+  async function cancel(order: Order, reason = CancelReason.BUYER): Promise<void> {
+    change(order, { status: OrderStatus.CANCELLED, cancelReason: reason });
+    const expired = reason === CancelReason.EXPIRED;
+    await tell(expired ? orderEvents.OrderExpiredSchema : orderEvents.OrderCancelledSchema, order);
+  }
+
+  const done = new Set<string>();
+
+  /** What the orders service does about the events that were recorded since it last looked. */
+  async function decide(order: Order): Promise<void> {
+    const isNow = (status: OrderStatus): boolean => order.status === status;
+    for (const { id, name, payment } of await heard(order.id)) {
+      if (done.has(id)) continue;
+      done.add(id);
+      const isCreated = isNow(OrderStatus.CREATED);
+      const isAccepted =
+        isNow(OrderStatus.AWAITING_PAYMENT) && order.attemptId === payment.attemptId;
+      if (name === "PaymentAuthorized" && isCreated) {
+        await accept(order, payment.attemptId);
+      } else if (name === "ChargeCreated" && isAccepted) {
+        change(order, { status: OrderStatus.COMPLETED });
+        await tell(orderEvents.OrderCompletedSchema, order);
+      } else if (name === "ChargeFailed" && (isCreated || isAccepted)) {
+        await cancel(order, CancelReason.PAYMENT_FAILED);
+      }
+    }
+  }
+
+  async function books(order: Order): Promise<Books> {
+    const all = (await bank.turn("GET", "books")) as {
+      payment_intents: Stripe.PaymentIntent[];
+      charges: Stripe.Charge[];
+      refunds: Stripe.Refund[];
+    };
+    const intents = all.payment_intents.filter(({ metadata }) => metadata["order_id"] === order.id);
+    const isOurs = ({ payment_intent: of }: { payment_intent: unknown }): boolean =>
+      intents.some(({ id }) => id === of);
+    const taken = all.charges.filter((charge) => charge.captured && isOurs(charge));
+    return { intents, taken, refunds: all.refunds.filter(isOurs) };
+  }
+
+  /** The one promise: money was taken, and kept, if and only if the order is completed, and once (R62). */
+  async function balance(order: Order): Promise<void> {
+    const { intents, taken, refunds } = await books(order);
+    const kept = taken.reduce((sum, charge) => sum + charge.amount_captured, 0);
+    const back = refunds.reduce((sum, refund) => sum + refund.amount, 0);
+    const price = (await load(order.id)).order.price;
+    expect(kept - back).toBe(order.status === OrderStatus.COMPLETED ? price : 0);
+    expect(taken.length).toBeLessThanOrEqual(1);
+    // Whatever is not at its end was never confirmed, and only its lost call knew of it.
+    const known = (await load(order.id)).attempts.map(({ stripeId }) => stripeId);
+    for (const { id, status } of intents) {
+      const isOver = status === "canceled" || status === "succeeded";
+      if (!isOver)
+        expect({ status, known: known.includes(id) }).toEqual({
+          status: "requires_confirmation",
+          known: false,
+        });
+    }
+  }
+
+  /** Orders and payments talk until neither has anything to say; then the books must balance. */
+  async function settled(order: Order): Promise<OrderStatus> {
+    await eventually(async () => {
+      await decide(order);
+      const status = newest(await load(order.id))?.status;
+      if (order.status === OrderStatus.COMPLETED) return status === "CAPTURED";
+      const ends = ["VOIDED", "FAILED", "REFUNDED", undefined];
+      return order.status === OrderStatus.CANCELLED && ends.includes(status);
+    }, "order and payment to end");
+    await balance(order);
+    return order.status;
+  }
+
+  const pay = async (order: Order, token = "tok_visa", more: object = {}, call?: CallOptions) =>
+    service.client.createPayment(
+      { orderId: order.id, token, ...more },
+      call ?? (await as(order.userId)),
+    );
+
+  const statuses = async (order: Order): Promise<string[]> =>
+    (await load(order.id)).attempts.map(({ status }) => status);
+
+  /** Resolves once the newest attempt has this status. */
+  const reaches = (order: Order, status: string): Promise<unknown> =>
+    eventually(
+      async () => (await statuses(order)).at(-1) === status,
+      `the attempt to be ${status}`,
+    );
+
+  const names = async (order: Order): Promise<string[]> =>
+    (await heard(order.id)).map(({ name }) => name);
+
+  /** The buyer answers the bank's question on its page. */
+  async function answerBank(order: Order, answer: "complete" | "fail"): Promise<void> {
+    const asking = (await books(order)).intents.find(({ status }) => status === "requires_action");
+    const url = asking?.next_action?.use_stripe_sdk as { stripe_js?: string } | undefined;
+    await fetch(String(url?.stripe_js), { method: "POST", body: `answer=${answer}` });
+  }
+
+  // Whatever a test does, nothing of it may be found in a log or an event.
+  onTestFinished(async () => {
+    const { payment_intents: intents } = (await bank.turn("GET", "books")) as {
+      payment_intents: Stripe.PaymentIntent[];
+    };
+    const found = await payments.find().lean<PaymentFields[]>();
+    const events = found.flatMap(({ outbox }) =>
+      outbox.map(({ payload }) => payload.toString("latin1")),
+    );
+    const said = [JSON.stringify(lines), ...events].join("\n");
+    for (const secret of [KEY, WEBHOOK_SECRET, "tok_", "pm_card_", "_secret_", "Bearer "]) {
+      expect(said.includes(secret), `a log or an event says ${secret}`).toBe(false);
+    }
+    for (const { client_secret: secret } of intents) expect(said).not.toContain(secret);
+  });
+
+  return {
+    ...service,
+    accept,
+    anOrder,
+    answerBank,
+    balance,
+    bank,
+    books,
+    buy,
+    cancel,
+    change,
+    clock,
+    decide,
+    fault: (fault: Fault) => bank.turn("POST", "faults", fault),
+    heard,
+    lines,
+    load,
+    names,
+    pay,
+    payments,
+    reaches,
+    settled,
+    start,
+    statuses,
+    tell,
+    webhookUrl,
+    webhooks,
+  };
+}
+export type World = Awaited<ReturnType<typeof world>>;
+
+export type StripeStep = "create" | "confirm" | "capture" | "cancel" | "refund";
+
+/**
+ * Stripe as a process sees it that dies at one of its calls, before or after Stripe has done what it
+ * asks: from then on no call of this process comes back.
+ */
+export function dying(
+  stripe: Stripe,
+  step: StripeStep,
+  when: "before" | "after",
+): { stripe: Stripe; died: Promise<void> } {
+  let isDead = false;
+  let die: () => void = () => undefined;
+  const died = new Promise<void>((resolve) => (die = resolve));
+  const never = new Promise<never>(() => undefined);
+  const end = (): Promise<never> => {
+    isDead = true;
+    die();
+    return never;
+  };
+  const mortal = <R extends object>(resource: R, fatal: string | undefined): R =>
+    new Proxy(resource, {
+      get(target, name) {
+        const method: unknown = Reflect.get(target, name);
+        if (typeof method !== "function") return method;
+        return async (...args: unknown[]) => {
+          if (isDead || (name === fatal && when === "before")) return end();
+          const call = Reflect.apply(method, target, args) as Promise<unknown>;
+          if (name !== fatal) {
+            const result = await call;
+            return isDead ? never : result;
+          }
+          await call.catch(() => undefined);
+          return end();
+        };
+      },
+    });
+  const mortalStripe = Object.create(stripe, {
+    paymentIntents: { value: mortal(stripe.paymentIntents, step === "refund" ? undefined : step) },
+    refunds: { value: mortal(stripe.refunds, step === "refund" ? "create" : undefined) },
+  }) as Stripe;
+  return { stripe: mortalStripe, died };
+}
