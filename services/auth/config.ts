@@ -16,5 +16,7 @@ export const authConfig = serviceConfig.extend({
   SECURE_COOKIES: booleanVariable.default(true),
   ATTEMPTS_PER_ACCOUNT: z.coerce.number().int().positive().default(20),
   ATTEMPTS_PER_ADDRESS: z.coerce.number().int().positive().default(100),
+  /** Apart from the others: many honest people renew their sessions from one office's address. */
+  REFRESHES_PER_ADDRESS: z.coerce.number().int().positive().default(2_000),
   ATTEMPTS_WINDOW_SECONDS: z.coerce.number().int().positive().default(900),
 });

@@ -40,6 +40,7 @@ const deps = {
     redis,
     perAccount: config.ATTEMPTS_PER_ACCOUNT,
     perAddress: config.ATTEMPTS_PER_ADDRESS,
+    refreshesPerAddress: config.REFRESHES_PER_ADDRESS,
     windowSeconds: config.ATTEMPTS_WINDOW_SECONDS,
   }),
 };

@@ -107,7 +107,7 @@ export function authRoutes({ users, sessions, keys, cookies, attempts }: Deps) {
       },
 
       async refreshSession({ refreshToken }, ctx) {
-        await attempts.count(addressOf(ctx));
+        await attempts.countRefresh(addressOf(ctx));
         const token = refreshToken || cookie(ctx.requestHeader, REFRESH_COOKIE);
         if (!token) throw new DomainError("SESSION_ENDED", "there is no session; sign in");
         const session = await sessions.renew(token).catch((error: unknown) => {

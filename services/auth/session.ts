@@ -56,19 +56,22 @@ export function sessionKeeper({ sessions, key, lifeMs, now }: Options) {
   const mac = (id: string, generation: number): string =>
     createHmac("sha256", key).update(`${id}.${generation}`).digest("base64url");
 
+  const tokenOf = (id: string, generation: number): string =>
+    `${id}.${generation}.${mac(id, generation)}`;
+
   const opened = ({ _id, userId, generation, expiresAt }: SessionFields): OpenSession => ({
     id: _id,
     userId,
     expiresAt,
-    refreshToken: `${_id}.${generation}.${mac(_id, generation)}`,
+    refreshToken: tokenOf(_id, generation),
   });
 
-  /** What a token says, if it is one of ours. */
+  /** What a token says, if it is one of ours to the letter. */
   function read(token: string): { id: string; generation: number } | undefined {
-    const [id = "", count = "", signature = ""] = token.split(".");
+    const [id = "", count = ""] = token.split(".");
     const generation = Number(count);
-    const expected = Buffer.from(mac(id, generation));
-    const given = Buffer.from(signature);
+    const expected = Buffer.from(tokenOf(id, generation));
+    const given = Buffer.from(token);
     const ours = given.length === expected.length && timingSafeEqual(given, expected);
     return ours ? { id, generation } : undefined;
   }
@@ -99,7 +102,9 @@ export function sessionKeeper({ sessions, key, lifeMs, now }: Options) {
       const { id: _id, generation } = said;
       const current = { _id, generation, expiresAt: { $gt: new Date(now()) } };
       const rotation = { $inc: { generation: 1 }, $set: { rotatedAt: new Date(now()) } };
-      const rotated = await sessions.findOneAndUpdate(current, rotation, { new: true }).lean();
+      const rotated = await sessions
+        .findOneAndUpdate(current, rotation, { returnDocument: "after" })
+        .lean();
       if (rotated) return opened(rotated);
       const session = await sessions.findById(_id).lean();
       const repeated =

@@ -1,0 +1,251 @@
+import { Code } from "@connectrpc/connect";
+import { UserCreatedSchema } from "@ticketing/proto/auth/v1/user_events";
+import { fromBinary } from "@bufbuild/protobuf";
+import { decodeJwt, decodeProtectedHeader } from "jose";
+import { describe, expect, it } from "vitest";
+import { refusal } from "#runtime/testing.ts";
+import { from, inBody, somebody, testAuth } from "./testing.ts";
+
+const { client, users, keys, lines } = await testAuth();
+
+/** The lines that a call sets, and what it answers. */
+async function withCookies<T>(
+  call: (options: { onHeader: (headers: Headers) => void }) => Promise<T>,
+): Promise<{ answer: T; cookies: string[]; headers: Headers }> {
+  let headers = new Headers();
+  const answer = await call({ onHeader: (given) => (headers = given) });
+  return { answer, cookies: headers.getSetCookie(), headers };
+}
+
+describe("SignUp", () => {
+  it("makes an account once for an address, however it is written", async () => {
+    const { email, password } = somebody();
+    const { user } = await client.signUp({ email, password });
+    expect(user).toMatchObject({ email, version: 1n, roles: [] });
+    for (const again of [email, email.toLowerCase(), email.toUpperCase()]) {
+      expect(await refusal(client.signUp({ email: again, password }))).toMatchObject({
+        code: Code.AlreadyExists,
+        reason: "EMAIL_TAKEN",
+      });
+    }
+  });
+
+  it("makes one account where ten ask for the same address at once", async () => {
+    const who = somebody();
+    const calls = await Promise.allSettled(Array.from({ length: 10 }, () => client.signUp(who)));
+    expect(calls.filter(({ status }) => status === "fulfilled")).toHaveLength(1);
+    expect(await users.countDocuments({ emailKey: who.email.toLowerCase() })).toBe(1);
+  });
+
+  it("keeps the password as argon2id with OWASP's parameters, and nowhere else", async () => {
+    const who = somebody();
+    const { user } = await client.signUp(inBody(who));
+    const stored = await users
+      .findById(user?.id ?? "")
+      .select("+passwordHash")
+      .orFail();
+    expect(stored.passwordHash).toMatch(/^\$argon2id\$v=19\$m=19456,t=2,p=1\$/);
+    expect(JSON.stringify(stored)).not.toContain(who.password);
+    expect(JSON.stringify(lines)).not.toContain(who.password);
+  });
+
+  it("tells of the account without its address", async () => {
+    const who = somebody();
+    const { user } = await client.signUp(who);
+    const { outbox } = await users.findById(user?.id ?? "").orFail();
+    const [event] = outbox;
+    expect(event?.type).toBe(UserCreatedSchema.typeName);
+    const payload = event?.payload ?? Buffer.alloc(0);
+    expect(payload.toString("latin1").toLowerCase()).not.toContain("example.com");
+    expect(fromBinary(UserCreatedSchema, payload).user).toMatchObject({
+      id: user?.id,
+      version: 1n,
+    });
+  });
+
+  it.each([
+    ["an address that is none", { email: "nobody", password: "long enough" }, /^email /],
+    ["no address", { email: "", password: "long enough" }, /^email /],
+    [
+      "a password of seven characters",
+      { email: "a@example.com", password: "1234567" },
+      /^password /,
+    ],
+    ["a password too long", { email: "a@example.com", password: "x".repeat(129) }, /^password /],
+  ])("refuses %s", async (_, request, field) => {
+    const refused = await refusal(client.signUp(request));
+    expect(refused.code).toBe(Code.InvalidArgument);
+    expect(refused.violations).toEqual([expect.stringMatching(field)]);
+  });
+
+  it("takes a password as it is typed, to the last character", async () => {
+    const { email } = somebody();
+    const password = `  spaces, ümläut, 🎟️ and a tail after seventy-two bytes ${"x".repeat(30)}`;
+    await client.signUp({ email, password });
+    await client.signIn({ email, password });
+    for (const other of [password.trim(), password.slice(0, -1), password.toUpperCase()]) {
+      expect((await refusal(client.signIn({ email, password: other }))).reason).toBe(
+        "WRONG_CREDENTIALS",
+      );
+    }
+  });
+});
+
+describe("SignIn", () => {
+  it("says the same of an unknown address and of a wrong password", async () => {
+    const who = somebody();
+    await client.signUp(who);
+    const wrong = await refusal(client.signIn({ ...who, password: "something else" }));
+    const unknown = await refusal(client.signIn(somebody()));
+    expect(unknown).toEqual(wrong);
+    expect(wrong).toMatchObject({ code: Code.Unauthenticated, reason: "WRONG_CREDENTIALS" });
+  });
+
+  it("refuses who is banned, and tells a stranger nothing of it", async () => {
+    const who = somebody();
+    const { user } = await client.signUp(who);
+    await users.updateOne({ _id: user?.id ?? "" }, { status: "BANNED" });
+    expect((await refusal(client.signIn(who))).reason).toBe("BANNED");
+    expect((await refusal(client.signIn({ ...who, password: "guess" }))).reason).toBe(
+      "WRONG_CREDENTIALS",
+    );
+  });
+});
+
+describe("an access token", () => {
+  it("says who they are and what they may do, for five minutes, and no more than that", async () => {
+    const who = somebody();
+    const { user, tokens } = await client.signUp(inBody(who));
+    const token = tokens?.accessToken ?? "";
+    expect(decodeProtectedHeader(token)).toEqual({ alg: "ES256", kid: "now", typ: "JWT" });
+    const claims = decodeJwt(token);
+    expect(claims).toEqual({
+      sub: user?.id,
+      sid: expect.any(String),
+      roles: [],
+      iss: "ticketing",
+      aud: "ticketing",
+      iat: expect.any(Number),
+      exp: (claims.iat ?? 0) + 300,
+    });
+  });
+
+  it("can be checked with the published keys, which hold nothing private", () => {
+    expect(keys.published.keys.map(({ kid }) => kid)).toEqual(["now", "next"]);
+    for (const key of keys.published.keys) expect(key).not.toHaveProperty("d");
+  });
+});
+
+describe("GetCurrentUser", () => {
+  it("knows its caller by header and by cookie, and a stranger as none", async () => {
+    const { user, tokens } = await client.signUp(inBody(somebody()));
+    const token = tokens?.accessToken ?? "";
+    for (const headers of [
+      { authorization: `Bearer ${token}` },
+      { cookie: `ticketing_access=${token}` },
+      { cookie: `other=1; __Host-ticketing_access=${token}` },
+    ]) {
+      expect((await client.getCurrentUser({}, { headers })).user?.id).toBe(user?.id);
+    }
+    expect((await client.getCurrentUser({})).user).toBeUndefined();
+    const stale = { headers: { cookie: "ticketing_access=garbage" } };
+    expect((await client.getCurrentUser({}, stale)).user).toBeUndefined();
+    const forged = { headers: { authorization: "Bearer a.b.c" } };
+    expect((await refusal(client.getCurrentUser({}, forged))).code).toBe(Code.Unauthenticated);
+  });
+});
+
+describe("the delivery of a session", () => {
+  it("is by cookies that no script can read, and then not in the body", async () => {
+    const { answer, cookies, headers } = await withCookies((options) =>
+      client.signUp(somebody(), options),
+    );
+    expect(answer.tokens).toBeUndefined();
+    expect(cookies.map((line) => line.replace(/=[^;]+/, "="))).toEqual([
+      expect.stringMatching(/^ticketing_access=; Path=\/; Max-Age=.*; HttpOnly; SameSite=Lax$/),
+      expect.stringMatching(/^ticketing_refresh=; Path=\/; Max-Age=.*; HttpOnly; SameSite=Lax$/),
+    ]);
+    expect(headers.get("cache-control")).toBe("no-store");
+  });
+
+  it("is in the body for who asks for it, and then without cookies", async () => {
+    const { answer, cookies } = await withCookies((options) =>
+      client.signUp(inBody(somebody()), options),
+    );
+    expect(answer.tokens?.refreshToken).toBeTruthy();
+    expect(cookies).toEqual([]);
+  });
+
+  it("is tied to the host under TLS", async () => {
+    const { client: secure } = await testAuth({ secure: true });
+    const { cookies } = await withCookies((options) => secure.signUp(somebody(), options));
+    for (const line of cookies)
+      expect(line).toMatch(/^__Host-ticketing_\w+=.*; Path=\/;.*; Secure$/);
+  });
+});
+
+describe("SignOut", () => {
+  it("ends the session and clears the cookies, and succeeds without a session", async () => {
+    const { tokens } = await client.signUp(inBody(somebody()));
+    const refreshToken = tokens?.refreshToken ?? "";
+    const { cookies } = await withCookies((options) => client.signOut({ refreshToken }, options));
+    for (const line of cookies) expect(line).toMatch(/^ticketing_\w+=; .*Max-Age=0/);
+    expect((await refusal(client.refreshSession({ refreshToken }))).reason).toBe("SESSION_ENDED");
+    await client.signOut({ refreshToken });
+    await client.signOut({});
+  });
+});
+
+describe("guessing", () => {
+  const wrong = { password: "a wrong guess" };
+
+  it("is slowed down for one account from one address, and the owner elsewhere gets in", async () => {
+    const limited = await testAuth({ perAccount: 3 });
+    const who = somebody();
+    const [thief, owner] = [crypto.randomUUID(), crypto.randomUUID()];
+    await limited.client.signUp(who);
+    const guess = () => refusal(limited.client.signIn({ ...who, ...wrong }, from(thief)));
+    for (let i = 0; i < 3; i += 1) expect((await guess()).reason).toBe("WRONG_CREDENTIALS");
+    const slowed = await guess();
+    expect(slowed).toMatchObject({ code: Code.ResourceExhausted, reason: "TOO_MANY_ATTEMPTS" });
+    expect(slowed.retryAfterMs).toBeGreaterThan(0);
+    await limited.client.signIn(who, from(owner));
+    expect(await limited.redis.keys(`*${who.email.toLowerCase()}*`)).toEqual([]);
+  });
+
+  it("is forgiven to who then types it right", async () => {
+    const limited = await testAuth({ perAccount: 3 });
+    const who = somebody();
+    const address = from(crypto.randomUUID());
+    await limited.client.signUp(who);
+    for (let round = 0; round < 3; round += 1) {
+      await refusal(limited.client.signIn({ ...who, ...wrong }, address));
+      await limited.client.signIn(who, address);
+    }
+  });
+
+  it("is slowed down for many accounts from one address", async () => {
+    const limited = await testAuth({ perAddress: 3 });
+    const address = from(crypto.randomUUID());
+    const reasons = [];
+    for (let i = 0; i < 4; i += 1)
+      reasons.push((await refusal(limited.client.signIn(somebody(), address))).reason);
+    expect(reasons.slice(0, 3)).toEqual(Array(3).fill("WRONG_CREDENTIALS"));
+    expect(reasons[3]).toBe("TOO_MANY_ATTEMPTS");
+  });
+
+  it("is still counted, and the owner still gets in, with Redis gone", async () => {
+    const limited = await testAuth({ perAccount: 2 });
+    const who = somebody();
+    await limited.client.signUp(who);
+    limited.redis.destroy();
+    const thief = from(crypto.randomUUID());
+    const guess = () => refusal(limited.client.signIn({ ...who, ...wrong }, thief));
+    expect([(await guess()).reason, (await guess()).reason, (await guess()).reason]).toEqual([
+      "WRONG_CREDENTIALS",
+      "WRONG_CREDENTIALS",
+      "TOO_MANY_ATTEMPTS",
+    ]);
+    await limited.client.signIn(who, from(crypto.randomUUID()));
+  });
+});
