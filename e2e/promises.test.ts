@@ -173,3 +173,30 @@ describe("P34: a message that is too big", () => {
     expect(Math.max(...growth)).toBeLessThan(300); // Ten times the bound of 30 MB.
   });
 });
+
+describe("P33: requests that never end", () => {
+  it("take nothing away from the others", async () => {
+    const sessions = Array.from({ length: 11 }, () => connect(url));
+    try {
+      const path = "/ticketing.tickets.v1.TicketService/ListTickets";
+      for (const session of sessions) {
+        session.on("error", () => undefined);
+        for (let i = 0; i < 100; i += 1) {
+          const headers = { ":method": "POST", ":path": path, "content-type": "application/json" };
+          const stream = session.request(headers);
+          stream.on("error", () => undefined).resume();
+          stream.write("{"); // And nothing more.
+        }
+      }
+      // The edge has them all once it has answered a ping behind them.
+      await Promise.all(
+        sessions.map((session) => new Promise((done) => session.ping(() => done(undefined)))),
+      );
+      for (let i = 0; i < 10; i += 1) {
+        expect((await fetch(`${url}/api/tickets`)).status).toBe(200);
+      }
+    } finally {
+      for (const session of sessions) session.destroy();
+    }
+  });
+});

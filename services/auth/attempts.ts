@@ -21,6 +21,23 @@ export interface Attempts {
   forgive(address: string, account: string): Promise<void>;
 }
 
+/** So long Redis may take: one that is frozen keeps nobody waiting. */
+const PATIENCE_MS = 500;
+
+async function soon<T>(answer: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error("redis did not answer in time")), PATIENCE_MS);
+  });
+  return Promise.race([answer, late]).finally(() => clearTimeout(timer));
+}
+
+/** A count that all instances share, and one of this instance's own for when there is no Redis. */
+interface Limiter {
+  shared: RateLimiterRedis;
+  own: RateLimiterMemory;
+}
+
 /**
  * Counts attempts by address, and by account from one address: so a stranger's guesses do not lock
  * the owner out. The counts are shared by all instances through Redis; without it each instance
@@ -33,22 +50,24 @@ export function attemptLimits({
   refreshesPerAddress,
   windowSeconds,
 }: Options): Attempts {
-  const limiter = (keyPrefix: string, points: number): RateLimiterRedis => {
+  function limiter(keyPrefix: string, points: number): Limiter {
     const limits = { keyPrefix, points, duration: windowSeconds };
-    return new RateLimiterRedis({
-      ...limits,
-      storeClient: redis,
-      useRedisPackage: true,
-      insuranceLimiter: new RateLimiterMemory(limits),
-    });
-  };
+    const store = { storeClient: redis, useRedisPackage: true };
+    return {
+      shared: new RateLimiterRedis({ ...limits, ...store }),
+      own: new RateLimiterMemory(limits),
+    };
+  }
   const addresses = limiter("attempts:address", perAddress);
   const accounts = limiter("attempts:account", perAccount);
   const refreshes = limiter("attempts:refresh", refreshesPerAddress);
 
-  async function consume(limit: RateLimiterRedis, key: string): Promise<void> {
+  async function consume({ shared, own }: Limiter, key: string): Promise<void> {
     try {
-      await limit.consume(key);
+      await soon(shared.consume(key)).catch((error: unknown) => {
+        if (error instanceof RateLimiterRes) throw error;
+        return own.consume(key);
+      });
     } catch (error) {
       if (!(error instanceof RateLimiterRes)) throw error;
       const retryAfterMs = error.msBeforeNext;
@@ -68,7 +87,8 @@ export function attemptLimits({
     },
     countRefresh: (address) => consume(refreshes, address),
     async forgive(address, account) {
-      await accounts.delete(pair(address, account));
+      const key = pair(address, account);
+      await Promise.allSettled([soon(accounts.shared.delete(key)), accounts.own.delete(key)]);
     },
   };
 }

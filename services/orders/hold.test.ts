@@ -216,6 +216,13 @@ describe("Buy is refused", () => {
     expect(refused).toMatchObject({ code: Code.FailedPrecondition, reason: "OWN_TICKET" });
   });
 
+  it("for a ticket that was withdrawn in the moment in which it was held", async () => {
+    const id = await ticket();
+    const held = { id, status: TicketStatus.HELD, withdrawn: true, version: 2n };
+    await hear(TicketUpdatedSchema, { ticket: ticketMessage(held) });
+    expect((await refusal(buy(id))).reason).toBe("TICKET_WITHDRAWN");
+  });
+
   it("for a withdrawn ticket", async () => {
     const refused = await refusal(buy(await ticket({ status: TicketStatus.WITHDRAWN })));
     expect(refused).toMatchObject({ code: Code.FailedPrecondition, reason: "TICKET_WITHDRAWN" });
@@ -315,5 +322,16 @@ describe("a buyer", () => {
     pass(3601);
     await expireOverdue(deps);
     expect((await buy(ticketId, buyer)).holdNumber).toBe(5n);
+  });
+});
+
+describe("the limit of open orders", () => {
+  it("holds though all of them are asked for at once", async () => {
+    const [buyer, ids] = [newId(), await Promise.all(Array.from({ length: 40 }, () => ticket()))];
+    const calls = await Promise.allSettled(ids.map((id) => buy(id, buyer)));
+    const made = calls.filter(({ status }) => status === "fulfilled").length;
+    const open = await deps.orders.countDocuments({ userId: buyer, status: "CREATED" });
+    expect(open).toBe(made);
+    expect(open).toBeLessThanOrEqual(deps.maxOpenOrders);
   });
 });

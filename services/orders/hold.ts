@@ -4,7 +4,16 @@ import { duplicateOf } from "#runtime/mongo.ts";
 import { mustBeSameRequest, type RequestMark } from "#runtime/request-id.ts";
 import { update } from "#runtime/aggregate.ts";
 import { bornAt } from "#runtime/ids.ts";
-import { ACTIVE, expire, HOLDING, isOverdue, open, type Order, type Orders } from "./order.ts";
+import {
+  ACTIVE,
+  cancel,
+  expire,
+  HOLDING,
+  isOverdue,
+  open,
+  type Order,
+  type Orders,
+} from "./order.ts";
 import type { TicketFields, Tickets } from "./ticket.ts";
 
 export interface HoldDeps {
@@ -45,6 +54,7 @@ async function mustBeForSale(
   if (ticket.withdrawn) {
     throw new DomainError("TICKET_WITHDRAWN", "this ticket is no longer for sale");
   }
+  if (ticket.sold) throw new DomainError("TICKET_SOLD", "this ticket is sold");
   if (ticket.eventTime && ticket.eventTime.getTime() <= now()) {
     throw new DomainError("EVENT_BEGUN", "the event has begun; the ticket can no longer be bought");
   }
@@ -77,6 +87,15 @@ async function mustBeWithinLimits(deps: HoldDeps, userId: string, ticketId: stri
       },
     );
   }
+}
+
+/** Of orders made in the same moment, the last ones are too many: none of them counted the others. */
+async function withinLimit({ orders, maxOpenOrders }: HoldDeps, order: Order): Promise<Order> {
+  const { _id, userId } = order;
+  const open = { userId, status: { $in: ACTIVE }, _id: { $lte: _id } };
+  if ((await orders.countDocuments(open)) <= maxOpenOrders) return order;
+  await update(orders, _id, cancel);
+  throw new DomainError("TOO_MANY_OPEN_ORDERS", "pay or cancel one of your open orders first");
 }
 
 function refusal(holder: Order, buyerId: string): DomainError {
@@ -160,7 +179,7 @@ export async function hold(
     await mustBeWithinLimits(deps, userId, ticket._id);
     const order = await draft(deps, ticket, userId, mark);
     try {
-      return await order.save();
+      return await withinLimit(deps, await order.save());
     } catch (error) {
       // Somebody was quicker, and is the holder in the next round; or our own twin was.
       if (!duplicateOf(error)) throw error;

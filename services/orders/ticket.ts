@@ -13,6 +13,8 @@ export interface TicketFields {
   currency: string;
   eventTime?: Date | undefined;
   withdrawn: boolean;
+  /** After a refund the ticket is not for sale before its seller relists it. */
+  sold: boolean;
   version: number;
   /** The version that last changed the price: who saw an older one saw another price. */
   priceVersion: number;
@@ -27,6 +29,7 @@ const schema = new Schema<TicketFields>(
     currency: { type: String, required: true },
     eventTime: Date,
     withdrawn: { type: Boolean, required: true },
+    sold: { type: Boolean, default: false },
     version: { type: Number, required: true },
     priceVersion: { type: Number, required: true },
   },
@@ -45,7 +48,8 @@ function toFields(ticket: TicketMessage): Omit<TicketFields, "_id"> {
     price: amount,
     currency,
     eventTime: ticket.eventTime && timestampDate(ticket.eventTime),
-    withdrawn: ticket.status === TicketStatus.WITHDRAWN,
+    withdrawn: ticket.withdrawn || ticket.status === TicketStatus.WITHDRAWN,
+    sold: ticket.status === TicketStatus.SOLD,
     version: Number(ticket.version),
     priceVersion: Number(ticket.priceVersion),
   };

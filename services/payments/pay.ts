@@ -220,7 +220,7 @@ export async function pay(
     }
     mustBePayable(now, deps.now());
     mustBeClear(now);
-    begun = beginAttempt(now, mark);
+    begun = beginAttempt(now, mark, deps.now());
     return true;
   });
   if (payment && begun) return attempt(deps, payment, begun, token);

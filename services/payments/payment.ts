@@ -127,8 +127,8 @@ export function keepOrder(payment: Payment, order: OrderCopy): boolean {
 }
 
 /** Begins an attempt; nothing has been asked of Stripe yet. */
-export function beginAttempt(payment: Payment, mark: Partial<RequestMark>): Attempt {
-  const begun: Attempt = { _id: newId(), status: "PENDING", createTime: new Date(), ...mark };
+export function beginAttempt(payment: Payment, mark: Partial<RequestMark>, now: number): Attempt {
+  const begun: Attempt = { _id: newId(), status: "PENDING", createTime: new Date(now), ...mark };
   payment.attempts.push(begun);
   touch(payment);
   return begun;

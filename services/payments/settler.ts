@@ -10,11 +10,13 @@ export interface Settler {
   close(): Promise<void>;
 }
 
-const FIRST_PAUSE_MS = 1_000;
 const LONGEST_PAUSE_MS = 60_000;
 
-/** Settles payments in the background: after every save, when told to ask, and again after a failure. */
-export function startSettler(deps: SettleDeps): Settler {
+/**
+ * Settles payments in the background: after every save, when told to ask, and again after a failure,
+ * with growing pauses.
+ */
+export function startSettler(deps: SettleDeps, firstPauseMs = 1_000): Settler {
   const { payments, log } = deps;
   const asked = new Set<string>();
   const failures = new Map<string, number>();
@@ -36,7 +38,7 @@ export function startSettler(deps: SettleDeps): Settler {
       retries.delete(orderId);
       ask(orderId);
     };
-    const pause = Math.min(FIRST_PAUSE_MS * 2 ** before, LONGEST_PAUSE_MS);
+    const pause = Math.min(firstPauseMs * 2 ** before, LONGEST_PAUSE_MS);
     retries.set(orderId, setTimeout(retry, pause));
   }
 

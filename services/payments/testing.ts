@@ -60,11 +60,13 @@ export interface Books {
 }
 
 /** The real SDK as the service makes it, but with hardly a pause before it tries again. */
-export function hastyStripe(base: string, timeoutMs?: number): Stripe {
-  const stripe = createStripe(KEY, base);
-  const api = stripe as unknown as { _api: { timeout: number } };
-  if (timeoutMs !== undefined) api._api.timeout = timeoutMs;
-  return Object.assign(stripe, { getInitialNetworkRetryDelay: () => 0.005 });
+export function hastyStripe(base: string, { key = KEY, timeoutMs = 8_000 } = {}): Stripe {
+  const stripe = createStripe(key, base);
+  return Object.assign(stripe, {
+    getInitialNetworkRetryDelay: () => 0.005,
+    getApiField: (name: string): unknown =>
+      name === "timeout" ? timeoutMs : Stripe.prototype.getApiField.call(stripe, name),
+  });
 }
 
 /** A real local Stripe for this test alone, whose webhooks go to `url`. */
@@ -123,16 +125,15 @@ export async function world(options: { webhooks?: boolean } = {}) {
   const bank = await localStripe(options.webhooks ? webhookUrl : undefined);
 
   /** A process of the service. Another one may be there beside it, or after it. */
-  function start(stripe: Stripe = hastyStripe(bank.base)) {
+  function start(stripe: Stripe = hastyStripe(bank.base), firstPauseMs = 20) {
     const deps = { payments, stripe, log, now };
-    const settler = startSettler(deps);
+    const settler = startSettler(deps, firstPauseMs);
     onWebhook = stripeWebhook({ webhooks, stripe, secret: WEBHOOK_SECRET, settler, log });
     const client = testClient(PaymentService, paymentRoutes(deps), log);
-    let closing: Promise<void> | undefined;
-    return { deps, settler, client, close: () => (closing ??= settler.close()) };
+    onTestFinished(() => void settler.close()); // One that died does not come to its end.
+    return { deps, settler, client };
   }
   const service = start();
-  onTestFinished(() => service.close());
   const handlers = new Map(paymentEvents({ payments }).map((each) => [each.type, each]));
 
   const load = (id: string): Promise<PaymentFields> =>
@@ -149,12 +150,22 @@ export async function world(options: { webhooks?: boolean } = {}) {
     });
   }
 
+  /** Where the events of orders wait, if a test wants them late, twice or in another order. */
+  let held: (() => Promise<unknown>)[] | undefined;
+
   /** Tells payments of an order, as the broker would: in bytes. */
   async function tell<D extends DescMessage>(schema: D, order: Order): Promise<void> {
     const handler = handlers.get(schema.typeName);
     if (!handler) throw new Error(`payments does not hear ${schema.typeName}`);
     const bytes = toBinary(schema, create(schema, { order } as never));
-    await handler.handle(handler.decode(bytes));
+    const deliver = (): Promise<unknown> => handler.handle(handler.decode(bytes));
+    if (held) held.push(deliver);
+    else await deliver();
+  }
+
+  /** From now on events of orders wait in the list that it answers, or no longer do. */
+  function hold(events: (() => Promise<unknown>)[] | undefined): void {
+    held = events;
   }
 
   /** An order that payments has not heard of. */
@@ -192,7 +203,7 @@ export async function world(options: { webhooks?: boolean } = {}) {
     await tell(orderEvents.OrderAwaitingPaymentSchema, order);
   }
 
-  async function cancel(order: Order, reason = CancelReason.BUYER): Promise<void> {
+  async function cancel(order: Order, reason: CancelReason = CancelReason.BUYER): Promise<void> {
     change(order, { status: OrderStatus.CANCELLED, cancelReason: reason });
     const expired = reason === CancelReason.EXPIRED;
     await tell(expired ? orderEvents.OrderExpiredSchema : orderEvents.OrderCancelledSchema, order);
@@ -254,7 +265,7 @@ export async function world(options: { webhooks?: boolean } = {}) {
   }
 
   /** Orders and payments talk until neither has anything to say; then the books must balance. */
-  async function settled(order: Order): Promise<OrderStatus> {
+  async function settled(order: Order): Promise<"COMPLETED" | "CANCELLED"> {
     await eventually(async () => {
       await decide(order);
       const status = newest(await load(order.id))?.status;
@@ -263,7 +274,7 @@ export async function world(options: { webhooks?: boolean } = {}) {
       return order.status === OrderStatus.CANCELLED && ends.includes(status);
     }, "order and payment to end");
     await balance(order);
-    return order.status;
+    return order.status === OrderStatus.COMPLETED ? "COMPLETED" : "CANCELLED";
   }
 
   const pay = async (order: Order, token = "tok_visa", more: object = {}, call?: CallOptions) =>
@@ -285,12 +296,17 @@ export async function world(options: { webhooks?: boolean } = {}) {
   const names = async (order: Order): Promise<string[]> =>
     (await heard(order.id)).map(({ name }) => name);
 
-  /** The buyer answers the bank's question on its page. */
-  async function answerBank(order: Order, answer: "complete" | "fail"): Promise<void> {
+  /** The bank's page, on which the buyer answers. */
+  async function bankPage(order: Order): Promise<(answer: "complete" | "fail") => Promise<void>> {
     const asking = (await books(order)).intents.find(({ status }) => status === "requires_action");
-    const url = asking?.next_action?.use_stripe_sdk as { stripe_js?: string } | undefined;
-    await fetch(String(url?.stripe_js), { method: "POST", body: `answer=${answer}` });
+    const { stripe_js: page } = asking?.next_action?.use_stripe_sdk as { stripe_js: string };
+    return async (answer) => {
+      await fetch(page, { method: "POST", body: `answer=${answer}` });
+    };
   }
+
+  const answerBank = async (order: Order, answer: "complete" | "fail"): Promise<void> =>
+    (await bankPage(order))(answer);
 
   // Whatever a test does, nothing of it may be found in a log or an event.
   onTestFinished(async () => {
@@ -315,6 +331,7 @@ export async function world(options: { webhooks?: boolean } = {}) {
     answerBank,
     balance,
     bank,
+    bankPage,
     books,
     buy,
     cancel,
@@ -323,6 +340,7 @@ export async function world(options: { webhooks?: boolean } = {}) {
     decide,
     fault: (fault: Fault) => bank.turn("POST", "faults", fault),
     heard,
+    hold,
     lines,
     load,
     names,

@@ -1,4 +1,5 @@
 import { create, toBinary, type DescMessage, type MessageInitShape } from "@bufbuild/protobuf";
+import { setTimeout as passing } from "node:timers/promises";
 import mongoose, { Schema, type HydratedDocument, type Model } from "mongoose";
 import { newId } from "./ids.ts";
 import { DomainError } from "./errors.ts";
@@ -107,6 +108,7 @@ export async function update<F extends AggregateFields>(
       return await doc.save();
     } catch (error) {
       if (!lostRace(error)) throw error;
+      await passing(Math.random() * 5 * round); // The more of us there are, the further apart.
     }
   }
   throw new DomainError("CHANGED_MEANWHILE", "others keep changing this; read it again and retry");

@@ -1,4 +1,8 @@
-import type { UniversalHandler, UniversalServerResponse } from "@connectrpc/connect/protocol";
+import type {
+  UniversalHandler,
+  UniversalServerRequest,
+  UniversalServerResponse,
+} from "@connectrpc/connect/protocol";
 
 // The library calls a request that cannot be decoded INTERNAL, as if we had broken. It decodes before
 // any interceptor runs, so its answer is put right here, in each protocol's own form.
@@ -81,9 +85,27 @@ async function mend(response: UniversalServerResponse): Promise<UniversalServerR
   return status === 500 ? mendError(response, body) : response;
 }
 
+/** A GET whose message is not the base64 that it says it is; the library breaks on it. */
+function isGarbled({ method, url }: UniversalServerRequest): boolean {
+  if (method !== "GET") return false;
+  const { searchParams } = new URL(url);
+  return (
+    searchParams.get("base64") === "1" &&
+    !/^[\w+/-]*={0,2}$/.test(searchParams.get("message") ?? "")
+  );
+}
+
+const garbled = (): UniversalServerResponse => ({
+  status: 400,
+  header: new Headers({ "content-type": "application/json" }),
+  body: once(
+    Buffer.from(JSON.stringify({ code: "invalid_argument", message: "the message is not base64" })),
+  ),
+});
+
 /** A request that cannot be decoded is its sender's mistake: INVALID_ARGUMENT, not INTERNAL. */
 export const blameTheSender = (handler: UniversalHandler): UniversalHandler =>
   Object.assign(
-    async (...args: Parameters<UniversalHandler>) => mend(await handler(...args)),
+    async (req: UniversalServerRequest) => (isGarbled(req) ? garbled() : mend(await handler(req))),
     handler,
   );

@@ -84,7 +84,12 @@ export async function connectBroker(options: Connection): Promise<Broker> {
     channel.on("return", ({ properties }) => returned.add(String(properties.messageId)));
     inner = model;
     publisher = guard(model, channel);
-    for (const consumer of consumers) await begin(model, consumer);
+    try {
+      for (const consumer of consumers) await begin(model, consumer);
+    } catch (error) {
+      publisher = inner = undefined;
+      throw error;
+    }
   }
 
   const connection = await connect(url, {

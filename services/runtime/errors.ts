@@ -68,6 +68,11 @@ export class DomainError extends Error {
   }
 }
 
+/** Whether an error says no more than that there is a crowd: the same again, a moment later, may succeed. */
+export const isCrowded = (error: unknown): boolean =>
+  error instanceof DomainError &&
+  (error.reason === "CHANGED_MEANWHILE" || error.reason === "OUTBOX_FULL");
+
 /** One thing wrong with one field of a request; `field` is its path as the contract spells it. */
 export interface FieldViolation {
   field: string;

@@ -1,4 +1,5 @@
 import { fromBinary, type DescMessage, type MessageShape } from "@bufbuild/protobuf";
+import { setTimeout as passing } from "node:timers/promises";
 import type { Channel, ConsumeMessage } from "amqplib";
 import type { Broker } from "./broker.ts";
 import { fromProperties, type Envelope } from "./envelope.ts";
@@ -37,6 +38,8 @@ interface Options {
 /** The pauses between tries; after the last one a message is dead. */
 const PAUSES: readonly Wait[] = [1, 10, 60, 600];
 const PREFETCH = 32;
+/** After a fault, so that those who waited do not all come back in the same moment. */
+const AGAIN_MS = 100;
 const TRIES = "x-ticketing-tries";
 
 /** A message that nobody can read: no number of tries helps. */
@@ -67,6 +70,7 @@ export async function consume(options: Options): Promise<() => Promise<void>> {
         if (!isFault(error)) throw error;
         log.warn({ err: (error as Error).message }, "waiting until the fault is over");
         await recovered();
+        await passing(AGAIN_MS * (0.5 + Math.random()));
       }
     }
   }
@@ -80,7 +84,8 @@ export async function consume(options: Options): Promise<() => Promise<void>> {
     }
     const told = { "x-ticketing-reason": error.message, "x-ticketing-origin": service };
     const properties = carriedOn(message, { [TRIES]: tries, ...told });
-    return broker.publish("", deadQueue(service), message.content, properties);
+    const safely = { ...properties, mandatory: true };
+    return broker.publish("", deadQueue(service), message.content, safely);
   }
 
   const sentOn = (message: ConsumeMessage, error: Error): Promise<boolean> =>

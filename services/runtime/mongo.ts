@@ -3,7 +3,10 @@ import type { Log } from "./log.ts";
 
 /** Writes wait for the majority's journals; given here, no connection string can lower it. */
 const options: ConnectOptions = {
-  writeConcern: { w: "majority", journal: true, wtimeoutMS: 10_000 },
+  // One by one: as one object, `journal` in a connection string would win over it.
+  w: "majority",
+  journal: true,
+  wtimeoutMS: 10_000,
   readConcern: { level: "majority" },
   retryWrites: true,
   maxPoolSize: 30,

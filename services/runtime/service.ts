@@ -5,6 +5,7 @@ import type { AggregateFields } from "./aggregate.ts";
 import type { TokenRules } from "./auth.ts";
 import { connectBroker, type Broker } from "./broker.ts";
 import type { ServiceConfig } from "./config.ts";
+import { isCrowded } from "./errors.ts";
 import { consume, type EventHandler } from "./events.ts";
 import { HealthState } from "./health.ts";
 import { serveHttp, type HttpHandler } from "./http.ts";
@@ -117,7 +118,7 @@ export async function startService(
     },
     async consume(handlers) {
       mustMatch(name, subscriptions, handlers);
-      const isFault = isDatabaseFault;
+      const isFault = (error: unknown): boolean => isDatabaseFault(error) || isCrowded(error);
       closers.push(await consume({ service: name, broker, handlers, log, isFault, recovered }));
     },
     every(seconds, what, job) {

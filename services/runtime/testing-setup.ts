@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestProject } from "vitest/node";
@@ -24,11 +24,12 @@ export default async function setup(project: TestProject): Promise<() => Promise
   // Tests make and drop databases, so they use servers of their own whatever the environment names.
   for (const name of ["MONGODB_URI", "AMQP_URI", "REDIS_URI"])
     Reflect.deleteProperty(process.env, name);
-  const dir = await mkdtemp(join(tmpdir(), "ticketing-tests-"));
+  const dir = mkdtempSync(join(tmpdir(), "ticketing-tests-"));
+  const remove = (): void => rmSync(dir, { recursive: true, force: true, maxRetries: 3 });
   const said: string[] = [];
   const parts = await startParts({ dir, services: [], log: (line) => said.push(line) }).catch(
-    async (error: unknown) => {
-      await rm(dir, { recursive: true, force: true });
+    (error: unknown) => {
+      remove();
       throw new Error(`the servers for the tests did not start:\n${said.join("\n")}`, {
         cause: error,
       });
@@ -42,8 +43,13 @@ export default async function setup(project: TestProject): Promise<() => Promise
     management: rabbit.management,
     redisUrl,
   });
-  return async () => {
+  const close = async (): Promise<void> => {
     await parts.stop();
-    await rm(dir, { recursive: true, force: true });
+    remove();
   };
+  // Who is interrupted skips what is returned here.
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+    process.on(signal, () => void close().finally(() => process.exit(130)));
+  }
+  return close;
 }

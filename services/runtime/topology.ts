@@ -19,13 +19,16 @@ export const deadQueue = (service: string): string => `${service}.dead`;
 
 /** Far above what tries need: the broker's own count includes crashes, ours does not. */
 const BACKSTOP = 100;
+/** By default the broker throws a dead letter away once it has been looked at twenty times. */
+const NEVER = 1_000_000_000;
 
 async function declareService(
   channel: Channel,
   service: string,
   types: readonly DescMessage[],
 ): Promise<void> {
-  await channel.assertQueue(deadQueue(service), { arguments: { "x-queue-type": "quorum" } });
+  const dead = { "x-queue-type": "quorum", "x-delivery-limit": NEVER };
+  await channel.assertQueue(deadQueue(service), { arguments: dead });
   await channel.assertQueue(service, {
     arguments: {
       "x-queue-type": "quorum",

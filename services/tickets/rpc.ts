@@ -45,8 +45,11 @@ function toEventTime(time: Timestamp | undefined): Date | undefined {
 function toListing(request: CreateTicketRequest | UpdateTicketRequest): Listing {
   if (!request.price) throw invalidField("price", "is required");
   const { amount, currency } = toChargeable(request.price, "price");
+  const title = request.title.trim();
+  // The contract's pattern knows the spaces of ASCII only.
+  if (title === "") throw invalidField("title", "must not be empty");
   return {
-    title: request.title.trim(),
+    title,
     price: amount,
     currency,
     category: categoryWord(request.category),

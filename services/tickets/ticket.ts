@@ -106,6 +106,7 @@ export function toProto(ticket: TicketFields): MessageInitShape<typeof TicketSch
     createTime: timestampFromDate(ticket.createTime),
     updateTime: timestampFromDate(ticket.updateTime),
     hasCode: ticket.hasCode,
+    withdrawn: ticket.withdrawn,
   };
 }
 

@@ -10,6 +10,8 @@ import { isTimeZone, preferredLocale } from "#lib/time.ts";
 /** The browser's cookies become `locals`; what the edge sets on the way goes back to the browser. */
 export const handle: Handle = async ({ event, resolve }) => {
   if (event.route.id === "/healthz") return resolve(event);
+  if (event.request.method === "POST" && !isForm(event.request))
+    return new Response("This page takes a form.", { status: 415 });
 
   const session = new SessionCookies((name) => event.cookies.get(name, { decode: (raw) => raw }));
   const hadSession = session.any;
@@ -46,6 +48,10 @@ export const handleError: HandleServerError = ({ kind, error, event }) => {
   console.error(`[web] ${event.request.method} ${event.url.pathname}`, error);
   return { message: "Something went wrong on our side." };
 };
+
+/** Every form of ours is sent this way, with JavaScript and without. */
+const isForm = ({ headers }: Request): boolean =>
+  /^application\/x-www-form-urlencoded\s*(;|$)/i.test(headers.get("content-type") ?? "");
 
 /** Absent where the request did not come through the edge, as a probe's. */
 function clientAddress(event: RequestEvent): string | undefined {

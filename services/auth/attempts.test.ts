@@ -1,0 +1,146 @@
+import { once } from "node:events";
+import { connect, createServer, type AddressInfo, type Socket } from "node:net";
+import { createClient, type RedisClientType } from "redis";
+import { describe, expect, inject, it, onTestFinished } from "vitest";
+import { DomainError } from "#runtime/errors.ts";
+import { connectRedis } from "#runtime/redis.ts";
+import { eventually, silent, testLine } from "#runtime/testing.ts";
+import { attemptLimits, type Attempts } from "./attempts.ts";
+
+const { redisUrl } = inject("parts");
+const limits = { perAccount: 3, perAddress: 5, refreshesPerAddress: 4, windowSeconds: 60 };
+
+async function connected(url = redisUrl): Promise<RedisClientType> {
+  const redis = await connectRedis(url, silent);
+  onTestFinished(() => redis.destroy());
+  return redis;
+}
+
+/** How often this can be done before it is refused. */
+async function allowed(count: () => Promise<void>): Promise<{ times: number; error: DomainError }> {
+  for (let times = 0; times < 100; times += 1) {
+    const error = await count().then(
+      () => undefined,
+      (reason: unknown) => reason as DomainError,
+    );
+    if (error) return { times, error };
+  }
+  throw new Error("never refused");
+}
+
+const somewhere = (): string => crypto.randomUUID();
+
+describe("attempts", () => {
+  it("are counted for an account from one address, by address, and renewals by themselves", async () => {
+    const attempts = attemptLimits({ redis: await connected(), ...limits });
+    const address = somewhere();
+    expect((await allowed(() => attempts.count(address, "ann"))).times).toBe(3);
+    expect((await allowed(() => attempts.count(address, "bob"))).times).toBe(1); // Five from here.
+    expect((await allowed(() => attempts.countRefresh(address))).times).toBe(4);
+    const elsewhere = somewhere();
+    expect((await allowed(() => attempts.count(elsewhere, "ann"))).times).toBe(3);
+  });
+
+  it("are refused with the time after which it makes sense to come back", async () => {
+    const attempts = attemptLimits({ redis: await connected(), ...limits });
+    const address = somewhere();
+    const { error } = await allowed(() => attempts.count(address, "ann"));
+    expect(error).toBeInstanceOf(DomainError);
+    expect(error.reason).toBe("TOO_MANY_ATTEMPTS");
+    expect(error.details.retryAfterMs).toBeGreaterThan(50_000);
+    expect(error.details.retryAfterMs).toBeLessThanOrEqual(60_000);
+  });
+
+  it("are counted by all instances together", async () => {
+    const instances = await Promise.all(
+      Array.from({ length: 3 }, async () => attemptLimits({ redis: await connected(), ...limits })),
+    );
+    const address = somewhere();
+    for (const each of instances) await each.count(address, "ann");
+    for (const each of instances) await expect(each.count(address, "ann")).rejects.toThrow();
+  });
+
+  it("are not let through by a rush of them", async () => {
+    const attempts = attemptLimits({ redis: await connected(), ...limits });
+    const address = somewhere();
+    const rush = Array.from({ length: 50 }, () => attempts.count(address, "ann"));
+    const through = (await Promise.allSettled(rush)).filter(({ status }) => status === "fulfilled");
+    expect(through).toHaveLength(3);
+  });
+
+  it("leave nothing in Redis that says who tried", async () => {
+    const redis = await connected();
+    const attempts = attemptLimits({ redis, ...limits });
+    const account = `${somewhere()}@example.com`;
+    await attempts.count(somewhere(), account);
+    for (const key of await redis.keys("attempts:*")) expect(key).not.toContain(account);
+  });
+
+  it("are forgotten by Redis when their time is over", async () => {
+    const redis = await connected();
+    const attempts = attemptLimits({ redis, ...limits });
+    const address = somewhere();
+    await attempts.count(address);
+    const ttl = await redis.ttl(`attempts:address:${address}`);
+    expect(ttl).toBeGreaterThan(50);
+    expect(ttl).toBeLessThanOrEqual(60);
+  });
+});
+
+describe("without Redis", () => {
+  /** Counting goes on in this process, and nobody is kept waiting. */
+  async function countsAlone(attempts: Attempts): Promise<void> {
+    const address = somewhere();
+    const begun = performance.now();
+    expect((await allowed(() => attempts.count(address, "ann"))).times).toBe(3);
+    await attempts.forgive(address, "ann");
+    expect((await allowed(() => attempts.count(address, "ann"))).times).toBe(1); // Five from here.
+    expect(performance.now() - begun).toBeLessThan(15_000);
+  }
+
+  it("each instance counts by itself: it was never there", async () => {
+    const redis = createClient({ url: "redis://127.0.0.1:1", disableOfflineQueue: true });
+    redis.on("error", () => undefined);
+    void redis.connect().catch(() => undefined);
+    onTestFinished(() => redis.destroy());
+    await countsAlone(attemptLimits({ redis: redis as RedisClientType, ...limits }));
+  });
+
+  it("each instance counts by itself: it died, and counts with the others when it is back", async () => {
+    const url = new URL(redisUrl);
+    const line = await testLine(Number(url.port));
+    url.port = String(line.port);
+    const redis = await connected(url.href);
+    const attempts = attemptLimits({ redis, ...limits });
+    const address = somewhere();
+    await attempts.count(address, "ann");
+    line.cut();
+    await countsAlone(attempts);
+    line.mend();
+    await eventually(() => redis.isReady, "Redis to be back");
+    expect((await allowed(() => attempts.count(address, "ann"))).times).toBe(2);
+  });
+
+  it("each instance counts by itself: it is frozen, and answers nothing", async () => {
+    const real = new URL(redisUrl);
+    let frozen = false;
+    const sockets = new Set<Socket>();
+    const server = createServer((from) => {
+      const to = connect(Number(real.port), "127.0.0.1");
+      sockets.add(from).add(to);
+      from.on("data", (data) => frozen || to.write(data));
+      to.on("data", (data) => from.write(data));
+      for (const socket of [from, to]) socket.on("error", () => undefined);
+    });
+    await once(server.listen(0, "127.0.0.1"), "listening");
+    onTestFinished(() => {
+      for (const socket of sockets) socket.destroy();
+      server.close();
+    });
+    const url = new URL(redisUrl);
+    url.port = String((server.address() as AddressInfo).port);
+    const attempts = attemptLimits({ redis: await connected(url.href), ...limits });
+    frozen = true;
+    await countsAlone(attempts);
+  });
+});

@@ -1,0 +1,51 @@
+import { fromBinary } from "@bufbuild/protobuf";
+import { Role, UserStatus } from "@ticketing/proto/auth/v1/user";
+import { UserCreatedSchema } from "@ticketing/proto/auth/v1/user_events";
+import { describe, expect, it } from "vitest";
+import { relay } from "#runtime/outbox.ts";
+import { eventually, silent, testBroker } from "#runtime/testing.ts";
+import { somebody, testAuth } from "./testing.ts";
+import { emailKey, enrol, toProto } from "./user.ts";
+
+describe("an email address", () => {
+  it.each([
+    ["Ann@Example.COM", "ann@example.com"],
+    ["JOS\u00c9@example.com", "jos\u00e9@example.com"],
+    ["jose\u0301@example.com", "jos\u00e9@example.com"],
+  ])("written %s is %s", (typed, key) => {
+    expect(emailKey(typed)).toBe(key);
+  });
+});
+
+describe("a new account", async () => {
+  const { users, client } = await testAuth();
+
+  it("is told of over the broker: who it is and what they may do, no more", async () => {
+    const subscriptions = { listener: [UserCreatedSchema] };
+    const broker = await testBroker("auth", subscriptions);
+    const running = relay(users, { service: "auth", broker, subscriptions, log: silent });
+    const { user } = await client.signUp(somebody());
+    const message = await eventually(
+      () => broker.raw.get("listener", { noAck: true }),
+      "the event",
+    );
+    expect(message.properties.type).toBe(UserCreatedSchema.typeName);
+    expect(fromBinary(UserCreatedSchema, message.content)).toMatchObject({
+      user: { id: user?.id, roles: [], status: UserStatus.ACTIVE, version: 1n },
+    });
+    expect(JSON.stringify(message)).not.toMatch(/example\.com/i);
+    expect(message.content.toString("latin1")).not.toMatch(/example\.com/i);
+    await running.close();
+  });
+
+  it("shows its roles in the contract's words", () => {
+    const user = new users({
+      email: "a@b.c",
+      emailKey: "a@b.c",
+      passwordHash: "x",
+      roles: ["ADMINISTRATOR"],
+    });
+    enrol(user);
+    expect(toProto(user)).toMatchObject({ roles: [Role.ADMINISTRATOR], status: UserStatus.ACTIVE });
+  });
+});

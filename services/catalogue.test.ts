@@ -1,0 +1,157 @@
+import { createRegistry, getOption, type DescFile, type DescMethod } from "@bufbuild/protobuf";
+import { file_ticketing_auth_v1_user_events as authEvents } from "@ticketing/proto/auth/v1/user_events";
+import {
+  ExpirationCompleteSchema,
+  file_ticketing_expiration_v1_expiration_events as expirationEventsFile,
+} from "@ticketing/proto/expiration/v1/expiration_events";
+import { http } from "@ticketing/proto/google/api/annotations";
+import { access, Access } from "@ticketing/proto/options/v1/options";
+import { file_ticketing_orders_v1_order_events as orderEventsFile } from "@ticketing/proto/orders/v1/order_events";
+import { file_ticketing_payments_v1_payment_events as paymentEventsFile } from "@ticketing/proto/payments/v1/payment_events";
+import { file_ticketing_tickets_v1_ticket_events as ticketEventsFile } from "@ticketing/proto/tickets/v1/ticket_events";
+import { describe, expect, it } from "vitest";
+import type { EventHandler } from "#runtime/events.ts";
+import { services, subscriptions } from "./catalogue.ts";
+import { expirationEvents } from "./expiration/events.ts";
+import { orderEvents } from "./orders/events.ts";
+import { paymentEvents } from "./payments/events.ts";
+import { ticketEvents } from "./tickets/events.ts";
+
+const methods: [string, DescMethod][] = services.flatMap((service) =>
+  service.methods.map((method): [string, DescMethod] => [
+    `${service.typeName}.${method.name}`,
+    method,
+  ]),
+);
+
+/** Its REST paths, as "VERB /path". */
+function paths(method: DescMethod): string[] {
+  const rule = getOption(method, http);
+  return [rule, ...rule.additionalBindings].flatMap(({ pattern }) =>
+    pattern.case === undefined || pattern.case === "custom"
+      ? []
+      : [`${pattern.case.toUpperCase()} ${pattern.value}`],
+  );
+}
+
+describe("every method", () => {
+  it.each(methods)("says who may call it: %s", (_, method) => {
+    expect(getOption(method, access)).not.toBe(Access.UNSPECIFIED);
+  });
+
+  it.each(methods)("has a REST path of its own: %s", (_, method) => {
+    const own = paths(method);
+    expect(own.length).toBeGreaterThan(0);
+    for (const path of own) expect(path).toMatch(/^(GET|POST|PUT|DELETE) \/api\//);
+    const others = methods
+      .filter(([, other]) => other !== method)
+      .flatMap(([, other]) => paths(other));
+    expect(others).not.toEqual(expect.arrayContaining([own[0]]));
+  });
+
+  it("that only reads may be called by GET, and no other", () => {
+    const read = methods.filter(([, method]) => method.idempotency === 1).map(([name]) => name);
+    const got = methods.filter(([, method]) =>
+      paths(method).some((path) => path.startsWith("GET ")),
+    );
+    expect(read).toEqual(got.map(([name]) => name));
+    expect(read.length).toBeGreaterThan(0);
+  });
+});
+
+it("the requirements' paths are there (R20, R30, R40, R60)", () => {
+  expect(methods.flatMap(([, method]) => paths(method))).toEqual(
+    expect.arrayContaining([
+      "POST /api/users/signup",
+      "POST /api/users/signin",
+      "POST /api/users/signout",
+      "GET /api/users/currentuser",
+      "GET /api/tickets",
+      "GET /api/tickets/{id}",
+      "POST /api/tickets",
+      "PUT /api/tickets/{id}",
+      "DELETE /api/tickets/{id}",
+      "GET /api/orders",
+      "GET /api/orders/{id}",
+      "POST /api/orders",
+      "DELETE /api/orders/{id}",
+      "POST /api/payments",
+    ]),
+  );
+});
+
+it("only these may be called by everyone", () => {
+  const open = methods.filter(([, method]) => getOption(method, access) === Access.ANYONE);
+  expect(open.map(([name]) => name.replace(/^ticketing\.\w+\.v1\./, "")).toSorted()).toEqual([
+    "AuthService.GetCurrentUser",
+    "AuthService.RefreshSession",
+    "AuthService.SignIn",
+    "AuthService.SignOut",
+    "AuthService.SignUp",
+    "TicketService.GetTicket",
+    "TicketService.ListTickets",
+  ]);
+});
+
+/** Each file of events, and who publishes them. */
+const published: Record<string, DescFile> = {
+  auth: authEvents,
+  tickets: ticketEventsFile,
+  orders: orderEventsFile,
+  payments: paymentEventsFile,
+  expiration: expirationEventsFile,
+};
+
+describe("every event", () => {
+  it.each([
+    ["auth", ["UserCreated", "UserUpdated", "UserDeleted", "UserBanned", "UserUnbanned"]],
+    ["tickets", ["TicketCreated", "TicketUpdated"]],
+    [
+      "orders",
+      ["OrderCreated", "OrderAwaitingPayment", "OrderCancelled", "OrderExpired", "OrderCompleted"],
+    ],
+    [
+      "payments",
+      ["PaymentAuthorized", "PaymentVoided", "ChargeCreated", "ChargeFailed", "ChargeRefunded"],
+    ],
+    ["expiration", ["ExpirationComplete"]],
+  ])("of %s that the requirements name is in its contract (R70)", (area, names) => {
+    const registry = createRegistry(published[area] as DescFile);
+    for (const name of names)
+      expect(registry.getMessage(`ticketing.${area}.v1.${name}`)).toBeDefined();
+  });
+
+  it("holds no email, no password, no token and no code", () => {
+    const fields = Object.values(published).flatMap((file) => [
+      ...[file, ...file.dependencies]
+        .filter(({ name }) => /\/v1\/\w+_events$|\/(ticket|order|payment)$/.test(name))
+        .flatMap(({ messages }) =>
+          messages.flatMap((message) => message.fields.map(({ name }) => name)),
+        ),
+    ]);
+    expect(fields.length).toBeGreaterThan(30);
+    expect(fields.filter((name) => /email|password|token|secret|^code$/.test(name))).toEqual([]);
+  });
+});
+
+describe("every service", () => {
+  // What they do is not asked here, only for which events.
+  const none = {} as never;
+  const handlers: Record<keyof typeof subscriptions, EventHandler[]> = {
+    tickets: ticketEvents(none),
+    orders: orderEvents(none),
+    payments: paymentEvents(none),
+    expiration: expirationEvents(none),
+  };
+
+  it.each(Object.keys(subscriptions) as (keyof typeof subscriptions)[])(
+    "handles what it hears: %s",
+    (name) => {
+      const heard = subscriptions[name].map(({ typeName }) => typeName);
+      const handled = handlers[name].map(({ type }) => type);
+      // What expiration left waiting comes back to it from no exchange of events.
+      if (name === "expiration") heard.push(ExpirationCompleteSchema.typeName);
+      expect(handled.toSorted()).toEqual(heard.toSorted());
+    },
+  );
+});

@@ -1,0 +1,89 @@
+import { describe, expect, it } from "vitest";
+import { outcomeOf } from "./outcome.ts";
+
+// Stripe's decline codes (docs.stripe.com/declines/codes), all that come as `card_declined`.
+const declines = [
+  "call_issuer",
+  "card_not_supported",
+  "card_velocity_exceeded",
+  "do_not_honor",
+  "do_not_try_again",
+  "fraudulent",
+  "generic_decline",
+  "insufficient_funds",
+  "invalid_account",
+  "lost_card",
+  "merchant_blacklist",
+  "no_action_taken",
+  "not_permitted",
+  "pickup_card",
+  "restricted_card",
+  "revocation_of_all_authorizations",
+  "revocation_of_authorization",
+  "security_violation",
+  "service_not_allowed",
+  "stolen_card",
+  "stop_payment_order",
+  "transaction_not_allowed",
+  "withdrawal_count_limit_exceeded",
+];
+const slips = [
+  "approve_with_id",
+  "authentication_required",
+  "currency_not_supported",
+  "duplicate_transaction",
+  "incorrect_pin",
+  "invalid_amount",
+  "issuer_not_available",
+  "new_account_information_available",
+  "offline_pin_required",
+  "online_or_offline_pin_required",
+  "pin_try_exceeded",
+  "reenter_transaction",
+  "testmode_decline",
+  "try_again_later",
+];
+
+describe("a card that was declined", () => {
+  it.each(declines)("with %s is a decline", (code) => {
+    expect(outcomeOf("card_declined", code)).toEqual({ kind: "decline", code });
+  });
+
+  it.each(slips)("with %s is a slip", (code) => {
+    expect(outcomeOf("card_declined", code)).toEqual({ kind: "slip", code });
+  });
+
+  it("with a code that nobody knows yet is a slip", () => {
+    expect(outcomeOf("card_declined", "on_the_moon")).toEqual({
+      kind: "slip",
+      code: "on_the_moon",
+    });
+    expect(outcomeOf("card_declined", undefined)).toEqual({ kind: "slip", code: "card_declined" });
+  });
+});
+
+describe("a card that could not be used", () => {
+  it.each([
+    "expired_card",
+    "incorrect_cvc",
+    "incorrect_number",
+    "incorrect_zip",
+    "invalid_cvc",
+    "invalid_expiry_month",
+    "invalid_expiry_year",
+    "payment_intent_authentication_failure",
+    "processing_error",
+  ])("because of %s is a slip", (code) => {
+    expect(outcomeOf(code, undefined)).toEqual({ kind: "slip", code });
+    expect(outcomeOf(code, code)).toEqual({ kind: "slip", code });
+  });
+
+  it("is a slip though the bank gave a decline code with it", () => {
+    expect(outcomeOf("incorrect_cvc", "generic_decline").kind).toBe("slip");
+  });
+
+  it("without a reason is a slip too", () => {
+    expect(outcomeOf(undefined, undefined)).toEqual({ kind: "slip", code: "unknown" });
+    expect(outcomeOf("", "")).toEqual({ kind: "slip", code: "unknown" });
+  });
+});

@@ -1,0 +1,104 @@
+import { createServer, connect } from "node:net";
+import { once } from "node:events";
+import { Schema } from "mongoose";
+import { describe, expect, it, onTestFinished } from "vitest";
+import { freePort } from "#stack/ports.ts";
+import { answers, connectDatabase, duplicateOf, isDatabaseFault } from "./mongo.ts";
+import {
+  eventually,
+  recordedLog,
+  silent,
+  testDatabase,
+  testDatabaseUri,
+  throughLine,
+} from "./testing.ts";
+
+describe("the connection to the database", () => {
+  it("waits for a database that is not there yet, and then has the same guarantees", async () => {
+    const port = await freePort();
+    const url = new URL(testDatabaseUri());
+    const real = Number(url.port);
+    url.port = `${port}`;
+    url.searchParams.delete("replicaSet");
+    url.searchParams.set("directConnection", "true");
+    const { log, lines } = recordedLog();
+    const connecting = connectDatabase(url.href, log);
+    const waits = (): boolean => lines.some(({ msg }) => msg === "waiting for the database");
+    await eventually(waits, "the first refusal");
+    const line = createServer((from) => {
+      const to = connect(real, "127.0.0.1");
+      for (const socket of [from, to]) socket.on("error", () => undefined);
+      from.pipe(to).pipe(from);
+    });
+    await once(line.listen(port, "127.0.0.1"), "listening");
+    const db = await connecting;
+    onTestFinished(async () => {
+      await db.close();
+      await new Promise((resolve) => line.close(resolve));
+    });
+    expect(await answers(db)).toBe(true);
+    const { writeConcern, readConcern } = db.getClient().options;
+    expect(writeConcern).toMatchObject({ w: "majority", journal: true });
+    expect(readConcern).toMatchObject({ level: "majority" });
+  });
+
+  it("lets no address lower its guarantees", async () => {
+    const db = await connectDatabase(`${testDatabaseUri()}&w=1&journal=false`, silent);
+    onTestFinished(() => db.close());
+    expect(db.getClient().options.writeConcern).toMatchObject({ w: "majority", journal: true });
+  });
+
+  it("says whether the database answers, and comes back by itself", async () => {
+    const { uri, line } = await throughLine(testDatabaseUri());
+    const db = await connectDatabase(uri, silent);
+    onTestFinished(() => db.close());
+    expect(await answers(db)).toBe(true);
+    line.cut();
+    expect(await answers(db)).toBe(false);
+    line.mend();
+    expect(await eventually(() => answers(db), "the database to be back")).toBe(true);
+  });
+
+  it("ends at once where the database knows us and refuses", async () => {
+    const wrong = testDatabaseUri().replace(/:[^:@]*@/, ":wrong@");
+    await expect(connectDatabase(wrong, silent)).rejects.toThrow(/[Aa]uthentication failed/);
+  });
+});
+
+describe("what the database says", () => {
+  const schema = new Schema({ _id: String, name: { type: String, required: true }, at: Date });
+  schema.index({ name: 1 }, { name: "by-name", unique: true });
+
+  it("names the rule that refused a write", async () => {
+    const db = await testDatabase();
+    const things = db.model("Thing", schema, "things");
+    await things.init();
+    await things.create({ _id: "a", name: "one" });
+    const refused = (thing: object) =>
+      things.create(thing as never).then(
+        () => "nothing",
+        (error: unknown) => [duplicateOf(error), isDatabaseFault(error)],
+      );
+    expect(await refused({ _id: "b", name: "one" })).toEqual(["by-name", false]);
+    expect(await refused({ _id: "a", name: "two" })).toEqual(["_id_", false]);
+    expect(await refused({ _id: "c" })).toEqual([undefined, false]);
+  });
+
+  it("is told from its silence", async () => {
+    const { uri, line } = await throughLine(testDatabaseUri());
+    const db = await connectDatabase(uri, silent);
+    const things = db.model("Thing", schema, "things");
+    await things.init();
+    line.cut();
+    const fault = await things.findOne().catch((error: unknown) => error);
+    expect(isDatabaseFault(fault)).toBe(true);
+    await db.close();
+    const closed = await things.findOne().catch((error: unknown) => error);
+    expect(isDatabaseFault(closed)).toBe(true);
+  });
+
+  it.each([undefined, null, "no", new Error("no"), { code: 11_000 }])("is not %o", (error) => {
+    expect(isDatabaseFault(error)).toBe(false);
+    expect(duplicateOf(error)).toBeUndefined();
+  });
+});

@@ -1,0 +1,55 @@
+import { create } from "@bufbuild/protobuf";
+import { CreateOrderRequestSchema } from "@ticketing/proto/orders/v1/order_service";
+import { describe, expect, it } from "vitest";
+import { bornAt, newId } from "./ids.ts";
+import { mustBeSameRequest, requestMark } from "./request-id.ts";
+
+const mark = (request: object) =>
+  requestMark(CreateOrderRequestSchema, create(CreateOrderRequestSchema, request));
+
+describe("the mark of a request", () => {
+  it("is nothing where its client gave it no id", () => {
+    expect(mark({ ticketId: "a" })).toEqual({});
+  });
+
+  it("is the same for the same request, in whatever case its id is written", () => {
+    expect(mark({ ticketId: "a", requestId: "AB" })).toEqual(
+      mark({ ticketId: "a", requestId: "ab" }),
+    );
+  });
+
+  it("is another for another request, however small the difference", () => {
+    const made = mark({ ticketId: "a", requestId: "r" });
+    for (const other of [
+      { ticketId: "b" },
+      { ticketId: "a", ticketVersion: 1n },
+      { ticketId: "" },
+    ]) {
+      expect(() => mustBeSameRequest(made, mark({ ...other, requestId: "r" }))).toThrow(
+        "already stands for another request",
+      );
+    }
+    expect(() => mustBeSameRequest(made, mark({ ticketId: "a", requestId: "r" }))).not.toThrow();
+  });
+});
+
+describe("an id", () => {
+  it("is later than those before it, and tells when it was made", () => {
+    const before = Date.now();
+    const ids = Array.from({ length: 1000 }, newId);
+    expect(ids.toSorted()).toEqual(ids);
+    for (const id of ids) {
+      expect(bornAt(id)).toBeGreaterThanOrEqual(before);
+      expect(bornAt(id)).toBeLessThanOrEqual(Date.now());
+    }
+  });
+
+  it.each([
+    "",
+    "hello",
+    "0b8f7c2e-55d4-4c5e-9d3b-0f6c6d1d3c11",
+    "00000000-0000-0000-0000-000000000000",
+  ])("that is not ours was made in no known time: %o", (id) => {
+    expect(bornAt(id)).toBe(0);
+  });
+});

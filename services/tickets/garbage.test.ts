@@ -1,0 +1,68 @@
+import { TicketAvailability, TicketService } from "@ticketing/proto/tickets/v1/ticket_service";
+import { expect, it } from "vitest";
+import { throwGarbage } from "#runtime/testing-garbage.ts";
+import { as, testServer } from "#runtime/testing.ts";
+import { orderLife, testTickets } from "./testing.ts";
+import { ticketRoutes } from "./rpc.ts";
+
+it(
+  "requests that nobody means break nothing, and what is refused is not stored",
+  { timeout: 120_000 },
+  async () => {
+    const { deps, list, hear } = await testTickets();
+    const server = await testServer(ticketRoutes(deps));
+    const held = await list();
+    for (const event of orderLife(held.id, 1, ["created"])) await hear(event);
+    const free = (await list({ code: "secret" })).id;
+    const edited = (await list()).id; // One for all, and its waiting events would become too many.
+    const known = [held.id, free, edited, "2a0c4f0e-4f4f-4e58-9c7e-6a44a2b8f7aa"];
+    const { headers } = await as("seller");
+    const listing = {
+      title: "A match",
+      price: { currencyCode: "EUR", units: "20" },
+      venue: "Arena",
+    };
+    const good = {
+      CreateTicket: { ...listing, category: "CATEGORY_SPORT", eventTime: "2040-01-01T00:00:00Z" },
+      GetTicket: { id: free },
+      ListTickets: { query: "match", currencyCode: "EUR", pageSize: 3 },
+      UpdateTicket: { id: edited, ...listing },
+      DeleteTicket: { id: free },
+      RelistTicket: { id: free },
+      GetTicketCode: { id: free },
+    };
+    const before = await deps.tickets.countDocuments();
+
+    const answered = await throwGarbage(server, TicketService, {
+      headers,
+      known,
+      good,
+      runs: 100,
+      seed: 1,
+    });
+
+    // A request id that comes twice makes one ticket, so there may be fewer than were answered.
+    const made = (await deps.tickets.countDocuments()) - before;
+    expect(made).toBeLessThanOrEqual(answered.get("CreateTicket") ?? 0);
+    // Had nothing come through, the garbage would not have been good enough.
+    for (const { name } of TicketService.methods.filter((each) => each.name !== "GetTicketCode")) {
+      expect(answered.get(name), name).toBeGreaterThan(0);
+    }
+    // And what came through poisons nobody's list.
+    const seller = await as("seller");
+    let seen = 0;
+    let pageToken = "";
+    do {
+      const request = {
+        pageSize: 100,
+        pageToken,
+        sellerId: "",
+        availability: TicketAvailability.ANY,
+      };
+      const page = await server.connect(TicketService).listTickets(request, seller);
+      seen += page.tickets.length;
+      pageToken = page.nextPageToken;
+    } while (pageToken !== "");
+    expect(seen).toBe(await deps.tickets.countDocuments({ status: { $ne: "WITHDRAWN" } }));
+  },
+);

@@ -1,0 +1,200 @@
+import { timestampDate } from "@bufbuild/protobuf/wkt";
+import { CancelReason, OrderStatus } from "@ticketing/proto/orders/v1/order";
+import { TicketStatus, type Ticket } from "@ticketing/proto/tickets/v1/ticket";
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { newId } from "#runtime/ids.ts";
+import { as } from "#runtime/testing.ts";
+import { keepHold, list, type Hold } from "./ticket.ts";
+import { orderLife, testTickets, type OrderEvent, type Step } from "./testing.ts";
+
+const tickets = await testTickets();
+
+/** Two orders that hold the ticket one after the other, and who holds it in the end. */
+const rivals: { first: Step[]; second: Step[]; end: string }[] = [
+  { first: ["created", "cancelled"], second: ["created"], end: "HELD by the second" },
+  { first: ["created", "expired"], second: ["created", "awaiting"], end: "HELD by the second" },
+  { first: ["created", "expired"], second: ["created", "expired"], end: "ON_SALE" },
+  {
+    first: ["created", "awaiting", "cancelled"],
+    second: ["created", "awaiting", "completed"],
+    end: "SOLD by the second",
+  },
+  {
+    first: ["created", "expired"],
+    second: ["created", "awaiting", "completed", "refunded"],
+    end: "WITHDRAWN",
+  },
+];
+
+type Rivals = (typeof rivals)[number];
+
+/** Two rivals, and in which order their events are heard: each twice. */
+const heard = fc.constantFrom(...rivals).chain((pair) => {
+  const indices = Array.from({ length: pair.first.length + pair.second.length }, (_, i) => i);
+  const minLength = indices.length * 2;
+  return fc.tuple(fc.constant(pair), fc.shuffledSubarray([...indices, ...indices], { minLength }));
+});
+
+/** The events of both, and the id of the second order. */
+function lives(
+  ticketId: string,
+  { first, second }: Rivals,
+): { events: OrderEvent[]; second: string } {
+  const two = orderLife(ticketId, 2, second);
+  return { events: [...orderLife(ticketId, 1, first), ...two], second: two[0]?.order.id ?? "" };
+}
+
+function permutations<T>(items: readonly T[]): T[][] {
+  if (items.length === 0) return [[]];
+  return items.flatMap((item, i) =>
+    permutations([...items.slice(0, i), ...items.slice(i + 1)]).map((rest) => [item, ...rest]),
+  );
+}
+
+const stateOf = (status: OrderStatus, reason: CancelReason): Hold["state"] => {
+  if (status === OrderStatus.COMPLETED) return "SOLD";
+  if (status !== OrderStatus.CANCELLED) return "HELD";
+  return reason === CancelReason.REFUNDED ? "REFUNDED" : "FREE";
+};
+
+const toHold = ({ order }: OrderEvent): Hold => ({
+  orderId: order.id,
+  buyerId: order.userId,
+  holdNumber: Number(order.holdNumber),
+  version: Number(order.version),
+  expiresAt: order.expiresAt ? timestampDate(order.expiresAt) : new Date(),
+  state: stateOf(order.status, order.cancelReason),
+});
+
+/** The state of a ticket that nobody has saved, after these events in this order. */
+function mirrored(events: readonly OrderEvent[]): { status: string; orderId: string | undefined } {
+  const ticket = new tickets.deps.tickets({
+    userId: "seller",
+    title: "A",
+    price: 1,
+    currency: "EUR",
+  });
+  list(ticket);
+  for (const event of events) keepHold(ticket, toHold(event));
+  return { status: ticket.status, orderId: ticket.orderId };
+}
+
+/** What a mirror would do that compared the versions of different orders with each other. */
+function naive(events: readonly OrderEvent[]): { status: string; orderId: string | undefined } {
+  let kept: Hold | undefined;
+  for (const hold of events.map(toHold)) if (!kept || hold.version > kept.version) kept = hold;
+  const holds = kept?.state === "HELD" || kept?.state === "SOLD";
+  return {
+    status: holds ? (kept?.state ?? "") : "ON_SALE",
+    orderId: holds ? kept?.orderId : undefined,
+  };
+}
+
+/** The end in words, as `rivals` has it. */
+function words(
+  { status, orderId }: { status: string; orderId: string | undefined },
+  second: string,
+): string {
+  if (!orderId) return status;
+  return `${status} by ${orderId === second ? "the second" : "the first"}`;
+}
+
+describe("two rival orders leave the ticket with its right holder", () => {
+  it.each(rivals)("in every order of their events: $first, $second", (pair) => {
+    const { events, second } = lives(newId(), pair);
+    const ends = new Set(permutations(events).map((order) => words(mirrored(order), second)));
+    expect([...ends]).toEqual([pair.end]);
+  });
+
+  it("also where each comes twice", () => {
+    fc.assert(
+      fc.property(heard, ([pair, order]) => {
+        const { events, second } = lives(newId(), pair);
+        const repeated = order.map((i) => events[i] as OrderEvent);
+        expect(words(mirrored(repeated), second)).toBe(pair.end);
+      }),
+      { numRuns: 200 },
+    );
+  });
+
+  it("which a mirror would not, that compared their versions without the number of the hold", () => {
+    const wrong = rivals.filter((pair) => {
+      const { events, second } = lives(newId(), pair);
+      return permutations(events).some((order) => words(naive(order), second) !== pair.end);
+    });
+    expect(wrong.length).toBeGreaterThan(1);
+  });
+
+  it("though the first one's end comes last: it frees only what it held", async () => {
+    const { id } = await tickets.list();
+    const [created, cancelled] = orderLife(id, 1, ["created", "cancelled"]) as [
+      OrderEvent,
+      OrderEvent,
+    ];
+    const [rival] = orderLife(id, 2, ["created"]) as [OrderEvent];
+    for (const event of [created, rival, cancelled]) await tickets.hear(event);
+    const held = { status: TicketStatus.HELD, orderId: rival.order.id, version: 3n };
+    expect(await tickets.get(id)).toMatchObject(held);
+  });
+
+  it("in the database too, in sequence and all at once, with as many changes as there is news", async () => {
+    await fc.assert(
+      fc.asyncProperty(heard, fc.boolean(), async ([pair, order], atOnce) => {
+        const { id } = await tickets.list();
+        const { events, second } = lives(id, pair);
+        const repeated = order.map((i) => events[i] as OrderEvent);
+        if (atOnce) await Promise.all(repeated.map(tickets.hear));
+        else for (const event of repeated) await tickets.hear(event);
+        const ticket = await tickets.get(id);
+        expect(words(inWords(ticket), second)).toBe(pair.end);
+        const told = await tickets.told(id);
+        expect(told.map((each) => each.ticket?.version)).toEqual(told.map((_, i) => BigInt(i + 1)));
+        expect(told.at(-1)?.ticket).toEqual(ticket);
+      }),
+      { numRuns: 40 },
+    );
+  });
+});
+
+function inWords({ status, orderId }: Ticket): { status: string; orderId: string | undefined } {
+  const [word = ""] = Object.entries(TicketStatus).find(([, number]) => number === status) ?? [];
+  return { status: word, orderId: orderId || undefined };
+}
+
+describe("an order's event", () => {
+  it("of a ticket that is not here concerns nobody", async () => {
+    const [created] = orderLife(newId(), 1, ["created"]) as [OrderEvent];
+    await tickets.hear(created);
+  });
+
+  it("heard again changes nothing and tells nothing", async () => {
+    const { id } = await tickets.list();
+    const [created] = orderLife(id, 1, ["created"]) as [OrderEvent];
+    for (let i = 0; i < 3; i += 1) await tickets.hear(created);
+    expect(await tickets.told(id)).toHaveLength(2);
+  });
+
+  it("and an edit in the same moment: either the edit came first, or it is refused", async () => {
+    const { id } = await tickets.list();
+    let edits = 0;
+    const { client, hear, get } = tickets;
+    const seller = await as("seller");
+    const price = { currencyCode: "EUR", units: 30n };
+    for (let holdNumber = 1; holdNumber <= 20; holdNumber += 1) {
+      const [created, cancelled] = orderLife(id, holdNumber, ["created", "cancelled"]) as [
+        OrderEvent,
+        OrderEvent,
+      ];
+      const before = await get(id);
+      const edited = client.updateTicket({ id, title: `edit ${holdNumber}`, price }, seller);
+      const [edit] = await Promise.allSettled([edited, hear(created)]);
+      const held = await get(id);
+      if (edit.status === "fulfilled") edits += 1;
+      expect(held.status).toBe(TicketStatus.HELD);
+      expect(held.title).toBe(edit.status === "fulfilled" ? `edit ${holdNumber}` : before.title);
+      await hear(cancelled);
+    }
+    expect(edits).toBeLessThanOrEqual(20);
+  });
+});
