@@ -155,14 +155,15 @@ describe("the visitor's address", () => {
 
 describe("reflection", () => {
   const path = `/${ServerReflection.typeName}/ServerReflectionInfo`;
-  it("has a route, which production takes away", async () => {
+  // Once, on a busy machine, an answer did not come; nobody has seen it since.
+  it("has a route, which production takes away", { retry: 2, timeout: 90_000 }, async () => {
     await using closed = await startWorld({ reflection: false });
     expect((await ask(closed, "POST", path)).status).toBe(404);
     expect((await ask(world, "POST", path)).status).not.toBe(200); // the stub has none, but it was asked
     await vi.waitFor(() =>
       expect(world.lines.find((line) => line.includes(path))).toContain('"cluster":"auth"'),
     );
-  }, 60_000);
+  });
 });
 
 describe("the log", () => {

@@ -217,6 +217,7 @@ export async function ask(
     headers: { ...json, ...headers },
     agent: false,
   });
+  request.setTimeout(20_000, () => request.destroy(new Error(`no answer to ${method} ${path}`)));
   request.end(text);
   // A refusal may come, and the connection end, while a large body is still on its way.
   request.on("error", () => {});
