@@ -9,9 +9,13 @@ export interface Heard {
   body: Buffer;
 }
 
-/** Listens to every event, on a queue of its own that goes with it. */
+/**
+ * Listens to every event, on a queue of its own that goes with it. Each is heard once: two replicas
+ * may both publish what one of them has recorded, which consumers bear and a list would not.
+ */
 export async function tap(amqpUrl: string): Promise<{ heard: Heard[]; close(): Promise<void> }> {
   const heard: Heard[] = [];
+  const known = new Set<string>();
   const connection = await connect(amqpUrl);
   const channel = await connection.createChannel();
   const { queue } = await channel.assertQueue("", { exclusive: true, autoDelete: true });
@@ -20,7 +24,9 @@ export async function tap(amqpUrl: string): Promise<{ heard: Heard[]; close(): P
     queue,
     (message) => {
       if (!message) return;
-      const { type, headers } = message.properties;
+      const { type, headers, messageId } = message.properties;
+      if (known.has(String(messageId))) return;
+      known.add(String(messageId));
       const subject = String(headers?.["cloudEvents:subject"]);
       heard.push({ type: String(type), subject, at: Date.now(), body: message.content });
     },
