@@ -4,7 +4,7 @@ import { createClient, createRouterTransport } from "@connectrpc/connect";
 import { exportJWK, generateKeyPair, type JWK } from "jose";
 import { createClient as createRedis, type RedisClientType } from "redis";
 import { afterAll, inject } from "vitest";
-import { interceptors } from "#runtime/server.ts";
+import { interceptors, type Routes } from "#runtime/server.ts";
 import { recordedLog, testDatabase } from "#runtime/testing.ts";
 import { attemptLimits } from "./attempts.ts";
 import { sessionCookies } from "./cookies.ts";
@@ -21,6 +21,7 @@ export async function privateJwk(kid: string): Promise<JWK> {
 
 export interface TestAuth {
   client: Client<typeof AuthService>;
+  routes: Routes;
   users: Users;
   sessions: Sessions;
   keeper: SessionKeeper;
@@ -74,7 +75,7 @@ export async function testAuth(limits: Limits = {}): Promise<TestAuth> {
   const router = { interceptors: interceptors(log, rules) };
   const client = createClient(AuthService, createRouterTransport(routes, { router }));
   const pass = (ms: number): void => void (offset += ms);
-  return { client, users, sessions, keeper, keys, redis, lines, pass };
+  return { client, routes, users, sessions, keeper, keys, redis, lines, pass };
 }
 
 /** Credentials of somebody new. */

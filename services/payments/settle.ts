@@ -132,6 +132,18 @@ async function refund(
   await update(payments, orderId, (found) => giveBack(found, _id));
 }
 
+/** Finds out whether somebody gave the whole amount back by hand, on Stripe's own pages. */
+async function lookForRefund(
+  { stripe, payments }: SettleDeps,
+  { _id: orderId }: PaymentFields,
+  { _id, stripeId = "" }: Attempt,
+): Promise<void> {
+  const expand = ["latest_charge"];
+  const { latest_charge: charge } = await stripe.paymentIntents.retrieve(stripeId, { expand });
+  if (typeof charge !== "object" || !charge?.refunded) return;
+  await update(payments, orderId, (found) => giveBack(found, _id));
+}
+
 /**
  * Ends an attempt that nobody goes on with: it has failed as `outcome` says, unless Stripe knows that
  * it got further.
@@ -193,6 +205,7 @@ export async function settle(deps: SettleDeps, orderId: string, ask: boolean): P
       return;
     case "CAPTURED":
       if (ended) await refund(deps, payment, attempt);
+      else if (ask) await lookForRefund(deps, payment, attempt);
       return;
     default:
       return;

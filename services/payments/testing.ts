@@ -227,6 +227,8 @@ export async function world(options: { webhooks?: boolean } = {}) {
         await tell(orderEvents.OrderCompletedSchema, order);
       } else if (name === "ChargeFailed" && (isCreated || isAccepted)) {
         await cancel(order, CancelReason.PAYMENT_FAILED);
+      } else if (name === "ChargeRefunded" && order.attemptId === payment.attemptId) {
+        if (!isNow(OrderStatus.CANCELLED)) await cancel(order, CancelReason.REFUNDED);
       }
     }
   }

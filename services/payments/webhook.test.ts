@@ -1,4 +1,5 @@
 import { request } from "node:http";
+import { CancelReason, OrderStatus } from "@ticketing/proto/orders/v1/order";
 import Stripe from "stripe";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { HealthState } from "#runtime/health.ts";
@@ -224,5 +225,40 @@ describe("Stripe's side of the story", () => {
     await all.pay(order);
     expect(await all.settled(order)).toBe("COMPLETED");
     expect(await all.webhooks.countDocuments()).toBe(0);
+  });
+
+  it("is how we learn that the whole amount was given back by hand: the order is cancelled", async () => {
+    const all = await world({ webhooks: true });
+    const order = await all.buy();
+    const { payment } = await all.pay(order);
+    await all.settled(order);
+    const stripe = hastyStripe(all.bank.base);
+    await stripe.refunds.create({ payment_intent: payment!.stripeId, amount: 1000 });
+    await stripe.refunds.create({ payment_intent: payment!.stripeId });
+    await all.reaches(order, "REFUNDED");
+    await all.decide(order);
+    expect(order).toMatchObject({
+      status: OrderStatus.CANCELLED,
+      cancelReason: CancelReason.REFUNDED,
+    });
+    expect(await all.names(order)).toEqual([
+      "PaymentAuthorized",
+      "ChargeCreated",
+      "ChargeRefunded",
+    ]);
+    await all.balance(order);
+  });
+
+  it("of a part that was given back by hand changes nothing: the ticket stays the buyer's", async () => {
+    const all = await world();
+    const order = await all.buy();
+    const { payment } = await all.pay(order);
+    await all.settled(order);
+    const part = { payment_intent: payment!.stripeId, amount: 1000 };
+    await hastyStripe(all.bank.base).refunds.create(part);
+    const body = eventOf(order.id, { type: "charge.refunded" });
+    expect(await post(all.webhookUrl, body, sign(body))).toBe(200);
+    await all.settler.close();
+    expect(await all.statuses(order)).toEqual(["CAPTURED"]);
   });
 });

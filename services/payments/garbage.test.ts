@@ -1,0 +1,34 @@
+import { PaymentService } from "@ticketing/proto/payments/v1/payment_service";
+import { expect, it } from "vitest";
+import { throwGarbage } from "#runtime/testing-garbage.ts";
+import { as, testServer } from "#runtime/testing.ts";
+import { paymentRoutes } from "./rpc.ts";
+import { world } from "./testing.ts";
+
+it(
+  "requests that nobody means break nothing, and charge nobody",
+  { timeout: 120_000 },
+  async () => {
+    const { deps, buy, pay, payments, bank } = await world();
+    const server = await testServer(paymentRoutes(deps));
+    const orders = await Promise.all([buy(), buy(), buy({ userId: "eve" })]);
+    const [paid, free] = orders;
+    await pay(paid);
+    const answered = await throwGarbage(server, PaymentService, {
+      headers: (await as("ann")).headers,
+      known: orders.map(({ id }) => id),
+      good: {
+        CreatePayment: { orderId: free.id, token: "tok_visa" },
+        GetPayment: { orderId: paid.id },
+      },
+      runs: 100,
+      seed: 1,
+    });
+
+    expect(answered.get("GetPayment")).toBeGreaterThan(0);
+    expect(await payments.countDocuments()).toBe(3);
+    expect(await payments.countDocuments({ "order.userId": "eve", attempts: { $ne: [] } })).toBe(0);
+    const { charges } = (await bank.turn("GET", "books")) as { charges: { captured: boolean }[] };
+    expect(charges.filter(({ captured }) => captured)).toEqual([]);
+  },
+);
