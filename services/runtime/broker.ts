@@ -6,6 +6,8 @@ import {
   type ConsumeMessage,
   type Options,
 } from "amqplib";
+import { newId } from "./ids.ts";
+import { haveLeaders } from "./leaders.ts";
 import type { Log } from "./log.ts";
 import { declareTopology, type Subscriptions } from "./topology.ts";
 
@@ -14,12 +16,13 @@ export type Receive = (message: ConsumeMessage, channel: Channel) => Promise<voi
 
 /** A connection to RabbitMQ that comes back by itself, with its topology and its consumers. */
 export interface Broker {
+  /** Whether it is there, with everything declared, and takes messages. */
   readonly connected: boolean;
   /** Resolves when the broker has the message safe; rejects where it has not, or cannot route it. */
   publish(exchange: string, key: string, body: Buffer, options: Options.Publish): Promise<void>;
   /** Consumes a queue, now and after every reconnect, until the stop it answers is called. */
   consume(queue: string, prefetch: number, receive: Receive): Promise<() => Promise<void>>;
-  /** Called after every connect. */
+  /** Called whenever it has become `connected`. */
   onConnect(listener: () => void): void;
   close(): Promise<void>;
 }
@@ -32,6 +35,12 @@ interface Connection {
   onChange?: (connected: boolean) => void;
 }
 
+/** What a connection of now is used through. */
+interface Line {
+  model: ChannelModel;
+  publisher: ConfirmChannel;
+}
+
 interface Consumer {
   queue: string;
   prefetch: number;
@@ -40,23 +49,29 @@ interface Consumer {
   cancel?: () => Promise<void>;
 }
 
-const CONFIRM_TIMEOUT_MS = 10_000;
+/** Two of these without a sign, and a broker that is frozen or cut off counts as gone. */
+const HEARTBEAT_SECONDS = 5;
+const TIMEOUT_MS = 10_000;
+
+function withHeartbeat(url: string): string {
+  const address = new URL(url);
+  address.searchParams.set("heartbeat", String(HEARTBEAT_SECONDS));
+  return address.href;
+}
 
 export async function connectBroker(options: Connection): Promise<Broker> {
   const { url, name, subscriptions, log, onChange } = options;
   const consumers = new Set<Consumer>();
   const listeners = new Set<() => void>();
   const returned = new Set<string>();
-  let publisher: ConfirmChannel | undefined;
-  let inner: ChannelModel | undefined;
+  let line: Line | undefined;
+  let blocked = false;
 
   // A channel that the broker closed takes the connection with it: then everything is set up anew.
   function guard<C extends Channel>(model: ChannelModel, channel: C): C {
     channel.on("error", (err) => log.error({ err }, "broker channel closed"));
     channel.on("handler-error", (err: unknown) => log.error({ err }, "broker listener failed"));
-    channel.on("close", () => {
-      if (inner === model) void model.close().catch(() => undefined);
-    });
+    channel.on("close", () => void model.close().catch(() => undefined));
     return channel;
   }
 
@@ -67,7 +82,8 @@ export async function connectBroker(options: Connection): Promise<Broker> {
     const { consumerTag } = await channel.consume(consumer.queue, (message) => {
       if (!message) return void model.close().catch(() => undefined); // The queue was deleted.
       const work = consumer.receive(message, channel).catch((err: unknown) => {
-        log.error({ err }, "a message could not be settled");
+        // With its channel gone, the broker gives the message to the next one.
+        log.warn({ err: (err as Error).message }, "a message could not be settled");
       });
       running.add(work);
       void work.finally(() => running.delete(work));
@@ -79,20 +95,28 @@ export async function connectBroker(options: Connection): Promise<Broker> {
   }
 
   async function setup(model: ChannelModel): Promise<void> {
-    const channel = await model.createConfirmChannel();
-    await declareTopology(channel, subscriptions);
+    const channel = guard(model, await model.createConfirmChannel());
     channel.on("return", ({ properties }) => returned.add(String(properties.messageId)));
-    inner = model;
-    publisher = guard(model, channel);
+    await declareTopology(channel, subscriptions);
+    await haveLeaders(channel, subscriptions);
+    line = { model, publisher: channel };
     try {
-      for (const consumer of consumers) await begin(model, consumer);
+      for (const consumer of [...consumers]) await begin(model, consumer);
     } catch (error) {
-      publisher = inner = undefined;
+      line = undefined;
       throw error;
     }
   }
 
-  const connection = await connect(url, {
+  function changed(): void {
+    const usable = line !== undefined && !blocked;
+    onChange?.(usable);
+    if (usable) for (const listener of listeners) listener();
+  }
+
+  const connection = await connect(withHeartbeat(url), {
+    noDelay: true,
+    timeout: TIMEOUT_MS,
     clientProperties: { connection_name: name },
     recovery: {
       initialDelay: 100,
@@ -108,41 +132,50 @@ export async function connectBroker(options: Connection): Promise<Broker> {
   connection.on("connect-failed", (err) => log.warn({ err: err.message }, "no broker yet"));
   connection.on("connect", () => {
     log.info("broker connected");
-    onChange?.(true);
-    for (const listener of listeners) listener();
+    changed();
   });
   connection.on("disconnect", () => {
     log.warn("broker gone");
-    publisher = undefined;
-    inner = undefined;
-    onChange?.(false);
+    line = undefined;
+    blocked = false;
+    changed();
+  });
+  // Short of memory or disk it takes nothing; what is sent all the same would pile up here.
+  connection.on("blocked", (reason) => {
+    log.warn({ reason }, "broker takes no messages");
+    blocked = true;
+    changed();
+  });
+  connection.on("unblocked", () => {
+    log.info("broker takes messages again");
+    blocked = false;
+    changed();
   });
   await connection.waitForConnect();
 
   return {
     get connected() {
-      return publisher !== undefined;
+      return line !== undefined && !blocked;
     },
-    publish(exchange, key, body, publishOptions) {
-      const channel = publisher;
-      if (!channel) return Promise.reject(new Error("no broker"));
-      return new Promise((resolve, reject) => {
-        const late = () => reject(new Error("the broker did not confirm in time"));
-        const timer = setTimeout(late, CONFIRM_TIMEOUT_MS);
-        const id = String(publishOptions.messageId);
-        const settle = (err: unknown): void => {
-          clearTimeout(timer);
-          if (returned.delete(id)) reject(new Error(`no queue for ${key}`));
-          else if (err) reject(err instanceof Error ? err : new Error("refused by the broker"));
-          else resolve();
-        };
-        channel.publish(exchange, key, body, { persistent: true, ...publishOptions }, settle);
+    async publish(exchange, key, body, publishOptions) {
+      if (!line || blocked) throw new Error("no broker");
+      const { publisher } = line;
+      const { promise, resolve, reject } = Promise.withResolvers<void>();
+      const messageId = String(publishOptions.messageId ?? newId());
+      const sent = { persistent: true, ...publishOptions, messageId };
+      publisher.publish(exchange, key, body, sent, (err: unknown) => {
+        if (returned.delete(messageId)) reject(new Error(`no queue for ${key}`));
+        else if (err) reject(err instanceof Error ? err : new Error("refused by the broker"));
+        else resolve();
       });
+      const late = () => reject(new Error("the broker did not confirm in time"));
+      const timer = setTimeout(late, TIMEOUT_MS);
+      await promise.finally(() => clearTimeout(timer));
     },
     async consume(queue, prefetch, receive) {
       const consumer: Consumer = { queue, prefetch, receive };
       consumers.add(consumer);
-      if (inner) await begin(inner, consumer);
+      if (line) await begin(line.model, consumer);
       return async () => {
         consumers.delete(consumer);
         await consumer.cancel?.();
@@ -151,9 +184,6 @@ export async function connectBroker(options: Connection): Promise<Broker> {
     onConnect(listener) {
       listeners.add(listener);
     },
-    async close() {
-      inner = undefined;
-      await connection.close();
-    },
+    close: () => connection.close(),
   };
 }

@@ -1,5 +1,6 @@
-import { fromBinary, type DescMessage, type MessageShape } from "@bufbuild/protobuf";
+import { once } from "node:events";
 import { setTimeout as passing } from "node:timers/promises";
+import { fromBinary, type DescMessage, type MessageShape } from "@bufbuild/protobuf";
 import type { Channel, ConsumeMessage } from "amqplib";
 import type { Broker } from "./broker.ts";
 import { fromProperties, type Envelope } from "./envelope.ts";
@@ -41,18 +42,45 @@ const PREFETCH = 32;
 /** After a fault, so that those who waited do not all come back in the same moment. */
 const AGAIN_MS = 100;
 const TRIES = "x-ticketing-tries";
+/** A header has to fit into one frame. */
+const LONGEST_REASON = 1_000;
+const LONGEST_PAUSE_MS = 60_000;
 
 /** A message that nobody can read: no number of tries helps. */
 class Unreadable extends Error {}
 
+/** A message that was not handled, and not tried: it belongs to whoever consumes next. */
+class Untried extends Error {}
+
 /**
  * Reads a service's queue until the stop that it answers. Each message is acknowledged once its
  * effect is stored; one that fails is tried again after growing pauses, in which the broker waits
- * and those behind it go on; a hopeless one goes to the dead letters with the reason.
+ * and those behind it go on; a hopeless one goes to the dead letters with the reason. A fault of our
+ * own stops all of them until it is over.
  */
 export async function consume(options: Options): Promise<() => Promise<void>> {
   const { service, broker, log, isFault, recovered } = options;
   const byType = new Map(options.handlers.map((handler) => [handler.type, handler]));
+  const stopping = new AbortController();
+  const stopped = once(stopping.signal, "abort");
+  let fault: Promise<void> | undefined;
+
+  /** One fault is everybody's: all wait for the same end of it. */
+  function report(error: unknown): void {
+    if (fault) return;
+    log.warn({ err: (error as Error).message }, "consuming pauses until the fault is over");
+    fault = recovered().then(() => {
+      fault = undefined;
+      log.info("consuming goes on");
+    });
+  }
+
+  async function pausedByFault(): Promise<void> {
+    while (fault) {
+      if (stopping.signal.aborted) throw new Untried("stopped while a fault lasts");
+      await Promise.race([fault, stopped]);
+    }
+  }
 
   async function handle(message: ConsumeMessage, envelope: Envelope): Promise<void> {
     const handler = byType.get(envelope.type);
@@ -64,12 +92,14 @@ export async function consume(options: Options): Promise<() => Promise<void>> {
       throw new Unreadable("the body cannot be decoded", { cause });
     }
     for (;;) {
+      await pausedByFault();
       try {
         return void (await handler.handle(event));
       } catch (error) {
+        // What needs the broker cannot succeed without it; the message has gone back with it.
+        if (!broker.connected) throw new Untried("no broker", { cause: error });
         if (!isFault(error)) throw error;
-        log.warn({ err: (error as Error).message }, "waiting until the fault is over");
-        await recovered();
+        report(error);
         await passing(AGAIN_MS * (0.5 + Math.random()));
       }
     }
@@ -82,19 +112,26 @@ export async function consume(options: Options): Promise<() => Promise<void>> {
       const properties = carriedOn(message, { [TRIES]: tries });
       return leaveWaiting(broker, pause, service, { content: message.content, properties });
     }
-    const told = { "x-ticketing-reason": error.message, "x-ticketing-origin": service };
-    const properties = carriedOn(message, { [TRIES]: tries, ...told });
-    const safely = { ...properties, mandatory: true };
-    return broker.publish("", deadQueue(service), message.content, safely);
+    const reason = error.message.slice(0, LONGEST_REASON);
+    const told = { "x-ticketing-reason": reason, "x-ticketing-origin": service };
+    const properties = { ...carriedOn(message, { [TRIES]: tries, ...told }), mandatory: true };
+    await broker.publish("", deadQueue(service), message.content, properties);
   }
 
-  const sentOn = (message: ConsumeMessage, error: Error): Promise<boolean> =>
-    sendOn(message, error).then(
-      () => true,
-      () => false,
-    );
+  /** Where the broker does not take it, it stays in our hands: given back, it would be here at once. */
+  async function surelySendOn(message: ConsumeMessage, error: Error): Promise<void> {
+    for (let pause = 1_000; ; pause = Math.min(pause * 2, LONGEST_PAUSE_MS)) {
+      try {
+        return await sendOn(message, error);
+      } catch (err) {
+        if (!broker.connected || stopping.signal.aborted) throw new Untried("not sent on");
+        log.error({ err: (err as Error).message }, "a failed message cannot be sent on yet");
+        await passing(pause, undefined, { signal: stopping.signal }).catch(() => undefined);
+      }
+    }
+  }
 
-  async function receive(message: ConsumeMessage, channel: Channel): Promise<void> {
+  async function settle(message: ConsumeMessage): Promise<void> {
     const envelope = fromProperties(message.properties);
     const { type, subject } = envelope;
     // What a service left waiting for itself is not news.
@@ -103,12 +140,24 @@ export async function consume(options: Options): Promise<() => Promise<void>> {
       await handle(message, envelope);
       log[level]({ event: "received", type, id: subject }, `received ${type} ${subject}`);
     } catch (error) {
+      if (error instanceof Untried) throw error;
       log.error({ err: error, type, id: subject }, `failed ${type} ${subject}`);
-      // Where it cannot even be sent on it goes back to the queue, and nothing is lost.
-      if (!(await sentOn(message, error as Error))) return channel.nack(message);
+      await surelySendOn(message, error as Error);
     }
-    channel.ack(message);
   }
 
-  return broker.consume(service, PREFETCH, receive);
+  async function receive(message: ConsumeMessage, channel: Channel): Promise<void> {
+    const handled = await settle(message).then(
+      () => true,
+      () => false,
+    );
+    if (handled) channel.ack(message);
+    else channel.nack(message);
+  }
+
+  const cancel = await broker.consume(service, PREFETCH, receive);
+  return async () => {
+    stopping.abort();
+    await cancel();
+  };
 }

@@ -36,6 +36,7 @@ const faults = new Set([
   "MongoServerSelectionError",
   "MongooseServerSelectionError",
   "MongoNotConnectedError",
+  "MongoOperationTimeoutError",
   "MongoTopologyClosedError",
   "MongoPoolClearedError",
   "MongoPoolClosedError",
@@ -44,10 +45,14 @@ const faults = new Set([
   "PoolClearedOnNetworkError",
 ]);
 
+/** The server is stopping, or no longer (or not yet) the one that answers. */
+const faultCodes = new Set([91, 189, 10_107, 11_600, 11_602, 13_435, 13_436]);
+
 /** Whether the database could not be asked, as opposed to having said no. */
 export function isDatabaseFault(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
   if (faults.has(error.name)) return true;
+  if (faultCodes.has((error as { code?: number }).code ?? 0)) return true;
   if (error.name === "MongooseError")
     return /initial connection|buffering timed out/.test(error.message);
   const labelled = error as { hasErrorLabel?: (label: string) => boolean };

@@ -18,14 +18,19 @@ interface Options {
   log: Log;
 }
 
-/** So many aggregates are emptied at once: the rest waits in the database, not in memory. */
+/**
+ * So many aggregates are emptied at once, of at most a hundred events each: what the relay holds in
+ * memory. Of so many more it knows the ids; all others wait in the database, for the sweep.
+ */
 const WIDTH = 32;
+const ROOM = 1_000;
 const SWEEP_MS = 5_000;
 
 /**
  * Publishes recorded events and takes them out once the broker has them safe: at least once, never
- * lost. A save wakes it; a sweep finds what a crash or an absent broker has left. The events of one
- * aggregate go in their order, as a courtesy: no consumer may need it.
+ * lost. A save wakes it; a sweep finds what a crash or an absent broker has left. What the broker
+ * refuses stays, and is tried again after growing pauses. The events of one aggregate go in their
+ * order, as a courtesy: no consumer may need it.
  */
 export function relay<F extends AggregateFields>(model: Model<F>, options: Options): Relay {
   const { service, broker, subscriptions, log } = options;
@@ -56,33 +61,51 @@ export function relay<F extends AggregateFields>(model: Model<F>, options: Optio
 
   const work = lanes(drain, {
     width: WIDTH,
+    room: ROOM,
     ready: () => broker.connected,
     onError: (err, id) => {
       log.warn({ err: (err as Error).message, id }, "events not published; they stay");
     },
   });
 
+  let closed = false;
+  let sweeping: Promise<void> | undefined;
+
+  /** Goes on as lanes become free, so that it holds nothing itself. */
   async function sweep(): Promise<void> {
-    if (!broker.connected || work.busy) return work.next();
-    const left = model.collection
-      .find({ "outbox._id": { $exists: true } }, { projection: { _id: 1 } })
-      .limit(1_000);
-    for await (const { _id } of left) work.wake(String(_id));
+    const left = model.collection.find(
+      { "outbox._id": { $exists: true } },
+      { projection: { _id: 1 }, batchSize: ROOM },
+    );
+    for await (const { _id } of left) {
+      await work.free();
+      if (closed || !broker.connected) return;
+      if (!work.has(String(_id))) work.wake(String(_id));
+    }
   }
 
-  const sweepQuietly = (): void => {
-    void sweep().catch((err: unknown) => log.warn({ err: (err as Error).message }, "no sweep"));
+  const sweepOnce = (): void => {
+    if (closed || !broker.connected) return;
+    sweeping ??= sweep()
+      .catch((err: unknown) => log.warn({ err: (err as Error).message }, "no sweep"))
+      .finally(() => (sweeping = undefined));
+  };
+  const goOn = (): void => {
+    work.next();
+    sweepOnce();
   };
   model.events.on("saved", work.wake);
-  broker.onConnect(sweepQuietly);
-  const timer = setInterval(sweepQuietly, SWEEP_MS);
-  sweepQuietly();
+  broker.onConnect(goOn);
+  const timer = setInterval(sweepOnce, SWEEP_MS);
+  sweepOnce();
   return {
     async close() {
+      closed = true;
       clearInterval(timer);
       model.events.off("saved", work.wake);
+      await sweeping;
       // What the last calls recorded goes out now, while there is a broker; else at the next start.
-      await work.drained();
+      await work.close();
     },
   };
 }

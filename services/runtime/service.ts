@@ -1,8 +1,10 @@
 import { once } from "node:events";
-import type { DescService } from "@bufbuild/protobuf";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { DescMessage, DescService } from "@bufbuild/protobuf";
 import type { Connection, Model } from "mongoose";
 import type { AggregateFields } from "./aggregate.ts";
 import type { TokenRules } from "./auth.ts";
+import { answerWith, bootstrap, type Bootstrap, type Copies, type Offer } from "./bootstrap.ts";
 import { connectBroker, type Broker } from "./broker.ts";
 import type { ServiceConfig } from "./config.ts";
 import { isCrowded } from "./errors.ts";
@@ -38,6 +40,10 @@ export interface Service {
   tokens(variables: TokenVariables): Promise<TokenRules>;
   /** Publishes what the aggregates record. */
   relay<F extends AggregateFields>(model: Model<F>): void;
+  /** Answers services that ask for what this one owns, also before this one is ready. */
+  answer<F extends AggregateFields, S extends DescMessage>(offer: Offer<F, S>): EventHandler;
+  /** Rebuilds copies of what another service owns, in a database that has never had all of them. */
+  bootstrap<S extends DescMessage, T>(db: Connection, copies: Copies<S, T>): Bootstrap;
   /** Handles the events that the service hears. */
   consume(handlers: readonly EventHandler[]): Promise<void>;
   /** Does a job again and again, this many seconds after it last ended. */
@@ -87,13 +93,15 @@ export async function startService(
     for (;;) {
       const all = await Promise.all(databases.map(answers));
       if (all.every(Boolean)) return;
-      await new Promise((resolve) => setTimeout(resolve, PROBE_MS));
+      await sleep(PROBE_MS);
     }
   }
 
   async function stop(): Promise<void> {
     log.info("stopping");
     health.set("", false);
+    // Calls still come until whoever spreads them has asked for our health again.
+    await sleep(config.SHUTDOWN_DRAIN_SECONDS * 1000);
     for (const close of closers.toReversed()) await close();
     log.info("stopped");
   }
@@ -116,6 +124,8 @@ export async function startService(
       const running = relay(model, { service: name, broker, subscriptions, log });
       closers.push(() => running.close());
     },
+    answer: (offer) => answerWith({ service: name, broker, log }, offer),
+    bootstrap: (db, copies) => bootstrap({ service: name, broker, log }, db, copies),
     async consume(handlers) {
       mustMatch(name, subscriptions, handlers);
       const isFault = (error: unknown): boolean => isDatabaseFault(error) || isCrowded(error);
