@@ -1,3 +1,7 @@
+import { z } from "zod";
 import { serviceConfig } from "#runtime/config.ts";
+import { DELAY_MODES } from "#runtime/delay.ts";
 
-export const expirationConfig = serviceConfig;
+export const expirationConfig = serviceConfig.extend({
+  DELAY: z.enum(DELAY_MODES).default("auto"),
+});

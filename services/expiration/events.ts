@@ -6,47 +6,37 @@ import {
 } from "@ticketing/proto/expiration/v1/expiration_events";
 import { OrderCreatedSchema } from "@ticketing/proto/orders/v1/order_events";
 import type { Broker } from "#runtime/broker.ts";
+import type { Delay } from "#runtime/delay.ts";
 import { toProperties } from "#runtime/envelope.ts";
 import { on, type EventHandler } from "#runtime/events.ts";
 import { newId } from "#runtime/ids.ts";
 import type { Log } from "#runtime/log.ts";
 import { EVENTS } from "#runtime/topology.ts";
-import { leaveWaiting, nextWait } from "#runtime/waiting.ts";
 
 interface Deps {
   broker: Broker;
+  delay: Delay;
   log: Log;
   now: () => number;
 }
 
-/** The queue that a waiting nudge comes out into: this service's own. */
-const QUEUE = "expiration";
-
 /**
- * Tells when a hold has run out (R50). It stores nothing: the broker does the waiting, in the longest
- * queue that is not longer than what is left, again each time the message comes out. So a restart
- * loses no timer, a hold may have any length, and a nudge comes at most a second late, never early.
+ * Tells when a hold has run out (R50). It stores nothing: the broker does the waiting, and what comes
+ * out before its time is left again. So a restart loses no timer, a hold may have any length, and a
+ * nudge is never early.
  */
-export function expirationEvents({ broker, log, now }: Deps): EventHandler[] {
+export function expirationEvents({ broker, delay, log, now }: Deps): EventHandler[] {
   async function nudge(complete: ExpirationComplete): Promise<void> {
-    if (!complete.expiresAt) throw new Error(`order ${complete.orderId} without its end`);
-    const leftMs = timestampDate(complete.expiresAt).getTime() - now();
+    const { orderId, expiresAt } = complete;
+    if (!expiresAt) throw new Error(`order ${orderId} without its end`);
+    const end = timestampDate(expiresAt);
     const { typeName: type } = ExpirationCompleteSchema;
     const content = Buffer.from(toBinary(ExpirationCompleteSchema, complete));
-    const envelope = {
-      id: newId(),
-      type,
-      source: QUEUE,
-      subject: complete.orderId,
-      time: new Date(),
-    };
-    const properties = toProperties(envelope);
-    if (leftMs > 0) return leaveWaiting(broker, nextWait(leftMs), QUEUE, { content, properties });
+    const envelope = { id: newId(), type, source: "expiration", subject: orderId };
+    const properties = toProperties({ ...envelope, time: new Date(now()) });
+    if (end.getTime() > now()) return delay.leave({ content, properties }, end);
     await broker.publish(EVENTS, type, content, { ...properties, mandatory: true });
-    log.info(
-      { event: "published", type, id: complete.orderId },
-      `published ${type} ${complete.orderId}`,
-    );
+    log.info({ event: "published", type, id: orderId }, `published ${type} ${orderId}`);
   }
 
   return [

@@ -1,5 +1,6 @@
 import { catalogue } from "#catalogue";
 import { parseConfig } from "#runtime/config.ts";
+import { startDelay } from "#runtime/delay.ts";
 import { startService } from "#runtime/service.ts";
 import { expirationConfig } from "./config.ts";
 import { expirationEvents } from "./events.ts";
@@ -7,7 +8,10 @@ import { expirationEvents } from "./events.ts";
 const config = parseConfig(expirationConfig, process.env);
 const service = await startService("expiration", config, catalogue);
 const { broker, log } = service;
+const { AMQP_URI: url, DELAY: mode } = config;
+const delay = await startDelay({ queue: "expiration", url, mode, broker, log });
+service.onStop(() => delay.close());
 
-await service.consume(expirationEvents({ broker, log, now: Date.now }));
+await service.consume(expirationEvents({ broker, delay, log, now: Date.now }));
 await service.serve({});
 await service.untilStopped();

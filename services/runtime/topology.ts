@@ -7,12 +7,18 @@ export type Subscriptions = Readonly<Record<string, readonly DescMessage[]>>;
 /** The exchange of all events; the routing key is the event's full Protobuf name. */
 export const EVENTS = "ticketing.events";
 
-/** How long messages can wait with the broker, in seconds, one queue each. */
-export const WAITS = [1, 10, 60, 600, 900] as const;
+/**
+ * How long messages can wait with the broker, in seconds, one queue each. The shortest is how late a
+ * message may come out; each one more is a queue to keep.
+ */
+export const WAITS = [0.2, 1, 10, 60, 600, 900] as const;
 export type Wait = (typeof WAITS)[number];
 
 /** The exchange that leads into one waiting queue; the routing key says to which queue it comes out. */
 export const waitExchange = (seconds: Wait): string => `ticketing.wait.${seconds}s`;
+
+/** The exchange that waits by itself, where the broker has the plugin for it, and the queue behind it. */
+export const DELAYED = "ticketing.delayed";
 
 /** Where a service's messages end that it could not handle. */
 export const deadQueue = (service: string): string => `${service}.dead`;
@@ -72,6 +78,19 @@ export async function declareTopology(channel: Channel, services: Subscriptions)
     Object.entries(services).map(([service, types]) => declareService(channel, service, types)),
   );
   await Promise.all(WAITS.map((seconds) => declareWait(channel, seconds)));
+}
+
+/**
+ * Declares the delayed exchange, which only a broker with the plugin has a type for; any other closes
+ * the channel or the connection, so neither may be anybody else's. The queue behind it is a classic
+ * one: when it starts, the plugin sends what fell due meanwhile without waiting for the leaders of
+ * quorum queues, and with one of those behind it lost every such message that we tried.
+ */
+export async function declareDelayed(channel: Channel): Promise<void> {
+  const args = { "x-delayed-type": "fanout" };
+  await channel.assertExchange(DELAYED, "x-delayed-message", { arguments: args });
+  await channel.assertQueue(DELAYED, { arguments: { "x-queue-type": "classic" } });
+  await channel.bindQueue(DELAYED, DELAYED, "");
 }
 
 /** Whether anybody hears events of this type; if so, one that the broker cannot route is an alarm. */

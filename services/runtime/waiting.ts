@@ -2,6 +2,12 @@ import type { ConsumeMessage, Options } from "amqplib";
 import type { Broker } from "./broker.ts";
 import { waitExchange, WAITS, type Wait } from "./topology.ts";
 
+/** What is left to wait: bytes, and what goes with them. */
+export interface Waiting {
+  content: Buffer;
+  properties: Options.Publish;
+}
+
 /** The longest wait that is not longer than what is left; at least the shortest there is. */
 export function nextWait(leftMs: number): Wait {
   const fitting = WAITS.filter((seconds) => seconds * 1000 <= leftMs);
@@ -16,9 +22,8 @@ export async function leaveWaiting(
   broker: Broker,
   wait: Wait,
   queue: string,
-  message: { content: Buffer; properties: Options.Publish },
+  { content, properties }: Waiting,
 ): Promise<void> {
-  const { content, properties } = message;
   await broker.publish(waitExchange(wait), queue, content, { ...properties, mandatory: true });
 }
 

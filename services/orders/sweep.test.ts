@@ -1,0 +1,182 @@
+import { setTimeout as passing } from "node:timers/promises";
+import { create, toBinary } from "@bufbuild/protobuf";
+import { timestampFromDate } from "@bufbuild/protobuf/wkt";
+import { ExpirationCompleteSchema } from "@ticketing/proto/expiration/v1/expiration_events";
+import type { Order } from "@ticketing/proto/orders/v1/order";
+import type { ConsumeMessage } from "amqplib";
+import { describe, expect, it, onTestFinished } from "vitest";
+import { catalogue } from "#catalogue";
+import { toProperties } from "#runtime/envelope.ts";
+import { consume } from "#runtime/events.ts";
+import { newId } from "#runtime/ids.ts";
+import { relay } from "#runtime/outbox.ts";
+import { eventually, recordedLog, testBroker, testLine, testVhost } from "#runtime/testing.ts";
+import { EVENTS, waitExchange, WAITS } from "#runtime/topology.ts";
+import { run } from "#stack/process.ts";
+import { expireOverdue, orderEvents } from "./events.ts";
+import { testOrders } from "./testing.ts";
+
+const HOLD_SECONDS = 2;
+const SWEEP_MS = 1_000;
+const { subscriptions } = catalogue;
+const NUDGE = ExpirationCompleteSchema.typeName;
+
+/** Orders with everything that it has around it, on a broker that can be taken away. */
+async function ordersOnLine() {
+  const orders = await testOrders({ holdSeconds: HOLD_SECONDS });
+  const { deps } = orders;
+  const vhost = await testVhost();
+  const url = new URL(vhost);
+  const line = await testLine(Number(url.port));
+  url.port = String(line.port);
+  const { log, lines } = recordedLog();
+  const broker = await testBroker("orders", subscriptions, { url: url.href, log });
+  const outbox = relay(deps.orders, { service: "orders", broker, subscriptions, log });
+  const stop = await consume({
+    service: "orders",
+    broker,
+    handlers: orderEvents(deps),
+    log,
+    isFault: () => false,
+    recovered: () => Promise.resolve(),
+  });
+
+  // What the outbox tells tickets, by order, each event once.
+  const { raw } = await testBroker("tickets", subscriptions, { url: vhost });
+  const told = new Map<string, Map<string, string>>();
+  const keep = ({ properties: { messageId, type, headers } }: ConsumeMessage) => {
+    const id = String(headers?.["cloudEvents:subject"]);
+    const events = told.get(id) ?? new Map<string, string>();
+    told.set(id, events.set(String(messageId), String(type).replace(/.*\./, "")));
+  };
+  await raw.consume("tickets", (message) => message && keep(message), { noAck: true });
+
+  const sweeps = new AbortController();
+  const sweeping = (async () => {
+    while (!sweeps.signal.aborted) {
+      await expireOverdue(deps);
+      await passing(SWEEP_MS, undefined, { signal: sweeps.signal }).catch(() => undefined);
+    }
+  })();
+  onTestFinished(async () => {
+    sweeps.abort();
+    await sweeping;
+    await stop();
+    await outbox.close();
+  });
+
+  return {
+    ...orders,
+    ...{ vhost, line, broker, raw },
+    /** So many orders of as many buyers, each for a ticket of its own. */
+    async buyMany(count: number): Promise<Order[]> {
+      const made: Order[] = [];
+      while (made.length < count) {
+        const some = Array.from({ length: Math.min(25, count - made.length) }, async () =>
+          orders.buy(await orders.ticket()),
+        );
+        made.push(...(await Promise.all(some)));
+      }
+      return made;
+    },
+    /** Resolves when no order holds a ticket, with how late each was ended, in milliseconds. */
+    async allFree(): Promise<number[]> {
+      const held = () => deps.orders.countDocuments({ status: { $ne: "CANCELLED" } });
+      await eventually(async () => (await held()) === 0, "every ticket to be free");
+      const all = await deps.orders.find().lean();
+      expect(new Set(all.map(({ cancelReason }) => cancelReason))).toEqual(new Set(["EXPIRED"]));
+      return all
+        .map(({ updateTime, expiresAt }) => updateTime.getTime() - expiresAt.getTime())
+        .toSorted((a, b) => a - b);
+    },
+    /** Resolves when tickets has been told of each order: that it was made, and that it is over. */
+    async ticketsTold(made: Order[]): Promise<void> {
+      const complete = () => made.every(({ id }) => (told.get(id)?.size ?? 0) >= 2);
+      await eventually(complete, "tickets to be told of all orders");
+      for (const { id } of made) {
+        const types = [...(told.get(id)?.values() ?? [])].toSorted();
+        expect(types).toEqual(["OrderCreated", "OrderExpired"]);
+      }
+    },
+    /** How many nudges it has heard of the end of a hold. */
+    nudges: () => lines.filter(({ event, type }) => event === "received" && type === NUDGE).length,
+  };
+}
+
+/** A real process of expiration on this broker. */
+async function expirationOn(vhost: string): Promise<void> {
+  const env = { AMQP_URI: vhost, HOST: "127.0.0.1", RPC_PORT: "0", HTTP_PORT: "0" };
+  const main = ["services/expiration/main.ts"];
+  const child = run("expiration", process.execPath, main, { env: { ...env, DELAY: "native" } });
+  onTestFinished(() => child.stop());
+  const ready = () => {
+    if (!child.running) throw new Error(child.tail());
+    return child.tail().includes('"ready"');
+  };
+  await eventually(ready, "expiration to start");
+}
+
+describe("a hold whose time is up", () => {
+  it("ends though every delayed message is thrown away", async () => {
+    const { vhost, raw, buy, buyMany, allFree, ticketsTold, nudges } = await ordersOnLine();
+    await expirationOn(vhost);
+    let thrownAway = 0;
+    let over = false;
+    const throwing = (async () => {
+      while (!over) {
+        for (const seconds of WAITS) {
+          thrownAway += (await raw.purgeQueue(waitExchange(seconds))).messageCount;
+        }
+        await passing(10);
+      }
+    })();
+    const made = await buyMany(50);
+    const late = await allFree();
+    await eventually(() => thrownAway >= made.length, "all timers to be thrown away");
+    over = true;
+    await throwing;
+    console.log(`every timer lost: the last of ${made.length} holds ended ${late.at(-1)} ms late`);
+    expect(nudges()).toBe(0);
+    expect(late[0]).toBeGreaterThanOrEqual(0);
+    expect(late.at(-1)).toBeLessThanOrEqual(60_000);
+    await ticketsTold(made);
+    const [first] = made;
+    expect(await buy(first?.ticketId ?? "")).toMatchObject({ holdNumber: 2n });
+  });
+
+  it("ends though the broker is away all the time, and only once when it is back", async () => {
+    const { deps, line, broker, raw, buyMany, allFree, ticketsTold, nudges } = await ordersOnLine();
+    line.cut();
+    await eventually(() => !broker.connected, "the broker to be gone");
+    const made = await buyMany(500);
+    const late = await allFree();
+    console.log(`no broker: the last of ${made.length} holds ended ${late.at(-1)} ms late`);
+    expect(broker.connected).toBe(false);
+    expect(late[0]).toBeGreaterThanOrEqual(0);
+    expect(late.at(-1)).toBeLessThanOrEqual(10_000); // Two sweeps, as they are by default.
+    line.mend();
+    await ticketsTold(made);
+    // Their timers come out now, long after.
+    for (const { id, expiresAt } of made) {
+      const complete = { orderId: id, ...(expiresAt && { expiresAt }) };
+      const body = toBinary(ExpirationCompleteSchema, create(ExpirationCompleteSchema, complete));
+      const about = { id: newId(), type: NUDGE, source: "expiration", subject: id };
+      raw.publish(EVENTS, NUDGE, Buffer.from(body), toProperties({ ...about, time: new Date() }));
+    }
+    await eventually(() => nudges() >= made.length, "the nudges");
+    const drained = () => deps.orders.countDocuments({ "outbox._id": { $exists: true } });
+    await eventually(async () => (await drained()) === 0, "the outboxes to be empty");
+    const versions = await deps.orders.distinct("version");
+    expect(versions).toEqual([2]);
+    await ticketsTold(made);
+  });
+
+  it("is not over by a nudge that came early", async () => {
+    const { deps, hear, buy, ticket } = await testOrders({ holdSeconds: 900 });
+    const { id } = await buy(await ticket());
+    const expiresAt = timestampFromDate(new Date());
+    await hear(ExpirationCompleteSchema, { orderId: id, expiresAt });
+    await expireOverdue(deps);
+    expect(await deps.orders.findById(id).orFail()).toMatchObject({ status: "CREATED" });
+  });
+});

@@ -1,0 +1,92 @@
+import { connect, type ConfirmChannel, type ConsumeMessage } from "amqplib";
+import type { Broker } from "./broker.ts";
+import { declareDelayed, DELAYED } from "./topology.ts";
+import { carriedOn, type Waiting } from "./waiting.ts";
+
+interface Options {
+  broker: Broker;
+  /** The broker's address. */
+  url: string;
+  /** What is left comes out into it. */
+  queue: string;
+  /** Called once it is closed, by whomever. */
+  onClose: () => void;
+}
+
+/** A connection of its own to a broker that has the plugin. */
+export interface DelayLine {
+  leave(message: Waiting, leftMs: number): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** What the plugin can count; what takes longer comes out before its time. */
+const LONGEST_MS = 2 ** 32 - 1;
+const TIMEOUT_MS = 5_000;
+const PREFETCH = 64;
+
+/** Does something before the time is up, or not. */
+async function inTime<T>(work: Promise<T>, what: string): Promise<T> {
+  const { promise: late, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(() => reject(new Error(`${what} took too long`)), TIMEOUT_MS);
+  return Promise.race([work, late]).finally(() => clearTimeout(timer));
+}
+
+/**
+ * Finds out whether the broker has the plugin, in the only way that is sure: by declaring the exchange
+ * itself. A broker without it closes the channel for that, or (RabbitMQ 3) the connection, so it is not
+ * the one that all else runs on. Where the exchange is there, the same connection goes on to use it:
+ * whatever becomes of the plugin closes this connection and no other. Rejects with the broker's reason
+ * where there is none.
+ */
+export async function openDelayLine(options: Options): Promise<DelayLine> {
+  const { broker, url, queue, onClose } = options;
+  const name = { clientProperties: { connection_name: `${queue} delay` } };
+  const model = await connect(url, { timeout: TIMEOUT_MS, ...name });
+  // What a call rejects with is not always why: the broker's own word comes as an event.
+  let reason: Error | undefined;
+  const keep = (err: Error): void => void (reason ??= err);
+  const close = (): Promise<void> => model.close().catch(() => undefined);
+  model.on("error", keep);
+
+  async function open(): Promise<ConfirmChannel> {
+    const channel = await model.createConfirmChannel();
+    channel.on("error", keep);
+    await declareDelayed(channel);
+    await channel.prefetch(PREFETCH);
+    await channel.consume(DELAYED, (message) => {
+      // What could not be handed on, as after the queue's end, comes again on another connection.
+      if (message) void handOn(channel, message).catch(close);
+      else void close();
+    });
+    channel.on("close", () => void close());
+    model.on("close", onClose);
+    return channel;
+  }
+
+  /** The routing key still says to which queue. */
+  async function handOn(channel: ConfirmChannel, message: ConsumeMessage): Promise<void> {
+    const properties = carriedOn(message, { "x-delay": undefined });
+    const key = message.fields.routingKey;
+    await broker.publish("", key, message.content, { ...properties, mandatory: true });
+    channel.ack(message);
+  }
+
+  const channel = await inTime(open(), "declaring the delayed exchange").catch(async (err) => {
+    await close();
+    throw reason ?? err;
+  });
+  return {
+    close,
+    leave({ content, properties }, leftMs) {
+      const delay = Math.min(Math.max(Math.ceil(leftMs), 1), LONGEST_MS);
+      const headers = { ...properties.headers, "x-delay": delay };
+      // Never `mandatory`: the plugin routes nothing at once, and all would be returned.
+      const options = { ...properties, headers, persistent: true };
+      const { promise, resolve, reject } = Promise.withResolvers<void>();
+      channel.publish(DELAYED, queue, content, options, (err: unknown) =>
+        err ? reject(err) : resolve(),
+      );
+      return inTime(promise, "leaving a message with the plugin");
+    },
+  };
+}
