@@ -9,7 +9,10 @@ import * as tickets from "@ticketing/proto/tickets/v1/ticket_events";
 import { TicketService } from "@ticketing/proto/tickets/v1/ticket_service";
 import type { Subscriptions } from "#runtime/topology.ts";
 
-/** Who hears which events: the one list from which every service declares the whole topology. */
+/**
+ * Who hears which events: the one list from which every service declares the whole topology. The
+ * snapshots are not in it: they go from the owner into the queue of the one who asked.
+ */
 export const subscriptions = {
   tickets: [
     orders.OrderCreatedSchema,
@@ -17,6 +20,7 @@ export const subscriptions = {
     orders.OrderCancelledSchema,
     orders.OrderExpiredSchema,
     orders.OrderCompletedSchema,
+    tickets.TicketSnapshotRequestedSchema,
   ],
   orders: [
     tickets.TicketCreatedSchema,
@@ -26,6 +30,7 @@ export const subscriptions = {
     payments.ChargeFailedSchema,
     payments.ChargeRefundedSchema,
     ExpirationCompleteSchema,
+    orders.OrderSnapshotRequestedSchema,
   ],
   expiration: [orders.OrderCreatedSchema],
   payments: [

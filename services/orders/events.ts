@@ -1,4 +1,8 @@
 import { ExpirationCompleteSchema } from "@ticketing/proto/expiration/v1/expiration_events";
+import {
+  OrderSnapshotRequestedSchema,
+  OrderSnapshotSchema,
+} from "@ticketing/proto/orders/v1/order_events";
 import type { Payment } from "@ticketing/proto/payments/v1/payment";
 import {
   ChargeCreatedSchema,
@@ -6,13 +10,27 @@ import {
   ChargeRefundedSchema,
   PaymentAuthorizedSchema,
 } from "@ticketing/proto/payments/v1/payment_events";
+import type { Ticket as TicketMessage } from "@ticketing/proto/tickets/v1/ticket";
 import {
   TicketCreatedSchema,
+  TicketSnapshotRequestedSchema,
+  TicketSnapshotSchema,
   TicketUpdatedSchema,
 } from "@ticketing/proto/tickets/v1/ticket_events";
 import { update } from "#runtime/aggregate.ts";
+import type { Copies, Offer } from "#runtime/bootstrap.ts";
 import { on, type EventHandler } from "#runtime/events.ts";
-import { accept, complete, expire, failPayment, refund, type Order, type Orders } from "./order.ts";
+import {
+  accept,
+  complete,
+  expire,
+  failPayment,
+  refund,
+  toProto,
+  type Order,
+  type OrderFields,
+  type Orders,
+} from "./order.ts";
 import { keep, type Tickets } from "./ticket.ts";
 
 interface Deps {
@@ -41,6 +59,25 @@ export function orderEvents({ orders, tickets, now }: Deps): EventHandler[] {
     on(ChargeRefundedSchema, paid(refund)),
   ];
 }
+
+/** All tickets, for a database that has never had them. */
+export const ticketCopies = ({
+  tickets,
+}: Deps): Copies<typeof TicketSnapshotSchema, TicketMessage> => ({
+  owner: "tickets",
+  request: TicketSnapshotRequestedSchema,
+  snapshot: TicketSnapshotSchema,
+  things: (snapshot) => snapshot.tickets,
+  keep: (ticket) => keep(tickets, ticket),
+});
+
+/** What orders tells those who have lost it. */
+export const orderOffer = ({ orders }: Deps): Offer<OrderFields, typeof OrderSnapshotSchema> => ({
+  request: OrderSnapshotRequestedSchema,
+  snapshot: OrderSnapshotSchema,
+  model: orders,
+  fill: (page) => ({ orders: page.map(toProto) }),
+});
 
 /**
  * Ends the holds whose time is up, whatever became of their timers: a broker that lost everything

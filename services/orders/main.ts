@@ -2,7 +2,7 @@ import { catalogue } from "#catalogue";
 import { parseConfig } from "#runtime/config.ts";
 import { startService } from "#runtime/service.ts";
 import { orderConfig } from "./config.ts";
-import { expireOverdue, orderEvents } from "./events.ts";
+import { expireOverdue, orderEvents, orderOffer, ticketCopies } from "./events.ts";
 import { orderModel } from "./order.ts";
 import { orderRoutes } from "./rpc.ts";
 import { ticketModel } from "./ticket.ts";
@@ -21,7 +21,9 @@ const deps = {
 await Promise.all([deps.orders.init(), deps.tickets.init()]); // The hold is an index: wait for it.
 
 service.relay(deps.orders);
-await service.consume(orderEvents(deps));
+const copies = service.bootstrap(db, ticketCopies(deps));
+await service.consume([...orderEvents(deps), service.answer(orderOffer(deps)), copies.handler]);
 service.every(config.ORDER_SWEEP_SECONDS, "expiring overdue holds", () => expireOverdue(deps));
+await copies.done();
 await service.serve({ routes: orderRoutes(deps), rules: await service.tokens(config) });
 await service.untilStopped();

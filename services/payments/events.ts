@@ -6,12 +6,23 @@ import {
   OrderCompletedSchema,
   OrderCreatedSchema,
   OrderExpiredSchema,
+  OrderSnapshotRequestedSchema,
+  OrderSnapshotSchema,
 } from "@ticketing/proto/orders/v1/order_events";
 import { update } from "#runtime/aggregate.ts";
+import type { Copies } from "#runtime/bootstrap.ts";
 import { on, type EventHandler } from "#runtime/events.ts";
+import type { Log } from "#runtime/log.ts";
 import { toMinor } from "#runtime/money.ts";
 import { duplicateOf } from "#runtime/mongo.ts";
-import { keepOrder, type OrderCopy, type Payments } from "./payment.ts";
+import {
+  hasHeard,
+  keepOrder,
+  keepSnapshot,
+  type OrderCopy,
+  type Payment,
+  type Payments,
+} from "./payment.ts";
 
 const words = {
   [OrderStatus.CREATED]: "CREATED",
@@ -40,29 +51,64 @@ function toCopy(order: Order): OrderCopy {
   };
 }
 
+/** Brings our copy of an order up to date, and answers the payment as it is then. */
+async function keep(
+  payments: Payments,
+  id: string,
+  copy: OrderCopy,
+  change: (payment: Payment, copy: OrderCopy) => boolean,
+): Promise<Payment> {
+  const found = await update(payments, id, (payment) => change(payment, copy));
+  if (found) return found;
+  const payment = new payments({ _id: id, order: copy, attempts: [] });
+  keepOrder(payment, copy);
+  try {
+    return await payment.save();
+  } catch (error) {
+    if (!duplicateOf(error)) throw error;
+    return keep(payments, id, copy, change);
+  }
+}
+
 /**
  * Every event of an order only brings our copy up to date: what follows from it (capture, void) is
  * the settler's, which looks at the state and not at the event.
  */
 export function paymentEvents({ payments }: { payments: Payments }): EventHandler[] {
-  async function keep({ order }: { order?: Order | undefined }): Promise<void> {
+  async function hear({ order }: { order?: Order | undefined }): Promise<void> {
     if (!order) throw new Error("an event without its order");
-    const copy = toCopy(order);
-    if (await update(payments, order.id, (found) => keepOrder(found, copy))) return;
-    const payment = new payments({ _id: order.id, order: copy, attempts: [] });
-    keepOrder(payment, copy);
-    try {
-      await payment.save();
-    } catch (error) {
-      if (!duplicateOf(error)) throw error;
-      await update(payments, order.id, (found) => keepOrder(found, copy));
-    }
+    await keep(payments, order.id, toCopy(order), keepOrder);
   }
   return [
-    on(OrderCreatedSchema, keep),
-    on(OrderAwaitingPaymentSchema, keep),
-    on(OrderCancelledSchema, keep),
-    on(OrderExpiredSchema, keep),
-    on(OrderCompletedSchema, keep),
+    on(OrderCreatedSchema, hear),
+    on(OrderAwaitingPaymentSchema, hear),
+    on(OrderCancelledSchema, hear),
+    on(OrderExpiredSchema, hear),
+    on(OrderCompletedSchema, hear),
   ];
+}
+
+interface CopyDeps {
+  payments: Payments;
+  log: Log;
+}
+
+/** All orders, for a database that has never had them. None of them makes us take money. */
+export function orderCopies({
+  payments,
+  log,
+}: CopyDeps): Copies<typeof OrderSnapshotSchema, Order> {
+  return {
+    owner: "orders",
+    request: OrderSnapshotRequestedSchema,
+    snapshot: OrderSnapshotSchema,
+    things: (snapshot) => snapshot.orders,
+    async keep(order) {
+      const copy = toCopy(order);
+      const payment = await keep(payments, order.id, copy, keepSnapshot);
+      if (copy.status !== "AWAITING_PAYMENT" || hasHeard(payment, copy)) return;
+      const words = { alarm: true, orderId: order.id, attemptId: order.attemptId };
+      log.error(words, "an order awaits money of which nothing is known here; look at Stripe");
+    },
+  };
 }

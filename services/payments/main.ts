@@ -2,7 +2,7 @@ import { catalogue } from "#catalogue";
 import { parseConfig } from "#runtime/config.ts";
 import { startService } from "#runtime/service.ts";
 import { paymentConfig } from "./config.ts";
-import { paymentEvents } from "./events.ts";
+import { orderCopies, paymentEvents } from "./events.ts";
 import { paymentModel } from "./payment.ts";
 import { paymentRoutes } from "./rpc.ts";
 import { startSettler } from "./settler.ts";
@@ -23,8 +23,10 @@ const deps = { payments, stripe, log, now: Date.now };
 service.relay(payments);
 const settler = startSettler(deps);
 service.onStop(() => settler.close());
-await service.consume(paymentEvents(deps));
+const copies = service.bootstrap(db, orderCopies(deps));
+await service.consume([...paymentEvents(deps), copies.handler]);
 service.every(60, "reconciling with Stripe", () => settler.reconcile());
+await copies.done();
 const secret = config.STRIPE_WEBHOOK_SECRET;
 await service.serve({
   routes: paymentRoutes(deps),

@@ -126,6 +126,20 @@ export function keepOrder(payment: Payment, order: OrderCopy): boolean {
   return true;
 }
 
+/**
+ * As `keepOrder`, of a snapshot: no money is taken because of one. Where it says that the order has
+ * accepted our attempt, only the order's own event can tell us so.
+ */
+export function keepSnapshot(payment: Payment, order: OrderCopy): boolean {
+  const wouldTake = order.status === "AWAITING_PAYMENT" && newest(payment)?._id === order.attemptId;
+  return !wouldTake && keepOrder(payment, order);
+}
+
+/** Whether we know of the order what a snapshot says, and of the attempt that it has accepted; or more. */
+export const hasHeard = ({ order, attempts }: PaymentFields, told: OrderCopy): boolean =>
+  order.version > told.version ||
+  (order.version === told.version && attempts.some(({ _id }) => _id === told.attemptId));
+
 /** Begins an attempt; nothing has been asked of Stripe yet. */
 export function beginAttempt(payment: Payment, mark: Partial<RequestMark>, now: number): Attempt {
   const begun: Attempt = { _id: newId(), status: "PENDING", createTime: new Date(now), ...mark };
@@ -218,7 +232,7 @@ export function fail(payment: Payment, id: string, { kind, code }: Outcome): boo
   return true;
 }
 
-/** Money that was taken for an order that had ended is given back. */
+/** Money that was taken was given back: its order had ended, or somebody did so by hand. */
 export function giveBack(payment: Payment, id: string): boolean {
   const attempt = from(payment, id, ["CAPTURED"]);
   if (!attempt) return false;

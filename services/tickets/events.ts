@@ -6,10 +6,21 @@ import {
   OrderCompletedSchema,
   OrderCreatedSchema,
   OrderExpiredSchema,
+  OrderSnapshotRequestedSchema,
+  OrderSnapshotSchema,
 } from "@ticketing/proto/orders/v1/order_events";
+import {
+  TicketSnapshotRequestedSchema,
+  TicketSnapshotSchema,
+} from "@ticketing/proto/tickets/v1/ticket_events";
 import { update } from "#runtime/aggregate.ts";
+import type { Copies, Offer } from "#runtime/bootstrap.ts";
 import { on, type EventHandler } from "#runtime/events.ts";
-import { keepHold, type Hold, type Tickets } from "./ticket.ts";
+import { keepHold, toProto, type Hold, type TicketFields, type Tickets } from "./ticket.ts";
+
+interface Deps {
+  tickets: Tickets;
+}
 
 function stateOf(order: Order): Hold["state"] {
   if (order.status === OrderStatus.COMPLETED) return "SOLD";
@@ -29,17 +40,40 @@ function toHold(order: Order): Hold {
   };
 }
 
+/** The ticket mirrors what has become of its order; the order of a ticket that is not here is nobody's. */
+const mirror = (tickets: Tickets, order: Order): Promise<unknown> =>
+  update(tickets, order.ticketId, (ticket) => keepHold(ticket, toHold(order)));
+
 /** Whatever happened to an order, its ticket mirrors it. */
-export function ticketEvents({ tickets }: { tickets: Tickets }): EventHandler[] {
-  async function mirror({ order }: { order?: Order | undefined }): Promise<void> {
+export function ticketEvents({ tickets }: Deps): EventHandler[] {
+  async function hear({ order }: { order?: Order | undefined }): Promise<void> {
     if (!order) throw new Error("an event without its order");
-    await update(tickets, order.ticketId, (ticket) => keepHold(ticket, toHold(order)));
+    await mirror(tickets, order);
   }
   return [
-    on(OrderCreatedSchema, mirror),
-    on(OrderAwaitingPaymentSchema, mirror),
-    on(OrderCancelledSchema, mirror),
-    on(OrderExpiredSchema, mirror),
-    on(OrderCompletedSchema, mirror),
+    on(OrderCreatedSchema, hear),
+    on(OrderAwaitingPaymentSchema, hear),
+    on(OrderCancelledSchema, hear),
+    on(OrderExpiredSchema, hear),
+    on(OrderCompletedSchema, hear),
   ];
 }
+
+/** All orders, for a database whose tickets may be older than their holds. */
+export const holdCopies = ({ tickets }: Deps): Copies<typeof OrderSnapshotSchema, Order> => ({
+  owner: "orders",
+  request: OrderSnapshotRequestedSchema,
+  snapshot: OrderSnapshotSchema,
+  things: (snapshot) => snapshot.orders,
+  keep: (order) => mirror(tickets, order),
+});
+
+/** What tickets tells those who have lost it. */
+export const ticketOffer = ({
+  tickets,
+}: Deps): Offer<TicketFields, typeof TicketSnapshotSchema> => ({
+  request: TicketSnapshotRequestedSchema,
+  snapshot: TicketSnapshotSchema,
+  model: tickets,
+  fill: (page) => ({ tickets: page.map(toProto) }),
+});

@@ -2,7 +2,7 @@ import { catalogue } from "#catalogue";
 import { parseConfig } from "#runtime/config.ts";
 import { startService } from "#runtime/service.ts";
 import { ticketConfig } from "./config.ts";
-import { ticketEvents } from "./events.ts";
+import { holdCopies, ticketEvents, ticketOffer } from "./events.ts";
 import { ticketRoutes } from "./rpc.ts";
 import { ticketModel } from "./ticket.ts";
 
@@ -13,6 +13,8 @@ const deps = { tickets: ticketModel(db), now: Date.now };
 await deps.tickets.init(); // Nothing serves before its indexes stand.
 
 service.relay(deps.tickets);
-await service.consume(ticketEvents(deps));
+const copies = service.bootstrap(db, holdCopies(deps));
+await service.consume([...ticketEvents(deps), service.answer(ticketOffer(deps)), copies.handler]);
+await copies.done();
 await service.serve({ routes: ticketRoutes(deps), rules: await service.tokens(config) });
 await service.untilStopped();

@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file ticketing/orders/v1/order_events.proto.
  */
 export const file_ticketing_orders_v1_order_events: GenFile = /*@__PURE__*/
-  fileDesc("CiZ0aWNrZXRpbmcvb3JkZXJzL3YxL29yZGVyX2V2ZW50cy5wcm90bxITdGlja2V0aW5nLm9yZGVycy52MSI5CgxPcmRlckNyZWF0ZWQSKQoFb3JkZXIYASABKAsyGi50aWNrZXRpbmcub3JkZXJzLnYxLk9yZGVyIkEKFE9yZGVyQXdhaXRpbmdQYXltZW50EikKBW9yZGVyGAEgASgLMhoudGlja2V0aW5nLm9yZGVycy52MS5PcmRlciI7Cg5PcmRlckNhbmNlbGxlZBIpCgVvcmRlchgBIAEoCzIaLnRpY2tldGluZy5vcmRlcnMudjEuT3JkZXIiOQoMT3JkZXJFeHBpcmVkEikKBW9yZGVyGAEgASgLMhoudGlja2V0aW5nLm9yZGVycy52MS5PcmRlciI7Cg5PcmRlckNvbXBsZXRlZBIpCgVvcmRlchgBIAEoCzIaLnRpY2tldGluZy5vcmRlcnMudjEuT3JkZXJiBnByb3RvMw", [file_ticketing_orders_v1_order]);
+  fileDesc("CiZ0aWNrZXRpbmcvb3JkZXJzL3YxL29yZGVyX2V2ZW50cy5wcm90bxITdGlja2V0aW5nLm9yZGVycy52MSI5CgxPcmRlckNyZWF0ZWQSKQoFb3JkZXIYASABKAsyGi50aWNrZXRpbmcub3JkZXJzLnYxLk9yZGVyIkEKFE9yZGVyQXdhaXRpbmdQYXltZW50EikKBW9yZGVyGAEgASgLMhoudGlja2V0aW5nLm9yZGVycy52MS5PcmRlciI7Cg5PcmRlckNhbmNlbGxlZBIpCgVvcmRlchgBIAEoCzIaLnRpY2tldGluZy5vcmRlcnMudjEuT3JkZXIiOQoMT3JkZXJFeHBpcmVkEikKBW9yZGVyGAEgASgLMhoudGlja2V0aW5nLm9yZGVycy52MS5PcmRlciI7Cg5PcmRlckNvbXBsZXRlZBIpCgVvcmRlchgBIAEoCzIaLnRpY2tldGluZy5vcmRlcnMudjEuT3JkZXIiUwoWT3JkZXJTbmFwc2hvdFJlcXVlc3RlZBIRCglyZXF1ZXN0ZXIYASABKAkSEgoKcmVxdWVzdF9pZBgCIAEoCRISCgpwYWdlX3Rva2VuGAMgASgJInwKDU9yZGVyU25hcHNob3QSKgoGb3JkZXJzGAEgAygLMhoudGlja2V0aW5nLm9yZGVycy52MS5PcmRlchISCgpyZXF1ZXN0X2lkGAIgASgJEhIKCnBhZ2VfdG9rZW4YAyABKAkSFwoPbmV4dF9wYWdlX3Rva2VuGAQgASgJYgZwcm90bzM", [file_ticketing_orders_v1_order]);
 
 /**
  * *Buy* was pressed: the ticket is held.
@@ -118,4 +118,86 @@ export type OrderCompleted = Message<"ticketing.orders.v1.OrderCompleted"> & {
  */
 export const OrderCompletedSchema: GenMessage<OrderCompleted> = /*@__PURE__*/
   messageDesc(file_ticketing_orders_v1_order_events, 4);
+
+/**
+ * A service asks orders for the orders that there are, because its database has no copies of them, or
+ * old ones: it is new, or was restored. It may ask for the same page again, and at any time.
+ *
+ * @generated from message ticketing.orders.v1.OrderSnapshotRequested
+ */
+export type OrderSnapshotRequested = Message<"ticketing.orders.v1.OrderSnapshotRequested"> & {
+  /**
+   * The service that asks, by its name, which is its queue's too: the answer goes there, and to
+   * nobody else.
+   *
+   * @generated from field: string requester = 1;
+   */
+  requester: string;
+
+  /**
+   * The same for all pages of one rebuilding, so that an answer to an earlier one is not taken for it.
+   *
+   * @generated from field: string request_id = 2;
+   */
+  requestId: string;
+
+  /**
+   * `next_page_token` of the page before; empty for the first one.
+   *
+   * @generated from field: string page_token = 3;
+   */
+  pageToken: string;
+};
+
+/**
+ * Describes the message ticketing.orders.v1.OrderSnapshotRequested.
+ * Use `create(OrderSnapshotRequestedSchema)` to create a new message.
+ */
+export const OrderSnapshotRequestedSchema: GenMessage<OrderSnapshotRequested> = /*@__PURE__*/
+  messageDesc(file_ticketing_orders_v1_order_events, 5);
+
+/**
+ * The answer to an `OrderSnapshotRequested`: one page of orders as they are now, the newest first, so
+ * of one ticket's holds the latest comes first. What is made or changes afterwards comes as an event,
+ * as always, and may come before its page: keep the greater `version`. It tells of a state and not of
+ * something that has happened: no money is taken because of it.
+ *
+ * @generated from message ticketing.orders.v1.OrderSnapshot
+ */
+export type OrderSnapshot = Message<"ticketing.orders.v1.OrderSnapshot"> & {
+  /**
+   * At most 200.
+   *
+   * @generated from field: repeated ticketing.orders.v1.Order orders = 1;
+   */
+  orders: Order[];
+
+  /**
+   * As in the request.
+   *
+   * @generated from field: string request_id = 2;
+   */
+  requestId: string;
+
+  /**
+   * As in the request: which page this is.
+   *
+   * @generated from field: string page_token = 3;
+   */
+  pageToken: string;
+
+  /**
+   * What to ask for when this page is stored; empty after the last one.
+   *
+   * @generated from field: string next_page_token = 4;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message ticketing.orders.v1.OrderSnapshot.
+ * Use `create(OrderSnapshotSchema)` to create a new message.
+ */
+export const OrderSnapshotSchema: GenMessage<OrderSnapshot> = /*@__PURE__*/
+  messageDesc(file_ticketing_orders_v1_order_events, 6);
 

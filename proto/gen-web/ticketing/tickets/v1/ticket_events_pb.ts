@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file ticketing/tickets/v1/ticket_events.proto.
  */
 export const file_ticketing_tickets_v1_ticket_events: GenFile = /*@__PURE__*/
-  fileDesc("Cih0aWNrZXRpbmcvdGlja2V0cy92MS90aWNrZXRfZXZlbnRzLnByb3RvEhR0aWNrZXRpbmcudGlja2V0cy52MSI9Cg1UaWNrZXRDcmVhdGVkEiwKBnRpY2tldBgBIAEoCzIcLnRpY2tldGluZy50aWNrZXRzLnYxLlRpY2tldCI9Cg1UaWNrZXRVcGRhdGVkEiwKBnRpY2tldBgBIAEoCzIcLnRpY2tldGluZy50aWNrZXRzLnYxLlRpY2tldGIGcHJvdG8z", [file_ticketing_tickets_v1_ticket]);
+  fileDesc("Cih0aWNrZXRpbmcvdGlja2V0cy92MS90aWNrZXRfZXZlbnRzLnByb3RvEhR0aWNrZXRpbmcudGlja2V0cy52MSI9Cg1UaWNrZXRDcmVhdGVkEiwKBnRpY2tldBgBIAEoCzIcLnRpY2tldGluZy50aWNrZXRzLnYxLlRpY2tldCI9Cg1UaWNrZXRVcGRhdGVkEiwKBnRpY2tldBgBIAEoCzIcLnRpY2tldGluZy50aWNrZXRzLnYxLlRpY2tldCJUChdUaWNrZXRTbmFwc2hvdFJlcXVlc3RlZBIRCglyZXF1ZXN0ZXIYASABKAkSEgoKcmVxdWVzdF9pZBgCIAEoCRISCgpwYWdlX3Rva2VuGAMgASgJIoABCg5UaWNrZXRTbmFwc2hvdBItCgd0aWNrZXRzGAEgAygLMhwudGlja2V0aW5nLnRpY2tldHMudjEuVGlja2V0EhIKCnJlcXVlc3RfaWQYAiABKAkSEgoKcGFnZV90b2tlbhgDIAEoCRIXCg9uZXh0X3BhZ2VfdG9rZW4YBCABKAliBnByb3RvMw", [file_ticketing_tickets_v1_ticket]);
 
 /**
  * A ticket was listed.
@@ -55,4 +55,85 @@ export type TicketUpdated = Message<"ticketing.tickets.v1.TicketUpdated"> & {
  */
 export const TicketUpdatedSchema: GenMessage<TicketUpdated> = /*@__PURE__*/
   messageDesc(file_ticketing_tickets_v1_ticket_events, 1);
+
+/**
+ * A service asks tickets for the tickets that there are, because its database has no copies of them:
+ * it is new, or was restored. It may ask for the same page again, and at any time.
+ *
+ * @generated from message ticketing.tickets.v1.TicketSnapshotRequested
+ */
+export type TicketSnapshotRequested = Message<"ticketing.tickets.v1.TicketSnapshotRequested"> & {
+  /**
+   * The service that asks, by its name, which is its queue's too: the answer goes there, and to
+   * nobody else.
+   *
+   * @generated from field: string requester = 1;
+   */
+  requester: string;
+
+  /**
+   * The same for all pages of one rebuilding, so that an answer to an earlier one is not taken for it.
+   *
+   * @generated from field: string request_id = 2;
+   */
+  requestId: string;
+
+  /**
+   * `next_page_token` of the page before; empty for the first one.
+   *
+   * @generated from field: string page_token = 3;
+   */
+  pageToken: string;
+};
+
+/**
+ * Describes the message ticketing.tickets.v1.TicketSnapshotRequested.
+ * Use `create(TicketSnapshotRequestedSchema)` to create a new message.
+ */
+export const TicketSnapshotRequestedSchema: GenMessage<TicketSnapshotRequested> = /*@__PURE__*/
+  messageDesc(file_ticketing_tickets_v1_ticket_events, 2);
+
+/**
+ * The answer to a `TicketSnapshotRequested`: one page of tickets as they are now, the newest first.
+ * What is listed or changes afterwards comes as an event, as always, and may come before its page:
+ * keep the greater `version`. It tells of a state and not of something that has happened.
+ *
+ * @generated from message ticketing.tickets.v1.TicketSnapshot
+ */
+export type TicketSnapshot = Message<"ticketing.tickets.v1.TicketSnapshot"> & {
+  /**
+   * At most 200.
+   *
+   * @generated from field: repeated ticketing.tickets.v1.Ticket tickets = 1;
+   */
+  tickets: Ticket[];
+
+  /**
+   * As in the request.
+   *
+   * @generated from field: string request_id = 2;
+   */
+  requestId: string;
+
+  /**
+   * As in the request: which page this is.
+   *
+   * @generated from field: string page_token = 3;
+   */
+  pageToken: string;
+
+  /**
+   * What to ask for when this page is stored; empty after the last one.
+   *
+   * @generated from field: string next_page_token = 4;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message ticketing.tickets.v1.TicketSnapshot.
+ * Use `create(TicketSnapshotSchema)` to create a new message.
+ */
+export const TicketSnapshotSchema: GenMessage<TicketSnapshot> = /*@__PURE__*/
+  messageDesc(file_ticketing_tickets_v1_ticket_events, 3);
 

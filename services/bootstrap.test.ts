@@ -1,0 +1,268 @@
+import { once } from "node:events";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { join } from "node:path";
+import { createClient } from "@connectrpc/connect";
+import { createGrpcTransport } from "@connectrpc/connect-node";
+import { TicketService } from "@ticketing/proto/tickets/v1/ticket_service";
+import { exportJWK } from "jose";
+import type { Connection } from "mongoose";
+import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from "vitest";
+import { PAGE } from "#runtime/bootstrap.ts";
+import { newId } from "#runtime/ids.ts";
+import { connectDatabase } from "#runtime/mongo.ts";
+import {
+  as,
+  eventually,
+  silent,
+  testDatabaseUri,
+  testPublicKey,
+  testVhost,
+} from "#runtime/testing.ts";
+import { freePorts } from "#stack/ports.ts";
+import { run, until, type Child } from "#stack/process.ts";
+
+// The services as they run, each a process with an empty database: no copy of theirs is anywhere else.
+
+const TICKETS = 5 * PAGE;
+const vhost = await testVhost();
+const jwk = { ...(await exportJWK(testPublicKey)), kid: "test", alg: "ES256" };
+const auth = createServer((_, res) => res.end(JSON.stringify({ keys: [jwk] })));
+await once(auth.listen(0, "127.0.0.1"), "listening");
+
+const uris = {
+  tickets: testDatabaseUri(),
+  orders: testDatabaseUri(),
+  payments: testDatabaseUri(),
+};
+type Name = keyof typeof uris;
+
+/** What they have logged. */
+const said: Record<string, unknown>[] = [];
+
+/** A process of a service on ports of its own, which stay the same over its starts. */
+async function process(service: Name) {
+  const [rpc, http] = (await freePorts(2)) as [number, number];
+  let child: Child;
+  function start(): void {
+    child = run(
+      service,
+      globalThis.process.execPath,
+      [join(import.meta.dirname, service, "main.ts")],
+      {
+        env: {
+          HOST: "127.0.0.1",
+          RPC_PORT: String(rpc),
+          HTTP_PORT: String(http),
+          AMQP_URI: vhost,
+          MONGODB_URI: uris[service],
+          JWKS_URI: `http://127.0.0.1:${(auth.address() as AddressInfo).port}/`,
+          STRIPE_KEY: "sk_test_nothing",
+          STRIPE_WEBHOOK_SECRET: "whsec_nothing",
+          STRIPE_API_BASE: "http://127.0.0.1:1",
+        },
+        logFile: `/tmp/b6-${service}.log`,
+        onLine: (line) => {
+          if (line.startsWith("{")) said.push(JSON.parse(line) as Record<string, unknown>);
+        },
+      },
+    );
+  }
+  /** What it says of itself: 200 when it is ready; rejects where nobody listens. */
+  const status = async (): Promise<number> =>
+    (await fetch(`http://127.0.0.1:${http}/readyz`)).status;
+  start();
+  return {
+    rpc: `http://127.0.0.1:${rpc}`,
+    start,
+    status,
+    ready: () =>
+      until(async () => (await status()) === 200, {
+        what: `${service} to be ready`,
+        timeoutMs: 60_000,
+        child,
+      }),
+    async kill(): Promise<void> {
+      child.kill("SIGKILL");
+      await child.exited;
+    },
+  };
+}
+type Process = Awaited<ReturnType<typeof process>>;
+
+interface Copy {
+  _id: string;
+  version: number;
+}
+
+let services: Record<Name, Process>;
+let dbs: Record<Name, Connection>;
+beforeAll(async () => {
+  const names = Object.keys(uris) as Name[];
+  const of = async <T>(make: (name: Name) => Promise<T>): Promise<Record<Name, T>> =>
+    Object.fromEntries(
+      await Promise.all(names.map(async (name) => [name, await make(name)] as const)),
+    ) as Record<Name, T>;
+  dbs = await of((name) => connectDatabase(uris[name], silent));
+  services = await of(process);
+  await Promise.all(Object.values(services).map(({ ready }) => ready()));
+});
+afterAll(async () => {
+  await Promise.all(Object.values(services).map((service) => service.kill()));
+  await Promise.all(
+    Object.values(dbs).map(async (db) => {
+      await db.dropDatabase();
+      await db.close();
+    }),
+  );
+  auth.close();
+});
+
+interface Marker {
+  requestId: string;
+  pageToken: string;
+  things: number;
+  doneTime?: Date;
+}
+
+const marker = async (): Promise<Marker | null> =>
+  dbs.orders.collection<Marker & { _id: string }>("bootstrap").findOne({ _id: "tickets" });
+const isDone = async (): Promise<boolean> => (await marker())?.doneTime !== undefined;
+
+async function loseCopies(): Promise<void> {
+  await dbs.orders.collection("tickets").deleteMany({});
+  await dbs.orders.collection("bootstrap").deleteMany({});
+}
+
+const all = (db: Connection): Promise<Copy[]> =>
+  db
+    .collection<Copy>("tickets")
+    .find({}, { projection: { title: 1, price: 1, priceVersion: 1, withdrawn: 1, version: 1 } })
+    .sort({ _id: 1 })
+    .toArray();
+
+/** The news that still travels may come, but then the copies are what their owner has. */
+async function expectEqualCopies(): Promise<void> {
+  const versions = async (db: Connection): Promise<string> =>
+    (await all(db)).map(({ _id, version }) => `${_id} ${version}`).join();
+  await eventually(
+    async () => (await versions(dbs.orders)) === (await versions(dbs.tickets)),
+    "orders to have heard of everything",
+    60_000,
+  );
+  expect(await all(dbs.orders)).toEqual(await all(dbs.tickets));
+}
+
+const client = () =>
+  createClient(TicketService, createGrpcTransport({ baseUrl: services.tickets.rpc }));
+const price = { currencyCode: "EUR", units: 20n };
+
+/** Edits one ticket after the other until it is stopped; answers how many it has edited. */
+function keepEditing(): () => Promise<number> {
+  let stopped = false;
+  const edits = (async () => {
+    const ids = (await all(dbs.tickets)).map(({ _id }) => _id);
+    for (let i = 0; ; i += 1) {
+      if (stopped) return i;
+      const id = ids[(i * 7) % ids.length] ?? "";
+      await client().updateTicket({ id, title: `Edit ${i}`, price }, await as("seller"));
+    }
+  })();
+  const stop = (): Promise<number> => {
+    stopped = true;
+    return edits;
+  };
+  onTestFinished(async () => void (await stop()));
+  return stop;
+}
+
+/** Watches orders until it is ready: it never says so before it has it all. */
+async function readyWithAll(): Promise<void> {
+  await until(
+    async () => {
+      if ((await services.orders.status()) !== 200) return false;
+      expect(await isDone()).toBe(true);
+      return true;
+    },
+    { what: "orders to be ready", timeoutMs: 60_000, everyMs: 5 },
+  );
+}
+
+it("all start with empty databases at the same time", async () => {
+  for (const [service, owner] of [
+    ["tickets", "orders"],
+    ["orders", "tickets"],
+    ["payments", "orders"],
+  ] as const) {
+    const found = await dbs[service].collection<Marker & { _id: string }>("bootstrap").findOne({});
+    expect(found).toMatchObject({ _id: owner, things: 0, doneTime: expect.any(Date) as Date });
+  }
+});
+
+describe(`orders without its copies of ${TICKETS} tickets`, { timeout: 120_000 }, () => {
+  // Put into their owner's database, so that no event has told of them.
+  beforeAll(async () => {
+    const { ticket } = await client().createTicket({ title: "One", price }, await as("seller"));
+    const tickets = dbs.tickets.collection<Copy>("tickets");
+    await eventually(() => tickets.findOne({ outbox: [] }), "its event to be published");
+    const one = await tickets.findOne({ _id: ticket?.id ?? "" });
+    const others = Array.from({ length: TICKETS - 1 }, (_, i) => ({
+      ...one,
+      _id: newId(),
+      title: `Ticket ${i}`,
+    }));
+    await tickets.insertMany(others as Copy[]);
+  });
+  beforeEach(async () => {
+    await services.orders.kill();
+    await loseCopies();
+  });
+
+  it("gets them from tickets while those change, killed in between", async () => {
+    const stopEditing = keepEditing();
+    services.orders.start();
+    const halfway = await eventually(
+      async () => {
+        const now = await marker();
+        return now?.pageToken && !now.doneTime ? now : undefined;
+      },
+      "a page to be stored",
+      60_000,
+    );
+    await services.orders.kill();
+
+    services.orders.start();
+    await readyWithAll();
+    // Counted page by page: had it begun anew, there would be more.
+    expect(await marker()).toMatchObject({ requestId: halfway.requestId, things: TICKETS });
+    expect(await stopEditing()).toBeGreaterThan(0);
+    await expectEqualCopies();
+  });
+
+  it("waits for tickets where that is down, and says so", async () => {
+    await services.tickets.kill();
+    said.length = 0;
+    services.orders.start();
+    await eventually(
+      () => said.some(({ msg }) => msg === "still waiting for tickets; asking again"),
+      "orders to say what it waits for",
+      60_000,
+    );
+    expect(await services.orders.status()).toBe(503);
+    expect(await isDone()).toBe(false);
+    services.tickets.start();
+    await readyWithAll();
+    expect(await marker()).toMatchObject({ things: TICKETS });
+    await services.tickets.ready();
+    await expectEqualCopies();
+  });
+
+  it("stores them once, also where it has two instances", async () => {
+    services.orders.start();
+    const second = await process("orders");
+    await Promise.all([services.orders.ready(), second.ready()]);
+    expect(await marker()).toMatchObject({ things: TICKETS });
+    await expectEqualCopies();
+    await second.kill();
+  });
+});

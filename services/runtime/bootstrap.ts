@@ -1,0 +1,209 @@
+import {
+  create,
+  toBinary,
+  type DescMessage,
+  type MessageInitShape,
+  type MessageShape,
+} from "@bufbuild/protobuf";
+import type { Connection, Model } from "mongoose";
+import type { AggregateFields } from "./aggregate.ts";
+import type { Broker } from "./broker.ts";
+import { toProperties } from "./envelope.ts";
+import { on, type EventHandler } from "./events.ts";
+import { newId } from "./ids.ts";
+import type { Log } from "./log.ts";
+import { duplicateOf, isDatabaseFault } from "./mongo.ts";
+import { EVENTS } from "./topology.ts";
+
+// A service keeps copies of what others own, fed by their events. One whose database is empty, or was
+// restored, asks the owner for all of it, in pages, while the events flow on.
+
+/** What a service hands out of its own when another one asks: one page of a collection. */
+export interface Offer<F extends AggregateFields, S extends DescMessage> {
+  request: DescMessage;
+  snapshot: S;
+  model: Model<F>;
+  fill(page: F[]): MessageInitShape<S>;
+}
+
+/** What a service keeps of what another one owns. */
+export interface Copies<S extends DescMessage, T> {
+  /** The service that owns them. */
+  owner: string;
+  request: DescMessage;
+  snapshot: S;
+  things(snapshot: MessageShape<S>): T[];
+  /** Keeps one as it is in the snapshot, unless ours is as new. */
+  keep(thing: T): Promise<unknown>;
+}
+
+/** The rebuilding of copies. */
+export interface Bootstrap {
+  /** Stores the pages that come. */
+  handler: EventHandler;
+  /** Resolves when the copies are all there: at once, in a database where they were before. */
+  done(): Promise<void>;
+}
+
+/** The fields that every request has, and, with the next page's, every snapshot. */
+interface Request {
+  requester: string;
+  requestId: string;
+  pageToken: string;
+}
+interface Answer extends Omit<Request, "requester"> {
+  nextPageToken: string;
+}
+
+interface Runtime {
+  service: string;
+  broker: Broker;
+  log: Log;
+}
+
+/** How far the copies of one owner's things are. Without it nobody knows whether they are all there. */
+interface Marker extends Omit<Request, "requester"> {
+  _id: string;
+  /** How many things have come so far. */
+  things: number;
+  doneTime?: Date;
+}
+
+/** With the contracts' limits on a thing's fields, a page stays below half a megabyte. */
+export const PAGE = 200;
+/** So many things of a page are stored at once; what is alive needs the database too. */
+const WIDTH = 16;
+const POLL_MS = 50;
+const FIRST_PAUSE_MS = 2_000;
+const LONGEST_PAUSE_MS = 60_000;
+
+function send<D extends DescMessage>(
+  { service, broker }: Runtime,
+  to: { exchange: string; key: string; subject: string },
+  schema: D,
+  message: MessageInitShape<D>,
+): Promise<void> {
+  const body = Buffer.from(toBinary(schema, create(schema, message)));
+  const about = { id: newId(), type: schema.typeName, subject: to.subject, time: new Date() };
+  const properties = toProperties({ ...about, source: service });
+  return broker.publish(to.exchange, to.key, body, { ...properties, mandatory: true });
+}
+
+/**
+ * Answers those who ask for what this service owns, each into its own queue, one page a time. Ids have
+ * the order of time, so what is made meanwhile lies before the first page, and comes as an event.
+ */
+export function answerWith<F extends AggregateFields, S extends DescMessage>(
+  runtime: Runtime,
+  { request, snapshot, model, fill }: Offer<F, S>,
+): EventHandler {
+  return on(request, async (asked) => {
+    const { requester, requestId, pageToken } = asked as unknown as Request;
+    const found = await model
+      .find(pageToken ? { _id: { $lt: pageToken } } : {}, { outbox: 0 })
+      .sort({ _id: -1 })
+      .limit(PAGE + 1)
+      .lean<F[]>();
+    const page = found.slice(0, PAGE);
+    const nextPageToken = found.length > PAGE ? (page.at(-1)?._id ?? "") : "";
+    const answer = { ...fill(page), requestId, pageToken, nextPageToken } as MessageInitShape<S>;
+    await send(runtime, { exchange: "", key: requester, subject: requester }, snapshot, answer);
+  });
+}
+
+/**
+ * Asks for the next page when it has stored one. A marker in the service's own database says how far
+ * it is: any instance goes on from there, after any kill, and a page that comes twice is dropped.
+ */
+export function bootstrap<S extends DescMessage, T>(
+  runtime: Runtime,
+  db: Connection,
+  { owner, request, snapshot, things, keep }: Copies<S, T>,
+): Bootstrap {
+  const { service, log } = runtime;
+  const markers = db.collection<Marker>("bootstrap");
+  /** The page that this process is storing, which another answer with it need not do too. */
+  let storing: string | undefined;
+
+  const ask = ({ requestId, pageToken }: Omit<Request, "requester">): Promise<void> => {
+    const message = { requester: service, requestId, pageToken } as MessageInitShape<DescMessage>;
+    const to = { exchange: EVENTS, key: request.typeName, subject: service };
+    return send(runtime, to, request, message);
+  };
+
+  const store = async (all: T[]): Promise<void> => {
+    for (let i = 0; i < all.length; i += WIDTH)
+      await Promise.all(all.slice(i, i + WIDTH).map(keep));
+  };
+
+  async function receive(told: MessageShape<S>): Promise<void> {
+    const { requestId, pageToken, nextPageToken } = told as unknown as Answer;
+    const awaited = { _id: owner, requestId, pageToken, doneTime: { $exists: false } };
+    if (!(await markers.findOne(awaited))) return; // We asked twice, and this one is stored.
+    const page = things(told);
+    await store(page);
+    const next = nextPageToken ? { pageToken: nextPageToken } : { doneTime: new Date() };
+    const change = { $set: next, $inc: { things: page.length } };
+    const { modifiedCount } = await markers.updateOne(awaited, change);
+    if (modifiedCount === 0 || !nextPageToken) return;
+    // Where the broker is gone, or we are before we ask, `done` asks again.
+    await ask({ requestId, pageToken: nextPageToken }).catch(() => undefined);
+  }
+
+  const handler = on(snapshot, async (told) => {
+    const { requestId, pageToken } = told as unknown as Answer;
+    const page = `${requestId} ${pageToken}`;
+    if (page === storing) return;
+    storing = page;
+    await receive(told).finally(() => {
+      if (storing === page) storing = undefined;
+    });
+  });
+
+  async function mark(): Promise<Marker> {
+    const found = await markers.findOne({ _id: owner });
+    if (found) return found;
+    const fresh = { _id: owner, requestId: newId(), pageToken: "", things: 0 };
+    return markers.insertOne(fresh).then(
+      () => fresh,
+      (error: unknown) => {
+        if (duplicateOf(error)) return mark(); // Another instance has begun.
+        throw error;
+      },
+    );
+  }
+
+  const away = (err: unknown): undefined => {
+    if (!isDatabaseFault(err)) throw err;
+  };
+
+  async function done(): Promise<void> {
+    let page: string | undefined;
+    let pause = FIRST_PAUSE_MS;
+    let askAt = 0;
+    for (; ; await new Promise((resolve) => setTimeout(resolve, POLL_MS))) {
+      const marker = await mark().catch(away);
+      if (!marker) continue;
+      const { things: sofar, doneTime, pageToken } = marker;
+      if (doneTime) {
+        if (page !== undefined) log.info({ owner, things: sofar }, `all that ${owner} has is here`);
+        return;
+      }
+      if (pageToken !== page) {
+        // It moves, and whoever stored the page before has asked for this one.
+        if (page !== undefined) askAt = Date.now() + FIRST_PAUSE_MS;
+        [page, pause] = [pageToken, FIRST_PAUSE_MS];
+      }
+      if (storing !== undefined || Date.now() < askAt) continue;
+      if (askAt === 0) log.info({ owner }, `not ready before ${owner} has told us all that it has`);
+      else log.warn({ owner, things: sofar }, `still waiting for ${owner}; asking again`);
+      await ask(marker).catch((err: unknown) =>
+        log.warn({ err: (err as Error).message }, "not asked"),
+      );
+      askAt = Date.now() + pause;
+      pause = Math.min(pause * 2, LONGEST_PAUSE_MS);
+    }
+  }
+
+  return { handler, done };
+}
