@@ -1,5 +1,6 @@
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import type { Management } from "./rabbit/management.ts";
 
 /** Where `npm start` keeps its data, its logs and its secrets. */
 export const home = join(import.meta.dirname, "..", ".stack");
@@ -10,12 +11,18 @@ export interface Running {
   dir: string;
   pid: number;
   holdSeconds: number;
+  /** For `npm run events`: the broker, its management if it is ours, each service's database. */
+  amqp: string;
+  management?: Management;
+  databases: Record<string, string>;
 }
 
 const file = join(home, "running.json");
 
+/** Addresses have passwords in them, so only the owner can read the file. */
 export function announce(running: Running): void {
-  writeFileSync(file, JSON.stringify(running));
+  withdraw(); // A file that is there would keep its mode.
+  writeFileSync(file, JSON.stringify(running), { mode: 0o600 });
 }
 
 export function withdraw(): void {

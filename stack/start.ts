@@ -1,7 +1,7 @@
 import { buildWeb } from "./build.ts";
 import { isNews, readable } from "./lines.ts";
 import { announce, home, withdraw } from "./running.ts";
-import { startSystem, type System } from "./system.ts";
+import { startSystem, stores, type System } from "./system.ts";
 
 // `npm start`: the whole marketplace on this machine, with real parts, until Ctrl-C.
 
@@ -41,7 +41,16 @@ const system = await startSystem({
     if (up && isNews(name, line)) console.log(readable(name, line));
   },
 });
-announce({ url: system.url, dir: home, pid: process.pid, holdSeconds });
+const { rabbit, amqpUrl, mongoUrl } = system.parts;
+announce({
+  url: system.url,
+  dir: home,
+  pid: process.pid,
+  holdSeconds,
+  amqp: rabbit?.adminUrl ?? amqpUrl("orders"),
+  ...(rabbit ? { management: rabbit.management } : {}),
+  databases: Object.fromEntries(stores.map((name) => [name, mongoUrl(name)])),
+});
 up = true;
 const seconds = ((performance.now() - begun) / 1000).toFixed(1);
 console.log(

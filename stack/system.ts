@@ -26,6 +26,8 @@ export interface SystemOptions {
   readonly instances?: number;
   /** Variables for all services: shorter holds, higher limits. */
   readonly env?: Readonly<Record<string, string>>;
+  /** Leads each service to the broker by another way, which a test can cut. */
+  readonly toBroker?: (service: ServiceName, url: string) => Promise<string>;
   /** Opens the local Stripe's switches. */
   readonly test?: boolean;
   /** What the start itself has to say. */
@@ -111,6 +113,8 @@ export async function startSystem(options: SystemOptions): Promise<System> {
 
   async function start(service: ServiceName, env: Record<string, string>): Promise<Instance[]> {
     const store = (stores as readonly string[]).includes(service);
+    const direct = parts.amqpUrl(service);
+    const broker = (await options.toBroker?.(service, direct)) ?? direct;
     const one = (n: number): Promise<Instance> => {
       const name = count === 1 ? service : `${service}-${n}`;
       return startInstance({
@@ -118,7 +122,8 @@ export async function startSystem(options: SystemOptions): Promise<System> {
         service,
         env: {
           ...marked(dir),
-          AMQP_URI: parts.amqpUrl(service),
+          AMQP_URI: broker,
+          SHUTDOWN_DRAIN_SECONDS: "0", // When all stops, the edge does first.
           ...(store ? { MONGODB_URI: parts.mongoUrl(service) } : {}),
           ...env,
           ...options.env,

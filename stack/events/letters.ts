@@ -1,0 +1,134 @@
+import type { Channel, ConfirmChannel, GetMessage, Options } from "amqplib";
+import { subscriptions } from "#catalogue";
+import { fromProperties } from "#runtime/envelope.ts";
+import { deadQueue } from "#runtime/topology.ts";
+import { Trouble } from "./where.ts";
+
+/** A message that a service could not handle. */
+export interface Letter {
+  readonly service: string;
+  /** Of the event; empty where the message has none. */
+  readonly id: string;
+  readonly type: string;
+  readonly subject: string;
+  readonly reason: string;
+  /** The service that gave it up. */
+  readonly origin: string;
+  readonly tries: number | undefined;
+  /** When what it tells of happened. */
+  readonly time: Date | undefined;
+}
+
+export const services: readonly string[] = Object.keys(subscriptions);
+
+export function mustBeService(name: string): string {
+  if (services.includes(name)) return name;
+  throw new Trouble(`No service "${name}" hears events; these do: ${services.join(", ")}.`, 2);
+}
+
+type Headers = Readonly<Record<string, unknown>>;
+
+/** Why a message is dead: our own word, or the broker's where it gave it up by itself. */
+function reasonOf(headers: Headers): string {
+  const own = headers["x-ticketing-reason"];
+  if (own !== undefined) return String(own);
+  const broker = headers["x-last-death-reason"] ?? headers["x-first-death-reason"];
+  return broker === undefined ? "nobody said" : `the broker gave it up: ${String(broker)}`;
+}
+
+export function toLetter(service: string, { properties }: Pick<GetMessage, "properties">): Letter {
+  const { id, type, subject, time } = fromProperties(properties);
+  const headers: Headers = properties.headers ?? {};
+  const tries = headers["x-ticketing-tries"];
+  return {
+    service,
+    id,
+    type,
+    subject,
+    reason: reasonOf(headers),
+    origin: String(headers["x-ticketing-origin"] ?? service),
+    tries: tries === undefined ? undefined : Number(tries),
+    time: Number.isNaN(time.getTime()) ? undefined : time,
+  };
+}
+
+/**
+ * From here on a letter that was looked at is sent to the queue's end as new, before it is taken
+ * away. The broker counts each look as a failed delivery, and a queue without a limit of its own
+ * throws a message away at 20 of them (since RabbitMQ 4.0).
+ */
+const LOOKS = 10;
+
+/** A copy of a message that goes with it; what the broker wrote into its headers does not. */
+export function asNew(
+  { properties }: Pick<GetMessage, "properties">,
+  keep: (header: string) => boolean,
+): Options.Publish {
+  const { messageId, type, contentType, headers = {} } = properties;
+  return {
+    ...(messageId === undefined ? {} : { messageId: String(messageId) }),
+    ...(type === undefined ? {} : { type: String(type) }),
+    ...(contentType === undefined ? {} : { contentType: String(contentType) }),
+    headers: Object.fromEntries(Object.entries(headers as Headers).filter(([name]) => keep(name))),
+    persistent: true,
+  };
+}
+
+/** Resolves when the broker has the message safe in that queue. One at a time for each channel. */
+export async function send(
+  channel: ConfirmChannel,
+  queue: string,
+  content: Buffer,
+  properties: Options.Publish,
+): Promise<void> {
+  let isLost = false;
+  const lost = (): void => void (isLost = true);
+  channel.once("return", lost);
+  await new Promise<void>((resolve, reject) => {
+    const settle = (error: unknown): void => (error ? reject(error as Error) : resolve());
+    channel.publish("", queue, content, { ...properties, mandatory: true }, settle);
+  }).finally(() => channel.off("return", lost));
+  if (isLost) throw new Trouble(`There is no queue ${queue}.`);
+}
+
+/** Gives each of the oldest messages to `visit`, which settles it or leaves it: those go back. */
+export async function visitDead(
+  channel: ConfirmChannel,
+  service: string,
+  limit: number,
+  visit: (message: GetMessage) => Promise<"settled" | "left">,
+): Promise<{ left: number }> {
+  const queue = deadQueue(service);
+  let left = await depth(channel, queue);
+  const end = Math.min(limit, left);
+  const back: GetMessage[] = [];
+  for (let i = 0; i < end; i += 1) {
+    const message = await channel.get(queue);
+    if (!message) break;
+    left = message.fields.messageCount;
+    if ((await visit(message)) === "left") back.push(message);
+  }
+  // In their order, so that the queue is as it was.
+  for (const message of back) await putBack(channel, queue, message);
+  return { left };
+}
+
+async function putBack(channel: ConfirmChannel, queue: string, message: GetMessage): Promise<void> {
+  const looks = Number(message.properties.headers?.["x-delivery-count"] ?? 0);
+  if (looks < LOOKS) return channel.nack(message);
+  await send(
+    channel,
+    queue,
+    message.content,
+    asNew(message, (name) => name !== "x-delivery-count"),
+  );
+  channel.ack(message);
+}
+
+/** How many messages are ready in a queue. */
+export async function depth(channel: Channel, queue: string): Promise<number> {
+  const { messageCount } = await channel.checkQueue(queue).catch(() => {
+    throw new Trouble(`No queue ${queue} here: no service has ever run on this broker.`);
+  });
+  return messageCount;
+}

@@ -1,0 +1,139 @@
+import { parseArgs } from "node:util";
+import type { ConfirmChannel } from "amqplib";
+import { deadTable, listDead } from "./dead.ts";
+import { mustBeService, services } from "./letters.ts";
+import { replay } from "./replay.ts";
+import { queueStats, statsTable } from "./stats.ts";
+import { safe, shortType } from "./summary.ts";
+import { tail } from "./tail.ts";
+import { findBroker, Trouble, withBroker, type Where } from "./where.ts";
+
+// `npm run events`: for the people who look after it. docs/operations.md explains what one sees.
+
+const help = `npm run events -- <command>
+
+  tail [--type GLOB]... [--id ID]... [--json]   every event, as it happens
+  dead [SERVICE] [--limit 100] [--json]         what the services could not handle, and why
+  replay SERVICE --id ID... | --all             sends dead letters to their service again
+  stats [--json]                                the queues and outboxes in numbers
+
+  --type  an event's name, short or full, with * for anything: 'Order*'
+  --id    for tail: what an event is about, or any id in it; for replay: the event's own
+
+It looks at the marketplace that npm start runs from this folder. Another broker:
+  AMQP_URI=amqp://user:password@host:5672/vhost
+  RABBITMQ_MANAGEMENT_URI=http://user:password@host:15672   (only stats asks it; may be left out)`;
+
+const print = (line: string): void => console.log(line);
+/** For the person, not for the pipe. */
+const note = (line: string): void => console.error(line);
+
+const options = {
+  type: { type: "string", multiple: true, default: [] as string[] },
+  id: { type: "string", multiple: true, default: [] as string[] },
+  limit: { type: "string", default: "100" },
+  all: { type: "boolean", default: false },
+  json: { type: "boolean", default: false },
+  help: { type: "boolean", short: "h", default: false },
+} as const;
+
+function read(args: string[]) {
+  try {
+    return parseArgs({ args, options, allowPositionals: true });
+  } catch (error) {
+    throw new Trouble(`${(error as Error).message}\n\n${help}`, 2);
+  }
+}
+type Values = ReturnType<typeof read>["values"];
+
+const withChannel = <T>(where: Where, work: (channel: ConfirmChannel) => Promise<T>): Promise<T> =>
+  withBroker(where.amqp, async (connection) => {
+    const channel = await connection.createConfirmChannel();
+    channel.on("error", () => undefined);
+    // Closed before its connection: that would overtake the last acknowledgements.
+    return work(channel).finally(() => channel.close().catch(() => undefined));
+  });
+
+async function runTail(where: Where, { type, id, json }: Values): Promise<void> {
+  const stop = await tail(where.amqp, { types: type, ids: id, json }, { print, note });
+  await new Promise((resolve) => {
+    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, resolve);
+  });
+  await stop();
+}
+
+async function runDead(where: Where, { limit, json }: Values, service?: string): Promise<void> {
+  const most = Number(limit);
+  if (!Number.isInteger(most) || most < 1) throw new Trouble("--limit is a number from 1 on.", 2);
+  const asked = service === undefined ? services : [mustBeService(service)];
+  const { letters, more } = await withChannel(where, (channel) => listDead(channel, asked, most));
+  if (json) for (const letter of letters) print(JSON.stringify(letter));
+  else if (letters.length > 0) print(deadTable(letters));
+  else note("No dead letters.");
+  if (more > 0) note(`… and ${more} more; --limit shows them.`);
+}
+
+async function runReplay(where: Where, { id, all }: Values, service?: string): Promise<void> {
+  if (service === undefined) throw new Trouble("Replay what? Name the service.", 2);
+  if (all === id.length > 0) throw new Trouble("Say which: --id ID (one or more), or --all.", 2);
+  mustBeService(service);
+  const found = new Set<string>();
+  const sent = await withChannel(where, (channel) =>
+    replay(channel, service, all ? "all" : id, (letter) => {
+      found.add(letter.id);
+      print(`replayed ${safe(letter.id) || "-"} ${shortType(letter.type)} ${safe(letter.subject)}`);
+    }),
+  );
+  note(`${sent} sent to ${service} again.`);
+  const missing = id.filter((one) => !found.has(one));
+  if (missing.length > 0) {
+    throw new Trouble(`No dead letter of ${service} has the id ${missing.join(", ")}.`);
+  }
+}
+
+/** The database's driver is slow to load, and only this needs it. */
+async function outboxesOf({ databases }: Where) {
+  if (Object.keys(databases).length === 0) return { outboxes: [], text: "" };
+  const { outboxStats, outboxTable } = await import("./outboxes.ts");
+  const outboxes = await outboxStats(databases);
+  return { outboxes, text: `\n${outboxTable(outboxes)}` };
+}
+
+async function runStats(where: Where, { json }: Values): Promise<void> {
+  const [queues, { outboxes, text }] = await Promise.all([
+    withBroker(where.amqp, (connection) => queueStats(connection, where)),
+    outboxesOf(where),
+  ]);
+  if (json) return print(JSON.stringify({ queues, outboxes }));
+  print(statsTable(queues));
+  if (text !== "") print(text);
+  if (!where.management) {
+    note("RABBITMQ_MANAGEMENT_URI would add rates, what is unacknowledged, and all other queues.");
+  }
+}
+
+const commands = { tail: runTail, dead: runDead, replay: runReplay, stats: runStats } as const;
+
+async function run(args: string[]): Promise<void> {
+  const { values, positionals } = read(args);
+  const [name, service, ...rest] = positionals;
+  if (values.help || name === "help") return print(help);
+  const command = Object.entries(commands).find(([each]) => each === name)?.[1];
+  if (!command) throw new Trouble(name ? `No command "${name}".\n\n${help}` : help, 2);
+  const isTooMuch = command.length < 3 ? service !== undefined : rest.length > 0;
+  if (isTooMuch) throw new Trouble(`Too many words after "${name}".\n\n${help}`, 2);
+  await command(await findBroker(process.env), values, service);
+}
+
+// Whoever reads us may have had enough: `npm run events -- tail | head`.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  process.exit(error.code === "EPIPE" ? 0 : 1);
+});
+
+try {
+  await run(process.argv.slice(2));
+  process.exitCode = 0;
+} catch (error) {
+  note(error instanceof Trouble ? error.message : String((error as Error).stack));
+  process.exitCode = error instanceof Trouble ? error.exitCode : 1;
+}

@@ -1,0 +1,71 @@
+import { globSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { create, toBinary } from "@bufbuild/protobuf";
+import { timestampFromDate } from "@bufbuild/protobuf/wkt";
+import { RefreshSessionResponseSchema } from "@ticketing/proto/auth/v1/auth_service";
+import { OrderStatus } from "@ticketing/proto/orders/v1/order";
+import { OrderCreatedSchema } from "@ticketing/proto/orders/v1/order_events";
+import { describe, expect, it } from "vitest";
+import { describe as tell, events, readPayload, safe, shortType } from "./summary.ts";
+
+const event = create(OrderCreatedSchema, {
+  order: {
+    id: "o1",
+    ticketId: "t1",
+    status: OrderStatus.CREATED,
+    title: "Front row",
+    price: { currencyCode: "EUR", units: 25n, nanos: 500_000_000 },
+    expiresAt: timestampFromDate(new Date("2026-11-22T20:00:00Z")),
+    version: 1n,
+    updateTime: timestampFromDate(new Date("2026-11-22T19:45:00Z")),
+  },
+});
+
+describe("the summary of an event", () => {
+  it("tells every field that is set, in the words of the contract", () => {
+    const { summary } = readPayload(
+      OrderCreatedSchema.typeName,
+      toBinary(OrderCreatedSchema, event),
+      "o1",
+    );
+    expect(summary).toBe(
+      'ticketId=t1 status=CREATED title="Front row" price=25.50 EUR ' +
+        "expiresAt=2026-11-22T20:00:00.000Z version=1",
+    );
+  });
+
+  it("never shows what the contract marks debug_redact", () => {
+    const tokens = { accessToken: "hush", refreshToken: "hush" };
+    const secret = create(RefreshSessionResponseSchema, { user: { id: "u1" }, tokens });
+    const told = tell(RefreshSessionResponseSchema, secret);
+    expect(told.summary).toBe("user.id=u1");
+    expect(JSON.stringify([told.summary, told.json, [...told.values]])).not.toContain("hush");
+  });
+
+  it("says why there is none", () => {
+    const noise = Buffer.from([0x0a, 0xff, 0x01]);
+    expect(readPayload("nobody.Knows", noise).summary).toBe("(3 bytes, unknown type)");
+    expect(readPayload(OrderCreatedSchema.typeName, noise).summary).toBe(
+      "(3 bytes, cannot be decoded)",
+    );
+  });
+
+  it("has nothing in it that a terminal would obey", () => {
+    const bad = "\u001B[2J\nnext\u202Eline\u009B1m";
+    const title = tell(OrderCreatedSchema, create(OrderCreatedSchema, { order: { title: bad } }));
+    for (const text of [title.summary, safe(bad), shortType(bad)])
+      expect(text).not.toMatch(/[\p{Cc}\p{Cf}]/u);
+    expect(safe("x".repeat(5_000)).length).toBeLessThan(100);
+  });
+});
+
+it("knows every event of the contracts", () => {
+  const proto = join(import.meta.dirname, "../../proto");
+  const types = globSync("ticketing/**/*_events.proto", { cwd: proto }).flatMap((file) => {
+    const text = readFileSync(join(proto, file), "utf8");
+    const name = /^package (.+);$/m.exec(text)?.[1];
+    return [...text.matchAll(/^message (\w+)/gm)].map(([, message]) => `${name}.${message}`);
+  });
+  expect(types.length).toBeGreaterThan(10);
+  expect(types.filter((type) => !events.getMessage(type))).toEqual([]);
+});
