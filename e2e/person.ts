@@ -51,7 +51,8 @@ const patient: Interceptor = (next) => async (req) => {
   }
 };
 
-export function transportTo(url: string, token?: string): Transport {
+/** `more` stands around everything else that is done to a call. */
+export function transportTo(url: string, token?: string, ...more: Interceptor[]): Transport {
   const bearer: Interceptor = (next) => (req) => {
     if (token) req.header.set("authorization", `Bearer ${token}`);
     return next(req);
@@ -59,11 +60,11 @@ export function transportTo(url: string, token?: string): Transport {
   return createConnectTransport({
     baseUrl: url,
     httpVersion: "1.1",
-    interceptors: [patient, bearer],
+    interceptors: [...more, patient, bearer],
   });
 }
 
-const clients = (transport: Transport) => ({
+export const clients = (transport: Transport) => ({
   auth: createClient(AuthService, transport),
   tickets: createClient(TicketService, transport),
   orders: createClient(OrderService, transport),

@@ -1,0 +1,77 @@
+import { setTimeout as pass } from "node:timers/promises";
+import { until } from "#stack/process.ts";
+import { services, type ServiceName, type System } from "#stack/system.ts";
+import type { Line } from "./line.ts";
+
+/** What may happen to a system: each ends when everything is running again. */
+export interface Nemesis {
+  /**
+   * Kills every instance of a service in the worst moment: it has handled events and saved changes,
+   * and the broker has heard of none of that, neither of an acknowledgement nor of an event.
+   */
+  killUnheard(service: ServiceName): Promise<void>;
+  /** Kills single instances, each at a random moment. */
+  killAtRandom(times: number): Promise<void>;
+  killBroker(): Promise<void>;
+  /** Does not answer for so long, and goes on as if nothing had been. */
+  freezeDatabase(ms: number): Promise<void>;
+  killDatabase(): Promise<void>;
+}
+
+interface Options {
+  system: System;
+  /** Each service's line to the broker. */
+  lines: ReadonlyMap<ServiceName, Line>;
+  /** A number from 0 up to 1, the same ones at every run. */
+  random: () => number;
+}
+
+export function createNemesis({ system, lines, random }: Options): Nemesis {
+  const { parts, instances } = system;
+  const { mongo, rabbit } = parts;
+  if (!mongo || !rabbit) throw new Error("only a system with parts of its own can be harmed");
+
+  async function crash(service: ServiceName, which = instances[service]): Promise<void> {
+    for (const { child } of which) child.kill("SIGKILL");
+    await Promise.all(which.map(({ child }) => child.exited));
+  }
+
+  return {
+    async killUnheard(service) {
+      const line = lines.get(service);
+      if (!line) throw new Error(`no line to ${service}`);
+      line.mute();
+      // The name of one of our exchanges: something is being published.
+      const publishes = (): boolean => line.held().includes("ticketing.");
+      await until(publishes, { what: `${service} to publish`, timeoutMs: 30_000 });
+      await crash(service);
+      line.unmute();
+      await Promise.all(instances[service].map((instance) => instance.restart()));
+    },
+    async killAtRandom(times) {
+      for (let i = 0; i < times; i += 1) {
+        const service = services[Math.floor(random() * services.length)] ?? "orders";
+        const instance = instances[service][Math.floor(random() * instances[service].length)];
+        if (!instance) throw new Error(`no instance of ${service}`);
+        await pass(random() * 300);
+        await crash(service, [instance]);
+        await instance.restart();
+      }
+    },
+    async killBroker() {
+      rabbit.kill("SIGKILL");
+      await rabbit.child.exited;
+      await rabbit.restart();
+    },
+    async freezeDatabase(ms) {
+      mongo.kill("SIGSTOP");
+      await pass(ms);
+      mongo.kill("SIGCONT");
+    },
+    async killDatabase() {
+      mongo.kill("SIGKILL");
+      await mongo.child.exited;
+      await mongo.restart();
+    },
+  };
+}
