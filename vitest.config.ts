@@ -32,8 +32,18 @@ export default defineConfig({
           // One marketplace for all of them; a test of races wants the machine for itself.
           name: "e2e",
           include: ["e2e/**/*.test.ts"],
+          exclude: ["e2e/faults.test.ts"],
           globalSetup: "e2e/setup.ts",
           fileParallelism: false,
+        },
+      },
+      {
+        extends: true,
+        test: {
+          // A marketplace of its own, in which everything is killed.
+          name: "faults",
+          include: ["e2e/faults.test.ts"],
+          hookTimeout: 180_000,
         },
       },
     ],

@@ -1,4 +1,8 @@
+import { mkdirSync } from "node:fs";
 import { connect, createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { tryLock } from "./lock.ts";
 
 /**
  * Below those that kernels give to outgoing connections (from 32,768 on Linux): one of those can be
@@ -6,12 +10,35 @@ import { connect, createServer } from "node:net";
  */
 const anywhere = (): number => 10_000 + Math.floor(Math.random() * 22_000);
 
+const leases = join(tmpdir(), "ticketing-ports");
+const releases: (() => void)[] = [];
+process.once("exit", () => releases.forEach((release) => release()));
+
+/**
+ * Whether the port is ours for as long as we live: what we start on it takes a moment to listen, in
+ * which another copy of this program would find it free.
+ */
+function lease(port: number): boolean {
+  try {
+    mkdirSync(leases, { recursive: true });
+    const release = tryLock(join(leases, `${port}`));
+    if (typeof release === "number") return false;
+    releases.push(release);
+  } catch {
+    // Another user's folder; then luck must do.
+  }
+  return true;
+}
+
 /** Ports that nobody listens on now, all different, on the loopback address. */
 export async function freePorts(count: number): Promise<number[]> {
   const servers: Awaited<ReturnType<typeof listen>>[] = [];
   for (let tries = 0; servers.length < count && tries < count + 1_000; tries += 1) {
-    const server = await listen(anywhere()).catch(() => undefined);
-    if (server) servers.push(server);
+    const port = anywhere();
+    const server = await listen(port).catch(() => undefined);
+    if (!server) continue;
+    if (lease(port)) servers.push(server);
+    else server.close();
   }
   if (servers.length < count) throw new Error("there are no free ports");
   const ports = servers.map((server) => portOf(server));

@@ -7,6 +7,7 @@ import { configure } from "./rabbit/config.ts";
 import { manage, type Management } from "./rabbit/management.ts";
 import { electMissingLeaders } from "./rabbit/repair.ts";
 import { ensureTools } from "./tools.ts";
+import { call } from "./tools/install.ts";
 
 export interface Rabbit extends Part {
   /** For one service, with its own user, in the virtual host that all services share. */
@@ -14,6 +15,8 @@ export interface Rabbit extends Part {
   /** For the administrator, in the same virtual host. */
   readonly adminUrl: string;
   readonly management: Management;
+  /** Runs `rabbitmqctl` on it. */
+  control(...args: string[]): Promise<unknown>;
   /** For tests: makes an empty virtual host and gives the administrator's URL for it. */
   createVhost(name: string): Promise<string>;
   deleteVhost(name: string): Promise<void>;
@@ -80,6 +83,8 @@ export async function startRabbit(options: RabbitOptions): Promise<Rabbit> {
     url: (service: string) => url(service, vhost),
     adminUrl: url("admin", vhost),
     management,
+    control: (...args: string[]) =>
+      call("./rabbitmqctl", args, { env, cwd: rabbitmq.sbin, timeoutMs: 60_000 }),
     async createVhost(name: string) {
       const path = encodeURIComponent(name);
       await manage(management, "PUT", `vhosts/${path}`);

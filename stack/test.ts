@@ -47,6 +47,7 @@ const runs: readonly (() => Promise<Tally>)[] = [
   () => vitest(["--project", "services", "--project", "parts"]),
   () => vitest(["--project", "e2e"], { INSTANCES: "1" }),
   () => vitest(["--project", "e2e"], { INSTANCES: "2" }),
+  () => vitest(["--project", "faults"]),
 ];
 
 await prepareWeb();

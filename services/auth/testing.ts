@@ -5,7 +5,7 @@ import { exportJWK, generateKeyPair, type JWK } from "jose";
 import { createClient as createRedis, type RedisClientType } from "redis";
 import { afterAll, inject } from "vitest";
 import { interceptors, type Routes } from "#runtime/server.ts";
-import { recordedLog, testDatabase } from "#runtime/testing.ts";
+import { PATIENCE_MS, recordedLog, testDatabase } from "#runtime/testing.ts";
 import { attemptLimits } from "./attempts.ts";
 import { sessionCookies } from "./cookies.ts";
 import { signingKeys, type SigningKeys } from "./keys.ts";
@@ -72,7 +72,7 @@ export async function testAuth(limits: Limits = {}): Promise<TestAuth> {
   const cookies = sessionCookies(secure);
   const routes = authRoutes({ users, sessions: keeper, keys, cookies, attempts });
   const rules = { keys: keys.check, issuer, audience };
-  const router = { interceptors: interceptors(log, rules) };
+  const router = { interceptors: interceptors(log, rules, PATIENCE_MS) };
   const client = createClient(AuthService, createRouterTransport(routes, { router }));
   const pass = (ms: number): void => void (offset += ms);
   return { client, routes, users, sessions, keeper, keys, redis, lines, pass };

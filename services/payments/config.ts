@@ -4,6 +4,8 @@ import { serviceConfig, storeConfig, tokenConfig } from "#runtime/config.ts";
 export const paymentConfig = serviceConfig.extend({
   ...storeConfig,
   ...tokenConfig,
+  /** Longer than elsewhere: a bank takes its time. */
+  CALL_TIMEOUT_SECONDS: z.coerce.number().min(0.1).max(60).default(12),
   /** Stripe's secret key. A secret. */
   STRIPE_KEY: z.string().min(1),
   /** What Stripe signs its webhooks with. A secret. */

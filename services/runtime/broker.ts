@@ -64,15 +64,24 @@ export async function connectBroker(options: Connection): Promise<Broker> {
   const consumers = new Set<Consumer>();
   const listeners = new Set<() => void>();
   const returned = new Set<string>();
+  const ended = new WeakSet<Channel>();
   let line: Line | undefined;
   let blocked = false;
 
-  // A channel that the broker closed takes the connection with it: then everything is set up anew.
+  // A channel that we did not end takes the connection with it: then everything is set up anew.
   function guard<C extends Channel>(model: ChannelModel, channel: C): C {
     channel.on("error", (err) => log.error({ err }, "broker channel closed"));
     channel.on("handler-error", (err: unknown) => log.error({ err }, "broker listener failed"));
-    channel.on("close", () => void model.close().catch(() => undefined));
+    channel.on("close", () => {
+      if (!ended.has(channel)) void model.close().catch(() => undefined);
+    });
     return channel;
+  }
+
+  /** Its answer comes after all that was sent on the channel; a connection is closed with less care. */
+  async function end(channel: Channel): Promise<void> {
+    ended.add(channel);
+    await channel.close().catch(() => undefined);
   }
 
   async function begin(model: ChannelModel, consumer: Consumer): Promise<void> {
@@ -91,6 +100,7 @@ export async function connectBroker(options: Connection): Promise<Broker> {
     consumer.cancel = async () => {
       await channel.cancel(consumerTag).catch(() => undefined);
       await Promise.all(running);
+      await end(channel);
     };
   }
 

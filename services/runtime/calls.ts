@@ -1,4 +1,5 @@
 import { Code, ConnectError, type Interceptor } from "@connectrpc/connect";
+import { DomainError } from "./errors.ts";
 import type { Log } from "./log.ts";
 
 const ours = new Set([Code.Internal, Code.Unknown, Code.DataLoss]);
@@ -22,5 +23,20 @@ export function logCalls(log: Log): Interceptor {
       else log.debug({ call, ms: ms(), code: Code[code] }, "call refused");
       throw error;
     }
+  };
+}
+
+/**
+ * Answers a call that takes too long, as when the database hangs: the caller learns that it may ask
+ * again. What it began goes on, and a repeat under the same request id finds it.
+ */
+export function inTime(limitMs: number): Interceptor {
+  return (next) => async (req) => {
+    if (req.stream) return next(req);
+    const { promise: late, reject } = Promise.withResolvers<never>();
+    const timer = setTimeout(() => {
+      reject(new DomainError("TOO_SLOW", "this takes too long", { retryAfterMs: 1_000 }));
+    }, limitMs);
+    return Promise.race([next(req), late]).finally(() => clearTimeout(timer));
   };
 }

@@ -9,6 +9,7 @@ export const serviceConfig = z.object({
   HTTP_PORT: z.coerce.number().int().min(0).max(65_535).default(9001),
   LOG_LEVEL: z.enum(["trace", "debug", "info", "warn", "error", "silent"]).default("info"),
   AMQP_URI: z.url({ protocol: /^amqps?$/ }),
+  CALL_TIMEOUT_SECONDS: z.coerce.number().min(0.1).max(60).default(5),
   SHUTDOWN_DRAIN_SECONDS: z.coerce.number().min(0).max(60).default(4),
 });
 export type ServiceConfig = z.infer<typeof serviceConfig>;

@@ -43,6 +43,7 @@ const codes = {
   TOO_MANY_ATTEMPTS: Code.ResourceExhausted,
   TOO_MANY_HOLDS: Code.ResourceExhausted,
   TOO_MANY_OPEN_ORDERS: Code.ResourceExhausted,
+  TOO_SLOW: Code.Unavailable,
   WRONG_CREDENTIALS: Code.Unauthenticated,
 } as const;
 

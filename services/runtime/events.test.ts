@@ -1,3 +1,5 @@
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { Int64ValueSchema, StringValueSchema } from "@bufbuild/protobuf/wkt";
 import type { GetMessage } from "amqplib";
@@ -22,7 +24,7 @@ const WORD = StringValueSchema.typeName;
 const TRIES = "x-ticketing-tries";
 const url = await testVhost();
 // Each test has a listener of its own, with its own queues.
-const names = Array.from({ length: 12 }, (_, i) => `listener${i}`);
+const names = Array.from({ length: 20 }, (_, i) => `listener${i}`);
 const subscriptions = Object.fromEntries(names.map((name) => [name, [] as never[]]));
 const broker: TestBroker = await testBroker("teller", subscriptions, { url });
 const { raw } = broker;
@@ -183,6 +185,13 @@ describe("an event that cannot be handled", () => {
     );
   });
 
+  it("has a reason of bearable length", async () => {
+    const { service, tell } = await listen(() => Promise.reject(new Error("no ".repeat(100_000))));
+    tell("wordy", 4);
+    const { properties } = await from(deadQueue(service));
+    expect(String(properties.headers?.["x-ticketing-reason"])).toHaveLength(1_000);
+  });
+
   it("is dead at once where nobody can read it", async () => {
     const heard: string[] = [];
     const { service } = await listen((word) => Promise.resolve(heard.push(word)));
@@ -244,6 +253,81 @@ describe("a fault of our own", () => {
     await stop();
     for (const queue of [service, deadQueue(service)]) expect(await count(queue)).toBe(0);
   });
+
+  it("holds all events back while it lasts, and those of a service that stops are another's", async () => {
+    const { promise: asked, resolve: ask } = deferred();
+    let attempts = 0;
+    const { service, tell, stop } = await listen(
+      () => {
+        attempts += 1;
+        return Promise.reject(new Error("no database"));
+      },
+      { isFault: () => true, recovered: () => (ask(), new Promise(() => undefined)) },
+    );
+    tell("first");
+    await asked;
+    for (let i = 0; i < 10; i += 1) tell(`${i}`);
+    await eventually(async () => (await raw.checkQueue(service)).messageCount === 0, "all in hand");
+    await stop();
+    expect(attempts).toBe(1);
+    await eventually(async () => (await count(service)) === 11, "all to be given back");
+    for (let i = 0; i < 11; i += 1) {
+      expect((await from(service)).properties.headers).not.toHaveProperty(TRIES);
+    }
+  });
+
+  it("is also a broker that goes while an event is handled", async () => {
+    const line = await testLine(Number(new URL(url).port));
+    const through = new URL(url);
+    through.port = String(line.port);
+    const shaky = await testBroker("listener", subscriptions, { url: through.href });
+    let attempts = 0;
+    const { service, tell } = await listen(
+      async (word) => {
+        attempts += 1;
+        if (attempts === 1) line.cut();
+        await shaky.publish("", word, Buffer.from("on"), { mandatory: true });
+      },
+      { broker: shaky },
+    );
+    const next = names.pop() as string;
+    tell(next, 4); // One more try, and it would be dead.
+    await eventually(() => attempts === 1, "the first time");
+    line.mend();
+    expect((await from(next)).content.toString()).toBe("on");
+    await eventually(async () => (await count(service)) === 0, "the acknowledgement");
+    expect(await count(deadQueue(service))).toBe(0);
+  });
+});
+
+it("20,000 events pass through one consumer, which keeps nothing of them", async () => {
+  setFlagsFromString("--expose-gc");
+  const collect = runInNewContext("gc") as () => void;
+  const inUse = (): number => {
+    collect();
+    const { heapUsed, external } = process.memoryUsage();
+    return (heapUsed + external) / 2 ** 20;
+  };
+  const service = names.at(-1) as string;
+  const event = { id: newId(), type: WORD, source: "teller", subject: "flood", time: new Date() };
+  const content = Buffer.from(
+    toBinary(StringValueSchema, create(StringValueSchema, { value: "x".repeat(250) })),
+  );
+  for (let i = 0; i < 20_000; i += 1) {
+    const put = broker.publish("", service, content, { ...toProperties(event), mandatory: true });
+    if (i % 500 === 499) await put;
+  }
+  const seen: number[] = [];
+  let heard = 0;
+  await listen(() => {
+    heard += 1;
+    if (heard % 5_000 === 0) seen.push(inUse());
+    return Promise.resolve();
+  });
+  await eventually(() => heard >= 20_000, "all of them", 100_000);
+  const [first = 0] = seen;
+  console.log(`20,000 events: ${seen.map((mb) => mb.toFixed(1)).join(", ")} MB in use`);
+  expect(Math.max(...seen) - first).toBeLessThan(10);
 });
 
 it("publishes nothing that the broker cannot route", async () => {

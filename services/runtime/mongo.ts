@@ -11,6 +11,7 @@ const options: ConnectOptions = {
   retryWrites: true,
   maxPoolSize: 30,
   serverSelectionTimeoutMS: 3_000,
+  waitQueueTimeoutMS: 10_000,
   socketTimeoutMS: 20_000,
   bufferCommands: false,
 };

@@ -63,6 +63,22 @@ const arrived = (what: string): Promise<GetMessage> =>
 
 const wordOf = ({ content }: GetMessage): string => fromBinary(StringValueSchema, content).value;
 
+/** Takes everything that has arrived. */
+async function allWords(): Promise<string[]> {
+  const { messageCount } = await raw.checkQueue("listener");
+  const words: string[] = [];
+  while (words.length < messageCount) words.push(wordOf(await arrived("the next")));
+  return words;
+}
+
+/** A broker on a line that can be cut. */
+async function shakyBroker() {
+  const line = await testLine(Number(new URL(url).port));
+  const through = new URL(url);
+  through.port = String(line.port);
+  return { line, broker: await testBroker("things", subscriptions, { url: through.href }) };
+}
+
 const waiting = (things: Things): Promise<number> =>
   things.countDocuments({ "outbox._id": { $exists: true } }).exec();
 
@@ -149,31 +165,44 @@ describe("an event that was saved", () => {
       });
     }
     await allPublished(things);
-    const { messageCount } = await raw.checkQueue("listener");
-    const words: string[] = [];
-    while (words.length < messageCount) words.push(wordOf(await arrived("the next")));
+    const words = await allWords();
     // A repeat would be allowed, so only first appearances count.
     expect([...new Set(words)]).toEqual(Array.from({ length: 40 }, (_, i) => `${i}`));
   });
 
-  it("is not lost when the line to the broker breaks in the middle", async () => {
+  it("is not lost when the line to the broker breaks, again and again (P6, P7, P24)", async () => {
     const things = await collection();
-    const line = await testLine(Number(new URL(url).port));
-    const through = new URL(url);
-    through.port = String(line.port);
-    const shaky = await testBroker("things", subscriptions, { url: through.href });
+    const { line, broker: shaky } = await shakyBroker();
     start(things, { broker: shaky });
-    const saving = Array.from({ length: 300 }, async (_, i) => {
-      if (i === 150) line.cut();
-      return say(things, `${i}`);
-    });
-    await Promise.all(saving);
-    expect(await waiting(things)).toBeGreaterThan(0);
+    for (let round = 0; round < 10; round += 1) {
+      const saving = Array.from({ length: 30 }, async (_, i) => {
+        if (i === 15) line.cut();
+        return say(things, `${round} ${i}`);
+      });
+      await Promise.all(saving);
+      await eventually(() => !shaky.connected, "the loss to be noticed");
+      expect(await waiting(things)).toBeGreaterThan(0);
+      line.mend();
+      await eventually(() => shaky.connected, "the broker to be back");
+    }
+    await allPublished(things);
+    expect(new Set(await allWords()).size).toBe(300);
+  });
+
+  it("waits in the database while the broker is away, however many there are", async () => {
+    const things = await collection();
+    const { line, broker: shaky } = await shakyBroker();
+    line.cut();
+    await eventually(() => !shaky.connected, "the broker to be gone");
+    start(things, { broker: shaky });
+    // More than the relay keeps in mind.
+    const many = Array.from({ length: 1_500 }, (_, i) => i);
+    for (let i = 0; i < many.length; i += 100) {
+      await Promise.all(many.slice(i, i + 100).map((word) => say(things, `${word}`)));
+    }
+    expect(await waiting(things)).toBe(many.length);
     line.mend();
     await allPublished(things);
-    const { messageCount } = await raw.checkQueue("listener");
-    const words = new Set<string>();
-    for (let i = 0; i < messageCount; i += 1) words.add(wordOf(await arrived("the next")));
-    expect(words.size).toBe(300);
+    expect(new Set(await allWords()).size).toBe(many.length);
   });
 });

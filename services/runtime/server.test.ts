@@ -119,6 +119,21 @@ describe("a server", () => {
     const late = await refusal(client["hold"]?.({}, { timeoutMs: 50 }) as Promise<unknown>);
     expect(late.code).toBe(Code.DeadlineExceeded);
   });
+
+  it("answers a call that hangs, so that the caller may try again (P26)", async () => {
+    holding = () => new Promise(() => undefined);
+    const hasty = await testServer(routes, { callTimeoutMs: 50 });
+    for (const client of [hasty.grpc(service), hasty.connect(service)]) {
+      const hung = await refusal(
+        (client as unknown as WordClient)["hold"]?.({}) as Promise<unknown>,
+      );
+      expect(hung).toMatchObject({
+        code: Code.Unavailable,
+        reason: "TOO_SLOW",
+        retryAfterMs: 1_000,
+      });
+    }
+  });
 });
 
 describe("a server that is told to stop", () => {

@@ -9,7 +9,7 @@ import { ServerReflection } from "@ticketing/proto/grpc/reflection/v1/reflection
 import { ServerReflection as ServerReflectionAlpha } from "@ticketing/proto/grpc/reflection/v1alpha/reflection";
 import { authenticate, type TokenRules } from "./auth.ts";
 import { blameTheSender } from "./blame.ts";
-import { logCalls } from "./calls.ts";
+import { inTime, logCalls } from "./calls.ts";
 import { domainErrors } from "./errors.ts";
 import { healthService, type HealthState } from "./health.ts";
 import type { Log } from "./log.ts";
@@ -24,10 +24,17 @@ export interface Server {
   close(): Promise<void>;
 }
 
+const CALL_TIMEOUT_MS = 5_000;
+
 /** What surrounds every call, outermost first. */
-export const interceptors = (log: Log, rules: TokenRules): Interceptor[] => [
+export const interceptors = (
+  log: Log,
+  rules: TokenRules,
+  callTimeoutMs = CALL_TIMEOUT_MS,
+): Interceptor[] => [
   logCalls(log),
   domainErrors,
+  inTime(callTimeoutMs),
   authenticate(rules),
   validate,
 ];
@@ -47,6 +54,8 @@ interface Options {
   /** All public services, for reflection. */
   catalogue: readonly DescService[];
   log: Log;
+  /** A call is answered after so long, whatever becomes of it. */
+  callTimeoutMs?: number;
 }
 
 /**
@@ -69,7 +78,7 @@ function discardRest(request: Http2ServerRequest): void {
 
 /** Serves gRPC, gRPC-Web and Connect over cleartext HTTP/2, with health and reflection. */
 export async function serve(options: Options): Promise<Server> {
-  const { host, port, routes, rules, health, catalogue, log } = options;
+  const { host, port, routes, rules, health, catalogue, log, callTimeoutMs } = options;
   const shutdown = new AbortController();
   const sessions = new Set<ServerHttp2Session>();
   const reflection = reflectionService(catalogue);
@@ -84,7 +93,7 @@ export async function serve(options: Options): Promise<Server> {
         router.service(ServerReflection, reflection, { interceptors: [] });
         router.service(ServerReflectionAlpha, reflection as never, { interceptors: [] });
       },
-      interceptors: interceptors(log, rules),
+      interceptors: interceptors(log, rules, callTimeoutMs),
       shutdownSignal: shutdown.signal,
       readMaxBytes: READ_LIMIT,
       writeMaxBytes: WRITE_LIMIT,

@@ -153,6 +153,7 @@ export async function startService(
         health,
         catalogue: services,
         log,
+        callTimeoutMs: config.CALL_TIMEOUT_SECONDS * 1000,
       });
       closers.push(() => server.close());
       health.set("", true);

@@ -162,13 +162,16 @@ export async function as(
   return { headers: { authorization: `Bearer ${await made}` } };
 }
 
+/** How long a call may take in tests: a busy machine is slow, and that is no failure. */
+export const PATIENCE_MS = 60_000;
+
 /** A client of these routes in this process, with everything between that a server has. */
 export function testClient<S extends DescService>(
   service: S,
   routes: Routes,
   log: Log = silent,
 ): Client<S> {
-  const router = { interceptors: interceptors(log, rules) };
+  const router = { interceptors: interceptors(log, rules, PATIENCE_MS) };
   return createClient(service, createRouterTransport(routes, { router }));
 }
 
@@ -229,14 +232,25 @@ export interface TestServer extends Server {
 /** A real server on a free port. */
 export async function testServer(
   routes: Routes,
-  options: { catalogue?: readonly DescService[]; log?: Log; rules?: TokenRules } = {},
+  options: {
+    catalogue?: readonly DescService[];
+    log?: Log;
+    rules?: TokenRules;
+    callTimeoutMs?: number;
+  } = {},
 ): Promise<TestServer> {
   const health = new HealthState();
   health.set("", true);
-  const { catalogue = [], log = silent } = options;
-  const address = { host: "127.0.0.1", port: 0 };
-  const about = { routes, health, catalogue, log, rules: options.rules ?? rules };
-  const server = await serve({ ...address, ...about });
+  const server = await serve({
+    host: "127.0.0.1",
+    port: 0,
+    catalogue: [],
+    log: silent,
+    rules,
+    callTimeoutMs: PATIENCE_MS,
+    ...options,
+    ...{ routes, health },
+  });
   let closing: Promise<void> | undefined;
   const close = (): Promise<void> => (closing ??= server.close());
   atEnd(close);

@@ -13,9 +13,18 @@ export interface Nemesis {
   /** Kills single instances, each at a random moment. */
   killAtRandom(times: number): Promise<void>;
   killBroker(): Promise<void>;
+  /** It ends its connections itself, in order, and without an error. */
+  restartBroker(): Promise<void>;
+  /** The broker does not answer, and its connections stay open; then it is killed. */
+  freezeBroker(): void;
+  thawBroker(): Promise<void>;
+  /** The broker is short of memory, and takes nothing, while `during` runs. */
+  fillBroker(during: () => Promise<void>): Promise<void>;
   /** Does not answer for so long, and goes on as if nothing had been. */
   freezeDatabase(ms: number): Promise<void>;
   killDatabase(): Promise<void>;
+  /** Kills everything but the edge at once, and starts all of it again, in any order. */
+  killEverything(): Promise<void>;
 }
 
 interface Options {
@@ -28,8 +37,9 @@ interface Options {
 
 export function createNemesis({ system, lines, random }: Options): Nemesis {
   const { parts, instances } = system;
-  const { mongo, rabbit } = parts;
-  if (!mongo || !rabbit) throw new Error("only a system with parts of its own can be harmed");
+  const { mongo, rabbit, redis } = parts;
+  if (!mongo || !rabbit || !redis)
+    throw new Error("only a system with parts of its own can be harmed");
 
   async function crash(service: ServiceName, which = instances[service]): Promise<void> {
     for (const { child } of which) child.kill("SIGKILL");
@@ -63,6 +73,25 @@ export function createNemesis({ system, lines, random }: Options): Nemesis {
       await rabbit.child.exited;
       await rabbit.restart();
     },
+    async restartBroker() {
+      await rabbit.restart();
+    },
+    freezeBroker() {
+      rabbit.kill("SIGSTOP");
+    },
+    async thawBroker() {
+      rabbit.kill("SIGKILL");
+      await rabbit.child.exited;
+      await rabbit.restart();
+    },
+    async fillBroker(during) {
+      await rabbit.control("set_vm_memory_high_watermark", "absolute", "1");
+      try {
+        await during();
+      } finally {
+        await rabbit.control("set_vm_memory_high_watermark", "absolute", "512MB");
+      }
+    },
     async freezeDatabase(ms) {
       mongo.kill("SIGSTOP");
       await pass(ms);
@@ -72,6 +101,17 @@ export function createNemesis({ system, lines, random }: Options): Nemesis {
       mongo.kill("SIGKILL");
       await mongo.child.exited;
       await mongo.restart();
+    },
+    async killEverything() {
+      const stores = [mongo, rabbit, redis];
+      for (const store of stores) store.kill("SIGKILL");
+      await Promise.all(services.map((service) => crash(service)));
+      await Promise.all(stores.map(({ child }) => child.exited));
+      const begin = async (one: { restart(): Promise<void> }): Promise<void> => {
+        await pass(random() * 3_000);
+        await one.restart();
+      };
+      await Promise.all([...stores, ...Object.values(instances).flat()].map(begin));
     },
   };
 }

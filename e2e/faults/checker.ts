@@ -27,6 +27,7 @@ interface TicketCopy {
   price: number;
   currency: string;
   withdrawn: boolean;
+  sold: boolean;
   version: number;
   priceVersion: number;
 }
@@ -96,7 +97,8 @@ const rules: ((all: Everything) => Iterable<string>)[] = [
     const copies = byId(ticketCopies);
     for (const { userId: sellerId, ...ticket } of tickets) {
       const copy = copies.get(ticket._id);
-      const wrong = copy ? difference({ sellerId, ...ticket }, copy) : "is missing";
+      const sold = ticket.status === "SOLD";
+      const wrong = copy ? difference({ sellerId, sold, ...ticket }, copy) : "is missing";
       if (wrong) yield `orders' copy of ticket ${ticket._id}: ${wrong}`;
     }
   },

@@ -1,0 +1,150 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as passing } from "node:timers/promises";
+import { Code, ConnectError, type Interceptor } from "@connectrpc/connect";
+import type { Ticket } from "@ticketing/proto/tickets/v1/ticket";
+import { expect } from "vitest";
+import { buildWeb } from "#stack/build.ts";
+import { until } from "#stack/process.ts";
+import { startSystem, type ServiceName } from "#stack/system.ts";
+import { buy, clients, listTicket, pay, signUp, transportTo, type Person } from "../person.ts";
+import { toRefusal } from "../refusal.ts";
+import { readEverything, wrongs } from "./checker.ts";
+import { openLine, type Line } from "./line.ts";
+import { createNemesis } from "./nemesis.ts";
+
+// A marketplace with two of each service, people who do not give up, and what can happen to it.
+
+/** How calls ended that had to be made again, and how often. */
+export type Failures = Map<string, number>;
+
+/** What may be otherwise in a moment; while news is held up, a thing may seem not to be there. */
+const later = new Set([Code.Unavailable, Code.DeadlineExceeded, Code.Aborted, Code.NotFound]);
+
+/** Numbers from 0 up to 1, the same for the same seed (mulberry32). */
+function seeded(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+const reasonOf = (error: unknown): string => {
+  const { reason, code, message } = toRefusal(error);
+  return reason ?? `${code}: ${message}`;
+};
+
+export type World = Awaited<ReturnType<typeof startWorld>>;
+
+interface Options {
+  seed: number;
+  /** So many people buy at once. */
+  buyers: number;
+  env: Record<string, string>;
+}
+
+export async function startWorld(options: Options) {
+  for (const name of ["MONGODB_URI", "AMQP_URI", "REDIS_URI", "STRIPE_KEY"]) {
+    Reflect.deleteProperty(process.env, name);
+  }
+  const random = seeded(options.seed);
+  const dir = await mkdtemp(join(tmpdir(), "ticketing-faults-"));
+  const lines = new Map<ServiceName, Line>();
+  const said: string[] = [];
+  await buildWeb((line) => said.push(line));
+  const system = await startSystem({
+    dir,
+    test: true,
+    instances: 2,
+    env: options.env,
+    async toBroker(service, url) {
+      const address = new URL(url);
+      const line = await openLine(Number(address.port));
+      lines.set(service, line);
+      address.port = String(line.port);
+      return address.href;
+    },
+    log: (line) => said.push(line),
+  }).catch((error: unknown) => {
+    throw new Error(`the marketplace did not start:\n${said.join("\n")}`, { cause: error });
+  });
+
+  const failures: Failures = new Map();
+  /** What has become of purchases, as their buyers were told. */
+  const outcomes: Record<string, number> = {};
+  const told = (outcome: string): void => void (outcomes[outcome] = (outcomes[outcome] ?? 0) + 1);
+  /** Orders that a buyer was told of: none of them may be forgotten. */
+  const acknowledged = new Set<string>();
+
+  /** Makes a call again until it is answered; its request id keeps it one and the same. */
+  const stubborn: Interceptor = (next) => async (req) => {
+    const deadline = Date.now() + 60_000;
+    for (;;) {
+      try {
+        return await next(req);
+      } catch (error) {
+        const { code } = ConnectError.from(error);
+        if (!later.has(code) || Date.now() > deadline) throw error;
+        failures.set(Code[code], (failures.get(Code[code]) ?? 0) + 1);
+        await passing(50 + random() * 150);
+      }
+    }
+  };
+
+  async function newcomer(name: string): Promise<Person> {
+    const person = await signUp(system.url, name);
+    return { ...person, ...clients(transportTo(system.url, person.token, stubborn)) };
+  }
+  const seller = await newcomer("seller");
+  const buyers = await Promise.all(
+    Array.from({ length: options.buyers }, (_, i) => newcomer(`buyer-${i}`)),
+  );
+
+  /** Buys one thing, and pays for it, or does something else that people do. */
+  async function purchase(buyer: Person, ticket?: Ticket): Promise<void> {
+    const fate = random();
+    const order = await buy(buyer, ticket ?? (await listTicket(seller)));
+    acknowledged.add(order.id);
+    if (fate < 0.2) return told("left alone");
+    if (fate < 0.3) {
+      return told(
+        await buyer.orders.cancelOrder({ id: order.id }).then(() => "cancelled", reasonOf),
+      );
+    }
+    const token = fate < 0.4 ? "tok_chargeDeclinedInsufficientFunds" : "tok_visa";
+    told(await pay(buyer, order, token).then(() => "paid", reasonOf));
+  }
+
+  return {
+    ...{ system, random, seller, buyers, newcomer, purchase, failures, outcomes, acknowledged },
+    nemesis: createNemesis({ system, lines, random }),
+    /** Every buyer buys, one thing after the other, until so many purchases have been made. */
+    async buyThings(count: number): Promise<void> {
+      let left = count;
+      await Promise.all(
+        buyers.map(async (buyer) => {
+          while (left-- > 0) await purchase(buyer);
+        }),
+      );
+    },
+    /** Waits until all agree and no order is forgotten, or fails with what is wrong. */
+    async agreement(timeoutMs = 60_000): Promise<void> {
+      const agreed = async () => wrongs(await readEverything(system)).length === 0;
+      await until(agreed, { what: "agreement", timeoutMs, everyMs: 500 }).catch(() => undefined);
+      const everything = await readEverything(system);
+      expect(wrongs(everything)).toEqual([]);
+      const stored = new Set(everything.orders.map(({ _id }) => _id));
+      expect([...acknowledged].filter((id) => !stored.has(id))).toEqual([]);
+    },
+    async stop(): Promise<void> {
+      for (const { child } of Object.values(system.instances).flat()) child.kill("SIGKILL");
+      await system.stop();
+      for (const line of lines.values()) line.close();
+      if (!process.env["KEEP"]) await rm(dir, { recursive: true, force: true });
+    },
+  };
+}
