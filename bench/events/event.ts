@@ -1,0 +1,24 @@
+import { create, toBinary } from "@bufbuild/protobuf";
+import { StringValueSchema } from "@bufbuild/protobuf/wkt";
+import { toProperties } from "#runtime/envelope.ts";
+import { newId } from "#runtime/ids.ts";
+
+/** The service that the benchmark plays. */
+export const service = "bench";
+export const EVENT = StringValueSchema;
+export const subscriptions = { [service]: [EVENT] };
+
+/** About as large as an event of an order. */
+export const VALUE = "x".repeat(250);
+
+/** An event as it lies in a queue. */
+export const event = (): { content: Buffer; properties: ReturnType<typeof toProperties> } => ({
+  content: Buffer.from(toBinary(EVENT, create(EVENT, { value: VALUE }))),
+  properties: toProperties({
+    id: newId(),
+    type: EVENT.typeName,
+    source: service,
+    subject: newId(),
+    time: new Date(),
+  }),
+});
