@@ -13,9 +13,9 @@ import { describe, expect, it } from "vitest";
 import type { EventHandler } from "#runtime/events.ts";
 import { services, subscriptions } from "./catalogue.ts";
 import { expirationEvents } from "./expiration/events.ts";
-import { orderEvents } from "./orders/events.ts";
-import { paymentEvents } from "./payments/events.ts";
-import { ticketEvents } from "./tickets/events.ts";
+import { orderEvents, orderOffer, ticketCopies } from "./orders/events.ts";
+import { orderCopies, paymentEvents } from "./payments/events.ts";
+import { holdCopies, ticketEvents, ticketOffer } from "./tickets/events.ts";
 
 const methods: [string, DescMethod][] = services.flatMap((service) =>
   service.methods.map((method): [string, DescMethod] => [
@@ -130,7 +130,8 @@ describe("every event", () => {
         ),
     ]);
     expect(fields.length).toBeGreaterThan(30);
-    expect(fields.filter((name) => /email|password|token|secret|^code$/.test(name))).toEqual([]);
+    const secrets = fields.filter((name) => /email|password|token|secret|^code$/.test(name));
+    expect(secrets.filter((name) => !/^(next_)?page_token$/.test(name))).toEqual([]);
   });
 });
 
@@ -143,15 +144,24 @@ describe("every service", () => {
     payments: paymentEvents(none),
     expiration: expirationEvents(none),
   };
+  const offers = { tickets: ticketOffer(none), orders: orderOffer(none) };
 
   it.each(Object.keys(subscriptions) as (keyof typeof subscriptions)[])(
     "handles what it hears: %s",
     (name) => {
       const heard = subscriptions[name].map(({ typeName }) => typeName);
       const handled = handlers[name].map(({ type }) => type);
+      if (name in offers) handled.push(offers[name as keyof typeof offers].request.typeName);
       // What expiration left waiting comes back to it from no exchange of events.
       if (name === "expiration") heard.push(ExpirationCompleteSchema.typeName);
       expect(handled.toSorted()).toEqual(heard.toSorted());
+    },
+  );
+
+  it.each([holdCopies(none), ticketCopies(none), orderCopies(none)])(
+    "can ask the owner for what it copies: $request.typeName",
+    ({ owner, request, snapshot }) => {
+      expect(offers[owner as keyof typeof offers]).toMatchObject({ request, snapshot });
     },
   );
 });

@@ -18,8 +18,9 @@ import {
   TicketUpdatedSchema,
 } from "@ticketing/proto/tickets/v1/ticket_events";
 import { update } from "#runtime/aggregate.ts";
-import type { Copies, Offer } from "#runtime/bootstrap.ts";
+import type { Copies } from "#runtime/bootstrap.ts";
 import { on, type EventHandler } from "#runtime/events.ts";
+import type { Offer } from "#runtime/offer.ts";
 import {
   accept,
   complete,

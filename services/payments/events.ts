@@ -16,7 +16,7 @@ import type { Log } from "#runtime/log.ts";
 import { toMinor } from "#runtime/money.ts";
 import { duplicateOf } from "#runtime/mongo.ts";
 import {
-  hasHeard,
+  isInDoubt,
   keepOrder,
   keepSnapshot,
   type OrderCopy,
@@ -106,9 +106,9 @@ export function orderCopies({
     async keep(order) {
       const copy = toCopy(order);
       const payment = await keep(payments, order.id, copy, keepSnapshot);
-      if (copy.status !== "AWAITING_PAYMENT" || hasHeard(payment, copy)) return;
-      const words = { alarm: true, orderId: order.id, attemptId: order.attemptId };
-      log.error(words, "an order awaits money of which nothing is known here; look at Stripe");
+      if (!isInDoubt(payment, copy)) return;
+      const about = { alarm: true, orderId: order.id, attemptId: order.attemptId };
+      log.error(about, "an order knows of money that payments does not; look at Stripe");
     },
   };
 }

@@ -128,17 +128,21 @@ export function keepOrder(payment: Payment, order: OrderCopy): boolean {
 
 /**
  * As `keepOrder`, of a snapshot: no money is taken because of one. Where it says that the order has
- * accepted our attempt, only the order's own event can tell us so.
+ * accepted an attempt that may still take it, only the order's own event can tell us so.
  */
 export function keepSnapshot(payment: Payment, order: OrderCopy): boolean {
-  const wouldTake = order.status === "AWAITING_PAYMENT" && newest(payment)?._id === order.attemptId;
+  const attempt = newest(payment);
+  const accepted = order.status !== "CANCELLED" && attempt?._id === order.attemptId;
+  const wouldTake = accepted && LIVE.includes(attempt.status);
   return !wouldTake && keepOrder(payment, order);
 }
 
-/** Whether we know of the order what a snapshot says, and of the attempt that it has accepted; or more. */
-export const hasHeard = ({ order, attempts }: PaymentFields, told: OrderCopy): boolean =>
-  order.version > told.version ||
-  (order.version === told.version && attempts.some(({ _id }) => _id === told.attemptId));
+/** Whether a person must look: a snapshot tells of money of which we know too little to take it. */
+export const isInDoubt = ({ order, attempts }: PaymentFields, told: OrderCopy): boolean =>
+  order.version < told.version ||
+  (order.version === told.version &&
+    order.status === "AWAITING_PAYMENT" &&
+    !attempts.some(({ _id }) => _id === order.attemptId));
 
 /** Begins an attempt; nothing has been asked of Stripe yet. */
 export function beginAttempt(payment: Payment, mark: Partial<RequestMark>, now: number): Attempt {

@@ -169,13 +169,22 @@ export async function letGo(
   return note(deps, orderId, attemptId, last, outcome);
 }
 
+/** Stores what Stripe says of an attempt now; somebody may have settled it by hand. */
+async function lookAt(
+  deps: SettleDeps,
+  { _id: orderId }: PaymentFields,
+  { _id, stripeId = "" }: Attempt,
+): Promise<void> {
+  await note(deps, orderId, _id, await deps.stripe.paymentIntents.retrieve(stripeId));
+}
+
 /** Finds out what became of an attempt that is open. */
 async function look(deps: SettleDeps, payment: PaymentFields, attempt: Attempt): Promise<void> {
   const { _id, stripeId, createTime } = attempt;
   if (deps.now() - createTime.getTime() >= IN_HAND_MS) {
     await letGo(deps, payment._id, _id, ABANDONED);
   } else if (stripeId) {
-    await note(deps, payment._id, _id, await deps.stripe.paymentIntents.retrieve(stripeId));
+    await lookAt(deps, payment, attempt);
   }
 }
 
@@ -202,6 +211,7 @@ export async function settle(deps: SettleDeps, orderId: string, ask: boolean): P
     case "AUTHORIZED":
       if (ended) await giveUp(deps, payment, attempt);
       else if (accepted) await take(deps, payment, attempt);
+      else if (ask) await lookAt(deps, payment, attempt);
       return;
     case "CAPTURED":
       if (ended) await refund(deps, payment, attempt);

@@ -1,30 +1,13 @@
-import {
-  create,
-  toBinary,
-  type DescMessage,
-  type MessageInitShape,
-  type MessageShape,
-} from "@bufbuild/protobuf";
-import type { Connection, Model } from "mongoose";
-import type { AggregateFields } from "./aggregate.ts";
-import type { Broker } from "./broker.ts";
-import { toProperties } from "./envelope.ts";
+import type { DescMessage, MessageInitShape, MessageShape } from "@bufbuild/protobuf";
+import type { Connection } from "mongoose";
 import { on, type EventHandler } from "./events.ts";
 import { newId } from "./ids.ts";
-import type { Log } from "./log.ts";
 import { duplicateOf, isDatabaseFault } from "./mongo.ts";
+import { send, type Asked, type Runtime, type Told } from "./offer.ts";
 import { EVENTS } from "./topology.ts";
 
 // A service keeps copies of what others own, fed by their events. One whose database is empty, or was
 // restored, asks the owner for all of it, in pages, while the events flow on.
-
-/** What a service hands out of its own when another one asks: one page of a collection. */
-export interface Offer<F extends AggregateFields, S extends DescMessage> {
-  request: DescMessage;
-  snapshot: S;
-  model: Model<F>;
-  fill(page: F[]): MessageInitShape<S>;
-}
 
 /** What a service keeps of what another one owns. */
 export interface Copies<S extends DescMessage, T> {
@@ -45,71 +28,19 @@ export interface Bootstrap {
   done(): Promise<void>;
 }
 
-/** The fields that every request has, and, with the next page's, every snapshot. */
-interface Request {
-  requester: string;
-  requestId: string;
-  pageToken: string;
-}
-interface Answer extends Omit<Request, "requester"> {
-  nextPageToken: string;
-}
-
-interface Runtime {
-  service: string;
-  broker: Broker;
-  log: Log;
-}
-
 /** How far the copies of one owner's things are. Without it nobody knows whether they are all there. */
-interface Marker extends Omit<Request, "requester"> {
+interface Marker extends Omit<Asked, "requester"> {
   _id: string;
   /** How many things have come so far. */
   things: number;
   doneTime?: Date;
 }
 
-/** With the contracts' limits on a thing's fields, a page stays below half a megabyte. */
-export const PAGE = 200;
 /** So many things of a page are stored at once; what is alive needs the database too. */
 const WIDTH = 16;
 const POLL_MS = 50;
 const FIRST_PAUSE_MS = 2_000;
 const LONGEST_PAUSE_MS = 60_000;
-
-function send<D extends DescMessage>(
-  { service, broker }: Runtime,
-  to: { exchange: string; key: string; subject: string },
-  schema: D,
-  message: MessageInitShape<D>,
-): Promise<void> {
-  const body = Buffer.from(toBinary(schema, create(schema, message)));
-  const about = { id: newId(), type: schema.typeName, subject: to.subject, time: new Date() };
-  const properties = toProperties({ ...about, source: service });
-  return broker.publish(to.exchange, to.key, body, { ...properties, mandatory: true });
-}
-
-/**
- * Answers those who ask for what this service owns, each into its own queue, one page a time. Ids have
- * the order of time, so what is made meanwhile lies before the first page, and comes as an event.
- */
-export function answerWith<F extends AggregateFields, S extends DescMessage>(
-  runtime: Runtime,
-  { request, snapshot, model, fill }: Offer<F, S>,
-): EventHandler {
-  return on(request, async (asked) => {
-    const { requester, requestId, pageToken } = asked as unknown as Request;
-    const found = await model
-      .find(pageToken ? { _id: { $lt: pageToken } } : {}, { outbox: 0 })
-      .sort({ _id: -1 })
-      .limit(PAGE + 1)
-      .lean<F[]>();
-    const page = found.slice(0, PAGE);
-    const nextPageToken = found.length > PAGE ? (page.at(-1)?._id ?? "") : "";
-    const answer = { ...fill(page), requestId, pageToken, nextPageToken } as MessageInitShape<S>;
-    await send(runtime, { exchange: "", key: requester, subject: requester }, snapshot, answer);
-  });
-}
 
 /**
  * Asks for the next page when it has stored one. A marker in the service's own database says how far
@@ -125,7 +56,7 @@ export function bootstrap<S extends DescMessage, T>(
   /** The page that this process is storing, which another answer with it need not do too. */
   let storing: string | undefined;
 
-  const ask = ({ requestId, pageToken }: Omit<Request, "requester">): Promise<void> => {
+  const ask = ({ requestId, pageToken }: Omit<Asked, "requester">): Promise<void> => {
     const message = { requester: service, requestId, pageToken } as MessageInitShape<DescMessage>;
     const to = { exchange: EVENTS, key: request.typeName, subject: service };
     return send(runtime, to, request, message);
@@ -137,7 +68,7 @@ export function bootstrap<S extends DescMessage, T>(
   };
 
   async function receive(told: MessageShape<S>): Promise<void> {
-    const { requestId, pageToken, nextPageToken } = told as unknown as Answer;
+    const { requestId, pageToken, nextPageToken } = told as unknown as Told;
     const awaited = { _id: owner, requestId, pageToken, doneTime: { $exists: false } };
     if (!(await markers.findOne(awaited))) return; // We asked twice, and this one is stored.
     const page = things(told);
@@ -146,12 +77,12 @@ export function bootstrap<S extends DescMessage, T>(
     const change = { $set: next, $inc: { things: page.length } };
     const { modifiedCount } = await markers.updateOne(awaited, change);
     if (modifiedCount === 0 || !nextPageToken) return;
-    // Where the broker is gone, or we are before we ask, `done` asks again.
+    // Where this fails, `done` asks again.
     await ask({ requestId, pageToken: nextPageToken }).catch(() => undefined);
   }
 
-  const handler = on(snapshot, async (told) => {
-    const { requestId, pageToken } = told as unknown as Answer;
+  const hear = on(snapshot, async (told) => {
+    const { requestId, pageToken } = told as unknown as Told;
     const page = `${requestId} ${pageToken}`;
     if (page === storing) return;
     storing = page;
@@ -205,5 +136,5 @@ export function bootstrap<S extends DescMessage, T>(
     }
   }
 
-  return { handler, done };
+  return { handler: { ...hear, askedAgain: true }, done };
 }

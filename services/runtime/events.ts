@@ -13,6 +13,8 @@ export interface EventHandler {
   type: string;
   decode(body: Uint8Array): unknown;
   handle(event: unknown): Promise<unknown>;
+  /** Whoever needs it asks for it again: one that fails is logged, and neither tried again nor kept. */
+  askedAgain?: true;
 }
 
 /** Ties what is done to the type of event that it is done about. */
@@ -142,6 +144,7 @@ export async function consume(options: Options): Promise<() => Promise<void>> {
     } catch (error) {
       if (error instanceof Untried) throw error;
       log.error({ err: error, type, id: subject }, `failed ${type} ${subject}`);
+      if (byType.get(type)?.askedAgain) return;
       await surelySendOn(message, error as Error);
     }
   }

@@ -1,0 +1,137 @@
+import { create, fromBinary, toBinary, type MessageInitShape } from "@bufbuild/protobuf";
+import {
+  TicketSnapshotRequestedSchema,
+  TicketSnapshotSchema,
+  TicketUpdatedSchema,
+  type TicketSnapshotRequested,
+} from "@ticketing/proto/tickets/v1/ticket_events";
+import { expect, it, onTestFinished } from "vitest";
+import { subscriptions } from "#catalogue";
+import { bootstrap } from "#runtime/bootstrap.ts";
+import { consume } from "#runtime/events.ts";
+import { newId } from "#runtime/ids.ts";
+import { eventually, recordedLog, testBroker } from "#runtime/testing.ts";
+import { deadQueue } from "#runtime/topology.ts";
+import { ticketCopies } from "./events.ts";
+import { testOrders, ticketMessage } from "./testing.ts";
+
+/** Orders with an empty database on a real broker; the tickets service is played by the test. */
+async function rebuilding() {
+  const { deps, hear } = await testOrders();
+  const { log, lines } = recordedLog();
+  const broker = await testBroker("orders", subscriptions);
+  const { raw } = broker;
+
+  /** Begins, as one more instance of the service; its `done` says when its copies are all there. */
+  async function start() {
+    const copies = bootstrap(
+      { service: "orders", broker, log },
+      deps.tickets.db,
+      ticketCopies(deps),
+    );
+    const stop = await consume({
+      service: "orders",
+      broker,
+      handlers: [copies.handler],
+      log,
+      isFault: () => false,
+      recovered: () => Promise.resolve(),
+    });
+    onTestFinished(stop);
+    const state = { done: false, over: copies.done() };
+    void state.over.then(() => (state.done = true));
+    return state;
+  }
+
+  /** What tickets is asked for next. */
+  async function asked(): Promise<TicketSnapshotRequested> {
+    const message = await eventually(() => raw.get("tickets", { noAck: true }), "to be asked");
+    return fromBinary(TicketSnapshotRequestedSchema, message.content);
+  }
+
+  let told = 0;
+  /** Tickets answers; resolves when orders has taken the answer from its queue and dealt with it. */
+  async function tell(page: MessageInitShape<typeof TicketSnapshotSchema>): Promise<void> {
+    const subject = `page ${(told += 1)}`;
+    const body = Buffer.from(toBinary(TicketSnapshotSchema, create(TicketSnapshotSchema, page)));
+    const type = TicketSnapshotSchema.typeName;
+    const headers = { "cloudEvents:subject": subject };
+    await broker.publish("", "orders", body, { messageId: newId(), type, headers });
+    await eventually(() => lines.some(({ id }) => id === subject), "the page to be dealt with");
+  }
+
+  const marker = () => deps.tickets.db.collection("bootstrap").findOne();
+  const versions = async (): Promise<number[]> =>
+    (await deps.tickets.find().sort({ _id: 1 }).lean()).map(({ version }) => version);
+  const dead = async () => (await raw.checkQueue(deadQueue("orders"))).messageCount;
+  return { start, asked, tell, hear, marker, versions, dead, raw, lines };
+}
+
+it("a page that is older than the news changes nothing that the news has told", async () => {
+  const { start, asked, tell, hear, versions } = await rebuilding();
+  const { over } = await start();
+  const [first, second] = [ticketMessage(), ticketMessage()];
+  await hear(TicketUpdatedSchema, { ticket: { ...first, title: "News", version: 7n } });
+  const { requestId } = await asked();
+  await tell({ requestId, tickets: [second, first] });
+  await over;
+  expect(await versions()).toEqual([7, 1]);
+});
+
+it("a page that comes again, or in answer to another request, changes nothing", async () => {
+  const { start, asked, tell, marker, versions, raw } = await rebuilding();
+  const state = await start();
+  const { requestId, requester } = await asked();
+  expect(requester).toBe("orders");
+  const ticket = ticketMessage();
+  await tell({ requestId: newId(), tickets: [ticketMessage()] });
+  await tell({ requestId, pageToken: "not yet", tickets: [ticketMessage()] });
+  expect(await versions()).toEqual([]);
+
+  const page = { requestId, tickets: [ticket], nextPageToken: ticket.id };
+  await tell(page);
+  expect(await asked()).toMatchObject({ requestId, pageToken: ticket.id });
+  await tell(page);
+  expect(await marker()).toMatchObject({ things: 1, pageToken: ticket.id });
+  expect(await raw.get("tickets", { noAck: true })).toBe(false);
+  expect(state.done).toBe(false);
+
+  const last = { requestId, pageToken: ticket.id, tickets: [ticketMessage()] };
+  await tell(last);
+  await state.over;
+  const end = await marker();
+  await tell(last);
+  await tell(page);
+  expect(await marker()).toEqual(end);
+  expect(await versions()).toEqual([1, 1]);
+});
+
+it("an answer that is lost is asked for again, and so is one that cannot be stored", async () => {
+  const { start, asked, tell, dead, versions, lines } = await rebuilding();
+  const state = await start();
+  const first = await asked();
+  expect(await asked()).toEqual(first);
+  const ticket = ticketMessage();
+  await tell({ requestId: first.requestId, tickets: [{ ...ticket, price: undefined as never }] });
+  expect(await asked()).toEqual(first);
+  expect(lines.filter(({ level }) => level === 50)).toMatchObject([{ id: "page 1" }]);
+  expect(state.done).toBe(false);
+  await tell({ requestId: first.requestId, tickets: [ticket] });
+  await state.over;
+  expect(await versions()).toEqual([1]);
+  expect(await dead()).toBe(0);
+}, 30_000);
+
+it("two instances that begin at once share one rebuilding", async () => {
+  const { start, asked, tell, marker } = await rebuilding();
+  const both = await Promise.all([start(), start()]);
+  const [one, other] = [await asked(), await asked()];
+  expect(one).toEqual(other);
+  const ticket = ticketMessage();
+  const page = { requestId: one.requestId, tickets: [ticket], nextPageToken: ticket.id };
+  await Promise.all([tell(page), tell(page)]);
+  expect(await asked()).toMatchObject({ pageToken: ticket.id });
+  await tell({ requestId: one.requestId, pageToken: ticket.id });
+  await Promise.all(both.map(({ over }) => over));
+  expect(await marker()).toMatchObject({ things: 1 });
+});
