@@ -20,6 +20,8 @@ import {
 import { update } from "#runtime/aggregate.ts";
 import type { Copies } from "#runtime/bootstrap.ts";
 import { on, type EventHandler } from "#runtime/events.ts";
+import type { Log } from "#runtime/log.ts";
+import { isDatabaseFault } from "#runtime/mongo.ts";
 import type { Offer } from "#runtime/offer.ts";
 import {
   accept,
@@ -80,15 +82,33 @@ export const orderOffer = ({ orders }: Deps): Offer<OrderFields, typeof OrderSna
   fill: (page) => ({ orders: page.map(toProto) }),
 });
 
+interface SweepDeps {
+  orders: Orders;
+  now: () => number;
+  log: Log;
+}
+
+/** So many holds are ended at once; what waits is in the database, and not here. */
+const WIDTH = 16;
+
 /**
- * Ends the holds whose time is up, whatever became of their timers: a broker that lost everything
- * cannot keep a ticket locked.
+ * Ends the holds whose time is up, all of them, whatever became of their timers: a broker that lost
+ * everything cannot keep a ticket locked. One that cannot be ended holds up no other; the next sweep
+ * finds it again.
  */
-export async function expireOverdue({ orders, now }: Deps): Promise<void> {
-  const overdue = await orders
-    .find({ status: "CREATED", expiresAt: { $lte: new Date(now()) } }, { _id: 1 })
-    .sort({ expiresAt: 1 })
-    .limit(500)
-    .lean();
-  for (const { _id } of overdue) await update(orders, _id, (order) => expire(order, now()));
+export async function expireOverdue({ orders, now, log }: SweepDeps): Promise<void> {
+  const isDue = { status: "CREATED" as const, expiresAt: { $lte: new Date(now()) } };
+  const overdue = orders.find(isDue, { _id: 1 }).sort({ expiresAt: 1 }).lean().cursor();
+  async function end({ _id: id }: Pick<OrderFields, "_id">): Promise<void> {
+    try {
+      await update(orders, id, (order) => expire(order, now()));
+    } catch (err) {
+      if (isDatabaseFault(err)) throw err;
+      log.warn(
+        { err: (err as Error).message, id },
+        "an overdue hold has not ended; it is tried again",
+      );
+    }
+  }
+  await overdue.eachAsync(end, { parallel: WIDTH });
 }

@@ -17,6 +17,7 @@ const deps = {
   maxOpenOrders: config.MAX_OPEN_ORDERS,
   maxHoldsPerHour: config.MAX_HOLDS_PER_HOUR,
   now: Date.now,
+  log: service.log,
 };
 await Promise.all([deps.orders.init(), deps.tickets.init()]); // The hold is an index: wait for it.
 

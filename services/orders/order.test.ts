@@ -12,8 +12,9 @@ import { TicketUpdatedSchema } from "@ticketing/proto/tickets/v1/ticket_events";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { newId } from "#runtime/ids.ts";
-import { as, refusal } from "#runtime/testing.ts";
+import { as, recordedLog, refusal } from "#runtime/testing.ts";
 import { expireOverdue } from "./events.ts";
+import type { Orders } from "./order.ts";
 import { paymentMessage, testOrders, ticketMessage, wordsOf } from "./testing.ts";
 
 const { deps, client, hear, pass, ticket, buy, get, told } = await testOrders();
@@ -40,6 +41,18 @@ const ordered = async (): Promise<Order> => buy(await ticket());
 const state = async (order: Order): Promise<string> => wordsOf(await get(order));
 const history = async ({ id }: Order): Promise<string[]> =>
   (await told(id)).map(({ type }) => type);
+
+/** Puts so many overdue orders into the database, the oldest first. */
+async function putOverdue({ orders }: { orders: Orders }, count: number): Promise<string[]> {
+  const expiresAt = new Date(Date.now() - 60_000);
+  const usual = { userId: "ann", sellerId: "sam", title: "A", price: 1, currency: "EUR" };
+  const made = Array.from({ length: count }, (_, i) => ({
+    ...{ ...usual, _id: newId(), ticketId: newId(), status: "CREATED", holdNumber: 1, version: 1 },
+    ...{ expiresAt: new Date(expiresAt.getTime() + i), outbox: [] },
+  }));
+  await orders.insertMany(made);
+  return made.map(({ _id }) => _id);
+}
 
 describe("cancelling", () => {
   it("frees the ticket at once, and succeeds a second time without another event", async () => {
@@ -105,6 +118,23 @@ describe("the time of a hold", () => {
       expect(await state(order)).toBe("CANCELLED EXPIRED");
       expect(await history(order)).toEqual(["OrderCreated", "OrderExpired"]);
     }
+  });
+
+  it("that is up ends every hold, however many there are, though one of them cannot end", async () => {
+    const { log, lines } = recordedLog();
+    const { deps } = await testOrders({ log });
+    const [stuck = "", ...others] = await putOverdue(deps, 601);
+    const full = Array.from({ length: 100 }, () => ({
+      ...{ _id: newId(), type: "t", time: new Date(), payload: Buffer.alloc(0) },
+    }));
+    await deps.orders.updateOne({ _id: stuck }, { $set: { outbox: full } });
+    await expireOverdue(deps);
+    expect(await deps.orders.countDocuments({ cancelReason: "EXPIRED" })).toBe(others.length);
+    const warnings = lines.filter(({ level }) => level === 40);
+    expect(warnings).toEqual([expect.objectContaining({ id: stuck })]);
+    await deps.orders.updateOne({ _id: stuck }, { $set: { outbox: [] } });
+    await expireOverdue(deps);
+    expect(await deps.orders.countDocuments({ status: "CREATED" })).toBe(0);
   });
 
   it("does not end an order that is being paid, or is paid", async () => {

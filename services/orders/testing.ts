@@ -12,7 +12,8 @@ import { PaymentStatus } from "@ticketing/proto/payments/v1/payment";
 import { TicketSchema, TicketStatus, type Ticket } from "@ticketing/proto/tickets/v1/ticket";
 import { TicketCreatedSchema } from "@ticketing/proto/tickets/v1/ticket_events";
 import { newId } from "#runtime/ids.ts";
-import { as, testClient, testDatabase } from "#runtime/testing.ts";
+import type { Log } from "#runtime/log.ts";
+import { as, silent, testClient, testDatabase } from "#runtime/testing.ts";
 import { orderEvents } from "./events.ts";
 import type { HoldDeps } from "./hold.ts";
 import { orderModel } from "./order.ts";
@@ -56,16 +57,17 @@ export const paymentMessage = (orderId: string, attemptId: string) => ({
 });
 
 /** Orders on a real database behind the interceptors of a server. The time is real, until `pass`. */
-export async function testOrders(limits: Partial<HoldDeps> = {}) {
+export async function testOrders(limits: Partial<HoldDeps & { log: Log }> = {}) {
   const db = await testDatabase();
   let passed = 0;
-  const deps: HoldDeps = {
+  const deps = {
     orders: orderModel(db),
     tickets: ticketModel(db),
     holdSeconds: 900,
     maxOpenOrders: 10,
     maxHoldsPerHour: 3,
     now: () => Date.now() + passed,
+    log: silent,
     ...limits,
   };
   await Promise.all([deps.orders.init(), deps.tickets.init()]);

@@ -8,6 +8,8 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { newId } from "#runtime/ids.ts";
 import { refusal } from "#runtime/testing.ts";
+import { expectCounterexample, expectSameEnd, hearAll } from "#runtime/testing-stories.ts";
+import { ticketCopies } from "./events.ts";
 import { testOrders, ticketMessage } from "./testing.ts";
 
 const { deps, hear, ticket, buy } = await testOrders();
@@ -30,26 +32,55 @@ function life(): Ticket[] {
 
 const copyOf = (id: string) => deps.tickets.findById(id).lean();
 
+/** What is done to events before they are heard. */
+type Levelling = (states: readonly Ticket[]) => readonly Ticket[];
+const asTold: Levelling = (states) => states;
+/** As though what is heard were always news: no comparison finds it old. */
+const asNews: Levelling = (states) =>
+  states.map((state, i) => ({ ...state, version: BigInt(i + 1) }));
+
+/** Hears of tickets by turns in events and in snapshots, as after a restart from an empty database. */
+function eventsAndSnapshots(): (state: Ticket) => Promise<unknown> {
+  const { keep } = ticketCopies(deps);
+  let turn = 0;
+  return (state) => ((turn += 1) % 2 === 0 ? keep(state) : tell(state));
+}
+
+/** That the copy is the newest of the states that were heard of, of which some may be missing yet. */
+const newestIsKept = (level: Levelling) =>
+  fc.asyncProperty(
+    fc.shuffledSubarray([0, 1, 2, 3, 0, 1, 2, 3], { minLength: 4 }),
+    async (order) => {
+      const states = life();
+      await hearAll(level(order.map((i) => states[i] as Ticket)), eventsAndSnapshots(), false);
+      const newest = states[Math.max(...order)] as Ticket;
+      const copy = await copyOf(newest.id);
+      expect(copy).toMatchObject({
+        title: newest.title,
+        priceVersion: Number(newest.priceVersion),
+        price: Number(newest.price?.units) * 100,
+        withdrawn: false,
+      });
+      expect(copy?.eventTime !== undefined).toBe(newest.eventTime !== undefined);
+    },
+  );
+
 describe("our copy of a ticket", () => {
   it("is its newest state, in whatever order and however often its events come", async () => {
-    const heard = fc.shuffledSubarray([0, 1, 2, 3, 0, 1, 2, 3], { minLength: 4 });
-    await fc.assert(
-      fc.asyncProperty(heard, async (order) => {
-        const states = life();
-        for (const i of order) await tell(states[i] as Ticket);
-        const newest = states[Math.max(...order)] as Ticket;
-        const copy = await copyOf(newest.id);
-        expect(copy).toMatchObject({
-          title: newest.title,
-          version: Number(newest.version),
-          priceVersion: Number(newest.priceVersion),
-          price: Number(newest.price?.units) * 100,
-          withdrawn: false,
-        });
-        expect(copy?.eventTime !== undefined).toBe(newest.eventTime !== undefined);
-      }),
-      { numRuns: 60 },
-    );
+    await fc.assert(newestIsKept(asTold), { numRuns: 60 });
+  });
+
+  it("would not be, were versions not compared", async () => {
+    await expectCounterexample(newestIsKept(asNews));
+  });
+
+  it("ends as in their order, thousands of them, thrice each and shuffled (P10)", async () => {
+    const all = await testOrders();
+    const events = Array.from({ length: 22 }, life).flat();
+    const collections = [all.deps.tickets.collection];
+    const hearOf = (state: Ticket) => all.hear(TicketUpdatedSchema, { ticket: state });
+    const count = await expectSameEnd({ collections, events, hear: hearOf, except: [] });
+    expect(count).toBeGreaterThan(5_000);
   });
 
   it("is its newest state though all events are handled at once", async () => {

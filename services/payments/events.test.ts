@@ -19,8 +19,14 @@ import { newId } from "#runtime/ids.ts";
 import { relay } from "#runtime/outbox.ts";
 import { EVENTS } from "#runtime/topology.ts";
 import { eventually, silent, testBroker } from "#runtime/testing.ts";
-import { paymentEvents } from "./events.ts";
-import { world } from "./testing.ts";
+import {
+  anyOrder,
+  expectCounterexample,
+  expectSameEnd,
+  hearAll,
+} from "#runtime/testing-stories.ts";
+import { orderCopies, paymentEvents } from "./events.ts";
+import { world, type World } from "./testing.ts";
 
 /** An event of an order: its type, and the order after it. */
 type Told = [DescMessage, Order];
@@ -45,15 +51,64 @@ const ends: Record<string, (order: Order) => Told[]> = {
   ],
 };
 
-const next = (order: Order, version: bigint, status: OrderStatus): Order => ({
-  ...order,
-  version,
-  status,
-  attemptId: status === OrderStatus.CREATED ? "" : "an-attempt",
-});
+const next = (
+  order: Order,
+  version: bigint,
+  status: OrderStatus,
+  attemptId = "an-attempt",
+): Order => ({ ...order, version, status, attemptId });
 
 const wordOf = (status: OrderStatus): string =>
   Object.entries(OrderStatus).find(([, number]) => number === status)?.[0] ?? "";
+
+/** What is done to events before they are heard. */
+type Levelling = (events: readonly Told[]) => readonly Told[];
+const asTold: Levelling = (events) => events;
+/** As though what is heard were always news: no comparison finds it old. */
+const asNews: Levelling = (events) =>
+  events.map(([schema, order], i) => [schema, { ...order, version: BigInt(i + 1) }]);
+
+/** Two rival orders, and in which order their events are heard. */
+const rivals = fc
+  .record({
+    first: fc.constantFrom("cancelled", "expired"),
+    second: fc.constantFrom(...Object.keys(ends)),
+  })
+  .chain(({ first, second }) => {
+    const none = create(OrderSchema);
+    const count = ends[first]!(none).length + ends[second]!(none).length;
+    return fc.record({
+      first: fc.constant(first),
+      second: fc.constant(second),
+      order: anyOrder(count),
+    });
+  });
+
+/** Hears of orders by turns in events and in snapshots, as after a restart from an empty database. */
+function eventsAndSnapshots({ payments, tell }: World): (told: Told) => Promise<unknown> {
+  const { keep } = orderCopies({ payments, log: silent });
+  let turn = 0;
+  return ([schema, order]) => ((turn += 1) % 2 === 0 ? keep(order) : tell(schema, order));
+}
+
+/** That of two orders of one ticket the newest states are kept of which was heard, in their own payments. */
+const newestIsKept = (all: World, level: Levelling, oneOrAll = fc.boolean()) =>
+  fc.asyncProperty(rivals, oneOrAll, async ({ first, second, order: which }, atOnce) => {
+    const { anOrder, load } = all;
+    const ticketId = newId();
+    const told = [...ends[first]!(anOrder({ ticketId })), ...ends[second]!(anOrder({ ticketId }))];
+    const heard = which.map((i) => told[i]!);
+    await hearAll(level(heard), eventsAndSnapshots(all), atOnce);
+    for (const id of new Set(told.map(([, { id }]) => id))) {
+      const newest = told.findLast(([, state]) => state.id === id)![1];
+      expect((await load(id)).order).toMatchObject({
+        ticketId,
+        status: wordOf(newest.status),
+        expired: newest.cancelReason === CancelReason.EXPIRED,
+        attemptId: newest.attemptId,
+      });
+    }
+  });
 
 describe("the copy of an order", () => {
   it("holds what its event says", async () => {
@@ -75,31 +130,25 @@ describe("the copy of an order", () => {
   });
 
   it("is the newest that was heard of, in whatever order and however often events come", async () => {
-    const { anOrder, tell, load } = await world();
-    const story = fc.constantFrom(...Object.keys(ends)).chain((end) =>
-      fc.record({
-        end: fc.constant(end),
-        order: fc.array(fc.nat(ends[end]!(anOrder()).length - 1), { minLength: 1, maxLength: 10 }),
-        atOnce: fc.boolean(),
-      }),
-    );
-    await fc.assert(
-      fc.asyncProperty(story, async ({ end, order: which, atOnce }) => {
-        const order = anOrder();
-        const told = ends[end]!(order);
-        const heard = which.map((i) => told[i]!);
-        if (atOnce) await Promise.all(heard.map(([schema, state]) => tell(schema, state)));
-        else for (const [schema, state] of heard) await tell(schema, state);
-        const newest = told[Math.max(...which)]![1];
-        expect((await load(order.id)).order).toMatchObject({
-          version: Number(newest.version),
-          status: wordOf(newest.status),
-          expired: newest.cancelReason === CancelReason.EXPIRED,
-          attemptId: newest.attemptId,
-        });
-      }),
-      { numRuns: 40 },
-    );
+    await fc.assert(newestIsKept(await world(), asTold), { numRuns: 40 });
+  });
+
+  it("would not be, were versions not compared", async () => {
+    await expectCounterexample(newestIsKept(await world(), asNews, fc.constant(false)));
+  });
+
+  it("ends as in their order, thousands of events, thrice each and shuffled (P10)", async () => {
+    const { anOrder, tell, payments, settler } = await world();
+    await settler.close(); // It has nothing to do here, and would look at each.
+    const lives = Object.values(ends);
+    const events = Array.from({ length: 33 }, (_, i) => lives[i % lives.length]!(anOrder())).flat();
+    const count = await expectSameEnd({
+      collections: [payments.collection],
+      events,
+      hear: ([schema, order]) => tell(schema, order),
+      except: ["version", "createTime", "updateTime", "outbox"],
+    });
+    expect(count).toBeGreaterThan(5_000);
   });
 
   it("is not taken from an event that lacks what a payment needs", async () => {
@@ -115,6 +164,55 @@ describe("the copy of an order", () => {
       await expect(tell(orderEvents.OrderCreatedSchema, lacking as Order)).rejects.toThrow();
     }
     expect(await payments.countDocuments()).toBe(0);
+  });
+});
+
+/** How so many events are heard. */
+const late = (count: number, atOnce = fc.boolean()) =>
+  fc.record({ order: anyOrder(count), atOnce });
+
+/** That the second buyer pays and the first does not, whose time ran out while the bank was asked. */
+const onePays = (all: World, level: Levelling, oneOrAll = fc.boolean()) =>
+  fc.asyncProperty(late(4, oneOrAll), late(5, oneOrAll), async (before, after) => {
+    const ticketId = newId();
+    const first = await all.buy({ ticketId });
+    await all.pay(first);
+    const second = await all.buy({ ticketId, userId: "eve" });
+    const { payment } = await all.pay(second);
+    const hear = ({ order, atOnce }: { order: number[]; atOnce: boolean }, told: Told[]) => {
+      const heard = level(order.map((i) => told[i]!));
+      return hearAll(heard, ([schema, state]) => all.tell(schema, state), atOnce);
+    };
+    const accepted = next(second, 2n, OrderStatus.AWAITING_PAYMENT, payment?.attemptId);
+    const told: Told[] = [
+      ...ends["expired"]!(first),
+      [orderEvents.OrderCreatedSchema, second],
+      [orderEvents.OrderAwaitingPaymentSchema, accepted],
+    ];
+    await hear(before, told);
+    expect((await all.load(first.id)).order.status).toBe("CANCELLED");
+    expect((await all.load(second.id)).order.status).toBe("AWAITING_PAYMENT");
+    await all.reaches(second, "CAPTURED");
+    // Orders completes what was captured, and not before.
+    const completed = next(second, 3n, OrderStatus.COMPLETED, payment?.attemptId);
+    await hear(after, [...told, [orderEvents.OrderCompletedSchema, completed]]);
+    expect((await all.load(first.id)).order.status).toBe("CANCELLED");
+    expect((await all.load(second.id)).order.status).toBe("COMPLETED");
+    await all.reaches(first, "VOIDED");
+    expect(await all.names(first)).toEqual(["PaymentAuthorized", "PaymentVoided"]);
+    expect(await all.names(second)).toEqual(["PaymentAuthorized", "ChargeCreated"]);
+    expect((await all.books(first)).taken).toEqual([]);
+    expect((await all.books(second)).taken).toHaveLength(1);
+  });
+
+describe("the payments of two rival orders of one ticket", () => {
+  it("end the same, in whatever order and however often events come: one is given up, one is taken", async () => {
+    const all = await world();
+    await fc.assert(onePays(all, asTold), { numRuns: 20 });
+  });
+
+  it("would not, were versions not compared", async () => {
+    await expectCounterexample(onePays(await world(), asNews, fc.constant(false)));
   });
 });
 
@@ -166,10 +264,7 @@ describe("over the real broker", () => {
     expect(authorized.type).toBe(PaymentAuthorizedSchema.typeName);
     expect(authorized.payment).toEqual(payment);
 
-    const accepted = {
-      ...next(order, 2n, OrderStatus.AWAITING_PAYMENT),
-      attemptId: payment!.attemptId,
-    };
+    const accepted = next(order, 2n, OrderStatus.AWAITING_PAYMENT, payment!.attemptId);
     await publish(orderEvents.OrderAwaitingPaymentSchema, accepted);
     const charged = await heard("the charge");
     expect(charged.type).toBe(ChargeCreatedSchema.typeName);

@@ -104,7 +104,8 @@ describe("an event received", () => {
     tell("hello");
     await eventually(() => heard.length === 1, "the first delivery");
     // Answered over the same line, so all that was said before has been heard.
-    for (let i = 0; i < 10; i += 1) await shaky.publish("", deadQueue(service), Buffer.from(""), {});
+    for (let i = 0; i < 10; i += 1)
+      await shaky.publish("", deadQueue(service), Buffer.from(""), {});
     await raw.purgeQueue(deadQueue(service));
     line.cut();
     line.mend();

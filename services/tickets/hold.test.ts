@@ -5,6 +5,13 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { newId } from "#runtime/ids.ts";
 import { as } from "#runtime/testing.ts";
+import {
+  anyOrder,
+  expectCounterexample,
+  expectSameEnd,
+  hearAll,
+} from "#runtime/testing-stories.ts";
+import { holdCopies } from "./events.ts";
 import { keepHold, list, type Hold } from "./ticket.ts";
 import { orderLife, testTickets, type OrderEvent, type Step } from "./testing.ts";
 
@@ -29,12 +36,10 @@ const rivals: { first: Step[]; second: Step[]; end: string }[] = [
 
 type Rivals = (typeof rivals)[number];
 
-/** Two rivals, and in which order their events are heard: each twice. */
-const heard = fc.constantFrom(...rivals).chain((pair) => {
-  const indices = Array.from({ length: pair.first.length + pair.second.length }, (_, i) => i);
-  const minLength = indices.length * 2;
-  return fc.tuple(fc.constant(pair), fc.shuffledSubarray([...indices, ...indices], { minLength }));
-});
+/** Two rivals, and in which order their events are heard. */
+const heard = fc
+  .constantFrom(...rivals)
+  .chain((pair) => fc.tuple(fc.constant(pair), anyOrder(pair.first.length + pair.second.length)));
 
 /** The events of both, and the id of the second order. */
 function lives(
@@ -80,16 +85,38 @@ function mirrored(events: readonly OrderEvent[]): { status: string; orderId: str
   return { status: ticket.status, orderId: ticket.orderId };
 }
 
-/** What a mirror would do that compared the versions of different orders with each other. */
-function naive(events: readonly OrderEvent[]): { status: string; orderId: string | undefined } {
-  let kept: Hold | undefined;
-  for (const hold of events.map(toHold)) if (!kept || hold.version > kept.version) kept = hold;
-  const holds = kept?.state === "HELD" || kept?.state === "SOLD";
-  return {
-    status: holds ? (kept?.state ?? "") : "ON_SALE",
-    orderId: holds ? kept?.orderId : undefined,
-  };
+/** What is done to events before they are heard. */
+type Levelling = (events: readonly OrderEvent[]) => readonly OrderEvent[];
+const asTold: Levelling = (events) => events;
+/** As though all were states of one hold: only their orders' own versions say what is newer. */
+const asOneHold: Levelling = (events) =>
+  events.map(({ schema, order }) => ({ schema, order: { ...order, holdNumber: 1n } }));
+/** As though what is heard were always news: no comparison finds it old. */
+const asNews: Levelling = (events) =>
+  events.map(({ schema, order }, i) => ({
+    schema,
+    order: { ...order, holdNumber: 1n, version: BigInt(i + 1) },
+  }));
+
+/** Hears of orders by turns in events and in snapshots, as after a restart from an older database. */
+function eventsAndSnapshots(): (event: OrderEvent) => Promise<unknown> {
+  const { keep } = holdCopies(tickets.deps);
+  let turn = 0;
+  return (event) => ((turn += 1) % 2 === 0 ? keep(event.order) : tickets.hear(event));
 }
+
+/** That a ticket ends with its right holder, in the database, with as many changes as there is news. */
+const rightHolder = (level: Levelling, oneOrAll = fc.boolean()) =>
+  fc.asyncProperty(heard, oneOrAll, async ([pair, order], atOnce) => {
+    const { id } = await tickets.list();
+    const { events, second } = lives(id, pair);
+    await hearAll(level(order.map((i) => events[i] as OrderEvent)), eventsAndSnapshots(), atOnce);
+    const ticket = await tickets.get(id);
+    expect(words(inWords(ticket), second)).toBe(pair.end);
+    const told = await tickets.told(id);
+    expect(told.map((each) => each.ticket?.version)).toEqual(told.map((_, i) => BigInt(i + 1)));
+    expect(told.at(-1)?.ticket).toEqual(ticket);
+  });
 
 /** The end in words, as `rivals` has it. */
 function words(
@@ -118,10 +145,12 @@ describe("two rival orders leave the ticket with its right holder", () => {
     );
   });
 
-  it("which a mirror would not, that compared their versions without the number of the hold", () => {
+  it("which they would not, were the numbers of their holds not compared", () => {
     const wrong = rivals.filter((pair) => {
       const { events, second } = lives(newId(), pair);
-      return permutations(events).some((order) => words(naive(order), second) !== pair.end);
+      return permutations(asOneHold(events)).some(
+        (order) => words(mirrored(order), second) !== pair.end,
+      );
     });
     expect(wrong.length).toBeGreaterThan(1);
   });
@@ -138,22 +167,26 @@ describe("two rival orders leave the ticket with its right holder", () => {
     expect(await tickets.get(id)).toMatchObject(held);
   });
 
-  it("in the database too, in sequence and all at once, with as many changes as there is news", async () => {
-    await fc.assert(
-      fc.asyncProperty(heard, fc.boolean(), async ([pair, order], atOnce) => {
-        const { id } = await tickets.list();
-        const { events, second } = lives(id, pair);
-        const repeated = order.map((i) => events[i] as OrderEvent);
-        if (atOnce) await Promise.all(repeated.map(tickets.hear));
-        else for (const event of repeated) await tickets.hear(event);
-        const ticket = await tickets.get(id);
-        expect(words(inWords(ticket), second)).toBe(pair.end);
-        const told = await tickets.told(id);
-        expect(told.map((each) => each.ticket?.version)).toEqual(told.map((_, i) => BigInt(i + 1)));
-        expect(told.at(-1)?.ticket).toEqual(ticket);
-      }),
-      { numRuns: 40 },
+  it("in the database too, in sequence and all at once", async () => {
+    await fc.assert(rightHolder(asTold), { numRuns: 60 });
+  });
+
+  it("where they would not, were versions not compared", async () => {
+    const inSequence = fc.constant(false);
+    await expectCounterexample(rightHolder(asNews, inSequence));
+    await expectCounterexample(rightHolder(asOneHold, inSequence));
+  });
+
+  it("as in their order, thousands of them, thrice each and shuffled (P10)", async () => {
+    const all = await testTickets();
+    const ids = await Promise.all(Array.from({ length: 20 }, () => all.list()));
+    const events = ids.flatMap(
+      ({ id }, i) => lives(id, rivals[i % rivals.length] as Rivals).events,
     );
+    const except = ["version", "updateTime", "outbox"];
+    const collections = [all.deps.tickets.collection];
+    const count = await expectSameEnd({ collections, events, hear: all.hear, except });
+    expect(count).toBeGreaterThan(5_000);
   });
 });
 

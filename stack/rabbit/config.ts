@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from "node:crypto";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { globSync, mkdirSync, writeFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import type { Tools } from "../tools.ts";
 
@@ -19,7 +19,7 @@ export function configure(settings: Settings, tools: Tools["rabbitmq"]): Record<
   mkdirSync(home, { recursive: true, mode: 0o700 });
   writeFileSync(file("definitions.json"), definitions(settings), { mode: 0o600 });
   writeFileSync(file("rabbitmq.conf"), configuration(settings));
-  writeFileSync(file("enabled_plugins"), "[rabbitmq_management].\n");
+  writeFileSync(file("enabled_plugins"), `[${plugins(tools.sbin).join()}].\n`);
   writeFileSync(file("environment.conf"), ""); // in place of the machine's own
   const path = tools.erlang === "" ? [] : [tools.erlang];
   return {
@@ -41,6 +41,13 @@ export function configure(settings: Settings, tools: Tools["rabbitmq"]): Record<
     RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS:
       "-kernel inet_dist_use_interface {127,0,0,1} +sbwt none +sbwtdcpu none +sbwtdio none",
   };
+}
+
+/** The one for delays is in no package that is fetched; where a RabbitMQ has it, it is used. */
+function plugins(sbin: string): string[] {
+  const delay = "rabbitmq_delayed_message_exchange";
+  const found = globSync(`${delay}*`, { cwd: join(sbin, "../plugins") });
+  return ["rabbitmq_management", ...(found.length > 0 ? [delay] : [])];
 }
 
 /** Small, and on the loopback address only. */

@@ -1,0 +1,36 @@
+import { describe, expect, it } from "vitest";
+import { subscriptions } from "#catalogue";
+import { eventually, testBroker, type TestBroker } from "#runtime/testing.ts";
+import { waitExchange, WAITS } from "#runtime/topology.ts";
+import { holds, nudgesTo, startExpiration } from "./testing.ts";
+
+/** How many messages are with the broker, and not with the service. */
+async function waiting({ raw }: TestBroker): Promise<number> {
+  const queues = await Promise.all(WAITS.map((wait) => raw.checkQueue(waitExchange(wait))));
+  return queues.reduce((sum, { messageCount }) => sum + messageCount, 0);
+}
+
+describe("the process", () => {
+  it("that is killed while it waits loses no timer", async () => {
+    const broker = await testBroker("orders", subscriptions);
+    const late = await nudgesTo(broker);
+    const first = await startExpiration(broker, "native");
+    const end = Date.now() + 5_000;
+    const ids = await Promise.all(Array.from({ length: 20 }, () => holds(broker, 5_000)));
+    await eventually(async () => (await waiting(broker)) === ids.length, "the broker to wait");
+    first.kill("SIGKILL");
+    expect(await first.exited).toBe("SIGKILL");
+    expect(Date.now()).toBeLessThan(end);
+    await startExpiration(broker, "native");
+    await eventually(() => late.size === ids.length, "all nudges");
+    expect([...late.keys()].toSorted()).toEqual(ids.toSorted());
+    expect(Math.min(...late.values())).toBeGreaterThanOrEqual(0);
+  });
+
+  it("that is told to stop ends in order", async () => {
+    const child = await startExpiration(await testBroker("orders", subscriptions), "auto");
+    process.kill(child.pid, "SIGTERM");
+    expect(await child.exited).toBe("code 0");
+    expect(child.tail()).toContain('"stopped"');
+  });
+});

@@ -1,0 +1,162 @@
+import type { DescMessage } from "@bufbuild/protobuf";
+import { ExpirationCompleteSchema } from "@ticketing/proto/expiration/v1/expiration_events";
+import type { Order } from "@ticketing/proto/orders/v1/order";
+import {
+  ChargeCreatedSchema,
+  ChargeFailedSchema,
+  ChargeRefundedSchema,
+  PaymentAuthorizedSchema,
+} from "@ticketing/proto/payments/v1/payment_events";
+import { TicketStatus } from "@ticketing/proto/tickets/v1/ticket";
+import { TicketUpdatedSchema } from "@ticketing/proto/tickets/v1/ticket_events";
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { as } from "#runtime/testing.ts";
+import { anyOrder, expectCounterexample, hearAll } from "#runtime/testing-stories.ts";
+import { paymentMessage, testOrders, ticketMessage, wordsOf } from "./testing.ts";
+
+const { deps, client, hear, pass, ticket, buy, get, told } = await testOrders();
+
+/** An event that orders hears: of a payment, of a timer, or of the ticket. */
+type Heard = { schema: DescMessage } & (
+  | { of: "payment"; orderId: string; attempt: string }
+  | { of: "timer"; orderId: string }
+  | { of: "ticket"; ticketId: string; version: number; status: TicketStatus }
+);
+
+/** What becomes of the one who held the ticket first, and of the other who holds it after that. */
+const firstEnds = ["CANCELLED EXPIRED", "CANCELLED BUYER", "CANCELLED PAYMENT_FAILED"] as const;
+const secondEnds = [
+  "CREATED",
+  "AWAITING_PAYMENT",
+  "COMPLETED",
+  "CANCELLED REFUNDED",
+  "CANCELLED EXPIRED",
+] as const;
+type FirstEnd = (typeof firstEnds)[number];
+type SecondEnd = (typeof secondEnds)[number];
+
+const { ON_SALE, HELD, SOLD, WITHDRAWN } = TicketStatus;
+/** What tickets has told by then: it follows our events, so its word of the second may be late too. */
+const ticketLives: Record<SecondEnd, TicketStatus[]> = {
+  CREATED: [HELD, ON_SALE, HELD],
+  AWAITING_PAYMENT: [HELD, ON_SALE, HELD],
+  COMPLETED: [HELD, ON_SALE, HELD, SOLD],
+  "CANCELLED REFUNDED": [HELD, ON_SALE, HELD, SOLD, WITHDRAWN],
+  "CANCELLED EXPIRED": [HELD, ON_SALE, HELD, ON_SALE],
+};
+
+const payment = (schema: DescMessage, { id }: Order, attempt: string): Heard => ({
+  ...{ schema, of: "payment", orderId: id, attempt },
+});
+const timer = ({ id }: Order): Heard => ({
+  ...{ schema: ExpirationCompleteSchema, of: "timer", orderId: id },
+});
+
+/** What comes of the second order's payment, by its accepted attempt and by one that was not. */
+function paymentsOf(order: Order, end: SecondEnd): Heard[] {
+  const paid = [ChargeCreatedSchema];
+  const schemas: Partial<Record<SecondEnd, DescMessage[]>> = {
+    AWAITING_PAYMENT: [],
+    COMPLETED: paid,
+    "CANCELLED REFUNDED": [...paid, ChargeRefundedSchema],
+  };
+  const accepted = schemas[end];
+  if (!accepted) return [];
+  return [
+    ...[PaymentAuthorizedSchema, ...accepted].map((schema) => payment(schema, order, "accepted")),
+    payment(ChargeFailedSchema, order, "other"),
+    payment(ChargeRefundedSchema, order, "other"),
+  ];
+}
+
+/** All that may come late or again once both orders are there. */
+function eventsOf(first: Order, second: Order, end: SecondEnd): Heard[] {
+  const { ticketId } = first;
+  const schemas = [PaymentAuthorizedSchema, ChargeFailedSchema, ChargeRefundedSchema];
+  const states = ticketLives[end].map((status, i): Heard => ({
+    ...{ schema: TicketUpdatedSchema, of: "ticket", ticketId, version: i + 2, status },
+  }));
+  return [
+    ...schemas.map((schema) => payment(schema, first, "first")),
+    ...[timer(first), timer(second), ...paymentsOf(second, end), ...states],
+  ];
+}
+
+function tell(event: Heard): Promise<void> {
+  const { schema } = event;
+  if (event.of === "timer") return hear(schema, { orderId: event.orderId } as never);
+  if (event.of === "payment")
+    return hear(schema, paymentMessage(event.orderId, event.attempt) as never);
+  const { ticketId: id, version, status } = event;
+  const state = ticketMessage({ id, version: BigInt(version), status });
+  return hear(schema, { ticket: state } as never);
+}
+
+async function end(order: Order, how: FirstEnd): Promise<void> {
+  if (how === "CANCELLED EXPIRED") return pass(901);
+  if (how === "CANCELLED PAYMENT_FAILED") return tell(payment(ChargeFailedSchema, order, "first"));
+  await client.cancelOrder({ id: order.id }, await as(order.userId));
+}
+
+/** Two buyers hold one ticket, one after the other; the second has paid where its end needs it. */
+async function rivals(firstEnd: FirstEnd, secondEnd: SecondEnd): Promise<[Order, Order]> {
+  const ticketId = await ticket();
+  const first = await buy(ticketId);
+  await end(first, firstEnd);
+  const second = await buy(ticketId);
+  // There is no charge before orders has accepted the payment, so this one is not late.
+  const [authorized] = paymentsOf(second, secondEnd);
+  if (authorized) await tell(authorized);
+  if (secondEnd !== "CREATED") pass(901);
+  return [first, second];
+}
+
+/** What is done to events before they are heard. */
+type Levelling = (events: readonly Heard[]) => readonly Heard[];
+const asTold: Levelling = (events) => events;
+/** As though what is heard of a ticket were always news. */
+const asNews: Levelling = (events) =>
+  events.map((event, i) => (event.of === "ticket" ? { ...event, version: i + 2 } : event));
+/** As though an order had one attempt only. */
+const asOneAttempt: Levelling = (events) =>
+  events.map((event) => (event.of === "payment" ? { ...event, attempt: "accepted" } : event));
+
+const story = fc
+  .record({ firstEnd: fc.constantFrom(...firstEnds), secondEnd: fc.constantFrom(...secondEnds) })
+  .chain((ends) => {
+    const count = eventsOf({} as Order, {} as Order, ends.secondEnd).length;
+    return fc.record({ ends: fc.constant(ends), order: anyOrder(count) });
+  });
+
+/** That both orders and the ticket's copy end as they would have, had each event come once and in time. */
+const sameEnd = (level: Levelling, oneOrAll = fc.boolean()) =>
+  fc.asyncProperty(story, oneOrAll, async ({ ends, order }, atOnce) => {
+    const { firstEnd, secondEnd } = ends;
+    const [first, second] = await rivals(firstEnd, secondEnd);
+    const events = eventsOf(first, second, secondEnd);
+    await hearAll(level(order.map((i) => events[i] as Heard)), tell, atOnce);
+    expect(wordsOf(await get(first))).toBe(firstEnd);
+    expect(wordsOf(await get(second))).toBe(secondEnd);
+    expect(await told(first.id)).toHaveLength(2);
+    const states = ticketLives[secondEnd];
+    expect(await deps.tickets.findById(first.ticketId).lean()).toMatchObject({
+      version: states.length + 1,
+      sold: states.at(-1) === SOLD,
+      withdrawn: states.at(-1) === WITHDRAWN,
+    });
+  });
+
+describe("two rival orders of one ticket", () => {
+  it("end the same, and so does the ticket, in whatever order and however often events come", async () => {
+    await fc.assert(sameEnd(asTold), { numRuns: 60 });
+  });
+
+  it("would not, were the versions of the ticket not compared", async () => {
+    await expectCounterexample(sameEnd(asNews, fc.constant(false)));
+  });
+
+  it("would not, were the attempts of their payments not compared", async () => {
+    await expectCounterexample(sameEnd(asOneAttempt, fc.constant(false)));
+  });
+});
