@@ -64,6 +64,12 @@ const happening: fc.Arbitrary<Happening> = fc.oneof(
   }),
 );
 
+/** What luck alone does not bring in every run. */
+const paidAndAccepted: Happening[] = [
+  { what: "pay", card: "tok_visa", step: "create", after: false },
+  { what: "orders decides" },
+];
+
 describe("whatever happens, and in whatever order", () => {
   it("the money is kept if and only if the order is completed, and once (R62)", async () => {
     const all = await world();
@@ -133,7 +139,7 @@ describe("whatever happens, and in whatever order", () => {
         if (order.status === OrderStatus.CREATED) await all.cancel(order, 2);
         ends.add(await all.settled(order));
       }),
-      { numRuns: 25 },
+      { numRuns: 25, examples: [[paidAndAccepted]] },
     );
     expect(ends).toEqual(new Set(["COMPLETED", "CANCELLED"]));
   });

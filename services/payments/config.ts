@@ -4,12 +4,12 @@ import { serviceConfig, storeConfig, tokenConfig } from "#runtime/config.ts";
 export const paymentConfig = serviceConfig.extend({
   ...storeConfig,
   ...tokenConfig,
-  /** Longer than elsewhere: a bank takes its time. */
-  CALL_TIMEOUT_SECONDS: z.coerce.number().min(0.1).max(60).default(12),
   /** Stripe's secret key. A secret. */
   STRIPE_KEY: z.string().min(1),
   /** What Stripe signs its webhooks with. A secret. */
   STRIPE_WEBHOOK_SECRET: z.string().min(1),
+  /** In place of CALL_TIMEOUT_SECONDS: a bank takes its time. */
+  BANK_TIMEOUT_SECONDS: z.coerce.number().min(0.1).max(60).default(12),
   /** Another Stripe than the real one: the local one, in development and in tests. */
   STRIPE_API_BASE: z.url({ protocol: /^https?$/ }).optional(),
 });

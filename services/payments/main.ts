@@ -31,6 +31,7 @@ const secret = config.STRIPE_WEBHOOK_SECRET;
 await service.serve({
   routes: paymentRoutes(deps),
   rules: await service.tokens(config),
+  callTimeoutSeconds: config.BANK_TIMEOUT_SECONDS,
   http: { "POST /webhooks/stripe": stripeWebhook({ webhooks, stripe, secret, settler, log }) },
 });
 await service.untilStopped();

@@ -36,7 +36,7 @@ export function inTime(limitMs: number): Interceptor {
     const { promise: late, reject } = Promise.withResolvers<never>();
     const timer = setTimeout(() => {
       reject(new DomainError("TOO_SLOW", "this takes too long", { retryAfterMs: 1_000 }));
-    }, limitMs);
+    }, limitMs).unref();
     return Promise.race([next(req), late]).finally(() => clearTimeout(timer));
   };
 }

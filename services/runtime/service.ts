@@ -56,6 +56,8 @@ export interface Service {
     routes?: Routes;
     rules?: TokenRules;
     http?: Record<string, HttpHandler>;
+    /** In place of CALL_TIMEOUT_SECONDS, where calls wait for others outside. */
+    callTimeoutSeconds?: number;
   }): Promise<void>;
   /** Resolves once the process was told to stop, and has. */
   untilStopped(): Promise<void>;
@@ -138,7 +140,7 @@ export async function startService(
     onStop(close) {
       closers.push(close);
     },
-    async serve({ routes: rpc, rules, http = {} }) {
+    async serve({ routes: rpc, rules, http = {}, callTimeoutSeconds }) {
       for (const [route, handler] of Object.entries(http)) routes.set(route, handler);
       closers.push(() => routes.clear());
       const noTokens: TokenRules = {
@@ -154,7 +156,7 @@ export async function startService(
         health,
         catalogue: services,
         log,
-        callTimeoutMs: config.CALL_TIMEOUT_SECONDS * 1000,
+        callTimeoutMs: (callTimeoutSeconds ?? config.CALL_TIMEOUT_SECONDS) * 1000,
       });
       closers.push(() => server.close());
       health.set("", true);
