@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { claim, marked } from "./claim.ts";
+import { inDatabase } from "./databases.ts";
 import { type Mongo, startMongo } from "./mongo.ts";
 import { type Rabbit, startRabbit } from "./rabbit.ts";
 import { type Redis, startRedis } from "./redis.ts";
@@ -68,16 +69,6 @@ export async function startParts(options: PartsOptions): Promise<Parts> {
     await stop();
     throw error;
   }
-}
-
-/** The same servers and user, another database; the user stays known where it was known. */
-function inDatabase(uri: string, database: string): string {
-  const [, base, path = "", query = ""] =
-    /^([^/]*\/\/[^/?]*)\/?([^?]*)(?:\?(.*))?$/.exec(uri) ?? [];
-  const settings = new URLSearchParams(query);
-  if (base?.includes("@") && !settings.has("authSource"))
-    settings.set("authSource", path || "admin");
-  return `${base}/${database}${settings.size > 0 ? `?${settings}` : ""}`;
 }
 
 function at(port: number | undefined): { port?: number } {

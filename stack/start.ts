@@ -1,7 +1,8 @@
 import { buildWeb } from "./build.ts";
+import { stores } from "./databases.ts";
 import { isNews, readable } from "./lines.ts";
 import { announce, home, withdraw } from "./running.ts";
-import { startSystem, stores, type System } from "./system.ts";
+import { startSystem, type System } from "./system.ts";
 
 // `npm start`: the whole marketplace on this machine, with real parts, until Ctrl-C.
 

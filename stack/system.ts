@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { marked } from "./claim.ts";
+import { stores } from "./databases.ts";
 import { startEdge, type Edge } from "./edge.ts";
 import { signingKeys } from "./keys.ts";
 import { startParts, type Parts } from "./parts.ts";
@@ -12,8 +13,7 @@ import { ensureTools } from "./tools.ts";
 
 const root = join(import.meta.dirname, "..");
 
-/** The services that store something, and the one that does not. */
-export const stores = ["auth", "tickets", "orders", "payments"] as const;
+/** Those that store something, and the one that does not. */
 export const services = [...stores, "expiration"] as const;
 export type ServiceName = (typeof services)[number];
 

@@ -21,7 +21,9 @@ export async function listDead(
   return { letters, more };
 }
 
-const heads = ["QUEUE", "AGE", "TRIES", "TYPE", "ID", "SUBJECT", "ORIGIN", "REASON"];
+/** It stands last, and is what one came for. */
+const LONGEST_REASON = 300;
+const heads = ["SERVICE", "AGE", "TRIES", "TYPE", "ID", "SUBJECT", "REASON"];
 
 export function deadTable(letters: readonly Letter[]): string {
   const rows = letters.map((letter) => [
@@ -31,8 +33,7 @@ export function deadTable(letters: readonly Letter[]): string {
     shortType(letter.type),
     safe(letter.id) || "-",
     safe(letter.subject) || "-",
-    safe(letter.origin),
-    safe(letter.reason),
+    safe(letter.reason, LONGEST_REASON),
   ]);
   return table(heads, rows);
 }

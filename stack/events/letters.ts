@@ -12,8 +12,6 @@ export interface Letter {
   readonly type: string;
   readonly subject: string;
   readonly reason: string;
-  /** The service that gave it up. */
-  readonly origin: string;
   readonly tries: number | undefined;
   /** When what it tells of happened. */
   readonly time: Date | undefined;
@@ -46,30 +44,20 @@ export function toLetter(service: string, { properties }: Pick<GetMessage, "prop
     type,
     subject,
     reason: reasonOf(headers),
-    origin: String(headers["x-ticketing-origin"] ?? service),
     tries: tries === undefined ? undefined : Number(tries),
     time: Number.isNaN(time.getTime()) ? undefined : time,
   };
 }
 
-/**
- * From here on a letter that was looked at is sent to the queue's end as new, before it is taken
- * away. The broker counts each look as a failed delivery, and a queue without a limit of its own
- * throws a message away at 20 of them (since RabbitMQ 4.0).
- */
-const LOOKS = 10;
-
-/** A copy of a message that goes with it; what the broker wrote into its headers does not. */
-export function asNew(
-  { properties }: Pick<GetMessage, "properties">,
-  keep: (header: string) => boolean,
-): Options.Publish {
+/** A copy of a message as it was before its first try. */
+export function asNew({ properties }: Pick<GetMessage, "properties">): Options.Publish {
   const { messageId, type, contentType, headers = {} } = properties;
+  const own = Object.entries(headers as Headers).filter(([name]) => !name.startsWith("x-"));
   return {
     ...(messageId === undefined ? {} : { messageId: String(messageId) }),
     ...(type === undefined ? {} : { type: String(type) }),
     ...(contentType === undefined ? {} : { contentType: String(contentType) }),
-    headers: Object.fromEntries(Object.entries(headers as Headers).filter(([name]) => keep(name))),
+    headers: Object.fromEntries(own),
     persistent: true,
   };
 }
@@ -109,20 +97,8 @@ export async function visitDead(
     if ((await visit(message)) === "left") back.push(message);
   }
   // In their order, so that the queue is as it was.
-  for (const message of back) await putBack(channel, queue, message);
+  for (const message of back) channel.nack(message);
   return { left };
-}
-
-async function putBack(channel: ConfirmChannel, queue: string, message: GetMessage): Promise<void> {
-  const looks = Number(message.properties.headers?.["x-delivery-count"] ?? 0);
-  if (looks < LOOKS) return channel.nack(message);
-  await send(
-    channel,
-    queue,
-    message.content,
-    asNew(message, (name) => name !== "x-delivery-count"),
-  );
-  channel.ack(message);
 }
 
 /** How many messages are ready in a queue. */

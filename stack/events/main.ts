@@ -3,8 +3,8 @@ import type { ConfirmChannel } from "amqplib";
 import { deadTable, listDead } from "./dead.ts";
 import { mustBeService, services } from "./letters.ts";
 import { replay } from "./replay.ts";
-import { queueStats, statsTable } from "./stats.ts";
-import { safe, shortType } from "./summary.ts";
+import { readOutboxes, readStats, statsTable, withoutBroker, type Stats } from "./stats.ts";
+import { json as toJson, safe, shortType } from "./summary.ts";
 import { tail } from "./tail.ts";
 import { findBroker, Trouble, withBroker, type Where } from "./where.ts";
 
@@ -14,15 +14,14 @@ const help = `npm run events -- <command>
 
   tail [--type GLOB]... [--id ID]... [--json]   every event, as it happens
   dead [SERVICE] [--limit 100] [--json]         what the services could not handle, and why
-  replay SERVICE --id ID... | --all             sends dead letters to their service again
-  stats [--json]                                the queues and outboxes in numbers
+  replay SERVICE [--id ID]...                   sends its dead letters to it again; all, without --id
+  stats [--json]                                queues, dead letters and outboxes in numbers
 
   --type  an event's name, short or full, with * for anything: 'Order*'
-  --id    for tail: what an event is about, or any id in it; for replay: the event's own
+  --id    for tail: an id in the event, or the end of one; for replay: the ID that dead shows
 
-It looks at the marketplace that npm start runs from this folder. Another broker:
-  AMQP_URI=amqp://user:password@host:5672/vhost
-  RABBITMQ_MANAGEMENT_URI=http://user:password@host:15672   (only stats asks it; may be left out)`;
+It looks at the marketplace that npm start runs from this folder. For another, give AMQP_URI, and for
+stats MONGODB_URI and RABBITMQ_MANAGEMENT_URI too, as .env.example says.`;
 
 const print = (line: string): void => console.log(line);
 /** For the person, not for the pipe. */
@@ -32,7 +31,6 @@ const options = {
   type: { type: "string", multiple: true, default: [] as string[] },
   id: { type: "string", multiple: true, default: [] as string[] },
   limit: { type: "string", default: "100" },
-  all: { type: "boolean", default: false },
   json: { type: "boolean", default: false },
   help: { type: "boolean", short: "h", default: false },
 } as const;
@@ -67,48 +65,42 @@ async function runDead(where: Where, { limit, json }: Values, service?: string):
   if (!Number.isInteger(most) || most < 1) throw new Trouble("--limit is a number from 1 on.", 2);
   const asked = service === undefined ? services : [mustBeService(service)];
   const { letters, more } = await withChannel(where, (channel) => listDead(channel, asked, most));
-  if (json) for (const letter of letters) print(JSON.stringify(letter));
+  if (json) for (const letter of letters) print(toJson(letter));
   else if (letters.length > 0) print(deadTable(letters));
   else note("No dead letters.");
   if (more > 0) note(`… and ${more} more; --limit shows them.`);
 }
 
-async function runReplay(where: Where, { id, all }: Values, service?: string): Promise<void> {
+async function runReplay(where: Where, { id }: Values, service?: string): Promise<void> {
   if (service === undefined) throw new Trouble("Replay what? Name the service.", 2);
-  if (all === id.length > 0) throw new Trouble("Say which: --id ID (one or more), or --all.", 2);
   mustBeService(service);
   const found = new Set<string>();
   const sent = await withChannel(where, (channel) =>
-    replay(channel, service, all ? "all" : id, (letter) => {
+    replay(channel, service, id, (letter) => {
       found.add(letter.id);
       print(`replayed ${safe(letter.id) || "-"} ${shortType(letter.type)} ${safe(letter.subject)}`);
     }),
   );
-  note(`${sent} sent to ${service} again.`);
+  note(
+    sent === 0
+      ? `Nothing to send to ${service}.`
+      : `${sent} sent to ${service} again; what fails once more comes back to dead.`,
+  );
   const missing = id.filter((one) => !found.has(one));
   if (missing.length > 0) {
     throw new Trouble(`No dead letter of ${service} has the id ${missing.join(", ")}.`);
   }
 }
 
-/** The database's driver is slow to load, and only this needs it. */
-async function outboxesOf({ databases }: Where) {
-  if (Object.keys(databases).length === 0) return { outboxes: [], text: "" };
-  const { outboxStats, outboxTable } = await import("./outboxes.ts");
-  const outboxes = await outboxStats(databases);
-  return { outboxes, text: `\n${outboxTable(outboxes)}` };
-}
-
 async function runStats(where: Where, { json }: Values): Promise<void> {
-  const [queues, { outboxes, text }] = await Promise.all([
-    withBroker(where.amqp, (connection) => queueStats(connection, where)),
-    outboxesOf(where),
-  ]);
-  if (json) return print(JSON.stringify({ queues, outboxes }));
-  print(statsTable(queues));
-  if (text !== "") print(text);
-  if (!where.management) {
-    note("RABBITMQ_MANAGEMENT_URI would add rates, what is unacknowledged, and all other queues.");
+  const show = (stats: Stats): void => print(json ? toJson(stats) : statsTable(stats));
+  const outboxes = await readOutboxes(where);
+  try {
+    show(await withBroker(where.amqp, (connection) => readStats(connection, where, outboxes)));
+  } catch (error) {
+    // It is now that the outboxes fill.
+    if (outboxes.size > 0) show(withoutBroker(outboxes));
+    throw error;
   }
 }
 

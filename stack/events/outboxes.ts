@@ -1,11 +1,8 @@
 import { mongo } from "mongoose";
-import { age, table } from "./table.ts";
 
-/** What a service has saved and not yet published. */
-export interface OutboxStats {
-  service: string;
-  /** Undefined where its database did not let us look. */
-  waiting: number | undefined;
+/** What a service has saved and not yet published; nothing where its database gives no answer. */
+export interface Outbox {
+  waiting?: number;
   oldest?: Date;
 }
 
@@ -28,33 +25,18 @@ async function sumOf(collection: mongo.Collection): Promise<Sum | undefined> {
   return sum;
 }
 
-async function outbox(service: string, uri: string): Promise<OutboxStats> {
+export async function readOutbox(uri: string): Promise<Outbox> {
   try {
-    await using client = await new mongo.MongoClient(uri, {
-      serverSelectionTimeoutMS: 3_000,
-    }).connect();
+    const options = { serverSelectionTimeoutMS: 3_000 };
+    await using client = await new mongo.MongoClient(uri, options).connect();
     const collections = await client.db().collections();
     const sums = (await Promise.all(collections.map(sumOf))).filter((sum) => sum !== undefined);
     const times = sums.map(({ oldest }) => oldest.getTime());
     return {
-      service,
       waiting: sums.reduce((all, { waiting }) => all + waiting, 0),
       ...(times.length > 0 ? { oldest: new Date(Math.min(...times)) } : {}),
     };
   } catch {
-    return { service, waiting: undefined };
+    return {};
   }
 }
-
-export const outboxStats = (uris: Readonly<Record<string, string>>): Promise<OutboxStats[]> =>
-  Promise.all(Object.entries(uris).map(([service, uri]) => outbox(service, uri)));
-
-export const outboxTable = (outboxes: readonly OutboxStats[]): string =>
-  table(
-    ["OUTBOX", "WAITING", "OLDEST"],
-    outboxes.map(({ service, waiting, oldest }) => [
-      service,
-      String(waiting ?? "no answer"),
-      age(oldest),
-    ]),
-  );

@@ -1,95 +1,129 @@
-import type { ChannelModel } from "amqplib";
-import { deadQueue, waitExchange, WAITS } from "#runtime/topology.ts";
-import { manage, type Management } from "#stack/rabbit/management.ts";
+import type { Channel, ChannelModel, ConfirmChannel } from "amqplib";
+import { waitExchange, WAITS } from "#runtime/topology.ts";
+import { manage } from "#stack/rabbit/management.ts";
+import { listDead } from "./dead.ts";
 import { services } from "./letters.ts";
+import type { Outbox } from "./outboxes.ts";
 import { age, table } from "./table.ts";
 import { Trouble, vhostOf, type Where } from "./where.ts";
 
-/** A queue in numbers; what is not known is left out. */
-export interface QueueStats {
-  name: string;
-  ready: number;
+/** A service in numbers; what is not known is left out. */
+export interface ServiceStats {
+  service: string;
+  ready?: number;
   unacked?: number;
-  consumers: number;
-  inRate?: number;
-  outRate?: number;
-  oldest?: Date;
-}
-
-interface ManagedQueue {
-  name: string;
-  messages_ready?: number;
-  messages_unacknowledged?: number;
   consumers?: number;
-  head_message_timestamp?: number | string | null;
-  message_stats?: { publish_details?: { rate: number }; ack_details?: { rate: number } };
+  dead?: number;
+  oldestDead?: Date;
+  outbox?: Outbox;
 }
 
-/** All queues of the virtual host, as the management knows them. */
-async function fromManagement(management: Management, vhost: string): Promise<QueueStats[]> {
-  const path = `queues/${encodeURIComponent(vhost)}`;
+export interface Stats {
+  services: ServiceStats[];
+  /** How many messages wait with the broker, by the seconds that they wait. */
+  waiting: Record<string, number>;
+}
+
+/** On a channel of its own: a no of the broker, as to a queue that is not there, costs it. */
+async function ask<T>(
+  connection: ChannelModel,
+  question: (channel: ConfirmChannel) => Promise<T>,
+): Promise<T | undefined> {
+  const channel = await connection.createConfirmChannel();
+  channel.on("error", () => undefined);
+  const answer = await question(channel).catch(() => undefined);
+  await channel.close().catch(() => undefined);
+  return answer;
+}
+
+const look = (queue: string) => (channel: Channel) => channel.checkQueue(queue);
+
+async function queueOf(connection: ChannelModel, service: string): Promise<Partial<ServiceStats>> {
+  const queue = await ask(connection, look(service));
+  const dead = await ask(connection, (channel) => listDead(channel, [service], 1));
+  const oldest = dead?.letters[0]?.time;
+  return {
+    ...(queue && { ready: queue.messageCount, consumers: queue.consumerCount }),
+    ...(dead && { dead: dead.letters.length + dead.more }),
+    ...(oldest && { oldestDead: oldest }),
+  };
+}
+
+/** What the services have in hand: only the management knows, and some seconds late. */
+async function unackedOf({ management, amqp }: Where): Promise<ReadonlyMap<string, number>> {
+  if (!management) return new Map();
+  const path = `queues/${encodeURIComponent(vhostOf(amqp))}`;
   const queues = await manage(management, "GET", path).catch((error: unknown) => {
     throw new Trouble(`RabbitMQ's management does not answer: ${(error as Error).message}`);
   });
-  return (queues as ManagedQueue[]).map((queue) => {
-    const { head_message_timestamp: head, message_stats: rates } = queue;
-    return {
-      name: queue.name,
-      ready: queue.messages_ready ?? 0,
-      unacked: queue.messages_unacknowledged ?? 0,
-      consumers: queue.consumers ?? 0,
-      inRate: rates?.publish_details?.rate ?? 0,
-      outRate: rates?.ack_details?.rate ?? 0,
-      ...(typeof head === "number" ? { oldest: new Date(head * 1000) } : {}),
-    };
-  });
+  const known = queues as { name: string; messages_unacknowledged?: number }[];
+  return new Map(known.map((queue) => [queue.name, queue.messages_unacknowledged ?? 0]));
 }
 
-/** The queues that we declare ourselves, as any user of the broker may see them. */
-async function fromBroker(connection: ChannelModel): Promise<QueueStats[]> {
-  const names = services.flatMap((service) => [service, deadQueue(service)]);
-  const found: QueueStats[] = [];
-  for (const name of [...names, ...WAITS.map(waitExchange)]) {
-    // Asking for a queue that is not there costs the channel.
-    const channel = await connection.createChannel();
-    channel.on("error", () => undefined);
-    const queue = await channel.checkQueue(name).catch(() => undefined);
-    if (!queue) continue;
-    found.push({ name, ready: queue.messageCount, consumers: queue.consumerCount });
-    await channel.close();
+export type Outboxes = ReadonlyMap<string, Outbox>;
+
+export async function readOutboxes({ databases }: Where): Promise<Outboxes> {
+  const uris = Object.entries(databases);
+  if (uris.length === 0) return new Map();
+  // The database's driver is slow to load, and nothing else needs it.
+  const { readOutbox } = await import("./outboxes.ts");
+  const all = uris.map(async ([service, uri]) => [service, await readOutbox(uri)] as const);
+  return new Map(await Promise.all(all));
+}
+
+/** What is known without the broker. */
+export const withoutBroker = (outboxes: Outboxes): Stats => ({
+  services: [...outboxes].map(([service, outbox]) => ({ service, outbox })),
+  waiting: {},
+});
+
+export async function readStats(
+  connection: ChannelModel,
+  where: Where,
+  outboxes: Outboxes,
+): Promise<Stats> {
+  const unacked = await unackedOf(where);
+  const stats: Stats = { services: [], waiting: {} };
+  for (const service of new Set([...outboxes.keys(), ...services])) {
+    const inHand = unacked.get(service);
+    const outbox = outboxes.get(service);
+    stats.services.push({
+      service,
+      ...(services.includes(service) ? await queueOf(connection, service) : {}),
+      ...(inHand === undefined ? {} : { unacked: inHand }),
+      ...(outbox && { outbox }),
+    });
   }
-  return found;
+  for (const seconds of WAITS) {
+    const queue = await ask(connection, look(waitExchange(seconds)));
+    if (queue) stats.waiting[`${seconds} s`] = queue.messageCount;
+  }
+  return stats;
 }
 
-export const queueStats = (connection: ChannelModel, where: Where): Promise<QueueStats[]> =>
-  where.management ? fromManagement(where.management, vhostOf(where.amqp)) : fromBroker(connection);
+const heads = ["SERVICE", "READY", "UNACKED", "CONSUMERS", "DEAD", "OLDEST", "OUTBOX", "OLDEST"];
+const cell = (value: number | string | undefined): string => String(value ?? "-");
 
-/** First the services, then the waits by their length, then the dead, then what else there is. */
-function rank(name: string): number {
-  const order = [...services, ...WAITS.map(waitExchange), ...services.map(deadQueue)];
-  const index = order.indexOf(name);
-  return index < 0 ? order.length : index;
+function row({ service, outbox, ...stats }: ServiceStats): string[] {
+  return [
+    service,
+    cell(stats.ready),
+    cell(stats.unacked),
+    cell(stats.consumers),
+    cell(stats.dead),
+    age(stats.oldestDead),
+    outbox ? cell(outbox.waiting ?? "no answer") : "-",
+    age(outbox?.oldest),
+  ];
 }
 
-const inOrder = (a: QueueStats, b: QueueStats): number =>
-  rank(a.name) - rank(b.name) || a.name.localeCompare(b.name);
-
-const rate = (perSecond: number | undefined): string => perSecond?.toFixed(1) ?? "";
-
-export function statsTable(queues: readonly QueueStats[]): string {
-  const heads = ["QUEUE", "READY", "UNACKED", "CONSUMERS", "IN/S", "OUT/S", "OLDEST"];
-  const rows = queues
-    .toSorted(inOrder)
-    .map((queue) => [
-      queue.name,
-      String(queue.ready),
-      String(queue.unacked ?? ""),
-      String(queue.consumers),
-      rate(queue.inRate),
-      rate(queue.outRate),
-      age(queue.oldest),
-    ]);
-  const known = heads.map((_, i) => rows.some((row) => row[i] !== ""));
-  const kept = (row: readonly string[]) => row.filter((_, i) => known[i]);
-  return table(kept(heads), rows.map(kept));
+export function statsTable(stats: Stats): string {
+  const all = table(heads, stats.services.map(row));
+  const waits = Object.entries(stats.waiting);
+  if (waits.length === 0) return all;
+  const waiting = table(
+    ["WAITING FOR", ...waits.map(([time]) => time)],
+    [["messages", ...waits.map(([, messages]) => String(messages))]],
+  );
+  return `${all}\n\n${waiting}`;
 }

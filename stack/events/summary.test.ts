@@ -6,7 +6,7 @@ import { RefreshSessionResponseSchema } from "@ticketing/proto/auth/v1/auth_serv
 import { OrderStatus } from "@ticketing/proto/orders/v1/order";
 import { OrderCreatedSchema } from "@ticketing/proto/orders/v1/order_events";
 import { describe, expect, it } from "vitest";
-import { describe as tell, events, readPayload, safe, shortType } from "./summary.ts";
+import { describe as tell, events, json, readPayload, safe, shortType } from "./summary.ts";
 
 const event = create(OrderCreatedSchema, {
   order: {
@@ -42,6 +42,13 @@ describe("the summary of an event", () => {
     expect(JSON.stringify([told.summary, told.json, [...told.values]])).not.toContain("hush");
   });
 
+  it("tells an id by its end", () => {
+    const ticketId = "01a20566-86cc-7690-b88a-1151dee8c342";
+    const told = tell(OrderCreatedSchema, create(OrderCreatedSchema, { order: { ticketId } }));
+    expect(told.summary).toBe("ticketId=…dee8c342");
+    expect(told.values).toContain(ticketId);
+  });
+
   it("says why there is none", () => {
     const noise = Buffer.from([0x0a, 0xff, 0x01]);
     expect(readPayload("nobody.Knows", noise).summary).toBe("(3 bytes, unknown type)");
@@ -53,8 +60,12 @@ describe("the summary of an event", () => {
   it("has nothing in it that a terminal would obey", () => {
     const bad = "\u001B[2J\nnext\u202Eline\u009B1m";
     const title = tell(OrderCreatedSchema, create(OrderCreatedSchema, { order: { title: bad } }));
-    for (const text of [title.summary, safe(bad), shortType(bad)])
+    const price = { currencyCode: bad, units: 1n };
+    const odd = tell(OrderCreatedSchema, create(OrderCreatedSchema, { order: { price } }));
+    for (const text of [title.summary, odd.summary, safe(bad), shortType(bad), json({ bad })])
       expect(text).not.toMatch(/[\p{Cc}\p{Cf}]/u);
+    const far = `${bad}\u{E0001}`;
+    expect(JSON.parse(json({ far }))).toEqual({ far });
     expect(safe("x".repeat(5_000)).length).toBeLessThan(100);
   });
 });

@@ -29,7 +29,7 @@ export const events = createRegistry(
 
 /** An event's body, read. */
 export interface Payload {
-  /** `status=CREATED price=25.50 EUR`: every field that is set. */
+  /** `status=CREATED price=25.50 EUR`: every field that is set, ids by their ends. */
   summary: string;
   json: JsonValue | undefined;
   /** All scalar values, to find an event by an id in it. */
@@ -65,7 +65,7 @@ export function describe(schema: DescMessage, message: Message, subject = ""): P
   return {
     summary: told
       .filter(({ value, isNews }) => isNews && value !== subject)
-      .map(({ path, value, isText }) => `${path}=${isText ? quoted(value) : value}`)
+      .map(({ path, value, isText }) => `${path}=${isText ? quoted(short(value)) : safe(value)}`)
       .join(" "),
     json: toJson(schema, open),
     values: new Set(told.map(({ value }) => value)),
@@ -150,19 +150,28 @@ function price({ units, nanos, currencyCode }: Money): string {
 
 const LONGEST = 80;
 
-/**
- * Text of others for a terminal: one line, of bearable length, and nothing in it that the terminal
- * would obey. A title may hold anything, and a dead letter was perhaps never an event.
- */
-export function safe(text: string): string {
-  const cut = text.length > LONGEST ? `${text.slice(0, LONGEST)}…` : text;
-  return cut.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu, (char) => {
-    return `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`;
-  });
-}
+/** Nothing that a terminal would obey, in the way of JSON: a title may hold anything. */
+const harmless = (text: string): string =>
+  text.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu, (char) =>
+    Array.from(
+      { length: char.length },
+      (_, i) => `\\u${char.charCodeAt(i).toString(16).padStart(4, "0")}`,
+    ).join(""),
+  );
+
+/** Text of others for a terminal: one harmless line, of bearable length. */
+export const safe = (text: string, longest = LONGEST): string =>
+  harmless(text.length > longest ? `${text.slice(0, longest)}…` : text);
+
+/** JSON for programs and for a terminal: the same to a reader, and harmless. */
+export const json = (value: unknown): string => harmless(JSON.stringify(value));
+
+/** The beginning of a UUIDv7 is its time, so neighbours differ only at the end. */
+const short = (text: string): string =>
+  text.replace(/^[\da-f]{8}-[\da-f]{4}-7[\da-f]{3}-[\da-f]{4}-[\da-f]{4}([\da-f]{8})$/, "…$1");
 
 const quoted = (text: string): string =>
-  /^[\w.:@/-]*$/.test(text) ? text : `"${safe(text.replaceAll('"', "'"))}"`;
+  /^[\w.:@/…-]*$/.test(text) ? text : `"${safe(text.replaceAll('"', "'"))}"`;
 
 /** The last part of a type's full name; one that is no event of ours keeps all of it. */
 export const shortType = (type: string): string =>

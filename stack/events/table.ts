@@ -2,7 +2,7 @@
 export function table(heads: readonly string[], rows: readonly (readonly string[])[]): string {
   const all = [heads, ...rows];
   const widths = heads.map((_, i) => Math.max(...all.map((row) => (row[i] ?? "").length)));
-  const isNumber = heads.map((_, i) => rows.every((row) => /^[\d.]*$/.test(row[i] ?? "")));
+  const isNumber = heads.map((_, i) => rows.every((row) => /^[\d-]*$/.test(row[i] ?? "")));
   return all
     .map((row) =>
       row

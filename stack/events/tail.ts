@@ -2,13 +2,13 @@ import { styleText } from "node:util";
 import { connect, type ChannelModel, type ConsumeMessage } from "amqplib";
 import { fromProperties } from "#runtime/envelope.ts";
 import { EVENTS } from "#runtime/topology.ts";
-import { readPayload, safe, shortType } from "./summary.ts";
+import { json as toJson, readPayload, safe, shortType } from "./summary.ts";
 import { Trouble, unreachable } from "./where.ts";
 
 export interface TailOptions {
   /** Only these types, each the short or the full name, with `*` for anything; all if none. */
   readonly types: readonly string[];
-  /** Only events about these, or in which they stand; all if none. */
+  /** Only events in which one of these ids stands, or one that ends so; all if none. */
   readonly ids: readonly string[];
   readonly json: boolean;
 }
@@ -32,10 +32,11 @@ export function line(
   const isAsked = (pattern: string) => matches(pattern, type) || matches(pattern, short);
   if (types.length > 0 && !types.some(isAsked)) return undefined;
   const payload = readPayload(type, content, subject);
-  const isOf = (one: string) => one === id || one === subject || payload.values.has(one);
-  if (ids.length > 0 && !ids.some(isOf)) return undefined;
+  const all = [id, subject, ...payload.values];
+  if (ids.length > 0 && !all.some((value) => ids.some((one) => value.endsWith(one))))
+    return undefined;
   const told = Number.isNaN(time.getTime()) ? undefined : time.toISOString();
-  if (json) return JSON.stringify({ id, time: told, type, subject, source, data: payload.json });
+  if (json) return toJson({ id, time: told, type, subject, source, data: payload.json });
   // `styleText` asks the stream whether it can show colours.
   const clock = styleText("dim", (told ?? "").slice(11, 23).padEnd(12));
   const name = styleText("bold", short.padEnd(20));
@@ -66,7 +67,7 @@ export async function tail(
     } catch (error) {
       throw why ?? error;
     }
-    out.note("Watching every event; Ctrl-C ends it.");
+    out.note("Watching the events; Ctrl-C ends it.");
   }
 
   function show(message: ConsumeMessage | null): void {

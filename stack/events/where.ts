@@ -1,5 +1,6 @@
 import { connect, type ChannelModel } from "amqplib";
 import type { Management } from "#stack/rabbit/management.ts";
+import { inDatabase, stores } from "#stack/databases.ts";
 import { findRunning } from "#stack/running.ts";
 
 /** What a person did wrong, or what is missing, in words for them. */
@@ -22,9 +23,14 @@ export interface Where {
 
 /** The broker that the environment names; else that of the marketplace running from this folder. */
 export async function findBroker(env: NodeJS.ProcessEnv): Promise<Where> {
-  const { AMQP_URI: amqp, RABBITMQ_MANAGEMENT_URI: management } = env;
+  const { AMQP_URI: amqp, RABBITMQ_MANAGEMENT_URI: management, MONGODB_URI: mongo } = env;
   if (amqp) {
-    return { amqp, management: management ? toManagement(management) : undefined, databases: {} };
+    const databases = mongo ? stores.map((name) => [name, inDatabase(mongo, name)]) : [];
+    return {
+      amqp,
+      management: management ? toManagement(management) : undefined,
+      databases: Object.fromEntries(databases) as Record<string, string>,
+    };
   }
   const running = await findRunning();
   if (running) return { ...running, management: running.management };
@@ -63,7 +69,7 @@ export function unreachable(amqp: string, error: unknown): Trouble {
     const vhost = vhostOf(amqp);
     return new Trouble(`The broker at ${host} has no virtual host "${vhost}" for this user.`);
   }
-  return new Trouble(`No broker answers at ${host} (${code ?? message}): is AMQP_URI right?`);
+  return new Trouble(`No broker answers at ${host} (${code ?? message}).`);
 }
 
 /** Runs `work` on a connection of its own. */

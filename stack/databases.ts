@@ -1,0 +1,12 @@
+/** The services that store something, each in the database of its own name. */
+export const stores = ["auth", "tickets", "orders", "payments"] as const;
+
+/** The same servers and user, another database; the user stays known where it was known. */
+export function inDatabase(uri: string, database: string): string {
+  const [, base, path = "", query = ""] =
+    /^([^/]*\/\/[^/?]*)\/?([^?]*)(?:\?(.*))?$/.exec(uri) ?? [];
+  const settings = new URLSearchParams(query);
+  if (base?.includes("@") && !settings.has("authSource"))
+    settings.set("authSource", path || "admin");
+  return `${base}/${database}${settings.size > 0 ? `?${settings}` : ""}`;
+}
