@@ -5,6 +5,7 @@ import type { Channel, ConsumeMessage } from "amqplib";
 import type { Broker } from "./broker.ts";
 import { fromProperties, type Envelope } from "./envelope.ts";
 import type { Log } from "./log.ts";
+import { eventCount } from "./metrics.ts";
 import { deadQueue, type Wait } from "./topology.ts";
 import { carriedOn, leaveWaiting } from "./waiting.ts";
 
@@ -107,21 +108,27 @@ export async function consume(options: Options): Promise<() => Promise<void>> {
     }
   }
 
-  async function sendOn(message: ConsumeMessage, error: Error): Promise<void> {
+  /** One type of a stranger's is like the other; each would be a time series of its own. */
+  const count = (outcome: string, type: string): void =>
+    eventCount.inc({ outcome, type: byType.has(type) ? type : "unknown" });
+
+  async function sendOn(message: ConsumeMessage, error: Error): Promise<"retried" | "dead"> {
     const tries = Number(message.properties.headers?.[TRIES] ?? 0) + 1;
     const pause = error instanceof Unreadable ? undefined : PAUSES[tries - 1];
     if (pause !== undefined) {
       const properties = carriedOn(message, { [TRIES]: tries });
-      return leaveWaiting(broker, pause, service, { content: message.content, properties });
+      await leaveWaiting(broker, pause, service, { content: message.content, properties });
+      return "retried";
     }
     const reason = error.message.slice(0, LONGEST_REASON);
     const told = { "x-ticketing-reason": reason, "x-ticketing-origin": service };
     const properties = { ...carriedOn(message, { [TRIES]: tries, ...told }), mandatory: true };
     await broker.publish("", deadQueue(service), message.content, properties);
+    return "dead";
   }
 
   /** Where the broker does not take it, it stays in our hands: given back, it would be here at once. */
-  async function surelySendOn(message: ConsumeMessage, error: Error): Promise<void> {
+  async function surelySendOn(message: ConsumeMessage, error: Error): Promise<"retried" | "dead"> {
     for (let pause = 1_000; ; pause = Math.min(pause * 2, LONGEST_PAUSE_MS)) {
       try {
         return await sendOn(message, error);
@@ -140,12 +147,13 @@ export async function consume(options: Options): Promise<() => Promise<void>> {
     const level = envelope.source === service ? "debug" : "info";
     try {
       await handle(message, envelope);
+      count("handled", type);
       log[level]({ event: "received", type, id: subject }, `received ${type} ${subject}`);
     } catch (error) {
       if (error instanceof Untried) throw error;
       log.error({ err: error, type, id: subject }, `failed ${type} ${subject}`);
       if (byType.get(type)?.askedAgain) return;
-      await surelySendOn(message, error as Error);
+      count(await surelySendOn(message, error as Error), type);
     }
   }
 

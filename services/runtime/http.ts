@@ -1,9 +1,9 @@
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import { collectDefaultMetrics, Registry } from "prom-client";
 import type { HealthState } from "./health.ts";
 import type { Log } from "./log.ts";
+import { processMetrics } from "./metrics.ts";
 import type { Server } from "./server.ts";
 
 /** Answers one plain HTTP request. */
@@ -18,9 +18,7 @@ export const sendJson = (res: ServerResponse, status: number, body: unknown): vo
 
 /** The routes that every service has: alive, ready, metrics. */
 function standardRoutes(service: string, health: HealthState): HttpRoutes {
-  const registry = new Registry();
-  registry.setDefaultLabels({ service });
-  collectDefaultMetrics({ register: registry });
+  const registry = processMetrics(service);
   return new Map<string, HttpHandler>([
     ["GET /healthz", (_req, res) => sendJson(res, 200, { status: "alive" })],
     ["GET /readyz", (_req, res) => sendJson(res, health.get("") ? 200 : 503, health.all())],

@@ -7,6 +7,7 @@ import { aggregate, record, update, type AggregateFields } from "./aggregate.ts"
 import type { Broker } from "./broker.ts";
 import { newId } from "./ids.ts";
 import type { Log } from "./log.ts";
+import { eventCount } from "./metrics.ts";
 import { relay } from "./outbox.ts";
 import { EVENTS } from "./topology.ts";
 import {
@@ -131,7 +132,7 @@ describe("an event that was saved", () => {
     expect((await raw.checkQueue("listener")).messageCount).toBe(made.length);
   });
 
-  it("stays while nobody is bound who should hear it, and goes out when the binding is back", async () => {
+  it("stays while nobody is bound who should hear it, and goes out when the binding is back (P8)", async () => {
     const things = await collection();
     const { log, lines } = recordedLog();
     await raw.unbindQueue("listener", EVENTS, WORD);
@@ -139,6 +140,10 @@ describe("an event that was saved", () => {
     await say(things, "for later");
     const refused = (): boolean => lines.some(({ msg }) => String(msg).includes("not published"));
     await eventually(refused, "the broker to refuse it");
+    const { values } = await eventCount.get();
+    expect(values).toContainEqual(
+      expect.objectContaining({ labels: { outcome: "refused", type: WORD } }),
+    );
     expect(await waiting(things)).toBe(1);
     await raw.bindQueue("listener", EVENTS, WORD);
     expect(wordOf(await arrived("the event"))).toBe("for later");

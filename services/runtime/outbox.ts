@@ -4,6 +4,7 @@ import type { Broker } from "./broker.ts";
 import { toProperties } from "./envelope.ts";
 import { lanes } from "./lanes.ts";
 import type { Log } from "./log.ts";
+import { eventCount } from "./metrics.ts";
 import { EVENTS, isHeard, type Subscriptions } from "./topology.ts";
 
 /** Publishes what the aggregates of a collection have recorded. */
@@ -38,7 +39,13 @@ export function relay<F extends AggregateFields>(model: Model<F>, options: Optio
     const { _id: id, type, time, payload } = entry;
     const envelope = { id, type, time, subject, source: service };
     const mandatory = isHeard(subscriptions, type);
-    await broker.publish(EVENTS, type, payload, { ...toProperties(envelope), mandatory });
+    await broker
+      .publish(EVENTS, type, payload, { ...toProperties(envelope), mandatory })
+      .catch((error: unknown) => {
+        eventCount.inc({ outcome: "refused", type });
+        throw error;
+      });
+    eventCount.inc({ outcome: "published", type });
     log.info({ event: "published", type, id: subject }, `published ${type} ${subject}`);
   }
 

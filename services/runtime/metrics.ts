@@ -1,0 +1,23 @@
+import { collectDefaultMetrics, Counter, Registry } from "prom-client";
+
+const counters = new Registry();
+
+/**
+ * Events by what became of them here: `published`, or `refused` by the broker (they stay in the
+ * outbox); `handled`, `retried` after a failure, or `dead`.
+ */
+export const eventCount = new Counter({
+  name: "ticketing_events_total",
+  help: "Events by what became of them: published, refused, handled, retried, dead.",
+  labelNames: ["outcome", "type"] as const,
+  registers: [counters],
+});
+
+/** All that a process counts, for Prometheus. */
+export function processMetrics(service: string): Registry {
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  const all = Registry.merge([registry, counters]);
+  all.setDefaultLabels({ service });
+  return all;
+}
