@@ -186,7 +186,7 @@ const edgeKnowsAll = () =>
       const answer = await fetch(`${world.system.edge.adminUrl}/clusters`);
       return !(await answer.text()).includes("failed_active_hc");
     },
-    { what: "the edge to know all instances" },
+    { what: "the edge to know all instances", timeoutMs: 60_000 },
   );
 
 /** Uses everything without a pause until it is told to end; answers how many calls that were. */

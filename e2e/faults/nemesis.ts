@@ -53,7 +53,7 @@ export function createNemesis({ system, lines, random }: Options): Nemesis {
       line.mute();
       // The name of one of our exchanges: something is being published.
       const publishes = (): boolean => line.held().includes("ticketing.");
-      await until(publishes, { what: `${service} to publish`, timeoutMs: 30_000 });
+      await until(publishes, { what: `${service} to publish`, timeoutMs: 60_000 });
       await crash(service);
       line.unmute();
       await Promise.all(instances[service].map((instance) => instance.restart()));

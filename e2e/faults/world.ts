@@ -132,7 +132,7 @@ export async function startWorld(options: Options) {
       );
     },
     /** Waits until all agree and no order is forgotten, or fails with what is wrong. */
-    async agreement(timeoutMs = 60_000): Promise<void> {
+    async agreement(timeoutMs = 120_000): Promise<void> {
       const agreed = async () => wrongs(await readEverything(system)).length === 0;
       await until(agreed, { what: "agreement", timeoutMs, everyMs: 500 }).catch(() => undefined);
       const everything = await readEverything(system);
