@@ -78,7 +78,7 @@ export function run(
     },
     async stop(graceMs = 10_000) {
       // The leader alone hears the request: helpers that end first can bring their leader down.
-      if (running) process.kill(pid, "SIGTERM");
+      if (running) signal(pid, "SIGTERM");
       await Promise.race([exited, passing(graceMs, undefined, { ref: false })]);
       child.kill("SIGKILL");
       await exited;
@@ -148,9 +148,12 @@ export async function stopAll(): Promise<void> {
   for (const child of [...children].reverse()) await child.stop();
 }
 
-function signalGroup(pid: number, signal: NodeJS.Signals): void {
+const signalGroup = (pid: number, name: NodeJS.Signals): void => signal(-pid, name);
+
+/** One that has just ended, and of whose end we have not been told yet, is no mistake. */
+function signal(pid: number, name: NodeJS.Signals): void {
   try {
-    process.kill(-pid, signal);
+    process.kill(pid, name);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
   }
