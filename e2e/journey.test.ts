@@ -17,7 +17,7 @@ import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
 import { until } from "#stack/process.ts";
 import { buy, endOf, listTicket, orderNow, pay, signUp, ticketNow, type Person } from "./person.ts";
 import { refusalOf } from "./refusal.ts";
-import { tap } from "./tap.ts";
+import { tap, type Heard } from "./tap.ts";
 import "./setup.ts"; // For the type of what it provides.
 
 const { url, amqpUrl, holdSeconds, control, logs } = inject("place");
@@ -51,7 +51,8 @@ describe("the success flow", () => {
     expect(held.metadata["until"]).toBe(endOf(order).toISOString());
 
     const { payment } = await pay(buyer, order);
-    expect(payment?.status).toBe(PaymentStatus.AUTHORIZED);
+    // Reserved; or taken already, where the order was quicker than the answer.
+    expect([PaymentStatus.AUTHORIZED, PaymentStatus.CAPTURED]).toContain(payment?.status);
     await ticketIs(ticket, TicketStatus.SOLD);
     expect(await orderNow(buyer, order)).toMatchObject({
       status: OrderStatus.COMPLETED,
@@ -154,10 +155,11 @@ describe("the hold", () => {
     await until(() => eventsAbout(order.id).length > 0, { what: "OrderCreated" });
     expect((await fetch(`${control}/restart/expiration`, { method: "POST" })).status).toBe(204);
     await ticketIs(ticket, TicketStatus.ON_SALE, (holdSeconds + 30) * 1000);
-    const complete = listening.heard.find(
-      ({ type, subject }) => type === ExpirationCompleteSchema.typeName && subject === order.id,
-    );
-    const lateMs = (complete?.at ?? Infinity) - endOf(order).getTime();
+    // Orders also looks by itself, and may have been quicker.
+    const isNudge = ({ type, subject }: Heard) =>
+      type === ExpirationCompleteSchema.typeName && subject === order.id;
+    const complete = await until(() => listening.heard.find(isNudge), { what: "the nudge" });
+    const lateMs = complete.at - endOf(order).getTime();
     console.log(`ExpirationComplete came ${lateMs} ms after the end of the hold`);
     expect(lateMs).toBeGreaterThanOrEqual(0);
     expect(lateMs).toBeLessThan(10_000); // Ten times the bound of 1 s: the machine may be busy.
