@@ -1,11 +1,12 @@
 import { getOption, hasOption, type DescMethod } from "@bufbuild/protobuf";
+import { MethodOptions_IdempotencyLevel } from "@bufbuild/protobuf/wkt";
 import { access, Access } from "@ticketing/proto/options/v1/options";
 import { http } from "@ticketing/proto/google/api/annotations";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { readConfig } from "./render.ts";
 import { ask, nameOf, services, startWorld, type World } from "./testing.ts";
 
-const methods = Object.values(services).flatMap((service) => [...service.methods] as DescMethod[]);
+const methods = services.flatMap((service): readonly DescMethod[] => service.methods);
 
 /** A method's place in REST, if it has one. */
 function restOf(method: DescMethod): { verb: string; path: string } | undefined {
@@ -60,6 +61,13 @@ describe("the edge's rules and the contracts", () => {
   it("open exactly the methods that are open to anyone", () => {
     const open = methods.filter((method) => getOption(method, access) === Access.ANYONE);
     expect(openRules().sort()).toEqual(open.flatMap(waysTo).sort());
+  });
+
+  it("let no GET change anything: a page of another site can make a browser send one", () => {
+    const gets = methods.filter((method) => restOf(method)?.verb === "GET");
+    expect(gets.length).toBeGreaterThan(0);
+    for (const { name, idempotency } of gets)
+      expect(idempotency, name).toBe(MethodOptions_IdempotencyLevel.NO_SIDE_EFFECTS);
   });
 
   it("give a streaming method a route without a total timeout, and no REST", () => {

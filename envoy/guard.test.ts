@@ -24,6 +24,16 @@ describe("a changing request from a browser", () => {
       (cookie) => ({ cookie, origin: "http://127.0.0.1:1" }),
       403,
     ],
+    [
+      "a session, an origin that begins like ours",
+      (cookie) => ({ cookie, origin: `http://${own()}.evil.test` }),
+      403,
+    ],
+    [
+      "a session, an origin that ends like ours",
+      (cookie) => ({ cookie, origin: `http://evil-${own()}` }),
+      403,
+    ],
     ["a session, another site's referrer", (cookie) => ({ cookie, referer: `${evil}/` }), 403],
     ["any other cookie, another origin", () => ({ cookie: "a=b", origin: evil }), 403],
     ["no cookie, another origin", () => ({ origin: evil }), 403],

@@ -27,6 +27,12 @@ export interface Settings {
   readonly descriptors: string;
   /** Hosts ("app.example:8443") whose pages may act for a visitor, besides the edge's own. */
   readonly origins?: readonly string[];
+  /** Origins ("https://app.example") whose pages may call with a token, and read the answers; none. */
+  readonly pages?: readonly string[];
+  /** Whether the browser's cookie is the one with the prefix `__Host-`; no: there is no TLS here. */
+  readonly secureCookies?: boolean;
+  /** So long the edge goes on with the keys that it has; as envoy.yaml says, if not said. */
+  readonly keysSeconds?: number;
   /** Networks whose X-Forwarded-For is believed; this machine, if not said. */
   readonly trusted?: readonly string[];
   /** Sign-ins, sign-ups and refreshes per address; many, if not said: one machine is one address. */
@@ -62,7 +68,12 @@ interface Manager {
   // eslint-disable-next-line @typescript-eslint/no-explicit-any
   http_filters: { name: string; typed_config: any }[];
   route_config: {
-    virtual_hosts: [{ routes: { match: { path?: string }; route?: { timeout: string } }[] }];
+    virtual_hosts: [
+      {
+        routes: { match: { path?: string }; route?: { timeout: string } }[];
+        typed_per_filter_config: { cors: { allow_origin_string_match: object[] } };
+      },
+    ];
   };
 }
 
@@ -74,6 +85,7 @@ export const readConfig = (): Config =>
 export function render(settings: Settings): Config {
   const { upstreams, port, adminPort, descriptors, attemptsPerMinute = 100_000 } = settings;
   const { origins = [], trusted = ["127.0.0.1/32", "::1/128"], reflection = true } = settings;
+  const { pages = [], secureCookies = false, keysSeconds } = settings;
   const config = readConfig();
   const [listener] = config.static_resources.listeners;
   const manager = listener.filter_chains[0].filters[0].typed_config;
@@ -87,9 +99,15 @@ export function render(settings: Settings): Config {
 
   manager.original_ip_detection_extensions[0].typed_config.xff_trusted_cidrs.cidrs =
     trusted.map(cidr);
-  filter("csrf").extension_config.typed_config.additional_origins = origins.map((exact) => ({
-    exact,
-  }));
+  const hosts = [...origins, ...pages.map((page) => new URL(page).host)];
+  filter("csrf").extension_config.typed_config.additional_origins = hosts.map(exactly);
+  const { cors } = manager.route_config.virtual_hosts[0].typed_per_filter_config;
+  cors.allow_origin_string_match = pages.map(exactly);
+  const { bearer, cookie } = filter("tokens").providers;
+  if (!secureCookies) cookie.from_cookies = ["ticketing_access"];
+  for (const provider of keysSeconds ? [bearer, cookie] : []) {
+    provider.remote_jwks.cache_duration = `${keysSeconds}s`;
+  }
   filter("rest").proto_descriptor = descriptors;
   for (const { token_bucket: bucket } of filter("attempts").descriptors) {
     bucket.max_tokens = bucket.tokens_per_fill = attemptsPerMinute;
@@ -119,6 +137,8 @@ function address(hostAndPort: string) {
   const colon = hostAndPort.lastIndexOf(":");
   return { address: hostAndPort.slice(0, colon), port_value: Number(hostAndPort.slice(colon + 1)) };
 }
+
+const exactly = (exact: string) => ({ exact });
 
 function cidr(network: string) {
   const [address_prefix, length] = network.split("/");

@@ -9,7 +9,9 @@ import type { DescMethod, DescService, MessageShape } from "@bufbuild/protobuf";
 import { create } from "@bufbuild/protobuf";
 import type { HandlerContext } from "@connectrpc/connect";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
+import { AccountService } from "@ticketing/proto/auth/v1/account_service";
 import { AuthService } from "@ticketing/proto/auth/v1/auth_service";
+import { UserService } from "@ticketing/proto/auth/v1/user_service";
 import {
   Health,
   HealthCheckResponse_ServingStatus as Status,
@@ -28,12 +30,14 @@ import {
 import { startEdge, type Edge, type EdgeOptions, type Upstreams } from "#stack/edge.ts";
 import { ensureTools } from "#stack/tools.ts";
 
-export const services = {
-  auth: AuthService,
-  tickets: TicketService,
-  orders: OrderService,
-  payments: PaymentService,
-} as const satisfies Record<string, DescService>;
+export const services: readonly DescService[] = [
+  AuthService,
+  AccountService,
+  UserService,
+  TicketService,
+  OrderService,
+  PaymentService,
+];
 
 /** A call as a service saw it. */
 export interface Seen {
@@ -62,6 +66,8 @@ export interface World {
   readonly resting: Set<string>;
   /** Ends an instance without a word. */
   crash(instance: string): Promise<void>;
+  /** Shows these keys from now on, as auth would. */
+  publish(keys: readonly JWK[]): void;
   readonly privateKey: CryptoKey;
   readonly publicJwk: JWK;
   token(
@@ -100,10 +106,11 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
     things.defer(close);
     return address;
   };
-  const stub = (service: DescService) => kept(startStub(service, shared));
-  const plain = await kept(listen(http.createServer(plainPages([publicJwk], keysMissing))));
+  const stub = (...of: DescService[]) => kept(startStub(of, shared));
+  const keys: JWK[] = [publicJwk];
+  const plain = await kept(listen(http.createServer(plainPages(keys, keysMissing))));
   const upstreams: Upstreams = {
-    auth: { rpc: [await stub(AuthService)], http: [plain] },
+    auth: { rpc: [await stub(AuthService, AccountService, UserService)], http: [plain] },
     tickets: { rpc: [await stub(TicketService), await stub(TicketService)] },
     orders: { rpc: [await stub(OrderService)] },
     payments: { rpc: [await stub(PaymentService)], http: [plain] },
@@ -117,6 +124,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
   const usual = { sub: "u1", sid: "s1", iss: "ticketing", aud: "ticketing" };
   return {
     ...{ edge, upstreams, seen, lines, resting, privateKey, publicJwk },
+    publish: (shown) => void keys.splice(0, Infinity, ...shown),
     crash: async (instance) => crashes.get(instance)?.(),
     answer: (method, handler) => void answers.set(nameOf(method), handler as Handler),
     token: (claims = {}, { alg = "ES256", kid = "k1", key = privateKey } = {}) =>
@@ -136,7 +144,7 @@ interface Shared {
   readonly answers: Map<string, Handler>;
 }
 
-function startStub(service: DescService, { seen, resting, answers }: Shared) {
+function startStub(of: readonly DescService[], { seen, resting, answers }: Shared) {
   let address = "";
   const handle = (method: DescMethod) => (request: never, context: HandlerContext) => {
     seen.push({
@@ -147,12 +155,11 @@ function startStub(service: DescService, { seen, resting, answers }: Shared) {
     });
     return answers.get(nameOf(method))?.(request, context) ?? create(method.output);
   };
-  const handlers = Object.fromEntries(
-    service.methods.map((method) => [method.localName, handle(method)]),
-  );
+  const handlers = (service: DescService): object =>
+    Object.fromEntries(service.methods.map((method) => [method.localName, handle(method)]));
   const adapter = connectNodeAdapter({
     routes(router) {
-      router.service(service, handlers as never);
+      for (const service of of) router.service(service, handlers(service) as never);
       router.service(Health, {
         check: () => ({ status: resting.has(address) ? Status.NOT_SERVING : Status.SERVING }),
       });

@@ -83,6 +83,9 @@ it("the requirements' paths are there (R20, R30, R40, R60)", () => {
 it("only these may be called by everyone", () => {
   const open = methods.filter(([, method]) => getOption(method, access) === Access.ANYONE);
   expect(open.map(([name]) => name.replace(/^ticketing\.\w+\.v1\./, "")).toSorted()).toEqual([
+    "AccountService.ConfirmEmail",
+    "AccountService.RequestPasswordReset",
+    "AccountService.ResetPassword",
     "AuthService.GetCurrentUser",
     "AuthService.RefreshSession",
     "AuthService.SignIn",

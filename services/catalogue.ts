@@ -1,5 +1,13 @@
-import type { DescService } from "@bufbuild/protobuf";
+import { fromBinary, type DescService } from "@bufbuild/protobuf";
+import { AccountService } from "@ticketing/proto/auth/v1/account_service";
 import { AuthService } from "@ticketing/proto/auth/v1/auth_service";
+import {
+  UserBannedSchema,
+  UserDeletedSchema,
+  UserUnbannedSchema,
+  type UserState,
+} from "@ticketing/proto/auth/v1/user_events";
+import { UserService } from "@ticketing/proto/auth/v1/user_service";
 import { ExpirationCompleteSchema } from "@ticketing/proto/expiration/v1/expiration_events";
 import * as orders from "@ticketing/proto/orders/v1/order_events";
 import { OrderService } from "@ticketing/proto/orders/v1/order_service";
@@ -7,6 +15,7 @@ import * as payments from "@ticketing/proto/payments/v1/payment_events";
 import { PaymentService } from "@ticketing/proto/payments/v1/payment_service";
 import * as tickets from "@ticketing/proto/tickets/v1/ticket_events";
 import { TicketService } from "@ticketing/proto/tickets/v1/ticket_service";
+import type { Ban, BanEvent } from "#runtime/bans.ts";
 import type { Subscriptions } from "#runtime/topology.ts";
 
 /**
@@ -21,6 +30,9 @@ export const subscriptions = {
     orders.OrderExpiredSchema,
     orders.OrderCompletedSchema,
     tickets.TicketSnapshotRequestedSchema,
+    UserBannedSchema,
+    UserUnbannedSchema,
+    UserDeletedSchema,
   ],
   orders: [
     tickets.TicketCreatedSchema,
@@ -31,6 +43,9 @@ export const subscriptions = {
     payments.ChargeRefundedSchema,
     ExpirationCompleteSchema,
     orders.OrderSnapshotRequestedSchema,
+    UserBannedSchema,
+    UserUnbannedSchema,
+    UserDeletedSchema,
   ],
   expiration: [orders.OrderCreatedSchema],
   payments: [
@@ -42,12 +57,38 @@ export const subscriptions = {
   ],
 } satisfies Subscriptions;
 
+function standing(user: UserState | undefined, banned: boolean): Ban {
+  if (!user) throw new Error("an event without its user");
+  return { userId: user.id, version: Number(user.version), banned };
+}
+
+/** The events that every instance hears by itself: a deleted user is out like a banned one. */
+export const banEvents: readonly BanEvent[] = [
+  {
+    type: UserBannedSchema.typeName,
+    read: (body) => standing(fromBinary(UserBannedSchema, body).user, true),
+  },
+  {
+    type: UserUnbannedSchema.typeName,
+    read: (body) => standing(fromBinary(UserUnbannedSchema, body).user, false),
+  },
+  {
+    type: UserDeletedSchema.typeName,
+    read(body) {
+      const { userId, version } = fromBinary(UserDeletedSchema, body);
+      return { userId, version: Number(version), banned: true };
+    },
+  },
+];
+
 /** Every public service, for reflection and for the edge. */
 export const services: readonly DescService[] = [
   AuthService,
+  AccountService,
+  UserService,
   TicketService,
   OrderService,
   PaymentService,
 ];
 
-export const catalogue = { subscriptions, services };
+export const catalogue = { subscriptions, services, banEvents };

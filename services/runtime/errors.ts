@@ -15,8 +15,10 @@ const codes = {
   BANNED: Code.PermissionDenied,
   CHANGED_MEANWHILE: Code.Aborted,
   CODE_NOT_FOUND: Code.NotFound,
+  EMAIL_CONFIRMED: Code.FailedPrecondition,
   EMAIL_TAKEN: Code.AlreadyExists,
   EVENT_BEGUN: Code.FailedPrecondition,
+  LINK_EXPIRED: Code.FailedPrecondition,
   NOT_READY: Code.Unavailable,
   NOT_SIGNED_IN: Code.Unauthenticated,
   NOT_ALLOWED: Code.PermissionDenied,
@@ -26,6 +28,7 @@ const codes = {
   ORDER_NOT_FOUND: Code.NotFound,
   ORDER_NOT_OPEN: Code.FailedPrecondition,
   OUTBOX_FULL: Code.Unavailable,
+  OWN_ACCOUNT: Code.FailedPrecondition,
   OWN_TICKET: Code.FailedPrecondition,
   PAYMENT_DECLINED: Code.FailedPrecondition,
   PAYMENT_IN_PROGRESS: Code.FailedPrecondition,
@@ -44,6 +47,7 @@ const codes = {
   TOO_MANY_HOLDS: Code.ResourceExhausted,
   TOO_MANY_OPEN_ORDERS: Code.ResourceExhausted,
   TOO_SLOW: Code.Unavailable,
+  USER_NOT_FOUND: Code.NotFound,
   WRONG_CREDENTIALS: Code.Unauthenticated,
 } as const;
 

@@ -6,6 +6,8 @@ import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobu
 import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import type { Session } from "./session_pb.ts";
+import { file_ticketing_auth_v1_session } from "./session_pb.ts";
 import type { User } from "./user_pb.ts";
 import { file_ticketing_auth_v1_user } from "./user_pb.ts";
 import { file_ticketing_options_v1_options } from "../../options/v1/options_pb.ts";
@@ -15,7 +17,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file ticketing/auth/v1/auth_service.proto.
  */
 export const file_ticketing_auth_v1_auth_service: GenFile = /*@__PURE__*/
-  fileDesc("CiR0aWNrZXRpbmcvYXV0aC92MS9hdXRoX3NlcnZpY2UucHJvdG8SEXRpY2tldGluZy5hdXRoLnYxInYKBlRva2VucxIZCgxhY2Nlc3NfdG9rZW4YASABKAlCA4ABARI1ChFhY2Nlc3NfZXhwaXJlc19hdBgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASGgoNcmVmcmVzaF90b2tlbhgDIAEoCUIDgAEBIm8KDVNpZ25VcFJlcXVlc3QSDQoFZW1haWwYASABKAkSFQoIcGFzc3dvcmQYAiABKAlCA4ABARI4Cg50b2tlbl9kZWxpdmVyeRgDIAEoDjIgLnRpY2tldGluZy5hdXRoLnYxLlRva2VuRGVsaXZlcnkiYgoOU2lnblVwUmVzcG9uc2USJQoEdXNlchgBIAEoCzIXLnRpY2tldGluZy5hdXRoLnYxLlVzZXISKQoGdG9rZW5zGAIgASgLMhkudGlja2V0aW5nLmF1dGgudjEuVG9rZW5zIm8KDVNpZ25JblJlcXVlc3QSDQoFZW1haWwYASABKAkSFQoIcGFzc3dvcmQYAiABKAlCA4ABARI4Cg50b2tlbl9kZWxpdmVyeRgDIAEoDjIgLnRpY2tldGluZy5hdXRoLnYxLlRva2VuRGVsaXZlcnkiYgoOU2lnbkluUmVzcG9uc2USJQoEdXNlchgBIAEoCzIXLnRpY2tldGluZy5hdXRoLnYxLlVzZXISKQoGdG9rZW5zGAIgASgLMhkudGlja2V0aW5nLmF1dGgudjEuVG9rZW5zIiwKDlNpZ25PdXRSZXF1ZXN0EhoKDXJlZnJlc2hfdG9rZW4YASABKAlCA4ABASIRCg9TaWduT3V0UmVzcG9uc2UiFwoVR2V0Q3VycmVudFVzZXJSZXF1ZXN0Ij8KFkdldEN1cnJlbnRVc2VyUmVzcG9uc2USJQoEdXNlchgBIAEoCzIXLnRpY2tldGluZy5hdXRoLnYxLlVzZXIiMwoVUmVmcmVzaFNlc3Npb25SZXF1ZXN0EhoKDXJlZnJlc2hfdG9rZW4YASABKAlCA4ABASJqChZSZWZyZXNoU2Vzc2lvblJlc3BvbnNlEiUKBHVzZXIYASABKAsyFy50aWNrZXRpbmcuYXV0aC52MS5Vc2VyEikKBnRva2VucxgCIAEoCzIZLnRpY2tldGluZy5hdXRoLnYxLlRva2VucypjCg1Ub2tlbkRlbGl2ZXJ5Eh4KGlRPS0VOX0RFTElWRVJZX1VOU1BFQ0lGSUVEEAASGQoVVE9LRU5fREVMSVZFUllfQ09PS0lFEAESFwoTVE9LRU5fREVMSVZFUllfQk9EWRACMuwDCgtBdXRoU2VydmljZRJTCgZTaWduVXASIC50aWNrZXRpbmcuYXV0aC52MS5TaWduVXBSZXF1ZXN0GiEudGlja2V0aW5nLmF1dGgudjEuU2lnblVwUmVzcG9uc2UiBIi1GAESUwoGU2lnbkluEiAudGlja2V0aW5nLmF1dGgudjEuU2lnbkluUmVxdWVzdBohLnRpY2tldGluZy5hdXRoLnYxLlNpZ25JblJlc3BvbnNlIgSItRgBElYKB1NpZ25PdXQSIS50aWNrZXRpbmcuYXV0aC52MS5TaWduT3V0UmVxdWVzdBoiLnRpY2tldGluZy5hdXRoLnYxLlNpZ25PdXRSZXNwb25zZSIEiLUYARJuCg5HZXRDdXJyZW50VXNlchIoLnRpY2tldGluZy5hdXRoLnYxLkdldEN1cnJlbnRVc2VyUmVxdWVzdBopLnRpY2tldGluZy5hdXRoLnYxLkdldEN1cnJlbnRVc2VyUmVzcG9uc2UiB5ACAYi1GAESawoOUmVmcmVzaFNlc3Npb24SKC50aWNrZXRpbmcuYXV0aC52MS5SZWZyZXNoU2Vzc2lvblJlcXVlc3QaKS50aWNrZXRpbmcuYXV0aC52MS5SZWZyZXNoU2Vzc2lvblJlc3BvbnNlIgSItRgBYgZwcm90bzM", [file_google_protobuf_timestamp, file_ticketing_auth_v1_user, file_ticketing_options_v1_options]);
+  fileDesc("CiR0aWNrZXRpbmcvYXV0aC92MS9hdXRoX3NlcnZpY2UucHJvdG8SEXRpY2tldGluZy5hdXRoLnYxInYKBlRva2VucxIZCgxhY2Nlc3NfdG9rZW4YASABKAlCA4ABARI1ChFhY2Nlc3NfZXhwaXJlc19hdBgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASGgoNcmVmcmVzaF90b2tlbhgDIAEoCUIDgAEBIm8KDVNpZ25VcFJlcXVlc3QSDQoFZW1haWwYASABKAkSFQoIcGFzc3dvcmQYAiABKAlCA4ABARI4Cg50b2tlbl9kZWxpdmVyeRgDIAEoDjIgLnRpY2tldGluZy5hdXRoLnYxLlRva2VuRGVsaXZlcnkiYgoOU2lnblVwUmVzcG9uc2USJQoEdXNlchgBIAEoCzIXLnRpY2tldGluZy5hdXRoLnYxLlVzZXISKQoGdG9rZW5zGAIgASgLMhkudGlja2V0aW5nLmF1dGgudjEuVG9rZW5zIm8KDVNpZ25JblJlcXVlc3QSDQoFZW1haWwYASABKAkSFQoIcGFzc3dvcmQYAiABKAlCA4ABARI4Cg50b2tlbl9kZWxpdmVyeRgDIAEoDjIgLnRpY2tldGluZy5hdXRoLnYxLlRva2VuRGVsaXZlcnkiYgoOU2lnbkluUmVzcG9uc2USJQoEdXNlchgBIAEoCzIXLnRpY2tldGluZy5hdXRoLnYxLlVzZXISKQoGdG9rZW5zGAIgASgLMhkudGlja2V0aW5nLmF1dGgudjEuVG9rZW5zIiwKDlNpZ25PdXRSZXF1ZXN0EhoKDXJlZnJlc2hfdG9rZW4YASABKAlCA4ABASIRCg9TaWduT3V0UmVzcG9uc2UiGgoYU2lnbk91dEV2ZXJ5d2hlcmVSZXF1ZXN0IhsKGVNpZ25PdXRFdmVyeXdoZXJlUmVzcG9uc2UiFQoTTGlzdFNlc3Npb25zUmVxdWVzdCJEChRMaXN0U2Vzc2lvbnNSZXNwb25zZRIsCghzZXNzaW9ucxgBIAMoCzIaLnRpY2tldGluZy5hdXRoLnYxLlNlc3Npb24iHwoRRW5kU2Vzc2lvblJlcXVlc3QSCgoCaWQYASABKAkiFAoSRW5kU2Vzc2lvblJlc3BvbnNlIhcKFUdldEN1cnJlbnRVc2VyUmVxdWVzdCI/ChZHZXRDdXJyZW50VXNlclJlc3BvbnNlEiUKBHVzZXIYASABKAsyFy50aWNrZXRpbmcuYXV0aC52MS5Vc2VyIjMKFVJlZnJlc2hTZXNzaW9uUmVxdWVzdBIaCg1yZWZyZXNoX3Rva2VuGAEgASgJQgOAAQEiagoWUmVmcmVzaFNlc3Npb25SZXNwb25zZRIlCgR1c2VyGAEgASgLMhcudGlja2V0aW5nLmF1dGgudjEuVXNlchIpCgZ0b2tlbnMYAiABKAsyGS50aWNrZXRpbmcuYXV0aC52MS5Ub2tlbnMqYwoNVG9rZW5EZWxpdmVyeRIeChpUT0tFTl9ERUxJVkVSWV9VTlNQRUNJRklFRBAAEhkKFVRPS0VOX0RFTElWRVJZX0NPT0tJRRABEhcKE1RPS0VOX0RFTElWRVJZX0JPRFkQAjKtBgoLQXV0aFNlcnZpY2USUwoGU2lnblVwEiAudGlja2V0aW5nLmF1dGgudjEuU2lnblVwUmVxdWVzdBohLnRpY2tldGluZy5hdXRoLnYxLlNpZ25VcFJlc3BvbnNlIgSItRgBElMKBlNpZ25JbhIgLnRpY2tldGluZy5hdXRoLnYxLlNpZ25JblJlcXVlc3QaIS50aWNrZXRpbmcuYXV0aC52MS5TaWduSW5SZXNwb25zZSIEiLUYARJWCgdTaWduT3V0EiEudGlja2V0aW5nLmF1dGgudjEuU2lnbk91dFJlcXVlc3QaIi50aWNrZXRpbmcuYXV0aC52MS5TaWduT3V0UmVzcG9uc2UiBIi1GAESdAoRU2lnbk91dEV2ZXJ5d2hlcmUSKy50aWNrZXRpbmcuYXV0aC52MS5TaWduT3V0RXZlcnl3aGVyZVJlcXVlc3QaLC50aWNrZXRpbmcuYXV0aC52MS5TaWduT3V0RXZlcnl3aGVyZVJlc3BvbnNlIgSItRgCEmgKDExpc3RTZXNzaW9ucxImLnRpY2tldGluZy5hdXRoLnYxLkxpc3RTZXNzaW9uc1JlcXVlc3QaJy50aWNrZXRpbmcuYXV0aC52MS5MaXN0U2Vzc2lvbnNSZXNwb25zZSIHkAIBiLUYAhJfCgpFbmRTZXNzaW9uEiQudGlja2V0aW5nLmF1dGgudjEuRW5kU2Vzc2lvblJlcXVlc3QaJS50aWNrZXRpbmcuYXV0aC52MS5FbmRTZXNzaW9uUmVzcG9uc2UiBIi1GAISbgoOR2V0Q3VycmVudFVzZXISKC50aWNrZXRpbmcuYXV0aC52MS5HZXRDdXJyZW50VXNlclJlcXVlc3QaKS50aWNrZXRpbmcuYXV0aC52MS5HZXRDdXJyZW50VXNlclJlc3BvbnNlIgeQAgGItRgBEmsKDlJlZnJlc2hTZXNzaW9uEigudGlja2V0aW5nLmF1dGgudjEuUmVmcmVzaFNlc3Npb25SZXF1ZXN0GikudGlja2V0aW5nLmF1dGgudjEuUmVmcmVzaFNlc3Npb25SZXNwb25zZSIEiLUYAWIGcHJvdG8z", [file_google_protobuf_timestamp, file_ticketing_auth_v1_session, file_ticketing_auth_v1_user, file_ticketing_options_v1_options]);
 
 /**
  * The tokens of a session, for clients that asked for them in the body.
@@ -66,7 +68,8 @@ export type SignUpRequest = Message<"ticketing.auth.v1.SignUpRequest"> & {
   email: string;
 
   /**
-   * 8 to 128 characters, any of them, taken as typed.
+   * 8 to 128 characters, any of them, taken as typed; not one that everybody tries first
+   * (`PASSWORD_TOO_COMMON`), nor the email address itself.
    *
    * @generated from field: string password = 2;
    */
@@ -215,6 +218,108 @@ export const SignOutResponseSchema: GenMessage<SignOutResponse> = /*@__PURE__*/
   messageDesc(file_ticketing_auth_v1_auth_service, 6);
 
 /**
+ * Asks that all sessions of the caller end.
+ *
+ * @generated from message ticketing.auth.v1.SignOutEverywhereRequest
+ */
+export type SignOutEverywhereRequest = Message<"ticketing.auth.v1.SignOutEverywhereRequest"> & {
+};
+
+/**
+ * Describes the message ticketing.auth.v1.SignOutEverywhereRequest.
+ * Use `create(SignOutEverywhereRequestSchema)` to create a new message.
+ */
+export const SignOutEverywhereRequestSchema: GenMessage<SignOutEverywhereRequest> = /*@__PURE__*/
+  messageDesc(file_ticketing_auth_v1_auth_service, 7);
+
+/**
+ * They have ended.
+ *
+ * @generated from message ticketing.auth.v1.SignOutEverywhereResponse
+ */
+export type SignOutEverywhereResponse = Message<"ticketing.auth.v1.SignOutEverywhereResponse"> & {
+};
+
+/**
+ * Describes the message ticketing.auth.v1.SignOutEverywhereResponse.
+ * Use `create(SignOutEverywhereResponseSchema)` to create a new message.
+ */
+export const SignOutEverywhereResponseSchema: GenMessage<SignOutEverywhereResponse> = /*@__PURE__*/
+  messageDesc(file_ticketing_auth_v1_auth_service, 8);
+
+/**
+ * Asks for the caller's sessions.
+ *
+ * @generated from message ticketing.auth.v1.ListSessionsRequest
+ */
+export type ListSessionsRequest = Message<"ticketing.auth.v1.ListSessionsRequest"> & {
+};
+
+/**
+ * Describes the message ticketing.auth.v1.ListSessionsRequest.
+ * Use `create(ListSessionsRequestSchema)` to create a new message.
+ */
+export const ListSessionsRequestSchema: GenMessage<ListSessionsRequest> = /*@__PURE__*/
+  messageDesc(file_ticketing_auth_v1_auth_service, 9);
+
+/**
+ * The caller's sessions: all of them, as a user has few.
+ *
+ * @generated from message ticketing.auth.v1.ListSessionsResponse
+ */
+export type ListSessionsResponse = Message<"ticketing.auth.v1.ListSessionsResponse"> & {
+  /**
+   * The one used last first.
+   *
+   * @generated from field: repeated ticketing.auth.v1.Session sessions = 1;
+   */
+  sessions: Session[];
+};
+
+/**
+ * Describes the message ticketing.auth.v1.ListSessionsResponse.
+ * Use `create(ListSessionsResponseSchema)` to create a new message.
+ */
+export const ListSessionsResponseSchema: GenMessage<ListSessionsResponse> = /*@__PURE__*/
+  messageDesc(file_ticketing_auth_v1_auth_service, 10);
+
+/**
+ * A session to end.
+ *
+ * @generated from message ticketing.auth.v1.EndSessionRequest
+ */
+export type EndSessionRequest = Message<"ticketing.auth.v1.EndSessionRequest"> & {
+  /**
+   * Of ListSessions.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+};
+
+/**
+ * Describes the message ticketing.auth.v1.EndSessionRequest.
+ * Use `create(EndSessionRequestSchema)` to create a new message.
+ */
+export const EndSessionRequestSchema: GenMessage<EndSessionRequest> = /*@__PURE__*/
+  messageDesc(file_ticketing_auth_v1_auth_service, 11);
+
+/**
+ * The session has ended.
+ *
+ * @generated from message ticketing.auth.v1.EndSessionResponse
+ */
+export type EndSessionResponse = Message<"ticketing.auth.v1.EndSessionResponse"> & {
+};
+
+/**
+ * Describes the message ticketing.auth.v1.EndSessionResponse.
+ * Use `create(EndSessionResponseSchema)` to create a new message.
+ */
+export const EndSessionResponseSchema: GenMessage<EndSessionResponse> = /*@__PURE__*/
+  messageDesc(file_ticketing_auth_v1_auth_service, 12);
+
+/**
  * Asks who the caller is.
  *
  * @generated from message ticketing.auth.v1.GetCurrentUserRequest
@@ -227,7 +332,7 @@ export type GetCurrentUserRequest = Message<"ticketing.auth.v1.GetCurrentUserReq
  * Use `create(GetCurrentUserRequestSchema)` to create a new message.
  */
 export const GetCurrentUserRequestSchema: GenMessage<GetCurrentUserRequest> = /*@__PURE__*/
-  messageDesc(file_ticketing_auth_v1_auth_service, 7);
+  messageDesc(file_ticketing_auth_v1_auth_service, 13);
 
 /**
  * Who the caller is.
@@ -248,7 +353,7 @@ export type GetCurrentUserResponse = Message<"ticketing.auth.v1.GetCurrentUserRe
  * Use `create(GetCurrentUserResponseSchema)` to create a new message.
  */
 export const GetCurrentUserResponseSchema: GenMessage<GetCurrentUserResponse> = /*@__PURE__*/
-  messageDesc(file_ticketing_auth_v1_auth_service, 8);
+  messageDesc(file_ticketing_auth_v1_auth_service, 14);
 
 /**
  * A refresh token to exchange.
@@ -269,7 +374,7 @@ export type RefreshSessionRequest = Message<"ticketing.auth.v1.RefreshSessionReq
  * Use `create(RefreshSessionRequestSchema)` to create a new message.
  */
 export const RefreshSessionRequestSchema: GenMessage<RefreshSessionRequest> = /*@__PURE__*/
-  messageDesc(file_ticketing_auth_v1_auth_service, 9);
+  messageDesc(file_ticketing_auth_v1_auth_service, 15);
 
 /**
  * The session goes on.
@@ -297,7 +402,7 @@ export type RefreshSessionResponse = Message<"ticketing.auth.v1.RefreshSessionRe
  * Use `create(RefreshSessionResponseSchema)` to create a new message.
  */
 export const RefreshSessionResponseSchema: GenMessage<RefreshSessionResponse> = /*@__PURE__*/
-  messageDesc(file_ticketing_auth_v1_auth_service, 10);
+  messageDesc(file_ticketing_auth_v1_auth_service, 16);
 
 /**
  * How the tokens of a session reach the client.
@@ -388,6 +493,43 @@ export const AuthService: GenService<{
     methodKind: "unary";
     input: typeof SignOutRequestSchema;
     output: typeof SignOutResponseSchema;
+  },
+  /**
+   * Ends every session of the caller, this one included, and clears the cookies. Access tokens that are
+   * out go on for the minutes that they have left.
+   *
+   * Errors: UNAUTHENTICATED.
+   *
+   * @generated from rpc ticketing.auth.v1.AuthService.SignOutEverywhere
+   */
+  signOutEverywhere: {
+    methodKind: "unary";
+    input: typeof SignOutEverywhereRequestSchema;
+    output: typeof SignOutEverywhereResponseSchema;
+  },
+  /**
+   * The caller's own sessions, the one used last first.
+   *
+   * Errors: UNAUTHENTICATED.
+   *
+   * @generated from rpc ticketing.auth.v1.AuthService.ListSessions
+   */
+  listSessions: {
+    methodKind: "unary";
+    input: typeof ListSessionsRequestSchema;
+    output: typeof ListSessionsResponseSchema;
+  },
+  /**
+   * Ends one of the caller's own sessions. One that has ended already succeeds too.
+   *
+   * Errors: UNAUTHENTICATED.
+   *
+   * @generated from rpc ticketing.auth.v1.AuthService.EndSession
+   */
+  endSession: {
+    methodKind: "unary";
+    input: typeof EndSessionRequestSchema;
+    output: typeof EndSessionResponseSchema;
   },
   /**
    * Who is calling. Without a session, or with one that has ended, it answers without a user (R20).

@@ -101,7 +101,8 @@ export const UserUpdatedSchema: GenMessage<UserUpdated> = /*@__PURE__*/
   messageDesc(file_ticketing_auth_v1_user_events, 2);
 
 /**
- * An account was deleted; whoever keeps data of this user removes it.
+ * An account was deleted. Whoever keeps data of this user removes what is personal; trades stay, under an
+ * id that leads to nobody any more. Every instance refuses the user's tokens from now on.
  *
  * @generated from message ticketing.auth.v1.UserDeleted
  */

@@ -8,6 +8,8 @@ import { file_buf_validate_validate } from "@bufbuild/protovalidate/gen/buf/vali
 import { file_google_api_annotations } from "../../../google/api/annotations_pb.ts";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import type { Session } from "./session_pb.ts";
+import { file_ticketing_auth_v1_session } from "./session_pb.ts";
 import type { User } from "./user_pb.ts";
 import { file_ticketing_auth_v1_user } from "./user_pb.ts";
 import { file_ticketing_options_v1_options } from "../../options/v1/options_pb.ts";
@@ -17,7 +19,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file ticketing/auth/v1/auth_service.proto.
  */
 export const file_ticketing_auth_v1_auth_service: GenFile = /*@__PURE__*/
-  fileDesc("CiR0aWNrZXRpbmcvYXV0aC92MS9hdXRoX3NlcnZpY2UucHJvdG8SEXRpY2tldGluZy5hdXRoLnYxInYKBlRva2VucxIZCgxhY2Nlc3NfdG9rZW4YASABKAlCA4ABARI1ChFhY2Nlc3NfZXhwaXJlc19hdBgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASGgoNcmVmcmVzaF90b2tlbhgDIAEoCUIDgAEBIo8BCg1TaWduVXBSZXF1ZXN0EhkKBWVtYWlsGAEgASgJQgq6SAdyBRj+AWABEh8KCHBhc3N3b3JkGAIgASgJQg2AAQG6SAdyBRAIGIABEkIKDnRva2VuX2RlbGl2ZXJ5GAMgASgOMiAudGlja2V0aW5nLmF1dGgudjEuVG9rZW5EZWxpdmVyeUIIukgFggECEAEiYgoOU2lnblVwUmVzcG9uc2USJQoEdXNlchgBIAEoCzIXLnRpY2tldGluZy5hdXRoLnYxLlVzZXISKQoGdG9rZW5zGAIgASgLMhkudGlja2V0aW5nLmF1dGgudjEuVG9rZW5zIo8BCg1TaWduSW5SZXF1ZXN0EhkKBWVtYWlsGAEgASgJQgq6SAdyBRABGP4BEh8KCHBhc3N3b3JkGAIgASgJQg2AAQG6SAdyBRABGIABEkIKDnRva2VuX2RlbGl2ZXJ5GAMgASgOMiAudGlja2V0aW5nLmF1dGgudjEuVG9rZW5EZWxpdmVyeUIIukgFggECEAEiYgoOU2lnbkluUmVzcG9uc2USJQoEdXNlchgBIAEoCzIXLnRpY2tldGluZy5hdXRoLnYxLlVzZXISKQoGdG9rZW5zGAIgASgLMhkudGlja2V0aW5nLmF1dGgudjEuVG9rZW5zIjQKDlNpZ25PdXRSZXF1ZXN0EiIKDXJlZnJlc2hfdG9rZW4YASABKAlCC4ABAbpIBXIDGIAEIhEKD1NpZ25PdXRSZXNwb25zZSIXChVHZXRDdXJyZW50VXNlclJlcXVlc3QiPwoWR2V0Q3VycmVudFVzZXJSZXNwb25zZRIlCgR1c2VyGAEgASgLMhcudGlja2V0aW5nLmF1dGgudjEuVXNlciI7ChVSZWZyZXNoU2Vzc2lvblJlcXVlc3QSIgoNcmVmcmVzaF90b2tlbhgBIAEoCUILgAEBukgFcgMYgAQiagoWUmVmcmVzaFNlc3Npb25SZXNwb25zZRIlCgR1c2VyGAEgASgLMhcudGlja2V0aW5nLmF1dGgudjEuVXNlchIpCgZ0b2tlbnMYAiABKAsyGS50aWNrZXRpbmcuYXV0aC52MS5Ub2tlbnMqYwoNVG9rZW5EZWxpdmVyeRIeChpUT0tFTl9ERUxJVkVSWV9VTlNQRUNJRklFRBAAEhkKFVRPS0VOX0RFTElWRVJZX0NPT0tJRRABEhcKE1RPS0VOX0RFTElWRVJZX0JPRFkQAjL+BAoLQXV0aFNlcnZpY2USbwoGU2lnblVwEiAudGlja2V0aW5nLmF1dGgudjEuU2lnblVwUmVxdWVzdBohLnRpY2tldGluZy5hdXRoLnYxLlNpZ25VcFJlc3BvbnNlIiCItRgBgtPkkwIWOgEqIhEvYXBpL3VzZXJzL3NpZ251cBJvCgZTaWduSW4SIC50aWNrZXRpbmcuYXV0aC52MS5TaWduSW5SZXF1ZXN0GiEudGlja2V0aW5nLmF1dGgudjEuU2lnbkluUmVzcG9uc2UiIIi1GAGC0+STAhY6ASoiES9hcGkvdXNlcnMvc2lnbmluEnMKB1NpZ25PdXQSIS50aWNrZXRpbmcuYXV0aC52MS5TaWduT3V0UmVxdWVzdBoiLnRpY2tldGluZy5hdXRoLnYxLlNpZ25PdXRSZXNwb25zZSIhiLUYAYLT5JMCFzoBKiISL2FwaS91c2Vycy9zaWdub3V0EowBCg5HZXRDdXJyZW50VXNlchIoLnRpY2tldGluZy5hdXRoLnYxLkdldEN1cnJlbnRVc2VyUmVxdWVzdBopLnRpY2tldGluZy5hdXRoLnYxLkdldEN1cnJlbnRVc2VyUmVzcG9uc2UiJZACAYi1GAGC0+STAhgSFi9hcGkvdXNlcnMvY3VycmVudHVzZXISiAEKDlJlZnJlc2hTZXNzaW9uEigudGlja2V0aW5nLmF1dGgudjEuUmVmcmVzaFNlc3Npb25SZXF1ZXN0GikudGlja2V0aW5nLmF1dGgudjEuUmVmcmVzaFNlc3Npb25SZXNwb25zZSIhiLUYAYLT5JMCFzoBKiISL2FwaS91c2Vycy9yZWZyZXNoYgZwcm90bzM", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_timestamp, file_ticketing_auth_v1_user, file_ticketing_options_v1_options]);
+  fileDesc("CiR0aWNrZXRpbmcvYXV0aC92MS9hdXRoX3NlcnZpY2UucHJvdG8SEXRpY2tldGluZy5hdXRoLnYxInYKBlRva2VucxIZCgxhY2Nlc3NfdG9rZW4YASABKAlCA4ABARI1ChFhY2Nlc3NfZXhwaXJlc19hdBgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASGgoNcmVmcmVzaF90b2tlbhgDIAEoCUIDgAEBIo8BCg1TaWduVXBSZXF1ZXN0EhkKBWVtYWlsGAEgASgJQgq6SAdyBRj+AWABEh8KCHBhc3N3b3JkGAIgASgJQg2AAQG6SAdyBRAIGIABEkIKDnRva2VuX2RlbGl2ZXJ5GAMgASgOMiAudGlja2V0aW5nLmF1dGgudjEuVG9rZW5EZWxpdmVyeUIIukgFggECEAEiYgoOU2lnblVwUmVzcG9uc2USJQoEdXNlchgBIAEoCzIXLnRpY2tldGluZy5hdXRoLnYxLlVzZXISKQoGdG9rZW5zGAIgASgLMhkudGlja2V0aW5nLmF1dGgudjEuVG9rZW5zIo8BCg1TaWduSW5SZXF1ZXN0EhkKBWVtYWlsGAEgASgJQgq6SAdyBRABGP4BEh8KCHBhc3N3b3JkGAIgASgJQg2AAQG6SAdyBRABGIABEkIKDnRva2VuX2RlbGl2ZXJ5GAMgASgOMiAudGlja2V0aW5nLmF1dGgudjEuVG9rZW5EZWxpdmVyeUIIukgFggECEAEiYgoOU2lnbkluUmVzcG9uc2USJQoEdXNlchgBIAEoCzIXLnRpY2tldGluZy5hdXRoLnYxLlVzZXISKQoGdG9rZW5zGAIgASgLMhkudGlja2V0aW5nLmF1dGgudjEuVG9rZW5zIjQKDlNpZ25PdXRSZXF1ZXN0EiIKDXJlZnJlc2hfdG9rZW4YASABKAlCC4ABAbpIBXIDGIAEIhEKD1NpZ25PdXRSZXNwb25zZSIaChhTaWduT3V0RXZlcnl3aGVyZVJlcXVlc3QiGwoZU2lnbk91dEV2ZXJ5d2hlcmVSZXNwb25zZSIVChNMaXN0U2Vzc2lvbnNSZXF1ZXN0IkQKFExpc3RTZXNzaW9uc1Jlc3BvbnNlEiwKCHNlc3Npb25zGAEgAygLMhoudGlja2V0aW5nLmF1dGgudjEuU2Vzc2lvbiIpChFFbmRTZXNzaW9uUmVxdWVzdBIUCgJpZBgBIAEoCUIIukgFcgOwAQEiFAoSRW5kU2Vzc2lvblJlc3BvbnNlIhcKFUdldEN1cnJlbnRVc2VyUmVxdWVzdCI/ChZHZXRDdXJyZW50VXNlclJlc3BvbnNlEiUKBHVzZXIYASABKAsyFy50aWNrZXRpbmcuYXV0aC52MS5Vc2VyIjsKFVJlZnJlc2hTZXNzaW9uUmVxdWVzdBIiCg1yZWZyZXNoX3Rva2VuGAEgASgJQguAAQG6SAVyAxiABCJqChZSZWZyZXNoU2Vzc2lvblJlc3BvbnNlEiUKBHVzZXIYASABKAsyFy50aWNrZXRpbmcuYXV0aC52MS5Vc2VyEikKBnRva2VucxgCIAEoCzIZLnRpY2tldGluZy5hdXRoLnYxLlRva2VucypjCg1Ub2tlbkRlbGl2ZXJ5Eh4KGlRPS0VOX0RFTElWRVJZX1VOU1BFQ0lGSUVEEAASGQoVVE9LRU5fREVMSVZFUllfQ09PS0lFEAESFwoTVE9LRU5fREVMSVZFUllfQk9EWRACMqQICgtBdXRoU2VydmljZRJvCgZTaWduVXASIC50aWNrZXRpbmcuYXV0aC52MS5TaWduVXBSZXF1ZXN0GiEudGlja2V0aW5nLmF1dGgudjEuU2lnblVwUmVzcG9uc2UiIIi1GAGC0+STAhY6ASoiES9hcGkvdXNlcnMvc2lnbnVwEm8KBlNpZ25JbhIgLnRpY2tldGluZy5hdXRoLnYxLlNpZ25JblJlcXVlc3QaIS50aWNrZXRpbmcuYXV0aC52MS5TaWduSW5SZXNwb25zZSIgiLUYAYLT5JMCFjoBKiIRL2FwaS91c2Vycy9zaWduaW4ScwoHU2lnbk91dBIhLnRpY2tldGluZy5hdXRoLnYxLlNpZ25PdXRSZXF1ZXN0GiIudGlja2V0aW5nLmF1dGgudjEuU2lnbk91dFJlc3BvbnNlIiGItRgBgtPkkwIXOgEqIhIvYXBpL3VzZXJzL3NpZ25vdXQSnAEKEVNpZ25PdXRFdmVyeXdoZXJlEisudGlja2V0aW5nLmF1dGgudjEuU2lnbk91dEV2ZXJ5d2hlcmVSZXF1ZXN0GiwudGlja2V0aW5nLmF1dGgudjEuU2lnbk91dEV2ZXJ5d2hlcmVSZXNwb25zZSIsiLUYAoLT5JMCIjoBKiIdL2FwaS91c2Vycy9zaWdub3V0LWV2ZXJ5d2hlcmUSgwEKDExpc3RTZXNzaW9ucxImLnRpY2tldGluZy5hdXRoLnYxLkxpc3RTZXNzaW9uc1JlcXVlc3QaJy50aWNrZXRpbmcuYXV0aC52MS5MaXN0U2Vzc2lvbnNSZXNwb25zZSIikAIBiLUYAoLT5JMCFRITL2FwaS91c2Vycy9zZXNzaW9ucxJ/CgpFbmRTZXNzaW9uEiQudGlja2V0aW5nLmF1dGgudjEuRW5kU2Vzc2lvblJlcXVlc3QaJS50aWNrZXRpbmcuYXV0aC52MS5FbmRTZXNzaW9uUmVzcG9uc2UiJIi1GAKC0+STAhoqGC9hcGkvdXNlcnMvc2Vzc2lvbnMve2lkfRKMAQoOR2V0Q3VycmVudFVzZXISKC50aWNrZXRpbmcuYXV0aC52MS5HZXRDdXJyZW50VXNlclJlcXVlc3QaKS50aWNrZXRpbmcuYXV0aC52MS5HZXRDdXJyZW50VXNlclJlc3BvbnNlIiWQAgGItRgBgtPkkwIYEhYvYXBpL3VzZXJzL2N1cnJlbnR1c2VyEogBCg5SZWZyZXNoU2Vzc2lvbhIoLnRpY2tldGluZy5hdXRoLnYxLlJlZnJlc2hTZXNzaW9uUmVxdWVzdBopLnRpY2tldGluZy5hdXRoLnYxLlJlZnJlc2hTZXNzaW9uUmVzcG9uc2UiIYi1GAGC0+STAhc6ASoiEi9hcGkvdXNlcnMvcmVmcmVzaGIGcHJvdG8z", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_timestamp, file_ticketing_auth_v1_session, file_ticketing_auth_v1_user, file_ticketing_options_v1_options]);
 
 /**
  * The tokens of a session, for clients that asked for them in the body.
@@ -68,7 +70,8 @@ export type SignUpRequest = Message<"ticketing.auth.v1.SignUpRequest"> & {
   email: string;
 
   /**
-   * 8 to 128 characters, any of them, taken as typed.
+   * 8 to 128 characters, any of them, taken as typed; not one that everybody tries first
+   * (`PASSWORD_TOO_COMMON`), nor the email address itself.
    *
    * @generated from field: string password = 2;
    */
@@ -217,6 +220,108 @@ export const SignOutResponseSchema: GenMessage<SignOutResponse> = /*@__PURE__*/
   messageDesc(file_ticketing_auth_v1_auth_service, 6);
 
 /**
+ * Asks that all sessions of the caller end.
+ *
+ * @generated from message ticketing.auth.v1.SignOutEverywhereRequest
+ */
+export type SignOutEverywhereRequest = Message<"ticketing.auth.v1.SignOutEverywhereRequest"> & {
+};
+
+/**
+ * Describes the message ticketing.auth.v1.SignOutEverywhereRequest.
+ * Use `create(SignOutEverywhereRequestSchema)` to create a new message.
+ */
+export const SignOutEverywhereRequestSchema: GenMessage<SignOutEverywhereRequest> = /*@__PURE__*/
+  messageDesc(file_ticketing_auth_v1_auth_service, 7);
+
+/**
+ * They have ended.
+ *
+ * @generated from message ticketing.auth.v1.SignOutEverywhereResponse
+ */
+export type SignOutEverywhereResponse = Message<"ticketing.auth.v1.SignOutEverywhereResponse"> & {
+};
+
+/**
+ * Describes the message ticketing.auth.v1.SignOutEverywhereResponse.
+ * Use `create(SignOutEverywhereResponseSchema)` to create a new message.
+ */
+export const SignOutEverywhereResponseSchema: GenMessage<SignOutEverywhereResponse> = /*@__PURE__*/
+  messageDesc(file_ticketing_auth_v1_auth_service, 8);
+
+/**
+ * Asks for the caller's sessions.
+ *
+ * @generated from message ticketing.auth.v1.ListSessionsRequest
+ */
+export type ListSessionsRequest = Message<"ticketing.auth.v1.ListSessionsRequest"> & {
+};
+
+/**
+ * Describes the message ticketing.auth.v1.ListSessionsRequest.
+ * Use `create(ListSessionsRequestSchema)` to create a new message.
+ */
+export const ListSessionsRequestSchema: GenMessage<ListSessionsRequest> = /*@__PURE__*/
+  messageDesc(file_ticketing_auth_v1_auth_service, 9);
+
+/**
+ * The caller's sessions: all of them, as a user has few.
+ *
+ * @generated from message ticketing.auth.v1.ListSessionsResponse
+ */
+export type ListSessionsResponse = Message<"ticketing.auth.v1.ListSessionsResponse"> & {
+  /**
+   * The one used last first.
+   *
+   * @generated from field: repeated ticketing.auth.v1.Session sessions = 1;
+   */
+  sessions: Session[];
+};
+
+/**
+ * Describes the message ticketing.auth.v1.ListSessionsResponse.
+ * Use `create(ListSessionsResponseSchema)` to create a new message.
+ */
+export const ListSessionsResponseSchema: GenMessage<ListSessionsResponse> = /*@__PURE__*/
+  messageDesc(file_ticketing_auth_v1_auth_service, 10);
+
+/**
+ * A session to end.
+ *
+ * @generated from message ticketing.auth.v1.EndSessionRequest
+ */
+export type EndSessionRequest = Message<"ticketing.auth.v1.EndSessionRequest"> & {
+  /**
+   * Of ListSessions.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+};
+
+/**
+ * Describes the message ticketing.auth.v1.EndSessionRequest.
+ * Use `create(EndSessionRequestSchema)` to create a new message.
+ */
+export const EndSessionRequestSchema: GenMessage<EndSessionRequest> = /*@__PURE__*/
+  messageDesc(file_ticketing_auth_v1_auth_service, 11);
+
+/**
+ * The session has ended.
+ *
+ * @generated from message ticketing.auth.v1.EndSessionResponse
+ */
+export type EndSessionResponse = Message<"ticketing.auth.v1.EndSessionResponse"> & {
+};
+
+/**
+ * Describes the message ticketing.auth.v1.EndSessionResponse.
+ * Use `create(EndSessionResponseSchema)` to create a new message.
+ */
+export const EndSessionResponseSchema: GenMessage<EndSessionResponse> = /*@__PURE__*/
+  messageDesc(file_ticketing_auth_v1_auth_service, 12);
+
+/**
  * Asks who the caller is.
  *
  * @generated from message ticketing.auth.v1.GetCurrentUserRequest
@@ -229,7 +334,7 @@ export type GetCurrentUserRequest = Message<"ticketing.auth.v1.GetCurrentUserReq
  * Use `create(GetCurrentUserRequestSchema)` to create a new message.
  */
 export const GetCurrentUserRequestSchema: GenMessage<GetCurrentUserRequest> = /*@__PURE__*/
-  messageDesc(file_ticketing_auth_v1_auth_service, 7);
+  messageDesc(file_ticketing_auth_v1_auth_service, 13);
 
 /**
  * Who the caller is.
@@ -250,7 +355,7 @@ export type GetCurrentUserResponse = Message<"ticketing.auth.v1.GetCurrentUserRe
  * Use `create(GetCurrentUserResponseSchema)` to create a new message.
  */
 export const GetCurrentUserResponseSchema: GenMessage<GetCurrentUserResponse> = /*@__PURE__*/
-  messageDesc(file_ticketing_auth_v1_auth_service, 8);
+  messageDesc(file_ticketing_auth_v1_auth_service, 14);
 
 /**
  * A refresh token to exchange.
@@ -271,7 +376,7 @@ export type RefreshSessionRequest = Message<"ticketing.auth.v1.RefreshSessionReq
  * Use `create(RefreshSessionRequestSchema)` to create a new message.
  */
 export const RefreshSessionRequestSchema: GenMessage<RefreshSessionRequest> = /*@__PURE__*/
-  messageDesc(file_ticketing_auth_v1_auth_service, 9);
+  messageDesc(file_ticketing_auth_v1_auth_service, 15);
 
 /**
  * The session goes on.
@@ -299,7 +404,7 @@ export type RefreshSessionResponse = Message<"ticketing.auth.v1.RefreshSessionRe
  * Use `create(RefreshSessionResponseSchema)` to create a new message.
  */
 export const RefreshSessionResponseSchema: GenMessage<RefreshSessionResponse> = /*@__PURE__*/
-  messageDesc(file_ticketing_auth_v1_auth_service, 10);
+  messageDesc(file_ticketing_auth_v1_auth_service, 16);
 
 /**
  * How the tokens of a session reach the client.
@@ -390,6 +495,43 @@ export const AuthService: GenService<{
     methodKind: "unary";
     input: typeof SignOutRequestSchema;
     output: typeof SignOutResponseSchema;
+  },
+  /**
+   * Ends every session of the caller, this one included, and clears the cookies. Access tokens that are
+   * out go on for the minutes that they have left.
+   *
+   * Errors: UNAUTHENTICATED.
+   *
+   * @generated from rpc ticketing.auth.v1.AuthService.SignOutEverywhere
+   */
+  signOutEverywhere: {
+    methodKind: "unary";
+    input: typeof SignOutEverywhereRequestSchema;
+    output: typeof SignOutEverywhereResponseSchema;
+  },
+  /**
+   * The caller's own sessions, the one used last first.
+   *
+   * Errors: UNAUTHENTICATED.
+   *
+   * @generated from rpc ticketing.auth.v1.AuthService.ListSessions
+   */
+  listSessions: {
+    methodKind: "unary";
+    input: typeof ListSessionsRequestSchema;
+    output: typeof ListSessionsResponseSchema;
+  },
+  /**
+   * Ends one of the caller's own sessions. One that has ended already succeeds too.
+   *
+   * Errors: UNAUTHENTICATED.
+   *
+   * @generated from rpc ticketing.auth.v1.AuthService.EndSession
+   */
+  endSession: {
+    methodKind: "unary";
+    input: typeof EndSessionRequestSchema;
+    output: typeof EndSessionResponseSchema;
   },
   /**
    * Who is calling. Without a session, or with one that has ended, it answers without a user (R20).

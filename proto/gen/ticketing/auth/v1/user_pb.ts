@@ -12,7 +12,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file ticketing/auth/v1/user.proto.
  */
 export const file_ticketing_auth_v1_user: GenFile = /*@__PURE__*/
-  fileDesc("Chx0aWNrZXRpbmcvYXV0aC92MS91c2VyLnByb3RvEhF0aWNrZXRpbmcuYXV0aC52MSK6AQoEVXNlchIKCgJpZBgBIAEoCRINCgVlbWFpbBgCIAEoCRImCgVyb2xlcxgDIAMoDjIXLnRpY2tldGluZy5hdXRoLnYxLlJvbGUSLQoGc3RhdHVzGAQgASgOMh0udGlja2V0aW5nLmF1dGgudjEuVXNlclN0YXR1cxIPCgd2ZXJzaW9uGAUgASgDEi8KC2NyZWF0ZV90aW1lGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCo0CgRSb2xlEhQKEFJPTEVfVU5TUEVDSUZJRUQQABIWChJST0xFX0FETUlOSVNUUkFUT1IQASpZCgpVc2VyU3RhdHVzEhsKF1VTRVJfU1RBVFVTX1VOU1BFQ0lGSUVEEAASFgoSVVNFUl9TVEFUVVNfQUNUSVZFEAESFgoSVVNFUl9TVEFUVVNfQkFOTkVEEAJiBnByb3RvMw", [file_google_protobuf_timestamp]);
+  fileDesc("Chx0aWNrZXRpbmcvYXV0aC92MS91c2VyLnByb3RvEhF0aWNrZXRpbmcuYXV0aC52MSLTAQoEVXNlchIKCgJpZBgBIAEoCRINCgVlbWFpbBgCIAEoCRImCgVyb2xlcxgDIAMoDjIXLnRpY2tldGluZy5hdXRoLnYxLlJvbGUSLQoGc3RhdHVzGAQgASgOMh0udGlja2V0aW5nLmF1dGgudjEuVXNlclN0YXR1cxIPCgd2ZXJzaW9uGAUgASgDEi8KC2NyZWF0ZV90aW1lGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIXCg9lbWFpbF9jb25maXJtZWQYByABKAgqNAoEUm9sZRIUChBST0xFX1VOU1BFQ0lGSUVEEAASFgoSUk9MRV9BRE1JTklTVFJBVE9SEAEqcgoKVXNlclN0YXR1cxIbChdVU0VSX1NUQVRVU19VTlNQRUNJRklFRBAAEhYKElVTRVJfU1RBVFVTX0FDVElWRRABEhYKElVTRVJfU1RBVFVTX0JBTk5FRBACEhcKE1VTRVJfU1RBVFVTX0RFTEVURUQQA2IGcHJvdG8z", [file_google_protobuf_timestamp]);
 
 /**
  * A person with an account (R10). Only the user themselves ever receives this message: it holds an
@@ -62,6 +62,13 @@ export type User = Message<"ticketing.auth.v1.User"> & {
    * @generated from field: google.protobuf.Timestamp create_time = 6;
    */
   createTime?: Timestamp | undefined;
+
+  /**
+   * Whether a mail sent to the address was answered. Nothing depends on it but the words on a page.
+   *
+   * @generated from field: bool email_confirmed = 7;
+   */
+  emailConfirmed: boolean;
 };
 
 /**
@@ -131,6 +138,13 @@ export const UserStatus = {
    * @generated from enum value: USER_STATUS_BANNED = 2;
    */
   BANNED: 2,
+
+  /**
+   * Was deleted by its user: without an address, and refused like a banned one.
+   *
+   * @generated from enum value: USER_STATUS_DELETED = 3;
+   */
+  DELETED: 3,
 } as const;
 
 /**

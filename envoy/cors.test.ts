@@ -1,0 +1,63 @@
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { ask, startWorld, type World } from "./testing.ts";
+
+const app = "https://app.example";
+let world: World;
+beforeAll(async () => void (world = await startWorld({ pages: [app] })), 90_000);
+afterAll(() => world[Symbol.asyncDispose]());
+
+const preflight = (origin: string) =>
+  ask(world, "OPTIONS", "/api/orders", {
+    headers: {
+      origin,
+      "access-control-request-method": "POST",
+      "access-control-request-headers": "authorization,content-type",
+    },
+  });
+
+const strangers = [
+  "https://evil.example",
+  "https://app.example.evil.test",
+  "https://evil-app.example",
+  "http://app.example",
+  "https://app.example:8443",
+  "null",
+];
+
+it("a page of the list may call with a token, and read the answer", async () => {
+  const asked = await preflight(app);
+  expect(asked.status).toBe(200);
+  expect(asked.headers["access-control-allow-origin"]).toBe(app);
+  expect(asked.headers["access-control-allow-headers"]).toContain("authorization");
+
+  const authorization = `Bearer ${await world.token()}`;
+  const headers = { authorization, origin: app };
+  const answer = await ask(world, "POST", "/api/orders", { headers, body: {} });
+  expect(answer.status).toBe(200);
+  expect(answer.headers["access-control-allow-origin"]).toBe(app);
+});
+
+it("a page of the list may sign in, for which it has no token yet", async () => {
+  const answer = await ask(world, "POST", "/api/users/signin", {
+    headers: { origin: app },
+    body: {},
+  });
+  expect(answer.status).toBe(200);
+});
+
+it("a page of the list is lent no cookie", async () => {
+  const asked = await preflight(app);
+  expect(asked.headers).not.toHaveProperty("access-control-allow-credentials");
+});
+
+it.each(strangers)("a page of %s is not on it", async (origin) => {
+  const asked = await preflight(origin);
+  expect(asked.headers).not.toHaveProperty("access-control-allow-origin");
+  expect(asked.status).toBeGreaterThanOrEqual(400);
+  const authorization = `Bearer ${await world.token()}`;
+  const read = await ask(world, "GET", "/api/orders", { headers: { origin, authorization } });
+  expect(read.headers).not.toHaveProperty("access-control-allow-origin");
+  const change = await ask(world, "POST", "/api/users/signin", { headers: { origin }, body: {} });
+  // The host counts for a change, and not its scheme, which the edge behind TLS does not know.
+  expect(change.status).toBe(origin === "http://app.example" ? 200 : 403);
+});

@@ -1,0 +1,84 @@
+import { setTimeout as passing } from "node:timers/promises";
+import { exportJWK, generateKeyPair, type CryptoKey, type JWK } from "jose";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { until } from "#stack/process.ts";
+import { readConfig } from "./render.ts";
+import { ask, startWorld, type World } from "./testing.ts";
+
+const KEYS_SECONDS = 1;
+let world: World;
+beforeAll(async () => void (world = await startWorld({ keysSeconds: KEYS_SECONDS })), 90_000);
+afterAll(() => world[Symbol.asyncDispose]());
+
+interface Key {
+  kid: string;
+  key: CryptoKey;
+  jwk: JWK;
+}
+
+async function newKey(kid: string): Promise<Key> {
+  const { privateKey, publicKey } = await generateKeyPair("ES256");
+  return { kid, key: privateKey, jwk: { ...(await exportJWK(publicKey)), kid, alg: "ES256" } };
+}
+const publish = (...keys: Key[]): void => world.publish(keys.map(({ jwk }) => jwk));
+
+/** The status of a call with a token of this key. */
+async function status({ kid, key }: Key): Promise<number> {
+  const authorization = `Bearer ${await world.token({}, { kid, key })}`;
+  return (await ask(world, "GET", "/api/orders", { headers: { authorization } })).status;
+}
+const becomes = (key: Key, wanted: number, what: string) =>
+  until(async () => (await status(key)) === wanted, { what, timeoutMs: 20_000, everyMs: 50 });
+
+describe("the edge's keys", () => {
+  it("are asked for again every 5 seconds, for headers and for cookies", () => {
+    const { http_filters: filters } =
+      readConfig().static_resources.listeners[0].filter_chains[0].filters[0].typed_config;
+    const { providers } = filters.find(({ name }) => name === "tokens")?.typed_config ?? {};
+    for (const { remote_jwks: keys } of Object.values<any>(providers))
+      expect(keys.cache_duration).toBe("5s");
+  });
+
+  it("rotate five times under calls, and none of them is refused", async () => {
+    let old = await newKey("r0");
+    let next = await newKey("r1");
+    publish(old, next);
+    await becomes(next, 200, "the first keys to count");
+    const seen = new Map<number, number>();
+    let signing = old;
+    let over = false;
+    const calls = (async () => {
+      while (!over) {
+        const answer = await status(signing);
+        seen.set(answer, (seen.get(answer) ?? 0) + 1);
+        await passing(10);
+      }
+    })();
+    for (let round = 2; round < 7; round += 1) {
+      signing = next; // Everyone has it.
+      const newest = await newKey(`r${round}`);
+      publish(old, next, newest);
+      await becomes(newest, 200, "the next key to be there before it signs");
+      publish(next, newest);
+      await becomes(old, 401, "the old key to be gone");
+      [old, next] = [next, newest];
+    }
+    over = true;
+    await calls;
+    console.log(`five rotations: ${seen.get(200)} calls answered 200`);
+    expect([...seen.keys()]).toEqual([200]);
+  });
+
+  it("that are withdrawn stop working soon, also for tokens that were seen before", async () => {
+    const [gone, next] = [await newKey("w1"), await newKey("w2")];
+    publish(gone, next);
+    await becomes(gone, 200, "the key to count");
+    publish(next);
+    const begun = performance.now();
+    await becomes(gone, 401, "the withdrawn key to be refused");
+    const ms = performance.now() - begun;
+    console.log(`a withdrawn key was refused after ${ms.toFixed(0)} ms, asked for every second`);
+    expect(ms).toBeLessThan(10 * (KEYS_SECONDS + 1) * 1_000);
+    expect(await status(next)).toBe(200);
+  });
+});
