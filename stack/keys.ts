@@ -1,15 +1,26 @@
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { dirname } from "node:path";
-import { exportJWK, generateKeyPair } from "jose";
+import { spawnSync } from "node:child_process";
+import { join } from "node:path";
+import { findRunning } from "./running.ts";
 
-/** Auth's signing keys as it wants them, made at the first start and kept where only we can read. */
-export async function signingKeys(path: string): Promise<string> {
-  if (existsSync(path)) return readFileSync(path, "utf8");
-  const { privateKey } = await generateKeyPair("ES256", { extractable: true });
-  const jwk = await exportJWK(privateKey);
-  const key = { ...jwk, kid: crypto.randomUUID(), alg: "ES256", use: "sig" };
-  const set = JSON.stringify({ keys: [key] });
-  mkdirSync(dirname(path), { recursive: true });
-  writeFileSync(path, set, { mode: 0o600 });
-  return set;
+// `npm run keys`: auth's own command, on the marketplace that `npm start` runs from this folder, or
+// on the database that the environment names.
+
+const root = join(import.meta.dirname, "..");
+
+async function environment(): Promise<NodeJS.ProcessEnv | undefined> {
+  const { env } = process;
+  if (env["MONGODB_URI"] && env["SEALING_KEY"]) return env;
+  const running = await findRunning();
+  const uri = running?.databases["auth"];
+  return uri ? { ...env, MONGODB_URI: uri, SEALING_KEY: running.sealingKey } : undefined;
+}
+
+const env = await environment();
+if (env) {
+  const command = [join(root, "services/auth/keys-command.ts"), ...process.argv.slice(2)];
+  const { status } = spawnSync(process.execPath, command, { cwd: root, env, stdio: "inherit" });
+  process.exitCode = status ?? 1;
+} else {
+  console.error("Nothing runs here: run npm start, or give auth's MONGODB_URI and SEALING_KEY.");
+  process.exitCode = 1;
 }

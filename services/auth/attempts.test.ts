@@ -6,9 +6,27 @@ import { DomainError } from "#runtime/errors.ts";
 import { connectRedis } from "#runtime/redis.ts";
 import { eventually, silent, testLine } from "#runtime/testing.ts";
 import { attemptLimits, type Attempts } from "./attempts.ts";
+import type { KnownPlaces } from "./known-places.ts";
 
 const { redisUrl } = inject("parts");
-const limits = { perAccount: 3, perAddress: 5, refreshesPerAddress: 4, windowSeconds: 60 };
+/** The places that accounts know, in this process alone. */
+function places(): KnownPlaces {
+  const all = new Set<string>();
+  return {
+    has: async (account, address) => all.has(`${account} ${address}`),
+    remember: async (account, address) => void all.add(`${account} ${address}`),
+  };
+}
+const known = places();
+const limits = {
+  known,
+  perAccount: 7,
+  perAccountAndAddress: 3,
+  perAddress: 5,
+  refreshesPerAddress: 4,
+  refreshesPerSession: 2,
+  windowSeconds: 60,
+};
 
 async function connected(url = redisUrl): Promise<RedisClientType> {
   const redis = await connectRedis(url, silent);
@@ -33,18 +51,50 @@ const somewhere = (): string => crypto.randomUUID();
 describe("attempts", () => {
   it("are counted for an account from one address, by address, and renewals by themselves", async () => {
     const attempts = attemptLimits({ redis: await connected(), ...limits });
-    const address = somewhere();
-    expect((await allowed(() => attempts.count(address, "ann"))).times).toBe(3);
-    expect((await allowed(() => attempts.count(address, "bob"))).times).toBe(1); // Five from here.
+    const [address, ann, bob] = [somewhere(), somewhere(), somewhere()];
+    expect((await allowed(() => attempts.count(address, ann))).times).toBe(3);
+    expect((await allowed(() => attempts.count(address, bob))).times).toBe(1); // Five from here.
     expect((await allowed(() => attempts.countRefresh(address))).times).toBe(4);
     const elsewhere = somewhere();
-    expect((await allowed(() => attempts.count(elsewhere, "ann"))).times).toBe(3);
+    expect((await allowed(() => attempts.count(elsewhere, ann))).times).toBe(3);
+  });
+
+  it("are counted for an account over all addresses, but for those that it knows", async () => {
+    const attempts = attemptLimits({ redis: await connected(), ...limits });
+    const [home, ann] = [somewhere(), somewhere()];
+    await attempts.forgive(home, ann);
+    expect((await allowed(() => attempts.count(somewhere(), ann))).times).toBe(7);
+    expect((await allowed(() => attempts.count(home, ann))).times).toBe(3);
+    await attempts.forgive(home, ann);
+    await attempts.count(home, ann);
+  });
+
+  it("to make accounts are counted by address and by the account that is wanted", async () => {
+    const attempts = attemptLimits({ redis: await connected(), ...limits });
+    const [address, ann] = [somewhere(), somewhere()];
+    expect((await allowed(() => attempts.countSignUp(address, somewhere()))).times).toBe(5);
+    expect((await allowed(() => attempts.countSignUp(somewhere(), ann))).times).toBe(7);
+    await attempts.count(somewhere(), ann); // To sign in is another thing.
+  });
+
+  it("to renew one session are counted over all addresses", async () => {
+    const attempts = attemptLimits({ redis: await connected(), ...limits });
+    const session = somewhere();
+    expect((await allowed(() => attempts.countRefresh(somewhere(), session))).times).toBe(2);
+  });
+
+  it("from one network of IPv6 are those of one address", async () => {
+    const attempts = attemptLimits({ redis: await connected(), ...limits });
+    const net = `2001:db8:${crypto.randomUUID().slice(0, 4)}:${crypto.randomUUID().slice(0, 4)}`;
+    let host = 0;
+    const next = () => attempts.count(`${net}:1:2:3:${(host += 1).toString(16)}`, somewhere());
+    expect((await allowed(next)).times).toBe(5);
   });
 
   it("are refused with the time after which it makes sense to come back", async () => {
     const attempts = attemptLimits({ redis: await connected(), ...limits });
-    const address = somewhere();
-    const { error } = await allowed(() => attempts.count(address, "ann"));
+    const [address, ann] = [somewhere(), somewhere()];
+    const { error } = await allowed(() => attempts.count(address, ann));
     expect(error).toBeInstanceOf(DomainError);
     expect(error.reason).toBe("TOO_MANY_ATTEMPTS");
     expect(error.details.retryAfterMs).toBeGreaterThan(50_000);
@@ -55,15 +105,15 @@ describe("attempts", () => {
     const instances = await Promise.all(
       Array.from({ length: 3 }, async () => attemptLimits({ redis: await connected(), ...limits })),
     );
-    const address = somewhere();
-    for (const each of instances) await each.count(address, "ann");
-    for (const each of instances) await expect(each.count(address, "ann")).rejects.toThrow();
+    const [address, ann] = [somewhere(), somewhere()];
+    for (const each of instances) await each.count(address, ann);
+    for (const each of instances) await expect(each.count(address, ann)).rejects.toThrow();
   });
 
   it("are not let through by a rush of them", async () => {
     const attempts = attemptLimits({ redis: await connected(), ...limits });
-    const address = somewhere();
-    const rush = Array.from({ length: 50 }, () => attempts.count(address, "ann"));
+    const [address, ann] = [somewhere(), somewhere()];
+    const rush = Array.from({ length: 50 }, () => attempts.count(address, ann));
     const through = (await Promise.allSettled(rush)).filter(({ status }) => status === "fulfilled");
     expect(through).toHaveLength(3);
   });
@@ -90,11 +140,11 @@ describe("attempts", () => {
 describe("without Redis", () => {
   /** Counting goes on in this process, and nobody is kept waiting. */
   async function countsAlone(attempts: Attempts): Promise<void> {
-    const address = somewhere();
+    const [address, ann] = [somewhere(), somewhere()];
     const begun = performance.now();
-    expect((await allowed(() => attempts.count(address, "ann"))).times).toBe(3);
-    await attempts.forgive(address, "ann");
-    expect((await allowed(() => attempts.count(address, "ann"))).times).toBe(1); // Five from here.
+    expect((await allowed(() => attempts.count(address, ann))).times).toBe(3);
+    await attempts.forgive(address, ann);
+    expect((await allowed(() => attempts.count(address, ann))).times).toBe(1); // Five from here.
     expect(performance.now() - begun).toBeLessThan(15_000);
   }
 
@@ -112,13 +162,13 @@ describe("without Redis", () => {
     url.port = String(line.port);
     const redis = await connected(url.href);
     const attempts = attemptLimits({ redis, ...limits });
-    const address = somewhere();
-    await attempts.count(address, "ann");
+    const [address, ann] = [somewhere(), somewhere()];
+    await attempts.count(address, ann);
     line.cut();
     await countsAlone(attempts);
     line.mend();
     await eventually(() => redis.isReady, "Redis to be back");
-    expect((await allowed(() => attempts.count(address, "ann"))).times).toBe(2);
+    expect((await allowed(() => attempts.count(address, ann))).times).toBe(2);
   });
 
   it("each instance counts by itself: it is frozen, and answers nothing", async () => {

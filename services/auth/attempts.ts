@@ -2,22 +2,29 @@ import { createHash } from "node:crypto";
 import { RateLimiterMemory, RateLimiterRedis, RateLimiterRes } from "rate-limiter-flexible";
 import type { RedisClientType } from "redis";
 import { DomainError } from "#runtime/errors.ts";
+import type { KnownPlaces } from "./known-places.ts";
+import { networkOf } from "./place.ts";
 
 interface Options {
   redis: RedisClientType;
+  known: KnownPlaces;
   perAccount: number;
+  perAccountAndAddress: number;
   perAddress: number;
   refreshesPerAddress: number;
+  refreshesPerSession: number;
   windowSeconds: number;
 }
 
 /** Slows down guessing. */
 export interface Attempts {
-  /** Counts an attempt, or refuses it. */
+  /** Counts an attempt to give an account's password, or refuses it. */
   count(address: string, account?: string): Promise<void>;
+  /** Counts an attempt to make an account, or refuses it. */
+  countSignUp(address: string, account: string): Promise<void>;
   /** Counts the renewal of a session, or refuses it. */
-  countRefresh(address: string): Promise<void>;
-  /** The right password was given: the account's count from this address starts anew. */
+  countRefresh(address: string, sessionId?: string): Promise<void>;
+  /** The right password was given: that was no guess, and the account knows this address now. */
   forgive(address: string, account: string): Promise<void>;
 }
 
@@ -39,28 +46,28 @@ interface Limiter {
 }
 
 /**
- * Counts attempts by address, and by account from one address: so a stranger's guesses do not lock
- * the owner out. The counts are shared by all instances through Redis; without it each instance
- * counts by itself, which is weaker but never open.
+ * Counts attempts by address, and by account. A stranger's guesses must not lock the owner out: an
+ * address that the account has signed in from of late has a count of its own, and of all others
+ * together one alone cannot use up what they have. The counts are shared by all instances through
+ * Redis; without it each instance counts by itself, which is weaker but never open.
  */
-export function attemptLimits({
-  redis,
-  perAccount,
-  perAddress,
-  refreshesPerAddress,
-  windowSeconds,
-}: Options): Attempts {
-  function limiter(keyPrefix: string, points: number): Limiter {
-    const limits = { keyPrefix, points, duration: windowSeconds };
+export function attemptLimits(options: Options): Attempts {
+  const { redis, known, windowSeconds } = options;
+
+  function limiter(name: string, points: number): Limiter {
+    const limits = { keyPrefix: `attempts:${name}`, points, duration: windowSeconds };
     const store = { storeClient: redis, useRedisPackage: true };
     return {
       shared: new RateLimiterRedis({ ...limits, ...store }),
       own: new RateLimiterMemory(limits),
     };
   }
-  const addresses = limiter("attempts:address", perAddress);
-  const accounts = limiter("attempts:account", perAccount);
-  const refreshes = limiter("attempts:refresh", refreshesPerAddress);
+  const addresses = limiter("address", options.perAddress);
+  const pairs = limiter("pair", options.perAccountAndAddress);
+  const accounts = limiter("account", options.perAccount);
+  const signUps = limiter("sign-up", options.perAccount);
+  const refreshes = limiter("refresh", options.refreshesPerAddress);
+  const sessions = limiter("session", options.refreshesPerSession);
 
   async function consume({ shared, own }: Limiter, key: string): Promise<void> {
     try {
@@ -78,17 +85,29 @@ export function attemptLimits({
   }
 
   // Hashed: an email address has no business in a store of counters.
-  const pair = (address: string, account: string): string =>
-    createHash("sha256").update(`${account} ${address}`).digest("base64url");
+  const hashed = (...words: string[]): string =>
+    createHash("sha256").update(words.join(" ")).digest("base64url");
+  const pair = (address: string, account: string): string => hashed(account, networkOf(address));
+
   return {
     async count(address, account) {
-      await consume(addresses, address);
-      if (account !== undefined) await consume(accounts, pair(address, account));
+      await consume(addresses, networkOf(address));
+      if (account === undefined) return;
+      await consume(pairs, pair(address, account));
+      if (!(await known.has(account, address))) await consume(accounts, hashed(account));
     },
-    countRefresh: (address) => consume(refreshes, address),
+    async countSignUp(address, account) {
+      await consume(addresses, networkOf(address));
+      await consume(signUps, hashed(account));
+    },
+    async countRefresh(address, sessionId) {
+      await consume(refreshes, networkOf(address));
+      if (sessionId) await consume(sessions, sessionId);
+    },
     async forgive(address, account) {
       const key = pair(address, account);
-      await Promise.allSettled([soon(accounts.shared.delete(key)), accounts.own.delete(key)]);
+      await Promise.allSettled([soon(pairs.shared.delete(key)), pairs.own.delete(key)]);
+      await known.remember(account, address);
     },
   };
 }

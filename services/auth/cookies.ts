@@ -1,9 +1,11 @@
-import { ACCESS_COOKIE, REFRESH_COOKIE } from "#runtime/auth.ts";
+import { ACCESS_COOKIE, cookie, cookieName, REFRESH_COOKIE } from "#runtime/auth.ts";
 
-/** Writes the two cookies of a browser's session, and clears them. */
+/** Writes the two cookies of a browser's session, reads and clears them. */
 export interface SessionCookies {
   set(header: Headers, access: Cookie, refresh: Cookie): void;
   clear(header: Headers): void;
+  /** The refresh token that a browser sends along. */
+  refreshToken(header: Headers): string | undefined;
 }
 
 interface Cookie {
@@ -18,10 +20,8 @@ interface Cookie {
 export function sessionCookies(secure: boolean): SessionCookies {
   const line = (name: string, { value, expiresAt }: Cookie): string => {
     const left = Math.max(0, Math.floor((expiresAt.getTime() - Date.now()) / 1000));
-    const attributes = `Path=/; Max-Age=${left}; HttpOnly; SameSite=Lax`;
-    return secure
-      ? `__Host-${name}=${value}; ${attributes}; Secure`
-      : `${name}=${value}; ${attributes}`;
+    const attributes = `Path=/; Max-Age=${left}; HttpOnly; SameSite=Lax${secure ? "; Secure" : ""}`;
+    return `${cookieName(name, secure)}=${value}; ${attributes}`;
   };
   const gone = { value: "", expiresAt: new Date(0) };
 
@@ -30,5 +30,9 @@ export function sessionCookies(secure: boolean): SessionCookies {
     header.append("set-cookie", line(REFRESH_COOKIE, refresh));
     header.set("cache-control", "no-store");
   }
-  return { set, clear: (header) => set(header, gone, gone) };
+  return {
+    set,
+    clear: (header) => set(header, gone, gone),
+    refreshToken: (header) => cookie(header, REFRESH_COOKIE, secure),
+  };
 }

@@ -1,4 +1,7 @@
 import { createHmac, timingSafeEqual } from "node:crypto";
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { timestampFromDate } from "@bufbuild/protobuf/wkt";
+import type { SessionSchema } from "@ticketing/proto/auth/v1/session";
 import { Schema, type Connection } from "mongoose";
 import { DomainError } from "#runtime/errors.ts";
 import { newId } from "#runtime/ids.ts";
@@ -6,6 +9,10 @@ import { newId } from "#runtime/ids.ts";
 export interface SessionFields {
   _id: string;
   userId: string;
+  /** What signed in, and where from, in words. */
+  device: string;
+  place: string;
+  createTime: Date;
   /** How often its refresh token was made anew; only the newest one works. */
   generation: number;
   rotatedAt: Date;
@@ -16,6 +23,9 @@ const schema = new Schema<SessionFields>(
   {
     _id: { type: String, required: true },
     userId: { type: String, required: true, index: true },
+    device: { type: String, default: "" },
+    place: { type: String, default: "" },
+    createTime: { type: Date, default: Date.now },
     generation: { type: Number, required: true },
     rotatedAt: { type: Date, required: true },
     expiresAt: { type: Date, required: true, expires: 0 },
@@ -39,6 +49,9 @@ interface Options {
   lifeMs: number;
   now: () => number;
 }
+
+/** What is known of whoever signs in. */
+export type Origin = Partial<Pick<SessionFields, "device" | "place">>;
 
 export interface OpenSession {
   id: string;
@@ -77,10 +90,11 @@ export function sessionKeeper({ sessions, key, lifeMs, now }: Options) {
   }
 
   return {
-    async begin(userId: string): Promise<OpenSession> {
+    async begin(userId: string, { device = "", place = "" }: Origin = {}): Promise<OpenSession> {
       const at = new Date(now());
       const expiresAt = new Date(now() + lifeMs);
-      const session = { _id: newId(), userId, generation: 1, rotatedAt: at, expiresAt };
+      const times = { createTime: at, rotatedAt: at, expiresAt };
+      const session = { _id: newId(), userId, device, place, generation: 1, ...times };
       await sessions.create(session);
       return opened(session);
     },
@@ -94,6 +108,30 @@ export function sessionKeeper({ sessions, key, lifeMs, now }: Options) {
     async endById(id: string): Promise<void> {
       await sessions.deleteOne({ _id: id });
     },
+
+    /** Ends a session, if it is this user's. */
+    async endOwn(userId: string, id: string): Promise<void> {
+      await sessions.deleteOne({ _id: id, userId });
+    },
+
+    /** Ends all sessions of a user, but for one that is to go on. */
+    async endAll(userId: string, exceptId?: string): Promise<void> {
+      await sessions.deleteMany({ userId, ...(exceptId && { _id: { $ne: exceptId } }) });
+    },
+
+    /** Whether a session goes on. */
+    async isOpen(id: string): Promise<boolean> {
+      return (await sessions.exists({ _id: id, expiresAt: { $gt: new Date(now()) } })) !== null;
+    },
+
+    /** A user's sessions, the one used last first. */
+    list: (userId: string): Promise<SessionFields[]> =>
+      sessions
+        .find({ userId, expiresAt: { $gt: new Date(now()) } })
+        .sort({ rotatedAt: -1, _id: -1 }),
+
+    /** The session that a token belongs to, by the token's own word, which only we can give. */
+    idOf: (token: string): string | undefined => read(token)?.id,
 
     /** Makes the token's successor. A token that was used before ends the session: it was stolen. */
     async renew(token: string): Promise<OpenSession> {
@@ -118,3 +156,17 @@ export function sessionKeeper({ sessions, key, lifeMs, now }: Options) {
   };
 }
 export type SessionKeeper = ReturnType<typeof sessionKeeper>;
+
+/** A session as its own user may see it. */
+export const toProto = (
+  session: SessionFields,
+  currentId: string,
+): MessageInitShape<typeof SessionSchema> => ({
+  id: session._id,
+  device: session.device,
+  place: session.place,
+  createTime: timestampFromDate(session.createTime),
+  lastUseTime: timestampFromDate(session.rotatedAt),
+  expiresAt: timestampFromDate(session.expiresAt),
+  current: session._id === currentId,
+});

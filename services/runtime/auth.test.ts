@@ -1,3 +1,6 @@
+import { generateKeyPairSync } from "node:crypto";
+import { once } from "node:events";
+import { connect, type IncomingHttpHeaders, type OutgoingHttpHeaders } from "node:http2";
 import { Code } from "@connectrpc/connect";
 import { Access } from "@ticketing/proto/options/v1/options";
 import { exportSPKI, generateKeyPair, SignJWT, UnsecuredJWT, type JWTPayload } from "jose";
@@ -6,8 +9,10 @@ import { ACCESS_COOKIE, ALGORITHM, callerIfAny, REFRESH_COOKIE } from "./auth.ts
 import {
   as,
   refusal,
+  rules,
   testClient,
   testPublicKey,
+  testServer,
   token,
   wordService,
   type WordClient,
@@ -51,7 +56,51 @@ const [head, body, signature] = good.split(".") as [string, string, string];
 const claims = (change: object): string =>
   Buffer.from(JSON.stringify({ ...ann, ...change })).toString("base64url");
 
+const evil = generateKeyPairSync("ec", { namedCurve: "P-256" });
+const evilJwk = evil.publicKey.export({ format: "jwk" });
+const usual = { alg: ALGORITHM, kid: "test" };
+/** Signed by a stranger, with a header that would make it good if it were believed. */
+const strange = (header: object) =>
+  new SignJWT(ann).setProtectedHeader({ ...usual, ...header } as never).sign(evil.privateKey);
+const tail = Buffer.from(signature, "base64url");
+
+function turned(bytes: Buffer): string {
+  const copy = Buffer.from(bytes);
+  copy[0] = (copy[0] ?? 0) ^ 1;
+  return copy.toString("base64url");
+}
+
 const badTokens: [string, string][] = [
+  ["one of a key that nobody published", await strange({ kid: "other" })],
+  ["one that brings its own key", await strange({ jwk: evilJwk })],
+  ["one that brings the address of its key", await strange({ jku: "https://evil.test/keys" })],
+  ["one that brings a certificate", await strange({ x5c: ["MIIB"], x5u: "https://evil.test" })],
+  ["one whose key's name is a path", await strange({ kid: "../../dev/null" })],
+  [
+    "one that asks for what nobody knows",
+    `${btoa('{"alg":"ES256","kid":"test","crit":["b"],"b":1}')}.${body}.${signature}`,
+  ],
+  ["one whose signature is all zeros", `${head}.${body}.${Buffer.alloc(64).toString("base64url")}`],
+  ["one whose signature is cut", `${head}.${body}.${tail.subarray(0, 63).toString("base64url")}`],
+  ["one whose signature is longer", `${head}.${body}.${signature}AA`],
+  ["one whose first signature bit was turned", `${head}.${body}.${turned(tail)}`],
+  ["one with the signature of another", `${head}.${claims({ sub: "bob" })}.${signature}`],
+  ["one of two parts", `${head}.${body}`],
+  ["one of four parts", `${good}.${signature}`],
+  ["one of five parts, as encrypted ones are", `${head}.${body}.${signature}.a.b`],
+  ["one twice", `${good}${good}`],
+  ["one that says it is signed with NONE", `${btoa('{"alg":"NONE","kid":"test"}')}.${body}.`],
+  ["one whose header says another algorithm", `${btoa('{"alg":"ES384"}')}.${body}.${signature}`],
+  ["one whose header is no JSON", `e.${body}.${signature}`],
+  ["one whose claims are a list", `${head}.${btoa("[]")}.${signature}`],
+  ["one that ends in words", await token({ ...ann, exp: "never" as never })],
+  ["one that ended long ago", await token({ ...ann, exp: 0 })],
+  ["one that begins in words", await token({ ...ann, nbf: "now" as never })],
+  ["one without an issuer", await token({ ...ann, iss: undefined as never })],
+  ["one of an issuer that begins like ours", await token({ ...ann, iss: "ticketing.evil" })],
+  ["one for audiences among which we are not", await token({ ...ann, aud: ["a", "b"] })],
+  ["a refresh token", `${crypto.randomUUID()}.1.${signature}`],
+
   ["garbage", "garbage"],
   ["three words", "not.a.token"],
   ["an empty one", ""],
@@ -83,7 +132,7 @@ describe("who is calling", () => {
       { authorization: `Bearer ${good}` },
       { authorization: `bearer ${good}` },
       { cookie: `${ACCESS_COOKIE}=${good}` },
-      { cookie: `theme=dark; __Host-${ACCESS_COOKIE}=${good}; a=b` },
+      { cookie: `theme=dark; ${ACCESS_COOKIE}=${good}; a=b` },
     ];
     for (const headers of ways) {
       expect(await outcome("signedIn", headers)).toBe("ann");
@@ -129,10 +178,20 @@ describe("who is calling", () => {
     );
   });
 
-  it("is said by the cookie that is pinned to the host where there are two", async () => {
+  it("is said by one name of cookie alone: under TLS the one that is pinned to the host", async () => {
     const bob = await token({ ...ann, sub: "bob" });
-    const planted = `${ACCESS_COOKIE}=${bob}; __Host-${ACCESS_COOKIE}=${await token(ann)}`;
-    expect(await outcome("signedIn", { cookie: planted })).toBe("ann");
+    const [plain, pinned] = [`${ACCESS_COOKIE}=${good}`, `__Host-${ACCESS_COOKIE}=${bob}`];
+    const secure = testClient(service, routes, undefined, { ...rules, secureCookies: true });
+    for (const [asked, only, other, who] of [
+      [client, plain, pinned, "ann"],
+      [secure as unknown as WordClient, pinned, plain, "bob"],
+    ] as const) {
+      const call = (cookie: string) => asked["open"]!({}, { headers: { cookie } });
+      for (const both of [`${only}; ${other}`, `${other}; ${only}`, only]) {
+        expect((await call(both)).value).toBe(who);
+      }
+      expect((await call(other)).value).toBe("a stranger");
+    }
   });
 
   it("is not said by other cookies or headers", async () => {
@@ -141,6 +200,95 @@ describe("who is calling", () => {
     expect(await outcome("signedIn", { "x-user-id": "ann", "x-jwt-payload": claims({}) })).toBe(
       "NOT_SIGNED_IN",
     );
+  });
+});
+
+describe("straight at the service's own port", async () => {
+  const server = await testServer(routes);
+  const path = `/${service.typeName}/SignedIn`;
+
+  /** The status of a call with exactly these headers, and who it was for. */
+  async function ask(headers: OutgoingHttpHeaders, query = ""): Promise<[number, string]> {
+    const session = connect(server.url);
+    const stream = session.request({
+      ...{ ":method": "POST", ":path": path + query, "content-type": "application/json" },
+      ...headers,
+    });
+    stream.end('""');
+    const [answer] = (await once(stream, "response")) as [IncomingHttpHeaders];
+    let text = "";
+    for await (const chunk of stream) text += String(chunk);
+    session.destroy();
+    return [Number(answer[":status"]), text];
+  }
+  const bob = await token({ ...ann, sub: "bob" });
+
+  it.each(badTokens)("nobody gets in with %s: header, cookie, both, or query", async (_, bad) => {
+    const [authorization, cookie] = [`Bearer ${bad}`, `${ACCESS_COOKIE}=${bad}`];
+    const ways = [{ authorization }, { cookie }, { authorization, cookie }];
+    // A header that ends in a blank is none in HTTP/2, and never arrives.
+    if (bad !== "") ways.push({ authorization, cookie: `${ACCESS_COOKIE}=${good}` });
+    for (const headers of ways) {
+      expect((await ask(headers))[0]).toBe(401);
+    }
+    expect((await ask({}, `?access_token=${encodeURIComponent(bad)}`))[0]).toBe(401);
+  });
+
+  it.each<[string, OutgoingHttpHeaders, string?]>([
+    ["nothing", {}],
+    ["a good token in the query", {}, `?access_token=${good}&token=${good}`],
+    ["a good token in another header", { "x-access-token": good, "proxy-authorization": good }],
+    ["headers that name a user", { "x-user-id": "ann", "x-user-role": "administrator" }],
+    [
+      "headers that only an edge would write",
+      { "x-jwt-payload": claims({}), "x-forwarded-user": "ann" },
+    ],
+    ["two tokens, one after the other", { authorization: `Bearer ${good} ${bob}` }],
+    ["two tokens, with a comma", { authorization: `Bearer ${good}, Bearer ${bob}` }],
+    ["the same token twice, with a comma", { authorization: `Bearer ${good},Bearer ${good}` }],
+    [
+      "an empty header and a good cookie",
+      { authorization: "", cookie: `${ACCESS_COOKIE}=${good}` },
+    ],
+    [
+      "another scheme and a good cookie",
+      { authorization: "Basic YTpi", cookie: `${ACCESS_COOKIE}=${good}` },
+    ],
+    ["a token between quotes", { authorization: `Bearer "${good}"` }],
+    ["a good token in the other cookie", { cookie: `${REFRESH_COOKIE}=${good}` }],
+    [
+      "a good token in the cookie of TLS, without TLS",
+      { cookie: `__Host-${ACCESS_COOKIE}=${good}` },
+    ],
+    [
+      "a good token in a cookie of another case",
+      { cookie: `${ACCESS_COOKIE.toUpperCase()}=${good}` },
+    ],
+    ["a good token in a cookie that ends like ours", { cookie: `a${ACCESS_COOKIE}=${good}` }],
+    ["a bad cookie before a good one", { cookie: `${ACCESS_COOKIE}=x; ${ACCESS_COOKIE}=${good}` }],
+    [
+      "a bad cookie before a good one, in crumbs",
+      { cookie: [`${ACCESS_COOKIE}=x`, `${ACCESS_COOKIE}=${good}`] },
+    ],
+  ])("nobody gets in with %s", async (_, headers, query) => {
+    expect((await ask(headers, query))[0]).toBe(401);
+  });
+
+  it.each<[string, OutgoingHttpHeaders]>([
+    [
+      "a header and another's cookie",
+      { authorization: `Bearer ${good}`, cookie: `${ACCESS_COOKIE}=${bob}` },
+    ],
+    ["two cookies", { cookie: `${ACCESS_COOKIE}=${good}; ${ACCESS_COOKIE}=${bob}` }],
+    [
+      "a header and words of somebody else",
+      { authorization: `Bearer ${good}`, "x-user-id": "bob" },
+    ],
+  ])("a call is for one user alone with %s", async (_, headers) => {
+    const [status, text] = await ask(headers);
+    expect(status).toBe(200);
+    expect(text).toContain("ann");
+    expect(text).not.toContain("bob");
   });
 });
 

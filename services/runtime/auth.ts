@@ -22,25 +22,30 @@ export interface TokenRules {
   keys: JWTVerifyGetKey;
   issuer: string;
   audience: string;
+  /** Under TLS: only cookies with the `__Host-` prefix count, and without TLS only those without. */
+  secureCookies: boolean;
+  /** Whose tokens count no more, good as they are. */
+  isBanned?: (userId: string) => boolean;
 }
 
 /** The one algorithm that is signed with and accepted: pinned on both sides. */
 export const ALGORITHM = "ES256";
 
-/** The cookies that carry a browser's session; under TLS with the prefix that pins them to the host. */
+/** The cookies that carry a browser's session. */
 export const ACCESS_COOKIE = "ticketing_access";
 export const REFRESH_COOKIE = "ticketing_refresh";
 
+/** Under TLS with the prefix that pins a cookie to this host: no other site of the domain can set it. */
+export const cookieName = (name: string, secure: boolean): string =>
+  secure ? `__Host-${name}` : name;
+
 const callerKey = createContextKey<Caller | undefined>(undefined, { description: "caller" });
 
-/** A cookie of the request, with or without the `__Host-` prefix; the first of a name counts. */
-export function cookie(header: Headers, name: string): string | undefined {
+/** A cookie of the request, by its one name; the first counts, at the edge too. */
+export function cookie(header: Headers, name: string, secure: boolean): string | undefined {
   const pairs = (header.get("cookie") ?? "").split(";").map((pair) => pair.trim());
-  for (const wanted of [`__Host-${name}=`, `${name}=`]) {
-    const found = pairs.find((pair) => pair.startsWith(wanted));
-    if (found) return found.slice(wanted.length);
-  }
-  return undefined;
+  const wanted = `${cookieName(name, secure)}=`;
+  return pairs.find((pair) => pair.startsWith(wanted))?.slice(wanted.length);
 }
 
 /** The token's claims, if it is one of ours and still good. */
@@ -81,8 +86,20 @@ async function identifyRequest(header: Headers, rules: TokenRules): Promise<Call
     }
     throw new DomainError("TOKEN_REFUSED", "this access token is not valid; sign in again");
   }
-  const token = cookie(header, ACCESS_COOKIE);
+  const token = cookie(header, ACCESS_COOKIE, rules.secureCookies);
   return token ? identify(token, rules).catch(() => undefined) : undefined;
+}
+
+/** A banned user's token is refused; their cookie makes a stranger of them, where strangers may be. */
+function unlessBanned(
+  req: UnaryRequest | StreamRequest,
+  found: Caller | undefined,
+  { isBanned }: TokenRules,
+): Caller | undefined {
+  if (!found || !isBanned?.(found.id)) return found;
+  const open = getOption(req.method, access) === Access.ANYONE;
+  if (open && !req.header.has("authorization")) return undefined;
+  throw new DomainError("BANNED", "this account is banned");
 }
 
 function admit(req: UnaryRequest | StreamRequest, caller: Caller | undefined): void {
@@ -100,7 +117,7 @@ function admit(req: UnaryRequest | StreamRequest, caller: Caller | undefined): v
  */
 export function authenticate(rules: TokenRules): Interceptor {
   return (next) => async (req) => {
-    const caller = await identifyRequest(req.header, rules);
+    const caller = unlessBanned(req, await identifyRequest(req.header, rules), rules);
     admit(req, caller);
     req.contextValues.set(callerKey, caller);
     return next(req);

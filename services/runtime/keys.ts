@@ -1,7 +1,11 @@
 import { createLocalJWKSet, type JSONWebKeySet, type JWTVerifyGetKey } from "jose";
 import type { Log } from "./log.ts";
 
-const REFRESH_MS = 60_000;
+/**
+ * Auth knows within a second that a key was withdrawn, and so it stops working here within six.
+ * The edge asks as often: envoy.yaml, cache_duration.
+ */
+const REFRESH_MS = 5_000;
 const FIRST_RETRY_MS = 500;
 
 /** Keys to check tokens with, kept fresh in the background. */
@@ -19,7 +23,7 @@ async function fetchKeys(url: string): Promise<JWTVerifyGetKey> {
 }
 
 /**
- * Fetches auth's public keys and refreshes them every minute. The last good set stays when auth is
+ * Fetches auth's public keys and refreshes them every few seconds. The last good set stays when auth is
  * down, so signed-in users go on (R23); resolves with the first set, before which nobody could be
  * told from a stranger.
  */
