@@ -32,6 +32,7 @@ CMD ["node", "--eval", "throw new Error('say which service: node services/orders
 FROM services AS dev
 USER 0
 COPY stack/stripe stack/stripe
+COPY stack/mailbox stack/mailbox
 RUN mkdir /data && chown -R 1000:1000 proto services stack /data
 USER 1000:1000
 

@@ -7,7 +7,7 @@ import { container, find, manifests, root, services, workloads, type Manifest } 
 
 const base = await manifests("base");
 const local = await manifests("local");
-const secrets = await localSecrets();
+const secrets = localSecrets();
 
 it("takes secrets by reference only, and each service those of its own Secret", () => {
   for (const workload of workloads(base)) {

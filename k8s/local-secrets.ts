@@ -1,7 +1,6 @@
 import { execFileSync } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
 import { join } from "node:path";
-import { exportJWK, generateKeyPair } from "jose";
 
 /** What a Secret holds, by its name: for a service, the variables that its manifest takes from it. */
 type Secrets = Readonly<Record<string, Readonly<Record<string, string>>>>;
@@ -16,7 +15,7 @@ const passwords = (users: readonly string[]): Record<string, string> =>
   Object.fromEntries(users.map((user) => [user, password()]));
 
 /** New secrets for a local cluster, none of which opens anything elsewhere. */
-export async function localSecrets(): Promise<Secrets> {
+export function localSecrets(): Secrets {
   const mongo = passwords(withDatabase);
   const rabbit = passwords([...withBroker, "admin"]);
   const redis = password();
@@ -24,12 +23,13 @@ export async function localSecrets(): Promise<Secrets> {
   const uris = (user: string) => ({
     ...amqp(user),
     MONGODB_URI: `mongodb://${user}:${mongo[user]}@mongo:27017/${user}?authSource=${user}&replicaSet=rs0`,
+    REDIS_URI: `redis://:${redis}@redis:6379`,
   });
   return {
     auth: {
       ...uris("auth"),
-      REDIS_URI: `redis://:${redis}@redis:6379`,
-      SIGNING_KEYS: await signingKeys(),
+      SMTP_URL: "smtp://mailbox:2525",
+      SEALING_KEY: randomBytes(32).toString("base64url"),
       REFRESH_KEY: randomBytes(32).toString("base64url"),
     },
     tickets: uris("tickets"),
@@ -49,15 +49,6 @@ export async function localSecrets(): Promise<Secrets> {
     rabbitmq: { "definitions.json": JSON.stringify(definitions(rabbit)) },
     redis: { "valkey.conf": `requirepass ${redis}\nsave ""\n` },
   };
-}
-
-/** A private key set: auth signs with the first key and shows the public halves of all. */
-async function signingKeys(): Promise<string> {
-  const { privateKey } = await generateKeyPair("ES256", { extractable: true });
-  const key = await exportJWK(privateKey);
-  return JSON.stringify({
-    keys: [{ ...key, kid: randomBytes(8).toString("hex"), alg: "ES256", use: "sig" }],
-  });
 }
 
 /** RabbitMQ's users as it reads them at every start. `admin` is for people. */
@@ -107,7 +98,7 @@ const kubectl = (args: readonly string[], input = ""): string =>
  */
 async function main(): Promise<void> {
   kubectl(["apply", "--filename", join(import.meta.dirname, "base/namespace.yaml")]);
-  const secrets = await localSecrets();
+  const secrets = localSecrets();
   const present = kubectl(["get", "secrets", "--output=name"]).split("\n");
   const missing = Object.keys(secrets).filter((name) => !present.includes(`secret/${name}`));
   if (missing.length === 0) return console.log("The secrets are there.");

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { hashPassword, isPassword } from "./password.ts";
+import { InvalidFields } from "#runtime/errors.ts";
+import { hashPassword, isPassword, isWeak, mustBeGood } from "./password.ts";
 
 describe("a stored password", () => {
   it("is argon2id with OWASP's parameters, and a salt of its own", async () => {
@@ -56,5 +57,61 @@ describe("a password", () => {
     const [known, unknown] = [await time(stored), await time(undefined)];
     expect(unknown).toBeGreaterThan(known / 2);
     expect(known).toBeGreaterThan(unknown / 2);
+  });
+});
+
+describe("hashing", () => {
+  it("is two at a time, and a flood is told to come back (P37)", async () => {
+    const flood = Array.from({ length: 200 }, () => isPassword("a guess", undefined));
+    const ended = await Promise.allSettled(flood);
+    const refused = ended.filter(({ status }) => status === "rejected");
+    expect(refused).toHaveLength(98); // Two are at work, and a hundred wait.
+    for (const { reason } of refused as PromiseRejectedResult[]) {
+      expect(reason).toMatchObject({ reason: "NOT_READY", details: { retryAfterMs: 2_000 } });
+    }
+  });
+
+  it("with weaker parameters than those of now is known as such", async () => {
+    expect(isWeak(await hashPassword("the same"))).toBe(false);
+    expect(isWeak("$argon2id$v=19$m=4096,t=3,p=1$c2FsdA$aGFzaA")).toBe(true);
+    expect(isWeak("$argon2id$v=19$m=19456,t=1,p=1$c2FsdA$aGFzaA")).toBe(true);
+    expect(isWeak("$2b$10$something.else")).toBe(true);
+  });
+});
+
+describe("a password that somebody chooses", () => {
+  const refusal = (password: string, email = "somebody@example.com"): string | undefined => {
+    try {
+      mustBeGood(password, email);
+      return undefined;
+    } catch (error) {
+      if (!(error instanceof InvalidFields)) throw error;
+      return error.violations[0]?.reason ?? "length";
+    }
+  };
+
+  it.each([
+    ["7 characters", "k7#mQ2x", "length"],
+    ["8 characters", "k7#mQ2xz", undefined],
+    ["64 characters", "ab3 ".repeat(16), undefined],
+    ["128 characters", "ab3 ".repeat(32), undefined],
+    ["129 characters", `${"ab3 ".repeat(32)}x`, "length"],
+    ["7 emoji", "🎫🎟🎭🎪🎨🎬🎤", "length"],
+    ["8 emoji", "🎫🎟🎭🎪🎨🎬🎤🎧", undefined],
+    ["129 of which one is an accent", `${"ab3 ".repeat(31)}xyze\u0301`, undefined],
+    ["only digits, but no usual ones", "8401937462", undefined],
+    ["only small letters", "wuthering tortoise", undefined],
+    ["only spaces", " ".repeat(8), undefined],
+    ["password", "password", "PASSWORD_TOO_COMMON"],
+    ["PassWord1", "PassWord1", "PASSWORD_TOO_COMMON"],
+    ["12345678", "12345678", "PASSWORD_TOO_COMMON"],
+    ["qwertyuiop", "qwertyuiop", "PASSWORD_TOO_COMMON"],
+    ["iloveyou1", "iloveyou1", "PASSWORD_TOO_COMMON"],
+    ["the address", "somebody@example.com", "PASSWORD_TOO_COMMON"],
+    ["the address in capitals", "SOMEBODY@EXAMPLE.COM", "PASSWORD_TOO_COMMON"],
+    ["the name in the address", "Somebody", "PASSWORD_TOO_COMMON"],
+    ["a sentence with a common one in it", "my password is long", undefined],
+  ])("is judged as NIST asks (P38): %s", (_, password, expected) => {
+    expect(refusal(password)).toBe(expected);
   });
 });

@@ -1,0 +1,43 @@
+import { createTransport } from "nodemailer";
+
+export interface Mail {
+  /** The same at every try, so that who receives it twice can tell. */
+  id: string;
+  to: string;
+  subject: string;
+  text: string;
+}
+
+/** Hands mail over to those who deliver it. */
+export interface Mailer {
+  /** Resolves when it was taken. */
+  send(mail: Mail): Promise<void>;
+  close(): void;
+}
+
+const TIMEOUT_MS = 10_000;
+/** All of it; after a minute another instance would try. */
+const SEND_MS = 45_000;
+
+/** A mailer that speaks SMTP, as every mail provider does. */
+export function smtpMailer(url: string, from: string): Mailer {
+  const timeouts = {
+    connectionTimeout: TIMEOUT_MS,
+    greetingTimeout: TIMEOUT_MS,
+    socketTimeout: TIMEOUT_MS,
+  };
+  const transport = createTransport({ url, ...timeouts }, { from });
+  const domain = /@([^>]+)>?$/.exec(from)?.[1] ?? "localhost";
+  return {
+    async send({ id, to, subject, text }) {
+      // As an address of its own: text with a comma in it would be several.
+      const recipient = { name: "", address: to };
+      const messageId = `<${id}@${domain}>`;
+      const sending = transport.sendMail({ messageId, to: recipient, subject, text });
+      const { promise: late, reject } = Promise.withResolvers<never>();
+      const timer = setTimeout(() => reject(new Error("the mail server is too slow")), SEND_MS);
+      await Promise.race([sending, late]).finally(() => clearTimeout(timer));
+    },
+    close: () => transport.close(),
+  };
+}

@@ -1,0 +1,38 @@
+import { globSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { basename, join } from "node:path";
+
+/** A mail as it arrived. */
+export interface Mail {
+  id: string;
+  time: string;
+  to: string[];
+  subject: string;
+  text: string;
+}
+
+const MOST = 200;
+
+/** Mails in a folder, one file each; only so many of the newest are kept. */
+export function openMailbox(dir: string) {
+  const names = (): string[] =>
+    globSync("*.json", { cwd: dir })
+      .map((file) => basename(file))
+      .toSorted();
+  let count = 0;
+  return {
+    put(mail: Omit<Mail, "id" | "time">): void {
+      const time = new Date().toISOString();
+      // The names have the order of arrival.
+      const id = `${time.replaceAll(":", "-")}-${String((count += 1)).padStart(6, "0")}`;
+      const file = join(dir, `${id}.json`);
+      writeFileSync(file, JSON.stringify({ id, time, ...mail }), { mode: 0o600 });
+      for (const old of names().slice(0, -MOST)) rmSync(join(dir, old), { force: true });
+    },
+    /** The newest first. */
+    all: (): Mail[] =>
+      names()
+        .toReversed()
+        .map((name) => JSON.parse(readFileSync(join(dir, name), "utf8")) as Mail),
+  };
+}
+export type Mailbox = ReturnType<typeof openMailbox>;

@@ -1,0 +1,14 @@
+import { mkdirSync } from "node:fs";
+import { openMailbox } from "./mailbox.ts";
+import { serveMails } from "./page.ts";
+import { serveSmtp } from "./smtp.ts";
+
+// Takes all mail that the marketplace sends on this machine, keeps the newest, and shows it.
+
+const { MAILBOX_HOST: host = "127.0.0.1", MAILBOX_DIR: dir = "" } = process.env;
+const { SMTP_PORT: smtp = "2525", MAILBOX_PORT: page = "8025" } = process.env;
+mkdirSync(dir, { recursive: true, mode: 0o700 });
+const mailbox = openMailbox(dir);
+await serveSmtp(mailbox, { host, port: Number(smtp) });
+await serveMails(mailbox, { host, port: Number(page) });
+console.log("ready");

@@ -1,0 +1,26 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect, onTestFinished, test } from "vitest";
+import { freePort } from "../ports.ts";
+import { openMailbox, type Mail } from "./mailbox.ts";
+import { serveMails } from "./page.ts";
+
+test("the mailbox shows the newest 200 mails, with links to click and nothing that runs", async () => {
+  const dir = await mkdtemp(join(tmpdir(), "mailbox-"));
+  onTestFinished(() => rm(dir, { recursive: true }));
+  const mailbox = openMailbox(dir);
+  for (let i = 0; i < 205; i += 1)
+    mailbox.put({ to: ["a@example.com"], subject: `${i}`, text: "" });
+  const text = "<script>alert(1)</script> http://shop.test/reset-password?token=a.b&c=1";
+  mailbox.put({ to: ["<b>@example.com"], subject: "<img src=x>", text });
+  const port = await freePort();
+  await serveMails(mailbox, { host: "127.0.0.1", port });
+  const url = `http://127.0.0.1:${port}`;
+  const mails = (await (await fetch(`${url}/mails`)).json()) as Mail[];
+  expect(mails).toHaveLength(200);
+  expect(mails[0]).toMatchObject({ subject: "<img src=x>", text });
+  const page = await (await fetch(url)).text();
+  expect(page).not.toMatch(/<script|<img|<b>/);
+  expect(page).toContain('<a href="http://shop.test/reset-password?token=a.b&#38;c=1">');
+});

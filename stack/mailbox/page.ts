@@ -1,0 +1,57 @@
+import { once } from "node:events";
+import { createServer } from "node:http";
+import type { Mail, Mailbox } from "./mailbox.ts";
+
+const escaped = (text: string): string =>
+  text.replace(/[&<>"']/g, (char) => `&#${char.charCodeAt(0)};`);
+
+/** Text as it is, with its links to click. */
+const linked = (text: string): string =>
+  escaped(text).replace(/https?:\/\/[^\s&#]+(?:&#38;[^\s&#]+)*/g, '<a href="$&">$&</a>');
+
+const section = ({ to, subject, text, time }: Mail): string => `
+<article>
+  <h2>${escaped(subject)}</h2>
+  <p>to ${escaped(to.join(", "))}, <time>${escaped(time)}</time></p>
+  <pre>${linked(text)}</pre>
+</article>`;
+
+const page = (mails: readonly Mail[]): string => `<!doctype html>
+<html lang="en">
+<meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>Mailbox</title>
+<style>
+  :root { color-scheme: light dark; font: 1rem/1.5 system-ui, sans-serif; }
+  body { max-width: 42rem; margin: 2rem auto; padding: 0 1rem; }
+  article { border-top: 1px solid; padding: 1rem 0; }
+  h2 { font-size: 1.1rem; margin: 0; }
+  p { margin: 0; opacity: 0.7; }
+  pre { white-space: pre-wrap; overflow-wrap: anywhere; font: inherit; }
+</style>
+<h1>Mailbox</h1>
+<p>All mail that this marketplace has sent, the newest first. It leaves this machine in no case.</p>
+${mails.map(section).join("") || "<p>Nothing yet.</p>"}
+</html>`;
+
+/** Shows the mailbox: as a page at "/", as JSON at "/mails". */
+export async function serveMails(
+  mailbox: Mailbox,
+  { host, port }: { host: string; port: number },
+): Promise<void> {
+  const server = createServer((req, res) => {
+    const safe = { "cache-control": "no-store", "x-content-type-options": "nosniff" };
+    if (req.url === "/mails") {
+      res.writeHead(200, { ...safe, "content-type": "application/json" });
+      return void res.end(JSON.stringify(mailbox.all()));
+    }
+    const policy = "default-src 'none'; style-src 'unsafe-inline'";
+    res.writeHead(200, {
+      ...safe,
+      "content-type": "text/html; charset=utf-8",
+      "content-security-policy": policy,
+      "referrer-policy": "no-referrer",
+    });
+    res.end(page(mailbox.all()));
+  });
+  await once(server.listen(port, host), "listening");
+}

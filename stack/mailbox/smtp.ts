@@ -1,0 +1,27 @@
+import { once } from "node:events";
+import { simpleParser } from "mailparser";
+import { SMTPServer } from "smtp-server";
+import type { Mailbox } from "./mailbox.ts";
+
+const LARGEST = 1024 * 1024;
+
+/** Takes mail for everybody from everybody on this machine, and puts it into the mailbox. */
+export async function serveSmtp(
+  mailbox: Mailbox,
+  { host, port }: { host: string; port: number },
+): Promise<void> {
+  const server = new SMTPServer({
+    authOptional: true,
+    disabledCommands: ["AUTH", "STARTTLS"],
+    size: LARGEST,
+    onData(stream, session, done) {
+      simpleParser(stream).then(({ subject = "", text = "" }) => {
+        const to = session.envelope.rcptTo.map(({ address }) => address);
+        mailbox.put({ to, subject, text });
+        done();
+      }, done);
+    },
+  });
+  server.on("error", (error) => console.error(error.message));
+  await once(server.listen(port, host), "listening");
+}
