@@ -32,7 +32,7 @@ export default defineConfig({
           // One marketplace for all of them; a test of races wants the machine for itself.
           name: "e2e",
           include: ["e2e/**/*.test.ts"],
-          exclude: ["e2e/faults.test.ts"],
+          exclude: ["e2e/faults.test.ts", "e2e/ban.test.ts"],
           globalSetup: "e2e/setup.ts",
           fileParallelism: false,
         },
@@ -40,9 +40,10 @@ export default defineConfig({
       {
         extends: true,
         test: {
-          // A marketplace of its own, in which everything is killed.
+          // Marketplaces of their own, in which things are killed.
           name: "faults",
-          include: ["e2e/faults.test.ts"],
+          include: ["e2e/faults.test.ts", "e2e/ban.test.ts"],
+          fileParallelism: false,
           hookTimeout: 180_000,
         },
       },

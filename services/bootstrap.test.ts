@@ -9,9 +9,20 @@ import { TicketSnapshotSchema } from "@ticketing/proto/tickets/v1/ticket_events"
 import { TicketService } from "@ticketing/proto/tickets/v1/ticket_service";
 import { exportJWK } from "jose";
 import type { Connection } from "mongoose";
-import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from "vitest";
+import {
+  afterAll,
+  beforeAll,
+  beforeEach,
+  describe,
+  expect,
+  inject,
+  it,
+  onTestFinished,
+} from "vitest";
 import { newId } from "#runtime/ids.ts";
 import { connectDatabase } from "#runtime/mongo.ts";
+import { connectRedis } from "#runtime/redis.ts";
+import { banSnapshot } from "#runtime/ban-snapshot.ts";
 import { PAGE } from "#runtime/offer.ts";
 import {
   as,
@@ -33,6 +44,11 @@ const TICKETS = 3 * PAGE;
 const LARGEST = "\u{1f3ab}".repeat(200);
 const vhost = await testVhost();
 const jwk = { ...(await exportJWK(testPublicKey)), kid: "test", alg: "ES256" };
+// Nobody is banned, as auth would say; in a room of Redis of its own.
+const redisUri = `${inject("parts").redisUrl}/7`;
+const redis = await connectRedis(redisUri, silent);
+await banSnapshot(redis).rewrite([]);
+redis.destroy();
 const auth = createServer((_, res) => res.end(JSON.stringify({ keys: [jwk] })));
 await once(auth.listen(0, "127.0.0.1"), "listening");
 
@@ -62,6 +78,7 @@ async function process(service: Name) {
           HTTP_PORT: String(http),
           AMQP_URI: vhost,
           MONGODB_URI: uris[service],
+          REDIS_URI: redisUri,
           JWKS_URI: `http://127.0.0.1:${(auth.address() as AddressInfo).port}/`,
           STRIPE_KEY: "sk_test_nothing",
           STRIPE_WEBHOOK_SECRET: "whsec_nothing",

@@ -15,6 +15,8 @@ export interface Running {
   amqp: string;
   management?: Management;
   databases: Record<string, string>;
+  /** For `npm run keys`: what auth keeps its keys under. */
+  sealingKey: string;
 }
 
 const file = join(home, "running.json");

@@ -1,7 +1,9 @@
+import { join } from "node:path";
 import { buildWeb } from "./build.ts";
 import { stores } from "./databases.ts";
 import { isNews, readable } from "./lines.ts";
 import { announce, home, withdraw } from "./running.ts";
+import { openSecrets } from "./secrets.ts";
 import { startSystem, type System } from "./system.ts";
 
 // `npm start`: the whole marketplace on this machine, with real parts, until Ctrl-C.
@@ -11,7 +13,7 @@ const holdSeconds = Number(process.env["ORDER_HOLD_SECONDS"] ?? 900);
 let up = false;
 
 function table(system: System): string {
-  const { parts, stripe, edge, instances } = system;
+  const { parts, stripe, mailbox, edge, instances } = system;
   const management = parts.rabbit?.management;
   const rows: [string, string][] = [
     ["Storefront", system.url],
@@ -20,6 +22,7 @@ function table(system: System): string {
     ["Public keys", `${system.url}/.well-known/jwks.json`],
     ["Envoy admin", edge.adminUrl],
     ["Stripe", stripe.url ?? "the real one, by STRIPE_KEY"],
+    ["Mailbox", mailbox ?? "mails go out, by SMTP_URL"],
     ...(management ? [["RabbitMQ", management.url] as [string, string]] : []),
     ...Object.entries(instances).map(
       ([name, list]) =>
@@ -50,6 +53,7 @@ announce({
   holdSeconds,
   amqp: rabbit?.adminUrl ?? amqpUrl("orders"),
   ...(rabbit ? { management: rabbit.management } : {}),
+  sealingKey: openSecrets(join(home, "services.json"))("sealing"),
   databases: Object.fromEntries(stores.map((name) => [name, mongoUrl(name)])),
 });
 up = true;

@@ -3,15 +3,17 @@ import { join } from "node:path";
 import { marked } from "./claim.ts";
 import { stores } from "./databases.ts";
 import { startEdge, type Edge } from "./edge.ts";
-import { signingKeys } from "./keys.ts";
 import { startParts, type Parts } from "./parts.ts";
-import { freePort, portOr } from "./ports.ts";
+import { freePort, freePorts, portOr } from "./ports.ts";
 import { run, until, type Child } from "./process.ts";
 import { openSecrets } from "./secrets.ts";
 import { startInstance, type Instance } from "./service.ts";
 import { ensureTools } from "./tools.ts";
 
 const root = join(import.meta.dirname, "..");
+
+/** There is none on one machine, and the edge reads the cookies that go with that. */
+const noTls = { SECURE_COOKIES: "false" };
 
 /** Those that store something, and the one that does not. */
 export const services = [...stores, "expiration"] as const;
@@ -44,6 +46,8 @@ export interface System {
   readonly instances: Readonly<Record<ServiceName, readonly Instance[]>>;
   /** The local Stripe's address and key; no address where the real one is used. */
   readonly stripe: { url: string | undefined; key: string };
+  /** Where mails can be read; no address where they really go out. */
+  readonly mailbox: string | undefined;
   stop(): Promise<void>;
 }
 
@@ -77,6 +81,32 @@ async function startStripe(
   return { child, url };
 }
 
+interface Mails {
+  child: Child;
+  /** Where mail is taken, and where it can be read. */
+  smtp: string;
+  url: string;
+}
+
+/** A mailbox for everything that is written to people on this machine. */
+async function startMailbox(options: SystemOptions): Promise<Mails> {
+  const [smtp, page] = (await freePorts(2)) as [number, number];
+  const child = run("mailbox", process.execPath, [join(root, "stack/mailbox/main.ts")], {
+    cwd: root,
+    env: {
+      ...marked(options.dir),
+      MAILBOX_DIR: join(options.dir, "mailbox"),
+      SMTP_PORT: String(smtp),
+      MAILBOX_PORT: String(page),
+    },
+    logFile: join(options.dir, "logs/mailbox.log"),
+    onLine: (line) => options.onLine?.("mailbox", line),
+  });
+  const url = `http://127.0.0.1:${page}`;
+  await until(() => fetch(url).then(() => true), { what: "the mailbox", child });
+  return { child, url, smtp: `smtp://127.0.0.1:${smtp}` };
+}
+
 async function startWeb(options: SystemOptions, edgeUrl: string): Promise<Listening> {
   const server = join(root, "web/build/index.js");
   if (!existsSync(server)) throw new Error("The storefront is not built: npm run build -w web");
@@ -91,6 +121,7 @@ async function startWeb(options: SystemOptions, edgeUrl: string): Promise<Listen
       ADDRESS_HEADER: "x-forwarded-for",
       BODY_SIZE_LIMIT: "64K",
       EDGE_URL: edgeUrl,
+      ...noTls,
     },
     logFile: join(options.dir, "logs/web.log"),
     onLine: (line) => options.onLine?.("web", line),
@@ -148,13 +179,22 @@ export async function startSystem(options: SystemOptions): Promise<System> {
       : await startStripe(options, { key, webhookSecret, edgeUrl });
     if (stripe) stops.push(() => stripe.child.stop());
 
+    const mails = process.env["SMTP_URL"] ? undefined : await startMailbox(options);
+    if (mails) stops.push(() => mails.child.stop());
+
     const auth = await start("auth", {
+      SMTP_URL: mails?.smtp ?? process.env["SMTP_URL"] ?? "",
+      PUBLIC_URL: process.env["PUBLIC_URL"] ?? edgeUrl,
       REDIS_URI: parts.redisUrl,
-      SIGNING_KEYS: await signingKeys(join(dir, "signing-keys.json")),
+      SEALING_KEY: secret("sealing"),
       REFRESH_KEY: secret("refresh"),
-      SECURE_COOKIES: "false",
+      ...noTls,
     });
-    const tokens = { JWKS_URI: `http://${auth[0]?.http}/.well-known/jwks.json` };
+    const tokens = {
+      JWKS_URI: `http://${auth[0]?.http}/.well-known/jwks.json`,
+      REDIS_URI: parts.redisUrl,
+      ...noTls,
+    };
     const [tickets, orders, payments, expiration, web] = await Promise.all([
       start("tickets", tokens),
       start("orders", tokens),
@@ -189,7 +229,11 @@ export async function startSystem(options: SystemOptions): Promise<System> {
     });
     stops.push(() => edge.stop());
     const instances = { auth, tickets, orders, payments, expiration };
-    return { url: edge.url, edge, parts, instances, stripe: { url: stripe?.url, key }, stop };
+    return {
+      ...{ url: edge.url, edge, parts, instances, stop },
+      stripe: { url: stripe?.url, key },
+      mailbox: mails?.url,
+    };
   } catch (error) {
     await stop();
     throw error;

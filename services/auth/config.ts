@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { LONGEST_TOKEN_SECONDS } from "#runtime/bans.ts";
 import { booleanVariable, serviceConfig, storeConfig } from "#runtime/config.ts";
 
 export const authConfig = serviceConfig.extend({
@@ -6,17 +7,29 @@ export const authConfig = serviceConfig.extend({
   REDIS_URI: z.url({ protocol: /^rediss?$/ }),
   TOKEN_ISSUER: z.string().min(1).default("ticketing"),
   TOKEN_AUDIENCE: z.string().min(1).default("ticketing"),
-  /** A JWK set of private keys as JSON: the first signs, all are published. A secret. */
-  SIGNING_KEYS: z.string().min(1),
+  /** What private keys are kept under in the database: 32 characters or more. A secret. */
+  SEALING_KEY: z.string().min(32),
+  /** A JWK set of private keys as JSON, to begin with; without, they are made. A secret. */
+  SIGNING_KEYS: z.string().default(""),
+  /** How long a key signs before the next one does. */
+  KEY_DAYS: z.coerce.number().positive().max(3_650).default(30),
   /** What refresh tokens are derived with: 32 characters or more. A secret. */
   REFRESH_KEY: z.string().min(32),
-  ACCESS_TOKEN_SECONDS: z.coerce.number().int().positive().max(3_600).default(300),
+  ACCESS_TOKEN_SECONDS: z.coerce.number().int().positive().max(LONGEST_TOKEN_SECONDS).default(300),
   SESSION_DAYS: z.coerce.number().positive().max(365).default(30),
   /** Under TLS: `Secure` cookies with the `__Host-` prefix. Only local running turns it off. */
   SECURE_COOKIES: booleanVariable.default(true),
+  /** Of all addresses together that the account has not signed in from of late. */
   ATTEMPTS_PER_ACCOUNT: z.coerce.number().int().positive().default(20),
+  ATTEMPTS_PER_ACCOUNT_AND_ADDRESS: z.coerce.number().int().positive().default(10),
   ATTEMPTS_PER_ADDRESS: z.coerce.number().int().positive().default(100),
   /** Apart from the others: many honest people renew their sessions from one office's address. */
   REFRESHES_PER_ADDRESS: z.coerce.number().int().positive().default(2_000),
+  REFRESHES_PER_SESSION: z.coerce.number().int().positive().default(300),
+  /** Where mail goes out, with user and password if it asks for them. A secret. */
+  SMTP_URL: z.url({ protocol: /^smtps?$/ }),
+  MAIL_FROM: z.string().min(3).default("Ticketing <no-reply@localhost>"),
+  /** Where people see the storefront: what links in mails begin with. */
+  PUBLIC_URL: z.url({ protocol: /^https?$/ }).default("http://localhost:8080"),
   ATTEMPTS_WINDOW_SECONDS: z.coerce.number().int().positive().default(900),
 });

@@ -1,30 +1,46 @@
-import { catalogue } from "#catalogue";
+import { banEvents, catalogue } from "#catalogue";
 import { parseConfig } from "#runtime/config.ts";
 import { sendJson } from "#runtime/http.ts";
 import { connectRedis } from "#runtime/redis.ts";
 import { startService } from "#runtime/service.ts";
+import { accountRoutes } from "./account-rpc.ts";
 import { attemptLimits } from "./attempts.ts";
+import { endBans, recentBans } from "./ban.ts";
 import { authConfig } from "./config.ts";
 import { sessionCookies } from "./cookies.ts";
+import { keyModel } from "./key.ts";
+import { keyStore, readKeys } from "./key-store.ts";
 import { signingKeys } from "./keys.ts";
+import { knownPlaces, placeModel } from "./known-places.ts";
+import { linkTokens } from "./links.ts";
+import { smtpMailer } from "./mailer.ts";
+import { postModel, startPost } from "./post.ts";
 import { authRoutes } from "./rpc.ts";
 import { sessionKeeper, sessionModel } from "./session.ts";
+import { snapshotKeeper } from "./snapshot.ts";
+import { userRoutes } from "./user-rpc.ts";
 import { userModel } from "./user.ts";
 
 const config = parseConfig(authConfig, process.env);
 const { TOKEN_ISSUER: issuer, TOKEN_AUDIENCE: audience } = config;
-const keys = await signingKeys(config.SIGNING_KEYS, {
-  issuer,
-  audience,
-  lifeSeconds: config.ACCESS_TOKEN_SECONDS,
-});
+const imported = config.SIGNING_KEYS ? readKeys(config.SIGNING_KEYS) : undefined;
 const service = await startService("auth", config, catalogue);
 const db = await service.database(config.MONGODB_URI);
 const redis = await connectRedis(config.REDIS_URI, service.log);
 service.onStop(() => redis.destroy());
 const users = userModel(db);
 const sessions = sessionModel(db);
-await Promise.all([users.init(), sessions.init()]); // Nothing serves before its indexes stand.
+const places = placeModel(db);
+const posts = postModel(db);
+const model = keyModel(db);
+// Nothing serves before its indexes stand.
+await Promise.all([users.init(), sessions.init(), places.init(), posts.init(), model.init()]);
+
+const { SEALING_KEY: sealingKey, ACCESS_TOKEN_SECONDS: tokenSeconds } = config;
+const store = keyStore({ model, sealingKey, tokenSeconds, ...(imported && { imported }) });
+const keys = await signingKeys({ store, issuer, audience, lifeSeconds: tokenSeconds });
+service.every(1, "reading the keys again", () => keys.reload());
+service.every(60, "looking after the keys", () => store.tend(config.KEY_DAYS * 86_400_000));
 
 const deps = {
   users,
@@ -38,17 +54,40 @@ const deps = {
   cookies: sessionCookies(config.SECURE_COOKIES),
   attempts: attemptLimits({
     redis,
+    known: knownPlaces({ places, key: config.REFRESH_KEY }),
     perAccount: config.ATTEMPTS_PER_ACCOUNT,
+    perAccountAndAddress: config.ATTEMPTS_PER_ACCOUNT_AND_ADDRESS,
     perAddress: config.ATTEMPTS_PER_ADDRESS,
     refreshesPerAddress: config.REFRESHES_PER_ADDRESS,
+    refreshesPerSession: config.REFRESHES_PER_SESSION,
     windowSeconds: config.ATTEMPTS_WINDOW_SECONDS,
   }),
 };
 
-service.relay(users);
+const links = linkTokens(config.REFRESH_KEY, Date.now);
+const post = startPost({
+  ...{ posts, users, links, log: service.log },
+  mailer: smtpMailer(config.SMTP_URL, config.MAIL_FROM),
+  publicUrl: config.PUBLIC_URL.replace(/\/$/, ""),
+});
+service.onStop(() => post.close());
+service.every(5, "looking for mails", () => post.sweep());
+
+const snapshot = snapshotKeeper({ users, redis, events: banEvents, log: service.log });
+service.relay(users, snapshot.before);
+service.every(2, "keeping the bans in redis", snapshot.mend);
+service.every(60, "forgetting old bans", snapshot.prune);
+service.every(1, "ending bans", () => endBans(users, Date.now()));
+const isBanned = await service.bans(() => recentBans(users, Date.now()));
+const endSessions = deps.sessions.endAll;
+const routes = [
+  authRoutes({ ...deps, post }),
+  accountRoutes({ ...deps, post, links, now: Date.now }),
+  userRoutes({ users, endSessions, now: Date.now }),
+];
 await service.serve({
-  routes: authRoutes(deps),
-  rules: { keys: keys.check, issuer, audience },
+  routes: (router) => routes.forEach((route) => route(router)),
+  rules: { keys: keys.check, issuer, audience, secureCookies: config.SECURE_COOKIES, isBanned },
   http: { "GET /.well-known/jwks.json": (_req, res) => sendJson(res, 200, keys.published) },
 });
 await service.untilStopped();

@@ -143,7 +143,7 @@ describe("GetCurrentUser", () => {
     for (const headers of [
       { authorization: `Bearer ${token}` },
       { cookie: `ticketing_access=${token}` },
-      { cookie: `other=1; __Host-ticketing_access=${token}` },
+      { cookie: `other=1; ticketing_access=${token}` },
     ]) {
       expect((await client.getCurrentUser({}, { headers })).user?.id).toBe(user?.id);
     }
@@ -198,9 +198,87 @@ describe("SignOut", () => {
 
 describe("guessing", () => {
   const wrong = { password: "a wrong guess" };
+  const defaults = { perAccount: 20, perAccountAndAddress: 10, perAddress: 100 };
+
+  /** How often each reason was given to so many guesses. */
+  async function tally(guesses: Promise<{ reason: string | undefined }>[]) {
+    const reasons = (await Promise.all(guesses)).map(({ reason = "" }) => reason);
+    return Map.groupBy(reasons, (reason) => reason);
+  }
+
+  it("1,000 times from 50 addresses reaches one account's password 20 times, and its owner gets in", async () => {
+    const limited = await testAuth(defaults);
+    const who = somebody();
+    const [home, office, elsewhere] = ["203.0.113.7", "198.51.100.9", "198.51.100.10"];
+    await limited.client.signUp(who, from(home));
+    await limited.client.signIn(who, from(office));
+    const guesses = Array.from({ length: 1_000 }, (_, i) =>
+      refusal(limited.client.signIn({ ...who, ...wrong }, from(`192.0.2.${i % 50}`))),
+    );
+    const reasons = await tally(guesses);
+    // The owner's first time from the office was one of the 20.
+    expect(reasons.get("WRONG_CREDENTIALS")).toHaveLength(19);
+    expect(reasons.get("TOO_MANY_ATTEMPTS")).toHaveLength(981);
+    await limited.client.signIn(who, from(home));
+    await limited.client.signIn(who, from(office));
+    // From where nobody knows them, the owner waits as everyone does, also with the right password.
+    const stranger = await refusal(limited.client.signIn(who, from(elsewhere)));
+    expect(stranger.reason).toBe("TOO_MANY_ATTEMPTS");
+    expect(stranger.retryAfterMs).toBeGreaterThan(0);
+  });
+
+  it("1,000 times from one address reaches one account 10 times, and its owner gets in from anywhere", async () => {
+    const limited = await testAuth(defaults);
+    const who = somebody();
+    await limited.client.signUp(who, from("203.0.113.7"));
+    const guesses = Array.from({ length: 1_000 }, () =>
+      refusal(limited.client.signIn({ ...who, ...wrong }, from("192.0.2.1"))),
+    );
+    expect((await tally(guesses)).get("WRONG_CREDENTIALS")).toHaveLength(10);
+    await limited.client.signIn(who, from("198.51.100.9"));
+    await limited.client.signIn(who, from("203.0.113.7"));
+  });
+
+  it("at 1,000 accounts from one address reaches 100 of them, and their owners get in", async () => {
+    const limited = await testAuth(defaults);
+    const who = somebody();
+    await limited.client.signUp(who, from("203.0.113.7"));
+    const guesses = Array.from({ length: 1_000 }, (_, i) => {
+      const whose = i % 10 === 0 ? who.email : somebody().email;
+      return refusal(limited.client.signIn({ ...wrong, email: whose }, from("192.0.2.2")));
+    });
+    expect((await tally(guesses)).get("WRONG_CREDENTIALS")?.length).toBeLessThanOrEqual(100);
+    await limited.client.signIn(who, from("203.0.113.7"));
+    await limited.client.signIn(who, from("198.51.100.9"));
+  });
+
+  it("takes the same time whether or not there is an account", { timeout: 180_000 }, async () => {
+    const { client: asked } = await testAuth({
+      perAccount: 10_000,
+      perAccountAndAddress: 10_000,
+      perAddress: 10_000,
+    });
+    const who = somebody();
+    await asked.signUp(who);
+    const time = async (email: string): Promise<number> => {
+      const begun = performance.now();
+      await refusal(asked.signIn({ email, ...wrong }));
+      return performance.now() - begun;
+    };
+    const [known, unknown]: [number[], number[]] = [[], []];
+    for (let i = 0; i < 250; i += 1) {
+      known.push(await time(who.email));
+      unknown.push(await time(somebody().email));
+    }
+    // How often a known address takes longer than an unknown one: a half, if time tells nothing.
+    const slower = known.flatMap((a) => unknown.map((b) => (a > b ? 1 : a === b ? 0.5 : 0)));
+    const auc = slower.reduce<number>((sum, one) => sum + one, 0) / slower.length;
+    console.log(`sign-in, known against unknown address, 250 each: AUC ${auc.toFixed(3)}`);
+    expect(Math.abs(auc - 0.5)).toBeLessThan(0.12);
+  });
 
   it("is slowed down for one account from one address, and the owner elsewhere gets in", async () => {
-    const limited = await testAuth({ perAccount: 3 });
+    const limited = await testAuth({ perAccountAndAddress: 3 });
     const who = somebody();
     const [thief, owner] = [crypto.randomUUID(), crypto.randomUUID()];
     await limited.client.signUp(who);
@@ -214,7 +292,7 @@ describe("guessing", () => {
   });
 
   it("is forgiven to who then types it right", async () => {
-    const limited = await testAuth({ perAccount: 3 });
+    const limited = await testAuth({ perAccountAndAddress: 3 });
     const who = somebody();
     const address = from(crypto.randomUUID());
     await limited.client.signUp(who);
@@ -235,7 +313,7 @@ describe("guessing", () => {
   });
 
   it("is still counted, and the owner still gets in, with Redis gone", async () => {
-    const limited = await testAuth({ perAccount: 2 });
+    const limited = await testAuth({ perAccountAndAddress: 2 });
     const who = somebody();
     await limited.client.signUp(who);
     limited.redis.destroy();

@@ -1,14 +1,22 @@
 import { AuthService, TokenDelivery } from "@ticketing/proto/auth/v1/auth_service";
-import type { Client } from "@connectrpc/connect";
+import { AccountService } from "@ticketing/proto/auth/v1/account_service";
+import type { Client, ConnectRouter } from "@connectrpc/connect";
 import { createClient, createRouterTransport } from "@connectrpc/connect";
 import { exportJWK, generateKeyPair, type JWK } from "jose";
 import { createClient as createRedis, type RedisClientType } from "redis";
 import { afterAll, inject } from "vitest";
 import { interceptors, type Routes } from "#runtime/server.ts";
 import { PATIENCE_MS, recordedLog, testDatabase } from "#runtime/testing.ts";
+import { accountRoutes } from "./account-rpc.ts";
 import { attemptLimits } from "./attempts.ts";
 import { sessionCookies } from "./cookies.ts";
+import { keyModel } from "./key.ts";
+import { keyStore, readKeys } from "./key-store.ts";
 import { signingKeys, type SigningKeys } from "./keys.ts";
+import { knownPlaces, placeModel } from "./known-places.ts";
+import { linkTokens } from "./links.ts";
+import type { Mail } from "./mailer.ts";
+import { postModel, startPost, type Post } from "./post.ts";
 import { authRoutes } from "./rpc.ts";
 import { sessionKeeper, sessionModel, type SessionKeeper, type Sessions } from "./session.ts";
 import { userModel, type Users } from "./user.ts";
@@ -21,6 +29,11 @@ export async function privateJwk(kid: string): Promise<JWK> {
 
 export interface TestAuth {
   client: Client<typeof AuthService>;
+  account: Client<typeof AccountService>;
+  /** What was written, oldest first. */
+  mails: Mail[];
+  posts: ReturnType<typeof postModel>;
+  post: Post;
   routes: Routes;
   users: Users;
   sessions: Sessions;
@@ -34,7 +47,9 @@ export interface TestAuth {
 
 interface Limits {
   perAccount?: number;
+  perAccountAndAddress?: number;
   perAddress?: number;
+  refreshesPerSession?: number;
   secure?: boolean;
 }
 
@@ -53,29 +68,66 @@ export async function testAuth(limits: Limits = {}): Promise<TestAuth> {
   const { log, lines } = recordedLog();
   const issuer = "ticketing";
   const audience = "ticketing";
-  const set = JSON.stringify({ keys: [await privateJwk("now"), await privateJwk("next")] });
-  const keys = await signingKeys(set, { issuer, audience, lifeSeconds: 300 });
+  const imported = readKeys(
+    JSON.stringify({ keys: [await privateJwk("now"), await privateJwk("next")] }),
+  );
+  const model = keyModel(db);
+  const places = placeModel(db);
+  await Promise.all([model.init(), places.init()]);
+  const sealingKey = crypto.randomUUID();
+  const store = keyStore({ model, sealingKey, tokenSeconds: 300, imported });
+  const keys = await signingKeys({ store, issuer, audience, lifeSeconds: 300 });
   const users = userModel(db);
   const sessions = sessionModel(db);
   await Promise.all([users.init(), sessions.init()]);
   let offset = 0;
   const now = (): number => Date.now() + offset;
   const keeper = sessionKeeper({ sessions, key: crypto.randomUUID(), lifeMs: 86_400_000, now });
-  const { perAccount = 1_000, perAddress = 1_000, secure = false } = limits;
+  const { perAccount = 1_000, perAccountAndAddress = 1_000, perAddress = 1_000 } = limits;
+  const { refreshesPerSession = 1_000, secure = false } = limits;
   const attempts = attemptLimits({
     redis,
+    known: knownPlaces({ places, key: crypto.randomUUID() }),
     perAccount,
+    perAccountAndAddress,
     perAddress,
-    refreshesPerAddress: 1_000,
+    refreshesPerAddress: 10_000,
+    refreshesPerSession,
     windowSeconds: 60,
   });
   const cookies = sessionCookies(secure);
-  const routes = authRoutes({ users, sessions: keeper, keys, cookies, attempts });
-  const rules = { keys: keys.check, issuer, audience };
+  const mails: Mail[] = [];
+  const links = linkTokens(crypto.randomUUID(), now);
+  const mailer = { send: (mail: Mail) => Promise.resolve(void mails.push(mail)), close: () => {} };
+  const posts = postModel(db);
+  const post = startPost({ posts, users, links, mailer, log, publicUrl: "http://shop.test" });
+  afterAll(() => post.close());
+  const deps = { users, sessions: keeper, keys, cookies, attempts, post };
+  const routes = (router: ConnectRouter): void => {
+    authRoutes(deps)(router);
+    accountRoutes({ ...deps, links, now })(router);
+  };
+  const rules = { keys: keys.check, issuer, audience, secureCookies: secure };
   const router = { interceptors: interceptors(log, rules, PATIENCE_MS) };
-  const client = createClient(AuthService, createRouterTransport(routes, { router }));
+  const transport = createRouterTransport(routes, { router });
+  const client = createClient(AuthService, transport);
+  const account = createClient(AccountService, transport);
   const pass = (ms: number): void => void (offset += ms);
-  return { client, routes, users, sessions, keeper, keys, redis, lines, pass };
+  return {
+    client,
+    account,
+    mails,
+    posts,
+    post,
+    routes,
+    users,
+    sessions,
+    keeper,
+    keys,
+    redis,
+    lines,
+    pass,
+  };
 }
 
 /** Credentials of somebody new. */

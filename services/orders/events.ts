@@ -17,12 +17,15 @@ import {
   TicketSnapshotSchema,
   TicketUpdatedSchema,
 } from "@ticketing/proto/tickets/v1/ticket_events";
+import { banEvents } from "#catalogue";
 import { update } from "#runtime/aggregate.ts";
+import type { Ban } from "#runtime/bans.ts";
 import type { Copies } from "#runtime/bootstrap.ts";
 import { on, type EventHandler } from "#runtime/events.ts";
 import type { Log } from "#runtime/log.ts";
 import { isDatabaseFault } from "#runtime/mongo.ts";
 import type { Offer } from "#runtime/offer.ts";
+import { hearStanding, type Standings } from "#runtime/standing.ts";
 import {
   accept,
   complete,
@@ -35,15 +38,17 @@ import {
   type Orders,
 } from "./order.ts";
 import { keep, type Tickets } from "./ticket.ts";
+import { cancelOrdersOf } from "./user.ts";
 
 interface Deps {
   orders: Orders;
   tickets: Tickets;
+  standings: Standings;
   now: () => number;
 }
 
 /** What orders does about the events of others. An event whose time has passed changes nothing. */
-export function orderEvents({ orders, tickets, now }: Deps): EventHandler[] {
+export function orderEvents({ orders, tickets, standings, now }: Deps): EventHandler[] {
   const paid =
     (change: (order: Order, attemptId: string) => boolean) =>
     async ({ payment }: { payment?: Payment | undefined }): Promise<void> => {
@@ -60,6 +65,14 @@ export function orderEvents({ orders, tickets, now }: Deps): EventHandler[] {
     on(ChargeCreatedSchema, paid(complete)),
     on(ChargeFailedSchema, paid(failPayment)),
     on(ChargeRefundedSchema, paid(refund)),
+    ...banEvents.map(({ type, read }) => ({
+      type,
+      decode: read,
+      handle: (said: unknown) =>
+        hearStanding(standings, said as Ban, async (userId, out) => {
+          if (out) await cancelOrdersOf(orders, userId);
+        }),
+    })),
   ];
 }
 

@@ -4,8 +4,10 @@ import { duplicateOf } from "#runtime/mongo.ts";
 import { mustBeSameRequest, type RequestMark } from "#runtime/request-id.ts";
 import { update } from "#runtime/aggregate.ts";
 import { bornAt } from "#runtime/ids.ts";
+import { isOut, type Standings } from "#runtime/standing.ts";
 import {
   ACTIVE,
+  ban,
   cancel,
   expire,
   HOLDING,
@@ -19,6 +21,7 @@ import type { TicketFields, Tickets } from "./ticket.ts";
 export interface HoldDeps {
   orders: Orders;
   tickets: Tickets;
+  standings: Standings;
   holdSeconds: number;
   maxOpenOrders: number;
   maxHoldsPerHour: number;
@@ -96,6 +99,19 @@ async function withinLimit({ orders, maxOpenOrders }: HoldDeps, order: Order): P
   if ((await orders.countDocuments(open)) <= maxOpenOrders) return order;
   await update(orders, _id, cancel);
   throw new DomainError("TOO_MANY_OPEN_ORDERS", "pay or cancel one of your open orders first");
+}
+
+/** A ban that came in the same moment did not see this order; now it is there to be seen. */
+async function unlessBanned({ orders, standings }: HoldDeps, order: Order): Promise<Order> {
+  const { _id, userId, sellerId } = order;
+  const [buyerIsOut, sellerIsOut] = await Promise.all([
+    isOut(standings, userId),
+    isOut(standings, sellerId),
+  ]);
+  if (!buyerIsOut && !sellerIsOut) return order;
+  await update(orders, _id, ban);
+  if (buyerIsOut) throw new DomainError("BANNED", "this account is banned");
+  throw new DomainError("TICKET_WITHDRAWN", "this ticket is no longer for sale");
 }
 
 function refusal(holder: Order, buyerId: string): DomainError {
@@ -179,7 +195,7 @@ export async function hold(
     await mustBeWithinLimits(deps, userId, ticket._id);
     const order = await draft(deps, ticket, userId, mark);
     try {
-      return await withinLimit(deps, await order.save());
+      return await unlessBanned(deps, await withinLimit(deps, await order.save()));
     } catch (error) {
       // Somebody was quicker, and is the holder in the next round; or our own twin was.
       if (!duplicateOf(error)) throw error;

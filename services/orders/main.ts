@@ -1,5 +1,6 @@
 import { catalogue } from "#catalogue";
 import { parseConfig } from "#runtime/config.ts";
+import { standingModel } from "#runtime/standing.ts";
 import { startService } from "#runtime/service.ts";
 import { orderConfig } from "./config.ts";
 import { expireOverdue, orderEvents, orderOffer, ticketCopies } from "./events.ts";
@@ -13,6 +14,7 @@ const db = await service.database(config.MONGODB_URI);
 const deps = {
   orders: orderModel(db),
   tickets: ticketModel(db),
+  standings: standingModel(db),
   holdSeconds: config.ORDER_HOLD_SECONDS,
   maxOpenOrders: config.MAX_OPEN_ORDERS,
   maxHoldsPerHour: config.MAX_HOLDS_PER_HOUR,

@@ -62,6 +62,7 @@ schema.index(
   { name: "request", unique: true, partialFilterExpression: { requestId: { $exists: true } } },
 );
 schema.index({ userId: 1, _id: -1 });
+schema.index({ sellerId: 1, status: 1 });
 schema.index({ status: 1, expiresAt: 1 });
 
 export const orderModel = (db: Connection) => db.model("Order", schema, "orders");
@@ -114,6 +115,9 @@ export function cancel(order: Order): boolean {
   }
   return end(order, "BUYER");
 }
+
+/** Its buyer or its seller is out. What is being paid is finished. */
+export const ban = (order: Order): boolean => order.status === "CREATED" && end(order, "BANNED");
 
 /** Time is up, by this service's clock and nobody else's (R5). */
 export const expire = (order: Order, now: number): boolean =>

@@ -11,8 +11,10 @@ import { OrderService } from "@ticketing/proto/orders/v1/order_service";
 import { PaymentStatus } from "@ticketing/proto/payments/v1/payment";
 import { TicketSchema, TicketStatus, type Ticket } from "@ticketing/proto/tickets/v1/ticket";
 import { TicketCreatedSchema } from "@ticketing/proto/tickets/v1/ticket_events";
+import { UserBannedSchema, UserUnbannedSchema } from "@ticketing/proto/auth/v1/user_events";
 import { newId } from "#runtime/ids.ts";
 import type { Log } from "#runtime/log.ts";
+import { standingModel } from "#runtime/standing.ts";
 import { as, silent, testClient, testDatabase } from "#runtime/testing.ts";
 import { orderEvents } from "./events.ts";
 import type { HoldDeps } from "./hold.ts";
@@ -63,6 +65,7 @@ export async function testOrders(limits: Partial<HoldDeps & { log: Log }> = {}) 
   const deps = {
     orders: orderModel(db),
     tickets: ticketModel(db),
+    standings: standingModel(db),
     holdSeconds: 900,
     maxOpenOrders: 10,
     maxHoldsPerHour: 3,
@@ -85,6 +88,11 @@ export async function testOrders(limits: Partial<HoldDeps & { log: Log }> = {}) 
     deps,
     client,
     hear,
+    /** Hears that a user is out, or in again, as of a version of theirs. */
+    async standing(userId: string, version: number, banned: boolean): Promise<void> {
+      const schema = banned ? UserBannedSchema : UserUnbannedSchema;
+      await handlers.get(schema.typeName)?.handle({ userId, version, banned });
+    },
     /** Lets so many seconds pass by the clock of this service. */
     pass(seconds: number): void {
       passed += seconds * 1000;

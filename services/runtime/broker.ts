@@ -9,7 +9,7 @@ import {
 import { newId } from "./ids.ts";
 import { haveLeaders } from "./leaders.ts";
 import type { Log } from "./log.ts";
-import { declareTopology, type Subscriptions } from "./topology.ts";
+import { declareTopology, EVENTS, type Subscriptions } from "./topology.ts";
 
 /** Receives messages of one queue; settles each by itself. */
 export type Receive = (message: ConsumeMessage, channel: Channel) => Promise<void>;
@@ -22,6 +22,15 @@ export interface Broker {
   publish(exchange: string, key: string, body: Buffer, options: Options.Publish): Promise<void>;
   /** Consumes a queue, now and after every reconnect, until the stop it answers is called. */
   consume(queue: string, prefetch: number, receive: Receive): Promise<() => Promise<void>>;
+  /**
+   * Hears events in a queue that is this instance's alone and ends with its line: now and after every
+   * reconnect, each of which is told to `bound`, because what came in between was missed.
+   */
+  listen(
+    types: readonly string[],
+    receive: (message: ConsumeMessage) => void,
+    bound: () => void,
+  ): Promise<void>;
   /** Called whenever it has become `connected`. */
   onConnect(listener: () => void): void;
   close(): Promise<void>;
@@ -49,6 +58,12 @@ interface Consumer {
   cancel?: () => Promise<void>;
 }
 
+interface Listener {
+  types: readonly string[];
+  receive: (message: ConsumeMessage) => void;
+  bound: () => void;
+}
+
 /** Two of these without a sign, and a broker that is frozen or cut off counts as gone. */
 const HEARTBEAT_SECONDS = 5;
 const TIMEOUT_MS = 10_000;
@@ -62,6 +77,7 @@ function withHeartbeat(url: string): string {
 export async function connectBroker(options: Connection): Promise<Broker> {
   const { url, name, subscriptions, log, onChange } = options;
   const consumers = new Set<Consumer>();
+  const ears = new Set<Listener>();
   const listeners = new Set<() => void>();
   const returned = new Set<string>();
   const ended = new WeakSet<Channel>();
@@ -104,6 +120,19 @@ export async function connectBroker(options: Connection): Promise<Broker> {
     };
   }
 
+  async function beginListening(model: ChannelModel, ear: Listener): Promise<void> {
+    const channel = guard(model, await model.createChannel());
+    const own = { exclusive: true, autoDelete: true, durable: false };
+    const { queue } = await channel.assertQueue("", own);
+    await Promise.all(ear.types.map((type) => channel.bindQueue(queue, EVENTS, type)));
+    const receive = (message: ConsumeMessage | null): void => {
+      if (!message) return void model.close().catch(() => undefined); // The queue was deleted.
+      ear.receive(message);
+    };
+    await channel.consume(queue, receive, { noAck: true });
+    ear.bound();
+  }
+
   async function setup(model: ChannelModel): Promise<void> {
     const channel = guard(model, await model.createConfirmChannel());
     channel.on("return", ({ properties }) => returned.add(String(properties.messageId)));
@@ -112,6 +141,7 @@ export async function connectBroker(options: Connection): Promise<Broker> {
     line = { model, publisher: channel };
     try {
       for (const consumer of [...consumers]) await begin(model, consumer);
+      for (const ear of [...ears]) await beginListening(model, ear);
     } catch (error) {
       line = undefined;
       throw error;
@@ -190,6 +220,11 @@ export async function connectBroker(options: Connection): Promise<Broker> {
         consumers.delete(consumer);
         await consumer.cancel?.();
       };
+    },
+    async listen(types, receive, bound) {
+      const ear: Listener = { types, receive, bound };
+      ears.add(ear);
+      if (line) await beginListening(line.model, ear);
     },
     onConnect(listener) {
       listeners.add(listener);

@@ -7,6 +7,7 @@ const good = {
   AMQP_URI: "amqp://orders:secret@localhost/ticketing",
   MONGODB_URI: "mongodb://orders:secret@localhost/orders",
   JWKS_URI: "http://auth:9001/.well-known/jwks.json",
+  REDIS_URI: "redis://:secret@localhost",
   SECURE: "false",
 };
 

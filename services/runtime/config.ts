@@ -20,8 +20,11 @@ export const storeConfig = { MONGODB_URI: z.url({ protocol: /^mongodb(\+srv)?$/ 
 /** A service that checks access tokens. */
 export const tokenConfig = {
   JWKS_URI: z.url({ protocol: /^https?$/ }),
+  REDIS_URI: z.url({ protocol: /^rediss?$/ }),
   TOKEN_ISSUER: z.string().min(1).default("ticketing"),
   TOKEN_AUDIENCE: z.string().min(1).default("ticketing"),
+  /** Under TLS: session cookies have the `__Host-` prefix. Only local running turns it off. */
+  SECURE_COOKIES: flag.default(true),
 };
 
 /** `true` or `false`, and nothing else. */

@@ -17,6 +17,8 @@ interface Options {
   broker: Broker;
   subscriptions: Subscriptions;
   log: Log;
+  /** What must be done first, again and again until it is. */
+  before?: ((type: string, payload: Uint8Array) => Promise<void>) | undefined;
 }
 
 /**
@@ -34,11 +36,12 @@ const SWEEP_MS = 5_000;
  * order, as a courtesy: no consumer may need it.
  */
 export function relay<F extends AggregateFields>(model: Model<F>, options: Options): Relay {
-  const { service, broker, subscriptions, log } = options;
+  const { service, broker, subscriptions, log, before } = options;
   async function publish(subject: string, entry: OutboxEntry): Promise<void> {
     const { _id: id, type, time, payload } = entry;
     const envelope = { id, type, time, subject, source: service };
     const mandatory = isHeard(subscriptions, type);
+    await before?.(type, payload);
     await broker
       .publish(EVENTS, type, payload, { ...toProperties(envelope), mandatory })
       .catch((error: unknown) => {

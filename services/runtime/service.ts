@@ -4,6 +4,8 @@ import type { DescMessage, DescService } from "@bufbuild/protobuf";
 import type { Connection, Model } from "mongoose";
 import type { AggregateFields } from "./aggregate.ts";
 import type { TokenRules } from "./auth.ts";
+import { banSnapshot } from "./ban-snapshot.ts";
+import { followBans, type BanEvent, type KeptBan } from "./bans.ts";
 import { bootstrap, type Bootstrap, type Copies } from "./bootstrap.ts";
 import { connectBroker, type Broker } from "./broker.ts";
 import type { ServiceConfig } from "./config.ts";
@@ -16,6 +18,7 @@ import { createLog, type Log } from "./log.ts";
 import { answers, connectDatabase, isDatabaseFault } from "./mongo.ts";
 import { answerWith, type Offer } from "./offer.ts";
 import { relay } from "./outbox.ts";
+import { connectRedis } from "./redis.ts";
 import { serve, type Routes } from "./server.ts";
 import type { Subscriptions } from "./topology.ts";
 
@@ -23,12 +26,16 @@ import type { Subscriptions } from "./topology.ts";
 export interface Catalogue {
   subscriptions: Subscriptions;
   services: readonly DescService[];
+  /** The events that say who is banned, for every instance that checks tokens. */
+  banEvents: readonly BanEvent[];
 }
 
 interface TokenVariables {
   JWKS_URI: string;
+  REDIS_URI: string;
   TOKEN_ISSUER: string;
   TOKEN_AUDIENCE: string;
+  SECURE_COOKIES: boolean;
 }
 
 /** A running service: what its `main.ts` puts together, and stops in the reverse order. */
@@ -37,10 +44,15 @@ export interface Service {
   readonly broker: Broker;
   /** Connects to the service's own database. */
   database(uri: string): Promise<Connection>;
-  /** Keeps the keys that access tokens are checked with. */
+  /** Keeps what access tokens are checked with: the keys, and who is banned. */
   tokens(variables: TokenVariables): Promise<TokenRules>;
+  /** Knows who is banned: what was before from `load`, and everything since. */
+  bans(load: () => Promise<readonly KeptBan[] | undefined>): Promise<TokenRules["isBanned"] & {}>;
   /** Publishes what the aggregates record. */
-  relay<F extends AggregateFields>(model: Model<F>): void;
+  relay<F extends AggregateFields>(
+    model: Model<F>,
+    before?: (type: string, payload: Uint8Array) => Promise<void>,
+  ): void;
   /** Answers services that ask for what this one owns, also before this one is ready. */
   answer<F extends AggregateFields, S extends DescMessage>(offer: Offer<F, S>): EventHandler;
   /** Rebuilds copies of what another service owns, in a database that has never had all of them. */
@@ -69,7 +81,7 @@ const PROBE_MS = 500;
 export async function startService(
   name: string,
   config: ServiceConfig,
-  { subscriptions, services }: Catalogue,
+  { subscriptions, services, banEvents }: Catalogue,
 ): Promise<Service> {
   const log = createLog(name, config.LOG_LEVEL);
   const health = new HealthState();
@@ -100,6 +112,12 @@ export async function startService(
     }
   }
 
+  const follow = async (load: () => Promise<readonly KeptBan[] | undefined>) => {
+    const bans = await followBans({ broker, log, events: banEvents, load });
+    closers.push(() => bans.close());
+    return bans;
+  };
+
   async function stop(): Promise<void> {
     log.info("stopping");
     health.set("", false);
@@ -118,13 +136,21 @@ export async function startService(
       closers.push(() => db.close());
       return db;
     },
-    async tokens({ JWKS_URI, TOKEN_ISSUER, TOKEN_AUDIENCE }) {
-      const keys = await remoteKeys(JWKS_URI, log);
-      closers.push(() => keys.close());
-      return { keys: keys.get, issuer: TOKEN_ISSUER, audience: TOKEN_AUDIENCE };
+    async bans(load) {
+      return (await follow(load)).isBanned;
     },
-    relay(model) {
-      const running = relay(model, { service: name, broker, subscriptions, log });
+    async tokens(variables) {
+      const { TOKEN_ISSUER: issuer, TOKEN_AUDIENCE: audience, SECURE_COOKIES } = variables;
+      const redis = await connectRedis(variables.REDIS_URI, log);
+      closers.push(() => redis.destroy());
+      const { isBanned, reload } = await follow(banSnapshot(redis).load);
+      redis.on("ready", () => void reload());
+      const keys = await remoteKeys(variables.JWKS_URI, log);
+      closers.push(() => keys.close());
+      return { keys: keys.get, issuer, audience, secureCookies: SECURE_COOKIES, isBanned };
+    },
+    relay(model, before) {
+      const running = relay(model, { service: name, broker, subscriptions, log, before });
       closers.push(() => running.close());
     },
     answer: (offer) => answerWith({ service: name, broker, log }, offer),
@@ -147,6 +173,7 @@ export async function startService(
         keys: () => Promise.reject(new Error("no keys")),
         issuer: "",
         audience: "",
+        secureCookies: true,
       };
       const server = await serve({
         host,

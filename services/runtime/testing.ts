@@ -137,6 +137,7 @@ export const rules: TokenRules = {
   keys: createLocalJWKSet({ keys: [publicJwk] }),
   issuer: "ticketing",
   audience: "ticketing",
+  secureCookies: false,
 };
 export const testPublicKey: CryptoKey = publicKey;
 
@@ -170,8 +171,9 @@ export function testClient<S extends DescService>(
   service: S,
   routes: Routes,
   log: Log = silent,
+  asked: TokenRules = rules,
 ): Client<S> {
-  const router = { interceptors: interceptors(log, rules, PATIENCE_MS) };
+  const router = { interceptors: interceptors(log, asked, PATIENCE_MS) };
   return createClient(service, createRouterTransport(routes, { router }));
 }
 

@@ -13,14 +13,19 @@ import {
   TicketSnapshotRequestedSchema,
   TicketSnapshotSchema,
 } from "@ticketing/proto/tickets/v1/ticket_events";
+import { banEvents } from "#catalogue";
 import { update } from "#runtime/aggregate.ts";
+import type { Ban } from "#runtime/bans.ts";
 import type { Copies } from "#runtime/bootstrap.ts";
 import { on, type EventHandler } from "#runtime/events.ts";
 import type { Offer } from "#runtime/offer.ts";
+import { hearStanding, type Standings } from "#runtime/standing.ts";
+import { withholdListings } from "./seller.ts";
 import { keepHold, toProto, type Hold, type TicketFields, type Tickets } from "./ticket.ts";
 
 interface Deps {
   tickets: Tickets;
+  standings: Standings;
 }
 
 function stateOf(order: Order): Hold["state"] {
@@ -46,7 +51,7 @@ const mirror = (tickets: Tickets, order: Order): Promise<unknown> =>
   update(tickets, order.ticketId, (ticket) => keepHold(ticket, toHold(order)));
 
 /** Whatever happened to an order, its ticket mirrors it. */
-export function ticketEvents({ tickets }: Deps): EventHandler[] {
+export function ticketEvents({ tickets, standings }: Deps): EventHandler[] {
   async function hear({ order }: { order?: Order | undefined }): Promise<void> {
     if (!order) throw new Error("an event without its order");
     await mirror(tickets, order);
@@ -57,6 +62,12 @@ export function ticketEvents({ tickets }: Deps): EventHandler[] {
     on(OrderCancelledSchema, hear),
     on(OrderExpiredSchema, hear),
     on(OrderCompletedSchema, hear),
+    ...banEvents.map(({ type, read }) => ({
+      type,
+      decode: read,
+      handle: (ban: unknown) =>
+        hearStanding(standings, ban as Ban, (id, out) => withholdListings(tickets, id, out)),
+    })),
   ];
 }
 

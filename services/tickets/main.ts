@@ -1,5 +1,6 @@
 import { catalogue } from "#catalogue";
 import { parseConfig } from "#runtime/config.ts";
+import { standingModel } from "#runtime/standing.ts";
 import { startService } from "#runtime/service.ts";
 import { ticketConfig } from "./config.ts";
 import { holdCopies, ticketEvents, ticketOffer } from "./events.ts";
@@ -9,7 +10,7 @@ import { ticketModel } from "./ticket.ts";
 const config = parseConfig(ticketConfig, process.env);
 const service = await startService("tickets", config, catalogue);
 const db = await service.database(config.MONGODB_URI);
-const deps = { tickets: ticketModel(db), now: Date.now };
+const deps = { tickets: ticketModel(db), standings: standingModel(db), now: Date.now };
 await deps.tickets.init(); // Nothing serves before its indexes stand.
 
 service.relay(deps.tickets);

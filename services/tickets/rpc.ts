@@ -11,6 +11,7 @@ import { caller, callerIfAny } from "#runtime/auth.ts";
 import { DomainError, invalidField } from "#runtime/errors.ts";
 import { toChargeable } from "#runtime/money.ts";
 import { duplicateOf } from "#runtime/mongo.ts";
+import { isOut, type Standings } from "#runtime/standing.ts";
 import { mustBeSameRequest, requestMark } from "#runtime/request-id.ts";
 import { categoryWord, search } from "./search.ts";
 import {
@@ -19,6 +20,7 @@ import {
   list,
   mustBeChangeable,
   NO_DATE,
+  setSellerBanned,
   setWithdrawn,
   toProto,
   type Listing,
@@ -29,6 +31,7 @@ import {
 
 interface Deps {
   tickets: Tickets;
+  standings: Standings;
   now: () => number;
 }
 
@@ -58,7 +61,7 @@ function toListing(request: CreateTicketRequest | UpdateTicketRequest): Listing 
   };
 }
 
-export function ticketRoutes({ tickets, now }: Deps) {
+export function ticketRoutes({ tickets, standings, now }: Deps) {
   async function change(
     id: string,
     userId: string,
@@ -81,7 +84,13 @@ export function ticketRoutes({ tickets, now }: Deps) {
         const ticket = new tickets({ userId, ...toListing(request), ...mark, code });
         list(ticket);
         try {
-          return { ticket: toProto(await ticket.save()) };
+          const made = await ticket.save();
+          // A ban that came in the same moment did not see this ticket; now it is there to be seen.
+          if (await isOut(standings, userId)) {
+            await update(tickets, made._id, (found) => setSellerBanned(found, true));
+            throw new DomainError("BANNED", "this account is banned");
+          }
+          return { ticket: toProto(made) };
         } catch (error) {
           if (duplicateOf(error) !== "request") throw error;
           const requestId = mark.requestId ?? "";

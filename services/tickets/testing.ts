@@ -19,6 +19,7 @@ import {
   OrderCreatedSchema,
   OrderExpiredSchema,
 } from "@ticketing/proto/orders/v1/order_events";
+import { UserBannedSchema, UserUnbannedSchema } from "@ticketing/proto/auth/v1/user_events";
 import { file_ticketing_tickets_v1_ticket_events as ticketEventsFile } from "@ticketing/proto/tickets/v1/ticket_events";
 import type { Ticket } from "@ticketing/proto/tickets/v1/ticket";
 import {
@@ -27,6 +28,7 @@ import {
 } from "@ticketing/proto/tickets/v1/ticket_service";
 import { newId } from "#runtime/ids.ts";
 import type { Log } from "#runtime/log.ts";
+import { standingModel } from "#runtime/standing.ts";
 import { as, silent, testClient, testDatabase } from "#runtime/testing.ts";
 import { ticketEvents } from "./events.ts";
 import { ticketRoutes } from "./rpc.ts";
@@ -90,7 +92,7 @@ export function orderLife(
 /** Tickets on a real database behind the interceptors of a server. */
 export async function testTickets({ log = silent }: { log?: Log } = {}) {
   const db = await testDatabase();
-  const deps = { tickets: ticketModel(db), now: Date.now };
+  const deps = { tickets: ticketModel(db), standings: standingModel(db), now: Date.now };
   await deps.tickets.init();
   const client = testClient(TicketService, ticketRoutes(deps), log);
   const handlers = new Map(ticketEvents(deps).map((handler) => [handler.type, handler]));
@@ -98,6 +100,11 @@ export async function testTickets({ log = silent }: { log?: Log } = {}) {
   return {
     deps,
     client,
+    /** Hears that a user is out, or in again, as of a version of theirs. */
+    async standing(userId: string, version: number, banned: boolean): Promise<void> {
+      const schema = banned ? UserBannedSchema : UserUnbannedSchema;
+      await handlers.get(schema.typeName)?.handle({ userId, version, banned });
+    },
     /** Hears what happened to an order, as it would from its queue. */
     async hear({ schema, order }: OrderEvent): Promise<void> {
       await handlers.get(schema.typeName)?.handle(create(schema, { order } as never));

@@ -32,6 +32,8 @@ export interface TicketFields extends AggregateFields, Listing, Partial<RequestM
   status: Status;
   /** The seller's own wish, kept through a hold that came in the same moment. */
   withdrawn: boolean;
+  /** Withdrawn for as long as its seller is out; apart from their wish, which counts again then. */
+  sellerBanned: boolean;
   priceVersion: number;
   /** The date for ordering: tickets without one come last. */
   eventOrder: Date;
@@ -61,6 +63,7 @@ const schema = new Schema<TicketFields>({
   hasCode: { type: Boolean, default: false },
   status: { type: String, required: true },
   withdrawn: { type: Boolean, default: false },
+  sellerBanned: { type: Boolean, default: false },
   priceVersion: { type: Number, default: 1 },
   orderId: String,
   heldUntil: Date,
@@ -88,6 +91,14 @@ export const ticketModel = (db: Connection) => db.model("Ticket", schema, "ticke
 export type Tickets = ReturnType<typeof ticketModel>;
 export type Ticket = HydratedDocument<TicketFields>;
 
+/** Whether nobody may buy it, held or not. */
+const isOffMarket = ({ withdrawn, sellerBanned }: TicketFields): boolean =>
+  withdrawn || Boolean(sellerBanned);
+
+/** What a ticket is while nobody holds it. */
+const statusAtRest = (ticket: TicketFields): Status =>
+  isOffMarket(ticket) ? "WITHDRAWN" : "ON_SALE";
+
 /** The ticket as the contract has it; the code is not in it. */
 export function toProto(ticket: TicketFields): MessageInitShape<typeof TicketSchema> {
   return {
@@ -106,7 +117,7 @@ export function toProto(ticket: TicketFields): MessageInitShape<typeof TicketSch
     createTime: timestampFromDate(ticket.createTime),
     updateTime: timestampFromDate(ticket.updateTime),
     hasCode: ticket.hasCode,
-    withdrawn: ticket.withdrawn,
+    withdrawn: isOffMarket(ticket),
   };
 }
 
@@ -150,7 +161,16 @@ export function edit(ticket: Ticket, listing: Listing, code?: string): void {
 export function setWithdrawn(ticket: Ticket, withdrawn: boolean): boolean {
   if (ticket.withdrawn === withdrawn) return false;
   ticket.withdrawn = withdrawn;
-  ticket.status = withdrawn ? "WITHDRAWN" : "ON_SALE";
+  ticket.status = statusAtRest(ticket);
+  recordUpdate(ticket);
+  return true;
+}
+
+/** Takes a ticket off the market while its seller is out; a held one when the hold ends. */
+export function setSellerBanned(ticket: Ticket, banned: boolean): boolean {
+  if (ticket.sellerBanned === banned) return false;
+  ticket.sellerBanned = banned;
+  if (ticket.status !== "HELD" && ticket.status !== "SOLD") ticket.status = statusAtRest(ticket);
   recordUpdate(ticket);
   return true;
 }
@@ -185,7 +205,7 @@ export function keepHold(ticket: Ticket, hold: Hold): boolean {
   // After a refund the ticket waits until its seller relists it.
   if (hold.state === "REFUNDED") ticket.withdrawn = true;
   if (hold.state === "HELD" || hold.state === "SOLD") ticket.status = hold.state;
-  else ticket.status = ticket.withdrawn ? "WITHDRAWN" : "ON_SALE";
+  else ticket.status = statusAtRest(ticket);
   recordUpdate(ticket);
   return true;
 }

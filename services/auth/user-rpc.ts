@@ -1,0 +1,79 @@
+import { timestampDate, type Timestamp } from "@bufbuild/protobuf/wkt";
+import type { ConnectRouter } from "@connectrpc/connect";
+import { UserStatus } from "@ticketing/proto/auth/v1/user";
+import { UserService } from "@ticketing/proto/auth/v1/user_service";
+import { update } from "#runtime/aggregate.ts";
+import { caller } from "#runtime/auth.ts";
+import { DomainError, invalidField } from "#runtime/errors.ts";
+import { pageSize, pageToken, readPageToken } from "#runtime/page.ts";
+import { ban, toRecord, unban } from "./ban.ts";
+import { emailKey, type User, type UserFields, type Users } from "./user.ts";
+
+interface Deps {
+  users: Users;
+  /** Ends all sessions of a user. */
+  endSessions: (userId: string) => Promise<unknown>;
+  now: () => number;
+}
+
+/** The first moment that the contract can no longer carry. */
+const NEVER = new Date("+010000-01-01T00:00:00Z");
+
+const notFound = (): DomainError => new DomainError("USER_NOT_FOUND", "there is no such user");
+
+function toEnd(time: Timestamp | undefined, now: number): Date | undefined {
+  if (!time) return undefined;
+  const end = timestampDate(time);
+  if (end.getTime() > now && end < NEVER) return end;
+  throw invalidField("ends_at", "must lie ahead");
+}
+
+export function userRoutes({ users, endSessions, now }: Deps) {
+  async function change(id: string, how: (user: User) => boolean | void) {
+    const user = await update(users, id, how);
+    if (!user) throw notFound();
+    // Also where nothing changed: whoever did it first may have ended in the middle.
+    await endSessions(id);
+    return { user: toRecord(user) };
+  }
+
+  return (router: ConnectRouter) =>
+    router.service(UserService, {
+      async listUsers({ email, status, pageSize: asked, pageToken: token }) {
+        const query = ["users", email, status];
+        const after = readPageToken(query, token);
+        const size = pageSize(asked);
+        const found = await users
+          .find(
+            {
+              ...(email && { emailKey: emailKey(email) }),
+              ...(status === UserStatus.ACTIVE && { status: "ACTIVE" as const }),
+              ...(status === UserStatus.BANNED && { status: "BANNED" as const }),
+              ...(after && { _id: { $lt: after.id } }),
+            },
+            { outbox: 0 },
+          )
+          .sort({ _id: -1 })
+          .limit(size + 1)
+          .lean<UserFields[]>();
+        const page = found.slice(0, size);
+        const last = found.length > size ? page.at(-1) : undefined;
+        return {
+          users: page.map(toRecord),
+          nextPageToken: last ? pageToken(query, { key: 0, id: last._id }) : "",
+        };
+      },
+
+      banUser({ userId, reason, endsAt }, ctx) {
+        if (userId === caller(ctx).id) {
+          throw new DomainError("OWN_ACCOUNT", "nobody can ban themselves");
+        }
+        const end = toEnd(endsAt, now());
+        return change(userId, (user) => ban(user, reason, end, new Date(now())));
+      },
+
+      unbanUser({ userId }) {
+        return change(userId, (user) => unban(user, new Date(now())));
+      },
+    });
+}

@@ -1,0 +1,80 @@
+import type { RedisClientType } from "redis";
+import type { KeptBan } from "./bans.ts";
+
+/** One hash: a field for each user, and one that says that the rest is whole. */
+const KEY = "bans";
+const WHOLE = "whole";
+const PATIENCE_MS = 1_000;
+const CHUNK = 1_000;
+
+/** Puts each ban there unless a newer one is: instances of auth may write in any order. */
+const PUT = `
+for i = 1, #ARGV, 2 do
+  local old = redis.call("HGET", KEYS[1], ARGV[i])
+  local version = tonumber(string.match(ARGV[i + 1], "^%d+"))
+  if not old or tonumber(string.match(old, "^%d+")) < version then
+    redis.call("HSET", KEYS[1], ARGV[i], ARGV[i + 1])
+  end
+end`;
+
+const write = ({ version, banned, until }: KeptBan): string =>
+  [version, banned ? "banned" : "free", until].join(" ");
+
+function read([userId, value]: [string, string]): KeptBan {
+  const [version, word, until] = value.split(" ");
+  return { userId, version: Number(version), banned: word === "banned", until: Number(until) };
+}
+
+/** A Redis that is frozen keeps nobody waiting. */
+function soon<T>(answer: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error("redis did not answer in time")), PATIENCE_MS);
+  });
+  return Promise.race([answer, late]).finally(() => clearTimeout(timer));
+}
+
+/**
+ * The bans of a token's life in Redis, for instances that start. Auth's database holds the truth;
+ * this is a copy that may be lost, and then says so: it is not whole.
+ */
+export function banSnapshot(redis: RedisClientType) {
+  async function put(bans: readonly KeptBan[]): Promise<void> {
+    for (let i = 0; i < bans.length; i += CHUNK) {
+      const args = bans.slice(i, i + CHUNK).flatMap((ban) => [ban.userId, write(ban)]);
+      await soon(redis.eval(PUT, { keys: [KEY], arguments: args }));
+    }
+  }
+  return {
+    put,
+    /** All bans, or undefined where some may be missing. */
+    async load(): Promise<KeptBan[] | undefined> {
+      const { [WHOLE]: whole, ...fields } = await soon(redis.hGetAll(KEY));
+      return whole === undefined ? undefined : Object.entries(fields).map(read);
+    },
+    async isWhole(): Promise<boolean> {
+      return (await soon(redis.hExists(KEY, WHOLE))) === 1;
+    },
+    /** Some are missing: whoever starts now has to wait. */
+    async breakUp(): Promise<void> {
+      await soon(redis.hDel(KEY, WHOLE));
+    },
+    /** Puts all of them there, and then the word that they are all. */
+    async rewrite(bans: readonly KeptBan[]): Promise<void> {
+      await put(bans);
+      await soon(redis.hSet(KEY, WHOLE, new Date().toISOString()));
+    },
+    /** Takes out those of whom no token can be left. */
+    async prune(now: number): Promise<void> {
+      const { [WHOLE]: _whole, ...fields } = await soon(redis.hGetAll(KEY));
+      const over = Object.entries(fields)
+        .map(read)
+        .filter(({ until }) => until <= now);
+      for (let i = 0; i < over.length; i += CHUNK) {
+        const users = over.slice(i, i + CHUNK).map(({ userId }) => userId);
+        await soon(redis.hDel(KEY, users));
+      }
+    },
+  };
+}
+export type BanSnapshot = ReturnType<typeof banSnapshot>;
