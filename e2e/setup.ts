@@ -16,6 +16,8 @@ export interface Place {
   /** MongoDB, with the administrator's rights; DATABASE stands for the database's name. */
   mongoUrl: string;
   stripeUrl: string;
+  /** The mailbox's page; under /mails all mails, the newest first. */
+  mailboxUrl: string;
   logs: string;
   /**
    * POST /restart/<service> kills and starts again every instance of a service; GET /pids answers the
@@ -73,6 +75,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
     env: {
       ORDER_HOLD_SECONDS: String(HOLD_SECONDS),
       ATTEMPTS_PER_ACCOUNT: "100000",
+      ATTEMPTS_PER_ACCOUNT_AND_ADDRESS: "100000",
       ATTEMPTS_PER_ADDRESS: "100000",
       CALL_TIMEOUT_SECONDS: "60", // A busy machine is slow, and that is no failure.
     },
@@ -87,6 +90,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
     amqpUrl: rabbit?.adminUrl ?? "",
     mongoUrl: mongo?.databaseUrl("DATABASE") ?? "",
     stripeUrl: system.stripe.url ?? "",
+    mailboxUrl: system.mailbox ?? "",
     logs: join(dir, "logs"),
     control: control.url,
     rpc: Object.fromEntries(

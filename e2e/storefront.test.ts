@@ -2,7 +2,13 @@ import { beforeAll, describe, expect, inject, it } from "vitest";
 import { until } from "#stack/process.ts";
 import "./setup.ts"; // For the type of what it provides.
 
-const { url } = inject("place");
+const { url, mailboxUrl } = inject("place");
+
+interface Mail {
+  to: string[];
+  subject: string;
+  text: string;
+}
 
 /** A browser without JavaScript: a cookie jar that follows links and sends forms. */
 class Visitor {
@@ -194,6 +200,171 @@ describe("the browser's safety", () => {
     for (const line of lines) expect(line).toMatch(/; HttpOnly; SameSite=Lax/);
     const page = await visitor.send("/orders");
     expect(page.headers.get("cache-control")).toContain("no-store");
-    expect(page.headers.get("content-security-policy")).toContain("default-src 'none'");
+    expect(page.headers.get("referrer-policy")).toBe("same-origin");
   });
+
+  it("allows no script, frame or form that is not this page's own", async () => {
+    const [first, second] = await Promise.all([1, 2].map(() => new Visitor().send("/sign-in")));
+    const policy = first!.headers.get("content-security-policy") ?? "";
+    for (const part of ["default-src 'none'", "frame-ancestors 'none'", "base-uri 'none'"])
+      expect(policy).toContain(part);
+    for (const part of ["form-action 'self'", "object-src 'none'"]) expect(policy).toContain(part);
+    expect(policy).not.toMatch(/unsafe-inline|unsafe-eval|\*/);
+    expect(policy).not.toBe(second!.headers.get("content-security-policy"));
+    const nonce = /'nonce-([^']+)'/.exec(policy)?.[1] ?? "none";
+    const scripts = [...(await first!.text()).matchAll(/<script[^>]*>/g)];
+    expect(scripts).not.toEqual([]);
+    for (const [tag] of scripts) expect(tag).toContain(`nonce="${nonce}"`);
+  });
+});
+
+describe("an account", () => {
+  const change = { password: "not the password", newPassword: "a wholly new sentence" };
+
+  it("is open to its owner alone", async () => {
+    for (const path of ["/account", "/account/export"]) {
+      const answer = await new Visitor().send(path);
+      expect([answer.status, answer.headers.get("location")], path).toEqual([
+        303,
+        `/sign-in?next=${encodeURIComponent(path)}`,
+      ]);
+    }
+    for (const visitor of [new Visitor(), buyer])
+      expect((await visitor.send("/admin/users")).status).toBe(404);
+    const ban = { userId: crypto.randomUUID(), reason: "none" };
+    expect((await buyer.submit("/admin/users?/ban", ban)).status).toBe(404);
+  });
+
+  it("asks for its address to be confirmed, and shows where one is signed in", async () => {
+    const page = await buyer.see("/account");
+    expect(page).toContain("not confirmed yet");
+    expect(page).toContain("This one");
+    expect(await new Visitor().see("/sign-in")).toContain("/forgotten-password");
+  });
+
+  it("changes its password against the one of now, and ends the other sessions", async () => {
+    const email = `changer-${crypto.randomUUID()}@example.com`;
+    const [here, elsewhere] = [new Visitor(), new Visitor()];
+    const password = crypto.randomUUID();
+    await here.follow("/sign-up", { email, password });
+    await elsewhere.follow("/sign-in", { email, password });
+    const refused = await here.submit("/account?/password", change);
+    expect(refused.status).toBe(401);
+    expect(await refused.text()).toContain("The password is not right.");
+
+    await here.follow("/account?/password", { ...change, password });
+    expect((await here.send("/account")).status).toBe(200);
+    elsewhere.cookies.delete("ticketing_access");
+    expect((await elsewhere.send("/account")).status).toBe(303);
+    await new Visitor().follow("/sign-in", { email, password: change.newPassword });
+  });
+
+  it("ends one session, and all of them", async () => {
+    const email = `roamer-${crypto.randomUUID()}@example.com`;
+    const [here, there, third] = [new Visitor(), new Visitor(), new Visitor()];
+    const password = crypto.randomUUID();
+    await here.follow("/sign-up", { email, password });
+    await there.follow("/sign-in", { email, password });
+    const id = field(await here.see("/account"), "id");
+    await here.follow("/account?/end", { id });
+    there.cookies.delete("ticketing_access");
+    expect((await there.send("/account")).status).toBe(303);
+
+    await third.follow("/sign-in", { email, password });
+    expect(await here.follow("/account?/everywhere", {})).toBe("/sign-in?done=everywhere");
+    expect((await here.send("/account")).status).toBe(303);
+    third.cookies.delete("ticketing_access");
+    expect((await third.send("/account")).status).toBe(303);
+  });
+
+  it("hands out its data as a file that no cache keeps", async () => {
+    const title = `Exported ${crypto.randomUUID()}`;
+    await seller.follow("/tickets/new", listing(title));
+    const answer = await seller.send("/account/export");
+    expect(answer.status).toBe(200);
+    expect(answer.headers.get("content-disposition")).toContain("attachment");
+    expect(answer.headers.get("cache-control")).toBe("private, no-store");
+    const data = (await answer.json()) as Record<string, { title?: string }[]>;
+    expect(data["listings"]?.map((each) => each.title)).toContain(title);
+    expect(Object.keys(data)).toEqual(["account", "listings", "orders", "payments"]);
+  });
+
+  it("is deleted against its password, and nobody signs in to it again", async () => {
+    const email = `goer-${crypto.randomUUID()}@example.com`;
+    const password = crypto.randomUUID();
+    const visitor = new Visitor();
+    await visitor.follow("/sign-up", { email, password });
+    expect((await visitor.submit("/account?/delete", { password: "a guess" })).status).toBe(401);
+    expect(await visitor.follow("/account?/delete", { password })).toBe("/sign-in?done=deleted");
+    expect((await visitor.send("/account")).status).toBe(303);
+    expect((await new Visitor().submit("/sign-in", { email, password })).status).toBe(401);
+  });
+});
+
+/** Where the newest mail to somebody leads, as soon as it is there. */
+async function linkTo(email: string, subject: string): Promise<string> {
+  const newest = async () => {
+    const mails = (await (await fetch(`${mailboxUrl}/mails`)).json()) as Mail[];
+    const mail = mails.find((one) => one.to.includes(email) && one.subject === subject);
+    return /https?:\/\/\S+/.exec(mail?.text ?? "")?.[0];
+  };
+  const link = new URL(await until(newest, { what: `a mail to ${email}` }));
+  expect(link.origin).toBe(new URL(url).origin);
+  return link.pathname + link.search;
+}
+
+describe("a link in a mail", () => {
+  it("confirms the address of a new account", async () => {
+    const email = `new-${crypto.randomUUID()}@example.com`;
+    const visitor = new Visitor();
+    await visitor.follow("/sign-up", { email, password: crypto.randomUUID() });
+    const link = await linkTo(email, "Welcome to Ticketing");
+    await visitor.send(link); // A program that looks into mails opens it first.
+    const person = new Visitor();
+    await person.send(link);
+    await person.follow("/confirm-email", {});
+    await person.send(link);
+    expect((await person.submit("/confirm-email", {})).status).toBe(409);
+  });
+
+  it("sets a new password in place of a forgotten one", async () => {
+    const email = `forgetful-${crypto.randomUUID()}@example.com`;
+    const password = crypto.randomUUID();
+    const newPassword = crypto.randomUUID();
+    await new Visitor().follow("/sign-up", { email, password });
+    const person = new Visitor();
+    await person.follow("/forgotten-password", { email });
+    await person.send(await linkTo(email, "Set a new password"));
+    await person.follow("/reset-password", { newPassword });
+    expect((await new Visitor().submit("/sign-in", { email, password })).status).toBe(401);
+    await new Visitor().follow("/sign-in", { email, password: newPassword });
+  });
+
+  it("says the same of a forgotten password, whoever asks", async () => {
+    const email = `nobody-${crypto.randomUUID()}@example.com`;
+    const visitor = new Visitor();
+    expect(await visitor.follow("/forgotten-password", { email })).toBe("/forgotten-password?sent");
+    expect(await visitor.see("/forgotten-password?sent")).toContain("Look into your mail");
+  });
+
+  it.each(["/reset-password", "/confirm-email"])(
+    "leaves its token in no address, no cache and no Referer: %s",
+    async (path) => {
+      const visitor = new Visitor();
+      const opened = await visitor.send(`${path}?token=made-up`);
+      expect([opened.status, opened.headers.get("location")]).toEqual([303, path]);
+      expect(opened.headers.get("referrer-policy")).toBe("no-referrer");
+      const cookie = opened.headers.getSetCookie().find((line) => line.startsWith("mail-link="));
+      expect(cookie).toMatch(/HttpOnly/i);
+      expect(cookie).toContain(`Path=${path}`);
+      const page = await visitor.send(path);
+      for (const { headers } of [opened, page])
+        expect(headers.get("cache-control")).toBe("private, no-store");
+      expect(await page.text()).not.toContain("made-up");
+
+      const answer = await visitor.submit(path, { newPassword: "a wholly new sentence" });
+      expect(answer.status).toBe(409);
+      expect(await answer.text()).toContain("used, or is too old");
+    },
+  );
 });

@@ -17,6 +17,9 @@ declare global {
       id: string;
       /** Absent while auth cannot be asked. */
       email?: string;
+      /** Absent while auth cannot be asked. */
+      emailConfirmed?: boolean;
+      isAdministrator?: boolean;
     }
     interface PageData {
       user?: User | undefined;

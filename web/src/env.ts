@@ -10,6 +10,14 @@ export const variables = defineEnvVars({
       return url.origin;
     },
   },
+  SECURE_COOKIES: {
+    description: "Whether session cookies have the prefix __Host-; false only without TLS",
+    schema: (value) => {
+      if (value && !["true", "false"].includes(value))
+        throw new Error("SECURE_COOKIES must be true or false");
+      return value !== "false";
+    },
+  },
   STRIPE_PUBLISHABLE_KEY: {
     description: "Stripe's publishable key (pk_…); empty for the local Stripe and its test cards",
     schema: (value) => {

@@ -1,8 +1,9 @@
 import type { RequestEvent } from "@sveltejs/kit";
 import type { Handle, HandleServerError } from "@sveltejs/kit/hooks";
-import { EDGE_URL, STRIPE_PUBLISHABLE_KEY } from "$app/env/private";
+import { EDGE_URL, SECURE_COOKIES, STRIPE_PUBLISHABLE_KEY } from "$app/env/private";
 import { edge } from "#lib/server/edge.ts";
 import { admitStripe, protect } from "#lib/server/headers.ts";
+import { isLinkPage } from "#lib/server/mail-link.ts";
 import { SessionCookies } from "#lib/server/session.ts";
 import { recognize } from "#lib/server/visit.ts";
 import { isTimeZone, preferredLocale } from "#lib/time.ts";
@@ -13,13 +14,15 @@ export const handle: Handle = async ({ event, resolve }) => {
   if (event.request.method === "POST" && !isForm(event.request))
     return new Response("This page takes a form.", { status: 415 });
 
-  const session = new SessionCookies((name) => event.cookies.get(name, { decode: (raw) => raw }));
+  const sent = (name: string) => event.cookies.get(name, { decode: (raw) => raw });
+  const session = new SessionCookies(sent, SECURE_COOKIES);
   const hadSession = session.any;
   const { request } = event;
   const api = edge({
     edgeUrl: EDGE_URL,
     session,
     address: clientAddress(event),
+    userAgent: request.headers.get("user-agent"),
     traceparent: request.headers.get("traceparent"),
   });
   const timeZone = event.cookies.get("time-zone") ?? "";
@@ -33,7 +36,11 @@ export const handle: Handle = async ({ event, resolve }) => {
 
   const response = await resolve(event);
   for (const line of session.changes) response.headers.append("set-cookie", line);
-  protect(response.headers, { personal: hadSession || session.changes.length > 0 });
+  protect(response.headers, {
+    personal: hadSession || session.changes.length > 0 || isLinkPage(event.route.id),
+    secure: event.url.protocol === "https:",
+    secretAddress: event.url.searchParams.has("token"),
+  });
   const policy = response.headers.get("content-security-policy");
   if (policy && STRIPE_PUBLISHABLE_KEY)
     response.headers.set("content-security-policy", admitStripe(policy));

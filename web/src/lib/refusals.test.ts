@@ -50,3 +50,30 @@ it("says nothing of what is inside when it does not know the error", () => {
   expect(status).toBe(500);
   expect(message).not.toContain("10.0.0.7");
 });
+
+it("says at the field that a password is too common", () => {
+  const fieldViolations = [
+    { field: "new_password", description: "too common", reason: "PASSWORD_TOO_COMMON" },
+  ];
+  const bad = new ConnectError("bad", Code.InvalidArgument, undefined, [
+    { desc: BadRequestSchema, value: create(BadRequestSchema, { fieldViolations }) },
+  ]);
+  expect(put(bad, visitor).fields).toEqual({
+    newPassword: "This password is among the first that a thief would try. Choose another.",
+  });
+});
+
+it.each([
+  [Code.FailedPrecondition, "LINK_EXPIRED", 409, "Ask for a new one"],
+  [Code.FailedPrecondition, "EMAIL_CONFIRMED", 409, "confirmed already"],
+  [Code.FailedPrecondition, "OWN_ACCOUNT", 409, "yourself"],
+  [Code.NotFound, "USER_NOT_FOUND", 404, "no such user"],
+  [Code.PermissionDenied, "BANNED", 403, "may not use"],
+  [Code.PermissionDenied, "NOT_ALLOWED", 403, "administrator"],
+  [Code.Unavailable, "TOO_SLOW", 503, "took too long"],
+])("has words of its own for %s %s", (code, reason, status, words) => {
+  expect(put(refusal(code, reason), visitor)).toMatchObject({
+    status,
+    message: expect.stringContaining(words),
+  });
+});

@@ -26,10 +26,16 @@ type Words = string | ((metadata: Record<string, string>, visitor: Visitor) => s
 const reasons: Record<string, Words> = {
   // Accounts
   EMAIL_TAKEN: "There is an account with this address already. Sign in instead?",
+  EMAIL_CONFIRMED: "This address is confirmed already.",
+  LINK_EXPIRED: "This link has been used, or is too old. Ask for a new one.",
   WRONG_CREDENTIALS: "The email address or the password is not right.",
   BANNED: "This account may not use the marketplace.",
   SESSION_ENDED: "Your session has ended. Please sign in again.",
   TOO_MANY_ATTEMPTS: "Too many attempts. Wait a little, then try again.",
+  // Administrators
+  NOT_ALLOWED: "Only an administrator may do this.",
+  USER_NOT_FOUND: "There is no such user.",
+  OWN_ACCOUNT: "You cannot ban yourself.",
   // Tickets
   TICKET_NOT_FOUND: "There is no such ticket.",
   NOT_THE_SELLER: "Only the seller can change this ticket.",
@@ -61,6 +67,7 @@ const reasons: Record<string, Words> = {
     `${cardWords[code ?? ""] ?? "Your bank declined the payment."} The order is cancelled, and you have not been charged.`,
   PAYMENT_NOT_FOUND: "Nothing has been paid for this order yet.",
   // Any of them
+  TOO_SLOW: "This took too long, and was given up. Try again in a few seconds.",
   REQUEST_ID_REUSED:
     "This form was sent before with other content. Look whether the first one went through, then send it again.",
 };
@@ -105,12 +112,21 @@ const formNames: Record<string, string> = { "price.currency_code": "currency" };
 /** What to say at a field, where the contract's own words ("does not match regex…") help nobody. */
 const fieldWords: Record<string, string> = {
   email: "This does not look like an email address.",
+  newEmail: "This does not look like an email address.",
   password: "Use 8 to 128 characters.",
+  newPassword: "Use 8 to 128 characters.",
+  reason: "Say why, in at most 500 characters.",
+  endsAt: "The end must lie in the future.",
   title: "Say what the ticket is for, in at most 200 characters.",
   venue: "Use at most 200 characters.",
   eventTime: "The event must lie in the future.",
   code: "Use at most 4,096 characters.",
   token: "Choose a card.",
+};
+
+/** What to say at a field for a reason that the contracts name. */
+const violationWords: Record<string, string> = {
+  PASSWORD_TOO_COMMON: "This password is among the first that a thief would try. Choose another.",
 };
 
 function formName(field: string): string {
@@ -121,9 +137,9 @@ function formName(field: string): string {
 function fieldsOf(error: ConnectError): Record<string, string> {
   const violations = error.findDetails(BadRequestSchema).flatMap((each) => each.fieldViolations);
   return Object.fromEntries(
-    violations.map(({ field, description }) => {
+    violations.map(({ field, description, reason }) => {
       const name = formName(field);
-      return [name, fieldWords[name] ?? description];
+      return [name, violationWords[reason] ?? fieldWords[name] ?? description];
     }),
   );
 }

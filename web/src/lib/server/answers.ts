@@ -17,6 +17,12 @@ export function signedIn(event: Event): App.User {
   return event.locals.user ?? redirect(303, signInPath(path(event)));
 }
 
+/** An administrator; to everybody else there is no such page. */
+export function administrator({ locals }: Event): App.User {
+  if (!locals.user?.isAdministrator) error(404, "There is no such page.");
+  return locals.user;
+}
+
 /** Ends a `load`: `await call().catch(refused(event))`. */
 export function refused(event: Event) {
   return (cause: unknown): never => {

@@ -1,6 +1,8 @@
 import { createClient } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-web";
+import { AccountService } from "@ticketing/proto/web/auth/v1/account_service";
 import { AuthService } from "@ticketing/proto/web/auth/v1/auth_service";
+import { UserService } from "@ticketing/proto/web/auth/v1/user_service";
 import { OrderService } from "@ticketing/proto/web/orders/v1/order_service";
 import { PaymentService } from "@ticketing/proto/web/payments/v1/payment_service";
 import { TicketService } from "@ticketing/proto/web/tickets/v1/ticket_service";
@@ -12,6 +14,8 @@ interface Visit {
   session: SessionCookies;
   /** The browser's address, for the edge's limits. */
   address: string | undefined;
+  /** The browser's word for itself, for the list of sessions. */
+  userAgent: string | null;
   /** The browser's trace, to be continued. */
   traceparent: string | null;
 }
@@ -25,6 +29,8 @@ export function edge(visit: Visit) {
   });
   return {
     auth: createClient(AuthService, transport),
+    accounts: createClient(AccountService, transport),
+    users: createClient(UserService, transport),
     tickets: createClient(TicketService, transport),
     orders: createClient(OrderService, transport),
     payments: createClient(PaymentService, transport),
@@ -42,12 +48,19 @@ export type Api = ReturnType<typeof edge>;
  * gives nothing away: SvelteKit has compared the browser's Origin with the site's before any action
  * runs, and a page's load changes nothing (but for renewing the session).
  */
-function carryingCookies({ edgeUrl, session, address, traceparent }: Visit): typeof fetch {
+function carryingCookies({
+  edgeUrl,
+  session,
+  address,
+  userAgent,
+  traceparent,
+}: Visit): typeof fetch {
   return async (input, init) => {
     const headers = new Headers(init?.headers);
     headers.set("origin", edgeUrl);
     if (session.any) headers.set("cookie", session.header);
     if (address) headers.set("x-forwarded-for", address);
+    if (userAgent) headers.set("user-agent", userAgent);
     if (traceparent) headers.set("traceparent", traceparent);
     const response = await fetch(input, { ...init, headers });
     session.take(response.headers.getSetCookie());

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { admitStripe } from "./headers.ts";
+import { admitStripe, protect } from "./headers.ts";
 
 it("lets Stripe in and keeps what was allowed", () => {
   const policy =
@@ -9,4 +9,36 @@ it("lets Stripe in and keeps what was allowed", () => {
       "connect-src 'self' https://api.stripe.com; " +
       "frame-src https://js.stripe.com https://hooks.stripe.com",
   );
+});
+
+const usual = { personal: false, secure: false, secretAddress: false };
+const said = (answer: Partial<typeof usual>) => {
+  const headers = new Headers();
+  protect(headers, { ...usual, ...answer });
+  return headers;
+};
+
+it("keeps what is one visitor's own out of every cache", () => {
+  expect(said({ personal: true }).get("cache-control")).toBe("private, no-store");
+  expect(said({ secretAddress: true }).get("cache-control")).toBe("private, no-store");
+  expect(said({}).get("cache-control")).toBe("no-cache");
+});
+
+it("tells nobody an address with a token in it", () => {
+  expect(said({ secretAddress: true }).get("referrer-policy")).toBe("no-referrer");
+  expect(said({}).get("referrer-policy")).toBe("same-origin");
+});
+
+it("asks for TLS only where the visitor came by it", () => {
+  expect(said({ secure: true }).get("strict-transport-security")).toMatch(/^max-age=\d+$/);
+  expect(said({}).has("strict-transport-security")).toBe(false);
+});
+
+it("keeps other sites' pages at a distance", () => {
+  expect(Object.fromEntries(said({}))).toMatchObject({
+    "x-content-type-options": "nosniff",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "permissions-policy": "camera=(), microphone=(), geolocation=()",
+  });
 });

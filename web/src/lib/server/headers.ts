@@ -15,13 +15,24 @@ export function admitStripe(policy: string): string {
   );
 }
 
+interface Answer {
+  /** Whether it is meant for one visitor. */
+  personal: boolean;
+  /** Whether the browser came by TLS. */
+  secure: boolean;
+  /** Whether the page's address holds the token of a mail's link. */
+  secretAddress: boolean;
+}
+
 /** What every answer says to browsers and caches. */
-export function protect(headers: Headers, { personal }: { personal: boolean }): void {
+export function protect(headers: Headers, { personal, secure, secretAddress }: Answer): void {
   headers.set("x-content-type-options", "nosniff");
-  // Not "no-referrer": with it forms would be sent with `Origin: null`, and refused.
-  headers.set("referrer-policy", "same-origin");
+  // Elsewhere not "no-referrer": with it forms would be sent with `Origin: null`, and refused.
+  headers.set("referrer-policy", secretAddress ? "no-referrer" : "same-origin");
   headers.set("permissions-policy", "camera=(), microphone=(), geolocation=()");
   headers.set("cross-origin-opener-policy", "same-origin");
-  headers.set("cache-control", personal ? "private, no-store" : "no-cache");
+  headers.set("cross-origin-resource-policy", "same-origin");
+  if (secure) headers.set("strict-transport-security", "max-age=31536000");
+  headers.set("cache-control", personal || secretAddress ? "private, no-store" : "no-cache");
   headers.append("vary", "Cookie, Accept-Language");
 }

@@ -3,7 +3,8 @@ import { SessionCookies, isLive, readToken } from "./session.ts";
 
 const token = (claims: object) =>
   `e30.${Buffer.from(JSON.stringify(claims)).toString("base64url")}.c2ln`;
-const cookies = (sent: Record<string, string>) => new SessionCookies((name) => sent[name]);
+const cookies = (sent: Record<string, string>, secure = false) =>
+  new SessionCookies((name) => sent[name], secure);
 
 describe("SessionCookies", () => {
   it("sends the session's cookies to the edge, and no others", () => {
@@ -25,6 +26,14 @@ describe("SessionCookies", () => {
     expect(session.changes).toEqual(lines.slice(0, 2));
   });
 
+  it("knows one name of each cookie: under TLS the one that is pinned to the host", () => {
+    const sent = { ticketing_access: "plain", "__Host-ticketing_access": "pinned" };
+    expect(cookies(sent, true).access).toBe("pinned");
+    expect(cookies(sent, true).header).toBe("__Host-ticketing_access=pinned");
+    expect(cookies(sent, false).access).toBe("plain");
+    expect(cookies({ ticketing_access: "planted" }, true).any).toBe(false);
+  });
+
   it("drops what an answer deletes, by age, by date or by emptiness", () => {
     for (const end of ["x; Max-Age=0", "x; Expires=Thu, 01 Jan 1970 00:00:00 GMT", "; Path=/"]) {
       const session = cookies({ ticketing_access: "a" });
@@ -34,7 +43,7 @@ describe("SessionCookies", () => {
   });
 
   it("keeps the __Host- form Secure when it forgets, or the browser would ignore it", () => {
-    const session = cookies({ "__Host-ticketing_refresh": "r" });
+    const session = cookies({ "__Host-ticketing_refresh": "r" }, true);
     session.forget();
     expect(session.changes).toEqual([
       "__Host-ticketing_refresh=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax; Secure",

@@ -3,11 +3,11 @@ import { parseSetCookie } from "./set-cookie.ts";
 // Auth sets the cookies, and only auth makes sense of them. This server carries them between the
 // browser and the edge, reads when the access token ends, and never trusts anything in it.
 
-const names = {
-  access: ["__Host-ticketing_access", "ticketing_access"],
-  refresh: ["__Host-ticketing_refresh", "ticketing_refresh"],
-} as const;
-const known: readonly string[] = [...names.access, ...names.refresh];
+/** Under TLS only cookies count that are pinned to this host: no other site of the domain can set them. */
+const namesOf = (secure: boolean) => {
+  const prefix = secure ? "__Host-" : "";
+  return { access: `${prefix}ticketing_access`, refresh: `${prefix}ticketing_refresh` };
+};
 
 /** So much before its end a token counts as over: a call takes its time, and clocks differ. */
 const MARGIN_MS = 5_000;
@@ -17,8 +17,11 @@ export class SessionCookies {
   readonly #values = new Map<string, string>();
   readonly #changes = new Map<string, string>();
 
-  constructor(get: (name: string) => string | undefined) {
-    for (const name of known) {
+  readonly #names: { access: string; refresh: string };
+
+  constructor(get: (name: string) => string | undefined, secure: boolean) {
+    this.#names = namesOf(secure);
+    for (const name of Object.values(this.#names)) {
       const value = get(name);
       if (value) this.#values.set(name, value);
     }
@@ -39,18 +42,18 @@ export class SessionCookies {
   }
 
   get access(): string | undefined {
-    return this.#first(names.access);
+    return this.#values.get(this.#names.access);
   }
 
   get refresh(): string | undefined {
-    return this.#first(names.refresh);
+    return this.#values.get(this.#names.refresh);
   }
 
   /** Takes over what an answer sets, for the rest of this request and for the browser. */
   take(setCookies: readonly string[]): void {
     for (const line of setCookies) {
       const { name, value, gone } = parseSetCookie(line);
-      if (!known.includes(name)) continue;
+      if (!Object.values(this.#names).includes(name)) continue;
       if (gone) this.#values.delete(name);
       else this.#values.set(name, value);
       this.#changes.set(name, line);
@@ -63,10 +66,6 @@ export class SessionCookies {
       const secure = name.startsWith("__Host-") ? "; Secure" : "";
       this.take([`${name}=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax${secure}`]);
     }
-  }
-
-  #first(of: readonly string[]): string | undefined {
-    return of.map((name) => this.#values.get(name)).find(Boolean);
   }
 }
 

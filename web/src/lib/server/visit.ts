@@ -1,5 +1,6 @@
 import { ConnectError } from "@connectrpc/connect";
 import { ErrorInfoSchema } from "@ticketing/proto/web-google/rpc/error_details";
+import { Role } from "@ticketing/proto/web/auth/v1/user";
 import type { Api } from "./edge.ts";
 import { isLive, readToken, type SessionCookies } from "./session.ts";
 
@@ -38,7 +39,14 @@ async function renew(api: Api, session: SessionCookies): Promise<boolean> {
 async function currentUser(api: Api, session: SessionCookies): Promise<App.User | undefined> {
   try {
     const { user } = await api.auth.getCurrentUser({}, brief);
-    return user && { id: user.id, email: user.email };
+    return (
+      user && {
+        id: user.id,
+        email: user.email,
+        emailConfirmed: user.emailConfirmed,
+        isAdministrator: user.roles.includes(Role.ADMINISTRATOR),
+      }
+    );
   } catch {
     // Auth is away, and signed-in users go on (R23): the services check the token by themselves.
     const token = readToken(session.access);

@@ -6,7 +6,7 @@ import type { Actions, PageServerLoad } from "./$types";
 export const load: PageServerLoad = ({ locals, url }) => {
   const next = safeNext(url.searchParams.get("next"));
   if (locals.user) redirect(303, next);
-  return { next };
+  return { next, done: url.searchParams.get("done") ?? "" };
 };
 
 export const actions: Actions = {

@@ -1,0 +1,21 @@
+import { UserStatus } from "@ticketing/proto/web/auth/v1/user";
+import { expect, it } from "vitest";
+import { readUserSearch, statusOf, userSearchText } from "./users.ts";
+
+it("comes back to the same search", () => {
+  const search = readUserSearch(
+    new URLSearchParams("email= a%2Bb@example.com &status=banned&/ban"),
+  );
+  expect(search).toEqual({ email: "a+b@example.com", status: "banned" });
+  expect(readUserSearch(new URLSearchParams(userSearchText(search)))).toEqual(search);
+  expect(userSearchText(readUserSearch(new URLSearchParams("/ban")))).toBe("");
+});
+
+it("shows all for a status that is none", () => {
+  expect(["banned", "active", "", "asleep"].map(statusOf)).toEqual([
+    UserStatus.BANNED,
+    UserStatus.ACTIVE,
+    UserStatus.UNSPECIFIED,
+    UserStatus.UNSPECIFIED,
+  ]);
+});

@@ -1,0 +1,75 @@
+import { redirect } from "@sveltejs/kit";
+import { failed, refused, signedIn } from "#lib/server/answers.ts";
+import type { Actions, PageServerLoad, RequestEvent } from "./$types";
+
+export const load: PageServerLoad = async (event) => {
+  signedIn(event);
+  const { sessions } = await event.locals.api.auth.listSessions({}).catch(refused(event));
+  return { sessions, done: event.url.searchParams.get("done") ?? "" };
+};
+
+export const actions: Actions = {
+  confirmation: (event) =>
+    change(event, "confirmation", async ({ accounts }) => {
+      await accounts.sendConfirmation({});
+      return "/account?done=confirmation";
+    }),
+  email: (event) =>
+    change(event, "email", async ({ accounts }, { password, newEmail }) => {
+      await accounts.changeEmail({ password, newEmail });
+      return "/account?done=email";
+    }),
+  password: (event) =>
+    change(event, "password", async ({ accounts }, { password, newPassword }) => {
+      await accounts.changePassword({ password, newPassword });
+      return "/account?done=password";
+    }),
+  end: (event) =>
+    change(event, "sessions", async ({ auth }, { id }) => {
+      await auth.endSession({ id });
+      return "/account?done=end";
+    }),
+  everywhere: (event) =>
+    change(event, "sessions", async ({ auth }) => {
+      await auth.signOutEverywhere({});
+      event.locals.forget();
+      return "/sign-in?done=everywhere";
+    }),
+  delete: (event) =>
+    change(event, "delete", async ({ accounts }, { password }) => {
+      await accounts.deleteAccount({ password });
+      event.locals.forget();
+      return "/sign-in?done=deleted";
+    }),
+};
+
+type Part = "confirmation" | "email" | "password" | "sessions" | "delete";
+type Fields = Record<"id" | "password" | "newPassword" | "newEmail", string>;
+
+/** Makes one change and leads on; a refusal comes back beside the form that it belongs to. */
+async function change(
+  event: RequestEvent,
+  part: Part,
+  make: (api: App.Locals["api"], fields: Fields) => Promise<string>,
+) {
+  signedIn(event);
+  const form = await event.request.formData();
+  const text = (name: string) => String(form.get(name) ?? "");
+  const newEmail = text("newEmail").trim();
+  const fields = {
+    id: text("id"),
+    password: text("password"),
+    newPassword: text("newPassword"),
+    newEmail,
+  };
+  const outcome = await make(event.locals.api, fields).catch((cause: unknown) =>
+    failed(event, cause, { part, newEmail }),
+  );
+  if (typeof outcome === "string") redirect(303, outcome);
+  // Who is signed in has given no address that could be wrong.
+  if (outcome.data.reason === "WRONG_CREDENTIALS") {
+    outcome.data.message = "The password is not right.";
+    outcome.data.fields = { password: "This is not the password of your account." };
+  }
+  return outcome;
+}

@@ -1,0 +1,51 @@
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { redirect } from "@sveltejs/kit";
+import { administrator, failed, incomplete, refused } from "#lib/server/answers.ts";
+import { instant, isTimeZone } from "#lib/time.ts";
+import { readUserSearch, statusOf, userSearchText } from "#lib/users.ts";
+import type { Actions, PageServerLoad, RequestEvent } from "./$types";
+
+export const load: PageServerLoad = async (event) => {
+  administrator(event);
+  const { locals, url } = event;
+  const search = readUserSearch(url.searchParams);
+  const page = url.searchParams.get("page") ?? "";
+  const { users, nextPageToken } = await locals.api.users
+    .listUsers({ email: search.email, status: statusOf(search.status), pageToken: page })
+    .catch(refused(event));
+  return { search, page, users, nextPageToken };
+};
+
+export const actions: Actions = {
+  ban: async (event) => {
+    administrator(event);
+    const form = await event.request.formData();
+    const text = (name: string) => String(form.get(name) ?? "").trim();
+    const [userId, reason, until] = [text("userId"), text("reason"), text("endsAt")];
+    const echo = { userId, banReason: reason, endsAt: until };
+    const zone = text("timeZone");
+    const end = instant(until, isTimeZone(zone) ? zone : "UTC");
+    if (until && end === undefined) return incomplete({ endsAt: "Choose a day and a time." }, echo);
+    const endsAt = end === undefined ? {} : { endsAt: timestampFromMs(end) };
+    try {
+      await event.locals.api.users.banUser({ userId, reason, ...endsAt });
+    } catch (cause) {
+      return failed(event, cause, echo);
+    }
+    redirect(303, back(event));
+  },
+  unban: async (event) => {
+    administrator(event);
+    const userId = String((await event.request.formData()).get("userId") ?? "");
+    try {
+      await event.locals.api.users.unbanUser({ userId });
+    } catch (cause) {
+      return failed(event, cause, { userId, banReason: "", endsAt: "" });
+    }
+    redirect(303, back(event));
+  },
+};
+
+/** The list as it was searched. */
+const back = ({ url }: RequestEvent) =>
+  `/admin/users?${userSearchText(readUserSearch(url.searchParams))}`;

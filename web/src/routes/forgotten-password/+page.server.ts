@@ -1,0 +1,18 @@
+import { redirect } from "@sveltejs/kit";
+import { failed } from "#lib/server/answers.ts";
+import type { Actions, PageServerLoad } from "./$types";
+
+export const load: PageServerLoad = ({ url }) => ({ isSent: url.searchParams.has("sent") });
+
+export const actions: Actions = {
+  default: async (event) => {
+    const form = await event.request.formData();
+    const email = String(form.get("email") ?? "").trim();
+    try {
+      await event.locals.api.accounts.requestPasswordReset({ email });
+    } catch (cause) {
+      return failed(event, cause, { email });
+    }
+    redirect(303, "/forgotten-password?sent");
+  },
+};
