@@ -1,6 +1,5 @@
 import { execFile } from "node:child_process";
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { performance } from "node:perf_hooks";
 import { setTimeout as passing } from "node:timers/promises";
@@ -14,9 +13,9 @@ import { CancelReason, OrderStatus } from "@ticketing/proto/orders/v1/order";
 import { TicketStatus } from "@ticketing/proto/tickets/v1/ticket";
 import { createClient as createRedis } from "redis";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { buildWeb } from "#stack/build.ts";
 import { until } from "#stack/process.ts";
-import { startSystem, type System } from "#stack/system.ts";
+import type { System } from "#stack/system.ts";
+import { startMarketplace } from "./marketplace.ts";
 import {
   buy,
   clients,
@@ -113,27 +112,10 @@ async function crash(service: (typeof checking)[number], n: number): Promise<voi
 }
 
 beforeAll(async () => {
-  for (const name of ["MONGODB_URI", "AMQP_URI", "REDIS_URI", "STRIPE_KEY"]) {
-    Reflect.deleteProperty(process.env, name);
-  }
-  dir = await mkdtemp(join(tmpdir(), "ticketing-ban-"));
-  const said: string[] = [];
-  const log = (line: string) => void said.push(line);
-  await buildWeb(log);
-  system = await startSystem({
-    dir,
-    test: true,
+  ({ dir, system } = await startMarketplace("ban", {
     instances: 3,
-    env: {
-      ATTEMPTS_PER_ACCOUNT: "100000",
-      ATTEMPTS_PER_ACCOUNT_AND_ADDRESS: "100000",
-      ATTEMPTS_PER_ADDRESS: "100000",
-      CALL_TIMEOUT_SECONDS: "60", // A busy machine is slow, and that is no failure.
-    },
-    log,
-  }).catch((error: unknown) => {
-    throw new Error(`the marketplace did not start:\n${said.join("\n")}`, { cause: error });
-  });
+    env: { CALL_TIMEOUT_SECONDS: "60" }, // A busy machine is slow, and that is no failure.
+  }));
 
   const boss = await account();
   const command = join(import.meta.dirname, "../services/auth/administrator.ts");

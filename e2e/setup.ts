@@ -1,12 +1,11 @@
-import { mkdtemp, rm } from "node:fs/promises";
+import { rm } from "node:fs/promises";
 import { createServer } from "node:http";
 import { once } from "node:events";
 import type { AddressInfo } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestProject } from "vitest/node";
-import { buildWeb } from "#stack/build.ts";
-import { startSystem, type ServiceName, type System } from "#stack/system.ts";
+import type { ServiceName, System } from "#stack/system.ts";
+import { startMarketplace } from "./marketplace.ts";
 
 /** Where the whole marketplace is that the tests use, and how a test reaches behind it. */
 export interface Place {
@@ -61,27 +60,12 @@ async function serveControl(system: System): Promise<{ url: string; close(): voi
 
 /** Starts everything once, as `npm start` does, with as many instances as INSTANCES says. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
-  for (const name of ["MONGODB_URI", "AMQP_URI", "REDIS_URI", "STRIPE_KEY"]) {
-    Reflect.deleteProperty(process.env, name);
-  }
-  const dir = await mkdtemp(join(tmpdir(), "ticketing-e2e-"));
-  const said: string[] = [];
-  const log = (line: string) => void said.push(line);
-  await buildWeb(log);
-  const system = await startSystem({
-    dir,
-    test: true,
+  const { dir, system } = await startMarketplace("e2e", {
     instances: Number(process.env["INSTANCES"] ?? 1),
     env: {
       ORDER_HOLD_SECONDS: String(HOLD_SECONDS),
-      ATTEMPTS_PER_ACCOUNT: "100000",
-      ATTEMPTS_PER_ACCOUNT_AND_ADDRESS: "100000",
-      ATTEMPTS_PER_ADDRESS: "100000",
       CALL_TIMEOUT_SECONDS: "60", // A busy machine is slow, and that is no failure.
     },
-    log,
-  }).catch((error: unknown) => {
-    throw new Error(`the marketplace did not start:\n${said.join("\n")}`, { cause: error });
   });
   const control = await serveControl(system);
   const { mongo, rabbit } = system.parts;

@@ -15,9 +15,8 @@ export interface Nemesis {
   killBroker(): Promise<void>;
   /** It ends its connections itself, in order, and without an error. */
   restartBroker(): Promise<void>;
-  /** The broker does not answer, and its connections stay open; then it is killed. */
+  /** The broker does not answer, and its connections stay open, until it is killed. */
   freezeBroker(): void;
-  thawBroker(): Promise<void>;
   /** The broker is short of memory, and takes nothing, while `during` runs. */
   fillBroker(during: () => Promise<void>): Promise<void>;
   /** Does not answer for so long, and goes on as if nothing had been. */
@@ -78,11 +77,6 @@ export function createNemesis({ system, lines, random }: Options): Nemesis {
     },
     freezeBroker() {
       rabbit.kill("SIGSTOP");
-    },
-    async thawBroker() {
-      rabbit.kill("SIGKILL");
-      await rabbit.child.exited;
-      await rabbit.restart();
     },
     async fillBroker(during) {
       await rabbit.control("set_vm_memory_high_watermark", "absolute", "1");

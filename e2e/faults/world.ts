@@ -1,13 +1,11 @@
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { rm } from "node:fs/promises";
 import { setTimeout as passing } from "node:timers/promises";
 import { Code, ConnectError, type Interceptor } from "@connectrpc/connect";
 import type { Ticket } from "@ticketing/proto/tickets/v1/ticket";
 import { expect } from "vitest";
-import { buildWeb } from "#stack/build.ts";
 import { until } from "#stack/process.ts";
-import { startSystem, type ServiceName } from "#stack/system.ts";
+import type { ServiceName } from "#stack/system.ts";
+import { startMarketplace } from "../marketplace.ts";
 import { buy, clients, listTicket, pay, signUp, transportTo, type Person } from "../person.ts";
 import { toRefusal } from "../refusal.ts";
 import { readEverything, wrongs } from "./checker.ts";
@@ -48,17 +46,9 @@ interface Options {
 }
 
 export async function startWorld(options: Options) {
-  for (const name of ["MONGODB_URI", "AMQP_URI", "REDIS_URI", "STRIPE_KEY"]) {
-    Reflect.deleteProperty(process.env, name);
-  }
   const random = seeded(options.seed);
-  const dir = await mkdtemp(join(tmpdir(), "ticketing-faults-"));
   const lines = new Map<ServiceName, Line>();
-  const said: string[] = [];
-  await buildWeb((line) => said.push(line));
-  const system = await startSystem({
-    dir,
-    test: true,
+  const { dir, system } = await startMarketplace("faults", {
     instances: 2,
     env: options.env,
     async toBroker(service, url) {
@@ -68,9 +58,6 @@ export async function startWorld(options: Options) {
       address.port = String(line.port);
       return address.href;
     },
-    log: (line) => said.push(line),
-  }).catch((error: unknown) => {
-    throw new Error(`the marketplace did not start:\n${said.join("\n")}`, { cause: error });
   });
 
   const failures: Failures = new Map();

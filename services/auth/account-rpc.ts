@@ -13,7 +13,7 @@ import { hashPassword, isPassword, mustBeGood } from "./password.ts";
 import { addressOf } from "./place.ts";
 import type { Post } from "./post.ts";
 import { toProto as toSession, type SessionKeeper } from "./session.ts";
-import { emailKey, toProto, type User, type UserFields, type Users } from "./user.ts";
+import { emailKey, emailTaken, toProto, type User, type UserFields, type Users } from "./user.ts";
 
 interface Deps {
   users: Users;
@@ -27,8 +27,6 @@ interface Deps {
 
 const expired = (): DomainError =>
   new DomainError("LINK_EXPIRED", "this link is used up or too old; ask for another");
-const emailTaken = (): DomainError =>
-  new DomainError("EMAIL_TAKEN", "there is an account with this email address already");
 
 export function accountRoutes(deps: Deps) {
   const { users, sessions, cookies, attempts, links, post, now } = deps;

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { RateLimiterMemory, RateLimiterRedis, RateLimiterRes } from "rate-limiter-flexible";
 import type { RedisClientType } from "redis";
 import { DomainError } from "#runtime/errors.ts";
+import { within } from "#runtime/within.ts";
 import type { KnownPlaces } from "./known-places.ts";
 import { networkOf } from "./place.ts";
 
@@ -31,13 +32,8 @@ export interface Attempts {
 /** So long Redis may take: one that is frozen keeps nobody waiting. */
 const PATIENCE_MS = 500;
 
-async function soon<T>(answer: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error("redis did not answer in time")), PATIENCE_MS);
-  });
-  return Promise.race([answer, late]).finally(() => clearTimeout(timer));
-}
+const soon = <T>(answer: Promise<T>): Promise<T> =>
+  within(PATIENCE_MS, answer, () => new Error("redis did not answer in time"));
 
 /** A count that all instances share, and one of this instance's own for when there is no Redis. */
 interface Limiter {

@@ -1,4 +1,5 @@
 import { createTransport } from "nodemailer";
+import { within } from "#runtime/within.ts";
 
 export interface Mail {
   /** The same at every try, so that who receives it twice can tell. */
@@ -34,9 +35,7 @@ export function smtpMailer(url: string, from: string): Mailer {
       const recipient = { name: "", address: to };
       const messageId = `<${id}@${domain}>`;
       const sending = transport.sendMail({ messageId, to: recipient, subject, text });
-      const { promise: late, reject } = Promise.withResolvers<never>();
-      const timer = setTimeout(() => reject(new Error("the mail server is too slow")), SEND_MS);
-      await Promise.race([sending, late]).finally(() => clearTimeout(timer));
+      await within(SEND_MS, sending, () => new Error("the mail server is too slow"));
     },
     close: () => transport.close(),
   };

@@ -25,7 +25,7 @@ import {
   type Origin,
   type SessionKeeper,
 } from "./session.ts";
-import { emailKey, enrol, toProto, type UserFields, type Users } from "./user.ts";
+import { emailKey, emailTaken, enrol, toProto, type UserFields, type Users } from "./user.ts";
 
 interface Deps {
   users: Users;
@@ -40,9 +40,6 @@ const originOf = (ctx: HandlerContext): Origin => ({
   device: deviceOf(ctx.requestHeader.get("user-agent") ?? ""),
   place: placeOf(addressOf(ctx.requestHeader)),
 });
-
-const emailTaken = (): DomainError =>
-  new DomainError("EMAIL_TAKEN", "there is an account with this email address already");
 
 /** The user, a ban that is over taken off; one that lasts refuses. */
 async function mustBeActive(users: Users, found: UserFields): Promise<UserFields> {

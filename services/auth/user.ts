@@ -4,6 +4,7 @@ import { UserCreatedSchema, type UserStateSchema } from "@ticketing/proto/auth/v
 import { Role, UserStatus, type UserSchema } from "@ticketing/proto/auth/v1/user";
 import { Schema, type Connection, type HydratedDocument } from "mongoose";
 import { aggregate, record, type AggregateFields } from "#runtime/aggregate.ts";
+import { DomainError } from "#runtime/errors.ts";
 
 type RoleWord = "ADMINISTRATOR";
 type Status = "ACTIVE" | "BANNED" | "DELETED";
@@ -49,6 +50,9 @@ export type User = HydratedDocument<UserFields>;
 
 /** One address, however it is written. */
 export const emailKey = (email: string): string => email.normalize("NFC").toLowerCase();
+
+export const emailTaken = (): DomainError =>
+  new DomainError("EMAIL_TAKEN", "there is an account with this email address already");
 
 /** The user as they may see themselves. */
 export const toProto = (user: UserFields): MessageInitShape<typeof UserSchema> => ({

@@ -1,5 +1,6 @@
 import type { RedisClientType } from "redis";
 import type { KeptBan } from "./bans.ts";
+import { within } from "./within.ts";
 
 /** One hash: a field for each user, and one that says that the rest is whole. */
 const KEY = "bans";
@@ -26,13 +27,8 @@ function read([userId, value]: [string, string]): KeptBan {
 }
 
 /** A Redis that is frozen keeps nobody waiting. */
-function soon<T>(answer: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error("redis did not answer in time")), PATIENCE_MS);
-  });
-  return Promise.race([answer, late]).finally(() => clearTimeout(timer));
-}
+const soon = <T>(answer: Promise<T>): Promise<T> =>
+  within(PATIENCE_MS, answer, () => new Error("redis did not answer in time"));
 
 /**
  * The bans of a token's life in Redis, for instances that start. Auth's database holds the truth;

@@ -1,6 +1,7 @@
 import { Code, ConnectError, type Interceptor } from "@connectrpc/connect";
 import { DomainError } from "./errors.ts";
 import type { Log } from "./log.ts";
+import { within } from "./within.ts";
 
 const ours = new Set([Code.Internal, Code.Unknown, Code.DataLoss]);
 
@@ -33,10 +34,8 @@ export function logCalls(log: Log): Interceptor {
 export function inTime(limitMs: number): Interceptor {
   return (next) => async (req) => {
     if (req.stream) return next(req);
-    const { promise: late, reject } = Promise.withResolvers<never>();
-    const timer = setTimeout(() => {
-      reject(new DomainError("TOO_SLOW", "this takes too long", { retryAfterMs: 1_000 }));
-    }, limitMs).unref();
-    return Promise.race([next(req), late]).finally(() => clearTimeout(timer));
+    const tooSlow = (): Error =>
+      new DomainError("TOO_SLOW", "this takes too long", { retryAfterMs: 1_000 });
+    return within(limitMs, next(req), tooSlow);
   };
 }

@@ -2,6 +2,7 @@ import { connect, type ConfirmChannel, type ConsumeMessage } from "amqplib";
 import type { Broker } from "./broker.ts";
 import { declareDelayed, DELAYED } from "./topology.ts";
 import { carriedOn, type Waiting } from "./waiting.ts";
+import { within } from "./within.ts";
 
 interface Options {
   broker: Broker;
@@ -25,11 +26,8 @@ const TIMEOUT_MS = 5_000;
 const PREFETCH = 64;
 
 /** Does something before the time is up, or not. */
-async function inTime<T>(work: Promise<T>, what: string): Promise<T> {
-  const { promise: late, reject } = Promise.withResolvers<never>();
-  const timer = setTimeout(() => reject(new Error(`${what} took too long`)), TIMEOUT_MS);
-  return Promise.race([work, late]).finally(() => clearTimeout(timer));
-}
+const inTime = <T>(work: Promise<T>, what: string): Promise<T> =>
+  within(TIMEOUT_MS, work, () => new Error(`${what} took too long`));
 
 /**
  * Finds out whether the broker has the plugin, in the only way that is sure: by declaring the exchange

@@ -1,0 +1,34 @@
+import { mkdtemp } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { buildWeb } from "#stack/build.ts";
+import { startSystem, type System, type SystemOptions } from "#stack/system.ts";
+
+/** What would lead a test to somebody's real servers, or to people's real mail. */
+const ELSEWHERE = ["MONGODB_URI", "AMQP_URI", "REDIS_URI", "STRIPE_KEY", "SMTP_URL"];
+
+/** A test makes more accounts, and signs in more often, than anybody. */
+const UNLIMITED = {
+  ATTEMPTS_PER_ACCOUNT: "100000",
+  ATTEMPTS_PER_ACCOUNT_AND_ADDRESS: "100000",
+  ATTEMPTS_PER_ADDRESS: "100000",
+};
+
+/** Starts a whole marketplace in an empty folder, whatever the environment names. */
+export async function startMarketplace(
+  name: string,
+  options: Pick<SystemOptions, "instances" | "env" | "toBroker">,
+): Promise<{ dir: string; system: System }> {
+  for (const variable of ELSEWHERE) Reflect.deleteProperty(process.env, variable);
+  const dir = await mkdtemp(join(tmpdir(), `ticketing-${name}-`));
+  const said: string[] = [];
+  const log = (line: string) => void said.push(line);
+  await buildWeb(log);
+  const env = { ...UNLIMITED, ...options.env };
+  const system = await startSystem({ ...options, dir, test: true, env, log }).catch(
+    (error: unknown) => {
+      throw new Error(`the marketplace did not start:\n${said.join("\n")}`, { cause: error });
+    },
+  );
+  return { dir, system };
+}
