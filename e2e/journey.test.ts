@@ -86,14 +86,14 @@ describe("the success flow", () => {
     const { ticket } = await seller.tickets.createTicket({ title: "With a code", price, code });
     if (!ticket) throw new Error("no ticket");
     const order = await buy(buyer, ticket);
-    expect(await refusalOf(buyer.tickets.getTicketCode({ id: ticket.id }))).toMatchObject({
+    expect(await refusalOf(buyer.tickets.openTicketCode({ id: ticket.id }))).toMatchObject({
       code: "NotFound",
     });
     await pay(buyer, order);
     await ticketIs(ticket, TicketStatus.SOLD);
-    expect((await buyer.tickets.getTicketCode({ id: ticket.id })).code).toBe(code);
+    expect((await buyer.tickets.openTicketCode({ id: ticket.id })).code).toBe(code);
     for (const other of [seller, third]) {
-      expect(await refusalOf(other.tickets.getTicketCode({ id: ticket.id }))).toMatchObject({
+      expect(await refusalOf(other.tickets.openTicketCode({ id: ticket.id }))).toMatchObject({
         code: "NotFound",
       });
     }

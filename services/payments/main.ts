@@ -18,7 +18,7 @@ const webhooks = webhookModel(db);
 await Promise.all([payments.init(), webhooks.init()]); // Nothing serves before its indexes stand.
 
 const stripe = createStripe(config.STRIPE_KEY, config.STRIPE_API_BASE);
-const deps = { payments, stripe, log, now: Date.now };
+const deps = { payments, stripe, log, now: Date.now, feeBps: config.FEE_BPS };
 
 service.relay(payments);
 const settler = startSettler(deps);

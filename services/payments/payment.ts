@@ -1,15 +1,25 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import * as events from "@ticketing/proto/payments/v1/payment_events";
-import { PaymentStatus, type PaymentSchema } from "@ticketing/proto/payments/v1/payment";
+import {
+  DisputeStatus,
+  PaymentStatus,
+  RefundReason,
+  RefundStatus,
+  type AttemptSchema,
+  type PaymentSchema,
+  type RefundSchema,
+} from "@ticketing/proto/payments/v1/payment";
 import { Schema, type Connection, type HydratedDocument } from "mongoose";
 import { aggregate, record, touch, type AggregateFields } from "#runtime/aggregate.ts";
 import { newId } from "#runtime/ids.ts";
 import { toMoney } from "#runtime/money.ts";
 import type { RequestMark } from "#runtime/request-id.ts";
+import { feeOf, postingSchema, sale, type Posting } from "./ledger.ts";
 import { ABANDONED, type Outcome } from "./outcome.ts";
 
-type AttemptStatus = Exclude<keyof typeof PaymentStatus, "UNSPECIFIED">;
+type Word<E> = Exclude<keyof E, "UNSPECIFIED">;
+type AttemptStatus = Word<typeof PaymentStatus>;
 
 /** One try to take the money; written before Stripe is called, so a crash forgets none. */
 export interface Attempt extends Partial<RequestMark> {
@@ -22,6 +32,29 @@ export interface Attempt extends Partial<RequestMark> {
   createTime: Date;
 }
 
+/** Money given back, or asked back; written before Stripe is called, so a crash forgets none. */
+export interface Refund extends Partial<RequestMark> {
+  _id: string;
+  amount: number;
+  reason: Word<typeof RefundReason>;
+  status: Word<typeof RefundStatus>;
+  /** Who asked for it; empty where nobody of ours did. */
+  userId: string;
+  stripeId?: string | undefined;
+  /** How often Stripe failed by itself; part of the idempotency key, as it would repeat its fault. */
+  faults: number;
+  createTime: Date;
+  updateTime: Date;
+}
+
+/** The bank takes the money back over everybody's heads. */
+export interface Dispute {
+  /** Stripe's id. */
+  _id: string;
+  amount: number;
+  status: Word<typeof DisputeStatus>;
+}
+
 /** Our copy of the order, kept by events. */
 export interface OrderCopy {
   userId: string;
@@ -31,6 +64,7 @@ export interface OrderCopy {
   price: number;
   currency: string;
   expiresAt: Date;
+  eventTime?: Date | undefined;
   status: "CREATED" | "AWAITING_PAYMENT" | "COMPLETED" | "CANCELLED";
   expired: boolean;
   /** The attempt that the order accepted. */
@@ -42,6 +76,16 @@ export interface OrderCopy {
 export interface PaymentFields extends AggregateFields {
   order: OrderCopy;
   attempts: Attempt[];
+  refunds: Refund[];
+  dispute?: Dispute | undefined;
+  /** When the money was taken. */
+  captureTime?: Date | undefined;
+  /** What is kept of the price, in minor units; fixed when the money is taken. */
+  fee: number;
+  /** When the buyer has opened the ticket's code. */
+  codeOpenTime?: Date | undefined;
+  /** Whose money it is. */
+  postings: Posting[];
 }
 
 const attempt = new Schema<Attempt>({
@@ -55,6 +99,26 @@ const attempt = new Schema<Attempt>({
   requestHash: String,
 });
 
+const refund = new Schema<Refund>({
+  _id: { type: String, required: true },
+  amount: { type: Number, required: true },
+  reason: { type: String, required: true },
+  status: { type: String, required: true },
+  userId: { type: String, default: "" },
+  stripeId: String,
+  faults: { type: Number, default: 0 },
+  createTime: { type: Date, required: true },
+  updateTime: { type: Date, required: true },
+  requestId: String,
+  requestHash: String,
+});
+
+const dispute = new Schema<Dispute>({
+  _id: { type: String, required: true },
+  amount: { type: Number, required: true },
+  status: { type: String, required: true },
+});
+
 const order = new Schema<OrderCopy>(
   {
     userId: { type: String, required: true },
@@ -64,6 +128,7 @@ const order = new Schema<OrderCopy>(
     price: { type: Number, required: true },
     currency: { type: String, required: true },
     expiresAt: { type: Date, required: true },
+    eventTime: Date,
     status: { type: String, required: true },
     expired: { type: Boolean, required: true },
     attemptId: { type: String, default: "" },
@@ -75,9 +140,20 @@ const order = new Schema<OrderCopy>(
 const schema = new Schema<PaymentFields>({
   order: { type: order, required: true },
   attempts: [attempt],
+  refunds: [refund],
+  dispute,
+  captureTime: Date,
+  fee: { type: Number, default: 0 },
+  codeOpenTime: Date,
+  postings: [postingSchema],
 });
 aggregate(schema);
 schema.index({ "attempts.status": 1, "order.status": 1 });
+schema.index({ "refunds.status": 1 }, { sparse: true });
+// What comes from Stripe without our metadata (a dispute, an account) is found by the intent.
+schema.index({ "attempts.stripeId": 1 }, { sparse: true });
+schema.index({ "order.sellerId": 1, captureTime: -1, _id: -1 });
+schema.index({ captureTime: 1 }, { sparse: true });
 
 export const paymentModel = (db: Connection) => db.model("Payment", schema, "payments");
 export type Payments = ReturnType<typeof paymentModel>;
@@ -102,19 +178,63 @@ export function isOpen(payment: PaymentFields): boolean {
   return status === "PENDING" || status === "REQUIRES_ACTION";
 }
 
-/** The payment as the contract has it: its newest attempt. */
-export function toProto(payment: PaymentFields): MessageInitShape<typeof PaymentSchema> {
-  const attempt = newest(payment);
+const money = ({ order: { currency } }: PaymentFields, amount: number) =>
+  toMoney({ amount, currency });
+
+/** What has been given back so far. */
+export const refunded = ({ refunds }: PaymentFields): number =>
+  refunds.reduce((sum, { status, amount }) => (status === "SUCCEEDED" ? sum + amount : sum), 0);
+
+const attemptToProto = (attempt: Attempt): MessageInitShape<typeof AttemptSchema> => ({
+  id: attempt._id,
+  stripeId: attempt.stripeId ?? "",
+  status: PaymentStatus[attempt.status],
+  failureCode: attempt.failureCode ?? "",
+  createTime: timestampFromDate(attempt.createTime),
+});
+
+export const refundToProto = (
+  payment: PaymentFields,
+  refund: Refund,
+): MessageInitShape<typeof RefundSchema> => ({
+  id: refund._id,
+  amount: money(payment, refund.amount),
+  reason: RefundReason[refund.reason],
+  status: RefundStatus[refund.status],
+  createTime: timestampFromDate(refund.createTime),
+  updateTime: timestampFromDate(refund.updateTime),
+});
+
+/** The payment as its seller may see it: the order, the amounts, where it stands and when. */
+export function toSellersProto(payment: PaymentFields) {
+  const { order, captureTime, dispute } = payment;
+  const status = newest(payment)?.status;
   return {
     orderId: payment._id,
-    attemptId: attempt?._id ?? "",
-    stripeId: attempt?.stripeId ?? "",
-    amount: toMoney({ amount: payment.order.price, currency: payment.order.currency }),
-    status: attempt ? PaymentStatus[attempt.status] : PaymentStatus.UNSPECIFIED,
-    failureCode: attempt?.failureCode ?? "",
+    sellerId: order.sellerId,
+    title: order.title,
+    amount: money(payment, order.price),
+    refundedAmount: money(payment, refunded(payment)),
+    status: status ? PaymentStatus[status] : PaymentStatus.UNSPECIFIED,
+    disputeStatus: dispute ? DisputeStatus[dispute.status] : DisputeStatus.UNSPECIFIED,
     version: BigInt(payment.version),
     createTime: timestampFromDate(payment.attempts[0]?.createTime ?? payment.createTime),
     updateTime: timestampFromDate(payment.updateTime),
+    ...(captureTime && { captureTime: timestampFromDate(captureTime) }),
+  } satisfies MessageInitShape<typeof PaymentSchema>;
+}
+
+/** The payment as the contract has it: its newest attempt, and all that came before and after. */
+export function toProto(payment: PaymentFields): MessageInitShape<typeof PaymentSchema> {
+  const attempt = newest(payment);
+  return {
+    ...toSellersProto(payment),
+    userId: payment.order.userId,
+    attemptId: attempt?._id ?? "",
+    stripeId: attempt?.stripeId ?? "",
+    failureCode: attempt?.failureCode ?? "",
+    attempts: payment.attempts.map(attemptToProto),
+    refunds: payment.refunds.map((refund) => refundToProto(payment, refund)),
   };
 }
 
@@ -198,11 +318,16 @@ export function authorize(payment: Payment, id: string): boolean {
   return true;
 }
 
-/** The money was taken. */
-export function capture(payment: Payment, id: string): boolean {
+/** The money was taken; `feeBps` of it, in hundredths of a per cent, are ours, and the rest the seller's. */
+export function capture(payment: Payment, id: string, feeBps: number): boolean {
   const attempt = from(payment, id, LIVE);
   if (!attempt) return false;
   attempt.status = "CAPTURED";
+  const { price } = payment.order;
+  const now = new Date();
+  payment.captureTime = now;
+  payment.fee = feeOf(price, feeBps);
+  payment.postings.push(sale(id, now, price, payment.fee));
   tell(payment, events.ChargeCreatedSchema);
   return true;
 }

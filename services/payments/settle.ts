@@ -22,6 +22,8 @@ export interface SettleDeps {
   stripe: Stripe;
   log: Log;
   now: () => number;
+  /** What is kept of a sale, in hundredths of a per cent of its price. */
+  feeBps: number;
 }
 
 /** So long an attempt may be in the hands of the call that began it. */
@@ -33,12 +35,13 @@ function apply(
   id: string,
   status: Stripe.PaymentIntent.Status,
   outcome: Outcome,
+  feeBps: number,
 ): boolean {
   switch (status) {
     case "requires_capture":
       return authorize(payment, id);
     case "succeeded":
-      return capture(payment, id);
+      return capture(payment, id, feeBps);
     case "requires_action":
       return requireAction(payment, id);
     case "canceled":
@@ -64,7 +67,7 @@ export async function note(
   const last = status === "requires_payment_method" ? (await end(deps, id)).status : status;
   const outcome = error ? outcomeOf(error.code, error.decline_code) : otherwise;
   const payment = await update(deps.payments, orderId, (found) =>
-    apply(found, attemptId, last, outcome),
+    apply(found, attemptId, last, outcome, deps.feeBps),
   );
   if (!payment) throw new Error(`no payment of order ${orderId}`);
   return payment;

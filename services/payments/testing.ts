@@ -37,6 +37,7 @@ import { createStripe } from "./stripe.ts";
 import { stripeWebhook, webhookModel } from "./webhook.ts";
 
 export const KEY = "sk_test_of_these_tests";
+export const FEE_BPS = 500;
 export const WEBHOOK_SECRET = "whsec_of_these_tests";
 
 /** A misfortune of the local Stripe's; see stack/stripe/faults.ts. */
@@ -126,7 +127,7 @@ export async function world(options: { webhooks?: boolean } = {}) {
 
   /** A process of the service. Another one may be there beside it, or after it. */
   function start(stripe: Stripe = hastyStripe(bank.base), firstPauseMs = 20) {
-    const deps = { payments, stripe, log, now };
+    const deps = { payments, stripe, log, now, feeBps: FEE_BPS };
     const settler = startSettler(deps, firstPauseMs);
     onWebhook = stripeWebhook({ webhooks, stripe, secret: WEBHOOK_SECRET, settler, log });
     const client = testClient(PaymentService, paymentRoutes(deps), log);

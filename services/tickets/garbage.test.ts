@@ -29,7 +29,7 @@ it(
       UpdateTicket: { id: edited, ...listing },
       DeleteTicket: { id: free },
       RelistTicket: { id: free },
-      GetTicketCode: { id: free },
+      OpenTicketCode: { id: free },
     };
     const before = await deps.tickets.countDocuments();
 
@@ -45,7 +45,7 @@ it(
     const made = (await deps.tickets.countDocuments()) - before;
     expect(made).toBeLessThanOrEqual(answered.get("CreateTicket") ?? 0);
     // Had nothing come through, the garbage would not have been good enough.
-    for (const { name } of TicketService.methods.filter((each) => each.name !== "GetTicketCode")) {
+    for (const { name } of TicketService.methods.filter((each) => each.name !== "OpenTicketCode")) {
       expect(answered.get(name), name).toBeGreaterThan(0);
     }
     // And what came through poisons nobody's list.

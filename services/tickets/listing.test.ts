@@ -294,7 +294,7 @@ describe("withdrawing and relisting", () => {
 describe("the ticket's code (R9)", () => {
   const CODE = "open-sesame-7421";
   const codeOf = async (id: string, user: string): Promise<string> =>
-    (await client.getTicketCode({ id }, await as(user))).code;
+    (await client.openTicketCode({ id }, await as(user))).code;
   const hidden = { code: Code.NotFound, reason: "TICKET_NOT_FOUND" };
 
   it("is for the buyer of the completed order alone, and only then", async () => {
@@ -312,7 +312,7 @@ describe("the ticket's code (R9)", () => {
     for (const user of ["seller", "eve"]) {
       expect(await refusal(codeOf(ticket.id, user))).toMatchObject(hidden);
     }
-    expect((await refusal(client.getTicketCode({ id: ticket.id }))).code).toBe(
+    expect((await refusal(client.openTicketCode({ id: ticket.id }))).code).toBe(
       Code.Unauthenticated,
     );
     if (refunded) await hear(refunded);

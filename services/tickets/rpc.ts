@@ -129,7 +129,7 @@ export function ticketRoutes({ tickets, standings, now }: Deps) {
         return change(id, caller(ctx).id, (ticket) => setWithdrawn(ticket, false));
       },
 
-      async getTicketCode({ id }, ctx) {
+      async openTicketCode({ id }, ctx) {
         const bought = { _id: id, buyerId: caller(ctx).id, status: "SOLD" as const };
         const ticket = await tickets.findOne(bought).select("+code");
         if (!ticket) throw notFound();

@@ -7,7 +7,7 @@ import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2
 import type { Money } from "../../../google/type/money_pb.ts";
 import { file_google_type_money } from "../../../google/type/money_pb.ts";
 import { file_ticketing_options_v1_options } from "../../options/v1/options_pb.ts";
-import type { Payment } from "./payment_pb.ts";
+import type { Payment, Refund } from "./payment_pb.ts";
 import { file_ticketing_payments_v1_payment } from "./payment_pb.ts";
 import type { Message } from "@bufbuild/protobuf";
 
@@ -15,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file ticketing/payments/v1/payment_service.proto.
  */
 export const file_ticketing_payments_v1_payment_service: GenFile = /*@__PURE__*/
-  fileDesc("Cit0aWNrZXRpbmcvcGF5bWVudHMvdjEvcGF5bWVudF9zZXJ2aWNlLnByb3RvEhV0aWNrZXRpbmcucGF5bWVudHMudjEidAoUQ3JlYXRlUGF5bWVudFJlcXVlc3QSEAoIb3JkZXJfaWQYASABKAkSEgoFdG9rZW4YAiABKAlCA4ABARIiCgZhbW91bnQYAyABKAsyEi5nb29nbGUudHlwZS5Nb25leRISCgpyZXF1ZXN0X2lkGAQgASgJImQKFUNyZWF0ZVBheW1lbnRSZXNwb25zZRIvCgdwYXltZW50GAEgASgLMh4udGlja2V0aW5nLnBheW1lbnRzLnYxLlBheW1lbnQSGgoNY2xpZW50X3NlY3JldBgCIAEoCUIDgAEBIiUKEUdldFBheW1lbnRSZXF1ZXN0EhAKCG9yZGVyX2lkGAEgASgJImEKEkdldFBheW1lbnRSZXNwb25zZRIvCgdwYXltZW50GAEgASgLMh4udGlja2V0aW5nLnBheW1lbnRzLnYxLlBheW1lbnQSGgoNY2xpZW50X3NlY3JldBgCIAEoCUIDgAEBMu4BCg5QYXltZW50U2VydmljZRJwCg1DcmVhdGVQYXltZW50EisudGlja2V0aW5nLnBheW1lbnRzLnYxLkNyZWF0ZVBheW1lbnRSZXF1ZXN0GiwudGlja2V0aW5nLnBheW1lbnRzLnYxLkNyZWF0ZVBheW1lbnRSZXNwb25zZSIEiLUYAhJqCgpHZXRQYXltZW50EigudGlja2V0aW5nLnBheW1lbnRzLnYxLkdldFBheW1lbnRSZXF1ZXN0GikudGlja2V0aW5nLnBheW1lbnRzLnYxLkdldFBheW1lbnRSZXNwb25zZSIHkAIBiLUYAmIGcHJvdG8z", [file_google_type_money, file_ticketing_options_v1_options, file_ticketing_payments_v1_payment]);
+  fileDesc("Cit0aWNrZXRpbmcvcGF5bWVudHMvdjEvcGF5bWVudF9zZXJ2aWNlLnByb3RvEhV0aWNrZXRpbmcucGF5bWVudHMudjEidAoUQ3JlYXRlUGF5bWVudFJlcXVlc3QSEAoIb3JkZXJfaWQYASABKAkSEgoFdG9rZW4YAiABKAlCA4ABARIiCgZhbW91bnQYAyABKAsyEi5nb29nbGUudHlwZS5Nb25leRISCgpyZXF1ZXN0X2lkGAQgASgJIn0KFUNyZWF0ZVBheW1lbnRSZXNwb25zZRIvCgdwYXltZW50GAEgASgLMh4udGlja2V0aW5nLnBheW1lbnRzLnYxLlBheW1lbnQSGgoNY2xpZW50X3NlY3JldBgCIAEoCUIDgAEBEhcKCmFjdGlvbl91cmwYAyABKAlCA4ABASIlChFHZXRQYXltZW50UmVxdWVzdBIQCghvcmRlcl9pZBgBIAEoCSJ6ChJHZXRQYXltZW50UmVzcG9uc2USLwoHcGF5bWVudBgBIAEoCzIeLnRpY2tldGluZy5wYXltZW50cy52MS5QYXltZW50EhoKDWNsaWVudF9zZWNyZXQYAiABKAlCA4ABARIXCgphY3Rpb25fdXJsGAMgASgJQgOAAQEiYAoUUmVmdW5kUGF5bWVudFJlcXVlc3QSEAoIb3JkZXJfaWQYASABKAkSIgoGYW1vdW50GAIgASgLMhIuZ29vZ2xlLnR5cGUuTW9uZXkSEgoKcmVxdWVzdF9pZBgDIAEoCSJGChVSZWZ1bmRQYXltZW50UmVzcG9uc2USLQoGcmVmdW5kGAEgASgLMh0udGlja2V0aW5nLnBheW1lbnRzLnYxLlJlZnVuZDLgAgoOUGF5bWVudFNlcnZpY2UScAoNQ3JlYXRlUGF5bWVudBIrLnRpY2tldGluZy5wYXltZW50cy52MS5DcmVhdGVQYXltZW50UmVxdWVzdBosLnRpY2tldGluZy5wYXltZW50cy52MS5DcmVhdGVQYXltZW50UmVzcG9uc2UiBIi1GAISagoKR2V0UGF5bWVudBIoLnRpY2tldGluZy5wYXltZW50cy52MS5HZXRQYXltZW50UmVxdWVzdBopLnRpY2tldGluZy5wYXltZW50cy52MS5HZXRQYXltZW50UmVzcG9uc2UiB5ACAYi1GAIScAoNUmVmdW5kUGF5bWVudBIrLnRpY2tldGluZy5wYXltZW50cy52MS5SZWZ1bmRQYXltZW50UmVxdWVzdBosLnRpY2tldGluZy5wYXltZW50cy52MS5SZWZ1bmRQYXltZW50UmVzcG9uc2UiBIi1GAJiBnByb3RvMw", [file_google_type_money, file_ticketing_options_v1_options, file_ticketing_payments_v1_payment]);
 
 /**
  * What to pay, and with what.
@@ -79,6 +79,14 @@ export type CreatePaymentResponse = Message<"ticketing.payments.v1.CreatePayment
    * @generated from field: string client_secret = 2;
    */
   clientSecret: string;
+
+  /**
+   * Only in PAYMENT_STATUS_REQUIRES_ACTION: the bank's page, for clients that can lead their buyer
+   * there; it leads back to the order's page of the storefront. It is for the buyer alone.
+   *
+   * @generated from field: string action_url = 3;
+   */
+  actionUrl: string;
 };
 
 /**
@@ -128,6 +136,14 @@ export type GetPaymentResponse = Message<"ticketing.payments.v1.GetPaymentRespon
    * @generated from field: string client_secret = 2;
    */
   clientSecret: string;
+
+  /**
+   * Only in PAYMENT_STATUS_REQUIRES_ACTION: the bank's page, for clients that can lead their buyer
+   * there; it leads back to the order's page of the storefront. It is for the buyer alone.
+   *
+   * @generated from field: string action_url = 3;
+   */
+  actionUrl: string;
 };
 
 /**
@@ -136,6 +152,62 @@ export type GetPaymentResponse = Message<"ticketing.payments.v1.GetPaymentRespon
  */
 export const GetPaymentResponseSchema: GenMessage<GetPaymentResponse> = /*@__PURE__*/
   messageDesc(file_ticketing_payments_v1_payment_service, 3);
+
+/**
+ * What to give back.
+ *
+ * @generated from message ticketing.payments.v1.RefundPaymentRequest
+ */
+export type RefundPaymentRequest = Message<"ticketing.payments.v1.RefundPaymentRequest"> & {
+  /**
+   * The order's id.
+   *
+   * @generated from field: string order_id = 1;
+   */
+  orderId: string;
+
+  /**
+   * How much; all that is left where it is not given. Only an administrator may give it.
+   *
+   * @generated from field: google.type.Money amount = 2;
+   */
+  amount?: Money | undefined;
+
+  /**
+   * A UUID of the client's choice. The same one again gives the same refund, not a second one.
+   *
+   * @generated from field: string request_id = 3;
+   */
+  requestId: string;
+};
+
+/**
+ * Describes the message ticketing.payments.v1.RefundPaymentRequest.
+ * Use `create(RefundPaymentRequestSchema)` to create a new message.
+ */
+export const RefundPaymentRequestSchema: GenMessage<RefundPaymentRequest> = /*@__PURE__*/
+  messageDesc(file_ticketing_payments_v1_payment_service, 4);
+
+/**
+ * The refund begun.
+ *
+ * @generated from message ticketing.payments.v1.RefundPaymentResponse
+ */
+export type RefundPaymentResponse = Message<"ticketing.payments.v1.RefundPaymentResponse"> & {
+  /**
+   * As it is now.
+   *
+   * @generated from field: ticketing.payments.v1.Refund refund = 1;
+   */
+  refund?: Refund | undefined;
+};
+
+/**
+ * Describes the message ticketing.payments.v1.RefundPaymentResponse.
+ * Use `create(RefundPaymentResponseSchema)` to create a new message.
+ */
+export const RefundPaymentResponseSchema: GenMessage<RefundPaymentResponse> = /*@__PURE__*/
+  messageDesc(file_ticketing_payments_v1_payment_service, 5);
 
 /**
  * Whether money moves. It authorizes; orders decides; then it captures. So nobody is charged for a
@@ -164,7 +236,8 @@ export const PaymentService: GenService<{
     output: typeof CreatePaymentResponseSchema;
   },
   /**
-   * The payment of one of the caller's orders.
+   * The payment of an order: whole for its buyer and for administrators; for its seller, whom only
+   * money that was taken concerns, the amounts and where it stands.
    *
    * Errors: NOT_FOUND `PAYMENT_NOT_FOUND`, also for somebody else's.
    *
@@ -174,6 +247,25 @@ export const PaymentService: GenService<{
     methodKind: "unary";
     input: typeof GetPaymentRequestSchema;
     output: typeof GetPaymentResponseSchema;
+  },
+  /**
+   * Gives money back. An administrator may, at any time, also a part of it; the seller until the
+   * event begins; the buyer within 30 minutes of paying, as long as the ticket's code was not opened.
+   * When all of it is back, the order is cancelled and the ticket is withdrawn until its seller
+   * relists it. It takes a moment: GetPayment shows how the refund stands.
+   *
+   * Errors: NOT_FOUND `PAYMENT_NOT_FOUND`, also for a stranger's; FAILED_PRECONDITION
+   * `NOTHING_TO_REFUND`, `REFUND_TOO_LATE` (metadata `until`: when it was possible), `CODE_OPENED`,
+   * `REFUND_IN_PROGRESS`, `DISPUTED` (the bank has taken the money already); INVALID_ARGUMENT for
+   * more than there is to give back, and `REQUEST_ID_REUSED`; PERMISSION_DENIED `NOT_ALLOWED` for a
+   * part of it without being an administrator.
+   *
+   * @generated from rpc ticketing.payments.v1.PaymentService.RefundPayment
+   */
+  refundPayment: {
+    methodKind: "unary";
+    input: typeof RefundPaymentRequestSchema;
+    output: typeof RefundPaymentResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_ticketing_payments_v1_payment_service, 0);

@@ -4,6 +4,8 @@
 
 import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import type { Timestamp } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { Ticket } from "./ticket_pb.ts";
 import { file_ticketing_tickets_v1_ticket } from "./ticket_pb.ts";
 import type { Message } from "@bufbuild/protobuf";
@@ -12,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file ticketing/tickets/v1/ticket_events.proto.
  */
 export const file_ticketing_tickets_v1_ticket_events: GenFile = /*@__PURE__*/
-  fileDesc("Cih0aWNrZXRpbmcvdGlja2V0cy92MS90aWNrZXRfZXZlbnRzLnByb3RvEhR0aWNrZXRpbmcudGlja2V0cy52MSI9Cg1UaWNrZXRDcmVhdGVkEiwKBnRpY2tldBgBIAEoCzIcLnRpY2tldGluZy50aWNrZXRzLnYxLlRpY2tldCI9Cg1UaWNrZXRVcGRhdGVkEiwKBnRpY2tldBgBIAEoCzIcLnRpY2tldGluZy50aWNrZXRzLnYxLlRpY2tldCJUChdUaWNrZXRTbmFwc2hvdFJlcXVlc3RlZBIRCglyZXF1ZXN0ZXIYASABKAkSEgoKcmVxdWVzdF9pZBgCIAEoCRISCgpwYWdlX3Rva2VuGAMgASgJIoABCg5UaWNrZXRTbmFwc2hvdBItCgd0aWNrZXRzGAEgAygLMhwudGlja2V0aW5nLnRpY2tldHMudjEuVGlja2V0EhIKCnJlcXVlc3RfaWQYAiABKAkSEgoKcGFnZV90b2tlbhgDIAEoCRIXCg9uZXh0X3BhZ2VfdG9rZW4YBCABKAliBnByb3RvMw", [file_ticketing_tickets_v1_ticket]);
+  fileDesc("Cih0aWNrZXRpbmcvdGlja2V0cy92MS90aWNrZXRfZXZlbnRzLnByb3RvEhR0aWNrZXRpbmcudGlja2V0cy52MSI9Cg1UaWNrZXRDcmVhdGVkEiwKBnRpY2tldBgBIAEoCzIcLnRpY2tldGluZy50aWNrZXRzLnYxLlRpY2tldCI9Cg1UaWNrZXRVcGRhdGVkEiwKBnRpY2tldBgBIAEoCzIcLnRpY2tldGluZy50aWNrZXRzLnYxLlRpY2tldCJmChBUaWNrZXRDb2RlT3BlbmVkEhEKCXRpY2tldF9pZBgBIAEoCRIQCghvcmRlcl9pZBgCIAEoCRItCglvcGVuX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIjcKEFRpY2tldENvZGVTZWFsZWQSEQoJdGlja2V0X2lkGAEgASgJEhAKCG9yZGVyX2lkGAIgASgJIlQKF1RpY2tldFNuYXBzaG90UmVxdWVzdGVkEhEKCXJlcXVlc3RlchgBIAEoCRISCgpyZXF1ZXN0X2lkGAIgASgJEhIKCnBhZ2VfdG9rZW4YAyABKAkigAEKDlRpY2tldFNuYXBzaG90Ei0KB3RpY2tldHMYASADKAsyHC50aWNrZXRpbmcudGlja2V0cy52MS5UaWNrZXQSEgoKcmVxdWVzdF9pZBgCIAEoCRISCgpwYWdlX3Rva2VuGAMgASgJEhcKD25leHRfcGFnZV90b2tlbhgEIAEoCWIGcHJvdG8z", [file_google_protobuf_timestamp, file_ticketing_tickets_v1_ticket]);
 
 /**
  * A ticket was listed.
@@ -57,6 +59,70 @@ export const TicketUpdatedSchema: GenMessage<TicketUpdated> = /*@__PURE__*/
   messageDesc(file_ticketing_tickets_v1_ticket_events, 1);
 
 /**
+ * The buyer has opened the ticket's code, so the sale can no longer be undone by them alone. The code
+ * is not in it.
+ *
+ * @generated from message ticketing.tickets.v1.TicketCodeOpened
+ */
+export type TicketCodeOpened = Message<"ticketing.tickets.v1.TicketCodeOpened"> & {
+  /**
+   * The ticket.
+   *
+   * @generated from field: string ticket_id = 1;
+   */
+  ticketId: string;
+
+  /**
+   * The order whose buyer opened it.
+   *
+   * @generated from field: string order_id = 2;
+   */
+  orderId: string;
+
+  /**
+   * When it was opened first.
+   *
+   * @generated from field: google.protobuf.Timestamp open_time = 3;
+   */
+  openTime?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message ticketing.tickets.v1.TicketCodeOpened.
+ * Use `create(TicketCodeOpenedSchema)` to create a new message.
+ */
+export const TicketCodeOpenedSchema: GenMessage<TicketCodeOpened> = /*@__PURE__*/
+  messageDesc(file_ticketing_tickets_v1_ticket_events, 2);
+
+/**
+ * The buyer wants the money back and had not opened the ticket's code, which they cannot any more.
+ *
+ * @generated from message ticketing.tickets.v1.TicketCodeSealed
+ */
+export type TicketCodeSealed = Message<"ticketing.tickets.v1.TicketCodeSealed"> & {
+  /**
+   * The ticket.
+   *
+   * @generated from field: string ticket_id = 1;
+   */
+  ticketId: string;
+
+  /**
+   * The order of that buyer.
+   *
+   * @generated from field: string order_id = 2;
+   */
+  orderId: string;
+};
+
+/**
+ * Describes the message ticketing.tickets.v1.TicketCodeSealed.
+ * Use `create(TicketCodeSealedSchema)` to create a new message.
+ */
+export const TicketCodeSealedSchema: GenMessage<TicketCodeSealed> = /*@__PURE__*/
+  messageDesc(file_ticketing_tickets_v1_ticket_events, 3);
+
+/**
  * A service asks tickets for the tickets that there are, because its database has no copies of them:
  * it is new, or was restored. It may ask for the same page again, and at any time.
  *
@@ -91,7 +157,7 @@ export type TicketSnapshotRequested = Message<"ticketing.tickets.v1.TicketSnapsh
  * Use `create(TicketSnapshotRequestedSchema)` to create a new message.
  */
 export const TicketSnapshotRequestedSchema: GenMessage<TicketSnapshotRequested> = /*@__PURE__*/
-  messageDesc(file_ticketing_tickets_v1_ticket_events, 2);
+  messageDesc(file_ticketing_tickets_v1_ticket_events, 4);
 
 /**
  * The answer to a `TicketSnapshotRequested`: one page of tickets as they are now, the newest first.
@@ -135,5 +201,5 @@ export type TicketSnapshot = Message<"ticketing.tickets.v1.TicketSnapshot"> & {
  * Use `create(TicketSnapshotSchema)` to create a new message.
  */
 export const TicketSnapshotSchema: GenMessage<TicketSnapshot> = /*@__PURE__*/
-  messageDesc(file_ticketing_tickets_v1_ticket_events, 3);
+  messageDesc(file_ticketing_tickets_v1_ticket_events, 5);
 

@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file ticketing/orders/v1/order_events.proto.
  */
 export const file_ticketing_orders_v1_order_events: GenFile = /*@__PURE__*/
-  fileDesc("CiZ0aWNrZXRpbmcvb3JkZXJzL3YxL29yZGVyX2V2ZW50cy5wcm90bxITdGlja2V0aW5nLm9yZGVycy52MSI5CgxPcmRlckNyZWF0ZWQSKQoFb3JkZXIYASABKAsyGi50aWNrZXRpbmcub3JkZXJzLnYxLk9yZGVyIkEKFE9yZGVyQXdhaXRpbmdQYXltZW50EikKBW9yZGVyGAEgASgLMhoudGlja2V0aW5nLm9yZGVycy52MS5PcmRlciI7Cg5PcmRlckNhbmNlbGxlZBIpCgVvcmRlchgBIAEoCzIaLnRpY2tldGluZy5vcmRlcnMudjEuT3JkZXIiOQoMT3JkZXJFeHBpcmVkEikKBW9yZGVyGAEgASgLMhoudGlja2V0aW5nLm9yZGVycy52MS5PcmRlciI7Cg5PcmRlckNvbXBsZXRlZBIpCgVvcmRlchgBIAEoCzIaLnRpY2tldGluZy5vcmRlcnMudjEuT3JkZXIiUwoWT3JkZXJTbmFwc2hvdFJlcXVlc3RlZBIRCglyZXF1ZXN0ZXIYASABKAkSEgoKcmVxdWVzdF9pZBgCIAEoCRISCgpwYWdlX3Rva2VuGAMgASgJInwKDU9yZGVyU25hcHNob3QSKgoGb3JkZXJzGAEgAygLMhoudGlja2V0aW5nLm9yZGVycy52MS5PcmRlchISCgpyZXF1ZXN0X2lkGAIgASgJEhIKCnBhZ2VfdG9rZW4YAyABKAkSFwoPbmV4dF9wYWdlX3Rva2VuGAQgASgJYgZwcm90bzM", [file_ticketing_orders_v1_order]);
+  fileDesc("CiZ0aWNrZXRpbmcvb3JkZXJzL3YxL29yZGVyX2V2ZW50cy5wcm90bxITdGlja2V0aW5nLm9yZGVycy52MSI5CgxPcmRlckNyZWF0ZWQSKQoFb3JkZXIYASABKAsyGi50aWNrZXRpbmcub3JkZXJzLnYxLk9yZGVyIjoKDU9yZGVyRXh0ZW5kZWQSKQoFb3JkZXIYASABKAsyGi50aWNrZXRpbmcub3JkZXJzLnYxLk9yZGVyIkEKFE9yZGVyQXdhaXRpbmdQYXltZW50EikKBW9yZGVyGAEgASgLMhoudGlja2V0aW5nLm9yZGVycy52MS5PcmRlciI7Cg5PcmRlckNhbmNlbGxlZBIpCgVvcmRlchgBIAEoCzIaLnRpY2tldGluZy5vcmRlcnMudjEuT3JkZXIiOQoMT3JkZXJFeHBpcmVkEikKBW9yZGVyGAEgASgLMhoudGlja2V0aW5nLm9yZGVycy52MS5PcmRlciI7Cg5PcmRlckNvbXBsZXRlZBIpCgVvcmRlchgBIAEoCzIaLnRpY2tldGluZy5vcmRlcnMudjEuT3JkZXIiUwoWT3JkZXJTbmFwc2hvdFJlcXVlc3RlZBIRCglyZXF1ZXN0ZXIYASABKAkSEgoKcmVxdWVzdF9pZBgCIAEoCRISCgpwYWdlX3Rva2VuGAMgASgJInwKDU9yZGVyU25hcHNob3QSKgoGb3JkZXJzGAEgAygLMhoudGlja2V0aW5nLm9yZGVycy52MS5PcmRlchISCgpyZXF1ZXN0X2lkGAIgASgJEhIKCnBhZ2VfdG9rZW4YAyABKAkSFwoPbmV4dF9wYWdlX3Rva2VuGAQgASgJYgZwcm90bzM", [file_ticketing_orders_v1_order]);
 
 /**
  * *Buy* was pressed: the ticket is held.
@@ -36,6 +36,27 @@ export const OrderCreatedSchema: GenMessage<OrderCreated> = /*@__PURE__*/
   messageDesc(file_ticketing_orders_v1_order_events, 0);
 
 /**
+ * The hold was made longer, once, because the buyer's bank is asking them to confirm the payment.
+ *
+ * @generated from message ticketing.orders.v1.OrderExtended
+ */
+export type OrderExtended = Message<"ticketing.orders.v1.OrderExtended"> & {
+  /**
+   * The order after the change.
+   *
+   * @generated from field: ticketing.orders.v1.Order order = 1;
+   */
+  order?: Order | undefined;
+};
+
+/**
+ * Describes the message ticketing.orders.v1.OrderExtended.
+ * Use `create(OrderExtendedSchema)` to create a new message.
+ */
+export const OrderExtendedSchema: GenMessage<OrderExtended> = /*@__PURE__*/
+  messageDesc(file_ticketing_orders_v1_order_events, 1);
+
+/**
  * The order accepted an authorized payment: payments may take the money of `order.attempt_id`.
  *
  * @generated from message ticketing.orders.v1.OrderAwaitingPayment
@@ -54,7 +75,7 @@ export type OrderAwaitingPayment = Message<"ticketing.orders.v1.OrderAwaitingPay
  * Use `create(OrderAwaitingPaymentSchema)` to create a new message.
  */
 export const OrderAwaitingPaymentSchema: GenMessage<OrderAwaitingPayment> = /*@__PURE__*/
-  messageDesc(file_ticketing_orders_v1_order_events, 1);
+  messageDesc(file_ticketing_orders_v1_order_events, 2);
 
 /**
  * The order is over for another reason than time; the ticket is free, or withdrawn after a refund.
@@ -75,7 +96,7 @@ export type OrderCancelled = Message<"ticketing.orders.v1.OrderCancelled"> & {
  * Use `create(OrderCancelledSchema)` to create a new message.
  */
 export const OrderCancelledSchema: GenMessage<OrderCancelled> = /*@__PURE__*/
-  messageDesc(file_ticketing_orders_v1_order_events, 2);
+  messageDesc(file_ticketing_orders_v1_order_events, 3);
 
 /**
  * The hold ran out; the ticket is free.
@@ -96,7 +117,7 @@ export type OrderExpired = Message<"ticketing.orders.v1.OrderExpired"> & {
  * Use `create(OrderExpiredSchema)` to create a new message.
  */
 export const OrderExpiredSchema: GenMessage<OrderExpired> = /*@__PURE__*/
-  messageDesc(file_ticketing_orders_v1_order_events, 3);
+  messageDesc(file_ticketing_orders_v1_order_events, 4);
 
 /**
  * The money was taken; the ticket is the buyer's.
@@ -117,7 +138,7 @@ export type OrderCompleted = Message<"ticketing.orders.v1.OrderCompleted"> & {
  * Use `create(OrderCompletedSchema)` to create a new message.
  */
 export const OrderCompletedSchema: GenMessage<OrderCompleted> = /*@__PURE__*/
-  messageDesc(file_ticketing_orders_v1_order_events, 4);
+  messageDesc(file_ticketing_orders_v1_order_events, 5);
 
 /**
  * A service asks orders for the orders that there are, because its database has no copies of them, or
@@ -154,7 +175,7 @@ export type OrderSnapshotRequested = Message<"ticketing.orders.v1.OrderSnapshotR
  * Use `create(OrderSnapshotRequestedSchema)` to create a new message.
  */
 export const OrderSnapshotRequestedSchema: GenMessage<OrderSnapshotRequested> = /*@__PURE__*/
-  messageDesc(file_ticketing_orders_v1_order_events, 5);
+  messageDesc(file_ticketing_orders_v1_order_events, 6);
 
 /**
  * The answer to an `OrderSnapshotRequested`: one page of orders as they are now, the newest first, so
@@ -199,5 +220,5 @@ export type OrderSnapshot = Message<"ticketing.orders.v1.OrderSnapshot"> & {
  * Use `create(OrderSnapshotSchema)` to create a new message.
  */
 export const OrderSnapshotSchema: GenMessage<OrderSnapshot> = /*@__PURE__*/
-  messageDesc(file_ticketing_orders_v1_order_events, 6);
+  messageDesc(file_ticketing_orders_v1_order_events, 7);
 

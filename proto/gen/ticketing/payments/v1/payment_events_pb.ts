@@ -12,7 +12,28 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file ticketing/payments/v1/payment_events.proto.
  */
 export const file_ticketing_payments_v1_payment_events: GenFile = /*@__PURE__*/
-  fileDesc("Cip0aWNrZXRpbmcvcGF5bWVudHMvdjEvcGF5bWVudF9ldmVudHMucHJvdG8SFXRpY2tldGluZy5wYXltZW50cy52MSJEChFQYXltZW50QXV0aG9yaXplZBIvCgdwYXltZW50GAEgASgLMh4udGlja2V0aW5nLnBheW1lbnRzLnYxLlBheW1lbnQiQAoNUGF5bWVudFZvaWRlZBIvCgdwYXltZW50GAEgASgLMh4udGlja2V0aW5nLnBheW1lbnRzLnYxLlBheW1lbnQiQAoNQ2hhcmdlQ3JlYXRlZBIvCgdwYXltZW50GAEgASgLMh4udGlja2V0aW5nLnBheW1lbnRzLnYxLlBheW1lbnQiPwoMQ2hhcmdlRmFpbGVkEi8KB3BheW1lbnQYASABKAsyHi50aWNrZXRpbmcucGF5bWVudHMudjEuUGF5bWVudCJBCg5DaGFyZ2VSZWZ1bmRlZBIvCgdwYXltZW50GAEgASgLMh4udGlja2V0aW5nLnBheW1lbnRzLnYxLlBheW1lbnRiBnByb3RvMw", [file_ticketing_payments_v1_payment]);
+  fileDesc("Cip0aWNrZXRpbmcvcGF5bWVudHMvdjEvcGF5bWVudF9ldmVudHMucHJvdG8SFXRpY2tldGluZy5wYXltZW50cy52MSJIChVQYXltZW50QWN0aW9uUmVxdWlyZWQSLwoHcGF5bWVudBgBIAEoCzIeLnRpY2tldGluZy5wYXltZW50cy52MS5QYXltZW50IkQKEVBheW1lbnRBdXRob3JpemVkEi8KB3BheW1lbnQYASABKAsyHi50aWNrZXRpbmcucGF5bWVudHMudjEuUGF5bWVudCJACg1QYXltZW50Vm9pZGVkEi8KB3BheW1lbnQYASABKAsyHi50aWNrZXRpbmcucGF5bWVudHMudjEuUGF5bWVudCJACg1DaGFyZ2VDcmVhdGVkEi8KB3BheW1lbnQYASABKAsyHi50aWNrZXRpbmcucGF5bWVudHMudjEuUGF5bWVudCI/CgxDaGFyZ2VGYWlsZWQSLwoHcGF5bWVudBgBIAEoCzIeLnRpY2tldGluZy5wYXltZW50cy52MS5QYXltZW50IlUKD1JlZnVuZFJlcXVlc3RlZBIvCgdwYXltZW50GAEgASgLMh4udGlja2V0aW5nLnBheW1lbnRzLnYxLlBheW1lbnQSEQoJdGlja2V0X2lkGAIgASgJIkEKDkNoYXJnZVJlZnVuZGVkEi8KB3BheW1lbnQYASABKAsyHi50aWNrZXRpbmcucGF5bWVudHMudjEuUGF5bWVudGIGcHJvdG8z", [file_ticketing_payments_v1_payment]);
+
+/**
+ * The bank asks the buyer to confirm the payment (3-D Secure). Orders may give them more time, once.
+ *
+ * @generated from message ticketing.payments.v1.PaymentActionRequired
+ */
+export type PaymentActionRequired = Message<"ticketing.payments.v1.PaymentActionRequired"> & {
+  /**
+   * The payment after the change.
+   *
+   * @generated from field: ticketing.payments.v1.Payment payment = 1;
+   */
+  payment?: Payment | undefined;
+};
+
+/**
+ * Describes the message ticketing.payments.v1.PaymentActionRequired.
+ * Use `create(PaymentActionRequiredSchema)` to create a new message.
+ */
+export const PaymentActionRequiredSchema: GenMessage<PaymentActionRequired> = /*@__PURE__*/
+  messageDesc(file_ticketing_payments_v1_payment_events, 0);
 
 /**
  * The amount is reserved on the card; orders decides whether it still wants it.
@@ -33,7 +54,7 @@ export type PaymentAuthorized = Message<"ticketing.payments.v1.PaymentAuthorized
  * Use `create(PaymentAuthorizedSchema)` to create a new message.
  */
 export const PaymentAuthorizedSchema: GenMessage<PaymentAuthorized> = /*@__PURE__*/
-  messageDesc(file_ticketing_payments_v1_payment_events, 0);
+  messageDesc(file_ticketing_payments_v1_payment_events, 1);
 
 /**
  * The reservation was given up, because its order had ended.
@@ -54,7 +75,7 @@ export type PaymentVoided = Message<"ticketing.payments.v1.PaymentVoided"> & {
  * Use `create(PaymentVoidedSchema)` to create a new message.
  */
 export const PaymentVoidedSchema: GenMessage<PaymentVoided> = /*@__PURE__*/
-  messageDesc(file_ticketing_payments_v1_payment_events, 1);
+  messageDesc(file_ticketing_payments_v1_payment_events, 2);
 
 /**
  * The money was taken.
@@ -75,7 +96,7 @@ export type ChargeCreated = Message<"ticketing.payments.v1.ChargeCreated"> & {
  * Use `create(ChargeCreatedSchema)` to create a new message.
  */
 export const ChargeCreatedSchema: GenMessage<ChargeCreated> = /*@__PURE__*/
-  messageDesc(file_ticketing_payments_v1_payment_events, 2);
+  messageDesc(file_ticketing_payments_v1_payment_events, 3);
 
 /**
  * The card was declined, or the reserved money could definitely not be taken.
@@ -96,10 +117,39 @@ export type ChargeFailed = Message<"ticketing.payments.v1.ChargeFailed"> & {
  * Use `create(ChargeFailedSchema)` to create a new message.
  */
 export const ChargeFailedSchema: GenMessage<ChargeFailed> = /*@__PURE__*/
-  messageDesc(file_ticketing_payments_v1_payment_events, 3);
+  messageDesc(file_ticketing_payments_v1_payment_events, 4);
 
 /**
- * The money was given back.
+ * The buyer wants the money back. Tickets answers with `TicketCodeSealed`, and from then on the code
+ * opens no more, or with `TicketCodeOpened`; before that no money moves.
+ *
+ * @generated from message ticketing.payments.v1.RefundRequested
+ */
+export type RefundRequested = Message<"ticketing.payments.v1.RefundRequested"> & {
+  /**
+   * The payment after the change.
+   *
+   * @generated from field: ticketing.payments.v1.Payment payment = 1;
+   */
+  payment?: Payment | undefined;
+
+  /**
+   * The ticket.
+   *
+   * @generated from field: string ticket_id = 2;
+   */
+  ticketId: string;
+};
+
+/**
+ * Describes the message ticketing.payments.v1.RefundRequested.
+ * Use `create(RefundRequestedSchema)` to create a new message.
+ */
+export const RefundRequestedSchema: GenMessage<RefundRequested> = /*@__PURE__*/
+  messageDesc(file_ticketing_payments_v1_payment_events, 5);
+
+/**
+ * Money was given back, all of it or a part; `payment.status` and `payment.refunded_amount` say which.
  *
  * @generated from message ticketing.payments.v1.ChargeRefunded
  */
@@ -117,5 +167,5 @@ export type ChargeRefunded = Message<"ticketing.payments.v1.ChargeRefunded"> & {
  * Use `create(ChargeRefundedSchema)` to create a new message.
  */
 export const ChargeRefundedSchema: GenMessage<ChargeRefunded> = /*@__PURE__*/
-  messageDesc(file_ticketing_payments_v1_payment_events, 4);
+  messageDesc(file_ticketing_payments_v1_payment_events, 6);
 

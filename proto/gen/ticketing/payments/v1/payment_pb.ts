@@ -14,10 +14,116 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file ticketing/payments/v1/payment.proto.
  */
 export const file_ticketing_payments_v1_payment: GenFile = /*@__PURE__*/
-  fileDesc("CiN0aWNrZXRpbmcvcGF5bWVudHMvdjEvcGF5bWVudC5wcm90bxIVdGlja2V0aW5nLnBheW1lbnRzLnYxIqUCCgdQYXltZW50EhAKCG9yZGVyX2lkGAEgASgJEhIKCmF0dGVtcHRfaWQYAiABKAkSEQoJc3RyaXBlX2lkGAMgASgJEiIKBmFtb3VudBgEIAEoCzISLmdvb2dsZS50eXBlLk1vbmV5EjQKBnN0YXR1cxgFIAEoDjIkLnRpY2tldGluZy5wYXltZW50cy52MS5QYXltZW50U3RhdHVzEhQKDGZhaWx1cmVfY29kZRgGIAEoCRIPCgd2ZXJzaW9uGAcgASgDEi8KC2NyZWF0ZV90aW1lGAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgt1cGRhdGVfdGltZRgJIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAq/gEKDVBheW1lbnRTdGF0dXMSHgoaUEFZTUVOVF9TVEFUVVNfVU5TUEVDSUZJRUQQABIaChZQQVlNRU5UX1NUQVRVU19QRU5ESU5HEAESIgoeUEFZTUVOVF9TVEFUVVNfUkVRVUlSRVNfQUNUSU9OEAISHQoZUEFZTUVOVF9TVEFUVVNfQVVUSE9SSVpFRBADEhsKF1BBWU1FTlRfU1RBVFVTX0NBUFRVUkVEEAQSGQoVUEFZTUVOVF9TVEFUVVNfVk9JREVEEAUSGQoVUEFZTUVOVF9TVEFUVVNfRkFJTEVEEAYSGwoXUEFZTUVOVF9TVEFUVVNfUkVGVU5ERUQQB2IGcHJvdG8z", [file_google_protobuf_timestamp, file_google_type_money]);
+  fileDesc("CiN0aWNrZXRpbmcvcGF5bWVudHMvdjEvcGF5bWVudC5wcm90bxIVdGlja2V0aW5nLnBheW1lbnRzLnYxIqUBCgdBdHRlbXB0EgoKAmlkGAEgASgJEhEKCXN0cmlwZV9pZBgCIAEoCRI0CgZzdGF0dXMYAyABKA4yJC50aWNrZXRpbmcucGF5bWVudHMudjEuUGF5bWVudFN0YXR1cxIUCgxmYWlsdXJlX2NvZGUYBCABKAkSLwoLY3JlYXRlX3RpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIoQCCgZSZWZ1bmQSCgoCaWQYASABKAkSIgoGYW1vdW50GAIgASgLMhIuZ29vZ2xlLnR5cGUuTW9uZXkSMwoGcmVhc29uGAMgASgOMiMudGlja2V0aW5nLnBheW1lbnRzLnYxLlJlZnVuZFJlYXNvbhIzCgZzdGF0dXMYBCABKA4yIy50aWNrZXRpbmcucGF5bWVudHMudjEuUmVmdW5kU3RhdHVzEi8KC2NyZWF0ZV90aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgt1cGRhdGVfdGltZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAi1wQKB1BheW1lbnQSEAoIb3JkZXJfaWQYASABKAkSEgoKYXR0ZW1wdF9pZBgCIAEoCRIRCglzdHJpcGVfaWQYAyABKAkSIgoGYW1vdW50GAQgASgLMhIuZ29vZ2xlLnR5cGUuTW9uZXkSNAoGc3RhdHVzGAUgASgOMiQudGlja2V0aW5nLnBheW1lbnRzLnYxLlBheW1lbnRTdGF0dXMSFAoMZmFpbHVyZV9jb2RlGAYgASgJEg8KB3ZlcnNpb24YByABKAMSLwoLY3JlYXRlX3RpbWUYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3VwZGF0ZV90aW1lGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgd1c2VyX2lkGAogASgJEhEKCXNlbGxlcl9pZBgLIAEoCRINCgV0aXRsZRgMIAEoCRIrCg9yZWZ1bmRlZF9hbW91bnQYDSABKAsyEi5nb29nbGUudHlwZS5Nb25leRIwCgxjYXB0dXJlX3RpbWUYDiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjwKDmRpc3B1dGVfc3RhdHVzGA8gASgOMiQudGlja2V0aW5nLnBheW1lbnRzLnYxLkRpc3B1dGVTdGF0dXMSMAoIYXR0ZW1wdHMYECADKAsyHi50aWNrZXRpbmcucGF5bWVudHMudjEuQXR0ZW1wdBIuCgdyZWZ1bmRzGBEgAygLMh0udGlja2V0aW5nLnBheW1lbnRzLnYxLlJlZnVuZCqiAgoNUGF5bWVudFN0YXR1cxIeChpQQVlNRU5UX1NUQVRVU19VTlNQRUNJRklFRBAAEhoKFlBBWU1FTlRfU1RBVFVTX1BFTkRJTkcQARIiCh5QQVlNRU5UX1NUQVRVU19SRVFVSVJFU19BQ1RJT04QAhIdChlQQVlNRU5UX1NUQVRVU19BVVRIT1JJWkVEEAMSGwoXUEFZTUVOVF9TVEFUVVNfQ0FQVFVSRUQQBBIZChVQQVlNRU5UX1NUQVRVU19WT0lERUQQBRIZChVQQVlNRU5UX1NUQVRVU19GQUlMRUQQBhIbChdQQVlNRU5UX1NUQVRVU19SRUZVTkRFRBAHEiIKHlBBWU1FTlRfU1RBVFVTX1BBUlRMWV9SRUZVTkRFRBAIKt4BCgxSZWZ1bmRSZWFzb24SHQoZUkVGVU5EX1JFQVNPTl9VTlNQRUNJRklFRBAAEhcKE1JFRlVORF9SRUFTT05fQlVZRVIQARIYChRSRUZVTkRfUkVBU09OX1NFTExFUhACEh8KG1JFRlVORF9SRUFTT05fQURNSU5JU1RSQVRPUhADEiEKHVJFRlVORF9SRUFTT05fRVZFTlRfQ0FOQ0VMTEVEEAQSHQoZUkVGVU5EX1JFQVNPTl9PUkRFUl9FTkRFRBAFEhkKFVJFRlVORF9SRUFTT05fT1VUU0lERRAGKrcBCgxSZWZ1bmRTdGF0dXMSHQoZUkVGVU5EX1NUQVRVU19VTlNQRUNJRklFRBAAEhsKF1JFRlVORF9TVEFUVVNfUkVRVUVTVEVEEAESGQoVUkVGVU5EX1NUQVRVU19QRU5ESU5HEAISGwoXUkVGVU5EX1NUQVRVU19TVUNDRUVERUQQAxIZChVSRUZVTkRfU1RBVFVTX1JFRlVTRUQQBBIYChRSRUZVTkRfU1RBVFVTX0ZBSUxFRBAFKnkKDURpc3B1dGVTdGF0dXMSHgoaRElTUFVURV9TVEFUVVNfVU5TUEVDSUZJRUQQABIXChNESVNQVVRFX1NUQVRVU19PUEVOEAESFgoSRElTUFVURV9TVEFUVVNfV09OEAISFwoTRElTUFVURV9TVEFUVVNfTE9TVBADYgZwcm90bzM", [file_google_protobuf_timestamp, file_google_type_money]);
 
 /**
- * The payment of one order (R13): its newest attempt.
+ * One try to pay an order. At most one of an order's attempts may still take money.
+ *
+ * @generated from message ticketing.payments.v1.Attempt
+ */
+export type Attempt = Message<"ticketing.payments.v1.Attempt"> & {
+  /**
+   * UUIDv7.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * Stripe's PaymentIntent; empty before there is one.
+   *
+   * @generated from field: string stripe_id = 2;
+   */
+  stripeId: string;
+
+  /**
+   * Where it stands.
+   *
+   * @generated from field: ticketing.payments.v1.PaymentStatus status = 3;
+   */
+  status: PaymentStatus;
+
+  /**
+   * Stripe's word for what went wrong (`card_declined`, `incorrect_cvc`); empty otherwise.
+   *
+   * @generated from field: string failure_code = 4;
+   */
+  failureCode: string;
+
+  /**
+   * When it was begun.
+   *
+   * @generated from field: google.protobuf.Timestamp create_time = 5;
+   */
+  createTime?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message ticketing.payments.v1.Attempt.
+ * Use `create(AttemptSchema)` to create a new message.
+ */
+export const AttemptSchema: GenMessage<Attempt> = /*@__PURE__*/
+  messageDesc(file_ticketing_payments_v1_payment, 0);
+
+/**
+ * Money given back, or asked back.
+ *
+ * @generated from message ticketing.payments.v1.Refund
+ */
+export type Refund = Message<"ticketing.payments.v1.Refund"> & {
+  /**
+   * UUIDv7; for one made on Stripe's own pages Stripe's id.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * How much.
+   *
+   * @generated from field: google.type.Money amount = 2;
+   */
+  amount?: Money | undefined;
+
+  /**
+   * Why.
+   *
+   * @generated from field: ticketing.payments.v1.RefundReason reason = 3;
+   */
+  reason: RefundReason;
+
+  /**
+   * Where it stands.
+   *
+   * @generated from field: ticketing.payments.v1.RefundStatus status = 4;
+   */
+  status: RefundStatus;
+
+  /**
+   * When it was asked for.
+   *
+   * @generated from field: google.protobuf.Timestamp create_time = 5;
+   */
+  createTime?: Timestamp | undefined;
+
+  /**
+   * When it last changed.
+   *
+   * @generated from field: google.protobuf.Timestamp update_time = 6;
+   */
+  updateTime?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message ticketing.payments.v1.Refund.
+ * Use `create(RefundSchema)` to create a new message.
+ */
+export const RefundSchema: GenMessage<Refund> = /*@__PURE__*/
+  messageDesc(file_ticketing_payments_v1_payment, 1);
+
+/**
+ * The payment of one order (R13). Its buyer and administrators see all of it; its seller sees the
+ * order, the amounts, where it stands and when, and nothing of the attempts, the refunds or the buyer.
  *
  * @generated from message ticketing.payments.v1.Payment
  */
@@ -30,14 +136,14 @@ export type Payment = Message<"ticketing.payments.v1.Payment"> & {
   orderId: string;
 
   /**
-   * The attempt, a UUIDv7; a new try after a slip is a new attempt.
+   * The newest attempt, a UUIDv7; a new try after a slip is a new attempt.
    *
    * @generated from field: string attempt_id = 2;
    */
   attemptId: string;
 
   /**
-   * Stripe's PaymentIntent; empty before there is one.
+   * Stripe's PaymentIntent of the newest attempt; empty before there is one.
    *
    * @generated from field: string stripe_id = 3;
    */
@@ -51,14 +157,14 @@ export type Payment = Message<"ticketing.payments.v1.Payment"> & {
   amount?: Money | undefined;
 
   /**
-   * Where it stands.
+   * Where the newest attempt stands.
    *
    * @generated from field: ticketing.payments.v1.PaymentStatus status = 5;
    */
   status: PaymentStatus;
 
   /**
-   * Stripe's word for what went wrong (`card_declined`, `incorrect_cvc`); empty otherwise.
+   * Stripe's word for what went wrong with it (`card_declined`, `incorrect_cvc`); empty otherwise.
    *
    * @generated from field: string failure_code = 6;
    */
@@ -84,6 +190,62 @@ export type Payment = Message<"ticketing.payments.v1.Payment"> & {
    * @generated from field: google.protobuf.Timestamp update_time = 9;
    */
   updateTime?: Timestamp | undefined;
+
+  /**
+   * The buyer.
+   *
+   * @generated from field: string user_id = 10;
+   */
+  userId: string;
+
+  /**
+   * Who is paid.
+   *
+   * @generated from field: string seller_id = 11;
+   */
+  sellerId: string;
+
+  /**
+   * What is paid for: the ticket's title as bought.
+   *
+   * @generated from field: string title = 12;
+   */
+  title: string;
+
+  /**
+   * What has been given back of it so far.
+   *
+   * @generated from field: google.type.Money refunded_amount = 13;
+   */
+  refundedAmount?: Money | undefined;
+
+  /**
+   * When the money was taken; absent before.
+   *
+   * @generated from field: google.protobuf.Timestamp capture_time = 14;
+   */
+  captureTime?: Timestamp | undefined;
+
+  /**
+   * Whether the buyer's bank wants it back.
+   *
+   * @generated from field: ticketing.payments.v1.DisputeStatus dispute_status = 15;
+   */
+  disputeStatus: DisputeStatus;
+
+  /**
+   * Every attempt, the oldest first.
+   *
+   * @generated from field: repeated ticketing.payments.v1.Attempt attempts = 16;
+   */
+  attempts: Attempt[];
+
+  /**
+   * Every refund, the oldest first.
+   *
+   * @generated from field: repeated ticketing.payments.v1.Refund refunds = 17;
+   */
+  refunds: Refund[];
 };
 
 /**
@@ -91,7 +253,7 @@ export type Payment = Message<"ticketing.payments.v1.Payment"> & {
  * Use `create(PaymentSchema)` to create a new message.
  */
 export const PaymentSchema: GenMessage<Payment> = /*@__PURE__*/
-  messageDesc(file_ticketing_payments_v1_payment, 0);
+  messageDesc(file_ticketing_payments_v1_payment, 2);
 
 /**
  * Where a payment stands.
@@ -149,11 +311,18 @@ export const PaymentStatus = {
   FAILED: 6,
 
   /**
-   * Given back.
+   * Given back, all of it.
    *
    * @generated from enum value: PAYMENT_STATUS_REFUNDED = 7;
    */
   REFUNDED: 7,
+
+  /**
+   * Taken, and a part of it given back; `refunded_amount` says how much.
+   *
+   * @generated from enum value: PAYMENT_STATUS_PARTLY_REFUNDED = 8;
+   */
+  PARTLY_REFUNDED: 8,
 } as const;
 
 /**
@@ -168,4 +337,183 @@ export type PaymentStatus = (typeof PaymentStatus)[keyof typeof PaymentStatus] |
  */
 export const PaymentStatusSchema: GenEnum<PaymentStatus> = /*@__PURE__*/
   enumDesc(file_ticketing_payments_v1_payment, 0);
+
+/**
+ * Why money was given back.
+ *
+ * @generated from enum ticketing.payments.v1.RefundReason
+ */
+export const RefundReason = {
+  /**
+   * Never stored.
+   *
+   * @generated from enum value: REFUND_REASON_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * The buyer wanted it, in time and without having opened the ticket's code.
+   *
+   * @generated from enum value: REFUND_REASON_BUYER = 1;
+   */
+  BUYER: 1,
+
+  /**
+   * The seller wanted it.
+   *
+   * @generated from enum value: REFUND_REASON_SELLER = 2;
+   */
+  SELLER: 2,
+
+  /**
+   * An administrator decided it.
+   *
+   * @generated from enum value: REFUND_REASON_ADMINISTRATOR = 3;
+   */
+  ADMINISTRATOR: 3,
+
+  /**
+   * The event does not take place.
+   *
+   * @generated from enum value: REFUND_REASON_EVENT_CANCELLED = 4;
+   */
+  EVENT_CANCELLED: 4,
+
+  /**
+   * It had been taken for an order that had ended, which nobody wanted.
+   *
+   * @generated from enum value: REFUND_REASON_ORDER_ENDED = 5;
+   */
+  ORDER_ENDED: 5,
+
+  /**
+   * Somebody did it on Stripe's own pages.
+   *
+   * @generated from enum value: REFUND_REASON_OUTSIDE = 6;
+   */
+  OUTSIDE: 6,
+} as const;
+
+/**
+ * Why money was given back.
+ *
+ * @generated from enum ticketing.payments.v1.RefundReason
+ */
+export type RefundReason = (typeof RefundReason)[keyof typeof RefundReason] | UnknownEnum;
+
+/**
+ * Describes the enum ticketing.payments.v1.RefundReason.
+ */
+export const RefundReasonSchema: GenEnum<RefundReason> = /*@__PURE__*/
+  enumDesc(file_ticketing_payments_v1_payment, 1);
+
+/**
+ * Where a refund stands.
+ *
+ * @generated from enum ticketing.payments.v1.RefundStatus
+ */
+export const RefundStatus = {
+  /**
+   * Never stored.
+   *
+   * @generated from enum value: REFUND_STATUS_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * The buyer's wish: tickets has yet to say that the code was not opened, and to seal it.
+   *
+   * @generated from enum value: REFUND_STATUS_REQUESTED = 1;
+   */
+  REQUESTED: 1,
+
+  /**
+   * Decided, and on its way to Stripe.
+   *
+   * @generated from enum value: REFUND_STATUS_PENDING = 2;
+   */
+  PENDING: 2,
+
+  /**
+   * Stripe has it; the bank may take days to show it.
+   *
+   * @generated from enum value: REFUND_STATUS_SUCCEEDED = 3;
+   */
+  SUCCEEDED: 3,
+
+  /**
+   * Refused here: the ticket's code had been opened.
+   *
+   * @generated from enum value: REFUND_STATUS_REFUSED = 4;
+   */
+  REFUSED: 4,
+
+  /**
+   * Refused by Stripe, or returned by the bank: a person must look.
+   *
+   * @generated from enum value: REFUND_STATUS_FAILED = 5;
+   */
+  FAILED: 5,
+} as const;
+
+/**
+ * Where a refund stands.
+ *
+ * @generated from enum ticketing.payments.v1.RefundStatus
+ */
+export type RefundStatus = (typeof RefundStatus)[keyof typeof RefundStatus] | UnknownEnum;
+
+/**
+ * Describes the enum ticketing.payments.v1.RefundStatus.
+ */
+export const RefundStatusSchema: GenEnum<RefundStatus> = /*@__PURE__*/
+  enumDesc(file_ticketing_payments_v1_payment, 2);
+
+/**
+ * Whether the buyer's bank takes the money back over everybody's heads (a chargeback).
+ *
+ * @generated from enum ticketing.payments.v1.DisputeStatus
+ */
+export const DisputeStatus = {
+  /**
+   * There is no dispute.
+   *
+   * @generated from enum value: DISPUTE_STATUS_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * The money is withheld until the bank has decided. It is answered on Stripe's own pages.
+   *
+   * @generated from enum value: DISPUTE_STATUS_OPEN = 1;
+   */
+  OPEN: 1,
+
+  /**
+   * The money is ours again.
+   *
+   * @generated from enum value: DISPUTE_STATUS_WON = 2;
+   */
+  WON: 2,
+
+  /**
+   * The money is gone.
+   *
+   * @generated from enum value: DISPUTE_STATUS_LOST = 3;
+   */
+  LOST: 3,
+} as const;
+
+/**
+ * Whether the buyer's bank takes the money back over everybody's heads (a chargeback).
+ *
+ * @generated from enum ticketing.payments.v1.DisputeStatus
+ */
+export type DisputeStatus = (typeof DisputeStatus)[keyof typeof DisputeStatus] | UnknownEnum;
+
+/**
+ * Describes the enum ticketing.payments.v1.DisputeStatus.
+ */
+export const DisputeStatusSchema: GenEnum<DisputeStatus> = /*@__PURE__*/
+  enumDesc(file_ticketing_payments_v1_payment, 3);
 

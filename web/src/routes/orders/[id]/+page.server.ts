@@ -67,7 +67,7 @@ export const actions: Actions = {
 /** What opens the door; "later" while tickets has not heard that the order is paid. */
 async function codeOf({ ticketId }: Order, api: Api): Promise<{ text: string } | "none" | "later"> {
   try {
-    const { code } = await api.tickets.getTicketCode({ id: ticketId });
+    const { code } = await api.tickets.openTicketCode({ id: ticketId });
     return { text: code };
   } catch (cause) {
     const { reason } = describe(cause, { locale: "en", timeZone: "UTC" });
