@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { createServer } from "node:http";
 import { once } from "node:events";
@@ -18,6 +19,8 @@ export interface Place {
   /** The mailbox's page; under /mails all mails, the newest first. */
   mailboxUrl: string;
   logs: string;
+  /** Every key and password of the marketplace's own, none of which anybody may ever say. */
+  secrets: string[];
   /**
    * POST /restart/<service> kills and starts again every instance of a service; GET /pids answers the
    * processes of the services and of the edge.
@@ -58,6 +61,15 @@ async function serveControl(system: System): Promise<{ url: string; close(): voi
   return { url: `http://127.0.0.1:${port}`, close: () => server.close() };
 }
 
+/** Where a marketplace keeps what it has made up: of its parts, and of its services. */
+const SECRET_FILES = ["secrets.json", "services.json"];
+
+/** All that was made up for this one marketplace. */
+const secretsIn = (dir: string): string[] =>
+  SECRET_FILES.flatMap((file) =>
+    Object.values(JSON.parse(readFileSync(join(dir, file), "utf8")) as Record<string, string>),
+  );
+
 /** Starts everything once, as `npm start` does, with as many instances as INSTANCES says. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const { dir, system } = await startMarketplace("e2e", {
@@ -76,6 +88,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
     stripeUrl: system.stripe.url ?? "",
     mailboxUrl: system.mailbox ?? "",
     logs: join(dir, "logs"),
+    secrets: secretsIn(dir),
     control: control.url,
     rpc: Object.fromEntries(
       Object.entries(system.instances).map(([name, list]) => [name, list.map(({ rpc }) => rpc)]),

@@ -44,8 +44,8 @@ export interface System {
   readonly edge: Edge;
   readonly parts: Parts;
   readonly instances: Readonly<Record<ServiceName, readonly Instance[]>>;
-  /** The local Stripe's address and key; no address where the real one is used. */
-  readonly stripe: { url: string | undefined; key: string };
+  /** The local Stripe's address and key; no address and no process where the real one is used. */
+  readonly stripe: { url: string | undefined; key: string; process: Restartable | undefined };
   /** Where mails can be read; no address where they really go out. */
   readonly mailbox: string | undefined;
   stop(): Promise<void>;
@@ -56,29 +56,48 @@ interface Listening {
   url: string;
 }
 
+/** What can be ended, and started again where it was. */
+interface Restartable {
+  readonly child: Child;
+  restart(): Promise<void>;
+}
+
 /** The local Stripe, unless the environment names an account at the real one. */
 async function startStripe(
   options: SystemOptions,
   settings: { key: string; webhookSecret: string; edgeUrl: string },
-): Promise<Listening> {
+): Promise<Listening & Restartable> {
   const port = await freePort();
-  const child = run("stripe", process.execPath, [join(root, "stack/stripe/main.ts")], {
-    cwd: root,
-    env: {
-      ...marked(options.dir),
-      STRIPE_PORT: String(port),
-      STRIPE_DIR: join(options.dir, "stripe"),
-      STRIPE_KEY: settings.key,
-      STRIPE_WEBHOOK_URL: `${settings.edgeUrl}/webhooks/stripe`,
-      STRIPE_WEBHOOK_SECRET: settings.webhookSecret,
-      STRIPE_TEST: String(options.test ?? false),
-    },
-    logFile: join(options.dir, "logs/stripe.log"),
-    onLine: (line) => options.onLine?.("stripe", line),
-  });
   const url = `http://127.0.0.1:${port}`;
-  await until(() => fetch(url).then(() => true), { what: "the local Stripe", child });
-  return { child, url };
+  async function start(): Promise<Child> {
+    const child = run("stripe", process.execPath, [join(root, "stack/stripe/main.ts")], {
+      cwd: root,
+      env: {
+        ...marked(options.dir),
+        STRIPE_PORT: String(port),
+        STRIPE_DIR: join(options.dir, "stripe"),
+        STRIPE_KEY: settings.key,
+        STRIPE_WEBHOOK_URL: `${settings.edgeUrl}/webhooks/stripe`,
+        STRIPE_WEBHOOK_SECRET: settings.webhookSecret,
+        STRIPE_TEST: String(options.test ?? false),
+      },
+      logFile: join(options.dir, "logs/stripe.log"),
+      onLine: (line) => options.onLine?.("stripe", line),
+    });
+    await until(() => fetch(url).then(() => true), { what: "the local Stripe", child });
+    return child;
+  }
+  let child = await start();
+  return {
+    url,
+    get child() {
+      return child;
+    },
+    async restart() {
+      await child.stop();
+      child = await start();
+    },
+  };
 }
 
 interface Mails {
@@ -231,7 +250,7 @@ export async function startSystem(options: SystemOptions): Promise<System> {
     const instances = { auth, tickets, orders, payments, expiration };
     return {
       ...{ url: edge.url, edge, parts, instances, stop },
-      stripe: { url: stripe?.url, key },
+      stripe: { url: stripe?.url, key, process: stripe },
       mailbox: mails?.url,
     };
   } catch (error) {

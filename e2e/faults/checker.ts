@@ -45,6 +45,7 @@ interface Order {
 
 interface Payment {
   _id: string;
+  postings: { lines: { account: string; amount: number }[] }[];
   order: Pick<Order, "ticketId" | "userId" | "price" | "status" | "version" | "attemptId">;
   attempts: { _id: string; status: string }[];
 }
@@ -161,6 +162,7 @@ const rules: ((all: Everything) => Iterable<string>)[] = [
     for (const intent of intents) {
       const { order_id: id } = intent.metadata;
       if (intent.status === "requires_capture") yield `money is still reserved for order ${id}`;
+      if (intent.status === "requires_action") yield `order ${id} could still be paid`;
       if (intent.status !== "succeeded" || refunded.has(intent.id)) continue;
       if (kept.has(id)) yield `order ${id} was paid twice`;
       kept.set(id, intent);
@@ -175,6 +177,22 @@ const rules: ((all: Everything) => Iterable<string>)[] = [
       }
     }
     for (const id of kept.keys()) yield `order ${id} was paid, and is not there`;
+  },
+
+  function* theLedgerSaysWhatStripeSays({ payments, intents, refunded }) {
+    const kept = new Map<string, number>();
+    for (const { id, metadata, amount_received: taken } of intents) {
+      const left = refunded.has(id) ? 0 : taken;
+      kept.set(metadata.order_id, (kept.get(metadata.order_id) ?? 0) + left);
+    }
+    for (const { _id, postings } of payments) {
+      const lines = postings.flatMap((posting) => posting.lines);
+      const total = (of: typeof lines) => of.reduce((sum, { amount }) => sum + amount, 0);
+      if (total(lines) !== 0) yield `the ledger of order ${_id} is off by ${total(lines)}`;
+      const held = total(lines.filter(({ account }) => account === "stripe"));
+      const inBooks = kept.get(_id) ?? 0;
+      if (held !== inBooks) yield `the ledger has ${held} of order ${_id}, and Stripe ${inBooks}`;
+    }
   },
 ];
 

@@ -22,6 +22,14 @@ export interface Nemesis {
   /** Does not answer for so long, and goes on as if nothing had been. */
   freezeDatabase(ms: number): Promise<void>;
   killDatabase(): Promise<void>;
+  /** Kills the local Stripe, in the middle of whatever it does. */
+  killStripe(): Promise<void>;
+  /** Stripe does not answer for so long, and goes on as if nothing had been. */
+  freezeStripe(ms: number): Promise<void>;
+  /** The next of Stripe's answers come late, not at all, or as faults of its own. */
+  troubleStripe(times: number): Promise<void>;
+  /** Stripe's webhooks come twice, late and in any order while `during` runs, or not before its end. */
+  confuseWebhooks(during: () => Promise<void>): Promise<void>;
   /** Kills everything but the edge at once, and starts all of it again, in any order. */
   killEverything(): Promise<void>;
 }
@@ -37,8 +45,17 @@ interface Options {
 export function createNemesis({ system, lines, random }: Options): Nemesis {
   const { parts, instances } = system;
   const { mongo, rabbit, redis } = parts;
-  if (!mongo || !rabbit || !redis)
+  const { process: stripe, url: stripeUrl } = system.stripe;
+  if (!mongo || !rabbit || !redis || !stripe)
     throw new Error("only a system with parts of its own can be harmed");
+
+  async function turnStripe(method: string, path: string, body?: object): Promise<void> {
+    const answer = await fetch(`${stripeUrl}/_test/${path}`, {
+      method,
+      ...(body && { body: JSON.stringify(body) }),
+    });
+    if (!answer.ok) throw new Error(await answer.text());
+  }
 
   async function crash(service: ServiceName, which = instances[service]): Promise<void> {
     for (const { child } of which) child.kill("SIGKILL");
@@ -96,16 +113,51 @@ export function createNemesis({ system, lines, random }: Options): Nemesis {
       await mongo.child.exited;
       await mongo.restart();
     },
+    async killStripe() {
+      stripe.child.kill("SIGKILL");
+      await stripe.child.exited;
+      await stripe.restart();
+    },
+    async freezeStripe(ms) {
+      stripe.child.kill("SIGSTOP");
+      await pass(ms);
+      stripe.child.kill("SIGCONT");
+    },
+    async troubleStripe(times) {
+      const troubles = [
+        { drop: true },
+        { fail: 500 },
+        { fail: 500, late: true },
+        { fail: 429 },
+        { slow: 3_000 },
+        { slow: 9_000 },
+      ];
+      for (let i = 0; i < times; i += 1) {
+        const trouble = troubles[Math.floor(random() * troubles.length)];
+        await turnStripe("POST", "faults", { path: "/v1/payment_intents", ...trouble });
+      }
+    },
+    async confuseWebhooks(during) {
+      const late = random() < 0.5;
+      const mess = late ? { duplicate: true, shuffle: true, delay: 4_000 } : { off: true };
+      await turnStripe("PUT", "webhooks", mess);
+      try {
+        await during();
+      } finally {
+        await turnStripe("PUT", "webhooks", {});
+      }
+    },
     async killEverything() {
       const stores = [mongo, rabbit, redis];
       for (const store of stores) store.kill("SIGKILL");
+      stripe.child.kill("SIGKILL");
       await Promise.all(services.map((service) => crash(service)));
-      await Promise.all(stores.map(({ child }) => child.exited));
+      await Promise.all([...stores, stripe].map(({ child }) => child.exited));
       const begin = async (one: { restart(): Promise<void> }): Promise<void> => {
         await pass(random() * 3_000);
         await one.restart();
       };
-      await Promise.all([...stores, ...Object.values(instances).flat()].map(begin));
+      await Promise.all([...stores, stripe, ...Object.values(instances).flat()].map(begin));
     },
   };
 }

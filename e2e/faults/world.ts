@@ -1,12 +1,22 @@
 import { rm } from "node:fs/promises";
 import { setTimeout as passing } from "node:timers/promises";
 import { Code, ConnectError, type Interceptor } from "@connectrpc/connect";
+import type { Order } from "@ticketing/proto/orders/v1/order";
 import type { Ticket } from "@ticketing/proto/tickets/v1/ticket";
 import { expect } from "vitest";
 import { until } from "#stack/process.ts";
 import type { ServiceName } from "#stack/system.ts";
 import { startMarketplace } from "../marketplace.ts";
-import { buy, clients, listTicket, pay, signUp, transportTo, type Person } from "../person.ts";
+import {
+  buy,
+  clients,
+  endOf,
+  listTicket,
+  pay,
+  signUp,
+  transportTo,
+  type Person,
+} from "../person.ts";
 import { toRefusal } from "../refusal.ts";
 import { readEverything, wrongs } from "./checker.ts";
 import { openLine, type Line } from "./line.ts";
@@ -42,6 +52,8 @@ interface Options {
   seed: number;
   /** So many people buy at once. */
   buyers: number;
+  /** When people answer their bank: at the earliest and at the latest, after the end of the hold. */
+  answeredMs: readonly [number, number];
   env: Record<string, string>;
 }
 
@@ -77,7 +89,7 @@ export async function startWorld(options: Options) {
         const { code } = ConnectError.from(error);
         if (!later.has(code) || Date.now() > deadline) throw error;
         failures.set(Code[code], (failures.get(Code[code]) ?? 0) + 1);
-        await passing(50 + random() * 150);
+        await passing(200 + random() * 400);
       }
     }
   };
@@ -91,19 +103,51 @@ export async function startWorld(options: Options) {
     Array.from({ length: options.buyers }, (_, i) => newcomer(`buyer-${i}`)),
   );
 
+  /** Answers the bank, with yes most of the time, as close to the end of the hold as people manage. */
+  async function answerBank(page: string, order: Order): Promise<void> {
+    const answer = random() < 0.8 ? "complete" : "fail";
+    const [first, last] = options.answeredMs;
+    const at = endOf(order).getTime() + first + random() * (last - first);
+    await passing(Math.max(0, at - Date.now()));
+    // Stripe may be down in this very moment: the buyer reloads the page.
+    const tell = async () => {
+      const told = await fetch(page, {
+        method: "POST",
+        body: `answer=${answer}`,
+        redirect: "manual",
+        signal: AbortSignal.timeout(2_000),
+      });
+      return told.status < 500;
+    };
+    await until(tell, { what: "the bank's page", timeoutMs: 60_000, everyMs: 200 });
+  }
+
   /** Buys one thing, and pays for it, or does something else that people do. */
   async function purchase(buyer: Person, ticket?: Ticket): Promise<void> {
     const fate = random();
     const order = await buy(buyer, ticket ?? (await listTicket(seller)));
     acknowledged.add(order.id);
-    if (fate < 0.2) return told("left alone");
-    if (fate < 0.3) {
+    if (fate < 0.1) return told("left alone");
+    if (fate < 0.2) {
       return told(
         await buyer.orders.cancelOrder({ id: order.id }).then(() => "cancelled", reasonOf),
       );
     }
-    const token = fate < 0.4 ? "tok_chargeDeclinedInsufficientFunds" : "tok_visa";
-    told(await pay(buyer, order, token).then(() => "paid", reasonOf));
+    if (fate < 0.3) {
+      return told(
+        await pay(buyer, order, "tok_chargeDeclinedInsufficientFunds").then(() => "paid", reasonOf),
+      );
+    }
+    if (fate < 0.6) {
+      const asked = await pay(buyer, order, "tok_threeDSecure2Required").catch(reasonOf);
+      if (typeof asked === "string") return told(asked);
+      if (!asked.clientSecret) return told("not asked");
+      await answerBank(`${system.stripe.url}/challenge/${asked.payment?.stripeId}?client_secret=${asked.clientSecret}`, order);
+      return told("asked by the bank");
+    }
+    // At any moment of the hold, also a little later than the last one that is allowed.
+    if (fate < 0.8) await passing(random() * Math.max(0, endOf(order).getTime() - Date.now() - 4_500));
+    told(await pay(buyer, order).then(() => "paid", reasonOf));
   }
 
   return {
@@ -117,6 +161,16 @@ export async function startWorld(options: Options) {
           while (left-- > 0) await purchase(buyer);
         }),
       );
+    },
+    /** Every buyer goes on buying while `during` runs, and until so many purchases have been made. */
+    async keepBuying(count: number, during: () => Promise<void>): Promise<void> {
+      let over = false;
+      const goOn = (): boolean => !over || acknowledged.size < count;
+      const all = buyers.map(async (buyer) => {
+        while (goOn()) await purchase(buyer);
+      });
+      await during().finally(() => (over = true));
+      await Promise.all(all);
     },
     /** Waits until all agree and no order is forgotten, or fails with what is wrong. */
     async agreement(timeoutMs = 120_000): Promise<void> {

@@ -1,0 +1,89 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { mongo } from "mongoose";
+import { PaymentStatus } from "@ticketing/proto/payments/v1/payment";
+import { TicketStatus } from "@ticketing/proto/tickets/v1/ticket";
+import { afterAll, expect, inject, it } from "vitest";
+import { until } from "#stack/process.ts";
+import { buy, listTicket, pay, signUp, ticketNow } from "./person.ts";
+import { refusalOf } from "./refusal.ts";
+import { tap } from "./tap.ts";
+import "./setup.ts"; // For the type of what it provides.
+
+const { url, amqpUrl, mongoUrl, stripeUrl, logs, secrets } = inject("place");
+const listening = await tap(amqpUrl);
+afterAll(() => listening.close());
+
+const cards = [
+  "tok_visa",
+  "tok_threeDSecure2Required",
+  "tok_chargeDeclined",
+  "tok_chargeDeclinedIncorrectCvc",
+  "tok_of_nobody",
+];
+
+/** The lines of every log, of this test and of those before it, with the name of their file. */
+const everyLine = (): string[] =>
+  readdirSync(logs).flatMap((file) =>
+    readFileSync(join(logs, file), "utf8")
+      .split("\n")
+      .map((line) => `${file}: ${line}`),
+  );
+
+/** All that payments has stored. */
+async function stored(): Promise<string> {
+  const url = mongoUrl.replace("DATABASE", "payments");
+  await using client = await new mongo.MongoClient(url).connect();
+  const collections = await client.db("payments").collections();
+  const all = await Promise.all(collections.map((each) => each.find({}).toArray()));
+  return JSON.stringify(all);
+}
+
+/** What Stripe alone and the buyer may know: with it, a payment can be gone on with. */
+async function clientSecrets(): Promise<string[]> {
+  const books = (await (await fetch(`${stripeUrl}/_test/books`)).json()) as {
+    payment_intents: { client_secret: string }[];
+  };
+  return books.payment_intents.map(({ client_secret: secret }) => secret);
+}
+
+it("says no card, token, client secret, key or code in any log, event, error or payment", async () => {
+  const [seller, buyer] = await Promise.all([signUp(url, "seller"), signUp(url, "buyer")]);
+  const said: string[] = [];
+  const orders: string[] = [];
+  for (const card of cards) {
+    const order = await buy(buyer, await listTicket(seller));
+    orders.push(order.id);
+    const paid = await pay(buyer, order, card).catch(() => undefined);
+    if (!paid) said.push(JSON.stringify(await refusalOf(pay(buyer, order, card))));
+    if (paid?.payment?.status === PaymentStatus.REQUIRES_ACTION) {
+      expect(paid.clientSecret).toContain("_secret_");
+    }
+  }
+  const code = `door ${crypto.randomUUID()}`;
+  const price = { currencyCode: "EUR", units: 20n };
+  const { ticket } = await seller.tickets.createTicket({ title: "With a code", price, code });
+  const order = await buy(buyer, ticket!);
+  await pay(buyer, order);
+  await until(async () => (await ticketNow(url, ticket!)).status === TicketStatus.SOLD, {
+    what: "the sale",
+  });
+  await buyer.tickets.openTicketCode({ id: ticket!.id });
+
+  const heard = () => new Set(listening.heard.map(({ subject }) => subject));
+  await until(() => [...orders, order.id].every((id) => heard().has(id)), { what: "the events" });
+  const events = listening.heard.map(({ type, body }) => `${type} ${body.toString("latin1")}`);
+  const everything = [...everyLine(), ...events, ...said, await stored()];
+  const isSaid = (what: string): string[] =>
+    everything.filter((line) => line.includes(what)).map((line) => line.slice(0, 200));
+
+  // Whoever looks for nothing finds nothing: what may be said is found.
+  expect(isSaid(order.id).length).toBeGreaterThan(5);
+  const never = [
+    ...["tok_", "pm_card_", "4242424242", "_secret_", "Bearer ", "sk_test_", "whsec_", code],
+    ...[seller.token, buyer.token, seller.refreshToken, buyer.refreshToken],
+    ...(await clientSecrets()),
+    ...secrets,
+  ];
+  for (const secret of never) expect(isSaid(secret), "is said").toEqual([]);
+});

@@ -1,0 +1,42 @@
+import { pathToFileURL } from "node:url";
+import { join } from "node:path";
+import { afterAll, expect, it } from "vitest";
+import { until } from "#stack/process.ts";
+import { readEverything, wrongs } from "./faults/checker.ts";
+import { startWorld, type World } from "./faults/world.ts";
+
+const SEED = Number(process.env["SEED"] ?? 1);
+
+let world: World | undefined;
+afterAll(() => world?.stop());
+
+/** What no later event puts right. */
+const aboutMoney = /was paid|was taken|still reserved|paid twice|held by|could still be paid|the ledger/;
+const underWay = /messages in|unpublished events|is CREATED|is AWAITING_PAYMENT/;
+
+it("takes money for nothing, or forgets it, where the compare-and-set is taken out", async () => {
+  const unguarded = pathToFileURL(join(import.meta.dirname, "faults/unguarded.ts")).href;
+  world = await startWorld({
+    seed: SEED,
+    buyers: 40,
+    // The moment in which holds end: timers, sweeps and payments all come to the same order.
+    answeredMs: [0, 400],
+    env: {
+      ORDER_HOLD_SECONDS: "6.5",
+      ORDER_SWEEP_SECONDS: "0.2",
+      MAX_OPEN_ORDERS: "1000",
+      NODE_OPTIONS: `--import ${unguarded}`,
+    },
+  });
+  await world.buyThings(80);
+  const { system } = world;
+  let found: string[] = [];
+  const isQuiet = async () => {
+    found = wrongs(await readEverything(system));
+    return !found.some((wrong) => underWay.test(wrong));
+  };
+  await until(isQuiet, { what: "quiet", timeoutMs: 30_000, everyMs: 500 }).catch(() => undefined);
+  const money = found.filter((wrong) => aboutMoney.test(wrong));
+  console.log(`${money.length} things are wrong with the money: ${money[0]}`);
+  expect(money).not.toEqual([]);
+}, 300_000);
