@@ -25,10 +25,12 @@ import type { Subscriptions } from "#runtime/topology.ts";
 export const subscriptions = {
   tickets: [
     orders.OrderCreatedSchema,
+    orders.OrderExtendedSchema,
     orders.OrderAwaitingPaymentSchema,
     orders.OrderCancelledSchema,
     orders.OrderExpiredSchema,
     orders.OrderCompletedSchema,
+    payments.RefundRequestedSchema,
     tickets.TicketSnapshotRequestedSchema,
     UserBannedSchema,
     UserUnbannedSchema,
@@ -37,6 +39,7 @@ export const subscriptions = {
   orders: [
     tickets.TicketCreatedSchema,
     tickets.TicketUpdatedSchema,
+    payments.PaymentActionRequiredSchema,
     payments.PaymentAuthorizedSchema,
     payments.ChargeCreatedSchema,
     payments.ChargeFailedSchema,
@@ -47,7 +50,7 @@ export const subscriptions = {
     UserUnbannedSchema,
     UserDeletedSchema,
   ],
-  expiration: [orders.OrderCreatedSchema],
+  expiration: [orders.OrderCreatedSchema, orders.OrderExtendedSchema],
   payments: [
     orders.OrderCreatedSchema,
     orders.OrderAwaitingPaymentSchema,

@@ -4,7 +4,8 @@ import {
   ExpirationCompleteSchema,
   type ExpirationComplete,
 } from "@ticketing/proto/expiration/v1/expiration_events";
-import { OrderCreatedSchema } from "@ticketing/proto/orders/v1/order_events";
+import type { Order } from "@ticketing/proto/orders/v1/order";
+import { OrderCreatedSchema, OrderExtendedSchema } from "@ticketing/proto/orders/v1/order_events";
 import type { Broker } from "#runtime/broker.ts";
 import type { Delay } from "#runtime/delay.ts";
 import { toProperties } from "#runtime/envelope.ts";
@@ -39,12 +40,16 @@ export function expirationEvents({ broker, delay, log, now }: Deps): EventHandle
     log.info({ event: "published", type, id: orderId }, `published ${type} ${orderId}`);
   }
 
+  async function wait({ order }: { order?: Order | undefined }): Promise<void> {
+    if (!order?.expiresAt) throw new Error("an event without its order");
+    const { id: orderId, expiresAt } = order;
+    await nudge(create(ExpirationCompleteSchema, { orderId, expiresAt }));
+  }
+
   return [
-    on(OrderCreatedSchema, async ({ order }) => {
-      if (!order?.expiresAt) throw new Error("an event without its order");
-      const { id: orderId, expiresAt } = order;
-      await nudge(create(ExpirationCompleteSchema, { orderId, expiresAt }));
-    }),
+    on(OrderCreatedSchema, wait),
+    // A second timer. The first one comes out before the new end, and orders leaves it at that.
+    on(OrderExtendedSchema, wait),
     // Not heard from the exchange of events: it is what this service left waiting.
     on(ExpirationCompleteSchema, nudge),
   ];

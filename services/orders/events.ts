@@ -3,11 +3,12 @@ import {
   OrderSnapshotRequestedSchema,
   OrderSnapshotSchema,
 } from "@ticketing/proto/orders/v1/order_events";
-import type { Payment } from "@ticketing/proto/payments/v1/payment";
+import { PaymentStatus, type Payment } from "@ticketing/proto/payments/v1/payment";
 import {
   ChargeCreatedSchema,
   ChargeFailedSchema,
   ChargeRefundedSchema,
+  PaymentActionRequiredSchema,
   PaymentAuthorizedSchema,
 } from "@ticketing/proto/payments/v1/payment_events";
 import type { Ticket as TicketMessage } from "@ticketing/proto/tickets/v1/ticket";
@@ -30,6 +31,7 @@ import {
   accept,
   complete,
   expire,
+  extend,
   failPayment,
   refund,
   toProto,
@@ -44,27 +46,39 @@ interface Deps {
   orders: Orders;
   tickets: Tickets;
   standings: Standings;
+  /** By how much a hold is made longer while the buyer is at their bank's page; 0 for not at all. */
+  extensionSeconds: number;
   now: () => number;
 }
 
 /** What orders does about the events of others. An event whose time has passed changes nothing. */
-export function orderEvents({ orders, tickets, standings, now }: Deps): EventHandler[] {
+export function orderEvents(deps: Deps): EventHandler[] {
+  const { orders, tickets, standings, extensionSeconds, now } = deps;
   const paid =
-    (change: (order: Order, attemptId: string) => boolean) =>
+    (change: (order: Order, attemptId: string, payment: Payment) => boolean) =>
     async ({ payment }: { payment?: Payment | undefined }): Promise<void> => {
       if (!payment) throw new Error("an event without its payment");
-      await update(orders, payment.orderId, (order) => change(order, payment.attemptId));
+      await update(orders, payment.orderId, (order) => change(order, payment.attemptId, payment));
     };
+  /** A part that was given back leaves the ticket with its buyer. */
+  const isAllBack = ({ status }: Payment): boolean => status === PaymentStatus.REFUNDED;
   return [
     on(TicketCreatedSchema, ({ ticket }) => keep(tickets, ticket)),
     on(TicketUpdatedSchema, ({ ticket }) => keep(tickets, ticket)),
     on(ExpirationCompleteSchema, ({ orderId }) =>
       update(orders, orderId, (order) => expire(order, now())),
     ),
+    on(
+      PaymentActionRequiredSchema,
+      paid((order) => extend(order, extensionSeconds, now())),
+    ),
     on(PaymentAuthorizedSchema, paid(accept)),
     on(ChargeCreatedSchema, paid(complete)),
     on(ChargeFailedSchema, paid(failPayment)),
-    on(ChargeRefundedSchema, paid(refund)),
+    on(
+      ChargeRefundedSchema,
+      paid((order, attemptId, payment) => isAllBack(payment) && refund(order, attemptId)),
+    ),
     ...banEvents.map(({ type, read }) => ({
       type,
       decode: read,

@@ -6,6 +6,7 @@ import { orderConfig } from "./config.ts";
 import { expireOverdue, orderEvents, orderOffer, ticketCopies } from "./events.ts";
 import { orderModel } from "./order.ts";
 import { orderRoutes } from "./rpc.ts";
+import { stuckOrders } from "./stuck.ts";
 import { ticketModel } from "./ticket.ts";
 
 const config = parseConfig(orderConfig, process.env);
@@ -16,6 +17,7 @@ const deps = {
   tickets: ticketModel(db),
   standings: standingModel(db),
   holdSeconds: config.ORDER_HOLD_SECONDS,
+  extensionSeconds: config.HOLD_EXTENSION_SECONDS,
   maxOpenOrders: config.MAX_OPEN_ORDERS,
   maxHoldsPerHour: config.MAX_HOLDS_PER_HOUR,
   now: Date.now,
@@ -27,6 +29,7 @@ service.relay(deps.orders);
 const copies = service.bootstrap(db, ticketCopies(deps));
 await service.consume([...orderEvents(deps), service.answer(orderOffer(deps)), copies.handler]);
 service.every(config.ORDER_SWEEP_SECONDS, "expiring overdue holds", () => expireOverdue(deps));
+service.every(60, "looking for stuck orders", stuckOrders(deps));
 await copies.done();
 await service.serve({ routes: orderRoutes(deps), rules: await service.tokens(config) });
 await service.untilStopped();

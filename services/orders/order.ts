@@ -23,6 +23,8 @@ export interface OrderFields extends AggregateFields, Partial<RequestMark> {
   status: Status;
   cancelReason?: Reason;
   expiresAt: Date;
+  /** Whether the hold was made longer, which happens once at most. */
+  extended: boolean;
   holdNumber: number;
   attemptId?: string;
 }
@@ -43,6 +45,7 @@ const schema = new Schema<OrderFields>({
   status: { type: String, required: true },
   cancelReason: String,
   expiresAt: { type: Date, required: true },
+  extended: { type: Boolean, default: false },
   holdNumber: { type: Number, required: true },
   attemptId: String,
   requestId: String,
@@ -122,6 +125,20 @@ export const ban = (order: Order): boolean => order.status === "CREATED" && end(
 /** Time is up, by this service's clock and nobody else's (R5). */
 export const expire = (order: Order, now: number): boolean =>
   isOverdue(order, now) && end(order, "EXPIRED");
+
+/**
+ * Gives the buyer more time, once, because their bank is asking them: leaving its page to start over
+ * would cost more of it. An order whose time is up gets none.
+ */
+export function extend(order: Order, seconds: number, now: number): boolean {
+  if (seconds === 0 || order.extended || order.status !== "CREATED" || isOverdue(order, now)) {
+    return false;
+  }
+  order.extended = true;
+  order.expiresAt = new Date(order.expiresAt.getTime() + seconds * 1000);
+  record(order, events.OrderExtendedSchema, () => ({ order: toProto(order) }));
+  return true;
+}
 
 /**
  * Accepts a payment that was authorized: the order can no longer expire. It may come after the time

@@ -53,13 +53,19 @@ export const ticketMessage = (change: MessageInitShape<typeof TicketSchema> = {}
     ...(change as object),
   });
 
-/** What an event of a payment carries. */
-export const paymentMessage = (orderId: string, attemptId: string) => ({
-  payment: { orderId, attemptId, status: PaymentStatus.PENDING, version: 1n },
+/** What an event of a payment carries: all of it given back, where it tells of that, but for what is said. */
+export const paymentMessage = (
+  orderId: string,
+  attemptId: string,
+  status: PaymentStatus = PaymentStatus.REFUNDED,
+) => ({
+  payment: { orderId, attemptId, status, version: 1n },
 });
 
 /** Orders on a real database behind the interceptors of a server. The time is real, until `pass`. */
-export async function testOrders(limits: Partial<HoldDeps & { log: Log }> = {}) {
+export async function testOrders(
+  limits: Partial<HoldDeps & { extensionSeconds: number; log: Log }> = {},
+) {
   const db = await testDatabase();
   let passed = 0;
   const deps = {
@@ -67,6 +73,7 @@ export async function testOrders(limits: Partial<HoldDeps & { log: Log }> = {}) 
     tickets: ticketModel(db),
     standings: standingModel(db),
     holdSeconds: 900,
+    extensionSeconds: 0,
     maxOpenOrders: 10,
     maxHoldsPerHour: 3,
     now: () => Date.now() + passed,

@@ -93,15 +93,16 @@ const lostRace = (error: unknown): boolean =>
 /**
  * Loads a document, lets `change` change it, and saves it; where somebody else's change came first,
  * again from the start, on the newer state. `change` answers false to leave the document as it is.
- * Answers the document, or undefined where there is none.
+ * Answers the document, or undefined where there is none. `select` loads what is not loaded by itself.
  */
 export async function update<F extends AggregateFields>(
   model: Model<F>,
   id: string,
   change: (doc: HydratedDocument<F>) => boolean | void,
+  select = "",
 ): Promise<HydratedDocument<F> | undefined> {
   for (let round = 0; round < 10; round += 1) {
-    const doc = await model.findById(id);
+    const doc = await model.findById(id).select(select);
     if (!doc) return undefined;
     if (change(doc) === false) return doc;
     try {

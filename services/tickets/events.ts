@@ -6,9 +6,11 @@ import {
   OrderCompletedSchema,
   OrderCreatedSchema,
   OrderExpiredSchema,
+  OrderExtendedSchema,
   OrderSnapshotRequestedSchema,
   OrderSnapshotSchema,
 } from "@ticketing/proto/orders/v1/order_events";
+import { RefundRequestedSchema } from "@ticketing/proto/payments/v1/payment_events";
 import {
   TicketSnapshotRequestedSchema,
   TicketSnapshotSchema,
@@ -20,6 +22,7 @@ import type { Copies } from "#runtime/bootstrap.ts";
 import { on, type EventHandler } from "#runtime/events.ts";
 import type { Offer } from "#runtime/offer.ts";
 import { hearStanding, type Standings } from "#runtime/standing.ts";
+import { sealCode } from "./code.ts";
 import { withholdListings } from "./seller.ts";
 import { keepHold, toProto, type Hold, type TicketFields, type Tickets } from "./ticket.ts";
 
@@ -58,10 +61,15 @@ export function ticketEvents({ tickets, standings }: Deps): EventHandler[] {
   }
   return [
     on(OrderCreatedSchema, hear),
+    on(OrderExtendedSchema, hear),
     on(OrderAwaitingPaymentSchema, hear),
     on(OrderCancelledSchema, hear),
     on(OrderExpiredSchema, hear),
     on(OrderCompletedSchema, hear),
+    on(RefundRequestedSchema, ({ payment, ticketId }) => {
+      if (!payment) throw new Error("an event without its payment");
+      return update(tickets, ticketId, (ticket) => sealCode(ticket, payment.orderId));
+    }),
     ...banEvents.map(({ type, read }) => ({
       type,
       decode: read,

@@ -13,6 +13,7 @@ import { toChargeable } from "#runtime/money.ts";
 import { duplicateOf } from "#runtime/mongo.ts";
 import { isOut, type Standings } from "#runtime/standing.ts";
 import { mustBeSameRequest, requestMark } from "#runtime/request-id.ts";
+import { openCode } from "./code.ts";
 import { categoryWord, search } from "./search.ts";
 import {
   edit,
@@ -130,11 +131,15 @@ export function ticketRoutes({ tickets, standings, now }: Deps) {
       },
 
       async openTicketCode({ id }, ctx) {
-        const bought = { _id: id, buyerId: caller(ctx).id, status: "SOLD" as const };
-        const ticket = await tickets.findOne(bought).select("+code");
-        if (!ticket) throw notFound();
-        if (!ticket.code) throw new DomainError("CODE_NOT_FOUND", "the seller attached no code");
-        return { code: ticket.code };
+        const userId = caller(ctx).id;
+        let code = "";
+        const open = (ticket: Ticket): boolean => {
+          const changed = openCode(ticket, userId, now());
+          code = ticket.code ?? "";
+          return changed;
+        };
+        if (!(await update(tickets, id, open, "+code"))) throw notFound();
+        return { code };
       },
     });
 }

@@ -29,6 +29,10 @@ export interface TicketFields extends AggregateFields, Listing, Partial<RequestM
   /** What opens the door (R9). Read by one method alone, and loaded only where it is asked for. */
   code?: string | undefined;
   hasCode: boolean;
+  /** The order whose buyer has opened the code, and when; and the one for which it opens no more. */
+  codeOpenedFor?: string | undefined;
+  codeOpenTime?: Date | undefined;
+  codeSealedFor?: string | undefined;
   status: Status;
   /** The seller's own wish, kept through a hold that came in the same moment. */
   withdrawn: boolean;
@@ -61,6 +65,9 @@ const schema = new Schema<TicketFields>({
   eventOrder: { type: Date, default: NO_DATE },
   code: { type: String, select: false },
   hasCode: { type: Boolean, default: false },
+  codeOpenedFor: String,
+  codeOpenTime: Date,
+  codeSealedFor: String,
   status: { type: String, required: true },
   withdrawn: { type: Boolean, default: false },
   sellerBanned: { type: Boolean, default: false },
@@ -121,7 +128,8 @@ export function toProto(ticket: TicketFields): MessageInitShape<typeof TicketSch
   };
 }
 
-const recordUpdate = (ticket: Ticket): void =>
+/** Tells everybody who keeps a copy what the ticket is now. */
+export const recordUpdate = (ticket: Ticket): void =>
   record(ticket, TicketUpdatedSchema, () => ({ ticket: toProto(ticket) }));
 
 /** A new ticket, on sale once it is saved. */

@@ -1,0 +1,134 @@
+import { Code } from "@connectrpc/connect";
+import { create } from "@bufbuild/protobuf";
+import { RefundRequestedSchema } from "@ticketing/proto/payments/v1/payment_events";
+import type { Ticket } from "@ticketing/proto/tickets/v1/ticket";
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { as, refusal } from "#runtime/testing.ts";
+import { ticketEvents } from "./events.ts";
+import { orderLife, testTickets, type Step } from "./testing.ts";
+
+const CODE = "open-sesame-7421";
+const { client, deps, hear, list, get, told } = await testTickets();
+
+const handlers = new Map(ticketEvents(deps).map((each) => [each.type, each]));
+
+/** The buyer of the order asks payments for their money. */
+async function askBack(ticketId: string, orderId: string): Promise<void> {
+  const event = create(RefundRequestedSchema, { ticketId, payment: { orderId } });
+  await handlers.get(RefundRequestedSchema.typeName)?.handle(event);
+}
+
+/** A ticket with a code, and the order that ann has paid it with. */
+async function sold(
+  steps: readonly Step[] = ["created", "awaiting", "completed"],
+): Promise<{ ticket: Ticket; orderId: string }> {
+  const ticket = await list({ code: CODE });
+  const life = orderLife(ticket.id, 1, steps, "ann");
+  for (const event of life) await hear(event);
+  return { ticket, orderId: life[0]?.order.id ?? "" };
+}
+
+const open = async (id: string, user = "ann"): Promise<string> =>
+  (await client.openTicketCode({ id }, await as(user))).code;
+
+/** What was told of the code, without the rest. */
+const toldOfCode = async (id: string): Promise<string[]> =>
+  (await told(id)).map(({ type }) => type).filter((type) => type.startsWith("TicketCode"));
+
+describe("opening the code", () => {
+  it("is told once, however often it is opened, and never with the code in it", async () => {
+    const { ticket } = await sold();
+    expect(await open(ticket.id)).toBe(CODE);
+    expect(await open(ticket.id)).toBe(CODE);
+    expect(await toldOfCode(ticket.id)).toEqual(["TicketCodeOpened"]);
+    const { outbox } = await deps.tickets.findById(ticket.id).orFail();
+    for (const { payload } of outbox) expect(payload.toString("latin1")).not.toContain(CODE);
+  });
+
+  it("leaves those who copy the ticket with its newest version", async () => {
+    const { ticket } = await sold();
+    await open(ticket.id);
+    expect((await told(ticket.id)).at(-1)).toEqual({
+      type: "TicketUpdated",
+      ticket: await get(ticket.id),
+    });
+  });
+
+  it("of a ticket without one is no opening", async () => {
+    const ticket = await list();
+    const steps: Step[] = ["created", "awaiting", "completed"];
+    for (const event of orderLife(ticket.id, 1, steps, "ann")) await hear(event);
+    expect(await refusal(open(ticket.id))).toMatchObject({
+      code: Code.NotFound,
+      reason: "CODE_NOT_FOUND",
+    });
+    expect(await toldOfCode(ticket.id)).toEqual([]);
+  });
+
+  it("is refused once the buyer has asked for the money", async () => {
+    const { ticket, orderId } = await sold();
+    await askBack(ticket.id, orderId);
+    expect(await refusal(open(ticket.id))).toMatchObject({
+      code: Code.FailedPrecondition,
+      reason: "CODE_SEALED",
+    });
+    expect(await toldOfCode(ticket.id)).toEqual(["TicketCodeSealed"]);
+  });
+
+  it("is refused also where the wish came before the word that the order is paid", async () => {
+    const { ticket, orderId } = await sold(["created", "awaiting"]);
+    await askBack(ticket.id, orderId);
+    const [, , completed] = orderLife(ticket.id, 1, ["created", "awaiting", "completed"], "ann");
+    if (completed) completed.order.id = orderId;
+    if (completed) await hear(completed);
+    expect((await refusal(open(ticket.id))).reason).toBe("CODE_SEALED");
+  });
+
+  it("of the next buyer is not hindered by what the one before has asked", async () => {
+    const { ticket, orderId } = await sold(["created", "awaiting", "completed", "refunded"]);
+    await askBack(ticket.id, orderId);
+    await client.relistTicket({ id: ticket.id }, await as("seller"));
+    const steps: Step[] = ["created", "awaiting", "completed"];
+    for (const event of orderLife(ticket.id, 2, steps, "bob")) await hear(event);
+    expect(await open(ticket.id, "bob")).toBe(CODE);
+  });
+});
+
+describe("the code and the money", () => {
+  it("are never both had: whatever comes first, and however often, is what all are told", async () => {
+    const firsts = new Set<string>();
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.constantFrom("open", "ask"), { minLength: 2, maxLength: 6 }),
+        fc.boolean(),
+        async (steps, atOnce) => {
+          const { ticket, orderId } = await sold();
+          let shown = 0;
+          const doing = (step: string): Promise<unknown> =>
+            step === "ask"
+              ? askBack(ticket.id, orderId)
+              : open(ticket.id).then(
+                  () => (shown += 1),
+                  () => undefined,
+                );
+          if (atOnce) await Promise.all(steps.map(doing));
+          else for (const step of steps) await doing(step);
+          const words = new Set(await toldOfCode(ticket.id));
+          expect(words.size).toBe(1);
+          const [word = ""] = words;
+          firsts.add(word);
+          expect(word === "TicketCodeOpened").toBe(shown > 0);
+        },
+      ),
+      {
+        numRuns: 30,
+        examples: [
+          [["open", "ask"], false],
+          [["ask", "open"], false],
+        ],
+      },
+    );
+    expect(firsts).toEqual(new Set(["TicketCodeOpened", "TicketCodeSealed"]));
+  });
+});

@@ -1,0 +1,51 @@
+import { timestampFromDate } from "@bufbuild/protobuf/wkt";
+import {
+  TicketCodeOpenedSchema,
+  TicketCodeSealedSchema,
+} from "@ticketing/proto/tickets/v1/ticket_events";
+import { record } from "#runtime/aggregate.ts";
+import { DomainError } from "#runtime/errors.ts";
+import { recordUpdate, type Ticket } from "./ticket.ts";
+
+// The code that opens the door (R9). Once its buyer has seen it, they cannot give the ticket back by
+// themselves; once they have asked for their money, they cannot see it. The ticket is the one place
+// where both meet, so exactly one of them comes first; see
+// docs/decisions/0018-the-code-is-sealed-before-the-money-goes-back.md.
+
+function tellOpened(ticket: Ticket, orderId: string): void {
+  const openTime = timestampFromDate(ticket.codeOpenTime ?? new Date());
+  record(ticket, TicketCodeOpenedSchema, () => ({ ticketId: ticket._id, orderId, openTime }));
+  recordUpdate(ticket); // Its version has changed, and those who copy it go by that.
+}
+
+/** The buyer of the ticket's order opens the code. Answers whether that changes anything. */
+export function openCode(ticket: Ticket, userId: string, now: number): boolean {
+  const { orderId, code } = ticket;
+  if (ticket.status !== "SOLD" || ticket.buyerId !== userId || !orderId) {
+    throw new DomainError("TICKET_NOT_FOUND", "there is no such ticket");
+  }
+  if (!code) throw new DomainError("CODE_NOT_FOUND", "the seller attached no code");
+  if (ticket.codeSealedFor === orderId) {
+    throw new DomainError("CODE_SEALED", "you have asked for your money back");
+  }
+  if (ticket.codeOpenedFor === orderId) return false;
+  ticket.codeOpenedFor = orderId;
+  ticket.codeOpenTime = new Date(now);
+  tellOpened(ticket, orderId);
+  return true;
+}
+
+/**
+ * The buyer of an order wants their money back: from now on the code opens no more for them, unless
+ * they have opened it already. Which of the two, payments is told each time that it asks.
+ */
+export function sealCode(ticket: Ticket, orderId: string): true {
+  if (ticket.codeOpenedFor === orderId) {
+    tellOpened(ticket, orderId);
+    return true;
+  }
+  ticket.codeSealedFor = orderId;
+  record(ticket, TicketCodeSealedSchema, () => ({ ticketId: ticket._id, orderId }));
+  recordUpdate(ticket);
+  return true;
+}
