@@ -12,6 +12,7 @@ import { file_ticketing_tickets_v1_ticket_events as ticketEventsFile } from "@ti
 import { describe, expect, it } from "vitest";
 import type { EventHandler } from "#runtime/events.ts";
 import { services, subscriptions } from "./catalogue.ts";
+import { letterEvents } from "./auth/events.ts";
 import { expirationEvents } from "./expiration/events.ts";
 import { orderEvents, orderOffer, ticketCopies } from "./orders/events.ts";
 import { orderCopies, paymentEvents } from "./payments/events.ts";
@@ -142,6 +143,7 @@ describe("every service", () => {
   // What they do is not asked here, only for which events.
   const none = {} as never;
   const handlers: Record<keyof typeof subscriptions, EventHandler[]> = {
+    auth: letterEvents(none),
     tickets: ticketEvents(none),
     orders: orderEvents(none),
     payments: paymentEvents(none),

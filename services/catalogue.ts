@@ -23,6 +23,8 @@ import type { Subscriptions } from "#runtime/topology.ts";
  * snapshots are not in it: they go from the owner into the queue of the one who asked.
  */
 export const subscriptions = {
+  // It alone knows people's addresses, so it writes to them about their trades.
+  auth: [orders.OrderCompletedSchema, payments.ChargeFailedSchema, payments.ChargeRefundedSchema],
   tickets: [
     orders.OrderCreatedSchema,
     orders.OrderExtendedSchema,

@@ -50,3 +50,41 @@ const letters: Record<Cause, (url: string, link: string) => Letter> = {
 /** The mail about something; `link` is what it asks to be opened, if anything. */
 export const letter = (cause: Cause, url: string, link: string): Letter =>
   letters[cause](url, link);
+
+/** Why a mail about a trade is written: to the buyer, or (`sold`, `returned`) to the seller. */
+export type TradeCause = "paid" | "refused" | "refunded" | "sold" | "returned";
+
+/** What a trade was about. */
+export interface Trade {
+  orderId: string;
+  title: string;
+  /** For people: "25.50 EUR". */
+  amount: string;
+}
+
+const trades: Record<TradeCause, (trade: Trade, url: string) => Letter> = {
+  paid: ({ title, amount, orderId }, url) => ({
+    subject: `Your ticket: ${title}`,
+    text: `You have paid ${amount}, and the ticket is yours: ${title}.\n\nYour order, with the ticket's code if it has one:\n${url}/orders/${orderId}`,
+  }),
+  refused: ({ title, amount, orderId }, url) => ({
+    subject: `Not paid: ${title}`,
+    text: `Your payment of ${amount} was refused, so the order is cancelled and nothing was taken: ${title}.\n\n${url}/orders/${orderId}`,
+  }),
+  refunded: ({ title, amount, orderId }, url) => ({
+    subject: `Money back: ${title}`,
+    text: `You get ${amount} back: ${title}. Your bank may take some days to show it.\n\n${url}/orders/${orderId}`,
+  }),
+  sold: ({ title, amount }, url) => ({
+    subject: `Sold: ${title}`,
+    text: `Your ticket was sold for ${amount}: ${title}.\n\nWhat you have earned, and when it is paid out:\n${url}/earnings`,
+  }),
+  returned: ({ title, amount }, url) => ({
+    subject: `Money given back: ${title}`,
+    text: `The buyer of your ticket got ${amount} back: ${title}. If that was all of it, the ticket is yours again, and not for sale until you relist it.\n\n${url}/earnings`,
+  }),
+};
+
+/** The mail about a trade. */
+export const tradeLetter = (cause: TradeCause, url: string, trade: Trade): Letter =>
+  trades[cause](trade, url);

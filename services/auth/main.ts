@@ -8,6 +8,7 @@ import { attemptLimits } from "./attempts.ts";
 import { endBans, recentBans } from "./ban.ts";
 import { authConfig } from "./config.ts";
 import { sessionCookies } from "./cookies.ts";
+import { letterEvents } from "./events.ts";
 import { keyModel } from "./key.ts";
 import { keyStore, readKeys } from "./key-store.ts";
 import { signingKeys } from "./keys.ts";
@@ -72,6 +73,8 @@ const post = startPost({
 });
 service.onStop(() => post.close());
 service.every(5, "looking for mails", () => post.sweep());
+
+await service.consume(letterEvents(post));
 
 const snapshot = snapshotKeeper({ users, redis, events: banEvents, log: service.log });
 service.relay(users, snapshot.before);

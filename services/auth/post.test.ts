@@ -1,12 +1,20 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { create, type DescMessage, type MessageInitShape } from "@bufbuild/protobuf";
+import { OrderCompletedSchema } from "@ticketing/proto/orders/v1/order_events";
+import { RefundReason, RefundStatus } from "@ticketing/proto/payments/v1/payment";
+import {
+  ChargeFailedSchema,
+  ChargeRefundedSchema,
+} from "@ticketing/proto/payments/v1/payment_events";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { newId } from "#runtime/ids.ts";
 import { eventually, recordedLog, testDatabase } from "#runtime/testing.ts";
 import { openMailbox } from "#stack/mailbox/mailbox.ts";
 import { serveSmtp } from "#stack/mailbox/smtp.ts";
 import { freePort } from "#stack/ports.ts";
+import { letterEvents } from "./events.ts";
 import { linkTokens } from "./links.ts";
 import { smtpMailer, type Mailer } from "./mailer.ts";
 import { postModel, startPost } from "./post.ts";
@@ -38,7 +46,7 @@ async function office() {
     return user;
   }
   const open = () => serveSmtp(mailbox, { host: "127.0.0.1", port });
-  return { posts, mailbox, lines, start, member, open };
+  return { users, posts, mailbox, lines, start, member, open };
 }
 
 describe("a mail", () => {
@@ -93,5 +101,97 @@ describe("a mail", () => {
     await posts.updateMany({}, { $set: { takenUntil: new Date(Date.now() - 1) } });
     await post.sweep();
     await eventually(() => mailbox.all().length === 1, "the mail");
+  });
+});
+
+describe("a letter about a trade", () => {
+  const price = { currencyCode: "EUR", units: 25n, nanos: 500_000_000 };
+
+  /** What a trade is heard of: sold by one, bought by the other. */
+  async function traders() {
+    const all = await office();
+    await all.open();
+    const [buyer, seller] = [
+      await all.member("ann@example.com"),
+      await all.member("sam@example.com"),
+    ];
+    const post = all.start();
+    const handlers = new Map(letterEvents(post).map((each) => [each.type, each]));
+    const people = { userId: buyer._id, sellerId: seller._id, title: "Front row" };
+    async function hear<D extends DescMessage>(schema: D, event: MessageInitShape<D>) {
+      await handlers.get(schema.typeName)?.handle(create(schema, event));
+    }
+    const order = { ...people, id: newId(), price };
+    const refund = (id: string, units: bigint, reason: RefundReason = RefundReason.SELLER) => ({
+      ...{ id, reason, status: RefundStatus.SUCCEEDED },
+      amount: { currencyCode: "EUR", units },
+    });
+    const refunded = (refunds: ReturnType<typeof refund>[]) =>
+      hear(ChargeRefundedSchema, {
+        payment: { ...people, orderId: order.id, amount: price, refunds },
+      });
+    const completed = () => hear(OrderCompletedSchema, { order });
+    const mails = () => all.mailbox.all().map(({ to, subject }) => `${to[0]}: ${subject}`);
+    const allSent = () =>
+      eventually(
+        async () => (await all.posts.countDocuments({ sentTime: null })) === 0,
+        "the mails",
+      );
+    return { ...all, post, people, hear, order, refund, refunded, completed, mails, allSent };
+  }
+
+  it("goes to the buyer and to the seller, once, however often it is heard of", async () => {
+    const { completed, allSent, mails, mailbox, order, posts } = await traders();
+    await Promise.all([completed(), completed()]);
+    await allSent();
+    await completed(); // Again, long after.
+    await allSent();
+    expect(mails().toSorted()).toEqual([
+      "ann@example.com: Your ticket: Front row",
+      "sam@example.com: Sold: Front row",
+    ]);
+    const [bought] = mailbox.all().filter(({ to }) => to[0] === "ann@example.com");
+    expect(bought?.text).toContain("25.50 EUR");
+    expect(bought?.text).toContain(`http://shop.test/orders/${order.id}`);
+    expect(JSON.stringify(await posts.find().lean())).not.toContain("@example.com");
+  });
+
+  it("tells the buyer of a refused payment, and the seller nothing", async () => {
+    const { people, hear, order, allSent, mails } = await traders();
+    const payment = { ...people, orderId: order.id, attemptId: newId(), amount: price };
+    await hear(ChargeFailedSchema, { payment });
+    await allSent();
+    expect(mails()).toEqual(["ann@example.com: Not paid: Front row"]);
+  });
+
+  it("tells of each refund with its own amount, in whatever order they are heard of", async () => {
+    const { refund, refunded, allSent, mailbox } = await traders();
+    const [first, second] = [refund("one", 5n), refund("two", 7n)];
+    await refunded([first, second]);
+    await refunded([first]);
+    await allSent();
+    const told = mailbox.all().map(({ to, text }) => `${to[0]} ${/\d+\.\d\d EUR/.exec(text)?.[0]}`);
+    expect(told.toSorted()).toEqual([
+      "ann@example.com 5.00 EUR",
+      "ann@example.com 7.00 EUR",
+      "sam@example.com 5.00 EUR",
+      "sam@example.com 7.00 EUR",
+    ]);
+  });
+
+  it("tells no seller of money that came too late for a sale", async () => {
+    const { refund, refunded, allSent, mails } = await traders();
+    await refunded([refund("late", 25n, RefundReason.ORDER_ENDED)]);
+    await allSent();
+    expect(mails()).toEqual(["ann@example.com: Money back: Front row"]);
+  });
+
+  it("goes to the address of now, and to nobody who has left", async () => {
+    const { users, people, completed, allSent, mails } = await traders();
+    await users.updateOne({ _id: people.userId }, { $set: { email: "new@example.com" } });
+    await users.updateOne({ _id: people.sellerId }, { $set: { status: "DELETED" } });
+    await completed();
+    await allSent();
+    expect(mails()).toEqual(["new@example.com: Your ticket: Front row"]);
   });
 });

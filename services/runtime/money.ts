@@ -80,13 +80,18 @@ export function toMoney({ amount, currency }: Amount): Money {
   return create(MoneySchema, { currencyCode: currency, units: BigInt(units), nanos });
 }
 
+const decimal = (amount: number, digits: number): string => (amount / 10 ** digits).toFixed(digits);
+
+/** An amount for people, exactly: "25.50 EUR". */
+export const inWords = ({ amount, currency }: Amount): string =>
+  `${decimal(amount, known(currency, "amount").digits)} ${currency}`;
+
 /** An amount that can be charged, or a word on why not. */
 export function toChargeable(money: Money, field: string): Amount {
   const price = toMinor(money, field);
   const { digits, least } = known(price.currency, field);
   if (price.amount < least || price.amount > MOST) {
-    const shown = (minor: number): string => (minor / 10 ** digits).toFixed(digits);
-    const bounds = `${shown(least)} and ${shown(MOST)} ${price.currency}`;
+    const bounds = `${decimal(least, digits)} and ${inWords({ ...price, amount: MOST })}`;
     throw invalidField(field, `must be between ${bounds}`, "PRICE_NOT_CHARGEABLE");
   }
   // Stripe takes three-decimal currencies only in tens of their smallest coin.

@@ -1,0 +1,58 @@
+import type { Money } from "@ticketing/proto/google/type/money";
+import { OrderCompletedSchema } from "@ticketing/proto/orders/v1/order_events";
+import { RefundReason, RefundStatus, type Refund } from "@ticketing/proto/payments/v1/payment";
+import {
+  ChargeFailedSchema,
+  ChargeRefundedSchema,
+} from "@ticketing/proto/payments/v1/payment_events";
+import { on, type EventHandler } from "#runtime/events.ts";
+import { inWords, toMinor } from "#runtime/money.ts";
+import type { Trade } from "./letters.ts";
+import type { Post } from "./post.ts";
+
+/** What every event of a trade says, of an order or of its payment. */
+interface About {
+  orderId: string;
+  title: string;
+  amount?: Money | undefined;
+}
+
+function toTrade({ orderId, title, amount }: About): Trade {
+  if (!amount) throw new Error(`order ${orderId} without its amount`);
+  return { orderId, title, amount: inWords(toMinor(amount, "amount")) };
+}
+
+const wasPaid = ({ status }: Refund): boolean => status === RefundStatus.SUCCEEDED;
+/** Nobody had sold anything: the seller has never heard of it. */
+const wasSold = ({ reason }: Refund): boolean => reason !== RefundReason.ORDER_ENDED;
+
+/**
+ * The letters about trades are written here, because nobody else knows people's addresses: they are in
+ * no event. A letter's id says what it is about, so it is written once however often it is heard of.
+ */
+export function letterEvents(post: Pick<Post, "sendOnce">): EventHandler[] {
+  return [
+    on(OrderCompletedSchema, async ({ order }) => {
+      if (!order) throw new Error("an event without its order");
+      const { id, userId, sellerId, title, price } = order;
+      const trade = toTrade({ orderId: id, title, amount: price });
+      await post.sendOnce(`paid:${id}`, "paid", userId, trade);
+      await post.sendOnce(`sold:${id}`, "sold", sellerId, trade);
+    }),
+    on(ChargeFailedSchema, async ({ payment }) => {
+      if (!payment) throw new Error("an event without its payment");
+      const { attemptId, userId } = payment;
+      await post.sendOnce(`refused:${attemptId}`, "refused", userId, toTrade(payment));
+    }),
+    on(ChargeRefundedSchema, async ({ payment }) => {
+      if (!payment) throw new Error("an event without its payment");
+      const { orderId, title, userId, sellerId } = payment;
+      for (const refund of payment.refunds.filter(wasPaid)) {
+        const trade = toTrade({ orderId, title, amount: refund.amount });
+        await post.sendOnce(`refunded:${refund.id}`, "refunded", userId, trade);
+        if (!wasSold(refund)) continue;
+        await post.sendOnce(`returned:${refund.id}`, "returned", sellerId, trade);
+      }
+    }),
+  ];
+}
