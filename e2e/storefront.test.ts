@@ -129,10 +129,14 @@ describe("a person without JavaScript", () => {
         ).status === 303,
       { what: "the payment", timeoutMs: 10_000 },
     );
-    await until(async () => (await buyer.see(order)).includes(`door-${title}`), {
+    await until(async () => (await buyer.see(order)).includes("Show the code"), {
       what: "the code",
       timeoutMs: 15_000,
     });
+    expect(await buyer.see(order)).toContain("Give the ticket back");
+    expect(await buyer.see(order)).not.toContain(`door-${title}`);
+    const opened = await (await buyer.submit(`${order}?/open`, {})).text();
+    expect(opened).toContain(`door-${title}`);
     expect(await buyer.see("/orders?filter=past")).toContain(title);
     expect(await late.see(ticket)).not.toContain(`door-${title}`);
   });

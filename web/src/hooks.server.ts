@@ -8,6 +8,9 @@ import { SessionCookies } from "#lib/server/session.ts";
 import { recognize } from "#lib/server/visit.ts";
 import { isTimeZone, preferredLocale } from "#lib/time.ts";
 
+/** What an address may hold that nobody else may see: of a mail's link, and of the way back from a bank. */
+const SECRETS = ["token", "payment_intent_client_secret"];
+
 /** The browser's cookies become `locals`; what the edge sets on the way goes back to the browser. */
 export const handle: Handle = async ({ event, resolve }) => {
   if (event.route.id === "/healthz") return resolve(event);
@@ -39,7 +42,7 @@ export const handle: Handle = async ({ event, resolve }) => {
   protect(response.headers, {
     personal: hadSession || session.changes.length > 0 || isLinkPage(event.route.id),
     secure: event.url.protocol === "https:",
-    secretAddress: event.url.searchParams.has("token"),
+    secretAddress: SECRETS.some((name) => event.url.searchParams.has(name)),
   });
   const policy = response.headers.get("content-security-policy");
   if (policy && STRIPE_PUBLISHABLE_KEY)

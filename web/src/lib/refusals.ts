@@ -47,6 +47,7 @@ const reasons: Record<string, Words> = {
   CHANGED_MEANWHILE:
     "The ticket has changed since you opened this page. Check it, then save again.",
   CODE_NOT_FOUND: "The seller has not attached a code.",
+  CODE_SEALED: "You have asked for your money back, so the code cannot be opened any more.",
   // Orders
   OWN_TICKET: "This is your own ticket.",
   ALREADY_HOLDING: "You are already buying this ticket.",
@@ -65,6 +66,11 @@ const reasons: Record<string, Words> = {
     `${cardWords[code ?? ""] ?? "The card was not accepted."} You can try again while the ticket is held.`,
   PAYMENT_DECLINED: ({ code }) =>
     `${cardWords[code ?? ""] ?? "Your bank declined the payment."} The order is cancelled, and you have not been charged.`,
+  NOTHING_TO_REFUND: "There is nothing to give back.",
+  REFUND_TOO_LATE: "It is too late to give this back.",
+  REFUND_IN_PROGRESS: "Money is being given back already. Look again in a moment.",
+  CODE_OPENED: "The ticket’s code has been opened, so it cannot be given back. Ask its seller.",
+  DISPUTED: "The bank is asking for this money back already.",
   PAYMENT_NOT_FOUND: "Nothing has been paid for this order yet.",
   // Any of them
   TOO_SLOW: "This took too long, and was given up. Try again in a few seconds.",

@@ -20,7 +20,7 @@ interface Answer {
   personal: boolean;
   /** Whether the browser came by TLS. */
   secure: boolean;
-  /** Whether the page's address holds the token of a mail's link. */
+  /** Whether the page's address holds a secret. */
   secretAddress: boolean;
 }
 

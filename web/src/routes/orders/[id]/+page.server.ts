@@ -1,34 +1,34 @@
-import { Code, ConnectError } from "@connectrpc/connect";
 import { redirect } from "@sveltejs/kit";
 import { OrderStatus, type Order } from "@ticketing/proto/web/orders/v1/order";
+import { TicketStatus, type Ticket } from "@ticketing/proto/web/tickets/v1/ticket";
 import { STRIPE_PUBLISHABLE_KEY } from "$app/env/private";
-import { describe } from "#lib/refusals.ts";
 import { failed, nextRequestId, refused, signedIn } from "#lib/server/answers.ts";
-import type { Api } from "#lib/server/edge.ts";
 import { patiently } from "#lib/server/patience.ts";
 import type { Actions, PageServerLoad } from "./$types";
 
 /** A payment waits for the bank. */
 const PAYMENT_TIMEOUT_MS = 30_000;
 
+/** What Stripe adds to the address on the way back from the bank; one of them is a secret. */
+const FROM_THE_BANK = "payment_intent_client_secret";
+
 export const load: PageServerLoad = async (event) => {
   signedIn(event);
+  if (event.url.searchParams.has(FROM_THE_BANK)) redirect(303, event.url.pathname);
   const { api } = event.locals;
   const answer = await api.orders.getOrder({ id: event.params.id }).catch(refused(event));
   const order = answer.order!;
   // The order's page stands without its neighbours: what they cannot say is left out.
-  const [payment, ticket, code] = await Promise.all([
-    order.status === OrderStatus.CREATED
-      ? api.payments.getPayment({ orderId: order.id }).catch(() => undefined)
-      : undefined,
+  const [payment, ticket] = await Promise.all([
+    api.payments.getPayment({ orderId: order.id }).catch(() => undefined),
     api.tickets.getTicket({ id: order.ticketId }).catch(() => undefined),
-    order.status === OrderStatus.COMPLETED ? codeOf(order, api) : undefined,
   ]);
   return {
     order,
     payment: payment?.payment,
+    bankUrl: webAddress(payment?.actionUrl),
     ticket: ticket?.ticket,
-    code,
+    code: order.status === OrderStatus.COMPLETED ? codeOf(order, ticket?.ticket) : undefined,
     now: Date.now(),
     requestId: crypto.randomUUID(),
     stripeKey: STRIPE_PUBLISHABLE_KEY,
@@ -51,6 +51,30 @@ export const actions: Actions = {
     } catch (cause) {
       return failed(event, cause, { requestId: nextRequestId(cause, requestId) });
     }
+    // Where the bank asks, the page leads there: a form may not be answered by another site's page.
+    redirect(303, `/orders/${orderId}`);
+  },
+  open: async (event) => {
+    signedIn(event);
+    const { api } = event.locals;
+    try {
+      const { order } = await api.orders.getOrder({ id: event.params.id });
+      const { code } = await patiently(() => api.tickets.openTicketCode({ id: order!.ticketId }));
+      return { message: "", fields: {} as Record<string, string>, reason: "", requestId: "", code };
+    } catch (cause) {
+      return failed(event, cause, { requestId: "" });
+    }
+  },
+  giveBack: async (event) => {
+    signedIn(event);
+    const form = await event.request.formData();
+    const requestId = String(form.get("requestId") ?? "");
+    const orderId = event.params.id;
+    try {
+      await patiently(() => event.locals.api.payments.refundPayment({ orderId, requestId }));
+    } catch (cause) {
+      return failed(event, cause, { requestId: "" });
+    }
     redirect(303, `/orders/${orderId}`);
   },
   cancel: async (event) => {
@@ -64,14 +88,14 @@ export const actions: Actions = {
   },
 };
 
-/** What opens the door; "later" while tickets has not heard that the order is paid. */
-async function codeOf({ ticketId }: Order, api: Api): Promise<{ text: string } | "none" | "later"> {
-  try {
-    const { code } = await api.tickets.openTicketCode({ id: ticketId });
-    return { text: code };
-  } catch (cause) {
-    const { reason } = describe(cause, { locale: "en", timeZone: "UTC" });
-    const isNone = ConnectError.from(cause).code === Code.NotFound && reason === "CODE_NOT_FOUND";
-    return isNone ? "none" : "later";
-  }
+/** Whether there is a code to be opened; "later" while tickets has not heard that the order is paid. */
+function codeOf({ id }: Order, ticket: Ticket | undefined): "there" | "none" | "later" {
+  if (ticket?.orderId !== id || ticket.status !== TicketStatus.SOLD) return "later";
+  return ticket.hasCode ? "there" : "none";
+}
+
+/** An address that a link may lead to; nothing where it is none. */
+function webAddress(address: string | undefined): string {
+  const { protocol } = URL.parse(address ?? "") ?? {};
+  return protocol === "https:" || protocol === "http:" ? (address ?? "") : "";
 }
