@@ -31,8 +31,10 @@ export function decimals(currency: string): number {
 /** The digits of an amount as a plain decimal, "19.90": never through a float. */
 export function decimalText({ currencyCode, units, nanos }: Money): string {
   const places = decimals(currencyCode);
-  const fraction = String(nanos).padStart(NANO_DIGITS, "0").slice(0, places);
-  return places ? `${units}.${fraction}` : `${units}`;
+  const sign = units < 0n || nanos < 0 ? "-" : "";
+  const whole = units < 0n ? -units : units;
+  const fraction = String(Math.abs(nanos)).padStart(NANO_DIGITS, "0").slice(0, places);
+  return places ? `${sign}${whole}.${fraction}` : `${sign}${whole}`;
 }
 
 /** The amount in the smallest coins of its currency, as Stripe counts. */

@@ -5,6 +5,11 @@ import {
   type Payment,
   type Refund,
 } from "@ticketing/proto/web/payments/v1/payment";
+import {
+  PayoutStatus,
+  type Payout,
+  type Sale,
+} from "@ticketing/proto/web/payments/v1/seller_service";
 import { millis } from "./time.ts";
 
 const statusWords: Partial<Record<RefundStatus, string>> = {
@@ -38,3 +43,43 @@ export function canBeGivenBack(payment: Payment, now: number): boolean {
     !refunds.some((refund) => refund.status !== RefundStatus.FAILED)
   );
 }
+
+/** How a sale stands, for its seller. */
+export function saleStatus({ status, disputeStatus }: Payment): string {
+  if (disputeStatus === DisputeStatus.OPEN) return "Disputed by the buyer’s bank; sold";
+  if (disputeStatus === DisputeStatus.LOST) return "Taken back by the buyer’s bank; sold";
+  if (status === PaymentStatus.REFUNDED) return "Given back; sold";
+  if (status === PaymentStatus.PARTLY_REFUNDED) return "Partly given back; sold";
+  return "Sold";
+}
+
+/** Whether its seller may give the money back: until the event begins, while there is anything left. */
+export function canBeRefunded({ payment, refundableUntil }: Sale, now: number): boolean {
+  if (payment?.disputeStatus !== DisputeStatus.UNSPECIFIED) return false;
+  const isTaken =
+    payment.status === PaymentStatus.CAPTURED || payment.status === PaymentStatus.PARTLY_REFUNDED;
+  return isTaken && (refundableUntil === undefined || now < millis(refundableUntil));
+}
+
+const payoutWords: Partial<Record<PayoutStatus, string>> = {
+  [PayoutStatus.PENDING]: "On its way",
+  [PayoutStatus.PAID]: "Paid",
+  [PayoutStatus.FAILED]: "Refused by Stripe",
+};
+
+export const payoutStatus = ({ status }: Payout): string => payoutWords[status] ?? "";
+
+const attemptWords: Partial<Record<PaymentStatus, string>> = {
+  [PaymentStatus.PENDING]: "being tried",
+  [PaymentStatus.REQUIRES_ACTION]: "waits for the buyer at their bank",
+  [PaymentStatus.AUTHORIZED]: "reserved",
+  [PaymentStatus.CAPTURED]: "taken",
+  [PaymentStatus.VOIDED]: "given up, nothing taken",
+  [PaymentStatus.FAILED]: "failed",
+  [PaymentStatus.REFUNDED]: "given back",
+  [PaymentStatus.PARTLY_REFUNDED]: "partly given back",
+};
+
+/** Where a payment, or one attempt of it, stands, for administrators. */
+export const paymentStatus = ({ status }: { status: PaymentStatus }): string =>
+  attemptWords[status] ?? "not tried";

@@ -5,6 +5,7 @@ import { AuthService } from "@ticketing/proto/web/auth/v1/auth_service";
 import { UserService } from "@ticketing/proto/web/auth/v1/user_service";
 import { OrderService } from "@ticketing/proto/web/orders/v1/order_service";
 import { PaymentService } from "@ticketing/proto/web/payments/v1/payment_service";
+import { SellerService } from "@ticketing/proto/web/payments/v1/seller_service";
 import { TicketService } from "@ticketing/proto/web/tickets/v1/ticket_service";
 import type { SessionCookies } from "./session.ts";
 
@@ -34,6 +35,7 @@ export function edge(visit: Visit) {
     tickets: createClient(TicketService, transport),
     orders: createClient(OrderService, transport),
     payments: createClient(PaymentService, transport),
+    sellers: createClient(SellerService, transport),
   };
 }
 

@@ -4,6 +4,7 @@ import { TicketStatus, type Ticket } from "@ticketing/proto/web/tickets/v1/ticke
 import { STRIPE_PUBLISHABLE_KEY } from "$app/env/private";
 import { failed, nextRequestId, refused, signedIn } from "#lib/server/answers.ts";
 import { patiently } from "#lib/server/patience.ts";
+import { webAddress } from "#lib/server/web-address.ts";
 import type { Actions, PageServerLoad } from "./$types";
 
 /** A payment waits for the bank. */
@@ -92,10 +93,4 @@ export const actions: Actions = {
 function codeOf({ id }: Order, ticket: Ticket | undefined): "there" | "none" | "later" {
   if (ticket?.orderId !== id || ticket.status !== TicketStatus.SOLD) return "later";
   return ticket.hasCode ? "there" : "none";
-}
-
-/** An address that a link may lead to; nothing where it is none. */
-function webAddress(address: string | undefined): string {
-  const { protocol } = URL.parse(address ?? "") ?? {};
-  return protocol === "https:" || protocol === "http:" ? (address ?? "") : "";
 }
