@@ -68,7 +68,11 @@ async function once(parts: Parts, request: Request, requestId: string): Promise<
   const unit = new Unit(parts.journal, parts.webhooks, origin);
   try {
     if (fault) await parts.faults.suffer(fault);
-    const body = run(method, url.pathname, form, { unit, base: request.base });
+    const body = run(method, url.pathname, form, {
+      unit,
+      base: request.base,
+      webhooks: parts.webhooks,
+    });
     if (fault?.late) throw broken(fault.fail, "declined");
     return reply(end({ status: 200, body }));
   } catch (error) {

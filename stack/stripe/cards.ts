@@ -12,6 +12,8 @@ export interface TestCard {
   funding?: "debit" | "prepaid";
   /** It must pass 3-D Secure before anything else happens. */
   challenge?: true;
+  /** Its bank takes its time to take a refund. */
+  slowRefund?: true;
   decline?: Decline;
 }
 
@@ -76,6 +78,8 @@ const cards: Record<string, TestCard> = {
   visa_chargeDeclinedVelocityLimitExceeded: visa("6975", velocity),
   chargeCustomerFail: visa("0341", generic),
   radarBlock: visa("0019", fraud),
+
+  pendingRefund: { ...visa("7726"), slowRefund: true },
 
   threeDSecure2Required: challenged("3220"),
   threeDSecureRequired: challenged("3220"),

@@ -1,6 +1,11 @@
+import { book } from "./balance.ts";
 import { type Decline, testCard } from "./cards.ts";
+import { refused } from "./errors.ts";
 import { type Charge, type Intent, newId, now, type PaymentMethod } from "./objects.ts";
 import type { Unit } from "./unit.ts";
+
+/** How long money stays reserved, in seconds: seven days for most cards. */
+const RESERVED = 7 * 24 * 60 * 60;
 
 /** Charges the card of a confirmed intent: a decline shows in its `last_payment_error`. */
 export function tryCharge(unit: Unit, intent: Intent, method: PaymentMethod): Intent {
@@ -11,11 +16,18 @@ export function tryCharge(unit: Unit, intent: Intent, method: PaymentMethod): In
 function succeed(unit: Unit, intent: Intent, method: PaymentMethod): Intent {
   const reserved = intent.capture_method === "manual";
   const amount_captured = reserved ? 0 : intent.amount;
+  const bare = newCharge(intent, method);
+  const capture_before = now() + RESERVED;
   const charge = unit.put<Charge>({
-    ...newCharge(intent, method),
+    ...bare,
     amount_captured,
+    balance_transaction: reserved ? null : book(unit, "charge", amount_captured, bare).id,
     captured: !reserved,
     paid: true,
+    payment_method_details: {
+      type: "card",
+      card: reserved ? { ...method.card, capture_before } : method.card,
+    },
     status: "succeeded",
   });
   unit.announce("charge.succeeded", charge);
@@ -61,6 +73,7 @@ function newCharge(intent: Intent, method: PaymentMethod): Charge {
     amount: intent.amount,
     amount_captured: 0,
     amount_refunded: 0,
+    balance_transaction: null,
     captured: false,
     created: now(),
     currency: intent.currency,
@@ -83,17 +96,45 @@ function newCharge(intent: Intent, method: PaymentMethod): Charge {
 /** Takes a part of what was reserved. */
 export function capture(unit: Unit, intent: Intent, amount: number): void {
   const charge = latest(unit, intent);
-  const captured = unit.put({ ...charge, amount_captured: amount, captured: true });
+  const captured = unit.put<Charge>({
+    ...charge,
+    amount_captured: amount,
+    balance_transaction: book(unit, "charge", amount, charge).id,
+    captured: true,
+  });
   unit.announce("charge.captured", captured);
 }
 
 /** Releases what was reserved. Stripe calls that a refund, though no money had moved. */
-export function voidCharge(unit: Unit, intent: Intent): void {
+export function voidCharge(unit: Unit, intent: Intent, event = "charge.refunded"): void {
   const charge = latest(unit, intent);
   const released = unit.put({ ...charge, amount_refunded: charge.amount, refunded: true });
-  unit.announce("charge.refunded", released);
+  unit.announce(event, released);
 }
 
-function latest(unit: Unit, intent: Intent): Charge {
+/** The last charge of an intent, whatever became of it. */
+export function latest(unit: Unit, intent: Intent): Charge {
   return unit.find("charge", intent.latest_charge ?? "", "latest_charge");
+}
+
+/** The captured charge that is named, by itself or by its intent. */
+export function chargeOf(
+  unit: Unit,
+  named: { charge?: string | undefined; payment_intent?: string | undefined },
+): Charge {
+  const { charge: chargeId, payment_intent: intentId } = named;
+  if (chargeId !== undefined && intentId !== undefined) {
+    const message = "You may only specify one of these parameters: charge, payment_intent.";
+    throw refused(message, { code: "parameters_exclusive", param: "charge" });
+  }
+  if (chargeId === undefined && intentId === undefined) {
+    const message = "One of the following params should be provided: payment_intent or charge.";
+    throw refused(message, { code: "parameter_missing" });
+  }
+  const intent = intentId ? unit.find("payment_intent", intentId, "payment_intent") : undefined;
+  const id = chargeId ?? intent?.latest_charge;
+  const charge = id ? unit.find("charge", id, "charge") : undefined;
+  if (charge?.captured) return charge;
+  const of = intentId ?? charge?.payment_intent;
+  throw refused(`This PaymentIntent (${of}) does not have a successful charge to refund.`);
 }

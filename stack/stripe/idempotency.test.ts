@@ -77,6 +77,17 @@ describe("an idempotency key", () => {
     expect((await books()).payment_intents).toHaveLength(1);
   });
 
+  it("finds the work that was done when the answer came too late", async () => {
+    const { stripe, turn, books } = await local();
+    await turn("POST", "faults", { slow: 500 });
+    const hasty = { idempotencyKey, timeout: 250 };
+    const late = await errorOf(stripe.paymentIntents.create(wish, hasty));
+    expect(late.type).toBe("StripeConnectionError");
+    await eventually(async () => expect((await books()).payment_intents).toHaveLength(1));
+    const { lastResponse } = await stripe.paymentIntents.create(wish, { idempotencyKey });
+    expect(lastResponse.headers["idempotent-replayed"]).toBe("true");
+  });
+
   it.each([
     ["nothing", false, 0],
     ["everything", true, 1],

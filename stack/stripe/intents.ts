@@ -1,4 +1,4 @@
-import { capture as captureCharge, voidCharge } from "./charges.ts";
+import { capture as captureCharge, latest, voidCharge } from "./charges.ts";
 import { positive } from "./currencies.ts";
 import { refused } from "./errors.ts";
 import { methodFrom, payWith } from "./methods.ts";
@@ -65,11 +65,29 @@ export function capture(unit: Unit, intent: Intent, params: Params<typeof captur
 export function cancel(unit: Unit, intent: Intent, params: Params<typeof cancelParams>): Intent {
   mayTake("cancel", intent);
   if (intent.status === "requires_capture") voidCharge(unit, intent);
+  return end(unit, intent, params.cancellation_reason ?? null);
+}
+
+/** The bank releases what was reserved and not taken in time. */
+export function expire(unit: Unit, intent: Intent): Intent {
+  mayTake("capture", intent);
+  voidCharge(unit, intent, "charge.expired");
+  return end(unit, intent, "automatic");
+}
+
+/** Whether the time to take what was reserved is over. */
+export function overdue(unit: Unit, intent: Intent): boolean {
+  if (intent.status !== "requires_capture") return false;
+  const { capture_before = Infinity } = latest(unit, intent).payment_method_details.card;
+  return capture_before <= now();
+}
+
+function end(unit: Unit, intent: Intent, cancellation_reason: string | null): Intent {
   const canceled = unit.put<Intent>({
     ...intent,
     amount_capturable: 0,
     canceled_at: now(),
-    cancellation_reason: params.cancellation_reason ?? null,
+    cancellation_reason,
     next_action: null,
     status: "canceled",
   });

@@ -1,5 +1,5 @@
 import { invalid, noSuch } from "./errors.ts";
-import type { Tables } from "./objects.ts";
+import { kindOf, type Tables } from "./objects.ts";
 import type { Params } from "./params.ts";
 import type { Unit } from "./unit.ts";
 
@@ -27,18 +27,28 @@ export function page<K extends keyof Tables>(
   url: string,
   wanted: (thing: Tables[K]) => boolean = () => true,
 ): Page<Tables[K]> {
+  const things = unit.all(kind).filter(wanted);
+  return pageOf(things, kind, params, url);
+}
+
+/** One page of things that are given, the oldest first. */
+export function pageOf<T extends { id: string; created: number }>(
+  things: T[],
+  what: string,
+  params: Params<typeof listParams>,
+  url: string,
+): Page<T> {
   const limit = params.limit ?? 10;
   if (limit < 1 || limit > 100) {
     const message = "Invalid limit: it must be between 1 and 100.";
     throw invalid(message, { code: "parameter_invalid_integer", param: "limit" });
   }
   const within = params.created ?? (() => true);
-  const all = unit.all(kind).filter((thing) => within(thing.created) && wanted(thing));
-  const newest = all.reverse();
+  const newest = things.filter((thing) => within(thing.created)).reverse();
   const { starting_after: after, ending_before: before } = params;
   const place = (id: string, param: string) => {
     const index = newest.findIndex((thing) => thing.id === id);
-    if (index < 0) throw noSuch(kind, id, param);
+    if (index < 0) throw noSuch(what, id, param);
     return index;
   };
   if (before !== undefined) {
@@ -54,12 +64,16 @@ function list<T>(data: T[], has_more: boolean, url: string): Page<T> {
 }
 
 /** The fields that hold the id of a thing which `expand` puts in its place. */
-const references: Record<string, keyof Tables> = {
-  charge: "charge",
-  latest_charge: "charge",
-  payment_intent: "payment_intent",
-  payment_method: "payment_method",
-};
+const references = new Set([
+  "balance_transaction",
+  "charge",
+  "destination",
+  "failure_balance_transaction",
+  "latest_charge",
+  "payment_intent",
+  "payment_method",
+  "source",
+]);
 
 /** The answer with the things themselves instead of the ids that `path` (a.b.c) names. */
 export function expand(unit: Unit, thing: unknown, path: string): unknown {
@@ -69,11 +83,10 @@ export function expand(unit: Unit, thing: unknown, path: string): unknown {
   if (Array.isArray(value)) {
     return { ...fields, [field]: value.map((each) => expand(unit, each, rest.join("."))) };
   }
-  const kind = references[field];
-  if (!kind || !(field in fields)) {
+  if (!references.has(field) || !(field in fields)) {
     throw invalid(`This property cannot be expanded (${path}).`, { param: "expand" });
   }
   if (typeof value !== "string") return thing;
-  const found = unit.find(kind, value, "expand");
+  const found = unit.find(kindOf(value), value, "expand");
   return { ...fields, [field]: rest.length > 0 ? expand(unit, found, rest.join(".")) : found };
 }

@@ -33,6 +33,8 @@ export function pay(
 
 /** 3-D Secure: nothing happens until the buyer has been to the page of the bank. */
 function ask(unit: Unit, intent: Intent, returnUrl: string | undefined, base: string): Intent {
+  const { id, created } = intent;
+  unit.put({ id, object: "challenge", created, return_url: returnUrl ?? null });
   const url = `${base}/challenge/${intent.id}?client_secret=${intent.client_secret}`;
   const asked = unit.put<Intent>({
     ...intent,

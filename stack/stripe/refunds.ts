@@ -1,3 +1,6 @@
+import { book } from "./balance.ts";
+import { testCard } from "./cards.ts";
+import { chargeOf } from "./charges.ts";
 import { money, positive } from "./currencies.ts";
 import { refused } from "./errors.ts";
 import { type Charge, newId, now, type Refund } from "./objects.ts";
@@ -13,54 +16,94 @@ export const refundParams = {
   reason: ["duplicate", "fraudulent", "requested_by_customer"],
 } as const;
 
+/** The parameters of a change. */
+export const refundUpdateParams = { metadata: "metadata" } as const;
+
 /** Gives back what was captured, or a part of it, never more than is left. */
 export function refund(unit: Unit, params: Params<typeof refundParams>): Refund {
   const charge = chargeOf(unit, params);
+  const amount = refundable(unit, charge, params.amount);
+  const id = newId("re");
+  const { currency, payment_intent } = charge;
+  const made = unit.put<Refund>({
+    id,
+    object: "refund",
+    amount,
+    balance_transaction: book(unit, "refund", -amount, { id, currency }).id,
+    charge: charge.id,
+    created: now(),
+    currency,
+    metadata: params.metadata ?? {},
+    payment_intent,
+    reason: params.reason ?? null,
+    status: testCard(charge.payment_method_details.card.fingerprint).slowRefund
+      ? "pending"
+      : "succeeded",
+  });
+  unit.announce("charge.refunded", giveBack(unit, charge, amount));
+  unit.announce("refund.created", made);
+  return made;
+}
+
+/** The amount that is asked for, or all that is left, if it can be given back. */
+function refundable(unit: Unit, charge: Charge, asked: number | undefined): number {
+  const contested = unit
+    .all("dispute")
+    .some((each) => each.charge === charge.id && !each.is_charge_refundable);
+  if (contested) {
+    const message = `Charge ${charge.id} has been charged back; cannot issue a refund.`;
+    throw refused(message, { code: "charge_disputed" });
+  }
   const left = charge.amount_captured - charge.amount_refunded;
   if (left === 0) {
     const message = `Charge ${charge.id} has already been refunded.`;
     throw refused(message, { code: "charge_already_refunded" });
   }
-  const amount = params.amount ?? left;
+  const amount = asked ?? left;
   positive(amount, "amount");
-  if (amount > left) {
-    const [asked, rest] = [money(amount, charge.currency), money(left, charge.currency)];
-    const message = `Refund amount (${asked}) is greater than unrefunded amount on charge (${rest})`;
-    throw refused(message, { param: "amount" });
-  }
-  const made = unit.put<Refund>({
-    id: newId("re"),
-    object: "refund",
-    amount,
-    charge: charge.id,
-    created: now(),
-    currency: charge.currency,
-    metadata: params.metadata ?? {},
-    payment_intent: charge.payment_intent,
-    reason: params.reason ?? null,
-    status: "succeeded",
-  });
-  const amount_refunded = charge.amount_refunded + amount;
-  const reduced = unit.put<Charge>({ ...charge, amount_refunded, refunded: amount === left });
-  unit.announce("charge.refunded", reduced);
-  unit.announce("refund.created", made);
-  return made;
+  if (amount <= left) return amount;
+  const [wanted, rest] = [money(amount, charge.currency), money(left, charge.currency)];
+  const message = `Refund amount (${wanted}) is greater than unrefunded amount on charge (${rest})`;
+  throw refused(message, { param: "amount" });
 }
 
-function chargeOf(unit: Unit, params: Params<typeof refundParams>): Charge {
-  const { charge: chargeId, payment_intent: intentId } = params;
-  if (chargeId !== undefined && intentId !== undefined) {
-    const message = "You may only specify one of these parameters: charge, payment_intent.";
-    throw refused(message, { code: "parameters_exclusive", param: "charge" });
+/** Changes what the charge says of its refunds; a refund that failed counts as a minus. */
+function giveBack(unit: Unit, charge: Charge, amount: number): Charge {
+  const amount_refunded = charge.amount_refunded + amount;
+  const refunded = amount_refunded === charge.amount_captured;
+  return unit.put<Charge>({ ...charge, amount_refunded, refunded });
+}
+
+/** Changes a refund's metadata: what is given replaces what was there under the same name. */
+export function updateRefund(
+  unit: Unit,
+  kept: Refund,
+  { metadata }: Params<typeof refundUpdateParams>,
+): Refund {
+  const updated = unit.put<Refund>({ ...kept, metadata: { ...kept.metadata, ...metadata } });
+  unit.announce("refund.updated", updated);
+  return updated;
+}
+
+/** The buyer's bank took the money, or sent it back, which may come days later. */
+export function settleRefund(unit: Unit, id: string, status: "succeeded" | "failed"): Refund {
+  const kept = unit.find("refund", id, "refund");
+  if (kept.status === "failed" || kept.status === status) {
+    throw refused(`Refund ${id} is ${kept.status}.`);
   }
-  if (chargeId === undefined && intentId === undefined) {
-    const message = "One of the following params should be provided: payment_intent or charge.";
-    throw refused(message, { code: "parameter_missing" });
+  if (status === "succeeded") {
+    const taken = unit.put<Refund>({ ...kept, status });
+    unit.announce("refund.updated", taken);
+    return taken;
   }
-  const intent = intentId ? unit.find("payment_intent", intentId, "payment_intent") : undefined;
-  const id = chargeId ?? intent?.latest_charge;
-  const charge = id ? unit.find("charge", id, "charge") : undefined;
-  if (charge?.captured) return charge;
-  const of = intentId ?? charge?.payment_intent;
-  throw refused(`This PaymentIntent (${of}) does not have a successful charge to refund.`);
+  giveBack(unit, unit.find("charge", kept.charge, "charge"), -kept.amount);
+  const failed = unit.put<Refund>({
+    ...kept,
+    failure_balance_transaction: book(unit, "refund_failure", kept.amount, kept).id,
+    failure_reason: "lost_or_stolen_card",
+    status,
+  });
+  unit.announce("refund.updated", failed);
+  unit.announce("refund.failed", failed);
+  return failed;
 }

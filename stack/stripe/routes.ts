@@ -1,92 +1,82 @@
+import { accountOf, accountParams, createAccount } from "./accounts.ts";
+import { balance } from "./balance.ts";
 import { create, createParams } from "./creation.ts";
 import { StripeError } from "./errors.ts";
 import * as intents from "./intents.ts";
-import { expand, listParams, page } from "./lists.ts";
-import { check, type Form, type Params, type Schema } from "./params.ts";
-import { refund, refundParams } from "./refunds.ts";
-import type { Unit } from "./unit.ts";
+import { listParams, page, pageOf } from "./lists.ts";
+import { createLink, linkParams } from "./onboarding.ts";
+import type { Form } from "./params.ts";
+import { refund, refundParams, refundUpdateParams, updateRefund } from "./refunds.ts";
+import { type Call, many, named, one, route } from "./route.ts";
+import { transfer, transferParams } from "./transfers.ts";
 
-/** A call of an endpoint: its unit, the id in its path, and the address that this Stripe has. */
-interface Call {
-  unit: Unit;
-  id: string;
-  base: string;
-}
-
-interface Route {
-  method: string;
-  path: RegExp;
-  run: (call: Call, form: Form) => unknown;
-}
-
-/** An endpoint: checks the form, does the work, and expands the answer as asked. */
-function route<const S extends Schema>(
-  method: string,
-  path: string,
-  schema: S,
-  work: (call: Call, params: Params<S>) => unknown,
-): Route {
-  return {
-    method,
-    path: new RegExp(`^${path.replace(":id", "([^/]+)")}$`),
-    run(call, { expand: paths, ...form }) {
-      const { expand: wanted = [] } = check({ expand: "strings" }, paths ? { expand: paths } : {});
-      const done = work(call, check(schema, form));
-      return wanted.reduce((thing, each) => expand(call.unit, thing, each), done);
-    },
-  };
-}
-
+const ACCOUNTS = "/v1/accounts";
+const BALANCE_TRANSACTIONS = "/v1/balance_transactions";
+const DISPUTES = "/v1/disputes";
+const EVENTS = "/v1/events";
 const INTENTS = "/v1/payment_intents";
-const intentOf = ({ unit, id }: Call) => unit.find("payment_intent", id, "intent", 404);
+const REFUNDS = "/v1/refunds";
+const TRANSFERS = "/v1/transfers";
+const WEBHOOK_ENDPOINTS = "/v1/webhook_endpoints";
 
+const intent = named("payment_intent", "intent");
+
+/** All that this Stripe can do. */
 const routes = [
   route("POST", INTENTS, createParams, ({ unit, base }, params) => create(unit, params, base)),
-  route("GET", INTENTS, listParams, ({ unit }, params) =>
-    page(unit, "payment_intent", params, INTENTS),
-  ),
-  route("GET", `${INTENTS}/:id`, {}, intentOf),
+  many("payment_intent", INTENTS),
+  one("payment_intent", INTENTS, "intent"),
   route("POST", `${INTENTS}/:id/confirm`, intents.confirmParams, (call, params) =>
-    intents.confirm(call.unit, intentOf(call), params, call.base),
+    intents.confirm(call.unit, intent(call), params, call.base),
   ),
   route("POST", `${INTENTS}/:id/capture`, intents.captureParams, (call, params) =>
-    intents.capture(call.unit, intentOf(call), params),
+    intents.capture(call.unit, intent(call), params),
   ),
   route("POST", `${INTENTS}/:id/cancel`, intents.cancelParams, (call, params) =>
-    intents.cancel(call.unit, intentOf(call), params),
+    intents.cancel(call.unit, intent(call), params),
   ),
 
-  route("GET", "/v1/charges/:id", {}, ({ unit, id }) => unit.find("charge", id, "id", 404)),
-  route("GET", "/v1/payment_methods/:id", {}, ({ unit, id }) =>
-    unit.find("payment_method", id, "payment_method", 404),
+  one("charge", "/v1/charges"),
+  one("payment_method", "/v1/payment_methods", "payment_method"),
+
+  route("POST", REFUNDS, refundParams, ({ unit }, params) => refund(unit, params)),
+  many("refund", REFUNDS, ["charge", "payment_intent"]),
+  one("refund", REFUNDS),
+  route("POST", `${REFUNDS}/:id`, refundUpdateParams, (call, params) =>
+    updateRefund(call.unit, named("refund")(call), params),
   ),
 
-  route("POST", "/v1/refunds", refundParams, ({ unit }, params) => refund(unit, params)),
-  route("GET", "/v1/refunds/:id", {}, ({ unit, id }) => unit.find("refund", id, "id", 404)),
+  many("dispute", DISPUTES, ["charge", "payment_intent"]),
+  one("dispute", DISPUTES),
+
+  route("GET", "/v1/balance", {}, ({ unit }) => balance(unit)),
+  many("balance_transaction", BALANCE_TRANSACTIONS, ["currency", "source", "type"]),
+  one("balance_transaction", BALANCE_TRANSACTIONS),
+
+  route("POST", ACCOUNTS, accountParams, ({ unit }, params) => createAccount(unit, params)),
+  many("account", ACCOUNTS),
+  route("GET", `${ACCOUNTS}/:id`, {}, ({ unit, id }) => accountOf(unit, id)),
+  route("POST", "/v1/account_links", linkParams, ({ unit, base }, params) =>
+    createLink(unit, params, base),
+  ),
+
+  route("POST", TRANSFERS, transferParams, ({ unit }, params) => transfer(unit, params)),
+  many("transfer", TRANSFERS, ["destination", "transfer_group"]),
+  one("transfer", TRANSFERS),
+
+  one("event", EVENTS),
   route(
     "GET",
-    "/v1/refunds",
-    { ...listParams, charge: "string", payment_intent: "string" },
-    ({ unit }, { charge, payment_intent, ...params }) =>
-      page(unit, "refund", params, "/v1/refunds", (each) =>
-        Boolean(
-          each.charge === (charge ?? each.charge) &&
-          each.payment_intent === (payment_intent ?? each.payment_intent),
-        ),
-      ),
-  ),
-
-  route("GET", "/v1/events/:id", {}, ({ unit, id }) => unit.find("event", id, "id", 404)),
-  route(
-    "GET",
-    "/v1/events",
+    EVENTS,
     { ...listParams, type: "string", types: "strings" },
     ({ unit }, { type, types, ...params }) => {
       const wanted = type === undefined ? types : [type];
-      return page(unit, "event", params, "/v1/events", (event) =>
-        wanted ? wanted.includes(event.type) : true,
-      );
+      return page(unit, "event", params, EVENTS, (event) => wanted?.includes(event.type) ?? true);
     },
+  ),
+
+  route("GET", WEBHOOK_ENDPOINTS, listParams, ({ webhooks }, params) =>
+    pageOf(webhooks ? [webhooks.endpoint] : [], "webhook endpoint", params, WEBHOOK_ENDPOINTS),
   ),
 ];
 

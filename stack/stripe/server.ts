@@ -7,9 +7,17 @@ import { answer, type Parts } from "./api.ts";
 import { challenge } from "./challenge.ts";
 import { Faults } from "./faults.ts";
 import { IdempotencyKeys } from "./idempotency.ts";
+import { expire, overdue } from "./intents.ts";
 import { Journal } from "./journal.ts";
-import { switches } from "./switches.ts";
+import { onboarding } from "./onboarding.ts";
+import { turn } from "./switches.ts";
+import { unasked } from "./unit.ts";
 import { type Endpoint, Webhooks } from "./webhooks.ts";
+
+const EACH_SECOND = 1_000;
+
+/** What people see, by the first part of its path. */
+const pages: Partial<Record<string, typeof challenge>> = { challenge, onboarding };
 
 /** How to start. */
 export interface StripeOptions {
@@ -47,6 +55,7 @@ export async function startStripe(options: StripeOptions): Promise<RunningStripe
   const webhooks = options.webhook ? new Webhooks(options.webhook, journal) : undefined;
   const keys = new IdempotencyKeys(journal);
   const parts: Parts = { journal, faults, keys, webhooks, secretKey: options.secretKey };
+  const clock = setInterval(() => expireOverdue(parts), EACH_SECOND);
   server.on("request", (req, res) => {
     // Who was answered while we stop is not waited for again.
     res.once("close", () => server.listening || server.closeIdleConnections());
@@ -57,6 +66,7 @@ export async function startStripe(options: StripeOptions): Promise<RunningStripe
   });
 
   async function stop(): Promise<void> {
+    clearInterval(clock);
     const closed = once(server, "close");
     server.close();
     server.closeIdleConnections();
@@ -72,6 +82,15 @@ export async function startStripe(options: StripeOptions): Promise<RunningStripe
   };
 }
 
+/** What was reserved and not taken in time is released by itself. */
+function expireOverdue(parts: Parts): void {
+  unasked(parts, (unit) => {
+    for (const intent of unit.all("payment_intent")) {
+      if (overdue(unit, intent)) expire(unit, intent);
+    }
+  });
+}
+
 async function handle(
   parts: Parts,
   options: StripeOptions,
@@ -81,13 +100,18 @@ async function handle(
   const { method = "GET", headers } = req;
   const url = new URL(req.url ?? "/", "http://stripe.local");
   const body = await text(req);
-  if (url.pathname.startsWith("/challenge/")) {
-    const { status, html = "", location } = challenge(parts, method, url, body);
-    const type = { "content-type": "text/html; charset=utf-8" };
-    return void res.writeHead(status, location ? { location } : type).end(html);
+  const page = pages[url.pathname.split("/")[1] ?? ""];
+  if (page) {
+    const { status, html = "", location } = page(parts, method, url, body);
+    const shown = { "content-type": "text/html; charset=utf-8", "cache-control": "no-store" };
+    return void res.writeHead(status, location ? { location } : shown).end(html);
   }
   if (url.pathname.startsWith("/_test/") && options.test) {
-    return turn(parts, `${method} ${url.pathname}`, body, res);
+    try {
+      return json(res, 200, turn(parts, method, url.pathname, body));
+    } catch (error) {
+      return json(res, 400, { error: String(error) });
+    }
   }
   const idempotencyKey = headers["idempotency-key"];
   const reply = await answer(parts, {
@@ -101,17 +125,6 @@ async function handle(
   if (reply.dropped) return void res.destroy();
   const version = headers["stripe-version"] ?? Stripe.API_VERSION;
   json(res, reply.status, reply.body, { ...reply.headers, "stripe-version": String(version) });
-}
-
-function turn(parts: Parts, name: string, body: string, res: ServerResponse): void {
-  const work = Object.hasOwn(switches, name) ? switches[name] : undefined;
-  if (!work) return json(res, 404, { error: `no switch ${name}` });
-  try {
-    const result = work(parts, body === "" ? {} : JSON.parse(body));
-    json(res, 200, result ?? {});
-  } catch (error) {
-    json(res, 400, { error: String(error) });
-  }
 }
 
 function json(

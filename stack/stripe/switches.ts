@@ -1,6 +1,12 @@
 import { z } from "zod";
+import { setStanding } from "./accounts.ts";
+import { closeDispute, openDispute } from "./disputes.ts";
+import { noSuch } from "./errors.ts";
 import type { Faults } from "./faults.ts";
+import { expire } from "./intents.ts";
 import type { Journal } from "./journal.ts";
+import { settleRefund } from "./refunds.ts";
+import { unasked } from "./unit.ts";
 import type { Webhooks } from "./webhooks.ts";
 
 const fault = z.strictObject({
@@ -15,11 +21,22 @@ const fault = z.strictObject({
 });
 
 const delivery = z.strictObject({
+  events: z.array(z.string()).default(["*"]),
   off: z.boolean().default(false),
   duplicate: z.boolean().default(false),
   shuffle: z.boolean().default(false),
   delay: z.int().nonnegative().default(0),
 });
+
+const refundEnd = z.strictObject({ status: z.literal(["succeeded", "failed"]) });
+
+const intentOnly = z.strictObject({ payment_intent: z.string() });
+
+const disputed = intentOnly.extend({ amount: z.int().positive().optional() });
+
+const disputeEnd = z.strictObject({ status: z.literal(["won", "lost"]) });
+
+const accountEnd = z.strictObject({ status: z.literal(["active", "restricted"]) });
 
 interface Parts {
   journal: Journal;
@@ -27,17 +44,62 @@ interface Parts {
   webhooks: Webhooks | undefined;
 }
 
+type Switch = (parts: Parts, body: unknown, id: string) => unknown;
+
 /** What a test may turn, by method and path; every answer is JSON. */
-export const switches: Record<string, (parts: Parts, body: unknown) => unknown> = {
+const switches: Record<string, Switch> = {
   "GET /_test/books": ({ journal }) => ({
     payment_intents: journal.all("payment_intent"),
     charges: journal.all("charge"),
     refunds: journal.all("refund"),
+    disputes: journal.all("dispute"),
+    balance_transactions: journal.all("balance_transaction"),
+    accounts: journal.all("account"),
+    transfers: journal.all("transfer"),
     events: journal.all("event"),
   }),
+
   "GET /_test/faults": ({ faults }) => faults.ordered,
   "POST /_test/faults": ({ faults }, body) => faults.order(fault.parse(body)),
   "DELETE /_test/faults": ({ faults }) => faults.clear(),
   "PUT /_test/webhooks": ({ webhooks }, body) => webhooks?.set(delivery.parse(body)),
+  "POST /_test/events/:id": ({ journal, webhooks }, _, id) => {
+    const event = journal.get("event", id);
+    if (!event) throw noSuch("event", id, "id");
+    webhooks?.replay(event);
+  },
   "DELETE /_test/idempotency_keys": ({ journal }) => journal.forget("answer"),
+
+  // What banks and buyers do, of which this Stripe's callers hear only by webhook.
+  "POST /_test/expire": (parts, body) => {
+    const { payment_intent } = intentOnly.parse(body);
+    return unasked(parts, (unit) =>
+      expire(unit, unit.find("payment_intent", payment_intent, "payment_intent")),
+    );
+  },
+  "POST /_test/refunds/:id": (parts, body, id) => {
+    const { status } = refundEnd.parse(body);
+    return unasked(parts, (unit) => settleRefund(unit, id, status));
+  },
+  "POST /_test/disputes": (parts, body) => {
+    const wanted = disputed.parse(body);
+    return unasked(parts, (unit) => openDispute(unit, wanted));
+  },
+  "POST /_test/disputes/:id": (parts, body, id) => {
+    const { status } = disputeEnd.parse(body);
+    return unasked(parts, (unit) => closeDispute(unit, id, status));
+  },
+  "POST /_test/accounts/:id": (parts, body, id) => {
+    const { status } = accountEnd.parse(body);
+    return unasked(parts, (unit) => setStanding(unit, id, status));
+  },
 };
+
+/** Turns a switch, named by its method and path; undefined if there is none. */
+export function turn(parts: Parts, method: string, path: string, body: string): unknown {
+  const [, , kind, id] = path.split("/");
+  const name = `${method} /_test/${kind}${id === undefined ? "" : "/:id"}`;
+  const work = Object.hasOwn(switches, name) ? switches[name] : undefined;
+  if (!work) throw new Error(`no switch ${name}`);
+  return work(parts, body === "" ? {} : JSON.parse(body), id ?? "") ?? {};
+}

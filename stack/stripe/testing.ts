@@ -86,3 +86,9 @@ export const wish = {
   capture_method: "manual" as const,
   allowed_payment_method_types: ["card"],
 };
+
+/** A payment of that wish, captured. */
+export async function paid(stripe: Stripe, payment_method = "pm_card_visa"): Promise<string> {
+  const { id } = await stripe.paymentIntents.create({ ...wish, payment_method, confirm: true });
+  return (await stripe.paymentIntents.capture(id)).id;
+}

@@ -44,11 +44,12 @@ export class Unit {
     const event: Event = {
       id: newId("evt"),
       object: "event",
+      ...(object.object === "account" ? { account: object.id } : {}),
       api_version: Stripe.API_VERSION,
       created: now(),
       data: { object },
       livemode: false,
-      pending_webhooks: this.#webhooks ? 1 : 0,
+      pending_webhooks: this.#webhooks?.wants(type) ? 1 : 0,
       request: this.#request,
       type,
     };
@@ -64,6 +65,17 @@ export class Unit {
   /** Writes the changes, and only then sends the events. */
   commit(): void {
     this.#journal.put([...this.#changes.values()]);
-    this.#webhooks?.send(this.#events);
+    this.#webhooks?.send(this.#events.filter((event) => event.pending_webhooks > 0));
   }
+}
+
+/** Does what no request asked for: what a buyer, a bank or the clock does. */
+export function unasked<T>(
+  { journal, webhooks }: { journal: Journal; webhooks: Webhooks | undefined },
+  work: (unit: Unit) => T,
+): T {
+  const unit = new Unit(journal, webhooks, { id: null, idempotency_key: null });
+  const done = work(unit);
+  unit.commit();
+  return done;
 }

@@ -1,6 +1,6 @@
 import type Stripe from "stripe";
 import { describe, expect, it } from "vitest";
-import { endpoint, errorOf, eventually, folder, local, wish } from "./testing.ts";
+import { endpoint, errorOf, eventually, folder, local, paid, wish } from "./testing.ts";
 
 describe("webhooks", () => {
   it("tell each step, signed, with the object as it was then", async () => {
@@ -78,6 +78,49 @@ describe("webhooks", () => {
     await turn("PUT", "webhooks", { duplicate: true, shuffle: true, delay: 50 });
     await eventually(() => expect(events).toHaveLength(6));
     expect(new Set(events.map(({ id }) => id)).size).toBe(3);
+  });
+});
+
+describe("the endpoint", () => {
+  it("is listed with what it subscribes to, which is all unless told", async () => {
+    const { webhook } = await endpoint();
+    const { stripe, turn } = await local({ webhook });
+    const list = async () => (await stripe.webhookEndpoints.list()).data;
+    const [all] = await list();
+    expect(all).toMatchObject({ url: webhook.url, status: "enabled", enabled_events: ["*"] });
+    expect([all?.id, all?.api_version]).toEqual([
+      expect.stringMatching(/^we_/),
+      stripe.getApiField("version"),
+    ]);
+    await turn("PUT", "webhooks", { events: ["charge.captured"] });
+    expect(await list()).toMatchObject([{ id: all?.id, enabled_events: ["charge.captured"] }]);
+  });
+
+  it("is not there where nobody is told", async () => {
+    const { stripe } = await local();
+    expect((await stripe.webhookEndpoints.list()).data).toEqual([]);
+  });
+
+  it("hears only what it subscribes to", async () => {
+    const { webhook, types } = await endpoint();
+    const { stripe, turn } = await local({ webhook });
+    await turn("PUT", "webhooks", { events: ["charge.captured", "refund.created"] });
+    await stripe.refunds.create({ payment_intent: await paid(stripe) });
+    await eventually(() => expect(types().sort()).toEqual(["charge.captured", "refund.created"]));
+    await eventually(async () => expect(new Set(await pending(stripe))).toEqual(new Set([0])));
+    expect(types()).toHaveLength(2);
+  });
+
+  it("hears an old event again when the switch says so", async () => {
+    const { webhook, events } = await endpoint();
+    const { stripe, turn } = await local({ webhook });
+    await stripe.paymentIntents.create(wish);
+    await eventually(() => expect(events).toHaveLength(1));
+    await turn("PUT", "webhooks", { off: true });
+    await turn("POST", `events/${events[0]?.id}`);
+    await eventually(() => expect(events).toHaveLength(2));
+    expect(events[1]?.id).toBe(events[0]?.id);
+    await expect(turn("POST", "events/evt_none")).rejects.toThrow("No such event");
   });
 });
 

@@ -1,7 +1,8 @@
-import { createHmac } from "node:crypto";
+import { createHash, createHmac } from "node:crypto";
 import { setTimeout as pause } from "node:timers/promises";
+import Stripe from "stripe";
 import type { Journal } from "./journal.ts";
-import { type Event, now } from "./objects.ts";
+import { type Event, now, type WebhookEndpoint } from "./objects.ts";
 
 /** Where events go, and the secret that signs them. */
 export interface Endpoint {
@@ -9,15 +10,19 @@ export interface Endpoint {
   secret: string;
 }
 
-/** How a test wants its webhooks: `shuffle` makes each wait a random part of `delay` (ms). */
+/**
+ * How a test wants its webhooks: `events` are the types that the endpoint subscribes to, and
+ * `shuffle` makes each wait a random part of `delay` (ms).
+ */
 export interface Delivery {
+  events: string[];
   off: boolean;
   duplicate: boolean;
   shuffle: boolean;
   delay: number;
 }
 
-const USUAL: Delivery = { off: false, duplicate: false, shuffle: false, delay: 0 };
+const USUAL: Delivery = { events: ["*"], off: false, duplicate: false, shuffle: false, delay: 0 };
 const FIRST_PAUSE = 100;
 const LONGEST_PAUSE = 60_000;
 const TRIES = 30; // the pauses grow to a minute, so this is about twenty minutes
@@ -29,6 +34,7 @@ export class Webhooks {
   readonly #journal: Journal;
   readonly #stop = new AbortController();
   readonly #running = new Set<Promise<void>>();
+  readonly #started = now();
   #delivery = USUAL;
   #waiting: Event[] = [];
 
@@ -38,19 +44,41 @@ export class Webhooks {
     this.send(journal.all("event").filter((event) => event.pending_webhooks > 0));
   }
 
+  /** Whether the endpoint subscribes to events of this type. */
+  wants(type: string): boolean {
+    return this.#delivery.events.some((each) => each === "*" || each === type);
+  }
+
+  /** The endpoint as the API shows it. */
+  get endpoint(): WebhookEndpoint {
+    const { url } = this.#endpoint;
+    return {
+      id: `we_${createHash("sha256").update(url).digest("hex").slice(0, 24)}`,
+      object: "webhook_endpoint",
+      api_version: Stripe.API_VERSION,
+      application: null,
+      created: this.#started,
+      description: null,
+      enabled_events: this.#delivery.events,
+      livemode: false,
+      metadata: {},
+      status: "enabled",
+      url,
+    };
+  }
+
   /** Begins to deliver; while webhooks are off, events wait. */
   send(events: Event[]): void {
     if (this.#delivery.off) {
       this.#waiting.push(...events);
       return;
     }
-    for (const event of events) {
-      const running = this.#deliver(event).catch((error: unknown) => {
-        if (!this.#stop.signal.aborted) throw error;
-      });
-      this.#running.add(running);
-      void running.finally(() => this.#running.delete(running));
-    }
+    for (const event of events) this.#begin(event, this.#delivery);
+  }
+
+  /** Sends an event once more, at once. */
+  replay(event: Event): void {
+    this.#begin(event, USUAL);
   }
 
   /** Changes how events are delivered from now on; what is left out is as usual. */
@@ -65,8 +93,15 @@ export class Webhooks {
     await Promise.all(this.#running);
   }
 
-  async #deliver(event: Event): Promise<void> {
-    const { delay, shuffle, duplicate } = this.#delivery;
+  #begin(event: Event, delivery: Delivery): void {
+    const running = this.#deliver(event, delivery).catch((error: unknown) => {
+      if (!this.#stop.signal.aborted) throw error;
+    });
+    this.#running.add(running);
+    void running.finally(() => this.#running.delete(running));
+  }
+
+  async #deliver(event: Event, { delay, shuffle, duplicate }: Delivery): Promise<void> {
     const { signal } = this.#stop;
     if (delay > 0) await pause(shuffle ? Math.random() * delay : delay, undefined, { signal });
     for (let tries = 0; tries < TRIES; tries++) {
