@@ -38,6 +38,8 @@ describe("parsePrice", () => {
 describe("what is shown", () => {
   it("keeps every digit", () => {
     expect(decimalText(money("EUR", 9007199254740993n, 10_000_000))).toBe("9007199254740993.01");
+    expect(decimalText(money("EUR", -5n, -500_000_000))).toBe("-5.50");
+    expect(decimalText(money("EUR", 0n, -10_000_000))).toBe("-0.01");
     expect(formatMoney(money("EUR", 9007199254740993n, 10_000_000), "en")).toBe(
       "€9,007,199,254,740,993.01",
     );
