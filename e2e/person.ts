@@ -19,6 +19,7 @@ import { TicketService } from "@ticketing/proto/tickets/v1/ticket_service";
 /** Somebody with an account, and the clients that act in their name, through the edge. */
 export interface Person {
   readonly id: string;
+  readonly email: string;
   readonly token: string;
   readonly refreshToken: string;
   readonly auth: Client<typeof AuthService>;
@@ -84,7 +85,7 @@ export async function signUp(url: string, name: string): Promise<Person> {
   });
   if (!user || !tokens) throw new Error("signed up without a session");
   const { accessToken: token, refreshToken } = tokens;
-  return { id: user.id, token, refreshToken, ...clients(transportTo(url, token)) };
+  return { id: user.id, email, token, refreshToken, ...clients(transportTo(url, token)) };
 }
 
 const required = <T>(value: T | undefined): T => {

@@ -180,6 +180,76 @@ describe("a person without JavaScript", () => {
   });
 });
 
+/** Pays with a card, however new the order is; answers where that leads. */
+async function payWith(buyer: Visitor, order: string, token: string): Promise<void> {
+  const requestId = field(await buyer.see(order), "requestId");
+  await until(
+    async () => (await buyer.submit(`${order}?/pay`, { token, requestId })).status === 303,
+    {
+      what: "the payment",
+      timeoutMs: 10_000,
+    },
+  );
+}
+
+/** Waits for words on a page. */
+const shows = (visitor: Visitor, path: string, words: string) =>
+  until(async () => (await visitor.see(path)).includes(words), {
+    what: `${path} to say "${words}"`,
+    timeoutMs: 15_000,
+  });
+
+describe("money", () => {
+  it("is confirmed at the buyer's bank, and the way back keeps no secret in its address", async () => {
+    const ticket = await seller.follow("/tickets/new", listing(`Asked ${crypto.randomUUID()}`));
+    const order = await press(buyer, ticket);
+    await payWith(buyer, order, "tok_threeDSecure2Required");
+    const page = await buyer.see(order);
+    const bank = /<a[^>]*href="([^"]*)"[^>]*>Go to your bank/.exec(page)?.[1] ?? "";
+    const answered = await fetch(bank.replaceAll("&amp;", "&"), {
+      method: "POST",
+      body: "answer=complete",
+      redirect: "manual",
+    });
+    const back = new URL(answered.headers.get("location") ?? "");
+    expect(back.searchParams.get("payment_intent_client_secret")).toBeTruthy();
+    const landed = await buyer.send(back.pathname + back.search);
+    expect([landed.status, landed.headers.get("location")]).toEqual([303, order]);
+    await shows(buyer, order, "Show the code");
+  });
+
+  it("comes back to a buyer who has not seen the code", async () => {
+    const ticket = await seller.follow("/tickets/new", listing(`Back ${crypto.randomUUID()}`));
+    const order = await press(buyer, ticket);
+    await payWith(buyer, order, "tok_visa");
+    await shows(buyer, order, "Give the ticket back");
+    await buyer.follow(`${order}?/giveBack`, { requestId: crypto.randomUUID() });
+    await shows(buyer, order, "given back");
+    await shows(buyer, order, "The whole amount was given back to you.");
+  });
+
+  it("is shown to its seller, who can give it back, and to nobody else", async () => {
+    const title = `Earned ${crypto.randomUUID()}`;
+    const order = await press(buyer, await seller.follow("/tickets/new", listing(title)));
+    await payWith(buyer, order, "tok_visa");
+    await shows(seller, "/earnings", title);
+    expect(await seller.see("/earnings")).toContain("Before you can be paid");
+    expect(await late.see("/earnings")).not.toContain(title);
+    const refusal = await late.submit("/earnings?/refund", { orderId: order.split("/")[2] ?? "" });
+    expect(refusal.status).toBe(404);
+    await seller.follow("/earnings?/refund", { orderId: order.split("/")[2] ?? "" });
+    await shows(buyer, order, "The whole amount was given back to you.");
+    expect((await seller.send("/admin/payments")).status).toBe(404);
+  });
+
+  it("is paid out once its seller has told Stripe who they are", async () => {
+    const person = await member("payee");
+    const page = await (await person.submit("/earnings?/onboard", {})).text();
+    const stripe = /<a[^>]*href="([^"]*)"[^>]*>Go on at Stripe/.exec(page)?.[1] ?? "";
+    expect((await fetch(stripe.replaceAll("&amp;", "&"))).status).toBe(200);
+  });
+});
+
 describe("the browser's safety", () => {
   it("refuses a form from another site, and from none", async () => {
     for (const origin of ["https://evil.example", "null", undefined]) {

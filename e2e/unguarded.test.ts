@@ -11,7 +11,8 @@ let world: World | undefined;
 afterAll(() => world?.stop());
 
 /** What no later event puts right. */
-const aboutMoney = /was paid|was taken|still reserved|paid twice|held by|could still be paid|the ledger/;
+const aboutMoney =
+  /was paid|was taken|still reserved|paid twice|held by|could still be paid|the ledger/;
 const underWay = /messages in|unpublished events|is CREATED|is AWAITING_PAYMENT/;
 
 it("takes money for nothing, or forgets it, where the compare-and-set is taken out", async () => {

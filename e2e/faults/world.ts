@@ -142,11 +142,15 @@ export async function startWorld(options: Options) {
       const asked = await pay(buyer, order, "tok_threeDSecure2Required").catch(reasonOf);
       if (typeof asked === "string") return told(asked);
       if (!asked.clientSecret) return told("not asked");
-      await answerBank(`${system.stripe.url}/challenge/${asked.payment?.stripeId}?client_secret=${asked.clientSecret}`, order);
+      await answerBank(
+        `${system.stripe.url}/challenge/${asked.payment?.stripeId}?client_secret=${asked.clientSecret}`,
+        order,
+      );
       return told("asked by the bank");
     }
     // At any moment of the hold, also a little later than the last one that is allowed.
-    if (fate < 0.8) await passing(random() * Math.max(0, endOf(order).getTime() - Date.now() - 4_500));
+    if (fate < 0.8)
+      await passing(random() * Math.max(0, endOf(order).getTime() - Date.now() - 4_500));
     told(await pay(buyer, order).then(() => "paid", reasonOf));
   }
 
