@@ -59,6 +59,9 @@ export const subscriptions = {
     orders.OrderCancelledSchema,
     orders.OrderExpiredSchema,
     orders.OrderCompletedSchema,
+    orders.OrderExtendedSchema,
+    tickets.TicketCodeOpenedSchema,
+    tickets.TicketCodeSealedSchema,
   ],
 } satisfies Subscriptions;
 

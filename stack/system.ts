@@ -201,9 +201,10 @@ export async function startSystem(options: SystemOptions): Promise<System> {
     const mails = process.env["SMTP_URL"] ? undefined : await startMailbox(options);
     if (mails) stops.push(() => mails.child.stop());
 
+    const publicUrl = process.env["PUBLIC_URL"] ?? edgeUrl;
     const auth = await start("auth", {
       SMTP_URL: mails?.smtp ?? process.env["SMTP_URL"] ?? "",
-      PUBLIC_URL: process.env["PUBLIC_URL"] ?? edgeUrl,
+      PUBLIC_URL: publicUrl,
       REDIS_URI: parts.redisUrl,
       SEALING_KEY: secret("sealing"),
       REFRESH_KEY: secret("refresh"),
@@ -219,6 +220,7 @@ export async function startSystem(options: SystemOptions): Promise<System> {
       start("orders", tokens),
       start("payments", {
         ...tokens,
+        PUBLIC_URL: publicUrl,
         STRIPE_KEY: key,
         STRIPE_WEBHOOK_SECRET: webhookSecret,
         ...(stripe ? { STRIPE_API_BASE: stripe.url } : {}),

@@ -1,6 +1,15 @@
 import { z } from "zod";
 import { serviceConfig, storeConfig, tokenConfig } from "#runtime/config.ts";
 
+/**
+ * Methods with separate capture, in Stripe's words: only with one of them nobody is charged for a ticket
+ * that they did not get.
+ */
+const separateCapture: ReadonlySet<string> = new Set(
+  `card affirm afterpay_clearpay alma amazon_pay billie cashapp kakao_pay klarna kr_card link mobilepay
+  naver_pay payco paypal revolut_pay samsung_pay satispay scalapay sequra sunbit`.split(/\s+/),
+);
+
 export const paymentConfig = serviceConfig.extend({
   ...storeConfig,
   ...tokenConfig,
@@ -12,6 +21,16 @@ export const paymentConfig = serviceConfig.extend({
   BANK_TIMEOUT_SECONDS: z.coerce.number().min(0.1).max(60).default(12),
   /** What is kept of each sale, in hundredths of a per cent of its price, which includes it. */
   FEE_BPS: z.coerce.number().int().min(0).max(10_000).default(500),
+  /** With what may be paid: Stripe's words for it, with commas between them. */
+  PAYMENT_METHOD_TYPES: z
+    .string()
+    .refine((types) => types.split(",").every((type) => separateCapture.has(type)), {
+      error:
+        "must be names of Stripe's for methods with separate capture, with commas between them",
+    })
+    .default("card"),
+  /** Where people see the storefront: where Stripe's pages lead back to. */
+  PUBLIC_URL: z.url({ protocol: /^https?$/ }).default("http://localhost:8080"),
   /** Another Stripe than the real one: the local one, in development and in tests. */
   STRIPE_API_BASE: z.url({ protocol: /^https?$/ }).optional(),
 });

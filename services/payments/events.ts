@@ -6,9 +6,14 @@ import {
   OrderCompletedSchema,
   OrderCreatedSchema,
   OrderExpiredSchema,
+  OrderExtendedSchema,
   OrderSnapshotRequestedSchema,
   OrderSnapshotSchema,
 } from "@ticketing/proto/orders/v1/order_events";
+import {
+  TicketCodeOpenedSchema,
+  TicketCodeSealedSchema,
+} from "@ticketing/proto/tickets/v1/ticket_events";
 import { update } from "#runtime/aggregate.ts";
 import type { Copies } from "#runtime/bootstrap.ts";
 import { on, type EventHandler } from "#runtime/events.ts";
@@ -23,6 +28,7 @@ import {
   type Payment,
   type Payments,
 } from "./payment.ts";
+import { openCode, sealCode } from "./refund.ts";
 
 const words = {
   [OrderStatus.CREATED]: "CREATED",
@@ -44,6 +50,7 @@ function toCopy(order: Order): OrderCopy {
     price: amount,
     currency,
     expiresAt: timestampDate(order.expiresAt),
+    ...(order.eventTime && { eventTime: timestampDate(order.eventTime) }),
     status,
     expired: order.cancelReason === CancelReason.EXPIRED,
     attemptId: order.attemptId,
@@ -71,20 +78,33 @@ async function keep(
 }
 
 /**
- * Every event of an order only brings our copy up to date: what follows from it (capture, void) is
- * the settler's, which looks at the state and not at the event.
+ * Every event only brings up to date what we know of an order, or of its ticket's code: what follows
+ * from it (capture, void, refund) is the settler's, which looks at the state and not at the event.
  */
 export function paymentEvents({ payments }: { payments: Payments }): EventHandler[] {
   async function hear({ order }: { order?: Order | undefined }): Promise<void> {
     if (!order) throw new Error("an event without its order");
     await keep(payments, order.id, toCopy(order), keepOrder);
   }
+  /** What became of the code of a ticket changes the payment of the order that it names, and no other. */
+  const code = (
+    { orderId, ticketId }: { orderId: string; ticketId: string },
+    change: (payment: Payment) => boolean,
+  ) =>
+    update(payments, orderId, (payment) => payment.order.ticketId === ticketId && change(payment));
   return [
     on(OrderCreatedSchema, hear),
     on(OrderAwaitingPaymentSchema, hear),
     on(OrderCancelledSchema, hear),
     on(OrderExpiredSchema, hear),
     on(OrderCompletedSchema, hear),
+    on(OrderExtendedSchema, hear),
+    on(TicketCodeSealedSchema, (event) => code(event, sealCode)),
+    on(TicketCodeOpenedSchema, (event) => {
+      if (!event.openTime) throw new Error("an opened code without its time");
+      const time = timestampDate(event.openTime);
+      return code(event, (payment) => openCode(payment, time));
+    }),
   ];
 }
 

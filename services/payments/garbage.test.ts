@@ -20,6 +20,7 @@ it(
       good: {
         CreatePayment: { orderId: free.id, token: "tok_visa" },
         GetPayment: { orderId: paid.id },
+        RefundPayment: { orderId: paid.id },
       },
       runs: 100,
       seed: 1,

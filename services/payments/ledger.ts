@@ -71,11 +71,13 @@ interface Sold {
 /**
  * A part of a sale's money goes back, or, where `amount` is less than nothing, comes again. The fee
  * follows it: what is left of the fee is always the same part of it as what is left of the price, and
- * nothing of either is left when all is back.
+ * nothing of either is left when all is back. A bank may take more than there is left; that is the
+ * seller's to bear, for there is no fee to give up for it.
  */
 export function goBack(id: string, time: Date, amount: number, sold: Sold): Posting {
   const { price, fee, postings } = sold;
   const left = heldIn(postings) - amount;
-  const feeLeft = Number((BigInt(fee) * BigInt(left) * 2n + BigInt(price)) / (BigInt(price) * 2n));
+  const part = BigInt(Math.max(left, 0));
+  const feeLeft = Number((BigInt(fee) * part * 2n + BigInt(price)) / (BigInt(price) * 2n));
   return movement(id, time, 0 - amount, feeLeft - feesIn(postings));
 }

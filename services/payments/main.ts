@@ -7,7 +7,8 @@ import { paymentModel } from "./payment.ts";
 import { paymentRoutes } from "./rpc.ts";
 import { startSettler } from "./settler.ts";
 import { createStripe } from "./stripe.ts";
-import { stripeWebhook, webhookModel } from "./webhook.ts";
+import { stripeWebhook } from "./webhook.ts";
+import { askAgain, handled, paymentListener, webhookModel } from "./webhooks.ts";
 
 const config = parseConfig(paymentConfig, process.env);
 const service = await startService("payments", config, catalogue);
@@ -18,20 +19,27 @@ const webhooks = webhookModel(db);
 await Promise.all([payments.init(), webhooks.init()]); // Nothing serves before its indexes stand.
 
 const stripe = createStripe(config.STRIPE_KEY, config.STRIPE_API_BASE);
-const deps = { payments, stripe, log, now: Date.now, feeBps: config.FEE_BPS };
+const publicUrl = config.PUBLIC_URL.replace(/\/$/, "");
+const methodTypes = config.PAYMENT_METHOD_TYPES.split(",");
+const settling = { payments, stripe, log, now: Date.now, feeBps: config.FEE_BPS };
+const deps = { ...settling, publicUrl, methodTypes };
 
 service.relay(payments);
-const settler = startSettler(deps);
+const settler = startSettler(deps, { handled: (ids) => handled(webhooks, ids) });
+const listeners = [paymentListener(payments, settler)];
 service.onStop(() => settler.close());
 const copies = service.bootstrap(db, orderCopies(deps));
 await service.consume([...paymentEvents(deps), copies.handler]);
-service.every(60, "reconciling with Stripe", () => settler.reconcile());
+service.every(60, "reconciling with Stripe", async () => {
+  await askAgain(webhooks, listeners);
+  await settler.reconcile();
+});
 await copies.done();
 const secret = config.STRIPE_WEBHOOK_SECRET;
 await service.serve({
   routes: paymentRoutes(deps),
   rules: await service.tokens(config),
   callTimeoutSeconds: config.BANK_TIMEOUT_SECONDS,
-  http: { "POST /webhooks/stripe": stripeWebhook({ webhooks, stripe, secret, settler, log }) },
+  http: { "POST /webhooks/stripe": stripeWebhook({ webhooks, stripe, secret, listeners, log }) },
 });
 await service.untilStopped();

@@ -25,6 +25,14 @@ const LAST_MOMENT_MS = 5_000;
 /** Whoever tries more cards for one order is trying whether they are any good. */
 const MOST_ATTEMPTS = 20;
 
+/** What paying needs, beside what settling does. */
+export interface PayDeps extends SettleDeps {
+  /** Where people see the storefront: the bank's page leads back there. */
+  publicUrl: string;
+  /** With what may be paid, in Stripe's words. */
+  methodTypes: string[];
+}
+
 const laterMs = (retryAfterMs: number) => ({ retryAfterMs });
 
 /** The payment of the caller's order, as far as we have heard of it. */
@@ -111,7 +119,7 @@ const method = (token: string): Partial<Stripe.PaymentIntentCreateParams> =>
 
 /** An intent that cannot take money yet, tied to its attempt by its metadata and its key. */
 const createIntent = (
-  { stripe }: SettleDeps,
+  { stripe, methodTypes }: PayDeps,
   { _id: orderId, order }: PaymentFields,
   attemptId: string,
   token: string,
@@ -121,7 +129,8 @@ const createIntent = (
       amount: order.price,
       currency: order.currency.toLowerCase(),
       capture_method: "manual",
-      allowed_payment_method_types: ["card"],
+      allowed_payment_method_types:
+        methodTypes as Stripe.PaymentIntentCreateParams.AllowedPaymentMethodType[],
       description: order.title,
       metadata: { order_id: orderId, attempt_id: attemptId },
       ...method(token),
@@ -134,7 +143,7 @@ const createIntent = (
  * then it is confirmed. Wherever a crash comes, either nothing was confirmed or the intent is known.
  */
 async function authorizeAt(
-  deps: SettleDeps,
+  deps: PayDeps,
   payment: Payment,
   { _id }: Attempt,
   token: string,
@@ -149,12 +158,14 @@ async function authorizeAt(
     throw notYet();
   }
   const key = { idempotencyKey: `${_id}:confirm` };
-  return note(deps, payment._id, _id, await stripe.paymentIntents.confirm(intent.id, {}, key));
+  // With an address to come back to, Stripe answers with that of the bank's page.
+  const back = { return_url: `${deps.publicUrl}/orders/${payment._id}` };
+  return note(deps, payment._id, _id, await stripe.paymentIntents.confirm(intent.id, back, key));
 }
 
 /** As `authorizeAt`; an answer that says no, or does not come, ends the attempt. */
 async function attempt(
-  deps: SettleDeps,
+  deps: PayDeps,
   payment: Payment,
   begun: Attempt,
   token: string,
@@ -195,7 +206,7 @@ async function attempt(
 
 /** Pays an order, as far as its authorization (R60). */
 export async function pay(
-  deps: SettleDeps,
+  deps: PayDeps,
   userId: string,
   request: CreatePaymentRequest,
   mark: Partial<RequestMark>,

@@ -162,11 +162,18 @@ export type Payment = HydratedDocument<PaymentFields>;
 /** The statuses in which an attempt may still take money. */
 const LIVE: readonly AttemptStatus[] = ["PENDING", "REQUIRES_ACTION", "AUTHORIZED"];
 
-/** Payments that are not at their end: an attempt may still take money, or has taken too much. */
+/** The statuses of an attempt whose money was taken, and not all of it given back. */
+export const KEPT: readonly AttemptStatus[] = ["CAPTURED", "PARTLY_REFUNDED"];
+
+/**
+ * Payments that are not at their end: an attempt may still take money, or has taken too much, or money
+ * is on its way back.
+ */
 export const UNSETTLED = {
   $or: [
     { "attempts.status": { $in: LIVE } },
-    { "attempts.status": "CAPTURED" as const, "order.status": "CANCELLED" as const },
+    { "attempts.status": { $in: KEPT }, "order.status": "CANCELLED" as const },
+    { "refunds.status": { $in: ["REQUESTED" as const, "PENDING" as const] } },
   ],
 };
 
@@ -285,6 +292,7 @@ function from(
 const tell = (
   payment: Payment,
   schema:
+    | typeof events.PaymentActionRequiredSchema
     | typeof events.PaymentAuthorizedSchema
     | typeof events.PaymentVoidedSchema
     | typeof events.ChargeCreatedSchema
@@ -305,7 +313,7 @@ export function requireAction(payment: Payment, id: string): boolean {
   const attempt = from(payment, id, ["PENDING"]);
   if (!attempt) return false;
   attempt.status = "REQUIRES_ACTION";
-  touch(payment);
+  tell(payment, events.PaymentActionRequiredSchema);
   return true;
 }
 
@@ -358,14 +366,5 @@ export function fail(payment: Payment, id: string, { kind, code }: Outcome): boo
     Object.assign(attempt, { requestId: undefined, requestHash: undefined });
   if (final) tell(payment, events.ChargeFailedSchema);
   else touch(payment);
-  return true;
-}
-
-/** Money that was taken was given back: its order had ended, or somebody did so by hand. */
-export function giveBack(payment: Payment, id: string): boolean {
-  const attempt = from(payment, id, ["CAPTURED"]);
-  if (!attempt) return false;
-  attempt.status = "REFUNDED";
-  record(payment, events.ChargeRefundedSchema, () => ({ payment: toProto(payment) }));
   return true;
 }

@@ -1,10 +1,12 @@
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { Code } from "@connectrpc/connect";
 import { CancelReason, type Order } from "@ticketing/proto/orders/v1/order";
+import { OrderExtendedSchema } from "@ticketing/proto/orders/v1/order_events";
 import { PaymentStatus } from "@ticketing/proto/payments/v1/payment";
 import { describe, expect, it } from "vitest";
 import { newId } from "#runtime/ids.ts";
 import { as, refusal } from "#runtime/testing.ts";
-import { world, type World } from "./testing.ts";
+import { PUBLIC_URL, world, type World } from "./testing.ts";
 
 const ASKED = "tok_threeDSecure2Required";
 
@@ -107,14 +109,45 @@ describe("3-D Secure", () => {
     expect(clientSecret).toBe(intent?.client_secret);
     expect((await all.pay(order, ASKED, { requestId })).clientSecret).toBe(clientSecret);
     expect((await get(all, order)).clientSecret).toBe(clientSecret);
-    expect(await all.names(order)).toEqual([]);
+    expect(await all.names(order)).toEqual(["PaymentActionRequired"]);
   });
 
-  it("stores that secret nowhere", async () => {
+  it("hands over the bank's page, which leads back to the order's", async () => {
     const all = await world();
     const order = await all.buy();
-    const { clientSecret } = await all.pay(order, ASKED);
-    expect(JSON.stringify(await all.load(order.id))).not.toContain(clientSecret);
+    const { actionUrl } = await all.pay(order, ASKED);
+    expect((await get(all, order)).actionUrl).toBe(actionUrl);
+    const answered = await fetch(actionUrl, {
+      method: "POST",
+      body: "answer=complete",
+      redirect: "manual",
+    });
+    expect(answered.headers.get("location")).toContain(`${PUBLIC_URL}/orders/${order.id}?`);
+    all.clock.ahead += 2_000;
+    expect(await get(all, order)).toMatchObject({
+      payment: { status: PaymentStatus.AUTHORIZED },
+      actionUrl: "",
+    });
+    expect(await all.settled(order)).toBe("COMPLETED");
+  });
+
+  it("stores those secrets nowhere", async () => {
+    const all = await world();
+    const order = await all.buy();
+    const { clientSecret, actionUrl } = await all.pay(order, ASKED);
+    const stored = JSON.stringify(await all.load(order.id));
+    expect(stored).not.toContain(clientSecret);
+    expect(stored).not.toContain(actionUrl);
+  });
+
+  it("may be given more time by orders: what has been extended can still be paid", async () => {
+    const all = await world();
+    const order = await all.buy({ expiresAt: timestampFromMs(Date.now() + 4_000) });
+    expect((await refusal(all.pay(order))).reason).toBe("ORDER_EXPIRED");
+    all.change(order, { expiresAt: timestampFromMs(Date.now() + 900_000) });
+    await all.tell(OrderExtendedSchema, order);
+    await all.pay(order);
+    expect(await all.settled(order)).toBe("COMPLETED");
   });
 
   it("authorizes the payment of a buyer who passes, once somebody looks", async () => {
@@ -160,7 +193,7 @@ describe("3-D Secure", () => {
       await all.reaches(order, "FAILED");
       const code = "payment_intent_authentication_failure";
       expect((await get(all, order)).payment?.failureCode).toBe(code);
-      expect(await all.names(order)).toEqual([]);
+      expect(await all.names(order)).toEqual(["PaymentActionRequired"]);
       // Otherwise the page, which has the secret, could go on with it.
       expect((await all.books(order)).intents).toMatchObject([{ status: "canceled" }]);
       await all.pay(order);
@@ -174,7 +207,7 @@ describe("3-D Secure", () => {
     await all.pay(order, "tok_threeDSecureRequiredChargeDeclined");
     await all.answerBank(order, "complete");
     expect((await get(all, order)).payment?.failureCode).toBe("generic_decline");
-    expect(await all.names(order)).toEqual(["ChargeFailed"]);
+    expect(await all.names(order)).toEqual(["PaymentActionRequired", "ChargeFailed"]);
     expect(await all.settled(order)).toBe("CANCELLED");
   });
 

@@ -3,20 +3,20 @@ import type { ConnectRouter } from "@connectrpc/connect";
 import {
   CreatePaymentRequestSchema,
   PaymentService,
+  RefundPaymentRequestSchema,
   type CreatePaymentResponseSchema,
 } from "@ticketing/proto/payments/v1/payment_service";
-import { caller } from "#runtime/auth.ts";
-import { DomainError } from "#runtime/errors.ts";
+import { caller, type Caller } from "#runtime/auth.ts";
 import { requestMark } from "#runtime/request-id.ts";
-import { pay } from "./pay.ts";
-import { isOpen, newest, toProto, type PaymentFields } from "./payment.ts";
-import { settle, type SettleDeps } from "./settle.ts";
+import { openActions } from "./action.ts";
+import { pay, type PayDeps } from "./pay.ts";
+import { isOpen, refundToProto, toProto, toSellersProto, type PaymentFields } from "./payment.ts";
+import { noSuchPayment, refundPayment, roleOf, type Role } from "./refund-payment.ts";
+import { settle } from "./settle.ts";
 import { withoutSecrets } from "./stripe.ts";
 
 /** While an attempt is open, whoever asks for it makes us ask Stripe, so often at most. */
 const ASK_EVERY_MS = 2_000;
-/** So many of the newest client secrets are remembered; another one is asked for again. */
-const MOST_SECRETS = 1_000;
 
 type Answer = Omit<MessageInitShape<typeof CreatePaymentResponseSchema>, "$typeName">;
 
@@ -24,15 +24,19 @@ const refuse = (error: unknown): never => {
   throw withoutSecrets(error);
 };
 
-export function paymentRoutes(deps: SettleDeps) {
+export function paymentRoutes(deps: PayDeps) {
   const { payments, stripe, log, now } = deps;
   const lastAsked = new Map<string, number>();
-  const secrets = new Map<string, string>();
+  const actionOf = openActions(stripe);
 
-  async function find(orderId: string, userId: string): Promise<PaymentFields> {
-    const payment = await payments.findById(orderId, { outbox: 0 }).lean<PaymentFields>();
-    if (payment?.order.userId === userId && newest(payment)) return payment;
-    throw new DomainError("PAYMENT_NOT_FOUND", "you have made no such payment");
+  async function find(
+    orderId: string,
+    who: Caller,
+  ): Promise<{ payment: PaymentFields; role: Role }> {
+    const payment = await payments.findById(orderId, { outbox: 0 });
+    const role = payment && roleOf(who, payment);
+    if (!role) throw noSuchPayment();
+    return { payment, role };
   }
 
   function askedLongAgo(orderId: string): boolean {
@@ -42,40 +46,40 @@ export function paymentRoutes(deps: SettleDeps) {
     return true;
   }
 
-  /** What Stripe's client code needs where the bank asks the buyer; it is never stored. */
-  async function clientSecret(payment: PaymentFields): Promise<string> {
-    const { status, stripeId = "" } = newest(payment) ?? {};
-    if (status !== "REQUIRES_ACTION") return "";
-    const known = secrets.get(stripeId);
-    if (known !== undefined) return known;
-    const { client_secret: secret } = await stripe.paymentIntents.retrieve(stripeId);
-    secrets.set(stripeId, secret ?? "");
-    const [oldest = ""] = secrets.keys();
-    if (secrets.size > MOST_SECRETS) secrets.delete(oldest);
-    return secret ?? "";
-  }
-
-  const answer = async (payment: PaymentFields): Promise<Answer> => ({
+  /** The whole payment, and for its buyer how they confirm it where the bank asks for that. */
+  const buyersAnswer = async (payment: PaymentFields): Promise<Answer> => ({
     payment: toProto(payment),
-    clientSecret: await clientSecret(payment).catch(refuse),
+    ...(await actionOf(payment).catch(refuse)),
   });
+
+  function answer(payment: PaymentFields, role: Role, userId: string): Answer | Promise<Answer> {
+    if (role === "SELLER") return { payment: toSellersProto(payment) };
+    return payment.order.userId === userId ? buyersAnswer(payment) : { payment: toProto(payment) };
+  }
 
   return (router: ConnectRouter) =>
     router.service(PaymentService, {
       async createPayment(request, ctx) {
         const mark = requestMark(CreatePaymentRequestSchema, request);
-        return answer(await pay(deps, caller(ctx).id, request, mark).catch(refuse));
+        return buyersAnswer(await pay(deps, caller(ctx).id, request, mark).catch(refuse));
       },
 
       async getPayment({ orderId }, ctx) {
-        const userId = caller(ctx).id;
-        const payment = await find(orderId, userId);
-        if (!isOpen(payment) || !askedLongAgo(orderId)) return answer(payment);
+        const who = caller(ctx);
+        const { payment, role } = await find(orderId, who);
+        if (!isOpen(payment) || !askedLongAgo(orderId)) return answer(payment, role, who.id);
         // What is known already is an answer too.
         await settle(deps, orderId, true).catch((error: unknown) => {
           log.warn({ orderId, err: (error as Error).message }, "the bank could not be asked");
         });
-        return answer(await find(orderId, userId));
+        const later = await find(orderId, who);
+        return answer(later.payment, later.role, who.id);
+      },
+
+      async refundPayment(request, ctx) {
+        const mark = requestMark(RefundPaymentRequestSchema, request);
+        const { payment, refund } = await refundPayment(deps, caller(ctx), request, mark);
+        return { refund: refundToProto(payment, refund) };
       },
     });
 }

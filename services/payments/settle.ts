@@ -1,12 +1,12 @@
 import type Stripe from "stripe";
 import { update } from "#runtime/aggregate.ts";
 import type { Log } from "#runtime/log.ts";
+import { settleRefunds } from "./give-back.ts";
 import { ABANDONED, CANCELED, outcomeOf, type Outcome } from "./outcome.ts";
 import {
   authorize,
   capture,
   fail,
-  giveBack,
   newest,
   release,
   requireAction,
@@ -15,6 +15,7 @@ import {
   type PaymentFields,
   type Payments,
 } from "./payment.ts";
+import { isKept } from "./refund.ts";
 import { notYet } from "./stripe.ts";
 
 export interface SettleDeps {
@@ -117,37 +118,6 @@ async function take(
 }
 
 /**
- * Gives back what was taken for an order that had ended. No key of ours: under one, Stripe would
- * repeat a fault of its own for a day, and nothing can be given back twice anyway.
- */
-async function refund(
-  { stripe, payments, log }: SettleDeps,
-  { _id: orderId }: PaymentFields,
-  { _id, stripeId = "" }: Attempt,
-): Promise<void> {
-  log.error({ alarm: true, orderId, stripeId }, "money taken for an ended order is given back");
-  try {
-    await stripe.refunds.create({ payment_intent: stripeId });
-  } catch (error) {
-    const { code } = error as Partial<Stripe.errors.StripeError>;
-    if (code !== "charge_already_refunded") throw error;
-  }
-  await update(payments, orderId, (found) => giveBack(found, _id));
-}
-
-/** Finds out whether somebody gave the whole amount back by hand, on Stripe's own pages. */
-async function lookForRefund(
-  { stripe, payments }: SettleDeps,
-  { _id: orderId }: PaymentFields,
-  { _id, stripeId = "" }: Attempt,
-): Promise<void> {
-  const expand = ["latest_charge"];
-  const { latest_charge: charge } = await stripe.paymentIntents.retrieve(stripeId, { expand });
-  if (typeof charge !== "object" || !charge?.refunded) return;
-  await update(payments, orderId, (found) => giveBack(found, _id));
-}
-
-/**
  * Ends an attempt that nobody goes on with: it has failed as `outcome` says, unless Stripe knows that
  * it got further.
  */
@@ -191,17 +161,13 @@ async function look(deps: SettleDeps, payment: PaymentFields, attempt: Attempt):
   }
 }
 
-/**
- * Brings a payment one step nearer to its end, from whatever state a crash, a webhook or an event
- * has left it in. It may be called at any time and any number of times: each step is a
- * compare-and-set on the payment, and is taken only if Stripe's own state allows it. Only the newest
- * attempt counts: none begins before nothing can come of the one before it. While an attempt is in
- * the hands of the call that began it, Stripe is asked only where the caller has a reason to.
- */
-export async function settle(deps: SettleDeps, orderId: string, ask: boolean): Promise<void> {
-  const payment = await deps.payments.findById(orderId).lean<PaymentFields>();
-  const attempt = payment && newest(payment);
-  if (!attempt) return;
+/** Takes the step that an attempt's status calls for. */
+async function step(
+  deps: SettleDeps,
+  payment: PaymentFields,
+  attempt: Attempt,
+  ask: boolean,
+): Promise<void> {
   const { order } = payment;
   const ended = order.status === "CANCELLED";
   const accepted = order.status !== "CREATED" && order.attemptId === attempt._id;
@@ -217,10 +183,30 @@ export async function settle(deps: SettleDeps, orderId: string, ask: boolean): P
       else if (ask) await lookAt(deps, payment, attempt);
       return;
     case "CAPTURED":
-      if (ended) await refund(deps, payment, attempt);
-      else if (ask) await lookForRefund(deps, payment, attempt);
+    case "PARTLY_REFUNDED":
+    case "REFUNDED":
+      await settleRefunds(deps, payment, ask);
       return;
     default:
       return;
   }
+}
+
+/**
+ * Brings a payment one step nearer to its end, from whatever state a crash, a webhook or an event
+ * has left it in. It may be called at any time and any number of times: each step is a
+ * compare-and-set on the payment, and is taken only if Stripe's own state allows it. Only the newest
+ * attempt counts: none begins before nothing can come of the one before it. While an attempt is in
+ * the hands of the call that began it, Stripe is asked only where the caller has a reason to.
+ */
+export async function settle(deps: SettleDeps, orderId: string, ask: boolean): Promise<void> {
+  const payment = await deps.payments.findById(orderId);
+  const attempt = payment && newest(payment);
+  if (!attempt) return;
+  const before = attempt.status;
+  await step(deps, payment, attempt, ask);
+  if (!ask || isKept(payment)) return;
+  // The reason to ask may be what became of money that we did not know to be taken.
+  const now = await deps.payments.findById(orderId);
+  if (now && newest(now)?.status !== before && isKept(now)) await settleRefunds(deps, now, true);
 }

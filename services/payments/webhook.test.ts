@@ -5,9 +5,12 @@ import { describe, expect, it, onTestFinished } from "vitest";
 import { HealthState } from "#runtime/health.ts";
 import { serveHttp } from "#runtime/http.ts";
 import { connectDatabase } from "#runtime/mongo.ts";
-import { as, recordedLog, silent, testDatabaseUri } from "#runtime/testing.ts";
+import { as, eventually, recordedLog, silent, testDatabaseUri } from "#runtime/testing.ts";
+import { bought, stripeIdOf } from "./testing-refunds.ts";
 import { dying, hastyStripe, WEBHOOK_SECRET, world, type World } from "./testing.ts";
-import { stripeWebhook, webhookModel } from "./webhook.ts";
+import { stripeWebhook } from "./webhook.ts";
+import { paymentListener, webhookModel } from "./webhooks.ts";
+import { paymentModel } from "./payment.ts";
 
 const now = (): number => Math.floor(Date.now() / 1000);
 
@@ -46,7 +49,7 @@ describe("a webhook", () => {
     const body = eventOf(order.id);
     expect(await post(all.webhookUrl, body, sign(body))).toBe(200);
     expect(await all.webhooks.find().lean()).toMatchObject([
-      { _id: "evt_1", type: "payment_intent.amount_capturable_updated", orderId: order.id },
+      { _id: "evt_1", type: "payment_intent.amount_capturable_updated", subject: order.id },
     ]);
     await all.reaches(order, "AUTHORIZED");
   });
@@ -63,7 +66,7 @@ describe("a webhook", () => {
     expect(await post(all.webhookUrl, body, sign(body))).toBe(200);
     await all.settler.close(); // What was begun has ended.
     expect(await all.statuses(order)).toEqual(["REQUIRES_ACTION"]);
-    expect(await all.names(order)).toEqual([]);
+    expect(await all.names(order)).toEqual(["PaymentActionRequired"]);
   });
 
   const body = eventOf("0198b6a1-0000-7000-8000-000000000000");
@@ -111,7 +114,11 @@ describe("a webhook", () => {
     }
     expect(await all.webhooks.countDocuments()).toBe(1);
     expect(await all.settled(order)).toBe("COMPLETED");
-    expect(await all.names(order)).toEqual(["PaymentAuthorized", "ChargeCreated"]);
+    expect(await all.names(order)).toEqual([
+      "PaymentActionRequired",
+      "PaymentAuthorized",
+      "ChargeCreated",
+    ]);
   }, 120_000);
 
   it.each([
@@ -121,6 +128,14 @@ describe("a webhook", () => {
   ])("of another's %s is taken, and forgotten", async (_, object) => {
     const all = await world();
     const other = eventOf("", { type: "charge.succeeded", data: { object } });
+    expect(await post(all.webhookUrl, other, sign(other))).toBe(200);
+    expect(await all.webhooks.countDocuments()).toBe(0);
+  });
+
+  it("of a type that nobody here needs is taken, and forgotten", async () => {
+    const all = await world();
+    const order = await all.buy();
+    const other = eventOf(order.id, { type: "charge.updated" });
     expect(await post(all.webhookUrl, other, sign(other))).toBe(200);
     expect(await all.webhooks.countDocuments()).toBe(0);
   });
@@ -160,7 +175,7 @@ describe("a webhook", () => {
       webhooks: webhookModel(gone),
       stripe: all.deps.stripe,
       secret: WEBHOOK_SECRET,
-      settler: { ask: (id) => void asked.push(id) },
+      listeners: [paymentListener(paymentModel(gone), { ask: (id) => void asked.push(id) })],
       log,
     });
     const { port, close } = await serveHttp({
@@ -172,9 +187,11 @@ describe("a webhook", () => {
       log,
     });
     onTestFinished(close);
-    expect(await post(`http://127.0.0.1:${port}/webhooks/stripe`, body, sign(body))).toBe(500);
+    expect(await post(`http://127.0.0.1:${port}/webhooks/stripe`, body, sign(body))).toBe(503);
     expect(asked).toEqual([]);
-    expect(lines).toContainEqual(expect.objectContaining({ msg: "request failed" }));
+    expect(lines.map(({ msg }) => msg)).toEqual([
+      "a webhook could not be stored; Stripe sends it again",
+    ]);
   });
 });
 
@@ -218,6 +235,62 @@ describe("Stripe's side of the story", () => {
     );
   });
 
+  it.each(["refund", "dispute"])(
+    "is remembered over a crash: a %s of what is at rest is not lost",
+    async (what) => {
+      const all = await world();
+      const order = await bought(all);
+      await all.settler.close();
+      const { stripe } = dying(hastyStripe(all.bank.base), "list", "before");
+      const first = all.start(stripe);
+      const stripeId = await stripeIdOf(all, order);
+      if (what === "dispute") await all.bank.turn("POST", "disputes", { payment_intent: stripeId });
+      else await hastyStripe(all.bank.base).refunds.create({ payment_intent: stripeId });
+      const type = what === "dispute" ? "charge.dispute.created" : "refund.created";
+      const object = { payment_intent: stripeId };
+      const body = eventOf(order.id, { type, data: { object } });
+      expect(await post(all.webhookUrl, body, sign(body))).toBe(200);
+      expect(await all.webhooks.findById("evt_1").lean()).not.toHaveProperty("handledAt");
+      void first; // It has died, and knows no more of it.
+
+      const second = all.start();
+      await second.settler.reconcile();
+      expect((await all.load(order.id)).refunds).toEqual([]); // It is at rest, for all that we know.
+      await second.askAgain();
+      await eventually(
+        async () => (await all.webhooks.findById("evt_1"))?.handledAt,
+        "the webhook",
+      );
+      const { dispute, refunds } = await all.load(order.id);
+      expect(what === "dispute" ? dispute?.status : refunds[0]?.status).toBe(
+        what === "dispute" ? "OPEN" : "SUCCEEDED",
+      );
+    },
+  );
+
+  it("is asked about until Stripe has answered", async () => {
+    const all = await world({ webhooks: true });
+    const order = await bought(all);
+    await all.fault({ method: "GET", path: "/v1/refunds", fail: 500, times: 7 });
+    await hastyStripe(all.bank.base).refunds.create({
+      payment_intent: await stripeIdOf(all, order),
+    });
+    await all.reaches(order, "REFUNDED");
+    await eventually(
+      async () => (await all.webhooks.countDocuments({ handledAt: null })) === 0,
+      "all to be handled",
+    );
+  });
+
+  it("needs no metadata of ours: it is found by its intent", async () => {
+    const all = await world();
+    const order = await bought(all);
+    const object = { payment_intent: await stripeIdOf(all, order), metadata: {} };
+    const body = eventOf("", { type: "charge.dispute.created", data: { object } });
+    expect(await post(all.webhookUrl, body, sign(body))).toBe(200);
+    expect(await all.webhooks.find().lean()).toMatchObject([{ subject: order.id }]);
+  });
+
   it("may never come: a payment by card alone needs none", async () => {
     const all = await world({ webhooks: true });
     await all.bank.turn("PUT", "webhooks", { off: true });
@@ -245,11 +318,12 @@ describe("Stripe's side of the story", () => {
       "PaymentAuthorized",
       "ChargeCreated",
       "ChargeRefunded",
+      "ChargeRefunded",
     ]);
     await all.balance(order);
   });
 
-  it("of a part that was given back by hand changes nothing: the ticket stays the buyer's", async () => {
+  it("of a part that was given back by hand is noted, and the ticket stays the buyer's", async () => {
     const all = await world();
     const order = await all.buy();
     const { payment } = await all.pay(order);
@@ -258,7 +332,7 @@ describe("Stripe's side of the story", () => {
     await hastyStripe(all.bank.base).refunds.create(part);
     const body = eventOf(order.id, { type: "charge.refunded" });
     expect(await post(all.webhookUrl, body, sign(body))).toBe(200);
-    await all.settler.close();
-    expect(await all.statuses(order)).toEqual(["CAPTURED"]);
+    await all.reaches(order, "PARTLY_REFUNDED");
+    expect(await all.settled(order)).toBe("COMPLETED");
   });
 });

@@ -86,17 +86,23 @@ const decimal = (amount: number, digits: number): string => (amount / 10 ** digi
 export const inWords = ({ amount, currency }: Amount): string =>
   `${decimal(amount, known(currency, "amount").digits)} ${currency}`;
 
+/** An amount that Stripe can move, or a word on why not. */
+export function toMovable(money: Money, field: string): Amount {
+  const amount = toMinor(money, field);
+  // Stripe takes three-decimal currencies only in tens of their smallest coin.
+  if (known(amount.currency, field).digits === 3 && amount.amount % 10 !== 0) {
+    throw invalidField(field, "the last digit must be 0 in this currency", "PRICE_NOT_CHARGEABLE");
+  }
+  return amount;
+}
+
 /** An amount that can be charged, or a word on why not. */
 export function toChargeable(money: Money, field: string): Amount {
-  const price = toMinor(money, field);
+  const price = toMovable(money, field);
   const { digits, least } = known(price.currency, field);
   if (price.amount < least || price.amount > MOST) {
     const bounds = `${decimal(least, digits)} and ${inWords({ ...price, amount: MOST })}`;
     throw invalidField(field, `must be between ${bounds}`, "PRICE_NOT_CHARGEABLE");
-  }
-  // Stripe takes three-decimal currencies only in tens of their smallest coin.
-  if (digits === 3 && price.amount % 10 !== 0) {
-    throw invalidField(field, "the last digit must be 0 in this currency", "PRICE_NOT_CHARGEABLE");
   }
   return price;
 }

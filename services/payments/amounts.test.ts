@@ -1,0 +1,50 @@
+import { expect, it } from "vitest";
+import { toMoney } from "#runtime/money.ts";
+import { feeOf, feesIn, heldIn, owedTo } from "./ledger.ts";
+import { askBack, bought } from "./testing-refunds.ts";
+import { FEE_BPS, world } from "./testing.ts";
+
+// Smallest and greatest, no digits, two and three, and prices that no binary fraction is equal to.
+const amounts: [currency: string, minor: number, units: bigint, nanos: number][] = [
+  ["USD", 50, 0n, 500_000_000],
+  ["USD", 99_999_999, 999_999n, 990_000_000],
+  ["GBP", 30, 0n, 300_000_000],
+  ["EUR", 115, 1n, 150_000_000],
+  ["EUR", 113_610, 1136n, 100_000_000],
+  ["USD", 1929, 19n, 290_000_000],
+  ["JPY", 50, 50n, 0],
+  ["JPY", 99_999_999, 99_999_999n, 0],
+  ["KWD", 10, 0n, 10_000_000],
+  ["KWD", 1990, 1n, 990_000_000],
+  ["BHD", 99_999_990, 99_999n, 990_000_000],
+];
+
+it("every amount is exact: on the wire, in Stripe's books and in ours, there and back", async () => {
+  const all = await world();
+  for (const [currency, minor, units, nanos] of amounts) {
+    const price = { currencyCode: currency, units, nanos };
+    const order = await bought(all, { price });
+    const { intents, taken } = await all.books(order);
+    const charged = { amount: minor, currency: currency.toLowerCase() };
+    expect(intents).toMatchObject([{ ...charged, amount_received: minor }]);
+    expect(taken).toMatchObject([{ ...charged, amount_captured: minor }]);
+    const { postings } = await all.load(order.id);
+    const fee = feeOf(minor, FEE_BPS);
+    expect([heldIn(postings), feesIn(postings), owedTo(postings)]).toEqual([
+      minor,
+      fee,
+      minor - fee,
+    ]);
+    const [charge] = (await all.heard(order.id)).filter(({ name }) => name === "ChargeCreated");
+    expect(charge?.payment.amount).toMatchObject(price);
+
+    // A part first, the smallest coin that Stripe moves, and then the rest.
+    const coin = toMoney({ amount: ["KWD", "BHD"].includes(currency) ? 10 : 1, currency });
+    await askBack(all, order, "administrator", { amount: coin });
+    await all.reaches(order, minor === 10 ? "REFUNDED" : "PARTLY_REFUNDED");
+    if (minor !== 10) await askBack(all, order, "administrator");
+    expect(await all.settled(order)).toBe("CANCELLED");
+    const after = (await all.load(order.id)).postings;
+    expect([heldIn(after), feesIn(after), owedTo(after)]).toEqual([0, 0, 0]);
+  }
+});

@@ -1,0 +1,103 @@
+import type { RefundPaymentRequest } from "@ticketing/proto/payments/v1/payment_service";
+import { update } from "#runtime/aggregate.ts";
+import type { Caller } from "#runtime/auth.ts";
+import { DomainError, invalidField } from "#runtime/errors.ts";
+import { toMovable } from "#runtime/money.ts";
+import { mustBeSameRequest, type RequestMark } from "#runtime/request-id.ts";
+import { newest, type Payment, type PaymentFields, type Refund } from "./payment.ts";
+import { isDisputed, isKept, left, refundInProgress, requestRefund } from "./refund.ts";
+import type { SettleDeps } from "./settle.ts";
+
+/** So long after paying the buyer may still want the money back. */
+const BUYER_MS = 30 * 60_000;
+
+export type Role = "ADMINISTRATOR" | "SELLER" | "BUYER";
+
+/** As whom somebody may see a payment; a seller is concerned only by money that was taken. */
+export function roleOf({ id, roles }: Caller, payment: PaymentFields): Role | undefined {
+  const { order, captureTime } = payment;
+  if (!newest(payment)) return undefined;
+  if (roles.includes("administrator")) return "ADMINISTRATOR";
+  if (order.userId === id) return "BUYER";
+  return order.sellerId === id && captureTime ? "SELLER" : undefined;
+}
+
+export const noSuchPayment = (): DomainError =>
+  new DomainError("PAYMENT_NOT_FOUND", "you have made no such payment");
+
+function mustBeInTime(until: Date, now: number): void {
+  if (now < until.getTime()) return;
+  throw new DomainError("REFUND_TOO_LATE", "it is too late to give this back", {
+    metadata: { until: until.toISOString() },
+  });
+}
+
+/** Whether there is anything that can be given back now, whoever wants it. */
+function mustBeFree(payment: PaymentFields): void {
+  if (isDisputed(payment)) {
+    throw new DomainError("DISPUTED", "the buyer's bank has taken this money already");
+  }
+  if (refundInProgress(payment)) {
+    throw new DomainError(
+      "REFUND_IN_PROGRESS",
+      "money is going back already; see what comes of it",
+    );
+  }
+  if (!isKept(payment)) {
+    throw new DomainError("NOTHING_TO_REFUND", "there is no money to give back");
+  }
+}
+
+/** Whether somebody in this role may still have it given back. */
+function mustBeAllowed(payment: PaymentFields, role: Role, now: number): void {
+  const { order, captureTime, codeOpenTime } = payment;
+  if (role === "SELLER" && order.eventTime) mustBeInTime(order.eventTime, now);
+  if (role !== "BUYER") return;
+  if (codeOpenTime) throw new DomainError("CODE_OPENED", "the ticket's code was opened");
+  mustBeInTime(new Date((captureTime?.getTime() ?? 0) + BUYER_MS), now);
+}
+
+/** How much, in minor units: all that is left, unless an administrator says so. */
+function amountOf(payment: PaymentFields, role: Role, { amount }: RefundPaymentRequest): number {
+  const most = left(payment);
+  if (!amount) return most;
+  if (role !== "ADMINISTRATOR") {
+    throw new DomainError("NOT_ALLOWED", "only an administrator may give a part of it back");
+  }
+  const asked = toMovable(amount, "amount");
+  if (asked.currency !== payment.order.currency) {
+    throw invalidField("amount.currency_code", `this was paid in ${payment.order.currency}`);
+  }
+  if (asked.amount < 1) throw invalidField("amount", "must be more than nothing");
+  if (asked.amount > most) throw invalidField("amount", "must be no more than is left");
+  return asked.amount;
+}
+
+/** Begins to give money back, for whoever may; answers the payment, and the refund that was begun. */
+export async function refundPayment(
+  { payments, now }: SettleDeps,
+  caller: Caller,
+  request: RefundPaymentRequest,
+  mark: Partial<RequestMark>,
+): Promise<{ payment: Payment; refund: Refund }> {
+  const isMade = ({ requestId, userId }: Refund): boolean =>
+    mark.requestId !== undefined && requestId === mark.requestId && userId === caller.id;
+  let refund: Refund | undefined;
+  const payment = await update(payments, request.orderId, (found) => {
+    const role = roleOf(caller, found);
+    if (!role) throw noSuchPayment();
+    refund = found.refunds.find(isMade);
+    if (refund) {
+      mustBeSameRequest(refund, mark);
+      return false;
+    }
+    mustBeFree(found);
+    mustBeAllowed(found, role, now());
+    const amount = amountOf(found, role, request);
+    requestRefund(found, { reason: role, amount, userId: caller.id, ...mark }, now());
+    refund = found.refunds.at(-1);
+    return true;
+  });
+  if (!payment || !refund) throw noSuchPayment();
+  return { payment, refund };
+}

@@ -1,0 +1,184 @@
+import {
+  ChargeRefundedSchema,
+  RefundRequestedSchema,
+} from "@ticketing/proto/payments/v1/payment_events";
+import { record, touch } from "#runtime/aggregate.ts";
+import { newId } from "#runtime/ids.ts";
+import type { RequestMark } from "#runtime/request-id.ts";
+import { goBack } from "./ledger.ts";
+import {
+  KEPT,
+  newest,
+  refunded,
+  toProto,
+  type Attempt,
+  type Payment,
+  type PaymentFields,
+  type Refund,
+} from "./payment.ts";
+
+/** What has not been given back. */
+export const left = (payment: PaymentFields): number => payment.order.price - refunded(payment);
+
+/** Whether the attempt has taken money that is not all back. */
+export const isKept = (payment: PaymentFields): boolean =>
+  KEPT.includes(newest(payment)?.status ?? "PENDING");
+
+/** The attempt, if it has taken money, whatever became of that. */
+function taken(payment: PaymentFields): Attempt | undefined {
+  const attempt = newest(payment);
+  return isKept(payment) || attempt?.status === "REFUNDED" ? attempt : undefined;
+}
+
+/** Whether the bank has the money, so that there is none to give back. */
+export const isDisputed = ({ dispute }: PaymentFields): boolean =>
+  dispute?.status === "OPEN" || dispute?.status === "LOST";
+
+const inStatus = ({ refunds }: PaymentFields, status: Refund["status"]): Refund | undefined =>
+  refunds.find((refund) => refund.status === status);
+
+/** The refund that is decided and on its way to Stripe. */
+export const pendingRefund = (payment: PaymentFields): Refund | undefined =>
+  inStatus(payment, "PENDING");
+
+/** The one refund that is not at its end. */
+export const refundInProgress = (payment: PaymentFields): Refund | undefined =>
+  inStatus(payment, "REQUESTED") ?? pendingRefund(payment);
+
+/**
+ * Whether money was taken for an order that has ended. Where Stripe has refused so much already, a
+ * person must look, and nothing is tried again and again.
+ */
+export const isUnwanted = (payment: PaymentFields): boolean =>
+  payment.order.status === "CANCELLED" &&
+  isKept(payment) &&
+  !payment.refunds.some(({ status, amount }) => status === "FAILED" && amount <= left(payment));
+
+/** Which refund: all that is left, unless it says how much. */
+export interface Wish extends Partial<RequestMark> {
+  reason: Refund["reason"];
+  amount?: number | undefined;
+  /** Who wants it. */
+  userId?: string;
+}
+
+/**
+ * Begins to give money back; where there is none to give, or some is going back already, it answers
+ * false. A buyer's wish waits until tickets has sealed the code; any other is decided by it.
+ */
+export function requestRefund(payment: Payment, wish: Wish, now = Date.now()): boolean {
+  const { amount = left(payment), reason, userId = "", ...mark } = wish;
+  const isBuyers = reason === "BUYER";
+  if (!isKept(payment) || isDisputed(payment) || refundInProgress(payment)) return false;
+  if (amount < 1 || amount > left(payment) || (isBuyers && payment.codeOpenTime)) return false;
+  const status = isBuyers ? "REQUESTED" : "PENDING";
+  const time = new Date(now);
+  const begun = { _id: newId(), amount, reason, status, userId, faults: 0, ...mark } as const;
+  payment.refunds.push({ ...begun, createTime: time, updateTime: time });
+  const { ticketId } = payment.order;
+  if (!isBuyers) touch(payment);
+  else record(payment, RefundRequestedSchema, () => ({ payment: toProto(payment), ticketId }));
+  return true;
+}
+
+function turn(refund: Refund, status: Refund["status"]): void {
+  refund.status = status;
+  refund.updateTime = new Date();
+}
+
+/** The ticket's code can be opened no more, so the buyer may have the money back. */
+export function sealCode(payment: Payment): boolean {
+  const refund = inStatus(payment, "REQUESTED");
+  if (!refund) return false;
+  turn(refund, "PENDING");
+  touch(payment);
+  return true;
+}
+
+/** The buyer has opened the ticket's code: what they asked back is refused, now and later. */
+export function openCode(payment: Payment, time: Date): boolean {
+  const refund = inStatus(payment, "REQUESTED");
+  if (payment.codeOpenTime && !refund) return false;
+  payment.codeOpenTime ??= time;
+  if (refund) turn(refund, "REFUSED");
+  touch(payment);
+  return true;
+}
+
+/** Writes down, once, whose money it is that goes back or, less than nothing, comes again. */
+export function post(payment: Payment, id: string, amount: number): boolean {
+  const { order, fee, postings } = payment;
+  if (postings.some(({ _id }) => _id === id)) return false;
+  postings.push(goBack(id, new Date(), amount, { price: order.price, fee, postings }));
+  return true;
+}
+
+/** The attempt stands where what was given back of it has brought it. */
+function stand(payment: Payment): void {
+  const attempt = taken(payment);
+  if (!attempt) return;
+  if (left(payment) <= 0) attempt.status = "REFUNDED";
+  else attempt.status = refunded(payment) > 0 ? "PARTLY_REFUNDED" : "CAPTURED";
+}
+
+/** What Stripe says of one refund. */
+export interface SaidRefund {
+  /** Ours, from its metadata; nothing where it was made on Stripe's own pages. */
+  refundId: string | undefined;
+  stripeId: string;
+  amount: number;
+  /** Whether it came to nothing. */
+  failed: boolean;
+  createTime: Date;
+}
+
+const knownAs = (payment: PaymentFields, { refundId, stripeId }: SaidRefund): Refund | undefined =>
+  payment.refunds.find(({ _id, stripeId: known = stripeId }) => {
+    return known === stripeId && (_id === refundId || _id === stripeId);
+  });
+
+/**
+ * Stores what Stripe says of a refund; what is known already changes nothing. One that nobody of ours
+ * made was made on Stripe's own pages. That one has failed is its end, whatever an older answer says.
+ */
+export function noteRefund(payment: Payment, said: SaidRefund): boolean {
+  const { stripeId, amount, createTime } = said;
+  const known = knownAs(payment, said);
+  if (!taken(payment)) return false;
+  if (said.failed) return known !== undefined && failRefund(payment, known._id, stripeId);
+  if (known) {
+    const isNews = known.status === "PENDING" || (known.status === "FAILED" && !known.stripeId);
+    if (!isNews) return false;
+    turn(known, "SUCCEEDED");
+    known.stripeId = stripeId;
+  } else {
+    const outside = { reason: "OUTSIDE", status: "SUCCEEDED", userId: "", faults: 0 } as const;
+    const times = { createTime, updateTime: new Date() };
+    payment.refunds.push({ _id: stripeId, stripeId, amount, ...outside, ...times });
+  }
+  post(payment, known?._id ?? stripeId, amount);
+  stand(payment);
+  record(payment, ChargeRefundedSchema, () => ({ payment: toProto(payment) }));
+  return true;
+}
+
+/** A refund came to nothing: Stripe has refused it or, with `stripeId`, the bank has returned it. */
+export function failRefund(payment: Payment, id: string, stripeId?: string): boolean {
+  const refund = payment.refunds.find(({ _id }) => _id === id);
+  if (refund?.status !== "PENDING" && refund?.status !== "SUCCEEDED") return false;
+  if (refund.status === "SUCCEEDED") post(payment, `${id}:failed`, 0 - refund.amount);
+  turn(refund, "FAILED");
+  if (stripeId !== undefined) refund.stripeId = stripeId;
+  stand(payment);
+  touch(payment);
+  return true;
+}
+
+/** Stripe has failed by itself; under the same key it would repeat that for a day. */
+export function raiseFaults(payment: Payment, { _id: id, faults }: Refund): boolean {
+  const refund = pendingRefund(payment);
+  if (refund?._id !== id || refund.faults !== faults) return false;
+  refund.faults += 1;
+  touch(payment);
+  return true;
+}
