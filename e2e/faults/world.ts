@@ -141,11 +141,8 @@ export async function startWorld(options: Options) {
     if (fate < 0.6) {
       const asked = await pay(buyer, order, "tok_threeDSecure2Required").catch(reasonOf);
       if (typeof asked === "string") return told(asked);
-      if (!asked.clientSecret) return told("not asked");
-      await answerBank(
-        `${system.stripe.url}/challenge/${asked.payment?.stripeId}?client_secret=${asked.clientSecret}`,
-        order,
-      );
+      if (!asked.actionUrl) return told("not asked");
+      await answerBank(asked.actionUrl, order);
       return told("asked by the bank");
     }
     // At any moment of the hold, also a little later than the last one that is allowed.
