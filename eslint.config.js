@@ -36,6 +36,7 @@ const noStack = ["#stack/*", "Services run anywhere; only their tests know the l
 const entryPoints = [
   "**/main.ts",
   "**/*-command.ts",
+  "**/command.ts",
   "**/administrator.ts",
   "**/config.ts",
   "**/testing*.ts",

@@ -106,4 +106,15 @@ describe("an edge that runs", () => {
       expect(answers.map(({ status }) => status)).toEqual(answers.map(() => wanted));
     },
   );
+
+  it("brings each path of REST to its method", async () => {
+    const headers = { authorization: `Bearer ${await world.token({ roles: ["administrator"] })}` };
+    for (const method of unary) {
+      const { verb, path } = restOf(method) ?? {};
+      if (!verb || !path) continue;
+      const body = ["POST", "PUT"].includes(verb) ? { body: {} } : {};
+      await ask(world, verb, path.replace(/\{\w+\}/, id), { headers, ...body });
+      expect(world.seen.at(-1)?.method).toBe(nameOf(method));
+    }
+  });
 });

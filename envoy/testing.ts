@@ -18,6 +18,7 @@ import {
 } from "@ticketing/proto/grpc/health/v1/health";
 import { OrderService } from "@ticketing/proto/orders/v1/order_service";
 import { PaymentService } from "@ticketing/proto/payments/v1/payment_service";
+import { SellerService } from "@ticketing/proto/payments/v1/seller_service";
 import { TicketService } from "@ticketing/proto/tickets/v1/ticket_service";
 import {
   exportJWK,
@@ -37,6 +38,7 @@ export const services: readonly DescService[] = [
   TicketService,
   OrderService,
   PaymentService,
+  SellerService,
 ];
 
 /** A call as a service saw it. */
@@ -113,7 +115,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
     auth: { rpc: [await stub(AuthService, AccountService, UserService)], http: [plain] },
     tickets: { rpc: [await stub(TicketService), await stub(TicketService)] },
     orders: { rpc: [await stub(OrderService)] },
-    payments: { rpc: [await stub(PaymentService)], http: [plain] },
+    payments: { rpc: [await stub(PaymentService, SellerService)], http: [plain] },
     web: [plain],
   };
   const onLine = (line: string) => void lines.push(line);

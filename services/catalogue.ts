@@ -13,6 +13,7 @@ import * as orders from "@ticketing/proto/orders/v1/order_events";
 import { OrderService } from "@ticketing/proto/orders/v1/order_service";
 import * as payments from "@ticketing/proto/payments/v1/payment_events";
 import { PaymentService } from "@ticketing/proto/payments/v1/payment_service";
+import { SellerService } from "@ticketing/proto/payments/v1/seller_service";
 import * as tickets from "@ticketing/proto/tickets/v1/ticket_events";
 import { TicketService } from "@ticketing/proto/tickets/v1/ticket_service";
 import type { Ban, BanEvent } from "#runtime/bans.ts";
@@ -97,6 +98,7 @@ export const services: readonly DescService[] = [
   TicketService,
   OrderService,
   PaymentService,
+  SellerService,
 ];
 
 export const catalogue = { subscriptions, services, banEvents };

@@ -17,6 +17,8 @@ export interface Running {
   databases: Record<string, string>;
   /** For `npm run keys`: what auth keeps its keys under. */
   sealingKey: string;
+  /** For `npm run payments`: Stripe's key, and its address where it is the local one. */
+  stripe: { url?: string | undefined; key: string };
 }
 
 const file = join(home, "running.json");

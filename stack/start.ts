@@ -54,6 +54,7 @@ announce({
   amqp: rabbit?.adminUrl ?? amqpUrl("orders"),
   ...(rabbit ? { management: rabbit.management } : {}),
   sealingKey: openSecrets(join(home, "services.json"))("sealing"),
+  stripe: system.stripe,
   databases: Object.fromEntries(stores.map((name) => [name, mongoUrl(name)])),
 });
 up = true;

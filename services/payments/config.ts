@@ -29,6 +29,10 @@ export const paymentConfig = serviceConfig.extend({
         "must be names of Stripe's for methods with separate capture, with commas between them",
     })
     .default("card"),
+  /** How often what is available is paid out. */
+  PAYOUT_SWEEP_SECONDS: z.coerce.number().int().min(1).max(86_400).default(3_600),
+  /** What was earned with a ticket without a date is held so long. */
+  PAYOUT_HOLD_DAYS: z.coerce.number().int().min(0).max(365).default(14),
   /** Where people see the storefront: where Stripe's pages lead back to. */
   PUBLIC_URL: z.url({ protocol: /^https?$/ }).default("http://localhost:8080"),
   /** Another Stripe than the real one: the local one, in development and in tests. */

@@ -4,7 +4,13 @@ import { startService } from "#runtime/service.ts";
 import { paymentConfig } from "./config.ts";
 import { orderCopies, paymentEvents } from "./events.ts";
 import { paymentModel } from "./payment.ts";
+import { stripeAccounts } from "./payout-accounts.ts";
+import { payoutModel } from "./payout.ts";
+import { payoutWorker } from "./payouts.ts";
 import { paymentRoutes } from "./rpc.ts";
+import { sellerListener } from "./seller-listener.ts";
+import { sellerModel } from "./seller.ts";
+import { sellerRoutes } from "./seller-rpc.ts";
 import { startSettler } from "./settler.ts";
 import { createStripe } from "./stripe.ts";
 import { stripeWebhook } from "./webhook.ts";
@@ -16,17 +22,24 @@ const { log } = service;
 const db = await service.database(config.MONGODB_URI);
 const payments = paymentModel(db);
 const webhooks = webhookModel(db);
-await Promise.all([payments.init(), webhooks.init()]); // Nothing serves before its indexes stand.
+const payouts = payoutModel(db);
+const sellers = sellerModel(db);
+// Nothing serves before its indexes stand.
+await Promise.all([payments, webhooks, payouts, sellers].map((model) => model.init()));
 
 const stripe = createStripe(config.STRIPE_KEY, config.STRIPE_API_BASE);
 const publicUrl = config.PUBLIC_URL.replace(/\/$/, "");
 const methodTypes = config.PAYMENT_METHOD_TYPES.split(",");
 const settling = { payments, stripe, log, now: Date.now, feeBps: config.FEE_BPS };
 const deps = { ...settling, publicUrl, methodTypes };
+const sellerDeps = {
+  ...{ ...settling, payouts, sellers, holdDays: config.PAYOUT_HOLD_DAYS },
+  accounts: stripeAccounts({ stripe, publicUrl, now: Date.now }),
+};
 
 service.relay(payments);
 const settler = startSettler(deps, { handled: (ids) => handled(webhooks, ids) });
-const listeners = [paymentListener(payments, settler)];
+const listeners = [paymentListener(payments, settler), sellerListener({ ...sellerDeps, webhooks })];
 service.onStop(() => settler.close());
 const copies = service.bootstrap(db, orderCopies(deps));
 await service.consume([...paymentEvents(deps), copies.handler]);
@@ -35,9 +48,13 @@ service.every(60, "reconciling with Stripe", async () => {
   await settler.reconcile();
 });
 await copies.done();
+const worker = payoutWorker(sellerDeps);
+service.every(config.PAYOUT_SWEEP_SECONDS, "paying sellers out", () => worker.sweep());
+service.onStop(() => worker.stop());
 const secret = config.STRIPE_WEBHOOK_SECRET;
+const routes = [paymentRoutes(deps), sellerRoutes(sellerDeps)];
 await service.serve({
-  routes: paymentRoutes(deps),
+  routes: (router) => routes.forEach((route) => route(router)),
   rules: await service.tokens(config),
   callTimeoutSeconds: config.BANK_TIMEOUT_SECONDS,
   http: { "POST /webhooks/stripe": stripeWebhook({ webhooks, stripe, secret, listeners, log }) },

@@ -154,6 +154,7 @@ schema.index({ "refunds.status": 1 }, { sparse: true });
 schema.index({ "attempts.stripeId": 1 }, { sparse: true });
 schema.index({ "order.sellerId": 1, captureTime: -1, _id: -1 });
 schema.index({ captureTime: 1 }, { sparse: true });
+schema.index({ "postings.time": 1 }, { sparse: true });
 
 export const paymentModel = (db: Connection) => db.model("Payment", schema, "payments");
 export type Payments = ReturnType<typeof paymentModel>;

@@ -106,3 +106,7 @@ export function toChargeable(money: Money, field: string): Amount {
   }
   return price;
 }
+
+/** The part of an amount that Stripe can move; the rest, less than ten of the smallest coin, stays. */
+export const movablePart = ({ amount, currency }: Amount): number =>
+  known(currency, "amount").digits === 3 ? amount - (amount % 10) : amount;

@@ -1,0 +1,137 @@
+import { parseArgs } from "node:util";
+import { parseConfig } from "#runtime/config.ts";
+import { createLog } from "#runtime/log.ts";
+import { toMoney } from "#runtime/money.ts";
+import { connectDatabase } from "#runtime/mongo.ts";
+import { compare, type Difference } from "./compare.ts";
+import { paymentConfig } from "./config.ts";
+import { lookAtEndpoint } from "./endpoint.ts";
+import { paymentModel, type Payments } from "./payment.ts";
+import { payoutModel } from "./payout.ts";
+import { findEvent, refundAll, type Event, type Sum } from "./refund-event.ts";
+import { createStripe } from "./stripe.ts";
+
+// For the people who look after it, beside a running service. It needs payments' own environment.
+
+const help = `npm run payments -- <command>
+
+  endpoint              whether Stripe tells us of all that we must know; where not, what is missing
+  compare [YYYY-MM-DD]  every difference between Stripe's balance and our ledger on that day (UTC);
+                        yesterday, if no day is given
+  refund-event --title <title> [--time <2027-06-01T19:00:00Z>] [--yes]
+                        gives back what was paid for a cancelled event; without --yes only says what
+                        that would be`;
+
+const needed = {
+  MONGODB_URI: true,
+  STRIPE_KEY: true,
+  STRIPE_API_BASE: true,
+  PUBLIC_URL: true,
+} as const;
+const DAY_MS = 86_400_000;
+
+function shown(amount: number, currency: string): string {
+  const { units, nanos } = toMoney({ amount, currency });
+  const style = { style: "currency", currency, currencyDisplay: "code" } as const;
+  return new Intl.NumberFormat("en", style).format(Number(units) + nanos / 1e9);
+}
+
+const list = ({ payments, amounts }: Sum): string =>
+  [
+    payments === 1 ? "1 payment" : `${payments} payments`,
+    ...[...amounts].sort().map(([currency, amount]) => shown(amount, currency)),
+  ].join(", ");
+
+const wrong = (): number => {
+  console.error(help);
+  return 2;
+};
+
+type Config = ReturnType<typeof readConfig>;
+const readConfig = () => parseConfig(paymentConfig.pick(needed), process.env);
+const stripeOf = (config: Config) => createStripe(config.STRIPE_KEY, config.STRIPE_API_BASE);
+
+async function endpoint(config: Config): Promise<number> {
+  const { url, isThere, missing } = await lookAtEndpoint(stripeOf(config), config.PUBLIC_URL);
+  if (!isThere) console.log(`Stripe calls nobody at ${url}: add that endpoint.`);
+  for (const event of missing) console.log(`missing: ${event}`);
+  if (!isThere || missing.length > 0) return 1;
+  console.log(`Stripe tells ${url} all that we must know.`);
+  return 0;
+}
+
+/** The day's first moment; nothing where there is no such day. */
+function dayOf(word: string | undefined): Date | undefined {
+  if (word === undefined) return new Date(Math.floor(Date.now() / DAY_MS - 1) * DAY_MS);
+  const day = new Date(/^\d{4}-\d\d-\d\d$/.test(word) ? word : "");
+  const isADay = !Number.isNaN(day.getTime()) && day.toISOString().startsWith(word);
+  return isADay ? day : undefined;
+}
+
+function sayDifference({ kind, id, currency, here, there }: Difference): void {
+  const side = (amounts: number[]): string =>
+    amounts.map((amount) => shown(amount, currency)).join(" and ") || "nothing";
+  const what = !here.length ? "missing here" : !there.length ? "missing there" : "not the same";
+  console.log(`${what}: ${kind} ${id}: here ${side(here)}, at Stripe ${side(there)}`);
+}
+
+async function compareDay(config: Config, word: string | undefined): Promise<number> {
+  const from = dayOf(word);
+  if (!from) return wrong();
+  const db = await connectDatabase(config.MONGODB_URI, createLog("payments", "warn"));
+  const models = { payments: paymentModel(db), payouts: payoutModel(db) };
+  const span = { from, to: new Date(from.getTime() + DAY_MS) };
+  const found = await compare({ ...models, stripe: stripeOf(config) }, span);
+  const day = from.toISOString().slice(0, 10);
+  found.forEach(sayDifference);
+  const count = found.length === 1 ? "1 difference" : `${found.length} differences`;
+  console.log(`${day}: ${found.length === 0 ? "the same on both sides" : count}.`);
+  return found.length === 0 ? 0 : 1;
+}
+
+async function refundEvent(payments: Payments, event: Event, isMeant: boolean): Promise<number> {
+  const { dates, ids, inProgress, disputed } = await findEvent(payments, event);
+  for (const [date, sum] of dates) console.log(`"${event.title}", ${date}: ${list(sum)}`);
+  if (inProgress > 0) console.log(`${inProgress} more: money is going back already.`);
+  if (disputed > 0) console.log(`${disputed} more: the buyer's bank has the money (a dispute).`);
+  if (ids.length === 0) console.log("There is nothing to give back.");
+  else if (!isMeant) console.log("Nothing was done. Add --yes to give all of it back.");
+  else console.log(`Begun: ${list(await refundAll(payments, ids))}. It goes back within minutes.`);
+  return 0;
+}
+
+const options = {
+  title: { type: "string" },
+  time: { type: "string" },
+  yes: { type: "boolean", default: false },
+} as const;
+
+async function refundEventBy(args: string[]): Promise<number> {
+  const { title, time: word, yes } = parseArgs({ args, options }).values;
+  const time = word === undefined ? undefined : new Date(word);
+  if (!title || Number.isNaN(time?.getTime())) return wrong();
+  const { MONGODB_URI } = readConfig();
+  const db = await connectDatabase(MONGODB_URI, createLog("payments", "warn"));
+  return refundEvent(paymentModel(db), { title, time }, yes);
+}
+
+/** What the command's exit code is to be. */
+async function run([command, ...args]: string[]): Promise<number> {
+  switch (command) {
+    case "endpoint":
+      return endpoint(readConfig());
+    case "compare":
+      return compareDay(readConfig(), args[0]);
+    case "refund-event":
+      return refundEventBy(args);
+    default:
+      return wrong();
+  }
+}
+
+try {
+  process.exit(await run(process.argv.slice(2)));
+} catch (error) {
+  console.error((error as Error).message); // Not all of it: Stripe's own carry its whole answer.
+  process.exit(1);
+}

@@ -1,0 +1,99 @@
+import type { Payouts } from "./payout.ts";
+import type { PaymentFields, Payments } from "./payment.ts";
+
+const DAY_MS = 86_400_000;
+/** An event is over so long after it has begun. */
+const EVENT_MS = DAY_MS;
+
+export interface EarningsDeps {
+  payments: Payments;
+  payouts: Payouts;
+  now: () => number;
+  /** What was earned with a ticket without a date waits so many days. */
+  holdDays: number;
+}
+
+/** What a seller has in one currency, in minor units. */
+export interface Earnings {
+  currency: string;
+  held: number;
+  available: number;
+  paidOut: number;
+  /** How many payouts there have been, whatever became of them. */
+  payouts: number;
+}
+
+/** From when on a sale may be paid out; the same rule as in `sold`, for one. */
+export function availableTime(
+  { order, captureTime }: Pick<PaymentFields, "order" | "captureTime">,
+  holdDays: number,
+): Date | undefined {
+  if (order.eventTime) return new Date(order.eventTime.getTime() + EVENT_MS);
+  return captureTime && new Date(captureTime.getTime() + holdDays * DAY_MS);
+}
+
+interface Sold {
+  _id: { currency: string; over: boolean };
+  owed: number;
+}
+
+/** What the postings of the sales leave to the seller, apart by whether the event is over. */
+const sold = ({ payments, now, holdDays }: EarningsDeps, sellerId: string): Promise<Sold[]> => {
+  const afterEvent = { $add: ["$order.eventTime", EVENT_MS] }; // Null where there is no date.
+  const available = { $ifNull: [afterEvent, { $add: ["$captureTime", holdDays * DAY_MS] }] };
+  return payments.aggregate<Sold>([
+    { $match: { "order.sellerId": sellerId, captureTime: { $gt: new Date(0) } } },
+    { $unwind: "$postings" },
+    { $unwind: "$postings.lines" },
+    { $match: { "postings.lines.account": "seller" } },
+    {
+      $group: {
+        _id: { currency: "$order.currency", over: { $lte: [available, new Date(now())] } },
+        owed: { $sum: { $subtract: [0, "$postings.lines.amount"] } },
+      },
+    },
+  ]);
+};
+
+interface Paid {
+  _id: string;
+  count: number;
+  paid: number;
+}
+
+/** What was paid out, and in how many payouts: both of the same ones. */
+const paid = ({ payouts }: EarningsDeps, sellerId: string): Promise<Paid[]> =>
+  payouts.aggregate<Paid>([
+    { $match: { sellerId } },
+    { $unwind: "$postings" },
+    { $unwind: "$postings.lines" },
+    { $match: { "postings.lines.account": "seller" } },
+    {
+      $group: {
+        _id: "$_id",
+        currency: { $first: "$currency" },
+        paid: { $sum: "$postings.lines.amount" },
+      },
+    },
+    { $group: { _id: "$currency", count: { $sum: 1 }, paid: { $sum: "$paid" } } },
+  ]);
+
+/**
+ * What a seller has earned, by currency, in the order of their codes. Payouts are read first: one
+ * that is begun after that is not in the sum, and not in the count either.
+ */
+export async function earningsOf(deps: EarningsDeps, sellerId: string): Promise<Earnings[]> {
+  const payouts = await paid(deps, sellerId);
+  const sales = await sold(deps, sellerId);
+  const currencies = [...new Set(sales.map(({ _id }) => _id.currency))].sort();
+  return currencies.map((currency) => {
+    const owed = (over: boolean): number =>
+      sales.find(({ _id }) => _id.currency === currency && _id.over === over)?.owed ?? 0;
+    const { count = 0, paid: paidOut = 0 } = payouts.find(({ _id }) => _id === currency) ?? {};
+    return {
+      ...{ currency, paidOut, payouts: count },
+      held: owed(false),
+      available: owed(true) - paidOut,
+    };
+  });
+}

@@ -1,0 +1,252 @@
+import { describe, expect, it } from "vitest";
+import { earningsOf } from "./earnings.ts";
+import { beginPayout, notePaid, noteRefused, type Payout } from "./payout.ts";
+import type { PayoutAccounts } from "./payout-accounts.ts";
+import { hastyStripe, type Fault } from "./testing.ts";
+import { DAY_MS, money, type Money } from "./testing-payouts.ts";
+
+/** What is stored of the payouts, the oldest first. */
+const stored = async ({ all }: Money): Promise<string[]> =>
+  (await all()).map(({ _id, amount, status }) => `${_id} ${amount} ${status}`);
+
+/** What Stripe has moved, the oldest first. */
+async function moved({ books }: Money): Promise<string[]> {
+  const { transfers } = await books();
+  return transfers.map(({ transfer_group, amount }) => `${transfer_group} ${amount}`);
+}
+
+const alarms = ({ lines }: Money): unknown[] =>
+  lines.filter(({ alarm }) => alarm).map(({ msg }) => msg);
+
+/** A payout that was begun by a process that died right after. */
+async function begun({ payouts, deps, account }: Money, amount: number): Promise<Payout> {
+  const { accountId } = await account();
+  const what = { sellerId: "sam", accountId, currency: "EUR", amount, before: 0 };
+  const payout = await beginPayout(payouts, what, new Date(deps.now()));
+  if (!payout) throw new Error("there was one before");
+  return payout;
+}
+
+describe("what is available", () => {
+  it("is paid out once, in each currency by itself", async () => {
+    const all = await money();
+    await all.onboarded();
+    await all.sell({ eventDaysAgo: 2 });
+    await all.sell({ eventDaysAgo: 3, price: 2_000 });
+    await all.sell({ eventDaysAgo: 2, price: 999, currency: "JPY" });
+    await all.sell({ eventDaysAgo: 2, price: 10_010, currency: "KWD" }); // Only tens can be moved.
+    await all.sell({ eventDaysAgo: -2 });
+    await all.sell({ eventDaysAgo: 2, sellerId: "eve" });
+    for (let i = 0; i < 3; i += 1) await all.start().sweep();
+    expect(await stored(all)).toEqual([
+      "sam:EUR:1 11400 PAID",
+      "sam:JPY:1 949 PAID",
+      "sam:KWD:1 9500 PAID",
+    ]);
+    expect(await moved(all)).toEqual(["sam:EUR:1 11400", "sam:JPY:1 949", "sam:KWD:1 9500"]);
+    const { transfers } = await all.books();
+    const [payout] = await all.all();
+    expect(payout).toMatchObject({ transferId: transfers[0]?.id });
+    expect(transfers[0]).toMatchObject({ destination: (await all.account()).accountId });
+
+    await all.sell({ eventDaysAgo: 2, price: 4_000 });
+    await all.start().sweep();
+    expect((await stored(all)).at(-1)).toBe("sam:EUR:2 3800 PAID");
+  });
+
+  it("waits until Stripe knows all that it must, and does not wait for a webhook", async () => {
+    const all = await money();
+    await all.onboarded();
+    await all.stand("restricted");
+    await all.deps.sellers.updateOne({}, { ready: false });
+    await all.sell({ eventDaysAgo: 2 });
+    await all.start().sweep();
+    expect(await stored(all)).toEqual([]);
+    await all.stand("active");
+    await all.start().sweep();
+    expect(await stored(all)).toEqual(["sam:EUR:1 9500 PAID"]);
+  });
+
+  it("is less than nothing after a refund of what was paid out, and that is carried", async () => {
+    const all = await money();
+    await all.onboarded();
+    const sale = await all.sell({ eventDaysAgo: 2 });
+    await all.start().sweep();
+    await all.refund(sale, 10_000);
+    await all.start().sweep();
+    await all.sell({ eventDaysAgo: 2, price: 8_000 });
+    await all.start().sweep();
+    expect(await stored(all)).toEqual(["sam:EUR:1 9500 PAID"]);
+    await all.sell({ eventDaysAgo: 2, price: 8_000 });
+    await all.start().sweep();
+    expect(await stored(all)).toEqual(["sam:EUR:1 9500 PAID", "sam:EUR:2 5700 PAID"]);
+  });
+
+  it("is paid out once by any number of instances", async () => {
+    const all = await money();
+    const names = ["ann", "bob", "eve", "sam"];
+    for (const sellerId of names) {
+      await all.onboarded(sellerId);
+      await all.sell({ eventDaysAgo: 2, sellerId });
+    }
+    for (let round = 1; round <= 3; round += 1) {
+      await Promise.all(Array.from({ length: 4 }, () => all.start().sweep()));
+      const wanted = names.map((name) => `${name}:EUR:${round} 9500`);
+      expect((await moved(all)).slice(-4).sort()).toEqual(wanted);
+      expect(await all.payouts.countDocuments({ status: "PAID" })).toBe(4 * round);
+      for (const sellerId of names) await all.sell({ eventDaysAgo: 2, sellerId });
+    }
+  });
+
+  it("is found before the next payout is: one begun in between is not paid a second time", async () => {
+    const all = await money();
+    await all.onboarded();
+    await all.sell({ eventDaysAgo: 2 });
+    await begun(all, 9_500);
+    const { accountId } = await all.account();
+    const late = { sellerId: "sam", accountId, currency: "EUR", amount: 9_500, before: 0 };
+    expect(await beginPayout(all.payouts, late, new Date())).toBeUndefined();
+  });
+});
+
+describe("a payout is made once, and in the end", () => {
+  /** The SDK tries three times by itself, but for 429 once. */
+  const faults: [string, Fault][] = [
+    ["Stripe fails before the work", { fail: 500, times: 3 }],
+    ["Stripe fails after the work", { fail: 503, late: true, times: 3 }],
+    ["the answer is lost", { drop: true, times: 3 }],
+    ["Stripe has too much to do", { fail: 429, times: 2 }],
+    ["the first answer is lost", { drop: true }],
+  ];
+  it.each(faults)("where %s", async (_, fault) => {
+    const all = await money();
+    await all.onboarded();
+    await all.sell({ eventDaysAgo: 2 });
+    await all.fault({ ...fault, method: "POST", path: "/v1/transfers" });
+    for (let i = 0; i < 3; i += 1) await all.start().sweep();
+    expect(await stored(all)).toEqual(["sam:EUR:1 9500 PAID"]);
+    expect(await moved(all)).toEqual(["sam:EUR:1 9500"]);
+  });
+
+  it("where Stripe is so slow that nobody waits for it", async () => {
+    const all = await money();
+    await all.onboarded();
+    await all.sell({ eventDaysAgo: 2 });
+    const impatient = all.accountsBy(hastyStripe(all.base, { timeoutMs: 50 }));
+    await all.fault({ method: "POST", path: "/v1/transfers", hold: true });
+    await all.start(impatient).sweep();
+    expect(await stored(all)).toEqual(["sam:EUR:1 9500 PENDING"]);
+    await all.start().sweep(); // While the first try is still on its way.
+    expect(await moved(all)).toEqual([]);
+    await all.turn("DELETE", "faults");
+    await all.start().sweep();
+    expect(await stored(all)).toEqual(["sam:EUR:1 9500 PAID"]);
+    expect(await moved(all)).toEqual(["sam:EUR:1 9500"]);
+  });
+
+  it("where its process dies before Stripe hears of it", async () => {
+    const all = await money();
+    await all.onboarded();
+    await all.sell({ eventDaysAgo: 2 });
+    await begun(all, 9_500);
+    await all.start().sweep();
+    expect(await stored(all)).toEqual(["sam:EUR:1 9500 PAID"]);
+    expect(await moved(all)).toEqual(["sam:EUR:1 9500"]);
+  });
+
+  it("where its process dies before it hears of the transfer, and nobody looks for days", async () => {
+    const all = await money();
+    await all.onboarded();
+    await all.sell({ eventDaysAgo: 2 });
+    const dead: PayoutAccounts = {
+      ...all.deps.accounts,
+      async transfer(transfer) {
+        await all.deps.accounts.transfer(transfer);
+        throw new Error("the process has died");
+      },
+    };
+    await all.start(dead).sweep();
+    expect(await stored(all)).toEqual(["sam:EUR:1 9500 PENDING"]);
+    await all.turn("DELETE", "idempotency_keys"); // As after a day.
+    all.clock.ahead = 2 * DAY_MS;
+    await all.start().sweep();
+    expect(await stored(all)).toEqual(["sam:EUR:1 9500 PAID"]);
+    expect(await moved(all)).toEqual(["sam:EUR:1 9500"]);
+    expect(alarms(all)).toEqual([
+      "a payout has been on its way for more than a day; look at Stripe",
+    ]);
+  });
+
+  it("where Stripe does not have the buyers' money at hand yet", async () => {
+    const all = await money();
+    await all.onboarded();
+    const sale = await all.sell({ eventDaysAgo: 2 });
+    await all.stripe.refunds.create({ payment_intent: await all.intentOf(sale) }); // Unheard of here.
+    for (let i = 0; i < 2; i += 1) await all.start().sweep();
+    expect(await stored(all)).toEqual(["sam:EUR:1 9500 PENDING"]);
+    await all.sell({ sellerId: "eve" });
+    await all.start().sweep();
+    expect(await stored(all)).toEqual(["sam:EUR:1 9500 PAID"]);
+    expect(alarms(all)).toEqual([]);
+  });
+
+  it("and waits for a person where Stripe has it with another amount", async () => {
+    const all = await money();
+    await all.onboarded();
+    await all.sell({ eventDaysAgo: 2 });
+    const { _id: id } = await begun(all, 9_500);
+    const { accountId } = await all.account();
+    await all.deps.accounts.transfer({ id, faults: 0, amount: 100, currency: "EUR", accountId });
+    await all.start().sweep();
+    expect(await stored(all)).toEqual(["sam:EUR:1 9500 PENDING"]);
+    expect(await moved(all)).toEqual(["sam:EUR:1 100"]);
+  });
+});
+
+describe("a payout that Stripe refuses", () => {
+  it("has failed: the money is available again, and is paid once the account is ready", async () => {
+    const all = await money();
+    await all.onboarded();
+    await all.sell({ eventDaysAgo: 2 });
+    await all.stand("restricted");
+    for (let i = 0; i < 2; i += 1) await all.start().sweep();
+    expect(await stored(all)).toEqual(["sam:EUR:1 9500 FAILED"]);
+    expect(alarms(all)).toEqual(["a payout was refused; the money is available again"]);
+    expect(await all.account()).toMatchObject({ ready: false });
+    const [failed] = await all.all();
+    expect(failed?.postings.map(({ lines }) => lines.map(({ amount }) => amount))).toEqual([
+      [9_500, -9_500],
+      [-9_500, 9_500],
+    ]);
+    await all.stand("active");
+    await all.start().sweep();
+    expect((await stored(all)).at(-1)).toBe("sam:EUR:2 9500 PAID");
+    expect(await moved(all)).toEqual(["sam:EUR:2 9500"]);
+  });
+
+  it("is not tried anew for a day where the account has not changed", async () => {
+    const all = await money();
+    await all.onboarded();
+    await all.sell({ eventDaysAgo: 2 });
+    all.clock.ahead = 1_000;
+    const payout = await begun(all, 9_500);
+    await noteRefused(all.payouts, payout, "none", new Date(all.deps.now()));
+    await all.start().sweep();
+    expect(await stored(all)).toEqual(["sam:EUR:1 9500 FAILED"]);
+    all.clock.ahead += DAY_MS;
+    await all.start().sweep();
+    expect((await stored(all)).at(-1)).toBe("sam:EUR:2 9500 PAID");
+  });
+
+  it("is paid all the same where another instance had more luck at the same moment", async () => {
+    const all = await money();
+    await all.onboarded();
+    await all.sell({ eventDaysAgo: 2 });
+    const payout = await begun(all, 9_500);
+    await noteRefused(all.payouts, payout, "none", new Date());
+    for (let i = 0; i < 2; i += 1) await notePaid(all.payouts, payout, "tr_1", new Date());
+    expect(await stored(all)).toEqual(["sam:EUR:1 9500 PAID"]);
+    const [earnings] = await earningsOf(all.deps, "sam");
+    expect(earnings).toMatchObject({ available: 0, paidOut: 9_500 });
+  });
+});

@@ -1,0 +1,133 @@
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { timestampFromDate } from "@bufbuild/protobuf/wkt";
+import type { ConnectRouter } from "@connectrpc/connect";
+import {
+  OnboardingStatus,
+  SellerService,
+  type SaleSchema,
+} from "@ticketing/proto/payments/v1/seller_service";
+import { caller } from "#runtime/auth.ts";
+import { toMoney } from "#runtime/money.ts";
+import { pageSize, pageToken, readPageToken, type Cursor } from "#runtime/page.ts";
+import { availableTime, earningsOf, type Earnings } from "./earnings.ts";
+import { feesIn, owedTo } from "./ledger.ts";
+import { toSellersProto, type PaymentFields } from "./payment.ts";
+import { payoutToProto, type Payout } from "./payout.ts";
+import type { PayoutDeps } from "./payouts.ts";
+import { lookAtAccount, onboard, type Seller } from "./seller.ts";
+import { withoutSecrets } from "./stripe.ts";
+
+export interface SellerRouteDeps extends PayoutDeps {
+  feeBps: number;
+}
+
+/** Whoever comes back from Stripe's page looks at their earnings; so often at most, we ask. */
+const ASK_EVERY_MS = 2_000;
+
+/** What lies after the cursor, in the order of a time and then of ids, the newest first. */
+const beyond = (field: string, { key, id }: Cursor) => ({
+  $or: [{ [field]: { $lt: new Date(key) } }, { [field]: new Date(key), _id: { $lt: id } }],
+});
+
+/** A page of what was found, one more than its size, and the token of the next one. */
+function paged<T extends { _id: string }>(
+  query: unknown,
+  size: number,
+  found: T[],
+  timeOf: (thing: T) => Date | undefined,
+): { page: T[]; nextPageToken: string } {
+  const page = found.slice(0, size);
+  const last = found.length > size ? page.at(-1) : undefined;
+  const cursor = last && { key: timeOf(last)?.getTime() ?? 0, id: last._id };
+  return { page, nextPageToken: cursor ? pageToken(query, cursor) : "" };
+}
+
+const earningsToProto = ({ currency, held, available, paidOut }: Earnings) => ({
+  held: toMoney({ amount: held, currency }),
+  available: toMoney({ amount: available, currency }),
+  paidOut: toMoney({ amount: paidOut, currency }),
+});
+
+function saleToProto(
+  payment: PaymentFields,
+  holdDays: number,
+): MessageInitShape<typeof SaleSchema> {
+  const { postings, order } = payment;
+  const { currency, eventTime } = order;
+  const available = availableTime(payment, holdDays);
+  return {
+    payment: toSellersProto(payment),
+    fee: toMoney({ amount: feesIn(postings), currency }),
+    earned: toMoney({ amount: owedTo(postings), currency }),
+    ...(available && { availableTime: timestampFromDate(available) }),
+    ...(eventTime && { refundableUntil: timestampFromDate(eventTime) }),
+  };
+}
+
+/** What sellers see of their money: each call is about the caller's own, and there is no other way. */
+export function sellerRoutes(deps: SellerRouteDeps) {
+  const { payments, payouts, sellers, log, now, holdDays, feeBps } = deps;
+
+  async function onboarding(sellerId: string): Promise<OnboardingStatus> {
+    const seller = await sellers.findById(sellerId).lean<Seller>();
+    if (!seller) return OnboardingStatus.UNSPECIFIED;
+    const isFresh = seller.ready || now() - seller.updateTime.getTime() < ASK_EVERY_MS;
+    // What is known already is an answer too.
+    const ready = isFresh
+      ? seller.ready
+      : await lookAtAccount(deps, seller).catch(() => seller.ready);
+    return ready ? OnboardingStatus.COMPLETE : OnboardingStatus.INCOMPLETE;
+  }
+
+  return (router: ConnectRouter) =>
+    router.service(SellerService, {
+      async getEarnings(_, ctx) {
+        const sellerId = caller(ctx).id;
+        const earnings = await earningsOf(deps, sellerId);
+        return {
+          earnings: earnings.map(earningsToProto),
+          onboarding: await onboarding(sellerId),
+          feeBps,
+        };
+      },
+
+      async listSales({ pageSize: asked, pageToken: token }, ctx) {
+        const sellerId = caller(ctx).id;
+        const query = ["sales", sellerId];
+        const after = readPageToken(query, token);
+        const size = pageSize(asked);
+        const taken = { "order.sellerId": sellerId, captureTime: { $gt: new Date(0) } };
+        const found = await payments
+          .find(after ? { $and: [taken, beyond("captureTime", after)] } : taken, { outbox: 0 })
+          .sort({ captureTime: -1, _id: -1 })
+          .limit(size + 1)
+          .lean<PaymentFields[]>();
+        const { page, nextPageToken } = paged(query, size, found, (sale) => sale.captureTime);
+        return { sales: page.map((sale) => saleToProto(sale, holdDays)), nextPageToken };
+      },
+
+      async listPayouts({ pageSize: asked, pageToken: token }, ctx) {
+        const sellerId = caller(ctx).id;
+        const query = ["payouts", sellerId];
+        const after = readPageToken(query, token);
+        const size = pageSize(asked);
+        const found = await payouts
+          .find({ sellerId, ...(after && beyond("createTime", after)) })
+          .sort({ createTime: -1, _id: -1 })
+          .limit(size + 1)
+          .lean<Payout[]>();
+        const { page, nextPageToken } = paged(query, size, found, (payout) => payout.createTime);
+        return { payouts: page.map(payoutToProto), nextPageToken };
+      },
+
+      async startOnboarding(_, ctx) {
+        try {
+          return { url: await onboard(deps, caller(ctx).id) };
+        } catch (error) {
+          const { type, code } = error as { type?: string; code?: string };
+          log.warn({ type, code }, "a seller could not be led to Stripe's page");
+          throw withoutSecrets(error);
+        }
+      },
+    });
+}

@@ -1,0 +1,194 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { SellerService } from "@ticketing/proto/payments/v1/seller_service";
+import type Stripe from "stripe";
+import { onTestFinished } from "vitest";
+import { update } from "#runtime/aggregate.ts";
+import { newId } from "#runtime/ids.ts";
+import { recordedLog, testClient, testDatabase, testDatabaseUri } from "#runtime/testing.ts";
+import { startStripe } from "#stack/stripe/server.ts";
+import { noteDispute } from "./dispute.ts";
+import type { Line } from "./ledger.ts";
+import { capture, newest, paymentModel, type OrderCopy, type Payment } from "./payment.ts";
+import { stripeAccounts, type PayoutAccounts } from "./payout-accounts.ts";
+import { payoutModel, type Payout } from "./payout.ts";
+import { payoutWorker, type PayoutWorker } from "./payouts.ts";
+import { noteRefund } from "./refund.ts";
+import { lookAtAccount, onboard, sellerModel, type Seller } from "./seller.ts";
+import { sellerRoutes } from "./seller-rpc.ts";
+import { FEE_BPS, hastyStripe, KEY, type Fault } from "./testing.ts";
+
+export const DAY_MS = 86_400_000;
+export const PUBLIC_URL = "https://shop.example";
+
+interface Sale extends Partial<Pick<OrderCopy, "sellerId" | "title" | "price" | "currency">> {
+  /** How many days ago the event began; in how many, where it is less than nothing. */
+  eventDaysAgo?: number | undefined;
+  /** How many days ago it was sold. */
+  daysAgo?: number;
+}
+
+/** What the `/_test/books` of the local Stripe hold. */
+export interface AllBooks {
+  transfers: Stripe.Transfer[];
+  balance_transactions: Stripe.BalanceTransaction[];
+}
+
+/**
+ * Sellers' money on real parts, for one test: what was sold is in our ledger and in Stripe's books.
+ * Nobody is told of it, unless a webhook is given.
+ */
+export async function money(webhook?: { url: string; secret: string }) {
+  const db = await testDatabase();
+  const uri = testDatabaseUri(db.name);
+  const { log, lines } = recordedLog();
+  const payments = paymentModel(db);
+  const payouts = payoutModel(db);
+  const sellers = sellerModel(db);
+  await Promise.all([payments, payouts, sellers].map((model) => model.init()));
+  const clock = { ahead: 0 };
+  const now = (): number => Date.now() + clock.ahead;
+
+  const dir = await mkdtemp(join(tmpdir(), "stripe-"));
+  const server = await startStripe({ port: 0, dir, secretKey: KEY, webhook, test: true });
+  onTestFinished(async () => {
+    await server.close();
+    await rm(dir, { recursive: true });
+  });
+  const base = `http://127.0.0.1:${server.port}`;
+  async function turn<T>(method: string, path: string, body?: object): Promise<T> {
+    const init = { method, ...(body && { body: JSON.stringify(body) }) };
+    const answer = await fetch(`${base}/_test/${path}`, init);
+    if (!answer.ok) throw new Error(await answer.text());
+    return (await answer.json()) as T;
+  }
+
+  const stripe = hastyStripe(base);
+  const accountsBy = (by: Stripe): PayoutAccounts =>
+    stripeAccounts({ stripe: by, publicUrl: PUBLIC_URL, now });
+  const deps = {
+    ...{ payments, payouts, sellers, log, now, holdDays: 14, feeBps: FEE_BPS },
+    accounts: accountsBy(stripe),
+  };
+
+  /** A process of the service. Another one may be there beside it, or after it. */
+  const start = (accounts: PayoutAccounts = deps.accounts): PayoutWorker =>
+    payoutWorker({ ...deps, accounts });
+
+  /** A sale that was taken, here and at Stripe. */
+  async function sell({ eventDaysAgo, daysAgo = 0, ...change }: Sale = {}): Promise<string> {
+    const order: OrderCopy = {
+      ...{ userId: "ann", sellerId: "sam", ticketId: newId(), title: "A concert" },
+      ...{ price: 10_000, currency: "EUR", status: "COMPLETED", expired: false, version: 3 },
+      ...{ expiresAt: new Date(), attemptId: newId(), ...change },
+      ...(eventDaysAgo !== undefined && { eventTime: new Date(now() - eventDaysAgo * DAY_MS) }),
+    };
+    const id = newId();
+    const intent = await stripe.paymentIntents.create({
+      amount: order.price,
+      currency: order.currency.toLowerCase(),
+      ...{ payment_method: "pm_card_visa", allowed_payment_method_types: ["card"], confirm: true },
+      metadata: { order_id: id },
+    });
+    const attempt = { _id: order.attemptId, stripeId: intent.id, createTime: new Date() };
+    const attempts = [{ ...attempt, status: "AUTHORIZED" as const }];
+    const payment = new payments({ _id: id, order, attempts });
+    capture(payment, order.attemptId, FEE_BPS);
+    payment.captureTime = new Date(now() - daysAgo * DAY_MS);
+    await payment.save();
+    return id;
+  }
+
+  async function change(id: string, by: (payment: Payment) => boolean): Promise<void> {
+    await update(payments, id, by);
+  }
+
+  const intentOf = async (id: string): Promise<string> =>
+    newest(await payments.findById(id).orFail())?.stripeId ?? "";
+
+  /** Money goes back, at Stripe and here. */
+  async function refund(id: string, amount: number): Promise<void> {
+    const made = await stripe.refunds.create({ payment_intent: await intentOf(id), amount });
+    const said = { refundId: undefined, stripeId: made.id, amount, failed: false };
+    await change(id, (payment) => noteRefund(payment, { ...said, createTime: new Date() }));
+  }
+
+  /** The buyer's bank takes the money, and may give it again. */
+  async function dispute(id: string, end?: "won" | "lost"): Promise<void> {
+    await turn("POST", "disputes", { payment_intent: await intentOf(id) });
+    const note = async (): Promise<string> => {
+      const { data } = await stripe.disputes.list({ payment_intent: await intentOf(id) });
+      const [newest] = data;
+      if (!newest) throw new Error("there is no dispute");
+      await change(id, (payment) => noteDispute(payment, newest));
+      return newest.id;
+    };
+    const disputeId = await note();
+    if (!end) return;
+    await turn("POST", `disputes/${disputeId}`, { status: end });
+    await note();
+  }
+
+  const account = (sellerId = "sam"): Promise<Seller> =>
+    sellers.findById(sellerId).orFail().lean<Seller>().exec();
+
+  /** What Stripe says of a seller's account from now on; we do not know it yet. */
+  async function stand(status: "active" | "restricted", sellerId?: string): Promise<void> {
+    await turn("POST", `accounts/${(await account(sellerId)).accountId}`, { status });
+  }
+
+  /** A seller whom Stripe knows well enough to pay. */
+  async function onboarded(sellerId = "sam"): Promise<void> {
+    await onboard(deps, sellerId);
+    await stand("active", sellerId);
+    await lookAtAccount(deps, await account(sellerId));
+  }
+
+  const client = testClient(SellerService, sellerRoutes(deps), log);
+
+  const all = (): Promise<Payout[]> => payouts.find().sort({ createTime: 1 }).lean<Payout[]>();
+  const books = (): Promise<AllBooks> => turn<AllBooks>("GET", "books");
+
+  /** Every line of the ledger, by its currency. */
+  async function ledger(): Promise<(Line & { currency: string })[]> {
+    const sales = (await payments.find()).map(({ postings, order: { currency } }) => ({
+      postings,
+      currency,
+    }));
+    return [...sales, ...(await all())].flatMap(({ postings, currency }) =>
+      postings.flatMap(({ lines: of }) =>
+        of.map(({ account, amount }) => ({ account, amount, currency })),
+      ),
+    );
+  }
+
+  // Whatever a test does, nothing secret of it may be found in the log.
+  onTestFinished(() => {
+    const said = JSON.stringify(lines);
+    for (const secret of [KEY, "_secret_", "Bearer "]) {
+      if (said.includes(secret)) throw new Error(`a log says ${secret}`);
+    }
+  });
+
+  return {
+    ...{
+      account,
+      accountsBy,
+      base,
+      books,
+      client,
+      clock,
+      db,
+      deps,
+      dispute,
+      intentOf,
+      ledger,
+      lines,
+    },
+    ...{ onboarded, payments, payouts, refund, sell, sellers, stand, start, stripe, turn, uri },
+    all,
+    fault: (fault: Fault) => turn("POST", "faults", fault),
+  };
+}
+export type Money = Awaited<ReturnType<typeof money>>;
