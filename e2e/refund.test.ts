@@ -99,6 +99,7 @@ describe.concurrent("money", () => {
     }
     const payment = await paymentOf(order);
     expect(payment.status).toBe(PaymentStatus.CAPTURED);
+    expect(payment.codeOpenTime).toBeDefined();
     expect(await givenBack(payment)).toEqual([]);
     expect((await orderNow(buyer, order)).status).toBe(OrderStatus.COMPLETED);
   });

@@ -54,7 +54,7 @@ announce({
   amqp: rabbit?.adminUrl ?? amqpUrl("orders"),
   ...(rabbit ? { management: rabbit.management } : {}),
   sealingKey: openSecrets(join(home, "services.json"))("sealing"),
-  stripe: system.stripe,
+  stripe: { url: system.stripe.url, key: system.stripe.key },
   databases: Object.fromEntries(stores.map((name) => [name, mongoUrl(name)])),
 });
 up = true;

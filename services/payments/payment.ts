@@ -243,6 +243,7 @@ export function toProto(payment: PaymentFields): MessageInitShape<typeof Payment
     failureCode: attempt?.failureCode ?? "",
     attempts: payment.attempts.map(attemptToProto),
     refunds: payment.refunds.map((refund) => refundToProto(payment, refund)),
+    ...(payment.codeOpenTime && { codeOpenTime: timestampFromDate(payment.codeOpenTime) }),
   };
 }
 

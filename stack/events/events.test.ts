@@ -325,7 +325,7 @@ describe("stats", () => {
     );
     await channel.nackAll();
     expect(out).toMatch(heads);
-    expect(out).toMatch(/^auth +- +- +- +- +0$/m);
+    expect(out).toMatch(/^auth +0 +0 +0 +0 +0$/m);
     expect(out).toMatch(/^tickets +1 +1 +\d +1 +\d+ s +2 +2 h$/m);
     expect(out).toMatch(
       /^WAITING FOR +0\.2 s +1 s +10 s +60 s +600 s +900 s\nmessages +0( +0){5}$/m,
@@ -388,7 +388,7 @@ describe("a mistake", () => {
     const empty = await rabbit.createVhost("empty");
     for (const [args, words] of [
       [["tail"], "No exchange ticketing.events here"],
-      [["dead"], "No queue tickets.dead here"],
+      [["dead"], "No queue auth.dead here"],
     ] as const) {
       const { err, code } = await run(args, { AMQP_URI: empty });
       expect(err).toContain(words);

@@ -14,6 +14,7 @@ export function layout(title: string, content: string): string {
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <meta name="referrer" content="no-referrer">
+<link rel="icon" href="data:,">
 <title>${title}</title>
 <style>
 :root { color-scheme: light dark; --accent: light-dark(#4338ca, #a5b4fc); }

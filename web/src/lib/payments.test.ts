@@ -30,6 +30,7 @@ describe("giving a ticket back", () => {
 
   it.each([
     ["what is not paid", { status: PaymentStatus.AUTHORIZED, captureTime: undefined }],
+    ["what was opened", { codeOpenTime: minutesAgo(1) }],
     ["what is given back", { status: PaymentStatus.REFUNDED }],
     ["what was asked back", refund(RefundStatus.REQUESTED)],
     ["what was refused", refund(RefundStatus.REFUSED)],

@@ -34,9 +34,10 @@ const GIVE_BACK_MS = 30 * 60_000;
 
 /** Whether its buyer may still ask for the money, as far as the payment knows. */
 export function canBeGivenBack(payment: Payment, now: number): boolean {
-  const { status, captureTime, disputeStatus, refunds } = payment;
+  const { status, captureTime, codeOpenTime, disputeStatus, refunds } = payment;
   return (
     status === PaymentStatus.CAPTURED &&
+    codeOpenTime === undefined &&
     captureTime !== undefined &&
     now - millis(captureTime) < GIVE_BACK_MS &&
     disputeStatus === DisputeStatus.UNSPECIFIED &&
