@@ -14,6 +14,9 @@ const password = (): string => randomBytes(24).toString("hex");
 const passwords = (users: readonly string[]): Record<string, string> =>
   Object.fromEntries(users.map((user) => [user, password()]));
 
+/** Where Tilt forwards the edge to. No secret, but as much the cluster's own as they are. */
+const PUBLIC_URL = "http://localhost:8080";
+
 /** New secrets for a local cluster, none of which opens anything elsewhere. */
 export function localSecrets(): Secrets {
   const mongo = passwords(withDatabase);
@@ -28,6 +31,7 @@ export function localSecrets(): Secrets {
   return {
     auth: {
       ...uris("auth"),
+      PUBLIC_URL,
       SMTP_URL: "smtp://mailbox:2525",
       SEALING_KEY: randomBytes(32).toString("base64url"),
       REFRESH_KEY: randomBytes(32).toString("base64url"),
@@ -37,6 +41,7 @@ export function localSecrets(): Secrets {
     expiration: amqp("expiration"),
     payments: {
       ...uris("payments"),
+      PUBLIC_URL,
       STRIPE_KEY: `sk_test_${password()}`,
       STRIPE_WEBHOOK_SECRET: `whsec_${password()}`,
     },
