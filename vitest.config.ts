@@ -40,10 +40,9 @@ export default defineConfig({
       {
         extends: true,
         test: {
-          // Marketplaces of their own, in which things are killed.
+          // Marketplaces of their own, in which things are killed; two at a time, as they mostly wait.
           name: "faults",
           include: ["e2e/faults.test.ts", "e2e/ban.test.ts", "e2e/unguarded.test.ts"],
-          fileParallelism: false,
           hookTimeout: 180_000,
         },
       },

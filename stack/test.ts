@@ -44,8 +44,8 @@ async function vitest(args: readonly string[], env: Record<string, string> = {})
 
 const runs: readonly (() => Promise<Tally>)[] = [
   check,
-  // They wait for their parts half of the time, so three of them fill two cores.
-  () => vitest(["--project", "services", "--project", "parts", "--maxWorkers=3"]),
+  // They wait for their parts half of the time, so four of them fill two cores.
+  () => vitest(["--project", "services", "--project", "parts", "--maxWorkers=4"]),
   // With one of each service only what that could change: who is quicker, and who speaks what.
   () => vitest(["--project", "e2e", "race", "any-client"], { INSTANCES: "1" }),
   () => vitest(["--project", "e2e"], { INSTANCES: "2" }),
