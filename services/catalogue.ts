@@ -55,6 +55,8 @@ export const subscriptions = {
   ],
   expiration: [orders.OrderCreatedSchema, orders.OrderExtendedSchema],
   payments: [
+    UserBannedSchema,
+    UserUnbannedSchema,
     orders.OrderCreatedSchema,
     orders.OrderAwaitingPaymentSchema,
     orders.OrderCancelledSchema,

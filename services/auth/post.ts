@@ -50,6 +50,8 @@ const schema = new Schema<PostFields>(
   { versionKey: false },
 );
 
+schema.index({ takenUntil: 1 });
+
 export const postModel = (db: Connection) => db.model("Mail", schema, "mails");
 type Posts = ReturnType<typeof postModel>;
 
@@ -81,8 +83,9 @@ type Letter = Omit<Mail, "id">;
 
 const TAKE_MS = 60_000;
 
-/** What is still to be sent. */
-const WAITING = { sentTime: { $exists: false } };
+/** Out of every sweep's way. */
+const NEVER = new Date("9999-12-31");
+const SENT = () => ({ sentTime: new Date(), takenUntil: NEVER });
 
 /** Which link a mail has: its page, and what its token is for. */
 const linked: Partial<Record<PostFields["cause"], { page: string; purpose: Purpose }>> = {
@@ -129,14 +132,14 @@ export function startPost({ posts, users, mailer, links, publicUrl, log }: Deps)
 
   async function deliver(id: string): Promise<void> {
     const now = Date.now();
-    const free = { _id: id, takenUntil: { $lte: new Date(now) }, ...WAITING };
+    const free = { _id: id, takenUntil: { $lte: new Date(now) } };
     const take = { $set: { takenUntil: new Date(now + TAKE_MS) } };
     const post = await posts.findOneAndUpdate(free, take).lean();
     if (!post) return; // Sent, or in the hands of another instance.
     try {
       const mail = await write(post);
       if (mail) await mailer.send({ id, ...mail });
-      if (post.trade) await posts.updateOne({ _id: id }, { $set: { sentTime: new Date() } });
+      if (post.trade) await posts.updateOne({ _id: id }, { $set: SENT() });
       else await posts.deleteOne({ _id: id });
       log.info({ mail: post.cause }, mail ? "mail sent" : "no mail is needed");
     } catch (error) {
@@ -174,7 +177,7 @@ export function startPost({ posts, users, mailer, links, publicUrl, log }: Deps)
       work.wake(_id);
     },
     async sweep() {
-      const due = { takenUntil: { $lte: new Date() }, ...WAITING };
+      const due = { takenUntil: { $lte: new Date() } };
       const left = posts.find(due, { _id: 1 }).limit(1_000);
       for (const { _id } of await left.lean()) if (!work.has(_id)) work.wake(_id);
     },

@@ -1,3 +1,4 @@
+import { alarm } from "#runtime/alarm.ts";
 import type { Log } from "#runtime/log.ts";
 import type { OrderFields, Orders } from "./order.ts";
 
@@ -9,8 +10,6 @@ interface Deps {
 
 /** Money that was authorized is taken within a second, unless something is wrong. */
 const TOO_LONG_MS = 5 * 60_000;
-/** What is still wrong is said again after so long. */
-const AGAIN_MS = 60 * 60_000;
 /** So many at a time; where more are stuck, these say enough. */
 const MOST = 100;
 
@@ -19,18 +18,11 @@ const MOST = 100;
  * the money may have been taken, and only payments and Stripe know.
  */
 export function stuckOrders({ orders, now, log }: Deps): () => Promise<void> {
-  const told = new Map<string, number>();
+  const raise = alarm({ log, now, words: "an order awaits its money for too long" });
   return async () => {
-    const stuck = {
-      status: "AWAITING_PAYMENT" as const,
-      updateTime: { $lte: new Date(now() - TOO_LONG_MS) },
-    };
+    const since = new Date(now() - TOO_LONG_MS);
+    const stuck = { status: "AWAITING_PAYMENT" as const, updateTime: { $lte: since } };
     const found = await orders.find(stuck, { attemptId: 1 }).limit(MOST).lean<OrderFields[]>();
-    for (const [id, at] of told) if (now() - at >= AGAIN_MS) told.delete(id);
-    for (const { _id: orderId, attemptId } of found) {
-      if (told.has(orderId)) continue;
-      told.set(orderId, now());
-      log.error({ alarm: true, orderId, attemptId }, "an order awaits its money for too long");
-    }
+    raise(found.map(({ _id: orderId, attemptId }) => ({ orderId, attemptId })));
   };
 }

@@ -57,18 +57,20 @@ it("says what it would give back of an event, and does so only where it is told 
 
 it("says which events Stripe does not tell us", async () => {
   const url = `${PUBLIC_URL}/webhooks/stripe`;
+  // Of sellers' accounts Stripe tells another endpoint, which nobody needs.
+  const own = WEBHOOK_EVENTS.filter((type) => !type.startsWith("account."));
   const all = await money({ url, secret: "whsec_of_nobody" });
   const look = () => lookAtEndpoint(all.stripe, PUBLIC_URL);
   expect(await look()).toEqual({ url, isThere: true, missing: [] }); // All that there are.
-  await all.turn("PUT", "webhooks", { events: WEBHOOK_EVENTS });
+  await all.turn("PUT", "webhooks", { events: own });
   expect(await look()).toEqual({ url, isThere: true, missing: [] });
   expect(await lookAtEndpoint(all.stripe, "https://other.example/")).toEqual({
     url: "https://other.example/webhooks/stripe",
     isThere: false,
-    missing: [...WEBHOOK_EVENTS],
+    missing: own,
   });
-  await all.turn("PUT", "webhooks", { events: WEBHOOK_EVENTS.slice(2) });
-  const [first, second] = WEBHOOK_EVENTS;
+  await all.turn("PUT", "webhooks", { events: own.slice(2) });
+  const [first, second] = own;
   expect(await operator(all)("endpoint")).toMatchObject({
     code: 1,
     out: [`missing: ${first}`, `missing: ${second}`],

@@ -3,6 +3,7 @@ import { expect, it } from "vitest";
 import { noteDispute } from "./dispute.ts";
 import { heldIn, sale } from "./ledger.ts";
 import { paymentModel, type Payment } from "./payment.ts";
+import { isDisputed } from "./refund.ts";
 
 const payments = paymentModel(createConnection()); // Nothing is stored here.
 
@@ -45,4 +46,26 @@ it.each<[heard: string[], status: string, held: number]>([
   }
   expect(payment.dispute?.status).toBe(status);
   expect(heldIn(payment.postings)).toBe(held);
+});
+
+it("takes nothing out of our hands while the bank only asks: then the money can be given back", () => {
+  const payment = taken();
+  noteDispute(payment, { id: "dp_1", amount: 2550, status: "warning_needs_response" });
+  expect(isDisputed(payment)).toBe(false);
+  noteDispute(payment, { id: "dp_1", amount: 2550, status: "needs_response" });
+  expect(isDisputed(payment)).toBe(true);
+});
+
+it("is one of several: each takes its own part, and brings it again", () => {
+  const payment = taken();
+  const hear = (status1: string, status2: string) => {
+    noteDispute(payment, { id: "dp_1", amount: 1000, status: status1 }, false);
+    noteDispute(payment, { id: "dp_2", amount: 500, status: status2 }, true);
+    return heldIn(payment.postings);
+  };
+  expect(hear("needs_response", "needs_response")).toBe(1050);
+  expect(hear("won", "needs_response")).toBe(2050);
+  expect(payment.dispute).toMatchObject({ _id: "dp_2", status: "OPEN" });
+  expect(hear("won", "won")).toBe(2550);
+  expect(isDisputed(payment)).toBe(false);
 });

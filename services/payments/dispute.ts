@@ -25,7 +25,11 @@ export interface SaidDispute {
  * when it is won; while the bank only inquires (`warning_…`), none moves. One that is over does not
  * open again, whatever an older answer says.
  */
-export function noteDispute(payment: Payment, { id, amount, status }: SaidDispute): boolean {
+export function noteDispute(
+  payment: Payment,
+  { id, amount, status }: SaidDispute,
+  isNewest = true,
+): boolean {
   const now = ends[status] ?? "OPEN";
   const before = payment.dispute?._id === id ? payment.dispute.status : undefined;
   if (now === "OPEN" && before && before !== "OPEN") return false;
@@ -36,8 +40,8 @@ export function noteDispute(payment: Payment, { id, amount, status }: SaidDisput
   const moved =
     (leaves && post(payment, gone, amount)) ||
     (comesAgain && post(payment, `${gone}:won`, 0 - amount));
-  if (!moved && now === before) return false;
-  payment.dispute = { _id: id, amount, status: now };
+  if (!moved && (now === before || !isNewest)) return false;
+  if (isNewest) payment.dispute = { _id: id, amount, status: now };
   touch(payment);
   return true;
 }

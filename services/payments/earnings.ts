@@ -23,11 +23,16 @@ export interface Earnings {
   payouts: number;
 }
 
-/** From when on a sale may be paid out; the same rule as in `sold`, for one. */
+/**
+ * From when on a sale may be paid out; the same rule as in `sold`, for one. Never what is, or should be,
+ * on its way back to the buyer.
+ */
 export function availableTime(
-  { order, captureTime }: Pick<PaymentFields, "order" | "captureTime">,
+  { order, captureTime, refunds }: Pick<PaymentFields, "order" | "captureTime" | "refunds">,
   holdDays: number,
 ): Date | undefined {
+  const isGoing = refunds.some(({ status }) => status === "REQUESTED" || status === "PENDING");
+  if (order.status === "CANCELLED" || isGoing) return undefined;
   if (order.eventTime) return new Date(order.eventTime.getTime() + EVENT_MS);
   return captureTime && new Date(captureTime.getTime() + holdDays * DAY_MS);
 }
@@ -41,6 +46,9 @@ interface Sold {
 const sold = ({ payments, now, holdDays }: EarningsDeps, sellerId: string): Promise<Sold[]> => {
   const afterEvent = { $add: ["$order.eventTime", EVENT_MS] }; // Null where there is no date.
   const available = { $ifNull: [afterEvent, { $add: ["$captureTime", holdDays * DAY_MS] }] };
+  const inProgress = { $setIntersection: ["$refunds.status", ["REQUESTED", "PENDING"]] };
+  const waits = [{ $eq: ["$order.status", "CANCELLED"] }, { $ne: [inProgress, []] }];
+  const over = { $and: [{ $lte: [available, new Date(now())] }, { $not: [{ $or: waits }] }] };
   return payments.aggregate<Sold>([
     { $match: { "order.sellerId": sellerId, captureTime: { $gt: new Date(0) } } },
     { $unwind: "$postings" },
@@ -48,7 +56,7 @@ const sold = ({ payments, now, holdDays }: EarningsDeps, sellerId: string): Prom
     { $match: { "postings.lines.account": "seller" } },
     {
       $group: {
-        _id: { currency: "$order.currency", over: { $lte: [available, new Date(now())] } },
+        _id: { currency: "$order.currency", over },
         owed: { $sum: { $subtract: [0, "$postings.lines.amount"] } },
       },
     },

@@ -1,6 +1,9 @@
 import type Stripe from "stripe";
 import { WEBHOOK_EVENTS } from "./webhook-events.ts";
 
+/** What our own account tells; of sellers' accounts we ask by ourselves. */
+const OWN_EVENTS: readonly string[] = WEBHOOK_EVENTS.filter((type) => !type.startsWith("account."));
+
 export interface Endpoint {
   url: string;
   /** Whether the account has it, and calls it. */
@@ -12,13 +15,14 @@ export interface Endpoint {
 /** Looks up whether Stripe tells us of everything that we need to know. */
 export async function lookAtEndpoint(stripe: Stripe, publicUrl: string): Promise<Endpoint> {
   const url = `${publicUrl.replace(/\/$/, "")}/webhooks/stripe`;
-  const sent = new Set<string>();
-  let isThere = false;
+  let missing: string[] | undefined;
   for await (const endpoint of stripe.webhookEndpoints.list({ limit: 100 })) {
-    if (endpoint.url !== url || endpoint.status !== "enabled") continue;
-    isThere = true;
-    for (const event of endpoint.enabled_events) sent.add(event);
+    const { application, status, enabled_events: sent } = endpoint;
+    // One of connected accounts does not tell of our own.
+    if (endpoint.url !== url || status !== "enabled" || application) continue;
+    const lacks = sent.includes("*") ? [] : OWN_EVENTS.filter((event) => !sent.includes(event));
+    // Each has a secret of its own, and we know one: so the best of them has to tell us all.
+    if (!missing || lacks.length < missing.length) missing = lacks;
   }
-  const missing = sent.has("*") ? [] : WEBHOOK_EVENTS.filter((event) => !sent.has(event));
-  return { url, isThere, missing };
+  return { url, isThere: missing !== undefined, missing: missing ?? [...OWN_EVENTS] };
 }

@@ -229,7 +229,7 @@ describe("over the real broker", () => {
     const stop = await consume({
       service: "payments",
       broker,
-      handlers: paymentEvents(all.deps),
+      handlers: paymentEvents({ ...all.deps, standings: all.standings }),
       log: silent,
       isFault: () => false,
       recovered: () => Promise.resolve(),

@@ -14,12 +14,16 @@ import {
   TicketCodeOpenedSchema,
   TicketCodeSealedSchema,
 } from "@ticketing/proto/tickets/v1/ticket_events";
+import { UserDeletedSchema } from "@ticketing/proto/auth/v1/user_events";
+import { banEvents } from "#catalogue";
 import { update } from "#runtime/aggregate.ts";
+import type { Ban, BanEvent } from "#runtime/bans.ts";
 import type { Copies } from "#runtime/bootstrap.ts";
 import { on, type EventHandler } from "#runtime/events.ts";
 import type { Log } from "#runtime/log.ts";
 import { toMinor } from "#runtime/money.ts";
 import { duplicateOf } from "#runtime/mongo.ts";
+import { hearStanding, type Standings } from "#runtime/standing.ts";
 import {
   isInDoubt,
   keepOrder,
@@ -77,11 +81,16 @@ async function keep(
   }
 }
 
+interface EventDeps {
+  payments: Payments;
+  standings: Standings;
+}
+
 /**
  * Every event only brings up to date what we know of an order, or of its ticket's code: what follows
  * from it (capture, void, refund) is the settler's, which looks at the state and not at the event.
  */
-export function paymentEvents({ payments }: { payments: Payments }): EventHandler[] {
+export function paymentEvents({ payments, standings }: EventDeps): EventHandler[] {
   async function hear({ order }: { order?: Order | undefined }): Promise<void> {
     if (!order) throw new Error("an event without its order");
     await keep(payments, order.id, toCopy(order), keepOrder);
@@ -92,7 +101,14 @@ export function paymentEvents({ payments }: { payments: Payments }): EventHandle
     change: (payment: Payment) => boolean,
   ) =>
     update(payments, orderId, (payment) => payment.order.ticketId === ticketId && change(payment));
+  /** Who is banned is not paid out meanwhile. Whoever has left gets what they had earned. */
+  const standing = ({ type, read }: BanEvent): EventHandler => ({
+    type,
+    decode: read,
+    handle: (ban) => hearStanding(standings, ban as Ban, () => Promise.resolve()),
+  });
   return [
+    ...banEvents.filter(({ type }) => type !== UserDeletedSchema.typeName).map(standing),
     on(OrderCreatedSchema, hear),
     on(OrderAwaitingPaymentSchema, hear),
     on(OrderCancelledSchema, hear),

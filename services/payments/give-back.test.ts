@@ -6,6 +6,7 @@ import { UNSETTLED } from "./payment.ts";
 import { settle } from "./settle.ts";
 import { askBack, bought, refundsOf, stripeIdOf } from "./testing-refunds.ts";
 import { hastyStripe, world, type Fault, type World } from "./testing.ts";
+import { waitingRefunds } from "./waiting-refunds.ts";
 
 const usd = (units: bigint, nanos = 0) => ({ currencyCode: "USD", units, nanos });
 
@@ -253,5 +254,56 @@ describe("the reconciler", () => {
     const plan = JSON.stringify(await payments.find(UNSETTLED).explain("queryPlanner"));
     expect(plan).toContain("IXSCAN");
     expect(plan).not.toContain("COLLSCAN");
+  });
+});
+
+describe("a refund that Stripe refuses", () => {
+  it("as a part went back meanwhile raises an alarm: the rest is still here", async () => {
+    const all = await world();
+    const order = await bought(all);
+    await all.settler.close();
+    await askBack(all, order, "buyer");
+    await outside(all, order, 500);
+    await all.tellCode(order, "sealed");
+    for (let i = 0; i < 3; i += 1) await settle(all.deps, order.id, true).catch(() => undefined);
+    expect(await refundsOf(all, order)).toEqual(["FAILED", "SUCCEEDED"]);
+    expect(alarms(all)).toEqual(["Stripe refuses a refund; look at it"]);
+  });
+
+  it("because of a dispute raises another alarm when that is won", async () => {
+    const all = await world();
+    const order = await bought(all);
+    await all.settler.close();
+    await askBack(all, order, "seller");
+    const id = await dispute(all, order);
+    for (let i = 0; i < 2; i += 1) await settle(all.deps, order.id, true).catch(() => undefined);
+    expect(await refundsOf(all, order)).toEqual(["FAILED"]);
+    await all.bank.turn("POST", `disputes/${id}`, { status: "won" });
+    await settle(all.deps, order.id, true);
+    expect(alarms(all)).toEqual([
+      "the buyer's bank wants the money back; answer it on Stripe's pages",
+      "a dispute is won that had stopped a refund; ask for it again",
+    ]);
+  });
+});
+
+describe("a buyer's wish of which tickets says nothing", () => {
+  it("raises an alarm, and stands in nobody's way who may decide", async () => {
+    const all = await world();
+    const order = await bought(all);
+    await askBack(all, order, "buyer");
+    const look = waitingRefunds(all.deps);
+    await look();
+    expect(alarms(all)).toEqual([]);
+    all.clock.ahead = 6 * 60_000;
+    await look();
+    await look();
+    expect(alarms(all)).toEqual(["a buyer's refund waits for tickets; decide it"]);
+    await askBack(all, order, "administrator");
+    await all.reaches(order, "REFUNDED");
+    expect(await refundsOf(all, order)).toEqual(["REFUSED", "SUCCEEDED"]);
+    await all.tellCode(order, "sealed"); // Too late to change anything.
+    expect(await refundsOf(all, order)).toEqual(["REFUSED", "SUCCEEDED"]);
+    expect((await all.books(order)).refunds).toHaveLength(1);
   });
 });

@@ -5,6 +5,7 @@ import { newest, type Payment, type PaymentFields, type Refund } from "./payment
 import {
   failRefund,
   isDisputed,
+  isKept,
   isUnwanted,
   left,
   noteRefund,
@@ -47,13 +48,20 @@ function noteRefunds(payment: Payment, refunds: Stripe.Refund[], alarms: Alarm[]
   return news.length > 0;
 }
 
-function noteDisputes(payment: Payment, [newest]: Stripe.Dispute[], alarms: Alarm[]): boolean {
+function noteDisputes(payment: Payment, disputes: Stripe.Dispute[], alarms: Alarm[]): boolean {
   const known = payment.dispute?._id;
-  if (!newest || !noteDispute(payment, newest)) return false;
-  const { id: disputeId } = newest;
+  const was = isDisputed(payment);
+  const [newest] = disputes;
+  const news = disputes
+    .toReversed()
+    .filter((dispute) => noteDispute(payment, dispute, dispute === newest));
+  const { _id: disputeId, status } = payment.dispute ?? {};
   const words = "the buyer's bank wants the money back; answer it on Stripe's pages";
-  if (known !== disputeId && isDisputed(payment)) alarms.push([{ disputeId }, words]);
-  return true;
+  if (disputeId && known !== disputeId && status !== "WON") alarms.push([{ disputeId }, words]);
+  const stopped = payment.refunds.some((refund) => refund.status === "FAILED");
+  if (was && !isDisputed(payment) && isKept(payment) && stopped)
+    alarms.push([{ disputeId }, "a dispute is won that had stopped a refund; ask for it again"]);
+  return news.length > 0;
 }
 
 /** Finds out what became of money that was taken: what went back of it, and what the bank wants. */
@@ -105,11 +113,11 @@ async function ask(deps: SettleDeps, payment: PaymentFields, refund: Refund): Pr
 async function giveUp(
   deps: SettleDeps,
   orderId: string,
-  { _id: id, amount }: Refund,
+  { _id: id }: Refund,
   { code, type }: Stripe.errors.StripeError,
 ): Promise<void> {
   await change(deps, orderId, (found, alarms) => {
-    const isExplained = isDisputed(found) || left(found) < amount;
+    const isExplained = isDisputed(found) || left(found) < 1;
     if (!failRefund(found, id)) return false;
     const about = { refundId: id, type, code };
     if (!isExplained) alarms.push([about, "Stripe refuses a refund; look at it"]);

@@ -1,6 +1,7 @@
 import { catalogue } from "#catalogue";
 import { parseConfig } from "#runtime/config.ts";
 import { startService } from "#runtime/service.ts";
+import { standingModel } from "#runtime/standing.ts";
 import { paymentConfig } from "./config.ts";
 import { orderCopies, paymentEvents } from "./events.ts";
 import { paymentModel } from "./payment.ts";
@@ -14,7 +15,8 @@ import { sellerRoutes } from "./seller-rpc.ts";
 import { startSettler } from "./settler.ts";
 import { createStripe } from "./stripe.ts";
 import { stripeWebhook } from "./webhook.ts";
-import { askAgain, handled, paymentListener, webhookModel } from "./webhooks.ts";
+import { waitingRefunds } from "./waiting-refunds.ts";
+import { askAgain, catchUp, handled, paymentListener, webhookModel } from "./webhooks.ts";
 
 const config = parseConfig(paymentConfig, process.env);
 const service = await startService("payments", config, catalogue);
@@ -24,6 +26,7 @@ const payments = paymentModel(db);
 const webhooks = webhookModel(db);
 const payouts = payoutModel(db);
 const sellers = sellerModel(db);
+const standings = standingModel(db);
 // Nothing serves before its indexes stand.
 await Promise.all([payments, webhooks, payouts, sellers].map((model) => model.init()));
 
@@ -33,7 +36,7 @@ const methodTypes = config.PAYMENT_METHOD_TYPES.split(",");
 const settling = { payments, stripe, log, now: Date.now, feeBps: config.FEE_BPS };
 const deps = { ...settling, publicUrl, methodTypes };
 const sellerDeps = {
-  ...{ ...settling, payouts, sellers, holdDays: config.PAYOUT_HOLD_DAYS },
+  ...{ ...settling, payouts, sellers, standings, holdDays: config.PAYOUT_HOLD_DAYS },
   accounts: stripeAccounts({ stripe, publicUrl, now: Date.now }),
 };
 
@@ -42,11 +45,14 @@ const settler = startSettler(deps, { handled: (ids) => handled(webhooks, ids) })
 const listeners = [paymentListener(payments, settler), sellerListener({ ...sellerDeps, webhooks })];
 service.onStop(() => settler.close());
 const copies = service.bootstrap(db, orderCopies(deps));
-await service.consume([...paymentEvents(deps), copies.handler]);
+await service.consume([...paymentEvents({ payments, standings }), copies.handler]);
 service.every(60, "reconciling with Stripe", async () => {
   await askAgain(webhooks, listeners);
   await settler.reconcile();
 });
+service.every(60, "looking for refunds that wait", waitingRefunds(deps));
+const watch = catchUp({ stripe, webhooks, listeners, now: Date.now });
+service.every(3_600, "catching up with Stripe's events", watch);
 await copies.done();
 const worker = payoutWorker(sellerDeps);
 service.every(config.PAYOUT_SWEEP_SECONDS, "paying sellers out", () => worker.sweep());

@@ -1,7 +1,16 @@
+import type { DescMessage } from "@bufbuild/protobuf";
+import {
+  UserBannedSchema,
+  UserDeletedSchema,
+  UserUnbannedSchema,
+} from "@ticketing/proto/auth/v1/user_events";
 import { describe, expect, it } from "vitest";
+import { update } from "#runtime/aggregate.ts";
 import { earningsOf } from "./earnings.ts";
+import { paymentEvents } from "./events.ts";
 import { beginPayout, notePaid, noteRefused, type Payout } from "./payout.ts";
 import type { PayoutAccounts } from "./payout-accounts.ts";
+import { noteRefund, requestRefund } from "./refund.ts";
 import { hastyStripe, type Fault } from "./testing.ts";
 import { DAY_MS, money, type Money } from "./testing-payouts.ts";
 
@@ -248,5 +257,48 @@ describe("a payout that Stripe refuses", () => {
     expect(await stored(all)).toEqual(["sam:EUR:1 9500 PAID"]);
     const [earnings] = await earningsOf(all.deps, "sam");
     expect(earnings).toMatchObject({ available: 0, paidOut: 9_500 });
+  });
+});
+
+describe("what is not paid out", () => {
+  it("is money on its way back, or of an order that was given back though the bank returned it", async () => {
+    const all = await money();
+    await all.onboarded();
+    const going = await all.sell({ eventDaysAgo: 2 });
+    await update(all.payments, going, (payment) =>
+      requestRefund(payment, { reason: "EVENT_CANCELLED" }),
+    );
+    const returned = await all.sell({ eventDaysAgo: 2 });
+    await update(all.payments, returned, (payment) => {
+      payment.order.status = "CANCELLED";
+      const said = {
+        refundId: undefined,
+        stripeId: "re_1",
+        amount: 10_000,
+        createTime: new Date(),
+      };
+      noteRefund(payment, { ...said, failed: false });
+      return noteRefund(payment, { ...said, failed: true });
+    });
+    await all.start().sweep();
+    expect(await stored(all)).toEqual([]);
+    const [earned] = await earningsOf(all.deps, "sam");
+    expect(earned).toMatchObject({ held: 19_000, available: 0 });
+  });
+
+  it("is what a banned seller has earned, until the ban is lifted; who has left is paid", async () => {
+    const all = await money();
+    await all.onboarded();
+    await all.sell({ eventDaysAgo: 2 });
+    const handlers = new Map(paymentEvents(all.deps).map((each) => [each.type, each]));
+    const hear = (schema: DescMessage, version: number, banned: boolean) =>
+      handlers.get(schema.typeName)?.handle({ userId: "sam", version, banned });
+    await hear(UserBannedSchema, 2, true);
+    await all.start().sweep();
+    expect(await stored(all)).toEqual([]);
+    await hear(UserUnbannedSchema, 3, false);
+    expect(handlers.has(UserDeletedSchema.typeName)).toBe(false);
+    await all.start().sweep();
+    expect(await stored(all)).toEqual(["sam:EUR:1 9500 PAID"]);
   });
 });

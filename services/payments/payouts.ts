@@ -1,11 +1,13 @@
 import type { Log } from "#runtime/log.ts";
 import { movablePart } from "#runtime/money.ts";
+import { isOut, type Standings } from "#runtime/standing.ts";
 import { earningsOf, type EarningsDeps } from "./earnings.ts";
 import { beginPayout, noteFault, notePaid, noteRefused, type Payout } from "./payout.ts";
 import type { Transferred } from "./payout-accounts.ts";
 import { lookAtAccount, type Seller, type SellerDeps } from "./seller.ts";
 
 export interface PayoutDeps extends EarningsDeps, SellerDeps {
+  standings: Standings;
   log: Log;
 }
 
@@ -64,7 +66,8 @@ async function resume(deps: PayoutDeps, payout: Payout): Promise<void> {
 
 /** Pays a seller out what is available, in each currency. */
 async function paySeller(deps: PayoutDeps, { _id: sellerId, ...seller }: Seller): Promise<void> {
-  const { payouts, now } = deps;
+  const { payouts, standings, now } = deps;
+  if (await isOut(standings, sellerId)) return; // What they have earned waits until the ban is lifted.
   const { accountId, changeTime } = seller;
   for (const earnings of await earningsOf(deps, sellerId)) {
     const { currency, available, payouts: before } = earnings;

@@ -1,6 +1,6 @@
 import { update } from "#runtime/aggregate.ts";
 import type { PaymentFields, Payments } from "./payment.ts";
-import { isDisputed, isKept, left, refundInProgress, requestRefund } from "./refund.ts";
+import { isDisputed, isKept, left, pendingRefund, requestRefund } from "./refund.ts";
 
 /** Which event: nobody but its sellers knows it by an id, so by what its tickets say. */
 export interface Event {
@@ -44,7 +44,7 @@ export async function findEvent(payments: Payments, { title, time }: Event): Pro
     .cursor();
   for await (const payment of all as AsyncIterable<PaymentFields>) {
     if (isDisputed(payment)) found.disputed += 1;
-    else if (refundInProgress(payment)) found.inProgress += 1;
+    else if (pendingRefund(payment)) found.inProgress += 1;
     else if (isKept(payment)) {
       const { currency, eventTime } = payment.order;
       const date = eventTime?.toISOString() ?? "no date";

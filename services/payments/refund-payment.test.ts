@@ -58,7 +58,7 @@ const rules: [Asker, Before, string][] = [
   ["administrator", back, "NOTHING_TO_REFUND"],
   ["buyer", back, "NOTHING_TO_REFUND"],
   ["buyer", asked, "REFUND_IN_PROGRESS"],
-  ["seller", asked, "REFUND_IN_PROGRESS"],
+  ["seller", asked, "PENDING"],
 ];
 
 describe("who may have money given back, and until when", () => {

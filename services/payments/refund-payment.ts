@@ -5,7 +5,14 @@ import { DomainError, invalidField } from "#runtime/errors.ts";
 import { toMovable } from "#runtime/money.ts";
 import { mustBeSameRequest, type RequestMark } from "#runtime/request-id.ts";
 import { newest, type Payment, type PaymentFields, type Refund } from "./payment.ts";
-import { isDisputed, isKept, left, refundInProgress, requestRefund } from "./refund.ts";
+import {
+  isDisputed,
+  isKept,
+  left,
+  pendingRefund,
+  refundInProgress,
+  requestRefund,
+} from "./refund.ts";
 import type { SettleDeps } from "./settle.ts";
 
 /** So long after paying the buyer may still want the money back. */
@@ -33,11 +40,11 @@ function mustBeInTime(until: Date, now: number): void {
 }
 
 /** Whether there is anything that can be given back now, whoever wants it. */
-function mustBeFree(payment: PaymentFields): void {
+function mustBeFree(payment: PaymentFields, role: Role): void {
   if (isDisputed(payment)) {
     throw new DomainError("DISPUTED", "the buyer's bank has taken this money already");
   }
-  if (refundInProgress(payment)) {
+  if (role === "BUYER" ? refundInProgress(payment) : pendingRefund(payment)) {
     throw new DomainError(
       "REFUND_IN_PROGRESS",
       "money is going back already; see what comes of it",
@@ -91,7 +98,7 @@ export async function refundPayment(
       mustBeSameRequest(refund, mark);
       return false;
     }
-    mustBeFree(found);
+    mustBeFree(found, role);
     mustBeAllowed(found, role, now());
     const amount = amountOf(found, role, request);
     requestRefund(found, { reason: role, amount, userId: caller.id, ...mark }, now());

@@ -30,9 +30,11 @@ function taken(payment: PaymentFields): Attempt | undefined {
   return isKept(payment) || attempt?.status === "REFUNDED" ? attempt : undefined;
 }
 
-/** Whether the bank has the money, so that there is none to give back. */
-export const isDisputed = ({ dispute }: PaymentFields): boolean =>
-  dispute?.status === "OPEN" || dispute?.status === "LOST";
+/** Whether a bank has the money, or a part of it, so that it is not ours to give back. */
+export const isDisputed = ({ postings }: PaymentFields): boolean => {
+  const posted = new Set(postings.map(({ _id }) => _id));
+  return [...posted].some((id) => /^dispute:[^:]+$/.test(id) && !posted.has(`${id}:won`));
+};
 
 const inStatus = ({ refunds }: PaymentFields, status: Refund["status"]): Refund | undefined =>
   refunds.find((refund) => refund.status === status);
@@ -54,6 +56,11 @@ export const isUnwanted = (payment: PaymentFields): boolean =>
   isKept(payment) &&
   !payment.refunds.some(({ status, amount }) => status === "FAILED" && amount <= left(payment));
 
+function turn(refund: Refund, status: Refund["status"], now = Date.now()): void {
+  refund.status = status;
+  refund.updateTime = new Date(now);
+}
+
 /** Which refund: all that is left, unless it says how much. */
 export interface Wish extends Partial<RequestMark> {
   reason: Refund["reason"];
@@ -64,13 +71,18 @@ export interface Wish extends Partial<RequestMark> {
 
 /**
  * Begins to give money back; where there is none to give, or some is going back already, it answers
- * false. A buyer's wish waits until tickets has sealed the code; any other is decided by it.
+ * false. A buyer's wish waits until tickets has sealed the code; any other is decided by it, and takes
+ * the place of a wish that still waits.
  */
 export function requestRefund(payment: Payment, wish: Wish, now = Date.now()): boolean {
   const { amount = left(payment), reason, userId = "", ...mark } = wish;
   const isBuyers = reason === "BUYER";
-  if (!isKept(payment) || isDisputed(payment) || refundInProgress(payment)) return false;
+  const waiting = inStatus(payment, "REQUESTED");
+  if (!isKept(payment) || isDisputed(payment) || pendingRefund(payment)) return false;
+  if (waiting && isBuyers) return false;
   if (amount < 1 || amount > left(payment) || (isBuyers && payment.codeOpenTime)) return false;
+  // Whoever decides need not wait for what becomes of the buyer's wish.
+  if (waiting) turn(waiting, "REFUSED", now);
   const status = isBuyers ? "REQUESTED" : "PENDING";
   const time = new Date(now);
   const begun = { _id: newId(), amount, reason, status, userId, faults: 0, ...mark } as const;
@@ -79,11 +91,6 @@ export function requestRefund(payment: Payment, wish: Wish, now = Date.now()): b
   if (!isBuyers) touch(payment);
   else record(payment, RefundRequestedSchema, () => ({ payment: toProto(payment), ticketId }));
   return true;
-}
-
-function turn(refund: Refund, status: Refund["status"]): void {
-  refund.status = status;
-  refund.updateTime = new Date();
 }
 
 /** The ticket's code can be opened no more, so the buyer may have the money back. */

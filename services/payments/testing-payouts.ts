@@ -6,6 +6,7 @@ import type Stripe from "stripe";
 import { onTestFinished } from "vitest";
 import { update } from "#runtime/aggregate.ts";
 import { newId } from "#runtime/ids.ts";
+import { standingModel } from "#runtime/standing.ts";
 import { recordedLog, testClient, testDatabase, testDatabaseUri } from "#runtime/testing.ts";
 import { startStripe } from "#stack/stripe/server.ts";
 import { noteDispute } from "./dispute.ts";
@@ -69,6 +70,7 @@ export async function money(webhook?: { url: string; secret: string }) {
     stripeAccounts({ stripe: by, publicUrl: PUBLIC_URL, now });
   const deps = {
     ...{ payments, payouts, sellers, log, now, holdDays: 14, feeBps: FEE_BPS },
+    standings: standingModel(db),
     accounts: accountsBy(stripe),
   };
 

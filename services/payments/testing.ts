@@ -32,6 +32,7 @@ import { serveHttp } from "#runtime/http.ts";
 import { newId } from "#runtime/ids.ts";
 import { toMoney } from "#runtime/money.ts";
 import { as, eventually, recordedLog, testClient, testDatabase } from "#runtime/testing.ts";
+import { standingModel } from "#runtime/standing.ts";
 import { startStripe } from "#stack/stripe/server.ts";
 import { paymentEvents } from "./events.ts";
 import { newest, paymentModel, refunded, type PaymentFields, type Payments } from "./payment.ts";
@@ -41,7 +42,7 @@ import { createStripe } from "./stripe.ts";
 import { heldIn } from "./ledger.ts";
 import { isKept, pendingRefund } from "./refund.ts";
 import { stripeWebhook } from "./webhook.ts";
-import { askAgain, handled, paymentListener, webhookModel } from "./webhooks.ts";
+import { askAgain, catchUp, handled, paymentListener, webhookModel } from "./webhooks.ts";
 
 export const KEY = "sk_test_of_these_tests";
 export const FEE_BPS = 500;
@@ -126,6 +127,7 @@ export async function world(options: { webhooks?: boolean; unguarded?: boolean }
   const { log, lines } = recordedLog();
   const payments = options.unguarded ? unguarded(paymentModel(db)) : paymentModel(db);
   const webhooks = webhookModel(db);
+  const standings = standingModel(db);
   await Promise.all([payments.init(), webhooks.init()]);
   const clock = { ahead: 0 };
   const now = (): number => Date.now() + clock.ahead;
@@ -155,10 +157,14 @@ export async function world(options: { webhooks?: boolean; unguarded?: boolean }
     onWebhook = stripeWebhook({ webhooks, stripe, secret: WEBHOOK_SECRET, listeners, log });
     const client = testClient(PaymentService, paymentRoutes(deps), log);
     onTestFinished(() => void settler.close()); // One that died does not come to its end.
-    return { deps, settler, client, askAgain: () => askAgain(webhooks, listeners) };
+    return {
+      ...{ deps, settler, client },
+      askAgain: () => askAgain(webhooks, listeners),
+      catchUp: catchUp({ stripe, webhooks, listeners, now }),
+    };
   }
   const service = start();
-  const handlers = new Map(paymentEvents({ payments }).map((each) => [each.type, each]));
+  const handlers = new Map(paymentEvents({ payments, standings }).map((each) => [each.type, each]));
 
   const load = (id: string): Promise<PaymentFields> =>
     payments.findById(id).orFail().lean<PaymentFields>().exec();
@@ -411,6 +417,7 @@ export async function world(options: { webhooks?: boolean; unguarded?: boolean }
     reaches,
     settled,
     start,
+    standings,
     statuses,
     tell,
     tellCode,

@@ -336,3 +336,21 @@ describe("Stripe's side of the story", () => {
     expect(await all.settled(order)).toBe("COMPLETED");
   });
 });
+
+describe("what no webhook ever told", () => {
+  it("of a payment at rest, Stripe's own list of events tells", async () => {
+    const all = await world();
+    const [disputed, returned] = [await bought(all), await bought(all)];
+    const payment_intent = await stripeIdOf(all, disputed);
+    await all.bank.turn("POST", "disputes", { payment_intent });
+    const refunded = { payment_intent: await stripeIdOf(all, returned) };
+    await hastyStripe(all.bank.base).refunds.create(refunded);
+    await all.catchUp();
+    await all.reaches(returned, "REFUNDED");
+    const status = async () => (await all.load(disputed.id)).dispute?.status === "OPEN";
+    await eventually(status, "the dispute to be known");
+    const stored = await all.webhooks.countDocuments();
+    await all.catchUp();
+    expect(await all.webhooks.countDocuments()).toBe(stored);
+  });
+});

@@ -2,8 +2,8 @@ import type { IncomingMessage } from "node:http";
 import type Stripe from "stripe";
 import { sendJson, type HttpHandler } from "#runtime/http.ts";
 import type { Log } from "#runtime/log.ts";
-import { duplicateOf, isDatabaseFault } from "#runtime/mongo.ts";
-import type { Listener, Webhooks } from "./webhooks.ts";
+import { isDatabaseFault } from "#runtime/mongo.ts";
+import { take, type Listener, type Webhooks } from "./webhooks.ts";
 
 const TOLERANCE_SECONDS = 300;
 const LARGEST_BODY = 256 * 1024;
@@ -34,18 +34,6 @@ async function read(req: IncomingMessage): Promise<Buffer | undefined> {
  * of order, or never.
  */
 export function stripeWebhook({ webhooks, stripe, secret, listeners, log }: Deps): HttpHandler {
-  async function take(event: Stripe.Event): Promise<void> {
-    const { id, type } = event;
-    const listener = listeners.find(({ hears }) => hears(type));
-    const subject = await listener?.subjectOf(event);
-    if (!listener || subject === undefined) return; // Not ours.
-    const received = { _id: id, type, subject, receivedAt: new Date() };
-    await webhooks.create(received).catch((error: unknown) => {
-      if (!duplicateOf(error)) throw error;
-    });
-    listener.ask(subject, id);
-  }
-
   return async (req, res) => {
     const body = await read(req);
     if (!body) {
@@ -61,7 +49,7 @@ export function stripeWebhook({ webhooks, stripe, secret, listeners, log }: Deps
       return sendJson(res, 400, { message: "the signature is wrong or too old" });
     }
     try {
-      await take(event);
+      await take({ webhooks, listeners }, event);
     } catch (error) {
       if (!isDatabaseFault(error)) throw error;
       log.warn({ eventId: event.id }, "a webhook could not be stored; Stripe sends it again");

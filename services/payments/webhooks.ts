@@ -1,5 +1,6 @@
 import { Schema, type Connection } from "mongoose";
 import type Stripe from "stripe";
+import { duplicateOf } from "#runtime/mongo.ts";
 import type { Payments } from "./payment.ts";
 import type { Settler } from "./settler.ts";
 import { WEBHOOK_EVENTS } from "./webhook-events.ts";
@@ -42,6 +43,29 @@ export interface Listener {
   ask: (subject: string, eventId: string) => void;
 }
 
+interface Taking {
+  webhooks: Webhooks;
+  listeners: readonly Listener[];
+}
+
+/**
+ * Stores an event by its id, and looks at what it is about; one that is known already, or is not ours,
+ * changes nothing.
+ */
+export async function take({ webhooks, listeners }: Taking, event: Stripe.Event): Promise<void> {
+  const { id, type } = event;
+  const listener = listeners.find(({ hears }) => hears(type));
+  const subject = await listener?.subjectOf(event);
+  if (!listener || subject === undefined) return; // Not ours.
+  try {
+    await webhooks.create({ _id: id, type, subject, receivedAt: new Date() });
+  } catch (error) {
+    if (!duplicateOf(error)) throw error;
+    return; // Asked about, or about to be: by whoever stored it, or by `askAgain`.
+  }
+  listener.ask(subject, id);
+}
+
 /** What these events made us ask for is stored. */
 export const handled = (webhooks: Webhooks, eventIds: readonly string[]): Promise<unknown> =>
   webhooks.updateMany({ _id: { $in: eventIds } }, { handledAt: new Date() });
@@ -52,6 +76,34 @@ export async function askAgain(webhooks: Webhooks, listeners: readonly Listener[
   for await (const { _id, type, subject } of left as AsyncIterable<WebhookFields>) {
     listeners.find(({ hears }) => hears(type))?.ask(subject, _id);
   }
+}
+
+/** So far back Stripe is asked at the start: for as long as it tries to deliver an event, and more. */
+const LONGEST_OUTAGE_MS = 7 * 86_400_000;
+/** An event may show up in Stripe's list a little later than it says. */
+const OVERLAP_MS = 3_600_000;
+
+interface CatchUpDeps extends Taking {
+  stripe: Stripe;
+  now: () => number;
+}
+
+/**
+ * Reads in Stripe's own list what its webhooks should have told us: an endpoint may have been switched
+ * off, or have had another secret. What is at rest here (a payment that was taken) is looked at for no
+ * other reason, so without this a dispute or a refund that nobody told us of would stay unknown.
+ */
+export function catchUp({ stripe, now, ...taking }: CatchUpDeps): () => Promise<void> {
+  let since = now() - LONGEST_OUTAGE_MS;
+  return async () => {
+    const begun = now();
+    const created = { gte: Math.floor(since / 1000) };
+    const types = WEBHOOK_EVENTS.filter((type) => /^(charge|refund)\./.test(type));
+    for await (const event of stripe.events.list({ types, created, limit: 100 })) {
+      await take(taking, event);
+    }
+    since = begun - OVERLAP_MS;
+  };
 }
 
 const needed: ReadonlySet<string> = new Set(WEBHOOK_EVENTS);

@@ -24,7 +24,14 @@ import type { Offer } from "#runtime/offer.ts";
 import { hearStanding, type Standings } from "#runtime/standing.ts";
 import { sealCode } from "./code.ts";
 import { withholdListings } from "./seller.ts";
-import { keepHold, toProto, type Hold, type TicketFields, type Tickets } from "./ticket.ts";
+import {
+  keepHold,
+  toProto,
+  type Hold,
+  type Ticket,
+  type TicketFields,
+  type Tickets,
+} from "./ticket.ts";
 
 interface Deps {
   tickets: Tickets;
@@ -66,9 +73,11 @@ export function ticketEvents({ tickets, standings }: Deps): EventHandler[] {
     on(OrderCancelledSchema, hear),
     on(OrderExpiredSchema, hear),
     on(OrderCompletedSchema, hear),
-    on(RefundRequestedSchema, ({ payment, ticketId }) => {
+    on(RefundRequestedSchema, async ({ payment, ticketId }) => {
       if (!payment) throw new Error("an event without its payment");
-      return update(tickets, ticketId, (ticket) => sealCode(ticket, payment.orderId));
+      const seal = (ticket: Ticket): boolean => sealCode(ticket, payment.orderId);
+      // Payments waits for an answer, so a ticket that was lost must not be passed over in silence.
+      if (!(await update(tickets, ticketId, seal))) throw new Error(`no ticket ${ticketId}`);
     }),
     ...banEvents.map(({ type, read }) => ({
       type,

@@ -16,7 +16,8 @@ const statusWords: Partial<Record<RefundStatus, string>> = {
   [RefundStatus.REQUESTED]: "you have asked for it back.",
   [RefundStatus.PENDING]: "on its way back to you.",
   [RefundStatus.SUCCEEDED]: "given back. Your bank may take some days to show it.",
-  [RefundStatus.REFUSED]: "not given back, because the ticket’s code had been opened.",
+  [RefundStatus.REFUSED]:
+    "not given back this way: the ticket’s code had been opened, or it goes back another way.",
   [RefundStatus.FAILED]: "could not be given back yet. Somebody is looking into it.",
 };
 

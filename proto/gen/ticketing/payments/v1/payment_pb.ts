@@ -450,7 +450,7 @@ export const RefundStatus = {
   SUCCEEDED: 3,
 
   /**
-   * Refused here: the ticket's code had been opened.
+   * Refused here: the ticket's code had been opened, or somebody who may decide it has done so.
    *
    * @generated from enum value: REFUND_STATUS_REFUSED = 4;
    */

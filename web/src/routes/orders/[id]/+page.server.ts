@@ -14,8 +14,9 @@ const PAYMENT_TIMEOUT_MS = 30_000;
 const FROM_THE_BANK = "payment_intent_client_secret";
 
 export const load: PageServerLoad = async (event) => {
-  signedIn(event);
+  // First of all: whoever has to sign in again would else take the secret along.
   if (event.url.searchParams.has(FROM_THE_BANK)) redirect(303, event.url.pathname);
+  signedIn(event);
   const { api } = event.locals;
   const answer = await api.orders.getOrder({ id: event.params.id }).catch(refused(event));
   const order = answer.order!;
