@@ -99,6 +99,8 @@ const calls: Record<string, () => Promise<unknown>> = {
       metadata,
     }),
   "list transfers": () => stripe.transfers.list({ transfer_group: "p1" }),
+  "list events": () =>
+    stripe.events.list({ types: ["refund.created"], created: { gte: 1 }, limit: 100 }),
   "list webhook endpoints": () => stripe.webhookEndpoints.list({ limit: 100 }),
 };
 
