@@ -40,9 +40,10 @@ export default defineConfig({
       {
         extends: true,
         test: {
-          // Marketplaces of their own, in which things are killed; two at a time, as they mostly wait.
+          // Marketplaces of their own, in which things are killed.
           name: "faults",
           include: ["e2e/faults.test.ts", "e2e/ban.test.ts", "e2e/unguarded.test.ts"],
+          fileParallelism: false,
           hookTimeout: 180_000,
         },
       },

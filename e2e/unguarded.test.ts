@@ -15,6 +15,17 @@ const aboutMoney =
   /was paid|was taken|still reserved|paid twice|held by|could still be paid|the ledger/;
 const underWay = /messages in|unpublished events|is CREATED|is AWAITING_PAYMENT/;
 
+/** What is wrong with the money once nothing is under way; not everything comes to rest then. */
+async function wrongWithMoney({ system }: World): Promise<string[]> {
+  let found: string[] = [];
+  const isQuiet = async () => {
+    found = wrongs(await readEverything(system));
+    return !found.some((wrong) => underWay.test(wrong));
+  };
+  await until(isQuiet, { what: "quiet", timeoutMs: 20_000, everyMs: 500 }).catch(() => undefined);
+  return found.filter((wrong) => aboutMoney.test(wrong));
+}
+
 it("takes money for nothing, or forgets it, where the compare-and-set is taken out", async () => {
   const unguarded = pathToFileURL(join(import.meta.dirname, "faults/unguarded.ts")).href;
   world = await startWorld({
@@ -29,15 +40,12 @@ it("takes money for nothing, or forgets it, where the compare-and-set is taken o
       NODE_OPTIONS: `--import ${unguarded}`,
     },
   });
-  await world.buyThings(80);
-  const { system } = world;
-  let found: string[] = [];
-  const isQuiet = async () => {
-    found = wrongs(await readEverything(system));
-    return !found.some((wrong) => underWay.test(wrong));
-  };
-  await until(isQuiet, { what: "quiet", timeoutMs: 30_000, everyMs: 500 }).catch(() => undefined);
-  const money = found.filter((wrong) => aboutMoney.test(wrong));
-  console.log(`${money.length} things are wrong with the money: ${money[0]}`);
-  expect(money).not.toEqual([]);
-}, 300_000);
+  // Which of them meet is luck; that some do, sooner or later, is not.
+  let wrong: string[] = [];
+  for (let round = 0; round < 10 && wrong.length === 0; round += 1) {
+    await world.buyThings(60);
+    wrong = await wrongWithMoney(world);
+  }
+  console.log(`${wrong.length} things are wrong with the money: ${wrong[0]}`);
+  expect(wrong).not.toEqual([]);
+}, 400_000);

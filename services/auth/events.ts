@@ -1,3 +1,4 @@
+import { timestampMs } from "@bufbuild/protobuf/wkt";
 import type { Money } from "@ticketing/proto/google/type/money";
 import { OrderCompletedSchema } from "@ticketing/proto/orders/v1/order_events";
 import { RefundReason, RefundStatus, type Refund } from "@ticketing/proto/payments/v1/payment";
@@ -22,7 +23,13 @@ function toTrade({ orderId, title, amount }: About): Trade {
   return { orderId, title, amount: inWords(toMinor(amount, "amount")) };
 }
 
-const wasPaid = ({ status }: Refund): boolean => status === RefundStatus.SUCCEEDED;
+/** An event tells of all refunds of a payment; that an older one was told of is forgotten by then. */
+const TOLD_MS = 29 * 86_400_000;
+
+const isNew = ({ updateTime }: Refund): boolean =>
+  updateTime === undefined || Date.now() - timestampMs(updateTime) < TOLD_MS;
+const wasPaid = (refund: Refund): boolean =>
+  refund.status === RefundStatus.SUCCEEDED && isNew(refund);
 /** Nobody had sold anything: the seller has never heard of it. */
 const wasSold = ({ reason }: Refund): boolean => reason !== RefundReason.ORDER_ENDED;
 

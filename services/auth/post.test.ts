@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { create, type DescMessage, type MessageInitShape } from "@bufbuild/protobuf";
 import { OrderCompletedSchema } from "@ticketing/proto/orders/v1/order_events";
 import { RefundReason, RefundStatus } from "@ticketing/proto/payments/v1/payment";
@@ -177,6 +178,15 @@ describe("a letter about a trade", () => {
       "sam@example.com 5.00 EUR",
       "sam@example.com 7.00 EUR",
     ]);
+  });
+
+  it("is not written again with a later refund, when nobody remembers that it was sent", async () => {
+    const { refund, refunded, allSent, mailbox } = await traders();
+    const old = { ...refund("old", 5n), updateTime: timestampFromMs(Date.now() - 40 * 86_400_000) };
+    await refunded([old, refund("new", 7n)]);
+    await allSent();
+    expect(mailbox.all().filter(({ text }) => text.includes("5.00 EUR"))).toEqual([]);
+    expect(mailbox.all()).toHaveLength(2);
   });
 
   it("tells no seller of money that came too late for a sale", async () => {

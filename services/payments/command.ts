@@ -96,7 +96,11 @@ async function refundEvent(payments: Payments, event: Event, isMeant: boolean): 
   if (disputed > 0) console.log(`${disputed} more: the buyer's bank has the money (a dispute).`);
   if (ids.length === 0) console.log("There is nothing to give back.");
   else if (!isMeant) console.log("Nothing was done. Add --yes to give all of it back.");
-  else console.log(`Begun: ${list(await refundAll(payments, ids))}. It goes back within minutes.`);
+  else if (dates.size > 1) {
+    console.log("Nothing was done: that is more than one event. Say which by --time.");
+    return 1;
+  } else
+    console.log(`Begun: ${list(await refundAll(payments, ids))}. It goes back within minutes.`);
   return 0;
 }
 

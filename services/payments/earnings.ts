@@ -56,8 +56,15 @@ const sold = ({ payments, now, holdDays }: EarningsDeps, sellerId: string): Prom
     { $match: { "postings.lines.account": "seller" } },
     {
       $group: {
-        _id: { currency: "$order.currency", over },
+        _id: { id: "$_id", currency: "$order.currency", over },
         owed: { $sum: { $subtract: [0, "$postings.lines.amount"] } },
+      },
+    },
+    // What is owed by the seller of one sale is taken from the others, whatever its date.
+    {
+      $group: {
+        _id: { currency: "$_id.currency", over: { $or: ["$_id.over", { $lt: ["$owed", 0] }] } },
+        owed: { $sum: "$owed" },
       },
     },
   ]);

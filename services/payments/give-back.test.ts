@@ -1,6 +1,7 @@
 import { OrderStatus, type Order } from "@ticketing/proto/orders/v1/order";
 import Stripe from "stripe";
 import { describe, expect, it } from "vitest";
+import { refusal } from "#runtime/testing.ts";
 import { feesIn, heldIn, owedTo } from "./ledger.ts";
 import { UNSETTLED } from "./payment.ts";
 import { settle } from "./settle.ts";
@@ -305,5 +306,20 @@ describe("a buyer's wish of which tickets says nothing", () => {
     await all.tellCode(order, "sealed"); // Too late to change anything.
     expect(await refundsOf(all, order)).toEqual(["REFUSED", "SUCCEEDED"]);
     expect((await all.books(order)).refunds).toHaveLength(1);
+  });
+
+  it("waits no shorter for a part that somebody gives back meanwhile: the code is sealed for all", async () => {
+    const all = await world();
+    const order = await bought(all);
+    await askBack(all, order, "buyer");
+    const part = askBack(all, order, "administrator", { amount: usd(5n) });
+    expect((await refusal(part)).reason).toBe("REFUND_IN_PROGRESS");
+    await outside(all, order, 500);
+    await settle(all.deps, order.id, true);
+    await all.tellCode(order, "sealed");
+    expect(await all.settled(order)).toBe("CANCELLED");
+    expect((await all.books(order)).refunds.map(({ amount }) => amount).toSorted()).toEqual([
+      2050, 500,
+    ]);
   });
 });

@@ -34,7 +34,7 @@ const stripe = createStripe(config.STRIPE_KEY, config.STRIPE_API_BASE);
 const publicUrl = config.PUBLIC_URL.replace(/\/$/, "");
 const methodTypes = config.PAYMENT_METHOD_TYPES.split(",");
 const settling = { payments, stripe, log, now: Date.now, feeBps: config.FEE_BPS };
-const deps = { ...settling, publicUrl, methodTypes };
+const deps = { ...settling, publicUrl, methodTypes, holdDays: config.PAYOUT_HOLD_DAYS };
 const sellerDeps = {
   ...{ ...settling, payouts, sellers, standings, holdDays: config.PAYOUT_HOLD_DAYS },
   accounts: stripeAccounts({ stripe, publicUrl, now: Date.now }),

@@ -7,6 +7,7 @@ import {
 import { describe, expect, it } from "vitest";
 import { update } from "#runtime/aggregate.ts";
 import { earningsOf } from "./earnings.ts";
+import { noteDispute } from "./dispute.ts";
 import { paymentEvents } from "./events.ts";
 import { beginPayout, notePaid, noteRefused, type Payout } from "./payout.ts";
 import type { PayoutAccounts } from "./payout-accounts.ts";
@@ -300,5 +301,20 @@ describe("what is not paid out", () => {
     expect(handlers.has(UserDeletedSchema.typeName)).toBe(false);
     await all.start().sweep();
     expect(await stored(all)).toEqual(["sam:EUR:1 9500 PAID"]);
+  });
+
+  it("is what a bank takes of an order that had ended: it is taken from the next sale", async () => {
+    const all = await money();
+    await all.onboarded();
+    const ended = await all.sell({ eventDaysAgo: 2 });
+    await all.refund(ended, 10_000);
+    await update(all.payments, ended, (payment) => {
+      payment.order.status = "CANCELLED";
+      return noteDispute(payment, { id: "dp_1", amount: 10_000, status: "lost" });
+    });
+    await all.sell({ eventDaysAgo: 2 });
+    expect((await earningsOf(all.deps, "sam"))[0]).toMatchObject({ available: -500 });
+    await all.start().sweep();
+    expect(await stored(all)).toEqual([]);
   });
 });

@@ -85,12 +85,14 @@ describe("who may have money given back, and until when", () => {
     expect(found).toEqual(rules);
   });
 
-  it("a seller, at any time, where the ticket has no date", async () => {
+  it("a seller, while the money is held, where the ticket has no date", async () => {
     const all = await world();
-    const order = await bought(all);
-    all.clock.ahead += 3_650 * 86_400_000;
-    await askBack(all, order, "seller");
-    expect(await all.settled(order)).toBe("CANCELLED");
+    const [inTime, late] = [await bought(all), await bought(all)];
+    all.clock.ahead += 14 * 86_400_000 - 60_000;
+    await askBack(all, inTime, "seller");
+    expect(await all.settled(inTime)).toBe("CANCELLED");
+    all.clock.ahead += 120_000; // Now it may be paid out.
+    expect((await refusal(askBack(all, late, "seller"))).reason).toBe("REFUND_TOO_LATE");
   });
 
   it("nobody, where no money was taken; to the seller there is no payment yet", async () => {

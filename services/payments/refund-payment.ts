@@ -15,8 +15,14 @@ import {
 } from "./refund.ts";
 import type { SettleDeps } from "./settle.ts";
 
+const DAY_MS = 86_400_000;
 /** So long after paying the buyer may still want the money back. */
 const BUYER_MS = 30 * 60_000;
+
+export interface RefundDeps extends SettleDeps {
+  /** So many days the money for a ticket without a date is held before it is paid out. */
+  holdDays: number;
+}
 
 export type Role = "ADMINISTRATOR" | "SELLER" | "BUYER";
 
@@ -40,11 +46,11 @@ function mustBeInTime(until: Date, now: number): void {
 }
 
 /** Whether there is anything that can be given back now, whoever wants it. */
-function mustBeFree(payment: PaymentFields, role: Role): void {
+function mustBeFree(payment: PaymentFields, role: Role, isPart: boolean): void {
   if (isDisputed(payment)) {
     throw new DomainError("DISPUTED", "the buyer's bank has taken this money already");
   }
-  if (role === "BUYER" ? refundInProgress(payment) : pendingRefund(payment)) {
+  if (role === "BUYER" || isPart ? refundInProgress(payment) : pendingRefund(payment)) {
     throw new DomainError(
       "REFUND_IN_PROGRESS",
       "money is going back already; see what comes of it",
@@ -55,10 +61,19 @@ function mustBeFree(payment: PaymentFields, role: Role): void {
   }
 }
 
+/**
+ * Until when its seller may give money back: until the event; where there is no date, as long as it is
+ * held, because afterwards it would be given back out of what is not theirs.
+ */
+export const refundableUntil = (
+  { order, captureTime }: Pick<PaymentFields, "order" | "captureTime">,
+  holdDays: number,
+): Date => order.eventTime ?? new Date((captureTime?.getTime() ?? 0) + holdDays * DAY_MS);
+
 /** Whether somebody in this role may still have it given back. */
-function mustBeAllowed(payment: PaymentFields, role: Role, now: number): void {
-  const { order, captureTime, codeOpenTime } = payment;
-  if (role === "SELLER" && order.eventTime) mustBeInTime(order.eventTime, now);
+function mustBeAllowed(payment: PaymentFields, role: Role, now: number, holdDays: number): void {
+  const { captureTime, codeOpenTime } = payment;
+  if (role === "SELLER") mustBeInTime(refundableUntil(payment, holdDays), now);
   if (role !== "BUYER") return;
   if (codeOpenTime) throw new DomainError("CODE_OPENED", "the ticket's code was opened");
   mustBeInTime(new Date((captureTime?.getTime() ?? 0) + BUYER_MS), now);
@@ -82,7 +97,7 @@ function amountOf(payment: PaymentFields, role: Role, { amount }: RefundPaymentR
 
 /** Begins to give money back, for whoever may; answers the payment, and the refund that was begun. */
 export async function refundPayment(
-  { payments, now }: SettleDeps,
+  { payments, now, holdDays }: RefundDeps,
   caller: Caller,
   request: RefundPaymentRequest,
   mark: Partial<RequestMark>,
@@ -98,8 +113,8 @@ export async function refundPayment(
       mustBeSameRequest(refund, mark);
       return false;
     }
-    mustBeFree(found, role);
-    mustBeAllowed(found, role, now());
+    mustBeFree(found, role, request.amount !== undefined);
+    mustBeAllowed(found, role, now(), holdDays);
     const amount = amountOf(found, role, request);
     requestRefund(found, { reason: role, amount, userId: caller.id, ...mark }, now());
     refund = found.refunds.at(-1);

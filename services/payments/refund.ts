@@ -79,7 +79,8 @@ export function requestRefund(payment: Payment, wish: Wish, now = Date.now()): b
   const isBuyers = reason === "BUYER";
   const waiting = inStatus(payment, "REQUESTED");
   if (!isKept(payment) || isDisputed(payment) || pendingRefund(payment)) return false;
-  if (waiting && isBuyers) return false;
+  // The code is sealed for the whole of it: in place of a wish only all can go back.
+  if (waiting && (isBuyers || amount < left(payment))) return false;
   if (amount < 1 || amount > left(payment) || (isBuyers && payment.codeOpenTime)) return false;
   // Whoever decides need not wait for what becomes of the buyer's wish.
   if (waiting) turn(waiting, "REFUSED", now);
@@ -97,7 +98,8 @@ export function requestRefund(payment: Payment, wish: Wish, now = Date.now()): b
 export function sealCode(payment: Payment): boolean {
   const refund = inStatus(payment, "REQUESTED");
   if (!refund) return false;
-  turn(refund, "PENDING");
+  refund.amount = Math.min(refund.amount, left(payment)); // A part may be back by another way.
+  turn(refund, refund.amount > 0 ? "PENDING" : "REFUSED");
   touch(payment);
   return true;
 }

@@ -11,7 +11,13 @@ import { requestMark } from "#runtime/request-id.ts";
 import { openActions } from "./action.ts";
 import { pay, type PayDeps } from "./pay.ts";
 import { isOpen, refundToProto, toProto, toSellersProto, type PaymentFields } from "./payment.ts";
-import { noSuchPayment, refundPayment, roleOf, type Role } from "./refund-payment.ts";
+import {
+  noSuchPayment,
+  refundPayment,
+  roleOf,
+  type RefundDeps,
+  type Role,
+} from "./refund-payment.ts";
 import { settle } from "./settle.ts";
 import { withoutSecrets } from "./stripe.ts";
 
@@ -24,7 +30,7 @@ const refuse = (error: unknown): never => {
   throw withoutSecrets(error);
 };
 
-export function paymentRoutes(deps: PayDeps) {
+export function paymentRoutes(deps: PayDeps & RefundDeps) {
   const { payments, stripe, log, now } = deps;
   const lastAsked = new Map<string, number>();
   const actionOf = openActions(stripe);

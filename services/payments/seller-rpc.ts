@@ -14,6 +14,7 @@ import { feesIn, owedTo } from "./ledger.ts";
 import { toSellersProto, type PaymentFields } from "./payment.ts";
 import { payoutToProto, type Payout } from "./payout.ts";
 import type { PayoutDeps } from "./payouts.ts";
+import { refundableUntil } from "./refund-payment.ts";
 import { lookAtAccount, onboard, type Seller } from "./seller.ts";
 import { withoutSecrets } from "./stripe.ts";
 
@@ -53,14 +54,14 @@ function saleToProto(
   holdDays: number,
 ): MessageInitShape<typeof SaleSchema> {
   const { postings, order } = payment;
-  const { currency, eventTime } = order;
+  const { currency } = order;
   const available = availableTime(payment, holdDays);
   return {
     payment: toSellersProto(payment),
     fee: toMoney({ amount: feesIn(postings), currency }),
     earned: toMoney({ amount: owedTo(postings), currency }),
     ...(available && { availableTime: timestampFromDate(available) }),
-    ...(eventTime && { refundableUntil: timestampFromDate(eventTime) }),
+    refundableUntil: timestampFromDate(refundableUntil(payment, holdDays)),
   };
 }
 

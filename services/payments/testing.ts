@@ -148,7 +148,7 @@ export async function world(options: { webhooks?: boolean; unguarded?: boolean }
   /** A process of the service. Another one may be there beside it, or after it. */
   function start(stripe: Stripe = hastyStripe(bank.base), firstPauseMs = 20) {
     const settling = { payments, stripe, log, now, feeBps: FEE_BPS };
-    const deps = { ...settling, publicUrl: PUBLIC_URL, methodTypes: ["card"] };
+    const deps = { ...settling, publicUrl: PUBLIC_URL, methodTypes: ["card"], holdDays: 14 };
     const settler = startSettler(deps, {
       firstPauseMs,
       handled: (ids) => handled(webhooks, ids),

@@ -220,7 +220,9 @@ function repeat(
   let running: Promise<void> = Promise.resolve();
 
   async function run(): Promise<void> {
-    await job().catch((err: unknown) => log.warn({ err }, `${what} failed; it is tried again`));
+    await job().catch((err: unknown) =>
+      log.warn({ err: (err as Error).message }, `${what} failed; it is tried again`),
+    );
     if (!stopped) timer = setTimeout(begin, seconds * 1000);
   }
   function begin(): void {

@@ -252,7 +252,7 @@ export const PaymentService: GenService<{
   },
   /**
    * Gives money back. An administrator may, at any time, also a part of it; the seller until the
-   * event begins; the buyer within 30 minutes of paying, as long as the ticket's code was not opened.
+   * event begins, or, where the ticket has no date, for the 14 days in which the money is held; the buyer within 30 minutes of paying, as long as the ticket's code was not opened.
    * When all of it is back, the order is cancelled and the ticket is withdrawn until its seller
    * relists it. It takes a moment: GetPayment shows how the refund stands.
    *

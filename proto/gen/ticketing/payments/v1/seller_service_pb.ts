@@ -170,7 +170,8 @@ export type Sale = Message<"ticketing.payments.v1.Sale"> & {
   availableTime?: Timestamp | undefined;
 
   /**
-   * Until when the seller may give the money back; absent where the ticket has no date, so always.
+   * Until when the seller may give the money back: the event, or the end of the 14 days in which the
+   * money for a ticket without a date is held.
    *
    * @generated from field: google.protobuf.Timestamp refundable_until = 5;
    */
