@@ -24,14 +24,8 @@ import type { Log } from "#runtime/log.ts";
 import { toMinor } from "#runtime/money.ts";
 import { duplicateOf } from "#runtime/mongo.ts";
 import { hearStanding, type Standings } from "#runtime/standing.ts";
-import {
-  isInDoubt,
-  keepOrder,
-  keepSnapshot,
-  type OrderCopy,
-  type Payment,
-  type Payments,
-} from "./payment.ts";
+import { isInDoubt, keepOrder, keepSnapshot } from "./order-copy.ts";
+import { type OrderCopy, type Payment, type Payments } from "./payment.ts";
 import { openCode, sealCode } from "./refund.ts";
 
 const words = {

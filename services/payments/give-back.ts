@@ -14,7 +14,7 @@ import {
   requestRefund,
   type SaidRefund,
 } from "./refund.ts";
-import type { SettleDeps } from "./settle.ts";
+import type { SettleDeps } from "./settle-deps.ts";
 
 /** What a person must look at, once what it follows from is stored. */
 type Alarm = [about: object, words: string];

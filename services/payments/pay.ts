@@ -6,16 +6,10 @@ import { bornAt } from "#runtime/ids.ts";
 import { toMinor } from "#runtime/money.ts";
 import { mustBeSameRequest, type RequestMark } from "#runtime/request-id.ts";
 import { ABANDONED, outcomeOf, type Outcome } from "./outcome.ts";
-import {
-  attachIntent,
-  beginAttempt,
-  isOpen,
-  newest,
-  type Attempt,
-  type Payment,
-  type PaymentFields,
-} from "./payment.ts";
-import { giveUp, letGo, note, settle, type SettleDeps } from "./settle.ts";
+import { attachIntent, beginAttempt } from "./attempt.ts";
+import { isOpen, newest, type Attempt, type Payment, type PaymentFields } from "./payment.ts";
+import { giveUp, letGo, note, settle } from "./settle.ts";
+import type { SettleDeps } from "./settle-deps.ts";
 import { notYet } from "./stripe.ts";
 
 /** An order this young may be one that we have not heard of yet. */

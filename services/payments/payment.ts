@@ -1,25 +1,16 @@
-import type { MessageInitShape } from "@bufbuild/protobuf";
-import { timestampFromDate } from "@bufbuild/protobuf/wkt";
-import * as events from "@ticketing/proto/payments/v1/payment_events";
-import {
+import type {
   DisputeStatus,
   PaymentStatus,
   RefundReason,
   RefundStatus,
-  type AttemptSchema,
-  type PaymentSchema,
-  type RefundSchema,
 } from "@ticketing/proto/payments/v1/payment";
 import { Schema, type Connection, type HydratedDocument } from "mongoose";
-import { aggregate, record, touch, type AggregateFields } from "#runtime/aggregate.ts";
-import { newId } from "#runtime/ids.ts";
-import { toMoney } from "#runtime/money.ts";
+import { aggregate, type AggregateFields } from "#runtime/aggregate.ts";
 import type { RequestMark } from "#runtime/request-id.ts";
-import { feeOf, postingSchema, sale, type Posting } from "./ledger.ts";
-import { ABANDONED, type Outcome } from "./outcome.ts";
+import { postingSchema, type Posting } from "./ledger.ts";
 
 type Word<E> = Exclude<keyof E, "UNSPECIFIED">;
-type AttemptStatus = Word<typeof PaymentStatus>;
+export type AttemptStatus = Word<typeof PaymentStatus>;
 
 /** One try to take the money; written before Stripe is called, so a crash forgets none. */
 export interface Attempt extends Partial<RequestMark> {
@@ -161,7 +152,7 @@ export type Payments = ReturnType<typeof paymentModel>;
 export type Payment = HydratedDocument<PaymentFields>;
 
 /** The statuses in which an attempt may still take money. */
-const LIVE: readonly AttemptStatus[] = ["PENDING", "REQUIRES_ACTION", "AUTHORIZED"];
+export const LIVE: readonly AttemptStatus[] = ["PENDING", "REQUIRES_ACTION", "AUTHORIZED"];
 
 /** The statuses of an attempt whose money was taken, and not all of it given back. */
 export const KEPT: readonly AttemptStatus[] = ["CAPTURED", "PARTLY_REFUNDED"];
@@ -186,187 +177,6 @@ export function isOpen(payment: PaymentFields): boolean {
   return status === "PENDING" || status === "REQUIRES_ACTION";
 }
 
-const money = ({ order: { currency } }: PaymentFields, amount: number) =>
-  toMoney({ amount, currency });
-
 /** What has been given back so far. */
 export const refunded = ({ refunds }: PaymentFields): number =>
   refunds.reduce((sum, { status, amount }) => (status === "SUCCEEDED" ? sum + amount : sum), 0);
-
-const attemptToProto = (attempt: Attempt): MessageInitShape<typeof AttemptSchema> => ({
-  id: attempt._id,
-  stripeId: attempt.stripeId ?? "",
-  status: PaymentStatus[attempt.status],
-  failureCode: attempt.failureCode ?? "",
-  createTime: timestampFromDate(attempt.createTime),
-});
-
-export const refundToProto = (
-  payment: PaymentFields,
-  refund: Refund,
-): MessageInitShape<typeof RefundSchema> => ({
-  id: refund._id,
-  amount: money(payment, refund.amount),
-  reason: RefundReason[refund.reason],
-  status: RefundStatus[refund.status],
-  createTime: timestampFromDate(refund.createTime),
-  updateTime: timestampFromDate(refund.updateTime),
-});
-
-/** The payment as its seller may see it: the order, the amounts, where it stands and when. */
-export function toSellersProto(payment: PaymentFields) {
-  const { order, captureTime, dispute } = payment;
-  const status = newest(payment)?.status;
-  return {
-    orderId: payment._id,
-    sellerId: order.sellerId,
-    title: order.title,
-    amount: money(payment, order.price),
-    refundedAmount: money(payment, refunded(payment)),
-    status: status ? PaymentStatus[status] : PaymentStatus.UNSPECIFIED,
-    disputeStatus: dispute ? DisputeStatus[dispute.status] : DisputeStatus.UNSPECIFIED,
-    version: BigInt(payment.version),
-    createTime: timestampFromDate(payment.attempts[0]?.createTime ?? payment.createTime),
-    updateTime: timestampFromDate(payment.updateTime),
-    ...(captureTime && { captureTime: timestampFromDate(captureTime) }),
-  } satisfies MessageInitShape<typeof PaymentSchema>;
-}
-
-/** The payment as the contract has it: its newest attempt, and all that came before and after. */
-export function toProto(payment: PaymentFields): MessageInitShape<typeof PaymentSchema> {
-  const attempt = newest(payment);
-  return {
-    ...toSellersProto(payment),
-    userId: payment.order.userId,
-    attemptId: attempt?._id ?? "",
-    stripeId: attempt?.stripeId ?? "",
-    failureCode: attempt?.failureCode ?? "",
-    attempts: payment.attempts.map(attemptToProto),
-    refunds: payment.refunds.map((refund) => refundToProto(payment, refund)),
-    ...(payment.codeOpenTime && { codeOpenTime: timestampFromDate(payment.codeOpenTime) }),
-  };
-}
-
-/** Keeps the newer of our copy of the order and what an event tells. */
-export function keepOrder(payment: Payment, order: OrderCopy): boolean {
-  if (!payment.isNew && order.version <= payment.order.version) return false;
-  payment.order = order;
-  touch(payment);
-  return true;
-}
-
-/**
- * As `keepOrder`, of a snapshot: no money is taken because of one. Where it says that the order has
- * accepted an attempt that may still take it, only the order's own event can tell us so.
- */
-export function keepSnapshot(payment: Payment, order: OrderCopy): boolean {
-  const attempt = newest(payment);
-  const accepted = order.status !== "CANCELLED" && attempt?._id === order.attemptId;
-  const wouldTake = accepted && LIVE.includes(attempt.status);
-  return !wouldTake && keepOrder(payment, order);
-}
-
-/** Whether a person must look: a snapshot tells of money of which we know too little to take it. */
-export const isInDoubt = ({ order, attempts }: PaymentFields, told: OrderCopy): boolean =>
-  order.version < told.version ||
-  (order.version === told.version &&
-    order.status === "AWAITING_PAYMENT" &&
-    !attempts.some(({ _id }) => _id === order.attemptId));
-
-/** Begins an attempt; nothing has been asked of Stripe yet. */
-export function beginAttempt(payment: Payment, mark: Partial<RequestMark>, now: number): Attempt {
-  const begun: Attempt = { _id: newId(), status: "PENDING", createTime: new Date(now), ...mark };
-  payment.attempts.push(begun);
-  touch(payment);
-  return begun;
-}
-
-/** The attempt, if it is the newest one and in one of these statuses: what a transition starts from. */
-function from(
-  payment: Payment,
-  id: string,
-  statuses: readonly AttemptStatus[],
-): Attempt | undefined {
-  const attempt = newest(payment);
-  return attempt?._id === id && statuses.includes(attempt.status) ? attempt : undefined;
-}
-
-const tell = (
-  payment: Payment,
-  schema:
-    | typeof events.PaymentActionRequiredSchema
-    | typeof events.PaymentAuthorizedSchema
-    | typeof events.PaymentVoidedSchema
-    | typeof events.ChargeCreatedSchema
-    | typeof events.ChargeFailedSchema,
-): void => record(payment, schema, () => ({ payment: toProto(payment) }));
-
-/** Stripe has an unconfirmed intent for the attempt, which cannot take money yet. */
-export function attachIntent(payment: Payment, id: string, stripeId: string): boolean {
-  const attempt = from(payment, id, ["PENDING"]);
-  if (!attempt || payment.order.status !== "CREATED") return false;
-  attempt.stripeId = stripeId;
-  touch(payment);
-  return true;
-}
-
-/** The bank asks the buyer. */
-export function requireAction(payment: Payment, id: string): boolean {
-  const attempt = from(payment, id, ["PENDING"]);
-  if (!attempt) return false;
-  attempt.status = "REQUIRES_ACTION";
-  tell(payment, events.PaymentActionRequiredSchema);
-  return true;
-}
-
-/** The amount is reserved; whether it is taken, orders decides. */
-export function authorize(payment: Payment, id: string): boolean {
-  const attempt = from(payment, id, ["PENDING", "REQUIRES_ACTION"]);
-  if (!attempt) return false;
-  attempt.status = "AUTHORIZED";
-  tell(payment, events.PaymentAuthorizedSchema);
-  return true;
-}
-
-/** The money was taken; `feeBps` of it, in hundredths of a per cent, are ours, and the rest the seller's. */
-export function capture(payment: Payment, id: string, feeBps: number): boolean {
-  const attempt = from(payment, id, LIVE);
-  if (!attempt) return false;
-  attempt.status = "CAPTURED";
-  const { price } = payment.order;
-  const now = new Date();
-  payment.captureTime = now;
-  payment.fee = feeOf(price, feeBps);
-  payment.postings.push(sale(id, now, price, payment.fee));
-  tell(payment, events.ChargeCreatedSchema);
-  return true;
-}
-
-/** What was reserved is given up, because its order has ended. */
-export function release(payment: Payment, id: string): boolean {
-  const attempt = from(payment, id, ["AUTHORIZED"]);
-  if (!attempt) return false;
-  attempt.status = "VOIDED";
-  tell(payment, events.PaymentVoidedSchema);
-  return true;
-}
-
-/**
- * The attempt took no money, and cannot any more: its intent is cancelled, or was never confirmed. A
- * decline, or a reserved amount that cannot be taken, ends the order.
- */
-export function fail(payment: Payment, id: string, { kind, code }: Outcome): boolean {
-  const attempt = from(payment, id, LIVE);
-  if (!attempt) return false;
-  const declined = kind === "decline";
-  const final = declined || attempt.status === "AUTHORIZED";
-  attempt.status = "FAILED";
-  attempt.failureCode = code;
-  if (declined) attempt.declined = true;
-  // The same request may be made again: it was not refused, it was not answered.
-  if (code === ABANDONED.code)
-    Object.assign(attempt, { requestId: undefined, requestHash: undefined });
-  if (final) tell(payment, events.ChargeFailedSchema);
-  else touch(payment);
-  return true;
-}

@@ -13,7 +13,7 @@ import {
   refundInProgress,
   requestRefund,
 } from "./refund.ts";
-import type { SettleDeps } from "./settle.ts";
+import type { SettleDeps } from "./settle-deps.ts";
 
 const DAY_MS = 86_400_000;
 /** So long after paying the buyer may still want the money back. */

@@ -6,11 +6,11 @@ import { record, touch } from "#runtime/aggregate.ts";
 import { newId } from "#runtime/ids.ts";
 import type { RequestMark } from "#runtime/request-id.ts";
 import { goBack } from "./ledger.ts";
+import { toProto } from "./payment-proto.ts";
 import {
   KEPT,
   newest,
   refunded,
-  toProto,
   type Attempt,
   type Payment,
   type PaymentFields,

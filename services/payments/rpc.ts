@@ -10,7 +10,8 @@ import { caller, type Caller } from "#runtime/auth.ts";
 import { requestMark } from "#runtime/request-id.ts";
 import { openActions } from "./action.ts";
 import { pay, type PayDeps } from "./pay.ts";
-import { isOpen, refundToProto, toProto, toSellersProto, type PaymentFields } from "./payment.ts";
+import { refundToProto, toProto, toSellersProto } from "./payment-proto.ts";
+import { isOpen, type PaymentFields } from "./payment.ts";
 import {
   noSuchPayment,
   refundPayment,

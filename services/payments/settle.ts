@@ -1,31 +1,12 @@
 import type Stripe from "stripe";
 import { update } from "#runtime/aggregate.ts";
-import type { Log } from "#runtime/log.ts";
 import { settleRefunds } from "./give-back.ts";
 import { ABANDONED, CANCELED, outcomeOf, type Outcome } from "./outcome.ts";
-import {
-  authorize,
-  capture,
-  fail,
-  newest,
-  release,
-  requireAction,
-  type Attempt,
-  type Payment,
-  type PaymentFields,
-  type Payments,
-} from "./payment.ts";
+import { authorize, capture, fail, release, requireAction } from "./attempt.ts";
+import { newest, type Attempt, type Payment, type PaymentFields } from "./payment.ts";
 import { isKept } from "./refund.ts";
+import type { SettleDeps } from "./settle-deps.ts";
 import { notYet } from "./stripe.ts";
-
-export interface SettleDeps {
-  payments: Payments;
-  stripe: Stripe;
-  log: Log;
-  now: () => number;
-  /** What is kept of a sale, in hundredths of a per cent of its price. */
-  feeBps: number;
-}
 
 /** So long an attempt may be in the hands of the call that began it. */
 const IN_HAND_MS = 60_000;

@@ -1,6 +1,7 @@
 import { lanes } from "#runtime/lanes.ts";
 import { UNSETTLED, type PaymentFields } from "./payment.ts";
-import { settle, type SettleDeps } from "./settle.ts";
+import { settle } from "./settle.ts";
+import type { SettleDeps } from "./settle-deps.ts";
 
 export interface Settler {
   /** Something happened outside that Stripe knows more of: ask it. `eventId` is the webhook that says so. */

@@ -11,7 +11,8 @@ import { recordedLog, testClient, testDatabase, testDatabaseUri } from "#runtime
 import { startStripe } from "#stack/stripe/server.ts";
 import { noteDispute } from "./dispute.ts";
 import type { Line } from "./ledger.ts";
-import { capture, newest, paymentModel, type OrderCopy, type Payment } from "./payment.ts";
+import { capture } from "./attempt.ts";
+import { newest, paymentModel, type OrderCopy, type Payment } from "./payment.ts";
 import { stripeAccounts, type PayoutAccounts } from "./payout-accounts.ts";
 import { payoutModel, type Payout } from "./payout.ts";
 import { payoutWorker, type PayoutWorker } from "./payouts.ts";

@@ -1,0 +1,70 @@
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { timestampFromDate } from "@bufbuild/protobuf/wkt";
+import {
+  DisputeStatus,
+  PaymentStatus,
+  RefundReason,
+  RefundStatus,
+  type AttemptSchema,
+  type PaymentSchema,
+  type RefundSchema,
+} from "@ticketing/proto/payments/v1/payment";
+import { toMoney } from "#runtime/money.ts";
+import { newest, refunded, type Attempt, type PaymentFields, type Refund } from "./payment.ts";
+
+const money = ({ order: { currency } }: PaymentFields, amount: number) =>
+  toMoney({ amount, currency });
+
+const attemptToProto = (attempt: Attempt): MessageInitShape<typeof AttemptSchema> => ({
+  id: attempt._id,
+  stripeId: attempt.stripeId ?? "",
+  status: PaymentStatus[attempt.status],
+  failureCode: attempt.failureCode ?? "",
+  createTime: timestampFromDate(attempt.createTime),
+});
+
+export const refundToProto = (
+  payment: PaymentFields,
+  refund: Refund,
+): MessageInitShape<typeof RefundSchema> => ({
+  id: refund._id,
+  amount: money(payment, refund.amount),
+  reason: RefundReason[refund.reason],
+  status: RefundStatus[refund.status],
+  createTime: timestampFromDate(refund.createTime),
+  updateTime: timestampFromDate(refund.updateTime),
+});
+
+/** The payment as its seller may see it: the order, the amounts, where it stands and when. */
+export function toSellersProto(payment: PaymentFields) {
+  const { order, captureTime, dispute } = payment;
+  const status = newest(payment)?.status;
+  return {
+    orderId: payment._id,
+    sellerId: order.sellerId,
+    title: order.title,
+    amount: money(payment, order.price),
+    refundedAmount: money(payment, refunded(payment)),
+    status: status ? PaymentStatus[status] : PaymentStatus.UNSPECIFIED,
+    disputeStatus: dispute ? DisputeStatus[dispute.status] : DisputeStatus.UNSPECIFIED,
+    version: BigInt(payment.version),
+    createTime: timestampFromDate(payment.attempts[0]?.createTime ?? payment.createTime),
+    updateTime: timestampFromDate(payment.updateTime),
+    ...(captureTime && { captureTime: timestampFromDate(captureTime) }),
+  } satisfies MessageInitShape<typeof PaymentSchema>;
+}
+
+/** The payment as the contract has it: its newest attempt, and all that came before and after. */
+export function toProto(payment: PaymentFields): MessageInitShape<typeof PaymentSchema> {
+  const attempt = newest(payment);
+  return {
+    ...toSellersProto(payment),
+    userId: payment.order.userId,
+    attemptId: attempt?._id ?? "",
+    stripeId: attempt?.stripeId ?? "",
+    failureCode: attempt?.failureCode ?? "",
+    attempts: payment.attempts.map(attemptToProto),
+    refunds: payment.refunds.map((refund) => refundToProto(payment, refund)),
+    ...(payment.codeOpenTime && { codeOpenTime: timestampFromDate(payment.codeOpenTime) }),
+  };
+}
