@@ -2,6 +2,7 @@ import { CancelReason, OrderStatus } from "@ticketing/proto/orders/v1/order";
 import { TicketStatus } from "@ticketing/proto/tickets/v1/ticket";
 import { beforeAll, describe, expect, inject, it } from "vitest";
 import { until } from "#stack/process.ts";
+import { booksOf } from "./books.ts";
 import { buy, listTicket, orderNow, pay, signUp, ticketNow, type Person } from "./person.ts";
 import { refusalOf } from "./refusal.ts";
 import "./setup.ts"; // For the type of what it provides.
@@ -24,9 +25,9 @@ interface Intent {
 
 /** What Stripe's own books say of an order. */
 async function intentsOf(orderId: string): Promise<Intent[]> {
-  const books = (await (await fetch(`${stripeUrl}/_test/books`)).json()) as {
+  const books = await booksOf<{
     payment_intents: Intent[];
-  };
+  }>(stripeUrl);
   return books.payment_intents.filter(({ metadata }) => metadata["order_id"] === orderId);
 }
 

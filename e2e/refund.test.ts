@@ -4,6 +4,7 @@ import { TicketStatus, type Ticket } from "@ticketing/proto/tickets/v1/ticket";
 import type { Order } from "@ticketing/proto/orders/v1/order";
 import { beforeAll, describe, expect, inject, it } from "vitest";
 import { until } from "#stack/process.ts";
+import { booksOf } from "./books.ts";
 import { buy, orderNow, pay, signUp, ticketNow, type Person } from "./person.ts";
 import { refusalOf } from "./refusal.ts";
 import "./setup.ts"; // For the type of what it provides.
@@ -42,9 +43,9 @@ const refund = (who: Person, { id: orderId }: Order) => who.payments.refundPayme
 
 /** What Stripe's own books have given back of an order. */
 async function givenBack({ stripeId }: { stripeId: string }): Promise<number[]> {
-  const books = (await (await fetch(`${stripeUrl}/_test/books`)).json()) as {
+  const books = await booksOf<{
     refunds: { payment_intent: string; amount: number }[];
-  };
+  }>(stripeUrl);
   return books.refunds.filter((one) => one.payment_intent === stripeId).map((one) => one.amount);
 }
 

@@ -5,6 +5,7 @@ import { PaymentStatus } from "@ticketing/proto/payments/v1/payment";
 import { TicketStatus } from "@ticketing/proto/tickets/v1/ticket";
 import { afterAll, expect, inject, it } from "vitest";
 import { until } from "#stack/process.ts";
+import { booksOf } from "./books.ts";
 import { buy, listTicket, pay, signUp, ticketNow } from "./person.ts";
 import { refusalOf } from "./refusal.ts";
 import { tap } from "./tap.ts";
@@ -41,9 +42,9 @@ async function stored(): Promise<string> {
 
 /** What Stripe alone and the buyer may know: with it, a payment can be gone on with. */
 async function clientSecrets(): Promise<string[]> {
-  const books = (await (await fetch(`${stripeUrl}/_test/books`)).json()) as {
+  const books = await booksOf<{
     payment_intents: { client_secret: string }[];
-  };
+  }>(stripeUrl);
   return books.payment_intents.map(({ client_secret: secret }) => secret);
 }
 

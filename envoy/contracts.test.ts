@@ -4,7 +4,8 @@ import { access, Access } from "@ticketing/proto/options/v1/options";
 import { http } from "@ticketing/proto/google/api/annotations";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { readConfig } from "./render.ts";
-import { ask, nameOf, services, startWorld, type World } from "./testing.ts";
+import { services } from "#catalogue";
+import { ask, nameOf, startWorld, type World } from "./testing.ts";
 
 const methods = services.flatMap((service): readonly DescMethod[] => service.methods);
 

@@ -31,16 +31,6 @@ import {
 import { startEdge, type Edge, type EdgeOptions, type Upstreams } from "#stack/edge.ts";
 import { ensureTools } from "#stack/tools.ts";
 
-export const services: readonly DescService[] = [
-  AuthService,
-  AccountService,
-  UserService,
-  TicketService,
-  OrderService,
-  PaymentService,
-  SellerService,
-];
-
 /** A call as a service saw it. */
 export interface Seen {
   readonly method: string;

@@ -1,6 +1,7 @@
 import { mongo } from "mongoose";
 import { manage } from "#stack/rabbit/management.ts";
 import type { System } from "#stack/system.ts";
+import { booksOf } from "../books.ts";
 
 // What must be true of the whole marketplace when nothing is under way any more, whatever happened
 // before. Each rule looks at everything that is stored anywhere, and says what is wrong.
@@ -217,7 +218,7 @@ export async function readEverything({ parts, stripe }: System): Promise<Everyth
       .collection(name)
       .countDocuments({ "outbox._id": { $exists: true } }),
   ];
-  const books = (await (await fetch(`${stripe.url}/_test/books`)).json()) as Books;
+  const books = await booksOf<Books>(stripe.url);
   const columns = "queues?columns=name,messages";
   return {
     tickets: await all("tickets", "tickets"),

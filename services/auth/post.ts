@@ -85,7 +85,6 @@ const TAKE_MS = 60_000;
 
 /** Out of every sweep's way. */
 const NEVER = new Date("9999-12-31");
-const SENT = () => ({ sentTime: new Date(), takenUntil: NEVER });
 
 /** Which link a mail has: its page, and what its token is for. */
 const linked: Partial<Record<PostFields["cause"], { page: string; purpose: Purpose }>> = {
@@ -139,7 +138,8 @@ export function startPost({ posts, users, mailer, links, publicUrl, log }: Deps)
     try {
       const mail = await write(post);
       if (mail) await mailer.send({ id, ...mail });
-      if (post.trade) await posts.updateOne({ _id: id }, { $set: SENT() });
+      const sent = { sentTime: new Date(), takenUntil: NEVER };
+      if (post.trade) await posts.updateOne({ _id: id }, { $set: sent });
       else await posts.deleteOne({ _id: id });
       log.info({ mail: post.cause }, mail ? "mail sent" : "no mail is needed");
     } catch (error) {

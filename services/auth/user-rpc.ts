@@ -5,7 +5,7 @@ import { UserService } from "@ticketing/proto/auth/v1/user_service";
 import { update } from "#runtime/aggregate.ts";
 import { caller } from "#runtime/auth.ts";
 import { DomainError, invalidField } from "#runtime/errors.ts";
-import { pageSize, pageToken, readPageToken } from "#runtime/page.ts";
+import { paged, pageSize, readPageToken } from "#runtime/page.ts";
 import { ban, toRecord, unban } from "./ban.ts";
 import { emailKey, type User, type UserFields, type Users } from "./user.ts";
 
@@ -56,12 +56,8 @@ export function userRoutes({ users, endSessions, now }: Deps) {
           .sort({ _id: -1 })
           .limit(size + 1)
           .lean<UserFields[]>();
-        const page = found.slice(0, size);
-        const last = found.length > size ? page.at(-1) : undefined;
-        return {
-          users: page.map(toRecord),
-          nextPageToken: last ? pageToken(query, { key: 0, id: last._id }) : "",
-        };
+        const { page, nextPageToken } = paged(query, size, found);
+        return { users: page.map(toRecord), nextPageToken };
       },
 
       banUser({ userId, reason, endsAt }, ctx) {

@@ -7,7 +7,7 @@ import {
 import { update } from "#runtime/aggregate.ts";
 import { caller } from "#runtime/auth.ts";
 import { DomainError } from "#runtime/errors.ts";
-import { pageSize, pageToken, readPageToken } from "#runtime/page.ts";
+import { paged, pageSize, readPageToken } from "#runtime/page.ts";
 import { requestMark } from "#runtime/request-id.ts";
 import { hold, type HoldDeps } from "./hold.ts";
 import { ACTIVE, cancel, PAST, toProto, type OrderFields } from "./order.ts";
@@ -48,12 +48,8 @@ export function orderRoutes(deps: HoldDeps) {
           .sort({ _id: -1 })
           .limit(size + 1)
           .lean<OrderFields[]>();
-        const page = found.slice(0, size);
-        const last = found.length > size ? page.at(-1) : undefined;
-        return {
-          orders: page.map(toProto),
-          nextPageToken: last ? pageToken(query, { key: 0, id: last._id }) : "",
-        };
+        const { page, nextPageToken } = paged(query, size, found);
+        return { orders: page.map(toProto), nextPageToken };
       },
 
       async cancelOrder({ id }, ctx) {

@@ -7,7 +7,8 @@ import { expectCounterexample } from "#runtime/testing-stories.ts";
 import { as } from "#runtime/testing.ts";
 import { settle } from "./settle.ts";
 import { askBack, stripeIdOf, type Asker } from "./testing-refunds.ts";
-import { dying, hastyStripe, world, type Fault, type StripeStep, type World } from "./testing.ts";
+import { hastyStripe, type Fault, dying, type StripeStep } from "./testing-stripe.ts";
+import { world, type World } from "./testing.ts";
 
 const cards = [
   "tok_visa",

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { expect, it } from "vitest";
 import { lookAtEndpoint } from "./endpoint.ts";
 import { DAY_MS, money, PUBLIC_URL, type Money } from "./testing-payouts.ts";
-import { KEY } from "./testing.ts";
+import { KEY } from "./testing-stripe.ts";
 import { WEBHOOK_EVENTS } from "./webhook-events.ts";
 
 const command = join(import.meta.dirname, "command.ts");

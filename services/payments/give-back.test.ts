@@ -6,7 +6,8 @@ import { feesIn, heldIn, owedTo } from "./ledger.ts";
 import { UNSETTLED } from "./payment.ts";
 import { settle } from "./settle.ts";
 import { askBack, bought, refundsOf, stripeIdOf } from "./testing-refunds.ts";
-import { hastyStripe, world, type Fault, type World } from "./testing.ts";
+import { hastyStripe, type Fault } from "./testing-stripe.ts";
+import { world, type World } from "./testing.ts";
 import { waitingRefunds } from "./waiting-refunds.ts";
 
 const usd = (units: bigint, nanos = 0) => ({ currencyCode: "USD", units, nanos });

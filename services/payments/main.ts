@@ -33,12 +33,11 @@ await Promise.all([payments, webhooks, payouts, sellers].map((model) => model.in
 const stripe = createStripe(config.STRIPE_KEY, config.STRIPE_API_BASE);
 const publicUrl = config.PUBLIC_URL.replace(/\/$/, "");
 const methodTypes = config.PAYMENT_METHOD_TYPES.split(",");
-const settling = { payments, stripe, log, now: Date.now, feeBps: config.FEE_BPS };
-const deps = { ...settling, publicUrl, methodTypes, holdDays: config.PAYOUT_HOLD_DAYS };
-const sellerDeps = {
-  ...{ ...settling, payouts, sellers, standings, holdDays: config.PAYOUT_HOLD_DAYS },
-  accounts: stripeAccounts({ stripe, publicUrl, now: Date.now }),
-};
+const { FEE_BPS: feeBps, PAYOUT_HOLD_DAYS: holdDays } = config;
+const common = { payments, stripe, log, now: Date.now, feeBps, holdDays };
+const deps = { ...common, publicUrl, methodTypes };
+const accounts = stripeAccounts({ stripe, publicUrl, now: Date.now });
+const sellerDeps = { ...common, payouts, sellers, standings, accounts };
 
 service.relay(payments);
 const settler = startSettler(deps, { handled: (ids) => handled(webhooks, ids) });

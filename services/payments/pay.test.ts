@@ -7,7 +7,8 @@ import { v7 } from "uuid";
 import { describe, expect, it } from "vitest";
 import { newId } from "#runtime/ids.ts";
 import { as, eventually, refusal } from "#runtime/testing.ts";
-import { hastyStripe, world } from "./testing.ts";
+import { hastyStripe } from "./testing-stripe.ts";
+import { world } from "./testing.ts";
 
 const usd = (units: bigint, nanos = 0) => ({ currencyCode: "USD", units, nanos });
 

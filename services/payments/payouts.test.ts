@@ -12,7 +12,7 @@ import { paymentEvents } from "./events.ts";
 import { beginPayout, notePaid, noteRefused, type Payout } from "./payout.ts";
 import type { PayoutAccounts } from "./payout-accounts.ts";
 import { noteRefund, requestRefund } from "./refund.ts";
-import { hastyStripe, type Fault } from "./testing.ts";
+import { hastyStripe, type Fault } from "./testing-stripe.ts";
 import { DAY_MS, money, type Money } from "./testing-payouts.ts";
 
 /** What is stored of the payouts, the oldest first. */

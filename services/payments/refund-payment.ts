@@ -116,9 +116,9 @@ export async function refundPayment(
     mustBeFree(found, role, request.amount !== undefined);
     mustBeAllowed(found, role, now(), holdDays);
     const amount = amountOf(found, role, request);
-    requestRefund(found, { reason: role, amount, userId: caller.id, ...mark }, now());
-    refund = found.refunds.at(-1);
-    return true;
+    const begun = requestRefund(found, { reason: role, amount, userId: caller.id, ...mark }, now());
+    if (begun) refund = found.refunds.at(-1);
+    return begun;
   });
   if (!payment || !refund) throw noSuchPayment();
   return { payment, refund };

@@ -8,7 +8,7 @@ import {
 } from "@ticketing/proto/payments/v1/seller_service";
 import { caller } from "#runtime/auth.ts";
 import { toMoney } from "#runtime/money.ts";
-import { pageSize, pageToken, readPageToken, type Cursor } from "#runtime/page.ts";
+import { paged, pageSize, readPageToken, type Cursor } from "#runtime/page.ts";
 import { availableTime, earningsOf, type Earnings } from "./earnings.ts";
 import { feesIn, owedTo } from "./ledger.ts";
 import { toSellersProto } from "./payment-proto.ts";
@@ -30,19 +30,6 @@ const ASK_EVERY_MS = 2_000;
 const beyond = (field: string, { key, id }: Cursor) => ({
   $or: [{ [field]: { $lt: new Date(key) } }, { [field]: new Date(key), _id: { $lt: id } }],
 });
-
-/** A page of what was found, one more than its size, and the token of the next one. */
-function paged<T extends { _id: string }>(
-  query: unknown,
-  size: number,
-  found: T[],
-  timeOf: (thing: T) => Date | undefined,
-): { page: T[]; nextPageToken: string } {
-  const page = found.slice(0, size);
-  const last = found.length > size ? page.at(-1) : undefined;
-  const cursor = last && { key: timeOf(last)?.getTime() ?? 0, id: last._id };
-  return { page, nextPageToken: cursor ? pageToken(query, cursor) : "" };
-}
 
 const earningsToProto = ({ currency, held, available, paidOut }: Earnings) => ({
   held: toMoney({ amount: held, currency }),
@@ -104,7 +91,12 @@ export function sellerRoutes(deps: SellerRouteDeps) {
           .sort({ captureTime: -1, _id: -1 })
           .limit(size + 1)
           .lean<PaymentFields[]>();
-        const { page, nextPageToken } = paged(query, size, found, (sale) => sale.captureTime);
+        const { page, nextPageToken } = paged(
+          query,
+          size,
+          found,
+          ({ captureTime }) => captureTime?.getTime() ?? 0,
+        );
         return { sales: page.map((sale) => saleToProto(sale, holdDays)), nextPageToken };
       },
 
@@ -118,7 +110,9 @@ export function sellerRoutes(deps: SellerRouteDeps) {
           .sort({ createTime: -1, _id: -1 })
           .limit(size + 1)
           .lean<Payout[]>();
-        const { page, nextPageToken } = paged(query, size, found, (payout) => payout.createTime);
+        const { page, nextPageToken } = paged(query, size, found, ({ createTime }) =>
+          createTime.getTime(),
+        );
         return { payouts: page.map(payoutToProto), nextPageToken };
       },
 

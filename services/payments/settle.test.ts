@@ -5,7 +5,8 @@ import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { newId } from "#runtime/ids.ts";
 import { as, eventually, refusal } from "#runtime/testing.ts";
 import { settle } from "./settle.ts";
-import { dying, hastyStripe, world, type Fault, type StripeStep, type World } from "./testing.ts";
+import { hastyStripe, type Fault, dying, type StripeStep } from "./testing-stripe.ts";
+import { world, type World } from "./testing.ts";
 
 describe("an authorized payment", () => {
   it("is captured when the order accepts it, once", async () => {

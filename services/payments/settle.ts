@@ -1,8 +1,8 @@
 import type Stripe from "stripe";
 import { update } from "#runtime/aggregate.ts";
+import { authorize, capture, fail, release, requireAction } from "./attempt.ts";
 import { settleRefunds } from "./give-back.ts";
 import { ABANDONED, CANCELED, outcomeOf, type Outcome } from "./outcome.ts";
-import { authorize, capture, fail, release, requireAction } from "./attempt.ts";
 import { newest, type Attempt, type Payment, type PaymentFields } from "./payment.ts";
 import { isKept } from "./refund.ts";
 import type { SettleDeps } from "./settle-deps.ts";

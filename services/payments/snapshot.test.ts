@@ -6,7 +6,8 @@ import { refusal } from "#runtime/testing.ts";
 import { orderCopies } from "./events.ts";
 import { newest } from "./payment.ts";
 import { settle } from "./settle.ts";
-import { hastyStripe, world, type World } from "./testing.ts";
+import { hastyStripe } from "./testing-stripe.ts";
+import { world, type World } from "./testing.ts";
 
 // Payments with an older database than orders has, or an empty one: a snapshot tells it of orders.
 

@@ -1,6 +1,3 @@
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { SellerService } from "@ticketing/proto/payments/v1/seller_service";
 import type Stripe from "stripe";
 import { onTestFinished } from "vitest";
@@ -8,7 +5,6 @@ import { update } from "#runtime/aggregate.ts";
 import { newId } from "#runtime/ids.ts";
 import { standingModel } from "#runtime/standing.ts";
 import { recordedLog, testClient, testDatabase, testDatabaseUri } from "#runtime/testing.ts";
-import { startStripe } from "#stack/stripe/server.ts";
 import { noteDispute } from "./dispute.ts";
 import type { Line } from "./ledger.ts";
 import { capture } from "./attempt.ts";
@@ -19,7 +15,8 @@ import { payoutWorker, type PayoutWorker } from "./payouts.ts";
 import { noteRefund } from "./refund.ts";
 import { lookAtAccount, onboard, sellerModel, type Seller } from "./seller.ts";
 import { sellerRoutes } from "./seller-rpc.ts";
-import { FEE_BPS, hastyStripe, KEY, type Fault } from "./testing.ts";
+import { FEE_BPS } from "./testing.ts";
+import { hastyStripe, KEY, localStripe, type Fault } from "./testing-stripe.ts";
 
 export const DAY_MS = 86_400_000;
 export const PUBLIC_URL = "https://shop.example";
@@ -52,20 +49,7 @@ export async function money(webhook?: { url: string; secret: string }) {
   const clock = { ahead: 0 };
   const now = (): number => Date.now() + clock.ahead;
 
-  const dir = await mkdtemp(join(tmpdir(), "stripe-"));
-  const server = await startStripe({ port: 0, dir, secretKey: KEY, webhook, test: true });
-  onTestFinished(async () => {
-    await server.close();
-    await rm(dir, { recursive: true });
-  });
-  const base = `http://127.0.0.1:${server.port}`;
-  async function turn<T>(method: string, path: string, body?: object): Promise<T> {
-    const init = { method, ...(body && { body: JSON.stringify(body) }) };
-    const answer = await fetch(`${base}/_test/${path}`, init);
-    if (!answer.ok) throw new Error(await answer.text());
-    return (await answer.json()) as T;
-  }
-
+  const { base, turn } = await localStripe(webhook);
   const stripe = hastyStripe(base);
   const accountsBy = (by: Stripe): PayoutAccounts =>
     stripeAccounts({ stripe: by, publicUrl: PUBLIC_URL, now });

@@ -1,6 +1,3 @@
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import {
   create,
   createRegistry,
@@ -25,7 +22,7 @@ import {
 } from "@ticketing/proto/payments/v1/payment";
 import { PaymentService } from "@ticketing/proto/payments/v1/payment_service";
 import * as ticketEvents from "@ticketing/proto/tickets/v1/ticket_events";
-import Stripe from "stripe";
+import type Stripe from "stripe";
 import { expect, onTestFinished } from "vitest";
 import { HealthState } from "#runtime/health.ts";
 import { serveHttp } from "#runtime/http.ts";
@@ -33,33 +30,18 @@ import { newId } from "#runtime/ids.ts";
 import { toMoney } from "#runtime/money.ts";
 import { as, eventually, recordedLog, testClient, testDatabase } from "#runtime/testing.ts";
 import { standingModel } from "#runtime/standing.ts";
-import { startStripe } from "#stack/stripe/server.ts";
 import { paymentEvents } from "./events.ts";
 import { newest, paymentModel, refunded, type PaymentFields, type Payments } from "./payment.ts";
 import { paymentRoutes } from "./rpc.ts";
 import { startSettler } from "./settler.ts";
-import { createStripe } from "./stripe.ts";
 import { heldIn } from "./ledger.ts";
 import { isKept, pendingRefund } from "./refund.ts";
+import { hastyStripe, KEY, localStripe, WEBHOOK_SECRET, type Fault } from "./testing-stripe.ts";
 import { stripeWebhook } from "./webhook.ts";
 import { askAgain, catchUp, handled, paymentListener, webhookModel } from "./webhooks.ts";
 
-export const KEY = "sk_test_of_these_tests";
 export const FEE_BPS = 500;
 export const PUBLIC_URL = "https://tickets.example";
-export const WEBHOOK_SECRET = "whsec_of_these_tests";
-
-/** A misfortune of the local Stripe's; see stack/stripe/faults.ts. */
-export interface Fault {
-  method?: string;
-  path?: string;
-  times?: number;
-  slow?: number;
-  hold?: boolean;
-  fail?: 429 | 500 | 503;
-  late?: boolean;
-  drop?: boolean;
-}
 
 /** What Stripe's own books say of one order. */
 export interface Books {
@@ -67,37 +49,6 @@ export interface Books {
   /** The charges that took money. */
   taken: Stripe.Charge[];
   refunds: Stripe.Refund[];
-}
-
-/** The real SDK as the service makes it, but with hardly a pause before it tries again. */
-export function hastyStripe(base: string, { key = KEY, timeoutMs = 8_000 } = {}): Stripe {
-  const stripe = createStripe(key, base);
-  return Object.assign(stripe, {
-    getInitialNetworkRetryDelay: () => 0.005,
-    getApiField: (name: string): unknown =>
-      name === "timeout" ? timeoutMs : Stripe.prototype.getApiField.call(stripe, name),
-  });
-}
-
-/** A real local Stripe for this test alone, whose webhooks go to `url`. */
-async function localStripe(url?: string) {
-  const dir = await mkdtemp(join(tmpdir(), "stripe-"));
-  const webhook = url === undefined ? undefined : { url, secret: WEBHOOK_SECRET };
-  const server = await startStripe({ port: 0, dir, secretKey: KEY, webhook, test: true });
-  onTestFinished(async () => {
-    await server.close();
-    await rm(dir, { recursive: true });
-  });
-  const base = `http://127.0.0.1:${server.port}`;
-  async function turn(method: string, path: string, body?: object): Promise<unknown> {
-    const answer = await fetch(`${base}/_test/${path}`, {
-      method,
-      ...(body && { body: JSON.stringify(body) }),
-    });
-    if (!answer.ok) throw new Error(await answer.text());
-    return answer.json();
-  }
-  return { base, turn, close: server.close };
 }
 
 const published = createRegistry(paymentEventsFile);
@@ -143,7 +94,8 @@ export async function world(options: { webhooks?: boolean; unguarded?: boolean }
   });
   onTestFinished(() => http.close());
   const webhookUrl = `http://127.0.0.1:${http.port}/webhooks/stripe`;
-  const bank = await localStripe(options.webhooks ? webhookUrl : undefined);
+  const told = { url: webhookUrl, secret: WEBHOOK_SECRET };
+  const bank = await localStripe(options.webhooks ? told : undefined);
 
   /** A process of the service. Another one may be there beside it, or after it. */
   function start(stripe: Stripe = hastyStripe(bank.base), firstPauseMs = 20) {
@@ -426,51 +378,3 @@ export async function world(options: { webhooks?: boolean; unguarded?: boolean }
   };
 }
 export type World = Awaited<ReturnType<typeof world>>;
-
-export type StripeStep = "create" | "confirm" | "capture" | "cancel" | "refund";
-
-/**
- * Stripe as a process sees it that dies at one of its calls, before or after Stripe has done what it
- * asks: from then on no call of this process comes back.
- */
-export function dying(
-  stripe: Stripe,
-  step: StripeStep | "list",
-  when: "before" | "after",
-): { stripe: Stripe; died: Promise<void> } {
-  let isDead = false;
-  let die: () => void = () => undefined;
-  const died = new Promise<void>((resolve) => (die = resolve));
-  const never = new Promise<never>(() => undefined);
-  const end = (): Promise<never> => {
-    isDead = true;
-    die();
-    return never;
-  };
-  const mortal = <R extends object>(resource: R, fatal: string | undefined): R =>
-    new Proxy(resource, {
-      get(target, name) {
-        const method: unknown = Reflect.get(target, name);
-        if (typeof method !== "function") return method;
-        return async (...args: unknown[]) => {
-          if (isDead || (name === fatal && when === "before")) return end();
-          const call = Reflect.apply(method, target, args) as Promise<unknown>;
-          if (name !== fatal) {
-            const result = await call;
-            return isDead ? never : result;
-          }
-          await call.catch(() => undefined);
-          return end();
-        };
-      },
-    });
-  const refundCall = step === "refund" ? "create" : step === "list" ? "list" : undefined;
-  const mortalStripe = Object.create(stripe, {
-    paymentIntents: {
-      value: mortal(stripe.paymentIntents, step === "refund" || step === "list" ? undefined : step),
-    },
-    refunds: { value: mortal(stripe.refunds, refundCall) },
-    disputes: { value: mortal(stripe.disputes, undefined) },
-  }) as Stripe;
-  return { stripe: mortalStripe, died };
-}

@@ -41,3 +41,18 @@ export function readPageToken(query: unknown, token: string): Cursor | undefined
   }
   throw invalidField("page_token", "is not a token of this query");
 }
+
+/**
+ * The page itself, of what was found where one more than its size was looked for, and the token of the
+ * next one; empty where there is none. `keyOf` answers the key by which it is sorted before the id.
+ */
+export function paged<T extends { _id: string }>(
+  query: unknown,
+  size: number,
+  found: readonly T[],
+  keyOf: (item: T) => number = () => 0,
+): { page: T[]; nextPageToken: string } {
+  const page = found.slice(0, size);
+  const last = found.length > size ? page.at(-1) : undefined;
+  return { page, nextPageToken: last ? pageToken(query, { key: keyOf(last), id: last._id }) : "" };
+}

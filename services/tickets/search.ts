@@ -6,7 +6,7 @@ import {
 import { Category } from "@ticketing/proto/tickets/v1/ticket";
 import type { QueryFilter } from "mongoose";
 import { toMinor } from "#runtime/money.ts";
-import { pageSize, pageToken, readPageToken, type Cursor } from "#runtime/page.ts";
+import { paged, pageSize, readPageToken, type Cursor } from "#runtime/page.ts";
 import type { CategoryWord, TicketFields, Tickets } from "./ticket.ts";
 
 type Filter = QueryFilter<TicketFields>;
@@ -108,10 +108,7 @@ export async function search(
     .sort({ [sort.field]: sort.direction, _id: sort.direction })
     .limit(size + 1)
     .lean<TicketFields[]>();
-  const page = found.slice(0, size);
-  const last = found.length > size ? page.at(-1) : undefined;
-  const nextPageToken = last ? pageToken(query, { key: keyOf(last, sort), id: last._id }) : "";
-  return { page, nextPageToken };
+  return paged(query, size, found, (ticket) => keyOf(ticket, sort));
 }
 
 export { categoryWord };
