@@ -11,3 +11,9 @@ export function bornAt(id: string): number {
     return 0;
   }
 }
+
+/** The smallest id of a millisecond: those made before are smaller, those made later are not. */
+export function firstIdAt(ms: number): string {
+  const time = Math.max(0, Math.floor(ms)).toString(16).padStart(12, "0");
+  return `${time.slice(0, 8)}-${time.slice(8)}-7000-8000-000000000000`;
+}

@@ -67,6 +67,20 @@ describe("lanes", () => {
     expect(begun).toEqual([]);
   });
 
+  it("forget entirely what comes back from its pause and finds no room", async () => {
+    let ready = true;
+    const { lanes, settle } = work({ width: 1, room: 10, ready: () => ready });
+    lanes.wake("a");
+    await settle("a", new Error("not yet"));
+    expect(lanes.has("a")).toBe(true);
+    ready = false;
+    for (let i = 0; i < 10; i += 1) lanes.wake(`${i}`);
+    await eventually(() => !lanes.has("a"), "its pause to be over");
+    ready = true;
+    lanes.wake("a");
+    expect(lanes.has("a")).toBe(false);
+  });
+
   it("begin nothing while they may not, and go on when they may", async () => {
     let ready = false;
     const { lanes, begun, settle } = work({ ready: () => ready });

@@ -77,9 +77,16 @@ export function lanes(work: (id: string) => Promise<void>, options: Options): La
   }
 
   function wake(id: string): void {
-    if (waiting.size >= room) return;
+    if (waiting.size >= room) return forget(id);
     waiting.add(id);
     next();
+  }
+
+  /** Entirely, with the pause that it may be in: then `has` says no, and whoever sets it looks for it. */
+  function forget(id: string): void {
+    if (waiting.has(id)) return;
+    clearTimeout(failed.get(id)?.timer);
+    failed.delete(id);
   }
 
   function next(): void {

@@ -62,7 +62,8 @@ function say(things: Things, ...words: string[]) {
 const arrived = (what: string): Promise<GetMessage> =>
   eventually(() => raw.get("listener", { noAck: true }), what);
 
-const wordOf = ({ content }: GetMessage): string => fromBinary(StringValueSchema, content).value;
+const wordIn = (body: Uint8Array): string => fromBinary(StringValueSchema, body).value;
+const wordOf = ({ content }: GetMessage): string => wordIn(content);
 
 /** Takes everything that has arrived. */
 async function allWords(): Promise<string[]> {
@@ -192,6 +193,34 @@ describe("an event that was saved", () => {
     }
     await allPublished(things);
     expect(new Set(await allWords()).size).toBe(300);
+  });
+
+  it("goes out though its retry comes while more wait than the relay remembers", async () => {
+    const things = await collection();
+    const ready = Promise.withResolvers<void>();
+    let refusals = 0;
+    const slow = Object.create(broker, {
+      publish: {
+        async value(...args: Parameters<Broker["publish"]>) {
+          if (wordIn(args[2]) === "refused" && refusals < 1) {
+            refusals += 1;
+            throw new Error("refused once");
+          }
+          await ready.promise;
+          return broker.publish(...args);
+        },
+      },
+    }) as Broker;
+    start(things, { broker: slow });
+    await say(things, "refused");
+    await eventually(() => refusals === 1, "the refusal");
+    const refusedAt = performance.now();
+    for (let i = 0; i < 12; i += 1) {
+      await Promise.all(Array.from({ length: 100 }, (_, j) => say(things, `${i} ${j}`)));
+    }
+    await eventually(() => performance.now() - refusedAt > 1_500, "its pause to be over");
+    ready.resolve();
+    await allPublished(things);
   });
 
   it("waits in the database while the broker is away, however many there are", async () => {
