@@ -1,6 +1,7 @@
 import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import type { ConnectRouter, HandlerContext } from "@connectrpc/connect";
 import { AccountService } from "@ticketing/proto/auth/v1/account_service";
+import { addressOf } from "#runtime/client-network.ts";
 import { update } from "#runtime/aggregate.ts";
 import { caller } from "#runtime/auth.ts";
 import { DomainError, invalidField } from "#runtime/errors.ts";
@@ -10,7 +11,6 @@ import type { Attempts } from "./attempts.ts";
 import type { SessionCookies } from "./cookies.ts";
 import type { LinkTokens, Purpose } from "./links.ts";
 import { hashPassword, isPassword, mustBeGood } from "./password.ts";
-import { addressOf } from "./place.ts";
 import type { Post } from "./post.ts";
 import { toProto as toSession, type SessionKeeper } from "./session.ts";
 import { emailKey, emailTaken, toProto, type User, type UserFields, type Users } from "./user.ts";

@@ -1,10 +1,7 @@
-import { createHash } from "node:crypto";
-import { RateLimiterMemory, RateLimiterRedis, RateLimiterRes } from "rate-limiter-flexible";
 import type { RedisClientType } from "redis";
-import { DomainError } from "#runtime/errors.ts";
-import { within } from "#runtime/within.ts";
+import { networkOf } from "#runtime/client-network.ts";
+import { hashedKey, rateLimit, type RateLimit } from "#runtime/rate-limit.ts";
 import type { KnownPlaces } from "./known-places.ts";
-import { networkOf } from "./place.ts";
 
 interface Options {
   redis: RedisClientType;
@@ -29,18 +26,6 @@ export interface Attempts {
   forgive(address: string, account: string): Promise<void>;
 }
 
-/** So long Redis may take: one that is frozen keeps nobody waiting. */
-const PATIENCE_MS = 500;
-
-const soon = <T>(answer: Promise<T>): Promise<T> =>
-  within(PATIENCE_MS, answer, () => new Error("redis did not answer in time"));
-
-/** A count that all instances share, and one of this instance's own for when there is no Redis. */
-interface Limiter {
-  shared: RateLimiterRedis;
-  own: RateLimiterMemory;
-}
-
 /**
  * Counts attempts by address, and by account. A stranger's guesses must not lock the owner out: an
  * address that the account has signed in from of late has a count of its own, and of all others
@@ -50,59 +35,33 @@ interface Limiter {
 export function attemptLimits(options: Options): Attempts {
   const { redis, known, windowSeconds } = options;
 
-  function limiter(name: string, points: number): Limiter {
-    const limits = { keyPrefix: `attempts:${name}`, points, duration: windowSeconds };
-    const store = { storeClient: redis, useRedisPackage: true };
-    return {
-      shared: new RateLimiterRedis({ ...limits, ...store }),
-      own: new RateLimiterMemory(limits),
-    };
-  }
-  const addresses = limiter("address", options.perAddress);
-  const pairs = limiter("pair", options.perAccountAndAddress);
-  const accounts = limiter("account", options.perAccount);
-  const signUps = limiter("sign-up", options.perAccount);
-  const refreshes = limiter("refresh", options.refreshesPerAddress);
-  const sessions = limiter("session", options.refreshesPerSession);
-
-  async function consume({ shared, own }: Limiter, key: string): Promise<void> {
-    try {
-      await soon(shared.consume(key)).catch((error: unknown) => {
-        if (error instanceof RateLimiterRes) throw error;
-        return own.consume(key);
-      });
-    } catch (error) {
-      if (!(error instanceof RateLimiterRes)) throw error;
-      const retryAfterMs = error.msBeforeNext;
-      throw new DomainError("TOO_MANY_ATTEMPTS", "too many attempts; try again later", {
-        retryAfterMs,
-      });
-    }
-  }
-
-  // Hashed: an email address has no business in a store of counters.
-  const hashed = (...words: string[]): string =>
-    createHash("sha256").update(words.join(" ")).digest("base64url");
-  const pair = (address: string, account: string): string => hashed(account, networkOf(address));
+  const limit = (name: string, points: number): RateLimit =>
+    rateLimit(redis, `attempts:${name}`, { points, seconds: windowSeconds });
+  const addresses = limit("address", options.perAddress);
+  const pairs = limit("pair", options.perAccountAndAddress);
+  const accounts = limit("account", options.perAccount);
+  const signUps = limit("sign-up", options.perAccount);
+  const refreshes = limit("refresh", options.refreshesPerAddress);
+  const sessions = limit("session", options.refreshesPerSession);
+  const pair = (address: string, account: string): string => hashedKey(account, networkOf(address));
 
   return {
     async count(address, account) {
-      await consume(addresses, networkOf(address));
+      await addresses.count(networkOf(address));
       if (account === undefined) return;
-      await consume(pairs, pair(address, account));
-      if (!(await known.has(account, address))) await consume(accounts, hashed(account));
+      await pairs.count(pair(address, account));
+      if (!(await known.has(account, address))) await accounts.count(hashedKey(account));
     },
     async countSignUp(address, account) {
-      await consume(addresses, networkOf(address));
-      await consume(signUps, hashed(account));
+      await addresses.count(networkOf(address));
+      await signUps.count(hashedKey(account));
     },
     async countRefresh(address, sessionId) {
-      await consume(refreshes, networkOf(address));
-      if (sessionId) await consume(sessions, sessionId);
+      await refreshes.count(networkOf(address));
+      if (sessionId) await sessions.count(sessionId);
     },
     async forgive(address, account) {
-      const key = pair(address, account);
-      await Promise.allSettled([soon(pairs.shared.delete(key)), pairs.own.delete(key)]);
+      await pairs.forget(pair(address, account));
       await known.remember(account, address);
     },
   };

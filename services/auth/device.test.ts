@@ -1,6 +1,7 @@
 import { expect, it } from "vitest";
+import { networkOf } from "#runtime/client-network.ts";
 import { deviceOf } from "./device.ts";
-import { networkOf, placeOf } from "./place.ts";
+import { placeOf } from "./place.ts";
 
 const like = "Mozilla/5.0";
 const webkit = "AppleWebKit/537.36 (KHTML, like Gecko)";

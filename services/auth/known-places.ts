@@ -1,6 +1,6 @@
 import { createHmac } from "node:crypto";
 import { Schema, type Connection } from "mongoose";
-import { networkOf } from "./place.ts";
+import { networkOf } from "#runtime/client-network.ts";
 
 interface PlaceFields {
   /** A hash of the account and the network: the database learns nobody's whereabouts. */

@@ -6,6 +6,7 @@ import {
   TokenDelivery,
   type TokensSchema,
 } from "@ticketing/proto/auth/v1/auth_service";
+import { addressOf } from "#runtime/client-network.ts";
 import { caller, callerIfAny } from "#runtime/auth.ts";
 import { update } from "#runtime/aggregate.ts";
 import { DomainError } from "#runtime/errors.ts";
@@ -17,7 +18,7 @@ import { deviceOf } from "./device.ts";
 import type { SessionCookies } from "./cookies.ts";
 import type { SigningKeys } from "./keys.ts";
 import { hashPassword, isPassword, isWeak, mustBeGood } from "./password.ts";
-import { addressOf, placeOf } from "./place.ts";
+import { placeOf } from "./place.ts";
 import type { Post } from "./post.ts";
 import {
   toProto as toSession,
