@@ -11,6 +11,12 @@ import { haveLeaders } from "./leaders.ts";
 import type { Log } from "./log.ts";
 import { declareTopology, EVENTS, type Subscriptions } from "./topology.ts";
 
+/** The broker does not have a message: it is away, refused it, or knows no queue for it. */
+class NotPublished extends Error {}
+
+/** Whether a publish failed, which is never the fault of what was published. */
+export const isBrokerFault = (error: unknown): boolean => error instanceof NotPublished;
+
 /** Receives messages of one queue; settles each by itself. */
 export type Receive = (message: ConsumeMessage, channel: Channel) => Promise<void>;
 
@@ -198,17 +204,23 @@ export async function connectBroker(options: Connection): Promise<Broker> {
       return line !== undefined && !blocked;
     },
     async publish(exchange, key, body, publishOptions) {
-      if (!line || blocked) throw new Error("no broker");
+      if (!line || blocked) throw new NotPublished("no broker");
       const { publisher } = line;
       const { promise, resolve, reject } = Promise.withResolvers<void>();
       const messageId = String(publishOptions.messageId ?? newId());
       const sent = { persistent: true, ...publishOptions, messageId };
-      publisher.publish(exchange, key, body, sent, (err: unknown) => {
-        if (returned.delete(messageId)) reject(new Error(`no queue for ${key}`));
-        else if (err) reject(err instanceof Error ? err : new Error("refused by the broker"));
+      const confirmed = (err: unknown): void => {
+        if (returned.delete(messageId)) reject(new NotPublished(`no queue for ${key}`));
+        else if (err) reject(new NotPublished("refused by the broker", { cause: err }));
         else resolve();
-      });
-      const late = () => reject(new Error("the broker did not confirm in time"));
+      };
+      try {
+        publisher.publish(exchange, key, body, sent, confirmed);
+      } catch (cause) {
+        // A channel that has just ended says so by throwing.
+        throw new NotPublished("no channel to the broker", { cause });
+      }
+      const late = () => reject(new NotPublished("the broker did not confirm in time"));
       const timer = setTimeout(late, TIMEOUT_MS);
       await promise.finally(() => clearTimeout(timer));
     },

@@ -4,8 +4,9 @@ import { create, toBinary } from "@bufbuild/protobuf";
 import { Int64ValueSchema, StringValueSchema } from "@bufbuild/protobuf/wkt";
 import type { GetMessage } from "amqplib";
 import { describe, expect, it, onTestFinished } from "vitest";
-import type { Broker } from "./broker.ts";
+import { isBrokerFault, type Broker } from "./broker.ts";
 import { toProperties } from "./envelope.ts";
+import { DomainError } from "./errors.ts";
 import { consume, on } from "./events.ts";
 import { newId } from "./ids.ts";
 import type { Log } from "./log.ts";
@@ -280,6 +281,61 @@ describe("a fault of our own", () => {
     }
   });
 
+  it("that lasts for one event alone holds up no other, and costs it no try", async () => {
+    const heard: string[] = [];
+    let broken = true;
+    const { service, tell } = await listen(
+      async (word) => {
+        heard.push(word);
+        if (word === "full" && broken) throw new Error("the disk is full");
+      },
+      { isFault: (error) => (error as Error).message === "the disk is full" },
+    );
+    tell("full", 3);
+    const rounds = (): number => heard.filter((word) => word === "full").length;
+    await eventually(() => rounds() > 7, "it to have waited with the broker, and come again");
+    tell("fine");
+    await eventually(() => heard.includes("fine"), "the other");
+    broken = false;
+    await eventually(async () => (await count(service)) === 0, "both to be handled");
+    expect(await count(deadQueue(service))).toBe(0);
+  });
+
+  it("is asked about less and less often while nothing works", async () => {
+    const { log, lines } = recordedLog();
+    const { tell } = await listen(() => Promise.reject(new Error("no right")), {
+      log,
+      isFault: () => true,
+    });
+    const pauses = (): number[] =>
+      lines.flatMap(({ pauseMs }) => (typeof pauseMs === "number" ? [pauseMs] : []));
+    for (let i = 0; i < 40; i += 1) tell(`${i}`);
+    await eventually(() => pauses().length >= 5, "five pauses");
+    expect(pauses().slice(0, 5)).toEqual([100, 200, 400, 800, 1_600]);
+  });
+
+  it("is also a broker that does not take what the handler publishes", async () => {
+    let asked = 0;
+    const { service, tell } = await listen(
+      async () => {
+        asked += 1;
+        const key = asked < 3 ? newId() : service;
+        await broker.publish("", key, Buffer.from(""), {
+          mandatory: true,
+          headers: { told: true },
+        });
+      },
+      { isFault: isBrokerFault },
+    );
+    tell("hello");
+    await eventually(() => asked >= 3, "the third time");
+    expect(await count(deadQueue(service))).toBe(0);
+    await eventually(
+      async () => (await count(deadQueue(service))) === 1,
+      "its own to be unreadable",
+    );
+  });
+
   it("is also a broker that goes while an event is handled", async () => {
     const line = await testLine(Number(new URL(url).port));
     const through = new URL(url);
@@ -302,6 +358,22 @@ describe("a fault of our own", () => {
     await eventually(async () => (await count(service)) === 0, "the acknowledgement");
     expect(await count(deadQueue(service))).toBe(0);
   });
+});
+
+it("an event in a crowd comes back less and less often, and is never dead of it", async () => {
+  const times: number[] = [];
+  let crowded = true;
+  const { service, tell } = await listen(async () => {
+    times.push(performance.now());
+    if (crowded) throw new DomainError("CHANGED_MEANWHILE", "others keep changing this");
+  });
+  tell("hello", 4); // One more try of its own, and it were dead.
+  await eventually(() => times.length > 7, "it to come back");
+  const pauses = times.slice(1, 6).map((time, i) => time - (times[i] as number));
+  for (const [i, pause] of pauses.entries()) expect(pause).toBeGreaterThan(49 * 2 ** i);
+  crowded = false;
+  await eventually(async () => (await count(service)) === 0, "it to be handled");
+  expect(await count(deadQueue(service))).toBe(0);
 });
 
 it("20,000 events pass through one consumer, which keeps nothing of them", async () => {

@@ -1,9 +1,10 @@
-import { once } from "node:events";
 import { setTimeout as passing } from "node:timers/promises";
 import { fromBinary, type DescMessage, type MessageShape } from "@bufbuild/protobuf";
 import type { Channel, ConsumeMessage } from "amqplib";
 import type { Broker } from "./broker.ts";
 import { fromProperties, type Envelope } from "./envelope.ts";
+import { isCrowded } from "./errors.ts";
+import { faultGate } from "./fault-gate.ts";
 import type { Log } from "./log.ts";
 import { eventCount } from "./metrics.ts";
 import { deadQueue, type Wait } from "./topology.ts";
@@ -28,6 +29,8 @@ export const on = <D extends DescMessage>(
   handle: handle as (event: unknown) => Promise<unknown>,
 });
 
+type Outcome = "retried" | "postponed" | "dead";
+
 interface Options {
   service: string;
   broker: Broker;
@@ -42,8 +45,12 @@ interface Options {
 /** The pauses between tries; after the last one a message is dead. */
 const PAUSES: readonly Wait[] = [1, 10, 60, 600];
 const PREFETCH = 32;
-/** After a fault, so that those who waited do not all come back in the same moment. */
+/** After a fault or in a crowd; doubled each time, and spread, so that those who waited come back apart. */
 const AGAIN_MS = 100;
+/** After so many of these pauses a message waits with the broker, and leaves its place to others. */
+const ROUNDS = 5;
+/** How many seconds it waits there, which is no try of its own. */
+const POSTPONED: Wait = 1;
 const TRIES = "x-ticketing-tries";
 /** A header has to fit into one frame. */
 const LONGEST_REASON = 1_000;
@@ -55,6 +62,9 @@ class Unreadable extends Error {}
 /** A message that was not handled, and not tried: it belongs to whoever consumes next. */
 class Untried extends Error {}
 
+/** A message that is not to blame, and takes up room meanwhile: it comes again, with the tries that it had. */
+class Postponed extends Error {}
+
 /**
  * Reads a service's queue until the stop that it answers. Each message is acknowledged once its
  * effect is stored; one that fails is tried again after growing pauses, in which the broker waits
@@ -65,25 +75,7 @@ export async function consume(options: Options): Promise<() => Promise<void>> {
   const { service, broker, log, isFault, recovered } = options;
   const byType = new Map(options.handlers.map((handler) => [handler.type, handler]));
   const stopping = new AbortController();
-  const stopped = once(stopping.signal, "abort");
-  let fault: Promise<void> | undefined;
-
-  /** One fault is everybody's: all wait for the same end of it. */
-  function report(error: unknown): void {
-    if (fault) return;
-    log.warn({ err: (error as Error).message }, "consuming pauses until the fault is over");
-    fault = recovered().then(() => {
-      fault = undefined;
-      log.info("consuming goes on");
-    });
-  }
-
-  async function pausedByFault(): Promise<void> {
-    while (fault) {
-      if (stopping.signal.aborted) throw new Untried("stopped while a fault lasts");
-      await Promise.race([fault, stopped]);
-    }
-  }
+  const gate = faultGate({ log, recovered, stopping: stopping.signal });
 
   async function handle(message: ConsumeMessage, envelope: Envelope): Promise<void> {
     const handler = byType.get(envelope.type);
@@ -94,16 +86,19 @@ export async function consume(options: Options): Promise<() => Promise<void>> {
     } catch (cause) {
       throw new Unreadable("the body cannot be decoded", { cause });
     }
-    for (;;) {
-      await pausedByFault();
+    for (let round = 0; ; round += 1) {
+      if (!(await gate.open())) throw new Untried("stopped while a fault lasts");
       try {
-        return void (await handler.handle(event));
+        await handler.handle(event);
+        return gate.worked();
       } catch (error) {
         // What needs the broker cannot succeed without it; the message has gone back with it.
         if (!broker.connected) throw new Untried("no broker", { cause: error });
-        if (!isFault(error)) throw error;
-        report(error);
-        await passing(AGAIN_MS * (0.5 + Math.random()));
+        const crowded = isCrowded(error);
+        if (!crowded && !isFault(error)) throw error;
+        if (round === ROUNDS) throw new Postponed((error as Error).message, { cause: error });
+        if (!crowded) gate.report(error);
+        await passing(AGAIN_MS * 2 ** round * (0.5 + Math.random()));
       }
     }
   }
@@ -112,7 +107,12 @@ export async function consume(options: Options): Promise<() => Promise<void>> {
   const count = (outcome: string, type: string): void =>
     eventCount.inc({ outcome, type: byType.has(type) ? type : "unknown" });
 
-  async function sendOn(message: ConsumeMessage, error: Error): Promise<"retried" | "dead"> {
+  async function sendOn(message: ConsumeMessage, error: Error): Promise<Outcome> {
+    if (error instanceof Postponed) {
+      const properties = carriedOn(message);
+      await leaveWaiting(broker, POSTPONED, service, { content: message.content, properties });
+      return "postponed";
+    }
     const tries = Number(message.properties.headers?.[TRIES] ?? 0) + 1;
     const pause = error instanceof Unreadable ? undefined : PAUSES[tries - 1];
     if (pause !== undefined) {
@@ -128,7 +128,7 @@ export async function consume(options: Options): Promise<() => Promise<void>> {
   }
 
   /** Where the broker does not take it, it stays in our hands: given back, it would be here at once. */
-  async function surelySendOn(message: ConsumeMessage, error: Error): Promise<"retried" | "dead"> {
+  async function surelySendOn(message: ConsumeMessage, error: Error): Promise<Outcome> {
     for (let pause = 1_000; ; pause = Math.min(pause * 2, LONGEST_PAUSE_MS)) {
       try {
         return await sendOn(message, error);

@@ -1,6 +1,6 @@
 import { createServer, connect } from "node:net";
 import { once } from "node:events";
-import { Schema } from "mongoose";
+import { mongo, Schema } from "mongoose";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { freePort } from "#stack/ports.ts";
 import { answers, connectDatabase, duplicateOf, isDatabaseFault } from "./mongo.ts";
@@ -95,6 +95,47 @@ describe("what the database says", () => {
     await db.close();
     const closed = await things.findOne().catch((error: unknown) => error);
     expect(isDatabaseFault(closed)).toBe(true);
+  });
+
+  it("is a fault where it gave up, for whatever reason but the request", async () => {
+    const db = await testDatabase();
+    const things = db.model("Thing", schema, "things");
+    await things.create({ _id: "a", name: "one" });
+    const slow = things.findOne({ $where: "sleep(1000) || true" }).maxTimeMS(1);
+    const tooSlow = await slow.catch((error: unknown) => error);
+    expect(tooSlow).toMatchObject({ codeName: "MaxTimeMSExpired" });
+    expect(isDatabaseFault(tooSlow)).toBe(true);
+  });
+
+  it.each([
+    [13, "Unauthorized", true],
+    [18, "AuthenticationFailed", true],
+    [50, "MaxTimeMSExpired", true],
+    [64, "WriteConcernFailed", true],
+    [91, "ShutdownInProgress", true],
+    [262, "ExceededTimeLimit", true],
+    [10_107, "NotWritablePrimary", true],
+    [14_031, "OutOfDiskSpace", true],
+    [99_999, "whatever nobody has heard of", true],
+    [2, "BadValue", false],
+    [121, "DocumentValidationFailure", false],
+    [10_334, "BSONObjectTooLarge", false],
+    [11_000, "DuplicateKey", false],
+  ])("is a fault with code %i, %s: %s", (code, codeName, expected) => {
+    const error = new mongo.MongoServerError({ code, codeName, message: codeName });
+    expect(isDatabaseFault(error)).toBe(expected);
+  });
+
+  it("is no fault where a document is not what its schema says", async () => {
+    const db = await testDatabase();
+    const things = db.model("Thing", schema, "things");
+    const refused = await things.create({ _id: "a" }).catch((error: unknown) => error);
+    const cast = await things.findOne({ at: "never" }).catch((error: unknown) => error);
+    expect([refused, cast].map((error) => (error as Error).name)).toEqual([
+      "ValidationError",
+      "CastError",
+    ]);
+    expect([refused, cast].map(isDatabaseFault)).toEqual([false, false]);
   });
 
   it.each([undefined, null, "no", new Error("no"), { code: 11_000 }])("is not %o", (error) => {

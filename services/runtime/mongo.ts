@@ -1,4 +1,4 @@
-import mongoose, { type Connection, type ConnectOptions } from "mongoose";
+import mongoose, { mongo, type Connection, type ConnectOptions } from "mongoose";
 import type { Log } from "./log.ts";
 
 /** Writes wait for the majority's journals; given here, no connection string can lower it. */
@@ -25,40 +25,56 @@ export async function connectDatabase(uri: string, log: Log): Promise<Connection
       db.on("reconnected", () => log.info("database back"));
       return db;
     } catch (err) {
-      if (!isDatabaseFault(err)) throw err;
+      if (!isDatabaseFault(err) || isUnknownToDatabase(err)) throw err;
       log.warn({ err: (err as Error).message }, "waiting for the database");
     }
   }
 }
 
-const faults = new Set([
-  "MongoNetworkError",
-  "MongoNetworkTimeoutError",
-  "MongoServerSelectionError",
-  "MongooseServerSelectionError",
-  "MongoNotConnectedError",
-  "MongoOperationTimeoutError",
-  "MongoTopologyClosedError",
-  "MongoPoolClearedError",
-  "MongoPoolClosedError",
-  "MongoWaitQueueTimeoutError",
-  "MongoWriteConcernError",
-  "PoolClearedOnNetworkError",
+/** What the server answers to a request that is wrong by itself: the same again is refused again. */
+const refusalCodes = new Set([
+  2, // BadValue
+  9, // FailedToParse
+  14, // TypeMismatch
+  28, // PathNotViable
+  40, // ConflictingUpdateOperators
+  52, // DollarPrefixedFieldName
+  56, // EmptyFieldName
+  66, // ImmutableField
+  121, // DocumentValidationFailure
+  10_334, // BSONObjectTooLarge
+  11_000, // DuplicateKey
+  17_280, // KeyTooLong
+  17_419, // the updated document would be too large
 ]);
 
-/** The server is stopping, or no longer (or not yet) the one that answers. */
-const faultCodes = new Set([91, 189, 10_107, 11_600, 11_602, 13_435, 13_436]);
+/** The driver was used wrongly, but for these: a connection that is closed is no mistake of a request. */
+const closed = new Set([
+  "MongoNotConnectedError",
+  "MongoTopologyClosedError",
+  "MongoClientClosedError",
+  "MongoExpiredSessionError",
+]);
 
-/** Whether the database could not be asked, as opposed to having said no. */
+/**
+ * Whether the database could not do what it was asked, for a reason that lies with it or with its
+ * operator: it is away, full, too slow, or knows us no longer. Whatever is not known to be the
+ * request's own mistake is one, so that no fault costs a good message its tries.
+ */
 export function isDatabaseFault(error: unknown): boolean {
-  if (!(error instanceof Error)) return false;
-  if (faults.has(error.name)) return true;
-  if (faultCodes.has((error as { code?: number }).code ?? 0)) return true;
-  if (error.name === "MongooseError")
-    return /initial connection|buffering timed out/.test(error.message);
-  const labelled = error as { hasErrorLabel?: (label: string) => boolean };
-  return labelled.hasErrorLabel?.("RetryableWriteError") ?? false;
+  if (error instanceof mongo.MongoServerError) return !refusalCodes.has(Number(error.code));
+  if (error instanceof mongo.MongoAPIError) return closed.has(error.name);
+  if (error instanceof mongo.MongoError) return true;
+  if (!(error instanceof mongoose.Error)) return false;
+  return (
+    error.name === "MongooseServerSelectionError" ||
+    /initial connection|buffering timed out/.test(error.message)
+  );
 }
+
+/** The address or the password is wrong: at the start that is a mistake in the configuration. */
+const isUnknownToDatabase = (error: unknown): boolean =>
+  error instanceof mongo.MongoServerError && [18, 8_000].includes(Number(error.code));
 
 /** The name of the unique index that refused a write, or undefined where it was another error. */
 export function duplicateOf(error: unknown): string | undefined {

@@ -7,9 +7,8 @@ import type { TokenRules } from "./auth.ts";
 import { banSnapshot } from "./ban-snapshot.ts";
 import { followBans, type BanEvent, type KeptBan } from "./bans.ts";
 import { bootstrap, type Bootstrap, type Copies } from "./bootstrap.ts";
-import { connectBroker, type Broker } from "./broker.ts";
+import { connectBroker, isBrokerFault, type Broker } from "./broker.ts";
 import type { ServiceConfig } from "./config.ts";
-import { isCrowded } from "./errors.ts";
 import { consume, type EventHandler } from "./events.ts";
 import { HealthState } from "./health.ts";
 import { serveHttp, type HttpHandler } from "./http.ts";
@@ -157,7 +156,7 @@ export async function startService(
     bootstrap: (db, copies) => bootstrap({ service: name, broker, log }, db, copies),
     async consume(handlers) {
       mustMatch(name, subscriptions, handlers);
-      const isFault = (error: unknown): boolean => isDatabaseFault(error) || isCrowded(error);
+      const isFault = (error: unknown): boolean => isDatabaseFault(error) || isBrokerFault(error);
       closers.push(await consume({ service: name, broker, handlers, log, isFault, recovered }));
     },
     every(seconds, what, job) {
