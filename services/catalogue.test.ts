@@ -87,6 +87,7 @@ it("only these may be called by everyone", () => {
     "AccountService.ConfirmEmail",
     "AccountService.RequestPasswordReset",
     "AccountService.ResetPassword",
+    "AccountService.UndoEmailChange",
     "AuthService.GetCurrentUser",
     "AuthService.RefreshSession",
     "AuthService.SignIn",

@@ -87,7 +87,7 @@ export const banEvents: readonly BanEvent[] = [
     type: UserDeletedSchema.typeName,
     read(body) {
       const { userId, version } = fromBinary(UserDeletedSchema, body);
-      return { userId, version: Number(version), banned: true };
+      return { userId, version: Number(version), banned: true, deleted: true };
     },
   },
 ];

@@ -5,15 +5,24 @@ import { addressOf } from "#runtime/client-network.ts";
 import { update } from "#runtime/aggregate.ts";
 import { caller } from "#runtime/auth.ts";
 import { DomainError, invalidField } from "#runtime/errors.ts";
-import { duplicateOf } from "#runtime/mongo.ts";
-import { beginMove, bury, confirm, move, setPassword } from "./account.ts";
+import { bury, confirm, isSameStamp, setPassword } from "./account.ts";
 import type { Attempts } from "./attempts.ts";
 import type { SessionCookies } from "./cookies.ts";
+import { beginMove, formerEmail, move, undoMove } from "./email-change.ts";
 import type { LinkTokens, Purpose } from "./links.ts";
 import { hashPassword, isPassword, mustBeGood } from "./password.ts";
 import type { Post } from "./post.ts";
 import { toProto as toSession, type SessionKeeper } from "./session.ts";
-import { emailKey, emailTaken, toProto, type User, type UserFields, type Users } from "./user.ts";
+import {
+  emailKey,
+  emailTaken,
+  holderOf,
+  isEmailTaken,
+  toProto,
+  type User,
+  type UserFields,
+  type Users,
+} from "./user.ts";
 
 interface Deps {
   users: Users;
@@ -24,6 +33,9 @@ interface Deps {
   post: Post;
   now: () => number;
 }
+
+const wrongPassword = (): DomainError =>
+  new DomainError("WRONG_CREDENTIALS", "the password is wrong");
 
 const expired = (): DomainError =>
   new DomainError("LINK_EXPIRED", "this link is used up or too old; ask for another");
@@ -38,35 +50,48 @@ export function accountRoutes(deps: Deps) {
     const user = await load(caller(ctx).id);
     await attempts.count(addressOf(ctx.requestHeader), user?.emailKey);
     if (!(await isPassword(password, user?.passwordHash)) || user?.status !== "ACTIVE") {
-      throw new DomainError("WRONG_CREDENTIALS", "the password is wrong");
+      throw wrongPassword();
     }
     await attempts.forgive(addressOf(ctx.requestHeader), user.emailKey);
     return user;
   }
 
-  /** The account that a link is of, if the link is good. */
-  async function answered(purpose: Purpose, token: string): Promise<UserFields> {
-    const user = await load(links.userIdOf(token));
-    if (user?.status !== "ACTIVE" || !links.isGood(purpose, token, user)) throw expired();
-    return user;
-  }
-
-  /** Changes the account as it was loaded, and no other state of it: a link works once. */
-  async function change(loaded: UserFields, how: (user: User) => void): Promise<void> {
-    await update(users, loaded._id, (user) => {
-      if (user.version !== loaded.version) throw expired();
+  /** Changes the account whose password was given, unless that counts no more by now. */
+  async function change(checked: UserFields, how: (user: User) => void): Promise<void> {
+    await update(users, checked._id, (user) => {
+      if (user.status !== "ACTIVE" || !isSameStamp(user, checked)) throw wrongPassword();
       how(user);
     });
+  }
+
+  function mustAnswer(purpose: Purpose, token: string, user: UserFields | null | undefined) {
+    if (user?.status === "ACTIVE" && links.isGood(purpose, token, user)) return user;
+    throw expired();
+  }
+
+  /** The account that a link is of, if the link is good. */
+  const answered = async (purpose: Purpose, token: string): Promise<UserFields> =>
+    mustAnswer(purpose, token, await load(links.userIdOf(token)));
+
+  /** Does what a link is for. The account that is saved is the one that the link is good for. */
+  async function answer(purpose: Purpose, token: string, how: (user: User) => void): Promise<void> {
+    const change = (user: User): void => {
+      mustAnswer(purpose, token, user);
+      how(user);
+    };
+    if (!(await update(users, links.userIdOf(token), change))) throw expired();
   }
 
   return (router: ConnectRouter) =>
     router.service(AccountService, {
       async changePassword({ password, newPassword }, ctx) {
-        const { _id: id, email } = await owned(password, ctx);
+        const checked = await owned(password, ctx);
+        const { _id: id, email } = checked;
+        const { sessionId } = caller(ctx);
         mustBeGood(newPassword, email, "new_password");
         const passwordHash = await hashPassword(newPassword);
-        await update(users, id, (user) => setPassword(user, passwordHash));
-        await sessions.endAll(id, caller(ctx).sessionId);
+        await change(checked, (user) => setPassword(user, passwordHash, sessionId));
+        await sessions.endAll(id, sessionId);
         await post.send("password", email, id);
         return {};
       },
@@ -80,26 +105,28 @@ export function accountRoutes(deps: Deps) {
 
       async resetPassword({ token, newPassword }, ctx) {
         await attempts.count(addressOf(ctx.requestHeader));
-        const loaded = await answered("reset", token);
-        mustBeGood(newPassword, loaded.email, "new_password");
+        const { _id: id, email } = await answered("reset", token);
+        mustBeGood(newPassword, email, "new_password");
         const passwordHash = await hashPassword(newPassword);
-        await change(loaded, (user) => {
+        await answer("reset", token, (user) => {
           setPassword(user, passwordHash);
           user.emailConfirmed = true; // The link went there.
         });
-        await sessions.endAll(loaded._id);
-        await post.send("password", loaded.email, loaded._id);
+        await sessions.endAll(id);
+        await post.send("password", email, id);
         return {};
       },
 
       async changeEmail({ password, newEmail }, ctx) {
-        const { _id: id, email, emailKey: key } = await owned(password, ctx);
+        const checked = await owned(password, ctx);
+        const { _id: id, email, emailKey: key } = checked;
         if (emailKey(newEmail) === key) {
           throw invalidField("new_email", "is the address that the account has");
         }
         // Whether it has an account is told to the new address alone.
-        const isTaken = (await users.exists({ emailKey: emailKey(newEmail) })) !== null;
-        await update(users, id, (user) => beginMove(user, newEmail));
+        const other = { _id: { $ne: id }, ...holderOf(emailKey(newEmail)) };
+        const isTaken = (await users.exists(other)) !== null;
+        await change(checked, (user) => beginMove(user, newEmail));
         await post.send(isTaken ? "taken" : "move", newEmail, id);
         await post.send("moving", email, id);
         return {};
@@ -119,14 +146,39 @@ export function accountRoutes(deps: Deps) {
       async confirmEmail({ token }, ctx) {
         await attempts.count(addressOf(ctx.requestHeader));
         if (links.purposeOf(token) !== "move") {
-          await change(await answered("confirm", token), confirm);
+          await answer("confirm", token, confirm);
           return {};
         }
-        const loaded = await answered("move", token);
-        await change(loaded, move).catch((error: unknown) => {
-          throw duplicateOf(error) === "email" ? emailTaken() : error;
+        let left = "";
+        let canUndo = false;
+        const toNewEmail = (user: User): void => {
+          left = user.email;
+          move(user, new Date(now()));
+          canUndo = formerEmail(user, emailKey(left)) !== undefined;
+        };
+        await answer("move", token, toNewEmail).catch((error: unknown) => {
+          throw isEmailTaken(error) ? emailTaken() : error;
         });
-        await sessions.endAll(loaded._id);
+        const id = links.userIdOf(token);
+        await sessions.endAll(id);
+        await post.send(canUndo ? "moved" : "undone", left, id);
+        return {};
+      },
+
+      async undoEmailChange({ token, newPassword }, ctx) {
+        await attempts.count(addressOf(ctx.requestHeader));
+        const found = await answered("undo", token);
+        const { _id: id, email: left } = found;
+        const email = links.formerOf(token, found)?.email ?? "";
+        mustBeGood(newPassword, email, "new_password");
+        const passwordHash = await hashPassword(newPassword);
+        await answer("undo", token, (user) => {
+          const former = links.formerOf(token, user);
+          if (former) undoMove(user, former, passwordHash);
+        });
+        await sessions.endAll(id);
+        await post.send("password", email, id);
+        await post.send("undone", left);
         return {};
       },
 
@@ -134,7 +186,7 @@ export function accountRoutes(deps: Deps) {
         const { id, sessionId } = caller(ctx);
         const user = await users.findById(id, { outbox: 0 }).lean<UserFields>();
         if (user?.status !== "ACTIVE") throw new DomainError("SESSION_ENDED", "sign in again");
-        const open = await sessions.list(id);
+        const open = await sessions.list(user);
         return {
           user: toProto(user),
           sessions: open.map((session) => toSession(session, sessionId)),
@@ -144,9 +196,10 @@ export function accountRoutes(deps: Deps) {
       },
 
       async deleteAccount({ password }, ctx) {
-        const { _id: id, email } = await owned(password, ctx);
+        const checked = await owned(password, ctx);
+        const { _id: id, email } = checked;
         const unusable = await hashPassword(crypto.randomUUID());
-        await update(users, id, (user) => bury(user, unusable, new Date(now())));
+        await change(checked, (user) => bury(user, unusable, new Date(now())));
         await sessions.endAll(id);
         await post.send("deleted", email);
         cookies.clear(ctx.responseHeader);

@@ -1,35 +1,59 @@
 import { UserDeletedSchema } from "@ticketing/proto/auth/v1/user_events";
 import { record, touch } from "#runtime/aggregate.ts";
-import { emailKey, type User } from "./user.ts";
+import type { User, UserFields } from "./user.ts";
 
 // What an account goes through after it was made. Each change raises the version; only its end is news
 // for others, who know neither its address nor its password.
 
-export function setPassword(user: User, passwordHash: string): void {
+/** The security stamp of a user, also of one who was stored before there were any. */
+export const stampOf = ({ securityStamp = 0 }: Pick<UserFields, "securityStamp">): number =>
+  securityStamp;
+
+/** Whether nothing has ended all sessions and links between these two states of a user. */
+export const isSameStamp = (one: UserFields, other: UserFields): boolean =>
+  stampOf(one) === stampOf(other);
+
+/**
+ * Ends, by the save that follows, all sessions but the excepted one, all links in mails, and a move that
+ * waits for its answer: whatever was begun under the old stamp counts no more.
+ */
+export function revoke(user: User, exceptSession?: string): void {
+  user.securityStamp = stampOf(user) + 1;
+  user.keptSession = exceptSession;
+  user.newEmail = undefined;
+}
+
+/** The user wants all their sessions to end. Whoever is banned or gone has none. */
+export function signOutEverywhere(user: User): boolean {
+  if (user.status !== "ACTIVE") return false;
+  revoke(user);
+  touch(user);
+  return true;
+}
+
+/** A new password. Whoever knew the old one has nothing left but, where given, the one session. */
+export function setPassword(user: User, passwordHash: string, exceptSession?: string): void {
   user.passwordHash = passwordHash;
+  revoke(user, exceptSession);
   touch(user);
 }
 
-/** The account is to move to another address, once that one has answered. */
-export function beginMove(user: User, newEmail: string): void {
-  user.newEmail = newEmail;
+/** The same password under a stronger hash. Answers whether it is still the same. */
+export function rehash(user: User, from: string, to: string): boolean {
+  if (user.passwordHash !== from) return false;
+  user.passwordHash = to;
   touch(user);
+  return true;
 }
 
-/** A mail to the address of now was answered. */
+/**
+ * The owner of the address has answered a mail. A move that somebody began before that is theirs no
+ * longer: whoever made the account may be a stranger to the address.
+ */
 export function confirm(user: User): void {
   user.emailConfirmed = true;
-  touch(user);
-}
-
-/** A mail to the new address was answered: the account is there from now on. */
-export function move(user: User): void {
-  const { newEmail } = user;
-  if (newEmail === undefined) return;
-  user.email = newEmail;
-  user.emailKey = emailKey(newEmail);
   user.newEmail = undefined;
-  confirm(user);
+  touch(user);
 }
 
 /**
@@ -37,9 +61,10 @@ export function move(user: User): void {
  * no password has.
  */
 export function bury(user: User, unusable: string, now: Date): void {
+  revoke(user);
   user.email = "";
   user.emailKey = `deleted:${user._id}`;
-  user.newEmail = undefined;
+  user.formerEmails = [];
   user.emailConfirmed = false;
   user.passwordHash = unusable;
   user.roles = [];

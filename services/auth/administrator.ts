@@ -27,14 +27,17 @@ try {
 
 async function makeAdministrator(address: string): Promise<number> {
   const users = userModel(db);
-  const account = await users.exists({ emailKey: emailKey(address) });
+  const account = await users.exists({
+    emailKey: emailKey(address),
+    status: { $ne: "DELETED" },
+  });
   if (!account) {
     console.error(`There is no account with the address ${address}; sign up first.`);
     return 1;
   }
   let changed = false;
   const user = await update(users, account._id, (found) => {
-    changed = !found.roles.includes("ADMINISTRATOR");
+    changed = found.status !== "DELETED" && !found.roles.includes("ADMINISTRATOR");
     if (!changed) return changed;
     found.roles.push("ADMINISTRATOR");
     record(found, UserUpdatedSchema, () => ({ user: toState(found) }));

@@ -4,10 +4,16 @@ import { UserBannedSchema, UserUnbannedSchema } from "@ticketing/proto/auth/v1/u
 import type { UserRecordSchema } from "@ticketing/proto/auth/v1/user_service";
 import { record, update } from "#runtime/aggregate.ts";
 import { KEEP_MS, type KeptBan } from "#runtime/bans.ts";
+import { revoke } from "./account.ts";
 import { toProto, toState, type User, type UserFields, type Users } from "./user.ts";
 
-/** Puts a user out; one who is out already gets the reason and the end anew. */
-export function ban(user: User, reason: string, endsAt: Date | undefined, now: Date): void {
+/**
+ * Puts a user out; one who is out already gets the reason and the end anew. Answers whether that changes
+ * anything: whoever is deleted stays so.
+ */
+export function ban(user: User, reason: string, endsAt: Date | undefined, now: Date): boolean {
+  if (user.status === "DELETED") return false;
+  revoke(user);
   user.status = "BANNED";
   user.ban = { reason, time: now, ...(endsAt && { endsAt }) };
   user.standingTime = now;
@@ -15,6 +21,7 @@ export function ban(user: User, reason: string, endsAt: Date | undefined, now: D
     user: toState(user),
     ...(endsAt && { banEndsAt: timestampFromDate(endsAt) }),
   }));
+  return true;
 }
 
 /** Lets a user in again. Answers whether that changes anything. */
@@ -69,6 +76,7 @@ export async function recentBans(
     userId: _id,
     version,
     banned: status !== "ACTIVE",
+    ...(status === "DELETED" && { deleted: true }),
     until: standingTime.getTime() + KEEP_MS,
   }));
 }

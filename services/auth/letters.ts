@@ -1,6 +1,15 @@
 /** Why a mail is written. */
 export type Cause =
-  "welcome" | "confirm" | "move" | "moving" | "taken" | "reset" | "password" | "deleted";
+  | "welcome"
+  | "confirm"
+  | "move"
+  | "moving"
+  | "moved"
+  | "undone"
+  | "taken"
+  | "reset"
+  | "password"
+  | "deleted";
 
 export interface Letter {
   subject: string;
@@ -28,6 +37,14 @@ const letters: Record<Cause, (url: string, link: string) => Letter> = {
   moving: (url) => ({
     subject: "Your address is about to change",
     text: `Your account moves to another address once a mail sent there is answered.\n\n${alarm(url)}`,
+  }),
+  moved: (_url, link) => ({
+    subject: "Your address was changed",
+    text: `Your account has another address now, and every session has ended.\n\nIf that was not you, take the account back. This link works for a few days: it restores this address, ends every session and sets a new password:\n${link}\n\nIf that was you, you need do nothing.`,
+  }),
+  undone: () => ({
+    subject: "Your account has its old address again",
+    text: "The account that had this address has its earlier address again: the owner of that one undid the change. Every session has ended.",
   }),
   taken: (url) => ({
     subject: "You have an account already",

@@ -8,6 +8,7 @@ import { attemptLimits } from "./attempts.ts";
 import { endBans, recentBans } from "./ban.ts";
 import { authConfig } from "./config.ts";
 import { sessionCookies } from "./cookies.ts";
+import { forgetFormerEmails } from "./email-change.ts";
 import { letterEvents } from "./events.ts";
 import { keyModel } from "./key.ts";
 import { keyStore, readKeys } from "./key-store.ts";
@@ -80,6 +81,8 @@ const snapshot = snapshotKeeper({ users, redis, events: banEvents, log: service.
 service.relay(users, snapshot.before);
 service.every(2, "keeping the bans in redis", snapshot.mend);
 service.every(60, "forgetting old bans", snapshot.prune);
+service.every(1, "remembering failed renewals", deps.sessions.settleDoubts);
+service.every(60, "forgetting former addresses", () => forgetFormerEmails(users, Date.now()));
 service.every(1, "ending bans", () => endBans(users, Date.now()));
 const isBanned = await service.bans(() => recentBans(users, Date.now()));
 const endSessions = deps.sessions.endAll;

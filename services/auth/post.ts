@@ -3,6 +3,7 @@ import { newId } from "#runtime/ids.ts";
 import { lanes } from "#runtime/lanes.ts";
 import type { Log } from "#runtime/log.ts";
 import { duplicateOf } from "#runtime/mongo.ts";
+import { formerEmail } from "./email-change.ts";
 import { letter, tradeLetter, type Cause, type Trade, type TradeCause } from "./letters.ts";
 import type { LinkTokens, Purpose } from "./links.ts";
 import type { Mail, Mailer } from "./mailer.ts";
@@ -87,7 +88,9 @@ const TAKE_MS = 60_000;
 const NEVER = new Date("9999-12-31");
 
 /** Which link a mail has: its page, and what its token is for. */
-const linked: Partial<Record<PostFields["cause"], { page: string; purpose: Purpose }>> = {
+const linked: Partial<
+  Record<PostFields["cause"], { page: string; purpose: Exclude<Purpose, "undo"> }>
+> = {
   welcome: { page: "confirm-email", purpose: "confirm" },
   confirm: { page: "confirm-email", purpose: "confirm" },
   move: { page: "confirm-email", purpose: "move" },
@@ -117,6 +120,16 @@ export function startPost({ posts, users, mailer, links, publicUrl, log }: Deps)
     return `${publicUrl}/${kind.page}?token=${links.make(kind.purpose, user)}`;
   }
 
+  /** The mail to a former address, with the link that gives the account back to it. */
+  async function undoLetter(to: string): Promise<Letter | undefined> {
+    const key = emailKey(to);
+    const user = await users.findOne({ reservedEmails: key }).lean<UserFields>();
+    const former = user?.status === "ACTIVE" ? formerEmail(user, key) : undefined;
+    if (!user || !former) return undefined;
+    const link = `${publicUrl}/undo-email-change?token=${links.makeUndo(user, former)}`;
+    return { to: former.email, ...letter("moved", publicUrl, link) };
+  }
+
   /** The mail as it goes out; undefined where nobody is there to read it. */
   async function write({ cause, to, userId, trade }: PostFields): Promise<Letter | undefined> {
     if (trade) {
@@ -124,8 +137,10 @@ export function startPost({ posts, users, mailer, links, publicUrl, log }: Deps)
       if (!user || user.status === "DELETED") return undefined;
       return { to: user.email, ...tradeLetter(cause as TradeCause, publicUrl, trade) };
     }
+    if (cause === "moved") return undoLetter(to ?? "");
     const link = await linkOf(cause as Cause, to ?? "", userId);
-    if (link === undefined) return undefined;
+    // Whose account was moved away by somebody else asks for a new password first.
+    if (link === undefined) return cause === "reset" ? undoLetter(to ?? "") : undefined;
     return { to: to ?? "", ...letter(cause as Cause, publicUrl, link) };
   }
 

@@ -10,8 +10,7 @@ import { addressOf } from "#runtime/client-network.ts";
 import { caller, callerIfAny } from "#runtime/auth.ts";
 import { update } from "#runtime/aggregate.ts";
 import { DomainError } from "#runtime/errors.ts";
-import { duplicateOf } from "#runtime/mongo.ts";
-import { setPassword } from "./account.ts";
+import { rehash, signOutEverywhere } from "./account.ts";
 import { standingNow } from "./ban.ts";
 import type { Attempts } from "./attempts.ts";
 import { deviceOf } from "./device.ts";
@@ -21,12 +20,22 @@ import { hashPassword, isPassword, isWeak, mustBeGood } from "./password.ts";
 import { placeOf } from "./place.ts";
 import type { Post } from "./post.ts";
 import {
+  isCurrent,
   toProto as toSession,
   type OpenSession,
   type Origin,
   type SessionKeeper,
 } from "./session.ts";
-import { emailKey, emailTaken, enrol, toProto, type UserFields, type Users } from "./user.ts";
+import {
+  emailKey,
+  emailTaken,
+  enrol,
+  holderOf,
+  isEmailTaken,
+  toProto,
+  type UserFields,
+  type Users,
+} from "./user.ts";
 
 interface Deps {
   users: Users;
@@ -49,6 +58,13 @@ async function mustBeActive(users: Users, found: UserFields): Promise<UserFields
   if (user.status === "BANNED") throw new DomainError("BANNED", "this account is banned");
   throw new DomainError("SESSION_ENDED", "this account is gone");
 }
+
+const sessionEnded = (): DomainError =>
+  new DomainError("SESSION_ENDED", "the session has ended; sign in again");
+
+/** Whether an error says that a session is over, for good. */
+const isRefusal = (error: unknown): boolean =>
+  error instanceof DomainError && (error.reason === "SESSION_ENDED" || error.reason === "BANNED");
 
 export function authRoutes({ users, sessions, keys, cookies, attempts, post }: Deps) {
   /** Hands a session over: in cookies to browsers, in the body to clients that asked for it. */
@@ -77,6 +93,49 @@ export function authRoutes({ users, sessions, keys, cookies, attempts, post }: D
     return { user: toProto(user), tokens: { accessToken, accessExpiresAt, refreshToken } };
   }
 
+  /** Checks a password, and begins a session; undefined where the account changed meanwhile. */
+  async function open(key: string, password: string, ctx: HandlerContext) {
+    const found = await users.findOne({ emailKey: key }).select("+passwordHash");
+    if (!(await isPassword(password, found?.passwordHash)) || !found) {
+      throw new DomainError("WRONG_CREDENTIALS", "the email address or the password is wrong");
+    }
+    const active = await mustBeActive(users, found);
+    await attempts.forgive(addressOf(ctx.requestHeader), key);
+    const { _id: id, passwordHash: hash } = found;
+    if (isWeak(hash)) {
+      const stronger = await hashPassword(password);
+      await update(users, id, (user) => rehash(user, hash, stronger), "+passwordHash");
+    }
+    const session = await sessions.begin(active, originOf(ctx));
+    // A reset or a ban of this moment has ended the sessions that it found; this one was not there yet.
+    const user = await users.findById(id, { outbox: 0 }).lean<UserFields>();
+    if (user?.status === "ACTIVE" && isCurrent(session, user)) return { user, session };
+    await sessions.endById(session.id);
+    return undefined;
+  }
+
+  /** The user of a session that was renewed, if they may have it still. */
+  async function ownerOf(session: OpenSession): Promise<UserFields> {
+    const user = await users.findById(session.userId, { outbox: 0 }).lean<UserFields>();
+    if (!user) throw sessionEnded();
+    const active = await mustBeActive(users, user);
+    if (isCurrent(session, active)) return active;
+    await sessions.endById(session.id);
+    throw sessionEnded();
+  }
+
+  /** Hands over a session that was renewed, and remembers where the answer cannot arrive. */
+  async function goOn(session: OpenSession, inBody: boolean, ctx: HandlerContext) {
+    try {
+      const answer = await deliver(await ownerOf(session), session, inBody, ctx);
+      if (ctx.signal.aborted) sessions.unanswered(session); // Nobody waits for it any more.
+      return answer;
+    } catch (error) {
+      if (!isRefusal(error)) sessions.unanswered(session);
+      throw error;
+    }
+  }
+
   const wantsBody = (delivery: TokenDelivery): boolean => delivery === TokenDelivery.BODY;
 
   return (router: ConnectRouter) =>
@@ -85,34 +144,27 @@ export function authRoutes({ users, sessions, keys, cookies, attempts, post }: D
         const key = emailKey(email);
         await attempts.countSignUp(addressOf(ctx.requestHeader), key);
         mustBeGood(password, email);
-        if (await users.exists({ emailKey: key })) throw emailTaken();
+        if (await users.exists(holderOf(key))) throw emailTaken();
         const passwordHash = await hashPassword(password);
         const user = new users({ email, emailKey: key, passwordHash });
         enrol(user);
         await user.save().catch((error: unknown) => {
-          throw duplicateOf(error) === "email" ? emailTaken() : error;
+          throw isEmailTaken(error) ? emailTaken() : error;
         });
         await post.send("welcome", email, user._id);
         await attempts.forgive(addressOf(ctx.requestHeader), key);
-        const session = await sessions.begin(user._id, originOf(ctx));
+        const session = await sessions.begin(user, originOf(ctx));
         return deliver(user, session, wantsBody(tokenDelivery), ctx);
       },
 
       async signIn({ email, password, tokenDelivery }, ctx) {
         const key = emailKey(email);
         await attempts.count(addressOf(ctx.requestHeader), key);
-        const user = await users.findOne({ emailKey: key }).select("+passwordHash");
-        if (!(await isPassword(password, user?.passwordHash)) || !user) {
-          throw new DomainError("WRONG_CREDENTIALS", "the email address or the password is wrong");
-        }
-        const active = await mustBeActive(users, user);
-        await attempts.forgive(addressOf(ctx.requestHeader), key);
-        if (isWeak(user.passwordHash)) {
-          const passwordHash = await hashPassword(password);
-          await update(users, user._id, (found) => setPassword(found, passwordHash));
-        }
-        const session = await sessions.begin(user._id, originOf(ctx));
-        return deliver(active, session, wantsBody(tokenDelivery), ctx);
+        // Where the account changed in the middle, the password is checked against what it is now.
+        const opened = (await open(key, password, ctx)) ?? (await open(key, password, ctx));
+        if (!opened)
+          throw new DomainError("CHANGED_MEANWHILE", "the account keeps changing; retry");
+        return deliver(opened.user, opened.session, wantsBody(tokenDelivery), ctx);
       },
 
       async signOut({ refreshToken }, ctx) {
@@ -125,14 +177,17 @@ export function authRoutes({ users, sessions, keys, cookies, attempts, post }: D
       },
 
       async signOutEverywhere(_request, ctx) {
-        await sessions.endAll(caller(ctx).id);
+        const { id } = caller(ctx);
+        await update(users, id, signOutEverywhere);
+        await sessions.endAll(id);
         cookies.clear(ctx.responseHeader);
         return {};
       },
 
       async listSessions(_request, ctx) {
         const { id, sessionId } = caller(ctx);
-        const own = await sessions.list(id);
+        const user = await users.findById(id, { outbox: 0 }).lean<UserFields>();
+        const own = user ? await sessions.list(user) : [];
         return { sessions: own.map((session) => toSession(session, sessionId)) };
       },
 
@@ -145,22 +200,22 @@ export function authRoutes({ users, sessions, keys, cookies, attempts, post }: D
 
       async getCurrentUser(_request, ctx) {
         const { id, sessionId = "" } = callerIfAny(ctx) ?? {};
-        if (id && !(await sessions.isOpen(sessionId))) return {};
         const user = id ? await users.findById(id, { outbox: 0 }).lean<UserFields>() : undefined;
-        return user?.status === "ACTIVE" ? { user: toProto(user) } : {};
+        if (user?.status !== "ACTIVE" || !(await sessions.isOpen(sessionId, user))) return {};
+        return { user: toProto(user) };
       },
 
       async refreshSession({ refreshToken }, ctx) {
         const token = refreshToken || cookies.refreshToken(ctx.requestHeader);
         await attempts.countRefresh(addressOf(ctx.requestHeader), token && sessions.idOf(token));
-        if (!token) throw new DomainError("SESSION_ENDED", "there is no session; sign in");
-        const session = await sessions.renew(token).catch((error: unknown) => {
-          cookies.clear(ctx.responseHeader);
+        if (!token) throw sessionEnded();
+        try {
+          return await goOn(await sessions.renew(token), refreshToken !== "", ctx);
+        } catch (error) {
+          // Only a refusal of the session itself ends it in the browser; a fault of ours does not.
+          if (isRefusal(error) && !refreshToken) cookies.clear(ctx.responseHeader);
           throw error;
-        });
-        const user = await users.findById(session.userId, { outbox: 0 }).lean<UserFields>();
-        if (!user) throw new DomainError("SESSION_ENDED", "this account is gone");
-        return deliver(await mustBeActive(users, user), session, refreshToken !== "", ctx);
+        }
       },
     });
 }

@@ -93,7 +93,7 @@ describe("a stolen refresh token", () => {
   it("ends the session in each of 200 rounds, for the thief and for the victim", async () => {
     const left = new Set<string>();
     for (let round = 0; round < 200; round += 1) {
-      const { id, refreshToken: stolen } = await keeper.begin(`victim ${round}`);
+      const { id, refreshToken: stolen } = await keeper.begin({ _id: `victim ${round}` });
       const first = await keeper.renew(stolen);
       // The successor is used, or the grace is over: in both cases a second use is a theft.
       const latest = round % 2 === 0 ? await keeper.renew(first.refreshToken) : first;
@@ -109,7 +109,7 @@ describe("a stolen refresh token", () => {
 
   it("is no theft where twenty renew at once, in each of 20 rounds: one family, still signed in", async () => {
     for (let round = 0; round < 20; round += 1) {
-      const { id, refreshToken } = await keeper.begin(`tabs ${round}`);
+      const { id, refreshToken } = await keeper.begin({ _id: `tabs ${round}` });
       const twenty = Array.from({ length: 20 }, () => keeper.renew(refreshToken));
       const successors = new Set((await Promise.all(twenty)).map((each) => each.refreshToken));
       expect(successors.size).toBe(1);
@@ -192,7 +192,7 @@ describe("one's own sessions", () => {
   });
 
   it("but for one end where that is asked for", async () => {
-    const [kept, other] = [await keeper.begin("cat"), await keeper.begin("cat")];
+    const [kept, other] = [await keeper.begin({ _id: "cat" }), await keeper.begin({ _id: "cat" })];
     await keeper.endAll("cat", kept.id);
     expect(await sessions.distinct("_id", { userId: "cat" })).toEqual([kept.id]);
     await expect(keeper.renew(other.refreshToken)).rejects.toThrow();

@@ -5,10 +5,14 @@ import type { SessionSchema } from "@ticketing/proto/auth/v1/session";
 import { Schema, type Connection } from "mongoose";
 import { DomainError } from "#runtime/errors.ts";
 import { newId } from "#runtime/ids.ts";
+import { stampOf } from "./account.ts";
+import type { UserFields } from "./user.ts";
 
 export interface SessionFields {
   _id: string;
   userId: string;
+  /** The user's security stamp when it was begun: a session of an older one has ended. */
+  securityStamp?: number;
   /** What signed in, and where from, in words. */
   device: string;
   place: string;
@@ -16,6 +20,8 @@ export interface SessionFields {
   /** How often its refresh token was made anew; only the newest one works. */
   generation: number;
   rotatedAt: Date;
+  /** The newest token may never have arrived, by a fault of ours; see `unanswered`. */
+  unanswered?: boolean;
   expiresAt: Date;
 }
 
@@ -23,11 +29,13 @@ const schema = new Schema<SessionFields>(
   {
     _id: { type: String, required: true },
     userId: { type: String, required: true, index: true },
+    securityStamp: { type: Number, default: 0 },
     device: { type: String, default: "" },
     place: { type: String, default: "" },
     createTime: { type: Date, default: Date.now },
     generation: { type: Number, required: true },
     rotatedAt: { type: Date, required: true },
+    unanswered: Boolean,
     expiresAt: { type: Date, required: true, expires: 0 },
   },
   { versionKey: false },
@@ -38,6 +46,9 @@ export type Sessions = ReturnType<typeof sessionModel>;
 
 /** Two tabs, or a lost answer: for so long the last token but one gets the same successor again. */
 const GRACE_MS = 10_000;
+
+/** So many failed answers are remembered at most. */
+const MOST_DOUBTS = 10_000;
 
 const ended = (): DomainError =>
   new DomainError("SESSION_ENDED", "the session has ended; sign in again");
@@ -56,9 +67,22 @@ export type Origin = Partial<Pick<SessionFields, "device" | "place">>;
 export interface OpenSession {
   id: string;
   userId: string;
+  securityStamp: number;
   refreshToken: string;
+  rotatedAt: Date;
   expiresAt: Date;
 }
+
+type Owner = Pick<UserFields, "_id" | "securityStamp" | "keptSession">;
+
+/**
+ * Whether nothing has ended the session since it was begun. Sessions are deleted too, but one that was
+ * begun in that very moment is not found by that: this finds it.
+ */
+export const isCurrent = (
+  { id, securityStamp = 0 }: { id: string; securityStamp?: number | undefined },
+  owner: Owner,
+): boolean => securityStamp === stampOf(owner) || id === owner.keptSession;
 
 /**
  * Sessions and their refresh tokens. A token is not stored but derived from the session's id and its
@@ -72,12 +96,21 @@ export function sessionKeeper({ sessions, key, lifeMs, now }: Options) {
   const tokenOf = (id: string, generation: number): string =>
     `${id}.${generation}.${mac(id, generation)}`;
 
-  const opened = ({ _id, userId, generation, expiresAt }: SessionFields): OpenSession => ({
-    id: _id,
-    userId,
-    expiresAt,
-    refreshToken: tokenOf(_id, generation),
+  const opened = (session: SessionFields): OpenSession => ({
+    id: session._id,
+    userId: session.userId,
+    securityStamp: session.securityStamp ?? 0,
+    rotatedAt: session.rotatedAt,
+    expiresAt: session.expiresAt,
+    refreshToken: tokenOf(session._id, session.generation),
   });
+
+  /** Renewals whose answer may not have arrived, where that is not stored yet: when each was made. */
+  const doubts = new Map<string, Date>();
+
+  function doubt(id: string, rotatedAt: Date): void {
+    if (doubts.size < MOST_DOUBTS) doubts.set(id, rotatedAt);
+  }
 
   /** What a token says, if it is one of ours to the letter. */
   function read(token: string): { id: string; generation: number } | undefined {
@@ -89,12 +122,22 @@ export function sessionKeeper({ sessions, key, lifeMs, now }: Options) {
     return ours ? { id, generation } : undefined;
   }
 
+  /** Whether this is the last token but one, from somebody who has not had its successor. */
+  function isRepeat(session: SessionFields, generation: number): boolean {
+    const { _id, generation: newest, rotatedAt, expiresAt, unanswered } = session;
+    if (newest !== generation + 1 || expiresAt.getTime() <= now()) return false;
+    if (unanswered || doubts.get(_id)?.getTime() === rotatedAt.getTime()) return true;
+    return now() - rotatedAt.getTime() < GRACE_MS;
+  }
+
   return {
-    async begin(userId: string, { device = "", place = "" }: Origin = {}): Promise<OpenSession> {
+    /** Begins a session of the user as they were when their password was checked. */
+    async begin(user: Owner, { device = "", place = "" }: Origin = {}): Promise<OpenSession> {
       const at = new Date(now());
       const expiresAt = new Date(now() + lifeMs);
       const times = { createTime: at, rotatedAt: at, expiresAt };
-      const session = { _id: newId(), userId, device, place, generation: 1, ...times };
+      const owner = { userId: user._id, securityStamp: stampOf(user) };
+      const session = { _id: newId(), ...owner, device, place, generation: 1, ...times };
       await sessions.create(session);
       return opened(session);
     },
@@ -119,16 +162,19 @@ export function sessionKeeper({ sessions, key, lifeMs, now }: Options) {
       await sessions.deleteMany({ userId, ...(exceptId && { _id: { $ne: exceptId } }) });
     },
 
-    /** Whether a session goes on. */
-    async isOpen(id: string): Promise<boolean> {
-      return (await sessions.exists({ _id: id, expiresAt: { $gt: new Date(now()) } })) !== null;
+    /** Whether one of the user's sessions goes on. */
+    async isOpen(id: string, owner: Owner): Promise<boolean> {
+      const mine = { _id: id, userId: owner._id, expiresAt: { $gt: new Date(now()) } };
+      const session = await sessions.findOne(mine).lean();
+      return session !== null && isCurrent(opened(session), owner);
     },
 
     /** A user's sessions, the one used last first. */
-    list: (userId: string): Promise<SessionFields[]> =>
-      sessions
-        .find({ userId, expiresAt: { $gt: new Date(now()) } })
-        .sort({ rotatedAt: -1, _id: -1 }),
+    async list(owner: Owner): Promise<SessionFields[]> {
+      const open = { userId: owner._id, expiresAt: { $gt: new Date(now()) } };
+      const found = await sessions.find(open).sort({ rotatedAt: -1, _id: -1 }).lean();
+      return found.filter((session) => isCurrent(opened(session), owner));
+    },
 
     /** The session that a token belongs to, by the token's own word, which only we can give. */
     idOf: (token: string): string | undefined => read(token)?.id,
@@ -139,19 +185,39 @@ export function sessionKeeper({ sessions, key, lifeMs, now }: Options) {
       if (!said) throw ended();
       const { id: _id, generation } = said;
       const current = { _id, generation, expiresAt: { $gt: new Date(now()) } };
-      const rotation = { $inc: { generation: 1 }, $set: { rotatedAt: new Date(now()) } };
+      const rotatedAt = new Date(now());
+      const rotation = {
+        $inc: { generation: 1 },
+        $set: { rotatedAt },
+        $unset: { unanswered: 1 as const },
+      };
       const rotated = await sessions
         .findOneAndUpdate(current, rotation, { returnDocument: "after" })
-        .lean();
+        .lean()
+        .catch((error: unknown) => {
+          doubt(_id, rotatedAt); // It may have been written all the same.
+          throw error;
+        });
       if (rotated) return opened(rotated);
       const session = await sessions.findById(_id).lean();
-      const repeated =
-        session?.generation === generation + 1 &&
-        now() - session.rotatedAt.getTime() < GRACE_MS &&
-        session.expiresAt.getTime() > now();
-      if (repeated) return opened(session);
+      if (session && isRepeat(session, generation)) return opened(session);
       await sessions.deleteOne({ _id });
       throw ended();
+    },
+
+    /**
+     * This renewal was not answered, by a fault of ours. Whoever comes with the token of before again is
+     * no thief, however late: until the successor is used, they get it. While the database is away this
+     * is remembered here.
+     */
+    unanswered: ({ id, rotatedAt }: OpenSession): void => doubt(id, rotatedAt),
+
+    /** Stores what is remembered of answers that failed. */
+    async settleDoubts(): Promise<void> {
+      for (const [_id, rotatedAt] of [...doubts]) {
+        await sessions.updateOne({ _id, rotatedAt }, { $set: { unanswered: true } });
+        if (doubts.get(_id) === rotatedAt) doubts.delete(_id);
+      }
     },
   };
 }

@@ -8,13 +8,13 @@ import { afterAll, inject } from "vitest";
 import { interceptors, type Routes } from "#runtime/server.ts";
 import { PATIENCE_MS, recordedLog, testDatabase } from "#runtime/testing.ts";
 import { accountRoutes } from "./account-rpc.ts";
-import { attemptLimits } from "./attempts.ts";
+import { attemptLimits, type Attempts } from "./attempts.ts";
 import { sessionCookies } from "./cookies.ts";
 import { keyModel } from "./key.ts";
 import { keyStore, readKeys } from "./key-store.ts";
 import { signingKeys, type SigningKeys } from "./keys.ts";
 import { knownPlaces, placeModel } from "./known-places.ts";
-import { linkTokens } from "./links.ts";
+import { linkTokens, type LinkTokens } from "./links.ts";
 import type { Mail } from "./mailer.ts";
 import { postModel, startPost, type Post } from "./post.ts";
 import { authRoutes } from "./rpc.ts";
@@ -38,6 +38,8 @@ export interface TestAuth {
   users: Users;
   sessions: Sessions;
   keeper: SessionKeeper;
+  attempts: Attempts;
+  links: LinkTokens;
   keys: SigningKeys;
   redis: RedisClientType;
   lines: Record<string, unknown>[];
@@ -123,6 +125,8 @@ export async function testAuth(limits: Limits = {}): Promise<TestAuth> {
     users,
     sessions,
     keeper,
+    attempts,
+    links,
     keys,
     redis,
     lines,

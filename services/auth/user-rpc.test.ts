@@ -16,7 +16,7 @@ import { snapshotKeeper } from "./snapshot.ts";
 import { from, inBody, somebody, testAuth } from "./testing.ts";
 import { userRoutes } from "./user-rpc.ts";
 
-const { client, users, sessions, redis } = await testAuth();
+const { client, account, users, sessions, redis } = await testAuth();
 const endSessions = (userId: string) => sessions.deleteMany({ userId });
 const admin = testClient(UserService, userRoutes({ users, endSessions, now: Date.now }));
 const boss = await as(newId(), "administrator");
@@ -60,7 +60,7 @@ describe("a ban", () => {
 
   it("with an end is over on time, at sign-in or by itself, once, and no other ban with it", async () => {
     const [one, two, other] = [await person(), await person(), await person()];
-    const endsAt = timestampFromMs(Date.now() + 300);
+    const endsAt = timestampFromMs(Date.now() + 3_000);
     for (const { id } of [one, two]) await admin.banUser({ userId: id, reason: "x", endsAt }, boss);
     await admin.banUser({ userId: other.id, reason: "x" }, boss);
     expect((await refusal(client.signIn(one.credentials, from(newId())))).reason).toBe("BANNED");
@@ -80,7 +80,7 @@ describe("a ban", () => {
   it("set anew has the new reason and end", async () => {
     const { id } = await person();
     await admin.banUser(
-      { userId: id, reason: "x", endsAt: timestampFromMs(Date.now() + 50) },
+      { userId: id, reason: "x", endsAt: timestampFromMs(Date.now() + 30_000) },
       boss,
     );
     await admin.banUser({ userId: id, reason: "worse" }, boss);
@@ -102,6 +102,29 @@ describe("a ban", () => {
     expect(refused.reason).toBe(reason);
     if (!reason) expect(refused.violations).toEqual(["ends_at"]);
   });
+
+  it.each(["ban", "unban"] as const)(
+    "does not revive an account that was deleted before, nor does its end (%s first)",
+    async (first) => {
+      const { id, credentials } = await person();
+      const { tokens } = await client.signIn(credentials, from(newId()));
+      const headers = { authorization: `Bearer ${tokens!.accessToken}` };
+      await account.deleteAccount({ password: credentials.password }, { headers });
+      const ban = () => admin.banUser({ userId: id, reason: "x" }, boss);
+      const unban = () => admin.unbanUser({ userId: id }, boss);
+      for (const call of first === "ban" ? [ban, unban] : [unban, ban, unban]) {
+        expect(await refusal(call())).toMatchObject({ reason: "USER_NOT_FOUND" });
+      }
+      await endBans(users, Date.now() + 60_000);
+      const { status, version } = await users.findById(id).orFail();
+      expect(status).toBe("DELETED");
+      expect((await told(id)).map(({ type }) => type)).toEqual(["UserCreated", "UserDeleted"]);
+      const all = await recentBans(users, Date.now());
+      expect(all).toContainEqual(
+        expect.objectContaining({ userId: id, version, banned: true, deleted: true }),
+      );
+    },
+  );
 
   it("of oneself is refused", async () => {
     const me = newId();

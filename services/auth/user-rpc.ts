@@ -30,8 +30,9 @@ function toEnd(time: Timestamp | undefined, now: number): Date | undefined {
 
 export function userRoutes({ users, endSessions, now }: Deps) {
   async function change(id: string, how: (user: User) => boolean | void) {
-    const user = await update(users, id, how);
-    if (!user) throw notFound();
+    const user = await update(users, id, (found) => found.status !== "DELETED" && how(found));
+    // Nothing brings back who was deleted.
+    if (!user || user.status === "DELETED") throw notFound();
     // Also where nothing changed: whoever did it first may have ended in the middle.
     await endSessions(id);
     return { user: toRecord(user) };

@@ -5,9 +5,18 @@ import { Role, UserStatus, type UserSchema } from "@ticketing/proto/auth/v1/user
 import { Schema, type Connection, type HydratedDocument } from "mongoose";
 import { aggregate, record, type AggregateFields } from "#runtime/aggregate.ts";
 import { DomainError } from "#runtime/errors.ts";
+import { duplicateOf } from "#runtime/mongo.ts";
 
 type RoleWord = "ADMINISTRATOR";
 type Status = "ACTIVE" | "BANNED" | "DELETED";
+
+/** An address that the account has left. */
+export interface FormerEmail {
+  /** As typed. */
+  email: string;
+  /** Until then its owner can put it back. */
+  undoUntil: Date;
+}
 
 export interface UserFields extends AggregateFields {
   /** As typed. */
@@ -18,7 +27,18 @@ export interface UserFields extends AggregateFields {
   emailConfirmed: boolean;
   /** The address that the account moves to once a mail sent there is answered; as typed. */
   newEmail?: string | undefined;
+  /** Addresses that the account has left and can still be given back to, the oldest first. */
+  formerEmails?: FormerEmail[];
+  /** Every address that no other account may take: its own, and those of `formerEmails`. */
+  reservedEmails?: string[];
   passwordHash: string;
+  /**
+   * Raised by whatever ends all sessions and all links in mails. Both carry the one that they were made
+   * under, and count only while it is still this one. Absent means 0.
+   */
+  securityStamp?: number;
+  /** The one session that went on when the stamp was last raised. */
+  keptSession?: string | undefined;
   roles: RoleWord[];
   status: Status;
   /** There while they are banned. */
@@ -32,7 +52,11 @@ const schema = new Schema<UserFields>({
   emailKey: { type: String, required: true },
   emailConfirmed: { type: Boolean, default: false },
   newEmail: String,
+  formerEmails: [new Schema<FormerEmail>({ email: String, undoUntil: Date }, { _id: false })],
+  reservedEmails: { type: [String], default: undefined },
   passwordHash: { type: String, required: true, select: false },
+  securityStamp: { type: Number, default: 0 },
+  keptSession: String,
   roles: { type: [String], default: [] },
   status: { type: String, required: true },
   ban: { type: new Schema({ reason: String, time: Date, endsAt: Date }, { _id: false }) },
@@ -40,9 +64,17 @@ const schema = new Schema<UserFields>({
 });
 aggregate(schema);
 schema.index({ emailKey: 1 }, { name: "email", unique: true });
+// Across accounts: an address that can be put back is nobody else's until then.
+schema.index({ reservedEmails: 1 }, { name: "reservedEmail", unique: true, sparse: true });
+schema.index({ "formerEmails.undoUntil": 1 }, { sparse: true });
 schema.index({ status: 1, _id: -1 });
 schema.index({ "ban.endsAt": 1 }, { sparse: true });
 schema.index({ standingTime: 1 }, { sparse: true });
+
+schema.pre("save", function () {
+  const former = (this.formerEmails ?? []).map(({ email }) => emailKey(email));
+  this.reservedEmails = [this.emailKey, ...former];
+});
 
 export const userModel = (db: Connection) => db.model("User", schema, "users");
 export type Users = ReturnType<typeof userModel>;
@@ -50,6 +82,13 @@ export type User = HydratedDocument<UserFields>;
 
 /** One address, however it is written. */
 export const emailKey = (email: string): string => email.normalize("NFC").toLowerCase();
+
+/** Finds whoever has the address, or can still go back to it. */
+export const holderOf = (key: string) => ({ $or: [{ emailKey: key }, { reservedEmails: key }] });
+
+/** Whether a write was refused because another account has the address. */
+export const isEmailTaken = (error: unknown): boolean =>
+  ["email", "reservedEmail"].includes(duplicateOf(error) ?? "");
 
 export const emailTaken = (): DomainError =>
   new DomainError("EMAIL_TAKEN", "there is an account with this email address already");

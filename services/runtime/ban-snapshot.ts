@@ -8,22 +8,30 @@ const WHOLE = "whole";
 const PATIENCE_MS = 1_000;
 const CHUNK = 1_000;
 
-/** Puts each ban there unless a newer one is: instances of auth may write in any order. */
+/**
+ * Puts each ban there unless a newer one is, or a deletion, which is final: instances of auth may write
+ * in any order.
+ */
 const PUT = `
 for i = 1, #ARGV, 2 do
   local old = redis.call("HGET", KEYS[1], ARGV[i])
-  local version = tonumber(string.match(ARGV[i + 1], "^%d+"))
-  if not old or tonumber(string.match(old, "^%d+")) < version then
-    redis.call("HSET", KEYS[1], ARGV[i], ARGV[i + 1])
+  local new = ARGV[i + 1]
+  local isNewer = not old or tonumber(string.match(old, "^%d+")) < tonumber(string.match(new, "^%d+"))
+  local wasDeleted = old and string.find(old, " deleted ", 1, true)
+  if not wasDeleted and (isNewer or string.find(new, " deleted ", 1, true)) then
+    redis.call("HSET", KEYS[1], ARGV[i], new)
   end
 end`;
 
-const write = ({ version, banned, until }: KeptBan): string =>
-  [version, banned ? "banned" : "free", until].join(" ");
+function write({ version, banned, deleted, until }: KeptBan): string {
+  const word = banned ? "banned" : "free";
+  return [version, deleted ? "deleted" : word, until].join(" ");
+}
 
 function read([userId, value]: [string, string]): KeptBan {
   const [version, word, until] = value.split(" ");
-  return { userId, version: Number(version), banned: word === "banned", until: Number(until) };
+  const ban = { userId, version: Number(version), banned: word !== "free", until: Number(until) };
+  return word === "deleted" ? { ...ban, deleted: true } : ban;
 }
 
 /** A Redis that is frozen keeps nobody waiting. */

@@ -53,6 +53,16 @@ describe("the memory of bans", () => {
     expect(memory.isBanned("bob")).toBe(false);
   });
 
+  it("forgets no deletion for another word, whatever its version", () => {
+    const memory = banMemory();
+    const gone = { ...kept("ann", 3), deleted: true };
+    memory.hear(kept("ann", 5, false));
+    memory.hear(gone);
+    expect(memory.isBanned("ann")).toBe(true);
+    memory.hear(kept("ann", 6, false));
+    expect(memory.isBanned("ann")).toBe(true);
+  });
+
   it("keeps nobody for longer than a token can live", () => {
     let now = 0;
     const memory = banMemory(() => now);
@@ -176,6 +186,14 @@ describe("the snapshot in Redis", async () => {
     expect(await snapshot.load()).toEqual([
       expect.objectContaining({ version: 10, banned: false }),
     ]);
+  });
+
+  it("keeps a deletion, whoever writes last", async () => {
+    await redis.del("bans");
+    const gone = { ...kept("ann", 3), deleted: true };
+    await snapshot.put([kept("ann", 5, false), gone, kept("ann", 6, false)]);
+    await snapshot.rewrite([kept("ann", 7, false)]);
+    expect(await snapshot.load()).toEqual([gone]);
   });
 
   it("forgets those of whom no token can be left", async () => {

@@ -8,7 +8,13 @@ export interface Ban {
   userId: string;
   version: number;
   banned: boolean;
+  /** The account is deleted: they are out, and no other word counts any more, whatever its version. */
+  deleted?: boolean;
 }
+
+/** Whether one word on a user counts more than another that is known already. */
+export const outweighs = (ban: Ban, known: Ban | undefined): boolean =>
+  !known?.deleted && (ban.deleted === true || ban.version > (known?.version ?? -1));
 
 /** An event that tells of a ban, and how to read it. */
 export interface BanEvent {
@@ -36,8 +42,7 @@ export function banMemory(now: () => number = Date.now) {
   const kept = new Map<string, KeptBan>();
   return {
     hear(ban: KeptBan): void {
-      if (ban.until <= now() || (kept.get(ban.userId)?.version ?? -1) >= ban.version) return;
-      kept.set(ban.userId, ban);
+      if (ban.until > now() && outweighs(ban, kept.get(ban.userId))) kept.set(ban.userId, ban);
     },
     isBanned: (userId: string): boolean => kept.get(userId)?.banned ?? false,
     /** Forgets those of whom no token can be left. */

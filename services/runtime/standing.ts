@@ -7,6 +7,8 @@ interface StandingFields {
   _id: string;
   version: number;
   banned: boolean;
+  /** Once true, nothing changes any more. */
+  deleted?: boolean;
 }
 
 const schema = new Schema<StandingFields>(
@@ -14,6 +16,7 @@ const schema = new Schema<StandingFields>(
     _id: { type: String, required: true },
     version: { type: Number, required: true },
     banned: { type: Boolean, required: true },
+    deleted: Boolean,
   },
   { versionKey: false },
 );
@@ -21,10 +24,15 @@ const schema = new Schema<StandingFields>(
 export const standingModel = (db: Connection) => db.model("Standing", schema, "users");
 export type Standings = ReturnType<typeof standingModel>;
 
-/** Keeps the newer of ours and theirs, so that events may come late, twice or out of order (R71). */
-async function keep(standings: Standings, { userId, version, banned }: Ban): Promise<void> {
-  const older = { _id: userId, version: { $lt: version } };
-  const change = { $set: { version, banned } };
+/**
+ * Keeps the newer of ours and theirs, so that events may come late, twice or out of order (R71). A
+ * deletion is final: the version of no other event outweighs it.
+ */
+async function keep(standings: Standings, ban: Ban): Promise<void> {
+  const { userId, version, banned, deleted = false } = ban;
+  const living = { _id: userId, deleted: { $ne: true } };
+  const older = deleted ? living : { ...living, version: { $lt: version } };
+  const change = { $set: { version, banned, ...(deleted && { deleted }) } };
   try {
     await standings.updateOne(older, change, { upsert: true });
   } catch (error) {

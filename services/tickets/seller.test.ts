@@ -6,7 +6,7 @@ import { orderLife, testTickets } from "./testing.ts";
 
 const eve = newId();
 const quick = newId();
-const { client, deps, get, hear, list, standing, told } = await testTickets();
+const { client, deletion, deps, get, hear, list, standing, told } = await testTickets();
 
 describe("a seller who is banned", () => {
   it("has nothing on sale; let in again, exactly what they had", async () => {
@@ -55,6 +55,28 @@ describe("a seller who is banned", () => {
     expect((await get(id)).status).toBe(TicketStatus.WITHDRAWN);
     await standing("holder", 3, false);
     expect((await get(id)).status).toBe(TicketStatus.ON_SALE);
+  });
+
+  it("stays away once the account is deleted, whatever else is said of it, in whatever order", async () => {
+    const words = [() => standing(gone, 4, true), () => standing(gone, 5, false)];
+    const orders = [
+      [() => deletion(gone, 3), ...words],
+      [words[0]!, () => deletion(gone, 3), words[1]!],
+      [...words, () => deletion(gone, 3)],
+      [...words.toReversed(), () => deletion(gone, 3), ...words],
+    ];
+    let gone = "";
+    for (const order of orders) {
+      gone = newId();
+      const [{ id }, held] = [await list({}, gone), await list({}, gone)];
+      const [created, cancelled] = orderLife(held.id, 1, ["created", "cancelled"]);
+      await hear(created!);
+      for (const word of order) await word();
+      await hear(cancelled!);
+      for (const each of [id, held.id]) {
+        expect((await get(each)).status).toBe(TicketStatus.WITHDRAWN);
+      }
+    }
   });
 
   it("puts nothing on sale in the moment of the ban", async () => {

@@ -2,6 +2,7 @@ import {
   create,
   createRegistry,
   fromBinary,
+  toBinary,
   type DescMessage,
   type MessageInitShape,
 } from "@bufbuild/protobuf";
@@ -19,7 +20,11 @@ import {
   OrderCreatedSchema,
   OrderExpiredSchema,
 } from "@ticketing/proto/orders/v1/order_events";
-import { UserBannedSchema, UserUnbannedSchema } from "@ticketing/proto/auth/v1/user_events";
+import {
+  UserBannedSchema,
+  UserDeletedSchema,
+  UserUnbannedSchema,
+} from "@ticketing/proto/auth/v1/user_events";
 import { file_ticketing_tickets_v1_ticket_events as ticketEventsFile } from "@ticketing/proto/tickets/v1/ticket_events";
 import type { Ticket } from "@ticketing/proto/tickets/v1/ticket";
 import {
@@ -104,6 +109,12 @@ export async function testTickets({ log = silent }: { log?: Log } = {}) {
     async standing(userId: string, version: number, banned: boolean): Promise<void> {
       const schema = banned ? UserBannedSchema : UserUnbannedSchema;
       await handlers.get(schema.typeName)?.handle({ userId, version, banned });
+    },
+    /** Hears that a user has deleted their account. */
+    async deletion(userId: string, version: number): Promise<void> {
+      const handler = handlers.get(UserDeletedSchema.typeName)!;
+      const event = create(UserDeletedSchema, { userId, version: BigInt(version) });
+      await handler.handle(handler.decode(toBinary(UserDeletedSchema, event)));
     },
     /** Hears what happened to an order, as it would from its queue. */
     async hear({ schema, order }: OrderEvent): Promise<void> {

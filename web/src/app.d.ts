@@ -10,6 +10,8 @@ declare global {
       user: User | undefined;
       /** Ends the session in this browser, whatever auth says. */
       forget: () => void;
+      /** Whether there is a session that could not be renewed, by a fault of ours. */
+      isUncertain: boolean;
       locale: string;
       timeZone: string;
     }

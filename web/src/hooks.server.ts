@@ -33,6 +33,7 @@ export const handle: Handle = async ({ event, resolve }) => {
     api,
     user: session.any ? await recognize(api, session) : undefined,
     forget: () => session.forget(),
+    isUncertain: session.isUncertain,
     locale: preferredLocale(request.headers.get("accept-language")),
     timeZone: isTimeZone(timeZone) ? timeZone : "UTC",
   });

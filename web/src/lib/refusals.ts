@@ -110,7 +110,8 @@ const codes: Partial<Record<Code, { status: number; message?: string }>> = {
   [Code.DeadlineExceeded]: { status: 503 },
   [Code.Unavailable]: { status: 503 },
 };
-const busy = "We cannot do this at the moment. Nothing is lost: try again in a few seconds.";
+/** What to say of a fault of ours. */
+export const busy = "We cannot do this at the moment. Nothing is lost: try again in a few seconds.";
 
 /** Fields of the contracts whose name in our forms is not the same. */
 const formNames: Record<string, string> = { "price.currency_code": "currency" };

@@ -1,7 +1,7 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { error, fail, redirect, type RequestEvent } from "@sveltejs/kit";
 import { signInPath } from "#lib/next.ts";
-import { describe } from "#lib/refusals.ts";
+import { busy, describe } from "#lib/refusals.ts";
 
 // What a page does with a refusal: `load` shows the error page, an action the form again. Who is not
 // signed in is asked to be, and comes back.
@@ -14,7 +14,10 @@ const path = ({ url, request }: Event) =>
 
 /** The signed-in user, or the way to the sign-in page. */
 export function signedIn(event: Event): App.User {
-  return event.locals.user ?? redirect(303, signInPath(path(event)));
+  const { user, isUncertain } = event.locals;
+  // Signing in again would not help, and what was typed would be lost.
+  if (!user && isUncertain) error(503, busy);
+  return user ?? redirect(303, signInPath(path(event)));
 }
 
 /** An administrator; to everybody else there is no such page. */
@@ -62,6 +65,7 @@ export function nextRequestId(cause: unknown, requestId: string): string {
 function askToSignIn(event: Event, cause: unknown): void {
   const { code } = ConnectError.from(cause);
   const { reason } = describe(cause, event.locals);
-  if (code === Code.Unauthenticated && reason !== "WRONG_CREDENTIALS")
-    redirect(303, signInPath(path(event)));
+  if (code !== Code.Unauthenticated || reason === "WRONG_CREDENTIALS") return;
+  if (event.locals.isUncertain) error(503, busy);
+  redirect(303, signInPath(path(event)));
 }

@@ -65,7 +65,9 @@ function carryingCookies({
     if (userAgent) headers.set("user-agent", userAgent);
     if (traceparent) headers.set("traceparent", traceparent);
     const response = await fetch(input, { ...init, headers });
-    session.take(response.headers.getSetCookie());
+    // What a refusal means for the session is decided above, by its reason: an error of whatever sort
+    // takes no cookie away.
+    if (response.ok) session.take(response.headers.getSetCookie());
     return response;
   };
 }

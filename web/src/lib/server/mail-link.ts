@@ -5,7 +5,7 @@ import { redirect, type Cookies, type RequestEvent } from "@sveltejs/kit";
 // shown. So it stands in no history and in no Referer, and the form, sent with its Origin, works without
 // JavaScript.
 
-const pages = ["/reset-password", "/confirm-email"] as const;
+const pages = ["/reset-password", "/confirm-email", "/undo-email-change"] as const;
 type LinkPage = (typeof pages)[number];
 
 const NAME = "mail-link";

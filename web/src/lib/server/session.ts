@@ -19,6 +19,9 @@ export class SessionCookies {
 
   readonly #names: { access: string; refresh: string };
 
+  /** Whether a fault of ours kept it from being renewed: nobody knows whether it has ended. */
+  isUncertain = false;
+
   constructor(get: (name: string) => string | undefined, secure: boolean) {
     this.#names = namesOf(secure);
     for (const name of Object.values(this.#names)) {

@@ -29,9 +29,11 @@ async function renew(api: Api, session: SessionCookies): Promise<boolean> {
     await api.auth.refreshSession({}, brief);
     return true;
   } catch (cause) {
-    // Over for good, by auth's own word: forgotten, so that the next page does not ask again.
+    // Over for good, by auth's own word: forgotten, so that the next page does not ask again. Whatever
+    // else went wrong is no word on the session: it stays, and the next page asks again.
     const info = ConnectError.from(cause).findDetails(ErrorInfoSchema)[0];
     if (info && ["SESSION_ENDED", "BANNED"].includes(info.reason)) session.forget();
+    else session.isUncertain = true;
     return false;
   }
 }

@@ -17,7 +17,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file ticketing/auth/v1/account_service.proto.
  */
 export const file_ticketing_auth_v1_account_service: GenFile = /*@__PURE__*/
-  fileDesc("Cid0aWNrZXRpbmcvYXV0aC92MS9hY2NvdW50X3NlcnZpY2UucHJvdG8SEXRpY2tldGluZy5hdXRoLnYxIkkKFUNoYW5nZVBhc3N3b3JkUmVxdWVzdBIVCghwYXNzd29yZBgBIAEoCUIDgAEBEhkKDG5ld19wYXNzd29yZBgCIAEoCUIDgAEBIhgKFkNoYW5nZVBhc3N3b3JkUmVzcG9uc2UiLAobUmVxdWVzdFBhc3N3b3JkUmVzZXRSZXF1ZXN0Eg0KBWVtYWlsGAEgASgJIh4KHFJlcXVlc3RQYXNzd29yZFJlc2V0UmVzcG9uc2UiRQoUUmVzZXRQYXNzd29yZFJlcXVlc3QSEgoFdG9rZW4YASABKAlCA4ABARIZCgxuZXdfcGFzc3dvcmQYAiABKAlCA4ABASIXChVSZXNldFBhc3N3b3JkUmVzcG9uc2UiPgoSQ2hhbmdlRW1haWxSZXF1ZXN0EhUKCHBhc3N3b3JkGAEgASgJQgOAAQESEQoJbmV3X2VtYWlsGAIgASgJIhUKE0NoYW5nZUVtYWlsUmVzcG9uc2UiGQoXU2VuZENvbmZpcm1hdGlvblJlcXVlc3QiGgoYU2VuZENvbmZpcm1hdGlvblJlc3BvbnNlIikKE0NvbmZpcm1FbWFpbFJlcXVlc3QSEgoFdG9rZW4YASABKAlCA4ABASIWChRDb25maXJtRW1haWxSZXNwb25zZSIWChRFeHBvcnRBY2NvdW50UmVxdWVzdCKyAQoVRXhwb3J0QWNjb3VudFJlc3BvbnNlEiUKBHVzZXIYASABKAsyFy50aWNrZXRpbmcuYXV0aC52MS5Vc2VyEiwKCHNlc3Npb25zGAIgAygLMhoudGlja2V0aW5nLmF1dGgudjEuU2Vzc2lvbhItCglyZWFkX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhUKDXBlbmRpbmdfZW1haWwYBCABKAkiLQoURGVsZXRlQWNjb3VudFJlcXVlc3QSFQoIcGFzc3dvcmQYASABKAlCA4ABASIXChVEZWxldGVBY2NvdW50UmVzcG9uc2Uy+wYKDkFjY291bnRTZXJ2aWNlEmsKDkNoYW5nZVBhc3N3b3JkEigudGlja2V0aW5nLmF1dGgudjEuQ2hhbmdlUGFzc3dvcmRSZXF1ZXN0GikudGlja2V0aW5nLmF1dGgudjEuQ2hhbmdlUGFzc3dvcmRSZXNwb25zZSIEiLUYAhJ9ChRSZXF1ZXN0UGFzc3dvcmRSZXNldBIuLnRpY2tldGluZy5hdXRoLnYxLlJlcXVlc3RQYXNzd29yZFJlc2V0UmVxdWVzdBovLnRpY2tldGluZy5hdXRoLnYxLlJlcXVlc3RQYXNzd29yZFJlc2V0UmVzcG9uc2UiBIi1GAESaAoNUmVzZXRQYXNzd29yZBInLnRpY2tldGluZy5hdXRoLnYxLlJlc2V0UGFzc3dvcmRSZXF1ZXN0GigudGlja2V0aW5nLmF1dGgudjEuUmVzZXRQYXNzd29yZFJlc3BvbnNlIgSItRgBEmIKC0NoYW5nZUVtYWlsEiUudGlja2V0aW5nLmF1dGgudjEuQ2hhbmdlRW1haWxSZXF1ZXN0GiYudGlja2V0aW5nLmF1dGgudjEuQ2hhbmdlRW1haWxSZXNwb25zZSIEiLUYAhJxChBTZW5kQ29uZmlybWF0aW9uEioudGlja2V0aW5nLmF1dGgudjEuU2VuZENvbmZpcm1hdGlvblJlcXVlc3QaKy50aWNrZXRpbmcuYXV0aC52MS5TZW5kQ29uZmlybWF0aW9uUmVzcG9uc2UiBIi1GAISZQoMQ29uZmlybUVtYWlsEiYudGlja2V0aW5nLmF1dGgudjEuQ29uZmlybUVtYWlsUmVxdWVzdBonLnRpY2tldGluZy5hdXRoLnYxLkNvbmZpcm1FbWFpbFJlc3BvbnNlIgSItRgBEmsKDUV4cG9ydEFjY291bnQSJy50aWNrZXRpbmcuYXV0aC52MS5FeHBvcnRBY2NvdW50UmVxdWVzdBooLnRpY2tldGluZy5hdXRoLnYxLkV4cG9ydEFjY291bnRSZXNwb25zZSIHkAIBiLUYAhJoCg1EZWxldGVBY2NvdW50EicudGlja2V0aW5nLmF1dGgudjEuRGVsZXRlQWNjb3VudFJlcXVlc3QaKC50aWNrZXRpbmcuYXV0aC52MS5EZWxldGVBY2NvdW50UmVzcG9uc2UiBIi1GAJiBnByb3RvMw", [file_google_protobuf_timestamp, file_ticketing_auth_v1_session, file_ticketing_auth_v1_user, file_ticketing_options_v1_options]);
+  fileDesc("Cid0aWNrZXRpbmcvYXV0aC92MS9hY2NvdW50X3NlcnZpY2UucHJvdG8SEXRpY2tldGluZy5hdXRoLnYxIkkKFUNoYW5nZVBhc3N3b3JkUmVxdWVzdBIVCghwYXNzd29yZBgBIAEoCUIDgAEBEhkKDG5ld19wYXNzd29yZBgCIAEoCUIDgAEBIhgKFkNoYW5nZVBhc3N3b3JkUmVzcG9uc2UiLAobUmVxdWVzdFBhc3N3b3JkUmVzZXRSZXF1ZXN0Eg0KBWVtYWlsGAEgASgJIh4KHFJlcXVlc3RQYXNzd29yZFJlc2V0UmVzcG9uc2UiRQoUUmVzZXRQYXNzd29yZFJlcXVlc3QSEgoFdG9rZW4YASABKAlCA4ABARIZCgxuZXdfcGFzc3dvcmQYAiABKAlCA4ABASIXChVSZXNldFBhc3N3b3JkUmVzcG9uc2UiPgoSQ2hhbmdlRW1haWxSZXF1ZXN0EhUKCHBhc3N3b3JkGAEgASgJQgOAAQESEQoJbmV3X2VtYWlsGAIgASgJIhUKE0NoYW5nZUVtYWlsUmVzcG9uc2UiGQoXU2VuZENvbmZpcm1hdGlvblJlcXVlc3QiGgoYU2VuZENvbmZpcm1hdGlvblJlc3BvbnNlIikKE0NvbmZpcm1FbWFpbFJlcXVlc3QSEgoFdG9rZW4YASABKAlCA4ABASIWChRDb25maXJtRW1haWxSZXNwb25zZSJHChZVbmRvRW1haWxDaGFuZ2VSZXF1ZXN0EhIKBXRva2VuGAEgASgJQgOAAQESGQoMbmV3X3Bhc3N3b3JkGAIgASgJQgOAAQEiGQoXVW5kb0VtYWlsQ2hhbmdlUmVzcG9uc2UiFgoURXhwb3J0QWNjb3VudFJlcXVlc3QisgEKFUV4cG9ydEFjY291bnRSZXNwb25zZRIlCgR1c2VyGAEgASgLMhcudGlja2V0aW5nLmF1dGgudjEuVXNlchIsCghzZXNzaW9ucxgCIAMoCzIaLnRpY2tldGluZy5hdXRoLnYxLlNlc3Npb24SLQoJcmVhZF90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIVCg1wZW5kaW5nX2VtYWlsGAQgASgJIi0KFERlbGV0ZUFjY291bnRSZXF1ZXN0EhUKCHBhc3N3b3JkGAEgASgJQgOAAQEiFwoVRGVsZXRlQWNjb3VudFJlc3BvbnNlMusHCg5BY2NvdW50U2VydmljZRJrCg5DaGFuZ2VQYXNzd29yZBIoLnRpY2tldGluZy5hdXRoLnYxLkNoYW5nZVBhc3N3b3JkUmVxdWVzdBopLnRpY2tldGluZy5hdXRoLnYxLkNoYW5nZVBhc3N3b3JkUmVzcG9uc2UiBIi1GAISfQoUUmVxdWVzdFBhc3N3b3JkUmVzZXQSLi50aWNrZXRpbmcuYXV0aC52MS5SZXF1ZXN0UGFzc3dvcmRSZXNldFJlcXVlc3QaLy50aWNrZXRpbmcuYXV0aC52MS5SZXF1ZXN0UGFzc3dvcmRSZXNldFJlc3BvbnNlIgSItRgBEmgKDVJlc2V0UGFzc3dvcmQSJy50aWNrZXRpbmcuYXV0aC52MS5SZXNldFBhc3N3b3JkUmVxdWVzdBooLnRpY2tldGluZy5hdXRoLnYxLlJlc2V0UGFzc3dvcmRSZXNwb25zZSIEiLUYARJiCgtDaGFuZ2VFbWFpbBIlLnRpY2tldGluZy5hdXRoLnYxLkNoYW5nZUVtYWlsUmVxdWVzdBomLnRpY2tldGluZy5hdXRoLnYxLkNoYW5nZUVtYWlsUmVzcG9uc2UiBIi1GAIScQoQU2VuZENvbmZpcm1hdGlvbhIqLnRpY2tldGluZy5hdXRoLnYxLlNlbmRDb25maXJtYXRpb25SZXF1ZXN0GisudGlja2V0aW5nLmF1dGgudjEuU2VuZENvbmZpcm1hdGlvblJlc3BvbnNlIgSItRgCEmUKDENvbmZpcm1FbWFpbBImLnRpY2tldGluZy5hdXRoLnYxLkNvbmZpcm1FbWFpbFJlcXVlc3QaJy50aWNrZXRpbmcuYXV0aC52MS5Db25maXJtRW1haWxSZXNwb25zZSIEiLUYARJuCg9VbmRvRW1haWxDaGFuZ2USKS50aWNrZXRpbmcuYXV0aC52MS5VbmRvRW1haWxDaGFuZ2VSZXF1ZXN0GioudGlja2V0aW5nLmF1dGgudjEuVW5kb0VtYWlsQ2hhbmdlUmVzcG9uc2UiBIi1GAESawoNRXhwb3J0QWNjb3VudBInLnRpY2tldGluZy5hdXRoLnYxLkV4cG9ydEFjY291bnRSZXF1ZXN0GigudGlja2V0aW5nLmF1dGgudjEuRXhwb3J0QWNjb3VudFJlc3BvbnNlIgeQAgGItRgCEmgKDURlbGV0ZUFjY291bnQSJy50aWNrZXRpbmcuYXV0aC52MS5EZWxldGVBY2NvdW50UmVxdWVzdBooLnRpY2tldGluZy5hdXRoLnYxLkRlbGV0ZUFjY291bnRSZXNwb25zZSIEiLUYAmIGcHJvdG8z", [file_google_protobuf_timestamp, file_ticketing_auth_v1_session, file_ticketing_auth_v1_user, file_ticketing_options_v1_options]);
 
 /**
  * A new password.
@@ -251,6 +251,49 @@ export const ConfirmEmailResponseSchema: GenMessage<ConfirmEmailResponse> = /*@_
   messageDesc(file_ticketing_auth_v1_account_service, 11);
 
 /**
+ * A move to another address that is to be undone.
+ *
+ * @generated from message ticketing.auth.v1.UndoEmailChangeRequest
+ */
+export type UndoEmailChangeRequest = Message<"ticketing.auth.v1.UndoEmailChangeRequest"> & {
+  /**
+   * Of the link.
+   *
+   * @generated from field: string token = 1;
+   */
+  token: string;
+
+  /**
+   * As at sign-up.
+   *
+   * @generated from field: string new_password = 2;
+   */
+  newPassword: string;
+};
+
+/**
+ * Describes the message ticketing.auth.v1.UndoEmailChangeRequest.
+ * Use `create(UndoEmailChangeRequestSchema)` to create a new message.
+ */
+export const UndoEmailChangeRequestSchema: GenMessage<UndoEmailChangeRequest> = /*@__PURE__*/
+  messageDesc(file_ticketing_auth_v1_account_service, 12);
+
+/**
+ * The account has its former address again; sign in with the new password.
+ *
+ * @generated from message ticketing.auth.v1.UndoEmailChangeResponse
+ */
+export type UndoEmailChangeResponse = Message<"ticketing.auth.v1.UndoEmailChangeResponse"> & {
+};
+
+/**
+ * Describes the message ticketing.auth.v1.UndoEmailChangeResponse.
+ * Use `create(UndoEmailChangeResponseSchema)` to create a new message.
+ */
+export const UndoEmailChangeResponseSchema: GenMessage<UndoEmailChangeResponse> = /*@__PURE__*/
+  messageDesc(file_ticketing_auth_v1_account_service, 13);
+
+/**
  * Asks for everything that is kept of the caller.
  *
  * @generated from message ticketing.auth.v1.ExportAccountRequest
@@ -263,7 +306,7 @@ export type ExportAccountRequest = Message<"ticketing.auth.v1.ExportAccountReque
  * Use `create(ExportAccountRequestSchema)` to create a new message.
  */
 export const ExportAccountRequestSchema: GenMessage<ExportAccountRequest> = /*@__PURE__*/
-  messageDesc(file_ticketing_auth_v1_account_service, 12);
+  messageDesc(file_ticketing_auth_v1_account_service, 14);
 
 /**
  * Everything that this service keeps of the caller.
@@ -305,7 +348,7 @@ export type ExportAccountResponse = Message<"ticketing.auth.v1.ExportAccountResp
  * Use `create(ExportAccountResponseSchema)` to create a new message.
  */
 export const ExportAccountResponseSchema: GenMessage<ExportAccountResponse> = /*@__PURE__*/
-  messageDesc(file_ticketing_auth_v1_account_service, 13);
+  messageDesc(file_ticketing_auth_v1_account_service, 15);
 
 /**
  * An account to delete.
@@ -326,7 +369,7 @@ export type DeleteAccountRequest = Message<"ticketing.auth.v1.DeleteAccountReque
  * Use `create(DeleteAccountRequestSchema)` to create a new message.
  */
 export const DeleteAccountRequestSchema: GenMessage<DeleteAccountRequest> = /*@__PURE__*/
-  messageDesc(file_ticketing_auth_v1_account_service, 14);
+  messageDesc(file_ticketing_auth_v1_account_service, 16);
 
 /**
  * The account is deleted.
@@ -341,7 +384,7 @@ export type DeleteAccountResponse = Message<"ticketing.auth.v1.DeleteAccountResp
  * Use `create(DeleteAccountResponseSchema)` to create a new message.
  */
 export const DeleteAccountResponseSchema: GenMessage<DeleteAccountResponse> = /*@__PURE__*/
-  messageDesc(file_ticketing_auth_v1_account_service, 15);
+  messageDesc(file_ticketing_auth_v1_account_service, 17);
 
 /**
  * The life of an account: its password, its address, its data, its end.
@@ -394,9 +437,11 @@ export const AccountService: GenService<{
   },
   /**
    * Sends a link to a new address; the account moves there when ConfirmEmail is called with its token.
-   * The address of now is told. That the new one has an account already is told to that one only.
+   * The address of now is told. That the new one has an account already is told to that one only. A
+   * change of the password, a sign-out everywhere, a ban and a confirmation of the address of now end it.
    *
-   * Errors: UNAUTHENTICATED `WRONG_CREDENTIALS`; RESOURCE_EXHAUSTED `TOO_MANY_ATTEMPTS` with RetryInfo.
+   * Errors: UNAUTHENTICATED `WRONG_CREDENTIALS`; RESOURCE_EXHAUSTED `TOO_MANY_ATTEMPTS` with RetryInfo,
+   * also for an account that has moved too often of late.
    *
    * @generated from rpc ticketing.auth.v1.AccountService.ChangeEmail
    */
@@ -419,7 +464,9 @@ export const AccountService: GenService<{
   },
   /**
    * Confirms an address against the token of a link, and moves the account there if it was another. In
-   * that case all sessions end.
+   * that case all sessions end, and the address that it had gets a link to undo that with
+   * UndoEmailChange: for seven days if that address was confirmed, for one day if it never was. Until
+   * then nobody else can have it.
    *
    * Errors: FAILED_PRECONDITION `LINK_EXPIRED`, also for one that was used; ALREADY_EXISTS `EMAIL_TAKEN`.
    *
@@ -429,6 +476,21 @@ export const AccountService: GenService<{
     methodKind: "unary";
     input: typeof ConfirmEmailRequestSchema;
     output: typeof ConfirmEmailResponseSchema;
+  },
+  /**
+   * Gives the account back to an address that it has moved away from, against the token of the link that
+   * this address was sent, and sets a new password. All sessions end. Moves that came later can no longer
+   * be undone. The link outlives changes of the password and further moves, not the account.
+   *
+   * Errors: FAILED_PRECONDITION `LINK_EXPIRED`, also for one that was used; INVALID_ARGUMENT with field
+   * violations (`PASSWORD_TOO_COMMON`); RESOURCE_EXHAUSTED `TOO_MANY_ATTEMPTS` with RetryInfo.
+   *
+   * @generated from rpc ticketing.auth.v1.AccountService.UndoEmailChange
+   */
+  undoEmailChange: {
+    methodKind: "unary";
+    input: typeof UndoEmailChangeRequestSchema;
+    output: typeof UndoEmailChangeResponseSchema;
   },
   /**
    * Everything that this service keeps of the caller. What they sold and bought, the other services

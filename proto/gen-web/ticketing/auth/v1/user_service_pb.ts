@@ -250,7 +250,7 @@ export const UserService: GenService<{
    * listings are withdrawn, and their open orders and those on their tickets are cancelled; what is
    * being paid is finished. Banning again sets the reason and the end anew.
    *
-   * Errors: NOT_FOUND `USER_NOT_FOUND`; FAILED_PRECONDITION `OWN_ACCOUNT`; PERMISSION_DENIED
+   * Errors: NOT_FOUND `USER_NOT_FOUND`, also for an account that was deleted; FAILED_PRECONDITION `OWN_ACCOUNT`; PERMISSION_DENIED
    * `NOT_ALLOWED`; INVALID_ARGUMENT for an end that has passed.
    *
    * @generated from rpc ticketing.auth.v1.UserService.BanUser
@@ -263,7 +263,8 @@ export const UserService: GenService<{
   /**
    * Lifts a ban, and brings the listings back that it had withdrawn. A user who is not banned stays so.
    *
-   * Errors: NOT_FOUND `USER_NOT_FOUND`; PERMISSION_DENIED `NOT_ALLOWED`.
+   * Errors: NOT_FOUND `USER_NOT_FOUND`, also for an account that was deleted; PERMISSION_DENIED
+   * `NOT_ALLOWED`.
    *
    * @generated from rpc ticketing.auth.v1.UserService.UnbanUser
    */

@@ -19,7 +19,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file ticketing/auth/v1/account_service.proto.
  */
 export const file_ticketing_auth_v1_account_service: GenFile = /*@__PURE__*/
-  fileDesc("Cid0aWNrZXRpbmcvYXV0aC92MS9hY2NvdW50X3NlcnZpY2UucHJvdG8SEXRpY2tldGluZy5hdXRoLnYxIl0KFUNoYW5nZVBhc3N3b3JkUmVxdWVzdBIfCghwYXNzd29yZBgBIAEoCUINgAEBukgHcgUQARiAARIjCgxuZXdfcGFzc3dvcmQYAiABKAlCDYABAbpIB3IFEAgYgAEiGAoWQ2hhbmdlUGFzc3dvcmRSZXNwb25zZSI4ChtSZXF1ZXN0UGFzc3dvcmRSZXNldFJlcXVlc3QSGQoFZW1haWwYASABKAlCCrpIB3IFEAEY/gEiHgocUmVxdWVzdFBhc3N3b3JkUmVzZXRSZXNwb25zZSJZChRSZXNldFBhc3N3b3JkUmVxdWVzdBIcCgV0b2tlbhgBIAEoCUINgAEBukgHcgUQARiABBIjCgxuZXdfcGFzc3dvcmQYAiABKAlCDYABAbpIB3IFEAgYgAEiFwoVUmVzZXRQYXNzd29yZFJlc3BvbnNlIlQKEkNoYW5nZUVtYWlsUmVxdWVzdBIfCghwYXNzd29yZBgBIAEoCUINgAEBukgHcgUQARiAARIdCgluZXdfZW1haWwYAiABKAlCCrpIB3IFGP4BYAEiFQoTQ2hhbmdlRW1haWxSZXNwb25zZSIZChdTZW5kQ29uZmlybWF0aW9uUmVxdWVzdCIaChhTZW5kQ29uZmlybWF0aW9uUmVzcG9uc2UiMwoTQ29uZmlybUVtYWlsUmVxdWVzdBIcCgV0b2tlbhgBIAEoCUINgAEBukgHcgUQARiABCIWChRDb25maXJtRW1haWxSZXNwb25zZSIWChRFeHBvcnRBY2NvdW50UmVxdWVzdCKyAQoVRXhwb3J0QWNjb3VudFJlc3BvbnNlEiUKBHVzZXIYASABKAsyFy50aWNrZXRpbmcuYXV0aC52MS5Vc2VyEiwKCHNlc3Npb25zGAIgAygLMhoudGlja2V0aW5nLmF1dGgudjEuU2Vzc2lvbhItCglyZWFkX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhUKDXBlbmRpbmdfZW1haWwYBCABKAkiNwoURGVsZXRlQWNjb3VudFJlcXVlc3QSHwoIcGFzc3dvcmQYASABKAlCDYABAbpIB3IFEAEYgAEiFwoVRGVsZXRlQWNjb3VudFJlc3BvbnNlMocJCg5BY2NvdW50U2VydmljZRKJAQoOQ2hhbmdlUGFzc3dvcmQSKC50aWNrZXRpbmcuYXV0aC52MS5DaGFuZ2VQYXNzd29yZFJlcXVlc3QaKS50aWNrZXRpbmcuYXV0aC52MS5DaGFuZ2VQYXNzd29yZFJlc3BvbnNlIiKItRgCgtPkkwIYOgEqIhMvYXBpL3VzZXJzL3Bhc3N3b3JkEqUBChRSZXF1ZXN0UGFzc3dvcmRSZXNldBIuLnRpY2tldGluZy5hdXRoLnYxLlJlcXVlc3RQYXNzd29yZFJlc2V0UmVxdWVzdBovLnRpY2tldGluZy5hdXRoLnYxLlJlcXVlc3RQYXNzd29yZFJlc2V0UmVzcG9uc2UiLIi1GAGC0+STAiI6ASoiHS9hcGkvdXNlcnMvcGFzc3dvcmQvZm9yZ290dGVuEowBCg1SZXNldFBhc3N3b3JkEicudGlja2V0aW5nLmF1dGgudjEuUmVzZXRQYXNzd29yZFJlcXVlc3QaKC50aWNrZXRpbmcuYXV0aC52MS5SZXNldFBhc3N3b3JkUmVzcG9uc2UiKIi1GAGC0+STAh46ASoiGS9hcGkvdXNlcnMvcGFzc3dvcmQvcmVzZXQSfQoLQ2hhbmdlRW1haWwSJS50aWNrZXRpbmcuYXV0aC52MS5DaGFuZ2VFbWFpbFJlcXVlc3QaJi50aWNrZXRpbmcuYXV0aC52MS5DaGFuZ2VFbWFpbFJlc3BvbnNlIh+ItRgCgtPkkwIVOgEqIhAvYXBpL3VzZXJzL2VtYWlsEpkBChBTZW5kQ29uZmlybWF0aW9uEioudGlja2V0aW5nLmF1dGgudjEuU2VuZENvbmZpcm1hdGlvblJlcXVlc3QaKy50aWNrZXRpbmcuYXV0aC52MS5TZW5kQ29uZmlybWF0aW9uUmVzcG9uc2UiLIi1GAKC0+STAiI6ASoiHS9hcGkvdXNlcnMvZW1haWwvY29uZmlybWF0aW9uEogBCgxDb25maXJtRW1haWwSJi50aWNrZXRpbmcuYXV0aC52MS5Db25maXJtRW1haWxSZXF1ZXN0GicudGlja2V0aW5nLmF1dGgudjEuQ29uZmlybUVtYWlsUmVzcG9uc2UiJ4i1GAGC0+STAh06ASoiGC9hcGkvdXNlcnMvZW1haWwvY29uZmlybRKEAQoNRXhwb3J0QWNjb3VudBInLnRpY2tldGluZy5hdXRoLnYxLkV4cG9ydEFjY291bnRSZXF1ZXN0GigudGlja2V0aW5nLmF1dGgudjEuRXhwb3J0QWNjb3VudFJlc3BvbnNlIiCQAgGItRgCgtPkkwITEhEvYXBpL3VzZXJzL2V4cG9ydBKEAQoNRGVsZXRlQWNjb3VudBInLnRpY2tldGluZy5hdXRoLnYxLkRlbGV0ZUFjY291bnRSZXF1ZXN0GigudGlja2V0aW5nLmF1dGgudjEuRGVsZXRlQWNjb3VudFJlc3BvbnNlIiCItRgCgtPkkwIWOgEqIhEvYXBpL3VzZXJzL2RlbGV0ZWIGcHJvdG8z", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_timestamp, file_ticketing_auth_v1_session, file_ticketing_auth_v1_user, file_ticketing_options_v1_options]);
+  fileDesc("Cid0aWNrZXRpbmcvYXV0aC92MS9hY2NvdW50X3NlcnZpY2UucHJvdG8SEXRpY2tldGluZy5hdXRoLnYxIl0KFUNoYW5nZVBhc3N3b3JkUmVxdWVzdBIfCghwYXNzd29yZBgBIAEoCUINgAEBukgHcgUQARiAARIjCgxuZXdfcGFzc3dvcmQYAiABKAlCDYABAbpIB3IFEAgYgAEiGAoWQ2hhbmdlUGFzc3dvcmRSZXNwb25zZSI4ChtSZXF1ZXN0UGFzc3dvcmRSZXNldFJlcXVlc3QSGQoFZW1haWwYASABKAlCCrpIB3IFEAEY/gEiHgocUmVxdWVzdFBhc3N3b3JkUmVzZXRSZXNwb25zZSJZChRSZXNldFBhc3N3b3JkUmVxdWVzdBIcCgV0b2tlbhgBIAEoCUINgAEBukgHcgUQARiABBIjCgxuZXdfcGFzc3dvcmQYAiABKAlCDYABAbpIB3IFEAgYgAEiFwoVUmVzZXRQYXNzd29yZFJlc3BvbnNlIlQKEkNoYW5nZUVtYWlsUmVxdWVzdBIfCghwYXNzd29yZBgBIAEoCUINgAEBukgHcgUQARiAARIdCgluZXdfZW1haWwYAiABKAlCCrpIB3IFGP4BYAEiFQoTQ2hhbmdlRW1haWxSZXNwb25zZSIZChdTZW5kQ29uZmlybWF0aW9uUmVxdWVzdCIaChhTZW5kQ29uZmlybWF0aW9uUmVzcG9uc2UiMwoTQ29uZmlybUVtYWlsUmVxdWVzdBIcCgV0b2tlbhgBIAEoCUINgAEBukgHcgUQARiABCIWChRDb25maXJtRW1haWxSZXNwb25zZSJbChZVbmRvRW1haWxDaGFuZ2VSZXF1ZXN0EhwKBXRva2VuGAEgASgJQg2AAQG6SAdyBRABGIAEEiMKDG5ld19wYXNzd29yZBgCIAEoCUINgAEBukgHcgUQCBiAASIZChdVbmRvRW1haWxDaGFuZ2VSZXNwb25zZSIWChRFeHBvcnRBY2NvdW50UmVxdWVzdCKyAQoVRXhwb3J0QWNjb3VudFJlc3BvbnNlEiUKBHVzZXIYASABKAsyFy50aWNrZXRpbmcuYXV0aC52MS5Vc2VyEiwKCHNlc3Npb25zGAIgAygLMhoudGlja2V0aW5nLmF1dGgudjEuU2Vzc2lvbhItCglyZWFkX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhUKDXBlbmRpbmdfZW1haWwYBCABKAkiNwoURGVsZXRlQWNjb3VudFJlcXVlc3QSHwoIcGFzc3dvcmQYASABKAlCDYABAbpIB3IFEAEYgAEiFwoVRGVsZXRlQWNjb3VudFJlc3BvbnNlMpgKCg5BY2NvdW50U2VydmljZRKJAQoOQ2hhbmdlUGFzc3dvcmQSKC50aWNrZXRpbmcuYXV0aC52MS5DaGFuZ2VQYXNzd29yZFJlcXVlc3QaKS50aWNrZXRpbmcuYXV0aC52MS5DaGFuZ2VQYXNzd29yZFJlc3BvbnNlIiKItRgCgtPkkwIYOgEqIhMvYXBpL3VzZXJzL3Bhc3N3b3JkEqUBChRSZXF1ZXN0UGFzc3dvcmRSZXNldBIuLnRpY2tldGluZy5hdXRoLnYxLlJlcXVlc3RQYXNzd29yZFJlc2V0UmVxdWVzdBovLnRpY2tldGluZy5hdXRoLnYxLlJlcXVlc3RQYXNzd29yZFJlc2V0UmVzcG9uc2UiLIi1GAGC0+STAiI6ASoiHS9hcGkvdXNlcnMvcGFzc3dvcmQvZm9yZ290dGVuEowBCg1SZXNldFBhc3N3b3JkEicudGlja2V0aW5nLmF1dGgudjEuUmVzZXRQYXNzd29yZFJlcXVlc3QaKC50aWNrZXRpbmcuYXV0aC52MS5SZXNldFBhc3N3b3JkUmVzcG9uc2UiKIi1GAGC0+STAh46ASoiGS9hcGkvdXNlcnMvcGFzc3dvcmQvcmVzZXQSfQoLQ2hhbmdlRW1haWwSJS50aWNrZXRpbmcuYXV0aC52MS5DaGFuZ2VFbWFpbFJlcXVlc3QaJi50aWNrZXRpbmcuYXV0aC52MS5DaGFuZ2VFbWFpbFJlc3BvbnNlIh+ItRgCgtPkkwIVOgEqIhAvYXBpL3VzZXJzL2VtYWlsEpkBChBTZW5kQ29uZmlybWF0aW9uEioudGlja2V0aW5nLmF1dGgudjEuU2VuZENvbmZpcm1hdGlvblJlcXVlc3QaKy50aWNrZXRpbmcuYXV0aC52MS5TZW5kQ29uZmlybWF0aW9uUmVzcG9uc2UiLIi1GAKC0+STAiI6ASoiHS9hcGkvdXNlcnMvZW1haWwvY29uZmlybWF0aW9uEogBCgxDb25maXJtRW1haWwSJi50aWNrZXRpbmcuYXV0aC52MS5Db25maXJtRW1haWxSZXF1ZXN0GicudGlja2V0aW5nLmF1dGgudjEuQ29uZmlybUVtYWlsUmVzcG9uc2UiJ4i1GAGC0+STAh06ASoiGC9hcGkvdXNlcnMvZW1haWwvY29uZmlybRKOAQoPVW5kb0VtYWlsQ2hhbmdlEikudGlja2V0aW5nLmF1dGgudjEuVW5kb0VtYWlsQ2hhbmdlUmVxdWVzdBoqLnRpY2tldGluZy5hdXRoLnYxLlVuZG9FbWFpbENoYW5nZVJlc3BvbnNlIiSItRgBgtPkkwIaOgEqIhUvYXBpL3VzZXJzL2VtYWlsL3VuZG8ShAEKDUV4cG9ydEFjY291bnQSJy50aWNrZXRpbmcuYXV0aC52MS5FeHBvcnRBY2NvdW50UmVxdWVzdBooLnRpY2tldGluZy5hdXRoLnYxLkV4cG9ydEFjY291bnRSZXNwb25zZSIgkAIBiLUYAoLT5JMCExIRL2FwaS91c2Vycy9leHBvcnQShAEKDURlbGV0ZUFjY291bnQSJy50aWNrZXRpbmcuYXV0aC52MS5EZWxldGVBY2NvdW50UmVxdWVzdBooLnRpY2tldGluZy5hdXRoLnYxLkRlbGV0ZUFjY291bnRSZXNwb25zZSIgiLUYAoLT5JMCFjoBKiIRL2FwaS91c2Vycy9kZWxldGViBnByb3RvMw", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_timestamp, file_ticketing_auth_v1_session, file_ticketing_auth_v1_user, file_ticketing_options_v1_options]);
 
 /**
  * A new password.
@@ -253,6 +253,49 @@ export const ConfirmEmailResponseSchema: GenMessage<ConfirmEmailResponse> = /*@_
   messageDesc(file_ticketing_auth_v1_account_service, 11);
 
 /**
+ * A move to another address that is to be undone.
+ *
+ * @generated from message ticketing.auth.v1.UndoEmailChangeRequest
+ */
+export type UndoEmailChangeRequest = Message<"ticketing.auth.v1.UndoEmailChangeRequest"> & {
+  /**
+   * Of the link.
+   *
+   * @generated from field: string token = 1;
+   */
+  token: string;
+
+  /**
+   * As at sign-up.
+   *
+   * @generated from field: string new_password = 2;
+   */
+  newPassword: string;
+};
+
+/**
+ * Describes the message ticketing.auth.v1.UndoEmailChangeRequest.
+ * Use `create(UndoEmailChangeRequestSchema)` to create a new message.
+ */
+export const UndoEmailChangeRequestSchema: GenMessage<UndoEmailChangeRequest> = /*@__PURE__*/
+  messageDesc(file_ticketing_auth_v1_account_service, 12);
+
+/**
+ * The account has its former address again; sign in with the new password.
+ *
+ * @generated from message ticketing.auth.v1.UndoEmailChangeResponse
+ */
+export type UndoEmailChangeResponse = Message<"ticketing.auth.v1.UndoEmailChangeResponse"> & {
+};
+
+/**
+ * Describes the message ticketing.auth.v1.UndoEmailChangeResponse.
+ * Use `create(UndoEmailChangeResponseSchema)` to create a new message.
+ */
+export const UndoEmailChangeResponseSchema: GenMessage<UndoEmailChangeResponse> = /*@__PURE__*/
+  messageDesc(file_ticketing_auth_v1_account_service, 13);
+
+/**
  * Asks for everything that is kept of the caller.
  *
  * @generated from message ticketing.auth.v1.ExportAccountRequest
@@ -265,7 +308,7 @@ export type ExportAccountRequest = Message<"ticketing.auth.v1.ExportAccountReque
  * Use `create(ExportAccountRequestSchema)` to create a new message.
  */
 export const ExportAccountRequestSchema: GenMessage<ExportAccountRequest> = /*@__PURE__*/
-  messageDesc(file_ticketing_auth_v1_account_service, 12);
+  messageDesc(file_ticketing_auth_v1_account_service, 14);
 
 /**
  * Everything that this service keeps of the caller.
@@ -307,7 +350,7 @@ export type ExportAccountResponse = Message<"ticketing.auth.v1.ExportAccountResp
  * Use `create(ExportAccountResponseSchema)` to create a new message.
  */
 export const ExportAccountResponseSchema: GenMessage<ExportAccountResponse> = /*@__PURE__*/
-  messageDesc(file_ticketing_auth_v1_account_service, 13);
+  messageDesc(file_ticketing_auth_v1_account_service, 15);
 
 /**
  * An account to delete.
@@ -328,7 +371,7 @@ export type DeleteAccountRequest = Message<"ticketing.auth.v1.DeleteAccountReque
  * Use `create(DeleteAccountRequestSchema)` to create a new message.
  */
 export const DeleteAccountRequestSchema: GenMessage<DeleteAccountRequest> = /*@__PURE__*/
-  messageDesc(file_ticketing_auth_v1_account_service, 14);
+  messageDesc(file_ticketing_auth_v1_account_service, 16);
 
 /**
  * The account is deleted.
@@ -343,7 +386,7 @@ export type DeleteAccountResponse = Message<"ticketing.auth.v1.DeleteAccountResp
  * Use `create(DeleteAccountResponseSchema)` to create a new message.
  */
 export const DeleteAccountResponseSchema: GenMessage<DeleteAccountResponse> = /*@__PURE__*/
-  messageDesc(file_ticketing_auth_v1_account_service, 15);
+  messageDesc(file_ticketing_auth_v1_account_service, 17);
 
 /**
  * The life of an account: its password, its address, its data, its end.
@@ -396,9 +439,11 @@ export const AccountService: GenService<{
   },
   /**
    * Sends a link to a new address; the account moves there when ConfirmEmail is called with its token.
-   * The address of now is told. That the new one has an account already is told to that one only.
+   * The address of now is told. That the new one has an account already is told to that one only. A
+   * change of the password, a sign-out everywhere, a ban and a confirmation of the address of now end it.
    *
-   * Errors: UNAUTHENTICATED `WRONG_CREDENTIALS`; RESOURCE_EXHAUSTED `TOO_MANY_ATTEMPTS` with RetryInfo.
+   * Errors: UNAUTHENTICATED `WRONG_CREDENTIALS`; RESOURCE_EXHAUSTED `TOO_MANY_ATTEMPTS` with RetryInfo,
+   * also for an account that has moved too often of late.
    *
    * @generated from rpc ticketing.auth.v1.AccountService.ChangeEmail
    */
@@ -421,7 +466,9 @@ export const AccountService: GenService<{
   },
   /**
    * Confirms an address against the token of a link, and moves the account there if it was another. In
-   * that case all sessions end.
+   * that case all sessions end, and the address that it had gets a link to undo that with
+   * UndoEmailChange: for seven days if that address was confirmed, for one day if it never was. Until
+   * then nobody else can have it.
    *
    * Errors: FAILED_PRECONDITION `LINK_EXPIRED`, also for one that was used; ALREADY_EXISTS `EMAIL_TAKEN`.
    *
@@ -431,6 +478,21 @@ export const AccountService: GenService<{
     methodKind: "unary";
     input: typeof ConfirmEmailRequestSchema;
     output: typeof ConfirmEmailResponseSchema;
+  },
+  /**
+   * Gives the account back to an address that it has moved away from, against the token of the link that
+   * this address was sent, and sets a new password. All sessions end. Moves that came later can no longer
+   * be undone. The link outlives changes of the password and further moves, not the account.
+   *
+   * Errors: FAILED_PRECONDITION `LINK_EXPIRED`, also for one that was used; INVALID_ARGUMENT with field
+   * violations (`PASSWORD_TOO_COMMON`); RESOURCE_EXHAUSTED `TOO_MANY_ATTEMPTS` with RetryInfo.
+   *
+   * @generated from rpc ticketing.auth.v1.AccountService.UndoEmailChange
+   */
+  undoEmailChange: {
+    methodKind: "unary";
+    input: typeof UndoEmailChangeRequestSchema;
+    output: typeof UndoEmailChangeResponseSchema;
   },
   /**
    * Everything that this service keeps of the caller. What they sold and bought, the other services

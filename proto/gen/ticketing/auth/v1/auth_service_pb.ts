@@ -546,8 +546,9 @@ export const AuthService: GenService<{
   /**
    * Exchanges a refresh token for a new access token and the refresh token's successor. A refresh
    * token works once; a repeat within 10 seconds, while the successor is unused, gets the same
-   * successor (two tabs, a lost answer). Any other second use ends the session for everyone who
-   * holds a token of it.
+   * successor (two tabs, a lost answer), and so does a later one where a fault of the server is known
+   * to have cost the answer. Any other second use ends the session for everyone who holds a token of
+   * it. Cookies are cleared by the two errors named here, and by no other.
    *
    * Errors: UNAUTHENTICATED `SESSION_ENDED`; PERMISSION_DENIED `BANNED`.
    *
