@@ -1,45 +1,12 @@
-import { Code, ConnectError } from "@connectrpc/connect";
-import { mongo } from "mongoose";
-import { describe, expect, it, vi } from "vitest";
-import { eventually, refusal } from "#runtime/testing.ts";
-import { somebody, testAuth } from "./testing.ts";
+import { Code } from "@connectrpc/connect";
+import { describe, expect, it } from "vitest";
+import { refusal } from "#runtime/testing.ts";
+import { browserOf } from "./testing-browser.ts";
+import { testAuth } from "./testing.ts";
 
 const auth = await testAuth();
 const { client, sessions } = auth;
-
-/** A browser's cookies: it sends what it was given, and forgets what it was told to forget. */
-function browser(asked = client) {
-  const jar = new Map<string, string>();
-  let lines: string[] = [];
-  function take(headers: Headers): void {
-    lines = headers.getSetCookie();
-    for (const line of lines) {
-      const [, name = "", value = ""] = /^([^=]+)=([^;]*)/.exec(line) ?? [];
-      if (line.includes("Max-Age=0;")) jar.delete(name);
-      else jar.set(name, value);
-    }
-  }
-  const sent = (): Record<string, string> =>
-    jar.size > 0 ? { cookie: [...jar].map(([name, value]) => `${name}=${value}`).join("; ") } : {};
-  type Method = "signUp" | "signIn" | "signOut" | "refreshSession" | "getCurrentUser";
-  async function call(method: Method, request: object = {}, headers: object = {}) {
-    const options = { headers: { ...sent(), ...headers }, onHeader: take };
-    const answer = asked[method](request as never, options);
-    return answer.catch((error: unknown) => {
-      take(ConnectError.from(error).metadata);
-      throw error;
-    }) as Promise<{ user?: { id: string }; tokens?: object }>;
-  }
-  return { call, jar, lines: () => lines };
-}
-
-/** Somebody with a session in a browser. */
-async function signedIn(asked = client) {
-  const visitor = browser(asked);
-  const who = somebody();
-  const { user } = await visitor.call("signUp", who);
-  return { ...visitor, who, id: user?.id ?? "" };
-}
+const { browser, signedIn } = browserOf(client);
 
 const ageOf = (line: string | undefined): number => Number(/Max-Age=(\d+);/.exec(line ?? "")?.[1]);
 
@@ -115,101 +82,6 @@ describe("the cookies of a session", () => {
     await expect(call("refreshSession")).rejects.toThrow();
     expect(jar.size).toBe(0);
   });
-});
-
-describe("a renewal that fails by a fault of ours", () => {
-  type Query = (...args: unknown[]) => { lean(): Promise<unknown> };
-
-  /** Lets a model fail as where there is no database, or as where it is lost after it has written. */
-  function failing(model: object, method: string, when: "before" | "after" = "before"): () => void {
-    const methods = model as Record<string, Query>;
-    const real = methods[method]!.bind(model);
-    const away = new mongo.MongoServerSelectionError("no primary", {} as never);
-    const spy = vi.spyOn(methods, method).mockImplementation((...args) => ({
-      async lean() {
-        if (when === "after") await real(...args).lean();
-        throw away;
-      },
-    }));
-    return () => spy.mockRestore();
-  }
-
-  it.each([
-    ["before the session is renewed", "sessions", "findOneAndUpdate", "before"],
-    ["after it is", "sessions", "findOneAndUpdate", "after"],
-    ["when its user is looked up", "users", "findById", "before"],
-  ] as const)("leaves the cookies alone, %s, and works later", async (_, model, method, when) => {
-    const { call, jar, lines, id } = await signedIn();
-    const before = new Map(jar);
-    const mend = failing(auth[model], method, when);
-    await expect(call("refreshSession")).rejects.toMatchObject({ code: Code.Unavailable });
-    mend();
-    expect(lines()).toEqual([]);
-    expect(jar).toEqual(before);
-    // Much later the old token is no thief's: nobody has had its successor.
-    auth.pass(3_600_000);
-    if (when === "after") await auth.keeper.settleDoubts();
-    expect((await call("refreshSession")).user?.id).toBe(id);
-    auth.pass(-3_600_000);
-  });
-
-  it("is no theft where whoever asked did not wait for the answer", async () => {
-    const { call, jar, id } = await signedIn();
-    const refreshToken = jar.get("ticketing_refresh") ?? "";
-    const { sign } = auth.keys;
-    const left = new AbortController();
-    auth.keys.sign = (claims) => {
-      auth.keys.sign = sign;
-      left.abort();
-      return sign(claims);
-    };
-    const gone = client.refreshSession({ refreshToken }, { signal: left.signal });
-    await expect(gone).rejects.toMatchObject({ code: Code.Canceled });
-    auth.pass(60_000);
-    await eventually(
-      () => client.refreshSession({ refreshToken }).then(({ user }) => user?.id === id),
-      "the session to go on",
-    );
-    await call("refreshSession");
-    auth.pass(-60_000);
-  });
-
-  it("is no theft twice: once the successor is used, the old token ends the session", async () => {
-    const { call, jar, id } = await signedIn();
-    const refreshToken = jar.get("ticketing_refresh") ?? "";
-    const mend = failing(auth.users, "findById");
-    await expect(call("refreshSession")).rejects.toThrow();
-    mend();
-    await auth.keeper.settleDoubts();
-    await call("refreshSession");
-    await call("refreshSession");
-    const reused = await refusal(client.refreshSession({ refreshToken }));
-    expect(reused.reason).toBe("SESSION_ENDED");
-    expect(await sessions.countDocuments({ userId: id })).toBe(0);
-  });
-
-  it("leaves the cookies alone where there are too many, or Redis is away", async () => {
-    const limited = await testAuth({ refreshesPerSession: 1 });
-    const { call, jar, lines } = await signedIn(limited.client);
-    await call("refreshSession");
-    const before = new Map(jar);
-    await expect(call("refreshSession")).rejects.toMatchObject({ code: Code.ResourceExhausted });
-    expect(lines()).toEqual([]);
-    expect(jar).toEqual(before);
-    limited.redis.destroy();
-    await call("refreshSession");
-    expect(jar.size).toBe(2);
-  });
-
-  it.each(["BANNED", "DELETED"] as const)(
-    "is not one that is refused to who is %s: that clears them",
-    async (status) => {
-      const { call, jar, id } = await signedIn();
-      await auth.users.updateOne({ _id: id }, { status });
-      await expect(call("refreshSession")).rejects.toThrow();
-      expect(jar.size).toBe(0);
-    },
-  );
 });
 
 describe("signing out", () => {
