@@ -32,7 +32,7 @@ export default defineConfig({
           // One marketplace for all of them; a test of races wants the machine for itself.
           name: "e2e",
           include: ["e2e/**/*.test.ts"],
-          exclude: ["e2e/faults.test.ts", "e2e/ban.test.ts", "e2e/unguarded.test.ts"],
+          exclude: ["faults", "ban", "outage", "unguarded"].map((name) => `e2e/${name}.test.ts`),
           globalSetup: "e2e/setup.ts",
           fileParallelism: false,
         },
@@ -42,7 +42,7 @@ export default defineConfig({
         test: {
           // Marketplaces of their own, in which things are killed.
           name: "faults",
-          include: ["e2e/faults.test.ts", "e2e/ban.test.ts", "e2e/unguarded.test.ts"],
+          include: ["faults", "ban", "outage", "unguarded"].map((name) => `e2e/${name}.test.ts`),
           fileParallelism: false,
           hookTimeout: 180_000,
         },

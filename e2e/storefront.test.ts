@@ -421,7 +421,30 @@ describe("a link in a mail", () => {
     expect(await visitor.see("/forgotten-password?sent")).toContain("Look into your mail");
   });
 
-  it.each(["/reset-password", "/confirm-email"])(
+  it("takes an account back at the address that it was moved away from", async () => {
+    const [email, newEmail] = ["owner", "thief"].map(
+      (name) => `${name}-${crypto.randomUUID()}@example.com`,
+    ) as [string, string];
+    const [password, newPassword] = [crypto.randomUUID(), crypto.randomUUID()];
+    const thief = new Visitor();
+    await thief.follow("/sign-up", { email, password });
+    await thief.follow("/account?/email", { password, newEmail });
+    await thief.send(await linkTo(newEmail, "Confirm your new address"));
+    await thief.follow("/confirm-email", {});
+    await thief.follow("/sign-in", { email: newEmail, password });
+
+    const owner = new Visitor();
+    await owner.send(await linkTo(email, "Your address was changed"));
+    expect(await owner.see("/undo-email-change")).toContain("Restore your email address");
+    const led = await owner.follow("/undo-email-change", { newPassword });
+    expect(await owner.see(led)).toContain("has its former address again");
+    await owner.follow("/sign-in", { email, password: newPassword });
+    expect(await owner.see("/account")).toContain(email);
+    thief.cookies.delete("ticketing_access");
+    expect((await thief.send("/account")).status).toBe(303);
+  });
+
+  it.each(["/reset-password", "/confirm-email", "/undo-email-change"])(
     "leaves its token in no address, no cache and no Referer: %s",
     async (path) => {
       const visitor = new Visitor();

@@ -1,0 +1,84 @@
+import { rm } from "node:fs/promises";
+import mongoose from "mongoose";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { until } from "#stack/process.ts";
+import type { System } from "#stack/system.ts";
+import { startMarketplace } from "./marketplace.ts";
+
+// A person with a browser, while auth's database is frozen, or dead. It is the storefront's server that
+// renews their session, and that passes on what becomes of their cookies.
+
+let dir: string;
+let system: System;
+
+beforeAll(async () => {
+  ({ dir, system } = await startMarketplace("outage", { instances: 1 }));
+});
+afterAll(async () => {
+  await system.stop();
+  await rm(dir, { recursive: true, force: true, maxRetries: 3 });
+});
+
+const jarOf = (answer: Response): Map<string, string> =>
+  new Map(
+    answer.headers.getSetCookie().map((line) => /^([^=]+)=([^;]*)/.exec(line)!.slice(1, 3)) as [
+      string,
+      string,
+    ][],
+  );
+
+/** A browser whose access token has run out: what it has left is its refresh token. */
+async function returningVisitor() {
+  const credentials = {
+    email: `${crypto.randomUUID()}@example.com`,
+    password: crypto.randomUUID(),
+  };
+  const signedUp = await fetch(`${system.url}/sign-up`, {
+    method: "POST",
+    redirect: "manual",
+    headers: { origin: system.url, "content-type": "application/x-www-form-urlencoded" },
+    body: new URLSearchParams(credentials).toString(),
+  });
+  const refresh = jarOf(signedUp).get("ticketing_refresh") ?? "";
+  expect(refresh).not.toBe("");
+  const headers = { cookie: `ticketing_refresh=${refresh}`, accept: "text/html" };
+  const open = () => fetch(`${system.url}/account`, { redirect: "manual", headers });
+  return { open, id: refresh.split(".")[0]! };
+}
+
+/** The page says that we are at fault, and takes nothing from the browser. */
+async function expectPatience(open: () => Promise<Response>): Promise<void> {
+  const answer = await open();
+  expect(answer.status).toBe(503);
+  expect(answer.headers.getSetCookie()).toEqual([]);
+}
+
+it("a frozen database signs nobody out, though it renews sessions when nobody waits any more", async () => {
+  const mongo = system.parts.mongo!;
+  const db = await mongoose.createConnection(mongo.databaseUrl("auth")).asPromise();
+  try {
+    const sessions = db.collection<{ _id: string; unanswered?: boolean }>("sessions");
+    const { open, id } = await returningVisitor();
+    mongo.kill("SIGSTOP");
+    await expectPatience(open).finally(() => mongo.kill("SIGCONT"));
+    const renewed = () => sessions.findOne({ _id: id, unanswered: true });
+    await until(renewed, { what: "the renewal that nobody waited for", timeoutMs: 60_000 });
+    // Long afterwards, when a second use of a token is a theft.
+    await sessions.updateOne({ _id: id }, { $set: { rotatedAt: new Date(0) } });
+    const answer = await open();
+    expect(answer.status).toBe(200);
+    expect(jarOf(answer).get("ticketing_refresh")).toMatch(new RegExp(`^${id}\\.2\\.`));
+  } finally {
+    await db.close();
+  }
+});
+
+it("a dead database signs nobody out", async () => {
+  const mongo = system.parts.mongo!;
+  const { open } = await returningVisitor();
+  mongo.kill("SIGKILL");
+  await mongo.child.exited;
+  await expectPatience(open).finally(() => mongo.restart());
+  const isIn = async () => (await open()).status === 200;
+  await until(isIn, { what: "the person to be signed in", timeoutMs: 60_000 });
+});
