@@ -44,6 +44,7 @@ export function localSecrets(): Secrets {
       PUBLIC_URL,
       STRIPE_KEY: `sk_test_${password()}`,
       STRIPE_WEBHOOK_SECRET: `whsec_${password()}`,
+      STRIPE_CONNECT_WEBHOOK_SECRET: "", // our own Stripe tells all by one endpoint
     },
     web: { STRIPE_PUBLISHABLE_KEY: "" }, // our own Stripe has none
     mongo: {

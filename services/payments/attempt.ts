@@ -8,8 +8,12 @@ import { toProto } from "./payment-proto.ts";
 import { LIVE, newest, type Attempt, type AttemptStatus, type Payment } from "./payment.ts";
 
 /** Begins an attempt; nothing has been asked of Stripe yet. */
-export function beginAttempt(payment: Payment, mark: Partial<RequestMark>, now: number): Attempt {
-  const begun: Attempt = { _id: newId(), status: "PENDING", createTime: new Date(now), ...mark };
+export function beginAttempt(
+  payment: Payment,
+  more: Partial<RequestMark> & Pick<Attempt, "terse">,
+  now: number,
+): Attempt {
+  const begun: Attempt = { _id: newId(), status: "PENDING", createTime: new Date(now), ...more };
   payment.attempts.push(begun);
   touch(payment);
   return begun;
@@ -76,7 +80,7 @@ export function capture(payment: Payment, id: string, feeBps: number): boolean {
   return true;
 }
 
-/** What was reserved is given up, because its order has ended. */
+/** What was reserved is given up: its order has ended, or has accepted another attempt. */
 export function release(payment: Payment, id: string): boolean {
   const attempt = from(payment, id, ["AUTHORIZED"]);
   if (!attempt) return false;

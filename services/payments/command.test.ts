@@ -1,7 +1,7 @@
 import { execFile } from "node:child_process";
 import { join } from "node:path";
 import { expect, it } from "vitest";
-import { lookAtEndpoint } from "./endpoint.ts";
+import { lookAtEndpoints } from "./endpoint.ts";
 import { DAY_MS, money, PUBLIC_URL, type Money } from "./testing-payouts.ts";
 import { KEY } from "./testing-stripe.ts";
 import { WEBHOOK_EVENTS } from "./webhook-events.ts";
@@ -45,31 +45,65 @@ it("compares a day, and says what is not the same", async () => {
 it("says what it would give back of an event, and does so only where it is told to", async () => {
   const all = await money();
   const payments = operator(all);
-  for (let i = 0; i < 2; i += 1) await all.sell({ title: "A concert" });
-  const found = `"a CONCERT", no date: 2 payments, EUR\u00a0200.00`;
-  const asked = await payments("refund-event", "--title", "a CONCERT");
-  expect(asked).toMatchObject({ code: 0, out: [found, expect.stringContaining("--yes")] });
+  const event = { title: "A concert", venue: "The hall", eventTime: new Date("2027-06-01T19:00Z") };
+  for (let i = 0; i < 2; i += 1) await all.sell(event);
+  const elsewhere = await all.sell({ ...event, venue: "The other hall" });
+  const words = ["--title", "a CONCERT", "--venue", "the hall", "--time", "2027-06-01T21:00+02:00"];
+  const found = `"A concert", The hall, 2027-06-01T19:00:00.000Z: 2 payments, EUR\u00a0200.00`;
+  const ticket = expect.stringMatching(/^ {2}ticket .+, order .+: EUR.100\.00$/);
+  const asked = await payments("refund-event", ...words);
+  expect(asked).toMatchObject({
+    code: 0,
+    out: [found, ticket, ticket, expect.stringContaining("--yes")],
+  });
   expect(await all.payments.countDocuments({ "refunds.status": "PENDING" })).toBe(0);
-  const begun = await payments("refund-event", "--title", "a CONCERT", "--yes");
-  expect(begun.out[1]).toMatch(/^Begun: 2 payments, EUR.200\.00\./);
+  const begun = await payments("refund-event", ...words, "--yes");
+  expect(begun.out[3]).toMatch(/^Begun: 2 payments, EUR.200\.00\./);
   expect(await all.payments.countDocuments({ "refunds.status": "PENDING" })).toBe(2);
+  expect((await all.payments.findById(elsewhere).orFail()).refunds).toEqual([]);
 });
 
-it("says which events Stripe does not tell us", async () => {
+it("gives nothing back by a title alone, which may be of several events", async () => {
+  const all = await money();
+  const payments = operator(all);
+  const orderId = await all.sell({ title: "A concert" });
+  await all.sell({ title: "A concert" });
+  const refused = await payments("refund-event", "--title", "A concert", "--yes");
+  expect(refused).toMatchObject({ code: 1 });
+  expect(refused.out[0]).toBe(`"A concert", no venue, no date: 2 payments, EUR\u00a0200.00`);
+  expect(await all.payments.countDocuments({ "refunds.status": "PENDING" })).toBe(0);
+  const { ticketId } = (await all.payments.findById(orderId).orFail()).order;
+  expect(await payments("refund-event", "--ticket", ticketId, "--yes")).toMatchObject({ code: 0 });
+  const begun = await all.payments.find({ "refunds.status": "PENDING" });
+  expect(begun.map(({ _id }) => _id)).toEqual([orderId]);
+  const mixed = await payments("refund-event", "--ticket", ticketId, "--title", "A concert");
+  expect(mixed).toMatchObject({ code: 2 });
+});
+
+it("says which events Stripe does not tell us, and by which of its two endpoints", async () => {
   const url = `${PUBLIC_URL}/webhooks/stripe`;
-  // Of sellers' accounts Stripe tells another endpoint, which nobody needs.
   const own = WEBHOOK_EVENTS.filter((type) => !type.startsWith("account."));
   const all = await money({ url, secret: "whsec_of_nobody" });
-  const look = () => lookAtEndpoint(all.stripe, PUBLIC_URL);
-  expect(await look()).toEqual({ url, isThere: true, missing: [] }); // All that there are.
+  const look = () => lookAtEndpoints(all.stripe, PUBLIC_URL);
+  const isThere = { isThere: true, missing: [] };
+  expect(await look()).toEqual({ url, own: isThere, connect: isThere }); // All that there are.
+  expect((await operator(all)("endpoint")).code).toBe(0);
   await all.turn("PUT", "webhooks", { events: own });
-  expect(await look()).toEqual({ url, isThere: true, missing: [] });
-  expect(await lookAtEndpoint(all.stripe, "https://other.example/")).toEqual({
-    url: "https://other.example/webhooks/stripe",
-    isThere: false,
-    missing: own,
+  const connect = { isThere: false, missing: ["account.updated"] };
+  expect(await look()).toEqual({ url, own: isThere, connect });
+  expect(await operator(all)("endpoint")).toMatchObject({
+    code: 1,
+    out: [
+      `Stripe tells nobody of sellers' accounts at ${url}: add that endpoint.`,
+      "missing: account.updated",
+    ],
   });
-  await all.turn("PUT", "webhooks", { events: own.slice(2) });
+  expect(await lookAtEndpoints(all.stripe, "https://other.example/")).toEqual({
+    url: "https://other.example/webhooks/stripe",
+    own: { isThere: false, missing: own },
+    connect,
+  });
+  await all.turn("PUT", "webhooks", { events: ["account.updated", ...own.slice(2)] });
   const [first, second] = own;
   expect(await operator(all)("endpoint")).toMatchObject({
     code: 1,

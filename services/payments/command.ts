@@ -5,10 +5,19 @@ import { toMoney } from "#runtime/money.ts";
 import { connectDatabase } from "#runtime/mongo.ts";
 import { compare, type Difference } from "./compare.ts";
 import { paymentConfig } from "./config.ts";
-import { lookAtEndpoint } from "./endpoint.ts";
+import { lookAtEndpoints } from "./endpoint.ts";
 import { paymentModel, type Payments } from "./payment.ts";
 import { payoutModel } from "./payout.ts";
-import { findEvent, refundAll, type Event, type Sum } from "./refund-event.ts";
+import {
+  findEvent,
+  isOneEvent,
+  refundAll,
+  sumOf,
+  type Event,
+  type Found,
+  type Refundable,
+  type Sum,
+} from "./refund-event.ts";
 import { createStripe } from "./stripe.ts";
 
 // For the people who look after it, beside a running service. It needs payments' own environment.
@@ -18,9 +27,10 @@ const help = `npm run payments -- <command>
   endpoint              whether Stripe tells us of all that we must know; where not, what is missing
   compare [YYYY-MM-DD]  every difference between Stripe's balance and our ledger on that day (UTC);
                         yesterday, if no day is given
-  refund-event --title <title> [--time <2027-06-01T19:00:00Z>] [--yes]
-                        gives back what was paid for a cancelled event; without --yes only says what
-                        that would be`;
+  refund-event --title <title> --venue <venue> --time <2027-06-01T19:00:00Z> [--yes]
+  refund-event --ticket <id> [--ticket <id>]… [--yes]
+                        gives back what was paid for a cancelled event, or for these tickets; without
+                        --yes only says what that would be, by a title alone of all such events`;
 
 const needed = {
   MONGODB_URI: true,
@@ -52,10 +62,16 @@ const readConfig = () => parseConfig(paymentConfig.pick(needed), process.env);
 const stripeOf = (config: Config) => createStripe(config.STRIPE_KEY, config.STRIPE_API_BASE);
 
 async function endpoint(config: Config): Promise<number> {
-  const { url, isThere, missing } = await lookAtEndpoint(stripeOf(config), config.PUBLIC_URL);
-  if (!isThere) console.log(`Stripe calls nobody at ${url}: add that endpoint.`);
-  for (const event of missing) console.log(`missing: ${event}`);
-  if (!isThere || missing.length > 0) return 1;
+  const { url, own, connect } = await lookAtEndpoints(stripeOf(config), config.PUBLIC_URL);
+  const sides = [
+    ["Stripe tells nobody at", own],
+    ["Stripe tells nobody of sellers' accounts at", connect],
+  ] as const;
+  for (const [nobody, { isThere, missing }] of sides) {
+    if (!isThere) console.log(`${nobody} ${url}: add that endpoint.`);
+    for (const event of missing) console.log(`missing: ${event}`);
+  }
+  if (sides.some(([, { missing }]) => missing.length > 0)) return 1;
   console.log(`Stripe tells ${url} all that we must know.`);
   return 0;
 }
@@ -89,15 +105,29 @@ async function compareDay(config: Config, word: string | undefined): Promise<num
   return found.length === 0 ? 0 : 1;
 }
 
-async function refundEvent(payments: Payments, event: Event, isMeant: boolean): Promise<number> {
-  const { dates, ids, inProgress, disputed } = await findEvent(payments, event);
-  for (const [date, sum] of dates) console.log(`"${event.title}", ${date}: ${list(sum)}`);
+const shownEvent = ({ title, venue, eventTime }: Refundable): string =>
+  [`"${title}"`, venue || "no venue", eventTime?.toISOString() ?? "no date"].join(", ");
+
+/** Says what there is to give back: each event by itself, and each payment of it. */
+function sayFound({ refundable, inProgress, disputed }: Found): void {
+  for (const [event, payments] of Map.groupBy(refundable, shownEvent)) {
+    console.log(`${event}: ${list(sumOf(payments))}`);
+    for (const { orderId, ticketId, amount, currency } of payments)
+      console.log(`  ticket ${ticketId}, order ${orderId}: ${shown(amount, currency)}`);
+  }
   if (inProgress > 0) console.log(`${inProgress} more: money is going back already.`);
   if (disputed > 0) console.log(`${disputed} more: the buyer's bank has the money (a dispute).`);
+}
+
+async function refundEvent(payments: Payments, event: Event, isMeant: boolean): Promise<number> {
+  const found = await findEvent(payments, event);
+  sayFound(found);
+  const ids = found.refundable.map(({ orderId }) => orderId);
   if (ids.length === 0) console.log("There is nothing to give back.");
   else if (!isMeant) console.log("Nothing was done. Add --yes to give all of it back.");
-  else if (dates.size > 1) {
-    console.log("Nothing was done: that is more than one event. Say which by --time.");
+  else if (!isOneEvent(event)) {
+    console.log("Nothing was done: that may be more than one event. Say which by --venue and");
+    console.log("--time together; where a ticket has none of them, by --ticket.");
     return 1;
   } else
     console.log(`Begun: ${list(await refundAll(payments, ids))}. It goes back within minutes.`);
@@ -106,17 +136,28 @@ async function refundEvent(payments: Payments, event: Event, isMeant: boolean): 
 
 const options = {
   title: { type: "string" },
+  venue: { type: "string" },
   time: { type: "string" },
+  ticket: { type: "string", multiple: true },
   yes: { type: "boolean", default: false },
 } as const;
 
-async function refundEventBy(args: string[]): Promise<number> {
-  const { title, time: word, yes } = parseArgs({ args, options }).values;
+/** Which event the options name; nothing where they name none. */
+function eventOf(args: string[]): { event: Event; yes: boolean } | undefined {
+  const { title, venue, time: word, ticket, yes } = parseArgs({ args, options }).values;
   const time = word === undefined ? undefined : new Date(word);
-  if (!title || Number.isNaN(time?.getTime())) return wrong();
+  const isByWords = title !== undefined || venue !== undefined || word !== undefined;
+  if (ticket) return isByWords ? undefined : { event: { ticketIds: ticket }, yes };
+  if (!title || Number.isNaN(time?.getTime())) return undefined;
+  return { event: { title, venue, time }, yes };
+}
+
+async function refundEventBy(args: string[]): Promise<number> {
+  const named = eventOf(args);
+  if (!named) return wrong();
   const { MONGODB_URI } = readConfig();
   const db = await connectDatabase(MONGODB_URI, createLog("payments", "warn"));
-  return refundEvent(paymentModel(db), { title, time }, yes);
+  return refundEvent(paymentModel(db), named.event, named.yes);
 }
 
 /** What the command's exit code is to be. */

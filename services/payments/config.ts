@@ -10,13 +10,29 @@ const separateCapture: ReadonlySet<string> = new Set(
   naver_pay payco paypal revolut_pay samsung_pay satispay scalapay sequra sunbit`.split(/\s+/),
 );
 
+/** What stands between commas. */
+const listed = (words: string): string[] =>
+  words
+    .split(",")
+    .map((word) => word.trim())
+    .filter((word) => word !== "");
+const isFull = (list: string[]): boolean => list.length > 0;
+const FULL = { error: "must be a secret, or several with commas between them" };
+
+const limit = (most: number) => z.coerce.number().int().positive().default(most);
+
 export const paymentConfig = serviceConfig.extend({
   ...storeConfig,
   ...tokenConfig,
   /** Stripe's secret key. A secret. */
   STRIPE_KEY: z.string().min(1),
-  /** What Stripe signs its webhooks with. A secret. */
-  STRIPE_WEBHOOK_SECRET: z.string().min(1),
+  /**
+   * What Stripe signs its webhooks with; two with a comma between them, while one takes the place of
+   * the other. A secret.
+   */
+  STRIPE_WEBHOOK_SECRET: z.string().min(1).transform(listed).refine(isFull, FULL),
+  /** As STRIPE_WEBHOOK_SECRET, of the endpoint that tells of sellers' accounts. A secret. */
+  STRIPE_CONNECT_WEBHOOK_SECRET: z.string().default("").transform(listed),
   /** In place of CALL_TIMEOUT_SECONDS: a bank takes its time. */
   BANK_TIMEOUT_SECONDS: z.coerce.number().min(0.1).max(60).default(12),
   /** What is kept of each sale, in hundredths of a per cent of its price, which includes it. */
@@ -29,6 +45,12 @@ export const paymentConfig = serviceConfig.extend({
         "must be names of Stripe's for methods with separate capture, with commas between them",
     })
     .default("card"),
+  /** How many cards an account may try within an hour, and a day; those that were good are not counted. */
+  CARD_TRIES_PER_ACCOUNT_AND_HOUR: limit(10),
+  CARD_TRIES_PER_ACCOUNT_AND_DAY: limit(30),
+  /** How many cards may be refused to one address, whoever asks. Of IPv6, an address is its /64. */
+  CARD_REFUSALS_PER_ADDRESS_AND_HOUR: limit(30),
+  CARD_REFUSALS_PER_ADDRESS_AND_DAY: limit(100),
   /** How often what is available is paid out. */
   PAYOUT_SWEEP_SECONDS: z.coerce.number().int().min(1).max(86_400).default(3_600),
   /** What was earned with a ticket without a date is held so long. */

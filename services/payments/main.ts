@@ -1,7 +1,9 @@
 import { catalogue } from "#catalogue";
 import { parseConfig } from "#runtime/config.ts";
+import { connectRedis } from "#runtime/redis.ts";
 import { startService } from "#runtime/service.ts";
 import { standingModel } from "#runtime/standing.ts";
+import { cardLimits } from "./card-limits.ts";
 import { paymentConfig } from "./config.ts";
 import { orderCopies, paymentEvents } from "./events.ts";
 import { paymentModel } from "./payment.ts";
@@ -35,7 +37,16 @@ const publicUrl = config.PUBLIC_URL.replace(/\/$/, "");
 const methodTypes = config.PAYMENT_METHOD_TYPES.split(",");
 const { FEE_BPS: feeBps, PAYOUT_HOLD_DAYS: holdDays } = config;
 const common = { payments, stripe, log, now: Date.now, feeBps, holdDays };
-const deps = { ...common, publicUrl, methodTypes };
+const redis = await connectRedis(config.REDIS_URI, log);
+service.onStop(() => redis.destroy());
+const cards = cardLimits({
+  redis,
+  perAccountAndHour: config.CARD_TRIES_PER_ACCOUNT_AND_HOUR,
+  perAccountAndDay: config.CARD_TRIES_PER_ACCOUNT_AND_DAY,
+  perAddressAndHour: config.CARD_REFUSALS_PER_ADDRESS_AND_HOUR,
+  perAddressAndDay: config.CARD_REFUSALS_PER_ADDRESS_AND_DAY,
+});
+const deps = { ...common, publicUrl, methodTypes, cards };
 const accounts = stripeAccounts({ stripe, publicUrl, now: Date.now });
 const sellerDeps = { ...common, payouts, sellers, standings, accounts };
 
@@ -56,12 +67,12 @@ await copies.done();
 const worker = payoutWorker(sellerDeps);
 service.every(config.PAYOUT_SWEEP_SECONDS, "paying sellers out", () => worker.sweep());
 service.onStop(() => worker.stop());
-const secret = config.STRIPE_WEBHOOK_SECRET;
+const secrets = [...config.STRIPE_WEBHOOK_SECRET, ...config.STRIPE_CONNECT_WEBHOOK_SECRET];
 const routes = [paymentRoutes(deps), sellerRoutes(sellerDeps)];
 await service.serve({
   routes: (router) => routes.forEach((route) => route(router)),
   rules: await service.tokens(config),
   callTimeoutSeconds: config.BANK_TIMEOUT_SECONDS,
-  http: { "POST /webhooks/stripe": stripeWebhook({ webhooks, stripe, secret, listeners, log }) },
+  http: { "POST /webhooks/stripe": stripeWebhook({ webhooks, stripe, secrets, listeners, log }) },
 });
 await service.untilStopped();

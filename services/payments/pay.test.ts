@@ -295,7 +295,7 @@ describe("a slip", () => {
     }
     expect(await refusal(pay(order))).toMatchObject({
       code: Code.ResourceExhausted,
-      reason: "TOO_MANY_ATTEMPTS",
+      reason: "TOO_MANY_CARDS",
     });
     const ids = (await load(order.id)).attempts.map(({ _id }) => _id);
     expect(new Set(ids).size).toBe(20);
@@ -404,14 +404,43 @@ describe("the same request again", () => {
     expect((await books(order)).intents).toHaveLength(1);
   });
 
-  it("says what became of it where it was refused", async () => {
-    const { buy, pay, books } = await world();
+  it.each([
+    ["tok_chargeDeclinedIncorrectCvc", "PAYMENT_METHOD_REFUSED"],
+    ["tok_of_nobody", "PAYMENT_METHOD_REFUSED"],
+    ["tok_chargeDeclined", "PAYMENT_DECLINED"],
+  ])("of a card that was refused is refused as it was, each time: %s", async (token, reason) => {
+    const { buy, pay, books, cancel, settled } = await world();
     const order = await buy();
     const requestId = crypto.randomUUID();
-    await refusal(pay(order, "tok_chargeDeclinedIncorrectCvc", { requestId }));
-    const { payment } = await pay(order, "tok_chargeDeclinedIncorrectCvc", { requestId });
-    expect(payment).toMatchObject({ status: PaymentStatus.FAILED, failureCode: "incorrect_cvc" });
-    expect((await books(order)).intents).toHaveLength(1);
+    const first = await refusal(pay(order, token, { requestId }));
+    expect(first.reason).toBe(reason);
+    for (let i = 0; i < 2; i += 1)
+      expect(await refusal(pay(order, token, { requestId }))).toEqual(first);
+    // Also when the order has ended since, or another card was tried.
+    if (reason === "PAYMENT_DECLINED") expect(await settled(order)).toBe("CANCELLED");
+    else {
+      await refusal(pay(order, "tok_chargeDeclinedExpiredCard", {}));
+      expect(await refusal(pay(order, token, { requestId }))).toEqual(first);
+      await cancel(order, CancelReason.EXPIRED);
+    }
+    expect(await refusal(pay(order, token, { requestId }))).toEqual(first);
+    const made = (await books(order)).intents.filter(({ status }) => status !== "canceled");
+    expect(made).toEqual([]);
+  });
+
+  it("of an order that ended while the bank was asked is refused as it was, each time", async () => {
+    const { buy, pay, bank, fault, cancel, reaches, settled } = await world();
+    const order = await buy();
+    const requestId = crypto.randomUUID();
+    await fault({ method: "POST", path: "/confirm", hold: true });
+    const paying = refusal(pay(order, "tok_visa", { requestId }));
+    await reaches(order, "PENDING");
+    await cancel(order, CancelReason.EXPIRED);
+    await bank.turn("DELETE", "faults");
+    const first = await paying;
+    expect(first.reason).toBe("ORDER_EXPIRED");
+    expect(await settled(order)).toBe("CANCELLED");
+    expect(await refusal(pay(order, "tok_visa", { requestId }))).toEqual(first);
   });
 });
 

@@ -5,9 +5,11 @@ import { DomainError } from "#runtime/errors.ts";
 import { bornAt } from "#runtime/ids.ts";
 import { toMinor } from "#runtime/money.ts";
 import { mustBeSameRequest, type RequestMark } from "#runtime/request-id.ts";
-import { ABANDONED, outcomeOf, type Outcome } from "./outcome.ts";
 import { attachIntent, beginAttempt } from "./attempt.ts";
-import { isOpen, newest, type Attempt, type Payment, type PaymentFields } from "./payment.ts";
+import type { CardLimits, Payer } from "./card-limits.ts";
+import { createIntent, isOurMistake, outcomeFrom } from "./intent.ts";
+import { ABANDONED, CANCELED } from "./outcome.ts";
+import { isOpen, KEPT, newest, type Attempt, type Payment, type PaymentFields } from "./payment.ts";
 import { giveUp, letGo, note, settle } from "./settle.ts";
 import type { SettleDeps } from "./settle-deps.ts";
 import { notYet } from "./stripe.ts";
@@ -25,7 +27,11 @@ export interface PayDeps extends SettleDeps {
   publicUrl: string;
   /** With what may be paid, in Stripe's words. */
   methodTypes: string[];
+  cards: CardLimits;
 }
+
+/** Codes of attempts that say nothing about their card. */
+const UNSAID: ReadonlySet<string> = new Set([ABANDONED.code, CANCELED.code]);
 
 const laterMs = (retryAfterMs: number) => ({ retryAfterMs });
 
@@ -72,7 +78,7 @@ function mustAgree({ order }: PaymentFields, { amount }: CreatePaymentRequest): 
 /** Whether nothing can come of the attempts before, so that a new one may begin. */
 function mustBeClear({ attempts }: PaymentFields): void {
   if (attempts.length >= MOST_ATTEMPTS) {
-    throw new DomainError("TOO_MANY_ATTEMPTS", "too many cards were tried for this order");
+    throw new DomainError("TOO_MANY_CARDS", "too many cards were tried for this order");
   }
   const last = attempts.at(-1);
   if (last && last.status !== "FAILED") {
@@ -88,49 +94,6 @@ async function clearTheWay(deps: SettleDeps, payment: Payment): Promise<void> {
   const attempt = newest(now);
   if (attempt?.status === "REQUIRES_ACTION") await giveUp(deps, now, attempt);
 }
-
-const ours = [
-  Stripe.errors.StripeAuthenticationError,
-  Stripe.errors.StripeInvalidRequestError,
-  Stripe.errors.StripePermissionError,
-];
-
-/** What an error of Stripe's says about the card; that nothing came of the attempt, where it says nothing. */
-function outcomeFrom(error: unknown): Outcome {
-  if (error instanceof Stripe.errors.StripeCardError) {
-    return outcomeOf(error.code, error.decline_code);
-  }
-  if (!(error instanceof Stripe.errors.StripeInvalidRequestError)) return ABANDONED;
-  const { param, code } = error;
-  const isAboutTheCard = /^(payment_method|token)/.test(param ?? code ?? "payment_method");
-  return isAboutTheCard ? { kind: "slip", code: code ?? "invalid_request" } : ABANDONED;
-}
-
-const method = (token: string): Partial<Stripe.PaymentIntentCreateParams> =>
-  token.startsWith("tok_")
-    ? { payment_method_data: { type: "card", card: { token } } as never }
-    : { payment_method: token };
-
-/** An intent that cannot take money yet, tied to its attempt by its metadata and its key. */
-const createIntent = (
-  { stripe, methodTypes }: PayDeps,
-  { _id: orderId, order }: PaymentFields,
-  attemptId: string,
-  token: string,
-): Promise<Stripe.PaymentIntent> =>
-  stripe.paymentIntents.create(
-    {
-      amount: order.price,
-      currency: order.currency.toLowerCase(),
-      capture_method: "manual",
-      allowed_payment_method_types:
-        methodTypes as Stripe.PaymentIntentCreateParams.AllowedPaymentMethodType[],
-      description: order.title,
-      metadata: { order_id: orderId, attempt_id: attemptId },
-      ...method(token),
-    },
-    { idempotencyKey: attemptId },
-  );
 
 /**
  * Reserves the order's price: the attempt is written first, then an intent that cannot take money,
@@ -164,71 +127,112 @@ async function attempt(
   begun: Attempt,
   token: string,
 ): Promise<Payment> {
-  const { log, now } = deps;
+  const { log } = deps;
   const orderId = payment._id;
-  let after: Payment;
-  let problem: unknown;
   try {
-    after = await authorizeAt(deps, payment, begun, token);
+    return await authorizeAt(deps, payment, begun, token);
   } catch (error) {
-    problem = error;
     const outcome = outcomeFrom(error);
     if (outcome === ABANDONED && error instanceof Stripe.errors.StripeError) {
       const { type, code, param } = error;
-      const alarm = ours.some((mistake) => error instanceof mistake);
+      const alarm = isOurMistake(error);
       const words = { orderId, type, code, param, ...(alarm && { alarm }) };
       log[alarm ? "error" : "warn"](words, "stripe did not answer as it should");
     }
-    after = await letGo(deps, orderId, begun._id, outcome);
+    const after = await letGo(deps, orderId, begun._id, outcome);
+    const isUnknown = attemptOf(after, begun._id)?.failureCode === ABANDONED.code;
+    if (isUnknown && after.order.status !== "CANCELLED") throw error;
+    return after;
   }
-  const ended = after.attempts.find(({ _id }) => _id === begun._id) ?? begun;
-  const { status, declined, failureCode: code = "" } = ended;
+}
+
+const attemptOf = ({ attempts }: PaymentFields, id: string): Attempt | undefined =>
+  attempts.find(({ _id }) => _id === id);
+
+/** The card was refused; whoever has tried too many is not told why. */
+function refuseCard({ declined, failureCode: code = "", terse }: Attempt): never {
+  const metadata = terse ? {} : { code };
   if (declined) {
-    throw new DomainError("PAYMENT_DECLINED", "the card was declined, and the order is cancelled", {
-      metadata: { code },
-    });
+    const words = "the card was declined, and the order is cancelled";
+    throw new DomainError("PAYMENT_DECLINED", words, { metadata });
   }
-  if (after.order.status === "CANCELLED") mustBePayable(after, now());
-  if (status !== "FAILED") return after;
-  if (code === ABANDONED.code) throw problem ?? notYet();
-  throw new DomainError(
-    "PAYMENT_METHOD_REFUSED",
-    "the card could not be used; check it and try again",
-    { metadata: { code } },
-  );
+  const words = "the card could not be used; check it and try again";
+  throw new DomainError("PAYMENT_METHOD_REFUSED", words, { metadata });
+}
+
+/** What became of an attempt: the same to whoever made the request, and to whoever repeats it. */
+function outcomeFor(payment: Payment, attemptId: string, now: number): Payment {
+  const made = attemptOf(payment, attemptId);
+  const { status, failureCode = "" } = made ?? {};
+  if (made && status === "FAILED" && !UNSAID.has(failureCode)) refuseCard(made);
+  const hasTaken = KEPT.includes(status ?? "PENDING") || status === "REFUNDED";
+  if (payment.order.status === "CANCELLED" && !hasTaken) mustBePayable(payment, now);
+  if (!made || status !== "FAILED") return payment;
+  if (failureCode === ABANDONED.code) throw notYet();
+  return refuseCard(made);
+}
+
+/** Makes an attempt that was begun, and counts what it has found out about the card. */
+async function tryCard(
+  deps: PayDeps,
+  payer: Payer,
+  payment: Payment,
+  begun: Attempt,
+  token: string,
+): Promise<Payment> {
+  const { cards, now } = deps;
+  let status: Attempt["status"] | undefined;
+  try {
+    const after = await attempt(deps, payment, begun, token);
+    const made = attemptOf(after, begun._id);
+    if (!UNSAID.has(made?.failureCode ?? "")) status = made?.status;
+    return outcomeFor(after, begun._id, now());
+  } finally {
+    if (status === "FAILED") await cards.refused(payer);
+    // A buyer who has yet to answer their bank has shown nothing.
+    else if (status !== "REQUIRES_ACTION" && status !== "PENDING") await cards.giveBack(payer);
+  }
 }
 
 /** Pays an order, as far as its authorization (R60). */
 export async function pay(
   deps: PayDeps,
-  userId: string,
+  payer: Payer,
   request: CreatePaymentRequest,
   mark: Partial<RequestMark>,
 ): Promise<Payment> {
   const { orderId, token } = request;
+  const { cards, now } = deps;
   const madeIn = ({ attempts }: PaymentFields): Attempt | undefined =>
     mark.requestId ? attempts.find(({ requestId }) => requestId === mark.requestId) : undefined;
 
-  const found = await find(deps, userId, orderId);
-  if (!madeIn(found)) {
+  const found = await find(deps, payer.userId, orderId);
+  let isTerse = false;
+  const isNew = !madeIn(found);
+  if (isNew) {
     mustAgree(found, request);
-    mustBePayable(found, deps.now());
+    mustBePayable(found, now());
+    ({ isTerse } = await cards.count(payer));
     await clearTheWay(deps, found);
   }
   let begun: Attempt | undefined;
-  const payment = await update(deps.payments, orderId, (now) => {
+  const begin = (payment: Payment): boolean => {
     begun = undefined; // Of a round that was lost.
-    const made = madeIn(now);
+    const made = madeIn(payment);
     if (made) {
       mustBeSameRequest(made, mark);
       return false;
     }
-    mustBePayable(now, deps.now());
-    mustBeClear(now);
-    begun = beginAttempt(now, mark, deps.now());
+    mustBePayable(payment, now());
+    mustBeClear(payment);
+    begun = beginAttempt(payment, { ...mark, ...(isTerse && { terse: true }) }, now());
     return true;
-  });
-  if (payment && begun) return attempt(deps, payment, begun, token);
+  };
+  const payment = await update(deps.payments, orderId, begin).finally(
+    () => isNew && !begun && cards.giveBack(payer),
+  );
+  if (payment && begun) return tryCard(deps, payer, payment, begun, token);
+  const made = payment && madeIn(payment);
   await settle(deps, orderId, true);
-  return find(deps, userId, orderId);
+  return outcomeFor(await find(deps, payer.userId, orderId), made?._id ?? "", now());
 }

@@ -15,13 +15,14 @@ import { newest, refunded, type Attempt, type PaymentFields, type Refund } from 
 const money = ({ order: { currency } }: PaymentFields, amount: number) =>
   toMoney({ amount, currency });
 
-const attemptToProto = (attempt: Attempt): MessageInitShape<typeof AttemptSchema> => ({
-  id: attempt._id,
-  stripeId: attempt.stripeId ?? "",
-  status: PaymentStatus[attempt.status],
-  failureCode: attempt.failureCode ?? "",
-  createTime: timestampFromDate(attempt.createTime),
-});
+const attemptToProto = (attempt: Attempt) =>
+  ({
+    id: attempt._id,
+    stripeId: attempt.stripeId ?? "",
+    status: PaymentStatus[attempt.status],
+    failureCode: attempt.failureCode ?? "",
+    createTime: timestampFromDate(attempt.createTime),
+  }) satisfies MessageInitShape<typeof AttemptSchema>;
 
 export const refundToProto = (
   payment: PaymentFields,
@@ -55,7 +56,7 @@ export function toSellersProto(payment: PaymentFields) {
 }
 
 /** The payment as the contract has it: its newest attempt, and all that came before and after. */
-export function toProto(payment: PaymentFields): MessageInitShape<typeof PaymentSchema> {
+export function toProto(payment: PaymentFields) {
   const attempt = newest(payment);
   return {
     ...toSellersProto(payment),
@@ -66,5 +67,18 @@ export function toProto(payment: PaymentFields): MessageInitShape<typeof Payment
     attempts: payment.attempts.map(attemptToProto),
     refunds: payment.refunds.map((refund) => refundToProto(payment, refund)),
     ...(payment.codeOpenTime && { codeOpenTime: timestampFromDate(payment.codeOpenTime) }),
-  };
+  } satisfies MessageInitShape<typeof PaymentSchema>;
+}
+
+/** The whole payment, without the reasons that its buyer is no longer told. */
+export function toBuyersProto(payment: PaymentFields) {
+  const whole = toProto(payment);
+  const terse = new Set(payment.attempts.filter((each) => each.terse).map(({ _id }) => _id));
+  return {
+    ...whole,
+    failureCode: terse.has(whole.attemptId) ? "" : whole.failureCode,
+    attempts: whole.attempts.map((each) =>
+      terse.has(each.id) ? { ...each, failureCode: "" } : each,
+    ),
+  } satisfies MessageInitShape<typeof PaymentSchema>;
 }

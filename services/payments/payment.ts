@@ -20,6 +20,8 @@ export interface Attempt extends Partial<RequestMark> {
   failureCode?: string | undefined;
   /** The bank has said no, which ends the order (R61). */
   declined?: boolean | undefined;
+  /** Its buyer has tried so many cards that they are not told why this one was refused. */
+  terse?: boolean | undefined;
   createTime: Date;
 }
 
@@ -56,6 +58,8 @@ export interface OrderCopy {
   currency: string;
   expiresAt: Date;
   eventTime?: Date | undefined;
+  /** Where the event takes place; empty where the seller did not say, absent where orders did not. */
+  venue?: string | undefined;
   status: "CREATED" | "AWAITING_PAYMENT" | "COMPLETED" | "CANCELLED";
   expired: boolean;
   /** The attempt that the order accepted. */
@@ -85,6 +89,7 @@ const attempt = new Schema<Attempt>({
   stripeId: String,
   failureCode: String,
   declined: Boolean,
+  terse: Boolean,
   createTime: { type: Date, required: true },
   requestId: String,
   requestHash: String,
@@ -120,6 +125,7 @@ const order = new Schema<OrderCopy>(
     currency: { type: String, required: true },
     expiresAt: { type: Date, required: true },
     eventTime: Date,
+    venue: String,
     status: { type: String, required: true },
     expired: { type: Boolean, required: true },
     attemptId: { type: String, default: "" },
@@ -145,6 +151,7 @@ schema.index({ "refunds.status": 1 }, { sparse: true });
 schema.index({ "attempts.stripeId": 1 }, { sparse: true });
 schema.index({ "order.sellerId": 1, captureTime: -1, _id: -1 });
 schema.index({ captureTime: 1 }, { sparse: true });
+schema.index({ "order.ticketId": 1 });
 schema.index({ "postings.time": 1 }, { sparse: true });
 
 export const paymentModel = (db: Connection) => db.model("Payment", schema, "payments");
@@ -164,12 +171,21 @@ export const KEPT: readonly AttemptStatus[] = ["CAPTURED", "PARTLY_REFUNDED"];
 export const UNSETTLED = {
   $or: [
     { "attempts.status": { $in: LIVE } },
-    { "attempts.status": { $in: KEPT }, "order.status": "CANCELLED" as const },
+    // Of one that awaits its payment, another attempt than was accepted may have taken it.
+    {
+      "attempts.status": { $in: KEPT },
+      "order.status": { $in: ["CANCELLED" as const, "AWAITING_PAYMENT" as const] },
+    },
     { "refunds.status": { $in: ["REQUESTED" as const, "PENDING" as const] } },
   ],
 };
 
 export const newest = (payment: PaymentFields): Attempt | undefined => payment.attempts.at(-1);
+
+/** Whether nothing may come of an attempt any more: its order has ended, or has accepted another one. */
+export const isSuperfluous = ({ order }: PaymentFields, attemptId: string): boolean =>
+  order.status === "CANCELLED" ||
+  (order.status !== "CREATED" && order.attemptId !== "" && order.attemptId !== attemptId);
 
 /** Whether what becomes of the newest attempt is still to be found out. */
 export function isOpen(payment: PaymentFields): boolean {

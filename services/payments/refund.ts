@@ -8,6 +8,7 @@ import type { RequestMark } from "#runtime/request-id.ts";
 import { goBack } from "./ledger.ts";
 import { toProto } from "./payment-proto.ts";
 import {
+  isSuperfluous,
   KEPT,
   newest,
   refunded,
@@ -48,11 +49,11 @@ export const refundInProgress = (payment: PaymentFields): Refund | undefined =>
   inStatus(payment, "REQUESTED") ?? pendingRefund(payment);
 
 /**
- * Whether money was taken for an order that has ended. Where Stripe has refused so much already, a
+ * Whether money was taken for an order that has ended, or has accepted another attempt. Where Stripe has refused so much already, a
  * person must look, and nothing is tried again and again.
  */
 export const isUnwanted = (payment: PaymentFields): boolean =>
-  payment.order.status === "CANCELLED" &&
+  isSuperfluous(payment, newest(payment)?._id ?? "") &&
   isKept(payment) &&
   !payment.refunds.some(({ status, amount }) => status === "FAILED" && amount <= left(payment));
 

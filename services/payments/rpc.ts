@@ -7,10 +7,11 @@ import {
   type CreatePaymentResponseSchema,
 } from "@ticketing/proto/payments/v1/payment_service";
 import { caller, type Caller } from "#runtime/auth.ts";
+import { addressOf } from "#runtime/client-network.ts";
 import { requestMark } from "#runtime/request-id.ts";
 import { openActions } from "./action.ts";
 import { pay, type PayDeps } from "./pay.ts";
-import { refundToProto, toProto, toSellersProto } from "./payment-proto.ts";
+import { refundToProto, toBuyersProto, toProto, toSellersProto } from "./payment-proto.ts";
 import { isOpen, type PaymentFields } from "./payment.ts";
 import {
   noSuchPayment,
@@ -55,7 +56,7 @@ export function paymentRoutes(deps: PayDeps & RefundDeps) {
 
   /** The whole payment, and for its buyer how they confirm it where the bank asks for that. */
   const buyersAnswer = async (payment: PaymentFields): Promise<Answer> => ({
-    payment: toProto(payment),
+    payment: toBuyersProto(payment),
     ...(await actionOf(payment).catch(refuse)),
   });
 
@@ -68,7 +69,8 @@ export function paymentRoutes(deps: PayDeps & RefundDeps) {
     router.service(PaymentService, {
       async createPayment(request, ctx) {
         const mark = requestMark(CreatePaymentRequestSchema, request);
-        return buyersAnswer(await pay(deps, caller(ctx).id, request, mark).catch(refuse));
+        const payer = { userId: caller(ctx).id, address: addressOf(ctx.requestHeader) };
+        return buyersAnswer(await pay(deps, payer, request, mark).catch(refuse));
       },
 
       async getPayment({ orderId }, ctx) {

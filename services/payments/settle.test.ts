@@ -30,16 +30,42 @@ describe("an authorized payment", () => {
     expect(more).toEqual([]);
   });
 
-  it("is not captured where the order accepted another attempt", async () => {
+  it("is voided where a live order accepted another attempt", async () => {
+    const all = await world();
+    for (const status of [OrderStatus.AWAITING_PAYMENT, OrderStatus.COMPLETED]) {
+      const order = await all.buy();
+      await all.pay(order);
+      all.change(order, { status, attemptId: newId() });
+      await all.tell(OrderAwaitingPaymentSchema, order);
+      await all.reaches(order, "VOIDED");
+      expect(await all.names(order)).toEqual(["PaymentAuthorized", "PaymentVoided"]);
+      const { intents, taken } = await all.books(order);
+      expect(intents).toMatchObject([{ status: "canceled" }]);
+      expect(taken).toEqual([]);
+    }
+  });
+
+  it("is given up where its buyer was still at the bank when the order accepted another", async () => {
+    const all = await world();
+    const order = await all.buy();
+    await all.pay(order, "tok_threeDSecure2Required");
+    all.change(order, { status: OrderStatus.AWAITING_PAYMENT, attemptId: newId() });
+    await all.tell(OrderAwaitingPaymentSchema, order);
+    await all.reaches(order, "FAILED");
+    expect((await all.books(order)).intents).toMatchObject([{ status: "canceled" }]);
+  });
+
+  it("is given back where it was taken though a live order accepted another", async () => {
     const all = await world();
     const order = await all.buy();
     await all.pay(order);
+    const { stripeId = "" } = (await all.load(order.id)).attempts[0] ?? {};
+    await all.fault({ method: "POST", path: "/cancel", fail: 503, times: 3 });
+    await hastyStripe(all.bank.base).paymentIntents.capture(stripeId);
     all.change(order, { status: OrderStatus.AWAITING_PAYMENT, attemptId: newId() });
     await all.tell(OrderAwaitingPaymentSchema, order);
-    await all.settler.reconcile();
-    await settle(all.deps, order.id, true);
-    expect(await all.statuses(order)).toEqual(["AUTHORIZED"]);
-    expect((await all.books(order)).taken).toEqual([]);
+    await all.reaches(order, "REFUNDED");
+    expect((await all.books(order)).refunds).toMatchObject([{ amount: 2550 }]);
   });
 
   it("is charged nothing before the order has accepted it", async () => {

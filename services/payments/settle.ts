@@ -3,7 +3,13 @@ import { update } from "#runtime/aggregate.ts";
 import { authorize, capture, fail, release, requireAction } from "./attempt.ts";
 import { settleRefunds } from "./give-back.ts";
 import { ABANDONED, CANCELED, outcomeOf, type Outcome } from "./outcome.ts";
-import { newest, type Attempt, type Payment, type PaymentFields } from "./payment.ts";
+import {
+  isSuperfluous,
+  newest,
+  type Attempt,
+  type Payment,
+  type PaymentFields,
+} from "./payment.ts";
 import { isKept } from "./refund.ts";
 import type { SettleDeps } from "./settle-deps.ts";
 import { notYet } from "./stripe.ts";
@@ -27,9 +33,7 @@ function apply(
     case "requires_action":
       return requireAction(payment, id);
     case "canceled":
-      return (
-        (payment.order.status === "CANCELLED" && release(payment, id)) || fail(payment, id, outcome)
-      );
+      return (isSuperfluous(payment, id) && release(payment, id)) || fail(payment, id, outcome);
     default:
       return false; // Not confirmed yet, or still with the bank.
   }
@@ -150,16 +154,16 @@ async function step(
   ask: boolean,
 ): Promise<void> {
   const { order } = payment;
-  const ended = order.status === "CANCELLED";
+  const isOver = isSuperfluous(payment, attempt._id);
   const accepted = order.status !== "CREATED" && order.attemptId === attempt._id;
   switch (attempt.status) {
     case "PENDING":
     case "REQUIRES_ACTION":
-      if (ended && attempt.stripeId) await giveUp(deps, payment, attempt);
+      if (isOver && attempt.stripeId) await giveUp(deps, payment, attempt);
       else if (ask) await look(deps, payment, attempt);
       return;
     case "AUTHORIZED":
-      if (ended) await giveUp(deps, payment, attempt);
+      if (isOver) await giveUp(deps, payment, attempt);
       else if (accepted) await take(deps, payment, attempt);
       else if (ask) await lookAt(deps, payment, attempt);
       return;

@@ -21,7 +21,9 @@ import { hastyStripe, KEY, localStripe, type Fault } from "./testing-stripe.ts";
 export const DAY_MS = 86_400_000;
 export const PUBLIC_URL = "https://shop.example";
 
-interface Sale extends Partial<Pick<OrderCopy, "sellerId" | "title" | "price" | "currency">> {
+interface Sale extends Partial<
+  Pick<OrderCopy, "sellerId" | "title" | "venue" | "price" | "currency" | "eventTime">
+> {
   /** How many days ago the event began; in how many, where it is less than nothing. */
   eventDaysAgo?: number | undefined;
   /** How many days ago it was sold. */

@@ -30,6 +30,7 @@ import { newId } from "#runtime/ids.ts";
 import { toMoney } from "#runtime/money.ts";
 import { as, eventually, recordedLog, testClient, testDatabase } from "#runtime/testing.ts";
 import { standingModel } from "#runtime/standing.ts";
+import type { CardLimits } from "./card-limits.ts";
 import { paymentEvents } from "./events.ts";
 import { newest, paymentModel, refunded, type PaymentFields, type Payments } from "./payment.ts";
 import { paymentRoutes } from "./rpc.ts";
@@ -72,10 +73,26 @@ function unguarded(payments: Payments): Payments {
   return payments.db.model("Payment", schema, "payments") as unknown as Payments;
 }
 
+interface Options {
+  webhooks?: boolean;
+  unguarded?: boolean;
+  /** What webhooks may be signed with. */
+  secrets?: string[];
+  /** Limits on trying cards; none by themselves. */
+  cards?: CardLimits;
+}
+
+const unlimited: CardLimits = {
+  count: () => Promise.resolve({ isTerse: false }),
+  refused: () => Promise.resolve(),
+  giveBack: () => Promise.resolve(),
+};
+
 /** The service on real parts, for one test; the orders service is played by the test. */
-export async function world(options: { webhooks?: boolean; unguarded?: boolean } = {}) {
+export async function world(options: Options = {}) {
   const db = await testDatabase();
   const { log, lines } = recordedLog();
+  const { cards = unlimited, secrets = [WEBHOOK_SECRET] } = options;
   const payments = options.unguarded ? unguarded(paymentModel(db)) : paymentModel(db);
   const webhooks = webhookModel(db);
   const standings = standingModel(db);
@@ -100,13 +117,15 @@ export async function world(options: { webhooks?: boolean; unguarded?: boolean }
   /** A process of the service. Another one may be there beside it, or after it. */
   function start(stripe: Stripe = hastyStripe(bank.base), firstPauseMs = 20) {
     const settling = { payments, stripe, log, now, feeBps: FEE_BPS };
-    const deps = { ...settling, publicUrl: PUBLIC_URL, methodTypes: ["card"], holdDays: 14 };
+    const deps = {
+      ...{ ...settling, cards, publicUrl: PUBLIC_URL, methodTypes: ["card"], holdDays: 14 },
+    };
     const settler = startSettler(deps, {
       firstPauseMs,
       handled: (ids) => handled(webhooks, ids),
     });
     const listeners = [paymentListener(payments, settler)];
-    onWebhook = stripeWebhook({ webhooks, stripe, secret: WEBHOOK_SECRET, listeners, log });
+    onWebhook = stripeWebhook({ webhooks, stripe, secrets, listeners, log });
     const client = testClient(PaymentService, paymentRoutes(deps), log);
     onTestFinished(() => void settler.close()); // One that died does not come to its end.
     return {

@@ -105,6 +105,17 @@ describe("a webhook", () => {
     expect(await all.webhooks.countDocuments()).toBe(1);
   });
 
+  it.each(["whsec_of_before", WEBHOOK_SECRET, "whsec_of_connect"])(
+    "signed with any of the secrets of its endpoints is accepted: %s",
+    async (secret) => {
+      const all = await world({ secrets: ["whsec_of_before", WEBHOOK_SECRET, "whsec_of_connect"] });
+      expect(await post(all.webhookUrl, body, sign(body, secret))).toBe(200);
+      expect(await post(all.webhookUrl, body, sign(body, "whsec_of_nobody"))).toBe(400);
+      expect(await post(all.webhookUrl, body, sign(body, secret, now() - 301))).toBe(400);
+      expect(await all.webhooks.countDocuments()).toBe(1);
+    },
+  );
+
   it("that comes a thousand times is stored once, and has its effect once", async () => {
     const all = await world();
     const order = await passed(all);
@@ -175,7 +186,7 @@ describe("a webhook", () => {
     const handler = stripeWebhook({
       webhooks: webhookModel(gone),
       stripe: all.deps.stripe,
-      secret: WEBHOOK_SECRET,
+      secrets: [WEBHOOK_SECRET],
       listeners: [paymentListener(paymentModel(gone), { ask: (id) => void asked.push(id) })],
       log,
     });

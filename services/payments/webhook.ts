@@ -11,7 +11,8 @@ const LARGEST_BODY = 256 * 1024;
 interface Deps {
   webhooks: Webhooks;
   stripe: Stripe;
-  secret: string;
+  /** Any of which an event may be signed with: each endpoint has its own, and two while one is replaced. */
+  secrets: readonly string[];
   listeners: readonly Listener[];
   log: Log;
 }
@@ -28,23 +29,38 @@ async function read(req: IncomingMessage): Promise<Buffer | undefined> {
   return Buffer.concat(chunks);
 }
 
+/** The event in a body, if it was signed with one of the secrets of late. */
+function signedEvent(
+  stripe: Stripe,
+  body: Buffer,
+  signature: string,
+  secrets: readonly string[],
+): Stripe.Event | undefined {
+  for (const secret of secrets) {
+    try {
+      return stripe.webhooks.constructEvent(body, signature, secret, TOLERANCE_SECONDS);
+    } catch {
+      // With another one, perhaps.
+    }
+  }
+  return undefined;
+}
+
 /**
  * Stripe's side of the story. An event is stored by its id before it is acknowledged, and is only a
  * reason to ask: what happened is read from the thing itself, because events come late, twice, out
  * of order, or never.
  */
-export function stripeWebhook({ webhooks, stripe, secret, listeners, log }: Deps): HttpHandler {
+export function stripeWebhook({ webhooks, stripe, secrets, listeners, log }: Deps): HttpHandler {
   return async (req, res) => {
     const body = await read(req);
     if (!body) {
       res.setHeader("connection", "close"); // Nobody reads the rest.
       return sendJson(res, 413, { message: "too large" });
     }
-    let event: Stripe.Event;
-    try {
-      const signature = String(req.headers["stripe-signature"] ?? "");
-      event = stripe.webhooks.constructEvent(body, signature, secret, TOLERANCE_SECONDS);
-    } catch {
+    const signature = String(req.headers["stripe-signature"] ?? "");
+    const event = signedEvent(stripe, body, signature, secrets);
+    if (!event) {
       log.warn("a webhook with a wrong signature was refused");
       return sendJson(res, 400, { message: "the signature is wrong or too old" });
     }

@@ -50,6 +50,7 @@ const codes = {
   TICKET_WITHDRAWN: Code.FailedPrecondition,
   TOKEN_REFUSED: Code.Unauthenticated,
   TOO_MANY_ATTEMPTS: Code.ResourceExhausted,
+  TOO_MANY_CARDS: Code.ResourceExhausted,
   TOO_MANY_HOLDS: Code.ResourceExhausted,
   TOO_MANY_OPEN_ORDERS: Code.ResourceExhausted,
   TOO_SLOW: Code.Unavailable,

@@ -12,10 +12,13 @@ export interface Rate {
 
 /** Counts by key, and refuses what is too much. */
 export interface RateLimit {
-  /** Counts one more for a key; too many are refused, with the time after which to come back. */
-  count(key: string): Promise<void>;
-  /** How many were counted for a key within its time. */
-  counted(key: string): Promise<number>;
+  /**
+   * Counts one more for a key; too many are refused, with the time after which to come back. Answers
+   * how many there are now.
+   */
+  count(key: string): Promise<number>;
+  /** Refuses a key that has used up its points; answers how many were counted, and counts none. */
+  check(key: string): Promise<number>;
   /** Takes back one that should not have been counted. */
   giveBack(key: string): Promise<void>;
   /** Forgets a key: it begins anew. */
@@ -43,8 +46,9 @@ const TOO_MANY: Refusal = {
 };
 
 /**
- * A limit whose counts all instances share through Redis. Where Redis is away, or does not answer
- * soon, each instance counts by itself, which is weaker but never open, and never closed.
+ * A limit whose counts all instances share through Redis. Each instance counts by itself too: that is
+ * what counts where Redis is away, or does not answer soon, which is weaker but never open, and never
+ * closed; and what is too much for one instance alone does not bother Redis.
  */
 export function rateLimit(
   redis: RedisClientType,
@@ -55,26 +59,35 @@ export function rateLimit(
   const rate = { keyPrefix: name, points, duration: seconds };
   const shared = new RateLimiterRedis({ ...rate, storeClient: redis, useRedisPackage: true });
   const own = new RateLimiterMemory(rate);
-  /** The same of both: of Redis' where it answers, else of this instance's own. */
-  async function first<T>(of: (limiter: RateLimiterRedis | RateLimiterMemory) => Promise<T>) {
-    return soon(of(shared)).catch((error: unknown) => {
+  /** What Redis says where it answers; else what this instance knows by itself. */
+  async function sharedOr<T>(answer: Promise<T>, known: T): Promise<T> {
+    return soon(answer).catch((error: unknown) => {
       if (error instanceof RateLimiterRes) throw error;
-      return of(own);
+      return known;
     });
   }
+
+  const refuse = ({ msBeforeNext }: RateLimiterRes): never => {
+    throw new DomainError(reason, message, { retryAfterMs: msBeforeNext });
+  };
 
   return {
     async count(key) {
       try {
-        await first((limiter) => limiter.consume(key));
+        const known = await own.consume(key);
+        return (await sharedOr(shared.consume(key), known)).consumedPoints;
       } catch (error) {
-        if (!(error instanceof RateLimiterRes)) throw error;
-        throw new DomainError(reason, message, { retryAfterMs: error.msBeforeNext });
+        if (error instanceof RateLimiterRes) return refuse(error);
+        throw error;
       }
     },
-    counted: async (key) => (await first((limiter) => limiter.get(key)))?.consumedPoints ?? 0,
+    async check(key) {
+      const found = await sharedOr(shared.get(key), await own.get(key));
+      const counted = found?.consumedPoints ?? 0;
+      return found && counted >= points ? refuse(found) : counted;
+    },
     async giveBack(key) {
-      await first((limiter) => limiter.reward(key));
+      await Promise.allSettled([soon(shared.reward(key)), own.reward(key)]);
     },
     async forget(key) {
       await Promise.allSettled([soon(shared.delete(key)), own.delete(key)]);

@@ -165,7 +165,8 @@ export interface Event extends Base<"event"> {
 /** Where events are sent, as the platform sees it. */
 export interface WebhookEndpoint extends Base<"webhook_endpoint"> {
   readonly api_version: string;
-  readonly application: null;
+  /** Of an endpoint that tells of connected accounts. */
+  readonly application: string | null;
   readonly description: null;
   readonly enabled_events: readonly string[];
   readonly livemode: false;

@@ -76,7 +76,7 @@ const routes = [
   ),
 
   route("GET", WEBHOOK_ENDPOINTS, listParams, ({ webhooks }, params) =>
-    pageOf(webhooks ? [webhooks.endpoint] : [], "webhook endpoint", params, WEBHOOK_ENDPOINTS),
+    pageOf(webhooks?.endpoints ?? [], "webhook endpoint", params, WEBHOOK_ENDPOINTS),
   ),
 ];
 

@@ -49,22 +49,36 @@ export class Webhooks {
     return this.#delivery.events.some((each) => each === "*" || each === type);
   }
 
-  /** The endpoint as the API shows it. */
-  get endpoint(): WebhookEndpoint {
+  /**
+   * As the API shows it: what is called here is two endpoints there, of which one tells of connected
+   * accounts. Both are at the same address, and here with the same secret.
+   */
+  get endpoints(): WebhookEndpoint[] {
     const { url } = this.#endpoint;
-    return {
-      id: `we_${createHash("sha256").update(url).digest("hex").slice(0, 24)}`,
+    const { events } = this.#delivery;
+    const isOfAccounts = (type: string): boolean => type.startsWith("account.");
+    const one = (application: string | null, enabled: string[]): WebhookEndpoint => ({
+      id: `we_${createHash("sha256").update(`${url} ${application}`).digest("hex").slice(0, 24)}`,
       object: "webhook_endpoint",
       api_version: Stripe.API_VERSION,
-      application: null,
+      application,
       created: this.#started,
       description: null,
-      enabled_events: this.#delivery.events,
+      enabled_events: enabled,
       livemode: false,
       metadata: {},
       status: "enabled",
       url,
-    };
+    });
+    const ofAccounts = events.filter((type) => type === "*" || isOfAccounts(type));
+    const connect = ofAccounts.length > 0 ? [one("ca_local", ofAccounts)] : [];
+    return [
+      one(
+        null,
+        events.filter((type) => !isOfAccounts(type)),
+      ),
+      ...connect,
+    ];
   }
 
   /** Begins to deliver; while webhooks are off, events wait. */

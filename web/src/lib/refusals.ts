@@ -66,6 +66,7 @@ const reasons: Record<string, Words> = {
     `${cardWords[code ?? ""] ?? "The card was not accepted."} You can try again while the ticket is held.`,
   PAYMENT_DECLINED: ({ code }) =>
     `${cardWords[code ?? ""] ?? "Your bank declined the payment."} The order is cancelled, and you have not been charged.`,
+  TOO_MANY_CARDS: "Too many cards have been tried. Try again later. You have not been charged.",
   NOTHING_TO_REFUND: "There is nothing to give back.",
   REFUND_TOO_LATE: "It is too late to give this back.",
   REFUND_IN_PROGRESS: "Money is being given back already. Look again in a moment.",

@@ -225,8 +225,10 @@ export const PaymentService: GenService<{
    * `AMOUNT_MISMATCH`; FAILED_PRECONDITION `ORDER_CANCELLED`, `ORDER_EXPIRED` (also in its last 5
    * seconds), `ALREADY_PAID`, `PAYMENT_IN_PROGRESS`; a slip that the buyer can correct:
    * INVALID_ARGUMENT `PAYMENT_METHOD_REFUSED` (metadata `code`: Stripe's), the hold goes on; a decline: FAILED_PRECONDITION
-   * `PAYMENT_DECLINED` (metadata `code`), and the order is cancelled (R61); INVALID_ARGUMENT
-   * `REQUEST_ID_REUSED`.
+   * `PAYMENT_DECLINED` (metadata `code`), and the order is cancelled (R61); RESOURCE_EXHAUSTED
+   * `TOO_MANY_CARDS` where an account or an address has tried too many cards (with RetryInfo), or
+   * an order has; INVALID_ARGUMENT `REQUEST_ID_REUSED`. Whoever has tried several cards is no longer
+   * told the `code`. The same request again is refused as it was.
    *
    * @generated from rpc ticketing.payments.v1.PaymentService.CreatePayment
    */

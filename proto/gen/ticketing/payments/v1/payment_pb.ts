@@ -44,7 +44,8 @@ export type Attempt = Message<"ticketing.payments.v1.Attempt"> & {
   status: PaymentStatus;
 
   /**
-   * Stripe's word for what went wrong (`card_declined`, `incorrect_cvc`); empty otherwise.
+   * Stripe's word for what went wrong (`card_declined`, `incorrect_cvc`); empty otherwise, and for a
+   * buyer who has tried too many cards.
    *
    * @generated from field: string failure_code = 4;
    */
