@@ -33,6 +33,8 @@ export const paymentConfig = serviceConfig.extend({
   STRIPE_WEBHOOK_SECRET: z.string().min(1).transform(listed).refine(isFull, FULL),
   /** As STRIPE_WEBHOOK_SECRET, of the endpoint that tells of sellers' accounts. A secret. */
   STRIPE_CONNECT_WEBHOOK_SECRET: z.string().default("").transform(listed),
+  /** How often a second one instance asks Stripe for what can wait, as how a payment is. */
+  STRIPE_POLLS_PER_SECOND: z.coerce.number().int().min(1).max(100).default(10),
   /** In place of CALL_TIMEOUT_SECONDS: a bank takes its time. */
   BANK_TIMEOUT_SECONDS: z.coerce.number().min(0.1).max(60).default(12),
   /** What is kept of each sale, in hundredths of a per cent of its price, which includes it. */

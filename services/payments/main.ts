@@ -16,6 +16,7 @@ import { sellerModel } from "./seller.ts";
 import { sellerRoutes } from "./seller-rpc.ts";
 import { startSettler } from "./settler.ts";
 import { createStripe } from "./stripe.ts";
+import { stripePace } from "./stripe-pace.ts";
 import { stripeWebhook } from "./webhook.ts";
 import { waitingRefunds } from "./waiting-refunds.ts";
 import { askAgain, catchUp, handled, paymentListener, webhookModel } from "./webhooks.ts";
@@ -33,6 +34,9 @@ const standings = standingModel(db);
 await Promise.all([payments, webhooks, payouts, sellers].map((model) => model.init()));
 
 const stripe = createStripe(config.STRIPE_KEY, config.STRIPE_API_BASE);
+// What can wait asks at a pace of its own, so that buyers and what is decided have room.
+const pace = stripePace(config.STRIPE_POLLS_PER_SECOND);
+const patient = createStripe(config.STRIPE_KEY, config.STRIPE_API_BASE, pace);
 const publicUrl = config.PUBLIC_URL.replace(/\/$/, "");
 const methodTypes = config.PAYMENT_METHOD_TYPES.split(",");
 const { FEE_BPS: feeBps, PAYOUT_HOLD_DAYS: holdDays } = config;
@@ -51,17 +55,20 @@ const accounts = stripeAccounts({ stripe, publicUrl, now: Date.now });
 const sellerDeps = { ...common, payouts, sellers, standings, accounts };
 
 service.relay(payments);
-const settler = startSettler(deps, { handled: (ids) => handled(webhooks, ids) });
+const settler = startSettler(deps, {
+  handled: (ids) => handled(webhooks, ids),
+  patient: { stripe: patient, pace },
+});
 const listeners = [paymentListener(payments, settler), sellerListener({ ...sellerDeps, webhooks })];
 service.onStop(() => settler.close());
 const copies = service.bootstrap(db, orderCopies(deps));
 await service.consume([...paymentEvents({ payments, standings }), copies.handler]);
 service.every(60, "reconciling with Stripe", async () => {
-  await askAgain(webhooks, listeners);
+  await askAgain({ webhooks, listeners });
   await settler.reconcile();
 });
 service.every(60, "looking for refunds that wait", waitingRefunds(deps));
-const watch = catchUp({ stripe, webhooks, listeners, now: Date.now });
+const watch = catchUp({ stripe: patient, webhooks, listeners, now: Date.now });
 service.every(3_600, "catching up with Stripe's events", watch);
 await copies.done();
 const worker = payoutWorker(sellerDeps);

@@ -8,6 +8,7 @@ import { Schema, type Connection, type HydratedDocument } from "mongoose";
 import { aggregate, type AggregateFields } from "#runtime/aggregate.ts";
 import type { RequestMark } from "#runtime/request-id.ts";
 import { postingSchema, type Posting } from "./ledger.ts";
+import type { Poll } from "./polling.ts";
 
 type Word<E> = Exclude<keyof E, "UNSPECIFIED">;
 export type AttemptStatus = Word<typeof PaymentStatus>;
@@ -81,6 +82,8 @@ export interface PaymentFields extends AggregateFields {
   codeOpenTime?: Date | undefined;
   /** Whose money it is. */
   postings: Posting[];
+  /** When Stripe may be asked again by itself; see `polling.ts`. */
+  poll?: Poll | undefined;
 }
 
 const attempt = new Schema<Attempt>({
@@ -143,6 +146,10 @@ const schema = new Schema<PaymentFields>({
   fee: { type: Number, default: 0 },
   codeOpenTime: Date,
   postings: [postingSchema],
+  poll: new Schema<Poll>(
+    { time: { type: Date, required: true }, version: { type: Number, required: true } },
+    { _id: false },
+  ),
 });
 aggregate(schema);
 schema.index({ "attempts.status": 1, "order.status": 1 });

@@ -110,6 +110,7 @@ it("what a person has taken at Stripe after the alarm is known at the next look"
   await acceptUnheard(all, order, COMPLETED);
   await hear(all, order);
   await hastyStripe(all.bank.base).paymentIntents.capture(payment!.stripeId);
+  all.clock.ahead += 61_000;
   await all.settler.reconcile();
   await all.reaches(order, "CAPTURED");
   expect(await all.names(order)).toEqual(["PaymentAuthorized", "ChargeCreated"]);

@@ -1,11 +1,15 @@
 import Stripe from "stripe";
 import { DomainError } from "#runtime/errors.ts";
+import type { Pace } from "./stripe-pace.ts";
 
 /** The version that this code was written against; Stripe answers in it whatever the account's is. */
 const API_VERSION = "2026-10-28.endive";
 
-/** Stripe through its own SDK; `base` is the local Stripe's address where there is one. */
-export function createStripe(key: string, base: string | undefined): Stripe {
+/**
+ * Stripe through its own SDK; `base` is the local Stripe's address where there is one, and `pace` slows
+ * down what can wait.
+ */
+export function createStripe(key: string, base: string | undefined, pace?: Pace): Stripe {
   const url = base === undefined ? undefined : new URL(base);
   return new Stripe(key, {
     apiVersion: API_VERSION,
@@ -13,6 +17,7 @@ export function createStripe(key: string, base: string | undefined): Stripe {
     maxNetworkRetries: 2,
     timeout: 8_000,
     telemetry: false,
+    ...(pace && { httpClient: pace.httpClient }),
     ...(url && {
       host: url.hostname,
       port: url.port || (url.protocol === "https:" ? "443" : "80"),

@@ -34,7 +34,7 @@ import type { CardLimits } from "./card-limits.ts";
 import { paymentEvents } from "./events.ts";
 import { newest, paymentModel, refunded, type PaymentFields, type Payments } from "./payment.ts";
 import { paymentRoutes } from "./rpc.ts";
-import { startSettler } from "./settler.ts";
+import { startSettler, type SettlerOptions } from "./settler.ts";
 import { heldIn } from "./ledger.ts";
 import { isKept, pendingRefund } from "./refund.ts";
 import { hastyStripe, KEY, localStripe, WEBHOOK_SECRET, type Fault } from "./testing-stripe.ts";
@@ -115,13 +115,17 @@ export async function world(options: Options = {}) {
   const bank = await localStripe(options.webhooks ? told : undefined);
 
   /** A process of the service. Another one may be there beside it, or after it. */
-  function start(stripe: Stripe = hastyStripe(bank.base), firstPauseMs = 20) {
+  function start(
+    stripe: Stripe = hastyStripe(bank.base),
+    firstPauseMs = 20,
+    patient?: SettlerOptions["patient"],
+  ) {
     const settling = { payments, stripe, log, now, feeBps: FEE_BPS };
     const deps = {
       ...{ ...settling, cards, publicUrl: PUBLIC_URL, methodTypes: ["card"], holdDays: 14 },
     };
     const settler = startSettler(deps, {
-      firstPauseMs,
+      ...{ firstPauseMs, ...(patient && { patient }) },
       handled: (ids) => handled(webhooks, ids),
     });
     const listeners = [paymentListener(payments, settler)];
@@ -130,7 +134,7 @@ export async function world(options: Options = {}) {
     onTestFinished(() => void settler.close()); // One that died does not come to its end.
     return {
       ...{ deps, settler, client },
-      askAgain: () => askAgain(webhooks, listeners),
+      askAgain: () => askAgain({ webhooks, listeners }, now()),
       catchUp: catchUp({ stripe, webhooks, listeners, now }),
     };
   }

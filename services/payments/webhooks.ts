@@ -2,6 +2,7 @@ import { Schema, type Connection } from "mongoose";
 import type Stripe from "stripe";
 import { duplicateOf } from "#runtime/mongo.ts";
 import type { Payments } from "./payment.ts";
+import { pollGapMs } from "./polling.ts";
 import type { Settler } from "./settler.ts";
 import { WEBHOOK_EVENTS } from "./webhook-events.ts";
 
@@ -13,10 +14,14 @@ export interface WebhookFields {
   /** Our id of what it is about. */
   subject: string;
   receivedAt: Date;
+  /** When somebody takes it up again who finds it unhandled. */
+  askTime?: Date;
   /** When what it made us ask for was stored; absent before. */
   handledAt?: Date;
 }
 
+/** So long an event is in the hands of whoever has stored it. */
+const IN_HAND_MS = 60_000;
 const MONTH_SECONDS = 30 * 86_400;
 
 const schema = new Schema<WebhookFields>(
@@ -25,6 +30,7 @@ const schema = new Schema<WebhookFields>(
     type: { type: String, required: true },
     subject: { type: String, required: true },
     receivedAt: { type: Date, required: true, expires: MONTH_SECONDS },
+    askTime: Date,
     handledAt: { type: Date, index: true },
   },
   { versionKey: false },
@@ -58,7 +64,9 @@ export async function take({ webhooks, listeners }: Taking, event: Stripe.Event)
   const subject = await listener?.subjectOf(event);
   if (!listener || subject === undefined) return; // Not ours.
   try {
-    await webhooks.create({ _id: id, type, subject, receivedAt: new Date() });
+    const receivedAt = new Date();
+    const askTime = new Date(receivedAt.getTime() + IN_HAND_MS);
+    await webhooks.create({ _id: id, type, subject, receivedAt, askTime });
   } catch (error) {
     if (!duplicateOf(error)) throw error;
     return; // Asked about, or about to be: by whoever stored it, or by `askAgain`.
@@ -70,11 +78,21 @@ export async function take({ webhooks, listeners }: Taking, event: Stripe.Event)
 export const handled = (webhooks: Webhooks, eventIds: readonly string[]): Promise<unknown> =>
   webhooks.updateMany({ _id: { $in: eventIds } }, { handledAt: new Date() });
 
-/** Asks again because of the events that a crash, or a fault of Stripe's, has left. */
-export async function askAgain(webhooks: Webhooks, listeners: readonly Listener[]): Promise<void> {
-  const left = webhooks.find({ handledAt: null }).lean<WebhookFields[]>().cursor();
-  for await (const { _id, type, subject } of left as AsyncIterable<WebhookFields>) {
-    listeners.find(({ hears }) => hears(type))?.ask(subject, _id);
+/**
+ * Asks again because of the events that a crash, or a fault of Stripe's, has left: each from one
+ * instance at a time, and the older ones more rarely.
+ */
+export async function askAgain(
+  { webhooks, listeners }: Taking,
+  now: number = Date.now(),
+): Promise<void> {
+  const due = { handledAt: null, $or: [{ askTime: null }, { askTime: { $lte: new Date(now) } }] };
+  const left = webhooks.find(due).sort({ receivedAt: 1 }).lean<WebhookFields[]>().cursor();
+  for await (const found of left as AsyncIterable<WebhookFields>) {
+    const { _id, type, subject, receivedAt, askTime = null } = found;
+    const next = new Date(now + pollGapMs(now - receivedAt.getTime()));
+    const { modifiedCount } = await webhooks.updateOne({ _id, askTime }, { askTime: next });
+    if (modifiedCount > 0) listeners.find(({ hears }) => hears(type))?.ask(subject, _id);
   }
 }
 

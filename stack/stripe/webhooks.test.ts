@@ -86,12 +86,16 @@ describe("the endpoint", () => {
     const { webhook } = await endpoint();
     const { stripe, turn } = await local({ webhook });
     const list = async () => (await stripe.webhookEndpoints.list()).data;
-    const [all] = await list();
+    const own = (await list()).filter(({ application }) => application === null);
+    const [all] = own;
     expect(all).toMatchObject({ url: webhook.url, status: "enabled", enabled_events: ["*"] });
     expect([all?.id, all?.api_version]).toEqual([
       expect.stringMatching(/^we_/),
       stripe.getApiField("version"),
     ]);
+    // By the same address, what tells of connected accounts is an endpoint of its own.
+    const connect = (await list()).filter(({ application }) => application !== null);
+    expect([own.length, connect]).toMatchObject([1, [{ url: webhook.url }]]);
     await turn("PUT", "webhooks", { events: ["charge.captured"] });
     expect(await list()).toMatchObject([{ id: all?.id, enabled_events: ["charge.captured"] }]);
   });
