@@ -46,17 +46,25 @@ interface Options {
 export async function serveHttp(options: Options): Promise<Server> {
   const { service, host, port, health, log } = options;
   const standard = standardRoutes(service, health);
-  const server = createServer({ requestTimeout: 15_000, headersTimeout: 10_000 }, (req, res) => {
+  async function answer(req: IncomingMessage, res: ServerResponse): Promise<void> {
     const path = (req.url ?? "/").split("?")[0] ?? "/";
-    const handler =
-      options.routes.get(`${req.method} ${path}`) ?? standard.get(`${req.method} ${path}`);
+    const route = `${req.method} ${path}`;
+    const handler = options.routes.get(route) ?? standard.get(route);
     if (!handler) return sendJson(res, 404, { message: "nothing here" });
-    return void Promise.resolve(handler(req, res)).catch((err: unknown) => {
+    try {
+      await handler(req, res);
+    } catch (err) {
       log.error({ err, path }, "request failed");
       if (!res.headersSent) sendJson(res, 500, { message: "internal error" });
-    });
-  });
+      else res.destroy(); // Half an answer must not look like a whole one.
+    }
+  }
+  const server = createServer(
+    { requestTimeout: 15_000, headersTimeout: 10_000 },
+    (req, res) => void answer(req, res),
+  );
   await once(server.listen(port, host), "listening");
+  server.on("error", (err) => log.error({ err }, "a connection could not be accepted"));
   return {
     port: (server.address() as AddressInfo).port,
     async close() {

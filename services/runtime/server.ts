@@ -2,11 +2,18 @@ import { once } from "node:events";
 import { createServer, type Http2ServerRequest, type ServerHttp2Session } from "node:http2";
 import type { AddressInfo } from "node:net";
 import type { DescService } from "@bufbuild/protobuf";
-import { Code, ConnectError, type ConnectRouter, type Interceptor } from "@connectrpc/connect";
-import { connectNodeAdapter } from "@connectrpc/connect-node";
+import {
+  Code,
+  ConnectError,
+  createConnectRouter,
+  type ConnectRouter,
+  type Interceptor,
+} from "@connectrpc/connect";
+import { compressionBrotli, compressionGzip } from "@connectrpc/connect-node";
 import { Health } from "@ticketing/proto/grpc/health/v1/health";
 import { ServerReflection } from "@ticketing/proto/grpc/reflection/v1/reflection";
 import { ServerReflection as ServerReflectionAlpha } from "@ticketing/proto/grpc/reflection/v1alpha/reflection";
+import { requestListener } from "./adapter.ts";
 import { authenticate, type TokenRules } from "./auth.ts";
 import { blameTheSender } from "./blame.ts";
 import { inTime, logCalls } from "./calls.ts";
@@ -82,23 +89,23 @@ export async function serve(options: Options): Promise<Server> {
   const shutdown = new AbortController();
   const sessions = new Set<ServerHttp2Session>();
   const reflection = reflectionService(catalogue);
+  const router = createConnectRouter({
+    interceptors: interceptors(log, rules, callTimeoutMs),
+    acceptCompression: [compressionGzip, compressionBrotli],
+    shutdownSignal: shutdown.signal,
+    readMaxBytes: READ_LIMIT,
+    writeMaxBytes: WRITE_LIMIT,
+    maxTimeoutMs: LONGEST_CALL_MS,
+  });
+  routes(router);
+  router.handlers.splice(0, Infinity, ...router.handlers.map(blameTheSender));
+  // Probes and tools have no token, and their methods carry no option of ours.
+  router.service(Health, healthService(health), { interceptors: [] });
+  router.service(ServerReflection, reflection, { interceptors: [] });
+  router.service(ServerReflectionAlpha, reflection as never, { interceptors: [] });
   const server = createServer(
     { settings: { maxConcurrentStreams: 1000 }, maxHeaderListPairs: 100 },
-    connectNodeAdapter({
-      routes(router) {
-        routes(router);
-        router.handlers.splice(0, Infinity, ...router.handlers.map(blameTheSender));
-        // Probes and tools have no token, and their methods carry no option of ours.
-        router.service(Health, healthService(health), { interceptors: [] });
-        router.service(ServerReflection, reflection, { interceptors: [] });
-        router.service(ServerReflectionAlpha, reflection as never, { interceptors: [] });
-      },
-      interceptors: interceptors(log, rules, callTimeoutMs),
-      shutdownSignal: shutdown.signal,
-      readMaxBytes: READ_LIMIT,
-      writeMaxBytes: WRITE_LIMIT,
-      maxTimeoutMs: LONGEST_CALL_MS,
-    }),
+    requestListener(router, log),
   );
   server.on("request", discardRest);
   server.on("session", (session) => {
@@ -106,6 +113,7 @@ export async function serve(options: Options): Promise<Server> {
     session.once("close", () => sessions.delete(session));
   });
   await once(server.listen(port, host), "listening");
+  server.on("error", (err) => log.error({ err }, "a connection could not be accepted"));
   return {
     port: (server.address() as AddressInfo).port,
     async close() {
