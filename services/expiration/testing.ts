@@ -11,10 +11,17 @@ import { EVENTS } from "#runtime/topology.ts";
 import { run, type Child } from "#stack/process.ts";
 
 /** The service as a process of its own, ready. */
-export async function startExpiration({ url }: TestBroker, delay: string): Promise<Child> {
+export async function startExpiration(
+  { url }: TestBroker,
+  delay: string,
+  more: Record<string, string> = {},
+): Promise<Child> {
   const ports = { HOST: "127.0.0.1", RPC_PORT: "0", HTTP_PORT: "0" };
   const child = run("expiration", process.execPath, [join(import.meta.dirname, "main.ts")], {
-    env: { ...ports, AMQP_URI: url, DELAY: delay, LOG_LEVEL: "info", SHUTDOWN_DRAIN_SECONDS: "0" },
+    env: {
+      ...{ ...ports, AMQP_URI: url, DELAY: delay, LOG_LEVEL: "info", SHUTDOWN_DRAIN_SECONDS: "0" },
+      ...more,
+    },
   });
   onTestFinished(() => child.stop());
   await eventually(() => {

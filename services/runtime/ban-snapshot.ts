@@ -10,14 +10,15 @@ const CHUNK = 1_000;
 
 /**
  * Puts each ban there unless a newer one is, or a deletion, which is final: instances of auth may write
- * in any order.
+ * in any order. What is no ban is older than any.
  */
 const PUT = `
 for i = 1, #ARGV, 2 do
   local old = redis.call("HGET", KEYS[1], ARGV[i])
   local new = ARGV[i + 1]
-  local isNewer = not old or tonumber(string.match(old, "^%d+")) < tonumber(string.match(new, "^%d+"))
-  local wasDeleted = old and string.find(old, " deleted ", 1, true)
+  local known = old and string.match(old, "^(%d+) %a+ %d+$")
+  local isNewer = not known or tonumber(known) < tonumber(string.match(new, "^%d+"))
+  local wasDeleted = known and string.find(old, " deleted ", 1, true)
   if not wasDeleted and (isNewer or string.find(new, " deleted ", 1, true)) then
     redis.call("HSET", KEYS[1], ARGV[i], new)
   end
@@ -28,11 +29,14 @@ function write({ version, banned, deleted, until }: KeptBan): string {
   return [version, deleted ? "deleted" : word, until].join(" ");
 }
 
-function read([userId, value]: [string, string]): KeptBan {
-  const [version, word, until] = value.split(" ");
-  const ban = { userId, version: Number(version), banned: word !== "free", until: Number(until) };
-  return word === "deleted" ? { ...ban, deleted: true } : ban;
-}
+/** The bans among the fields: what is none, whoever put it there, must not stand above one. */
+const read = (fields: Record<string, string>): KeptBan[] =>
+  Object.entries(fields).flatMap(([userId, value]) => {
+    const [, version, word, until] = /^(\d+) (banned|free|deleted) (\d+)$/.exec(value) ?? [];
+    if (!version) return [];
+    const ban = { userId, version: Number(version), banned: word !== "free", until: Number(until) };
+    return [word === "deleted" ? { ...ban, deleted: true } : ban];
+  });
 
 /** A Redis that is frozen keeps nobody waiting. */
 const soon = <T>(answer: Promise<T>): Promise<T> =>
@@ -54,7 +58,7 @@ export function banSnapshot(redis: RedisClientType) {
     /** All bans, or undefined where some may be missing. */
     async load(): Promise<KeptBan[] | undefined> {
       const { [WHOLE]: whole, ...fields } = await soon(redis.hGetAll(KEY));
-      return whole === undefined ? undefined : Object.entries(fields).map(read);
+      return whole === undefined ? undefined : read(fields);
     },
     async isWhole(): Promise<boolean> {
       return (await soon(redis.hExists(KEY, WHOLE))) === 1;
@@ -71,9 +75,7 @@ export function banSnapshot(redis: RedisClientType) {
     /** Takes out those of whom no token can be left. */
     async prune(now: number): Promise<void> {
       const { [WHOLE]: _whole, ...fields } = await soon(redis.hGetAll(KEY));
-      const over = Object.entries(fields)
-        .map(read)
-        .filter(({ until }) => until <= now);
+      const over = read(fields).filter(({ until }) => until <= now);
       for (let i = 0; i < over.length; i += CHUNK) {
         const users = over.slice(i, i + CHUNK).map(({ userId }) => userId);
         await soon(redis.hDel(KEY, users));

@@ -196,6 +196,19 @@ describe("the snapshot in Redis", async () => {
     expect(await snapshot.load()).toEqual([gone]);
   });
 
+  it.each(["", "9", "99 free", "free", "x banned y", "99 free 1e99", "\u0000", "9 ".repeat(999)])(
+    "takes what is no ban for nothing, and puts the next one in its place: %#",
+    async (odd) => {
+      await redis.del("bans");
+      await snapshot.rewrite([]);
+      await redis.hSet("bans", "ann", odd);
+      expect(await snapshot.load()).toEqual([]);
+      await snapshot.put([kept("ann", 1), kept("bob", 1)]);
+      expect((await snapshot.load())?.map(({ userId }) => userId)).toEqual(["ann", "bob"]);
+      await snapshot.prune(Date.now());
+    },
+  );
+
   it("forgets those of whom no token can be left", async () => {
     await redis.del("bans");
     await snapshot.rewrite([kept("ann", 1, true, 5), kept("bob", 1, true, 10)]);

@@ -112,7 +112,8 @@ export async function connectBroker(options: Connection): Promise<Broker> {
     await channel.prefetch(consumer.prefetch);
     const { consumerTag } = await channel.consume(consumer.queue, (message) => {
       if (!message) return void model.close().catch(() => undefined); // The queue was deleted.
-      const work = consumer.receive(message, channel).catch((err: unknown) => {
+      const received = (async () => consumer.receive(message, channel))();
+      const work = received.catch((err: unknown) => {
         // With its channel gone, the broker gives the message to the next one.
         log.warn({ err: (err as Error).message }, "a message could not be settled");
       });
@@ -133,7 +134,12 @@ export async function connectBroker(options: Connection): Promise<Broker> {
     await Promise.all(ear.types.map((type) => channel.bindQueue(queue, EVENTS, type)));
     const receive = (message: ConsumeMessage | null): void => {
       if (!message) return void model.close().catch(() => undefined); // The queue was deleted.
-      ear.receive(message);
+      try {
+        ear.receive(message);
+      } catch (err) {
+        // Thrown on, it would take the connection with it, and everything that is on it.
+        log.error({ err, type: message.fields.routingKey }, "a message could not be heard");
+      }
     };
     await channel.consume(queue, receive, { noAck: true });
     ear.bound();

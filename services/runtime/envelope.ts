@@ -30,12 +30,15 @@ export const toProperties = (event: Envelope): Options.Publish => ({
   },
 });
 
-/** The envelope of a message as it came. */
+/** A stranger's header may be a table, which cannot even be made a string of. */
+const text = (value: unknown): string => (typeof value === "string" ? value : "");
+
+/** The envelope of a message as it came. It reads everything that the broker lets through. */
 export function fromProperties({ messageId, type, headers }: MessageProperties): Envelope {
-  const header = (name: string): string => String(headers?.[`cloudEvents:${name}`] ?? "");
+  const header = (name: string): string => text(headers?.[`cloudEvents:${name}`]);
   return {
-    id: String(messageId ?? header("id")),
-    type: String(type ?? header("type")),
+    id: text(messageId ?? header("id")),
+    type: text(type ?? header("type")),
     source: header("source").replace("/ticketing/", ""),
     subject: header("subject"),
     time: new Date(header("time")),

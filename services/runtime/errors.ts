@@ -121,11 +121,9 @@ function refused({ reason, message, details }: DomainError, cause: unknown): Con
   const { metadata = {}, retryAfterMs } = details;
   const told = [detail(ErrorInfoSchema, { reason, domain: "ticketing", metadata })];
   if (retryAfterMs !== undefined) {
-    const seconds = Math.floor(retryAfterMs / 1000);
-    const retryDelay = {
-      seconds: BigInt(seconds),
-      nanos: Math.round(retryAfterMs - seconds * 1000) * 1_000_000,
-    };
+    // It may come from a store that does not know: then at once is the best that can be said.
+    const ms = Math.max(0, Math.round(retryAfterMs) || 0);
+    const retryDelay = { seconds: BigInt(Math.floor(ms / 1000)), nanos: (ms % 1000) * 1_000_000 };
     told.push(detail(RetryInfoSchema, { retryDelay }));
   }
   return new ConnectError(message, codes[reason], undefined, told, cause);

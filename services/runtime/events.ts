@@ -56,6 +56,12 @@ const TRIES = "x-ticketing-tries";
 const LONGEST_REASON = 1_000;
 const LONGEST_PAUSE_MS = 60_000;
 
+/** How often a message was tried before; what is no count of ours counts as none. */
+function triesOf({ properties }: ConsumeMessage): number {
+  const tries: unknown = properties.headers?.[TRIES];
+  return typeof tries === "number" && Number.isInteger(tries) && tries > 0 ? tries : 0;
+}
+
 /** A message that nobody can read: no number of tries helps. */
 class Unreadable extends Error {}
 
@@ -113,7 +119,7 @@ export async function consume(options: Options): Promise<() => Promise<void>> {
       await leaveWaiting(broker, POSTPONED, service, { content: message.content, properties });
       return "postponed";
     }
-    const tries = Number(message.properties.headers?.[TRIES] ?? 0) + 1;
+    const tries = triesOf(message) + 1;
     const pause = error instanceof Unreadable ? undefined : PAUSES[tries - 1];
     if (pause !== undefined) {
       const properties = carriedOn(message, { [TRIES]: tries });

@@ -83,6 +83,7 @@ export async function startService(
   { subscriptions, services, banEvents }: Catalogue,
 ): Promise<Service> {
   const log = createLog(name, config.LOG_LEVEL);
+  endOnUncaught(log);
   const health = new HealthState();
   const closers: (() => Promise<void> | void)[] = [];
   const databases: Connection[] = [];
@@ -193,6 +194,17 @@ export async function startService(
       await stop();
     },
   };
+}
+
+/**
+ * The last net. After an error that nobody caught, nobody knows in what state the process is: it says
+ * so, and ends, to be started again by whoever watches it.
+ */
+function endOnUncaught(log: Log): void {
+  process.on("uncaughtException", (err, origin) => {
+    log.fatal({ err, origin }, "an error that nobody caught ends this process");
+    process.exit(1);
+  });
 }
 
 /** What a service hears and what it handles must be the same list, or events would be lost or pile up. */

@@ -27,6 +27,24 @@ export async function leaveWaiting(
   await broker.publish(waitExchange(wait), queue, content, { ...properties, mandatory: true });
 }
 
+/** All headers have to fit into one frame, with what is added to them. */
+const MOST_HEADER_BYTES = 32 * 1024;
+
+/**
+ * The headers that can be sent again: not everything that can be received can be. A message that
+ * could not be sent on would keep its place in our hands for ever.
+ */
+function sendable(headers: object): Record<string, unknown> {
+  let left = MOST_HEADER_BYTES;
+  const kept = Object.entries(headers).filter(([name, value]) => {
+    if (typeof value !== "string" && typeof value !== "boolean" && !Number.isFinite(value))
+      return false;
+    left -= Buffer.byteLength(name) + Buffer.byteLength(String(value)) + 8;
+    return left >= 0;
+  });
+  return Object.fromEntries(kept);
+}
+
 /** What of a received message goes with it when it is sent on. */
 export function carriedOn({ properties }: ConsumeMessage, headers: object = {}): Options.Publish {
   const { messageId, type, contentType } = properties;
@@ -34,6 +52,6 @@ export function carriedOn({ properties }: ConsumeMessage, headers: object = {}):
     ...(messageId === undefined ? {} : { messageId: String(messageId) }),
     ...(type === undefined ? {} : { type: String(type) }),
     ...(contentType === undefined ? {} : { contentType: String(contentType) }),
-    headers: { ...properties.headers, ...headers },
+    headers: { ...sendable(properties.headers ?? {}), ...headers },
   };
 }

@@ -12,6 +12,15 @@ export interface Mail {
 
 const MOST = 200;
 
+/** A mail, or nothing: its file may be half of one, or may be gone by now. */
+function read(file: string): Mail[] {
+  try {
+    return [JSON.parse(readFileSync(file, "utf8")) as Mail];
+  } catch {
+    return [];
+  }
+}
+
 /** Mails in a folder, one file each; only so many of the newest are kept. */
 export function openMailbox(dir: string) {
   const names = (): string[] =>
@@ -32,7 +41,7 @@ export function openMailbox(dir: string) {
     all: (): Mail[] =>
       names()
         .toReversed()
-        .map((name) => JSON.parse(readFileSync(join(dir, name), "utf8")) as Mail),
+        .flatMap((name) => read(join(dir, name))),
   };
 }
 export type Mailbox = ReturnType<typeof openMailbox>;

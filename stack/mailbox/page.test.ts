@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
@@ -23,4 +23,14 @@ test("the mailbox shows the newest 200 mails, with links to click and nothing th
   const page = await (await fetch(url)).text();
   expect(page).not.toMatch(/<script|<img|<b>/);
   expect(page).toContain('<a href="http://shop.test/reset-password?token=a.b&#38;c=1">');
+});
+
+test("the mailbox shows the others where the file of one mail is broken", async () => {
+  const dir = await mkdtemp(join(tmpdir(), "mailbox-"));
+  onTestFinished(() => rm(dir, { recursive: true }));
+  const mailbox = openMailbox(dir);
+  mailbox.put({ to: ["a@example.com"], subject: "first", text: "" });
+  await writeFile(join(dir, "2026-half-written.json"), '{"id":"2026-half-wri');
+  mailbox.put({ to: ["a@example.com"], subject: "second", text: "" });
+  expect(mailbox.all().map(({ subject }) => subject)).toEqual(["second", "first"]);
 });

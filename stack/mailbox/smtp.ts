@@ -15,11 +15,13 @@ export async function serveSmtp(
     disabledCommands: ["AUTH", "STARTTLS"],
     size: LARGEST,
     onData(stream, session, done) {
-      simpleParser(stream).then(({ subject = "", text = "" }) => {
-        const to = session.envelope.rcptTo.map(({ address }) => address);
-        mailbox.put({ to, subject, text });
-        done();
-      }, done);
+      simpleParser(stream)
+        .then(({ subject = "", text = "" }) => {
+          const to = session.envelope.rcptTo.map(({ address }) => address);
+          mailbox.put({ to, subject, text });
+          done();
+        })
+        .catch(done);
     },
   });
   server.on("error", (error) => console.error(error.message));
