@@ -6,6 +6,7 @@ import { update } from "#runtime/aggregate.ts";
 import { caller } from "#runtime/auth.ts";
 import { DomainError, invalidField } from "#runtime/errors.ts";
 import { bury, confirm, isSameStamp, setPassword } from "./account.ts";
+import { mustBeAddress } from "./address.ts";
 import type { Attempts } from "./attempts.ts";
 import type { SessionCookies } from "./cookies.ts";
 import { beginMove, formerEmail, move, undoMove } from "./email-change.ts";
@@ -98,8 +99,8 @@ export function accountRoutes(deps: Deps) {
 
       async requestPasswordReset({ email }, ctx) {
         // No look at accounts before the answer: whether there is one is found when the mail is written.
-        await attempts.countSignUp(addressOf(ctx.requestHeader), emailKey(email));
-        await post.send("reset", email);
+        await attempts.countReset(addressOf(ctx.requestHeader), emailKey(email));
+        if (await attempts.mayReset(emailKey(email))) await post.send("reset", email);
         return {};
       },
 
@@ -118,16 +119,20 @@ export function accountRoutes(deps: Deps) {
       },
 
       async changeEmail({ password, newEmail }, ctx) {
+        mustBeAddress(newEmail, "new_email");
         const checked = await owned(password, ctx);
         const { _id: id, email, emailKey: key } = checked;
         if (emailKey(newEmail) === key) {
           throw invalidField("new_email", "is the address that the account has");
         }
+        await attempts.countMail(emailKey(newEmail), key);
         // Whether it has an account is told to the new address alone.
         const other = { _id: { $ne: id }, ...holderOf(emailKey(newEmail)) };
-        const isTaken = (await users.exists(other)) !== null;
+        const holder = await users.findOne(other, { email: 1, emailKey: 1 }).lean();
         await change(checked, (user) => beginMove(user, newEmail));
-        await post.send(isTaken ? "taken" : "move", newEmail, id);
+        // To the address as its account has it; one that is only reserved is known by its key.
+        const isHeld = holder?.emailKey === emailKey(newEmail);
+        await post.send(holder ? "taken" : "move", isHeld ? holder.email : newEmail, id);
         await post.send("moving", email, id);
         return {};
       },
@@ -138,7 +143,8 @@ export function accountRoutes(deps: Deps) {
         if (user.emailConfirmed) {
           throw new DomainError("EMAIL_CONFIRMED", "this address is confirmed already");
         }
-        await attempts.countSignUp(addressOf(ctx.requestHeader), user.emailKey);
+        await attempts.count(addressOf(ctx.requestHeader));
+        await attempts.countMail(user.emailKey, user.emailKey);
         await post.send("confirm", user.email, user._id);
         return {};
       },

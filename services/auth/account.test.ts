@@ -110,7 +110,7 @@ describe("a forgotten password", () => {
   it("is set anew by the link in a mail, once; all sessions end", async () => {
     const ann = await member();
     await account.requestPasswordReset({ email: ann.email.toUpperCase() });
-    const token = tokenIn(await mailTo(ann.email.toUpperCase(), /Set a new password/));
+    const token = tokenIn(await mailTo(ann.email, /Set a new password/));
     const newPassword = crypto.randomUUID();
     expect(
       (await refusal(account.resetPassword({ token, newPassword: "password1" }))).violations,
@@ -241,7 +241,7 @@ describe("an address", () => {
     expect(await account.changeEmail(change, ann.as)).toEqual(
       await account.changeEmail({ ...change, newEmail: somebody().email }, ann.as),
     );
-    expect((await mailTo(bob.email.toUpperCase(), /have an account/)).text).not.toContain("token=");
+    expect((await mailTo(bob.email, /have an account/)).text).not.toContain("token=");
     await eventually(async () => (await auth.posts.countDocuments()) === 0, "all mails written");
     expect(
       mails.filter(({ to, subject }) => to === ann.email && /about to/.test(subject)),

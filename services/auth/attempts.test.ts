@@ -25,6 +25,8 @@ const limits = {
   perAddress: 5,
   refreshesPerAddress: 4,
   refreshesPerSession: 2,
+  mailsPerAddress: 2,
+  resetSeconds: 60,
   windowSeconds: 60,
 };
 
@@ -69,12 +71,26 @@ describe("attempts", () => {
     await attempts.count(home, ann);
   });
 
-  it("to make accounts are counted by address and by the account that is wanted", async () => {
+  it.each(["countSignUp", "countReset"] as const)(
+    "are counted by who asks, with the account, so that strangers lock nobody out: %s",
+    async (count) => {
+      const attempts = attemptLimits({ redis: await connected(), ...limits });
+      const [address, ann] = [somewhere(), somewhere()];
+      expect((await allowed(() => attempts[count](address, somewhere()))).times).toBe(5);
+      const home = somewhere();
+      expect((await allowed(() => attempts[count](home, ann))).times).toBe(3);
+      for (let i = 0; i < 30; i += 1) await attempts[count](somewhere(), ann);
+      await attempts.count(somewhere(), ann); // To sign in is another thing.
+    },
+  );
+
+  it("to have mails sent are counted by where they go, and by the account that asks", async () => {
     const attempts = attemptLimits({ redis: await connected(), ...limits });
-    const [address, ann] = [somewhere(), somewhere()];
-    expect((await allowed(() => attempts.countSignUp(address, somewhere()))).times).toBe(5);
-    expect((await allowed(() => attempts.countSignUp(somewhere(), ann))).times).toBe(7);
-    await attempts.count(somewhere(), ann); // To sign in is another thing.
+    const [ann, bob] = [somewhere(), somewhere()];
+    expect((await allowed(() => attempts.countMail(ann, somewhere()))).times).toBe(2);
+    expect((await allowed(() => attempts.countMail(somewhere(), bob))).times).toBe(2);
+    expect(await attempts.mayNotify(ann)).toBe(false);
+    expect(await attempts.mayNotify(bob)).toBe(true);
   });
 
   it("to renew one session are counted over all addresses", async () => {

@@ -26,9 +26,17 @@ export const authConfig = serviceConfig.extend({
   /** Apart from the others: many honest people renew their sessions from one office's address. */
   REFRESHES_PER_ADDRESS: z.coerce.number().int().positive().default(2_000),
   REFRESHES_PER_SESSION: z.coerce.number().int().positive().default(300),
+  /** To an address that nobody has confirmed, and by one account, in a window. */
+  MAILS_PER_ADDRESS: z.coerce.number().int().positive().default(5),
+  /** In this time an account is sent one link that sets a new password. */
+  RESET_MAIL_SECONDS: z.coerce.number().int().positive().default(300),
   /** Where mail goes out, with user and password if it asks for them. A secret. */
   SMTP_URL: z.url({ protocol: /^smtps?$/ }),
-  MAIL_FROM: z.string().min(3).default("Ticketing <no-reply@localhost>"),
+  MAIL_FROM: z
+    .string()
+    .min(3)
+    .regex(/^\P{Cc}+$/u, "must be one line")
+    .default("Ticketing <no-reply@localhost>"),
   /** Where people see the storefront: what links in mails begin with. */
   PUBLIC_URL: z.url({ protocol: /^https?$/ }).default("http://localhost:8080"),
   ATTEMPTS_WINDOW_SECONDS: z.coerce.number().int().positive().default(900),

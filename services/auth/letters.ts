@@ -1,3 +1,5 @@
+import { oneLine } from "./mailer.ts";
+
 /** Why a mail is written. */
 export type Cause =
   | "welcome"
@@ -104,4 +106,5 @@ const trades: Record<TradeCause, (trade: Trade, url: string) => Letter> = {
 
 /** The mail about a trade. */
 export const tradeLetter = (cause: TradeCause, url: string, trade: Trade): Letter =>
-  trades[cause](trade, url);
+  // A title is its seller's to type: it makes no lines of its own in our letter.
+  trades[cause]({ ...trade, title: oneLine(trade.title) }, url);

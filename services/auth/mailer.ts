@@ -9,9 +9,21 @@ export interface Mail {
   text: string;
 }
 
+/** The mail server will never take this mail: trying again is no use. */
+export class MailRefused extends Error {
+  override name = "MailRefused";
+  /** What it was refused with: "550 at RCPT TO". The server's words may hold an address, this does not. */
+  readonly code: string;
+
+  constructor(code: string, options?: ErrorOptions) {
+    super(`the mail was refused: ${code}`, options);
+    this.code = code;
+  }
+}
+
 /** Hands mail over to those who deliver it. */
 export interface Mailer {
-  /** Resolves when it was taken. */
+  /** Resolves when it was taken. Throws `MailRefused` where it never will be. */
   send(mail: Mail): Promise<void>;
   close(): void;
 }
@@ -19,6 +31,35 @@ export interface Mailer {
 const TIMEOUT_MS = 10_000;
 /** All of it; after a minute another instance would try. */
 const SEND_MS = 45_000;
+
+/** What nodemailer says of a failure, as far as it matters here. */
+interface SmtpError {
+  code?: string;
+  responseCode?: number;
+  command?: string;
+}
+
+/** The server does not know us, which is our configuration's fault and no mail's (RFC 4954). */
+const NOT_SIGNED_IN = [530, 534, 535, 538];
+
+/**
+ * Only an answer to the mail itself (its sender, its receiver, its content) refuses it for good. A server
+ * that does not greet us or does not let us in says nothing about the mail.
+ */
+function refusalIn(error: unknown): MailRefused | undefined {
+  const { code, responseCode, command = "" } = error as SmtpError;
+  if (code !== "EENVELOPE" && code !== "EMESSAGE") return undefined;
+  if (responseCode === undefined) return new MailRefused(`${code} before it was sent`);
+  if (responseCode < 500 || NOT_SIGNED_IN.includes(responseCode)) return undefined;
+  return new MailRefused(`${responseCode} at ${command}`);
+}
+
+/** What stands in a header is one line, whatever people have typed: no line break, no control character. */
+export const oneLine = (text: string): string =>
+  text
+    .replace(/[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]+/gu, " ")
+    .replace(/ {2,}/g, " ")
+    .trim();
 
 /** A mailer that speaks SMTP, as every mail provider does. */
 export function smtpMailer(url: string, from: string): Mailer {
@@ -33,8 +74,12 @@ export function smtpMailer(url: string, from: string): Mailer {
     async send({ id, to, subject, text }) {
       // As an address of its own: text with a comma in it would be several.
       const recipient = { name: "", address: to };
+      if (oneLine(to) !== to) throw new MailRefused("the address is not one line");
       const messageId = `<${id}@${domain}>`;
-      const sending = transport.sendMail({ messageId, to: recipient, subject, text });
+      const mail = { messageId, to: recipient, subject: oneLine(subject), text };
+      const sending = transport.sendMail(mail).catch((error: unknown) => {
+        throw refusalIn(error) ?? error;
+      });
       await within(SEND_MS, sending, () => new Error("the mail server is too slow"));
     },
     close: () => transport.close(),

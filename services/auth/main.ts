@@ -16,7 +16,8 @@ import { signingKeys } from "./keys.ts";
 import { knownPlaces, placeModel } from "./known-places.ts";
 import { linkTokens } from "./links.ts";
 import { smtpMailer } from "./mailer.ts";
-import { postModel, startPost } from "./post.ts";
+import { postModel } from "./mail.ts";
+import { startPost } from "./post.ts";
 import { authRoutes } from "./rpc.ts";
 import { sessionKeeper, sessionModel } from "./session.ts";
 import { snapshotKeeper } from "./snapshot.ts";
@@ -62,6 +63,8 @@ const deps = {
     perAddress: config.ATTEMPTS_PER_ADDRESS,
     refreshesPerAddress: config.REFRESHES_PER_ADDRESS,
     refreshesPerSession: config.REFRESHES_PER_SESSION,
+    mailsPerAddress: config.MAILS_PER_ADDRESS,
+    resetSeconds: config.RESET_MAIL_SECONDS,
     windowSeconds: config.ATTEMPTS_WINDOW_SECONDS,
   }),
 };
@@ -70,6 +73,7 @@ const links = linkTokens(config.REFRESH_KEY, Date.now);
 const post = startPost({
   ...{ posts, users, links, log: service.log },
   mailer: smtpMailer(config.SMTP_URL, config.MAIL_FROM),
+  mayNotify: deps.attempts.mayNotify,
   publicUrl: config.PUBLIC_URL.replace(/\/$/, ""),
 });
 service.onStop(() => post.close());

@@ -1,66 +1,22 @@
-import { Schema, type Connection } from "mongoose";
 import { newId } from "#runtime/ids.ts";
-import { lanes } from "#runtime/lanes.ts";
+import { lanes, type Lanes } from "#runtime/lanes.ts";
 import type { Log } from "#runtime/log.ts";
+import { mailCount } from "#runtime/metrics.ts";
 import { duplicateOf } from "#runtime/mongo.ts";
 import { formerEmail } from "./email-change.ts";
 import { letter, tradeLetter, type Cause, type Trade, type TradeCause } from "./letters.ts";
 import type { LinkTokens, Purpose } from "./links.ts";
-import type { Mail, Mailer } from "./mailer.ts";
+import { mailStore, type MailFields, type Posts } from "./mail.ts";
+import { MailRefused, type Mail, type Mailer } from "./mailer.ts";
 import { emailKey, type UserFields, type Users } from "./user.ts";
-
-/** A mail that is to be written: why and to whom. Its words, and its link, are made when it is sent. */
-interface PostFields {
-  _id: string;
-  cause: Cause | TradeCause;
-  /** Where it goes; of a letter about a trade, it is only looked up when it is sent. */
-  to?: string | undefined;
-  /** Whose account it is about; where it is not said, that of the address, if there is one. */
-  userId?: string | undefined;
-  trade?: Trade | undefined;
-  createTime: Date;
-  /** An instance is sending it; until then no other does. */
-  takenUntil: Date;
-  /** When it was sent, if that is remembered. */
-  sentTime?: Date | undefined;
-}
-
-/** A mail server may be away for days; and an event may be heard again long after its letter was sent. */
-const KEEP_SECONDS = 30 * 86_400;
-
-const schema = new Schema<PostFields>(
-  {
-    _id: { type: String, required: true },
-    cause: { type: String, required: true },
-    to: String,
-    userId: String,
-    trade: {
-      type: new Schema<Trade>(
-        {
-          orderId: { type: String, required: true },
-          title: { type: String, required: true },
-          amount: { type: String, required: true },
-        },
-        { _id: false },
-      ),
-    },
-    createTime: { type: Date, required: true, expires: KEEP_SECONDS },
-    takenUntil: { type: Date, required: true },
-    sentTime: Date,
-  },
-  { versionKey: false },
-);
-
-schema.index({ takenUntil: 1 });
-
-export const postModel = (db: Connection) => db.model("Mail", schema, "mails");
-type Posts = ReturnType<typeof postModel>;
 
 interface Deps {
   posts: Posts;
   users: Users;
   mailer: Mailer;
   links: LinkTokens;
+  /** Whether a notice may go to an address that nobody has confirmed. */
+  mayNotify: (emailKey: string) => Promise<boolean>;
   /** What links begin with. */
   publicUrl: string;
   log: Log;
@@ -82,14 +38,12 @@ export interface Post {
 
 type Letter = Omit<Mail, "id">;
 
-const TAKE_MS = 60_000;
-
-/** Out of every sweep's way. */
-const NEVER = new Date("9999-12-31");
+/** So many are looked for at once, and so many wait in memory; the others wait in the database. */
+const CAPACITY = 1_000;
 
 /** Which link a mail has: its page, and what its token is for. */
 const linked: Partial<
-  Record<PostFields["cause"], { page: string; purpose: Exclude<Purpose, "undo"> }>
+  Record<MailFields["cause"], { page: string; purpose: Exclude<Purpose, "undo"> }>
 > = {
   welcome: { page: "confirm-email", purpose: "confirm" },
   confirm: { page: "confirm-email", purpose: "confirm" },
@@ -102,22 +56,39 @@ const linked: Partial<
  * no mail server that is away, loses one. Only the cause is stored, never a link: whoever reads the
  * database cannot answer for anybody.
  */
-export function startPost({ posts, users, mailer, links, publicUrl, log }: Deps): Post {
-  /** The link of a mail; undefined where nobody is there (any more) to answer it. */
-  async function linkOf(
+export function startPost({ posts, users, mailer, links, publicUrl, log, mayNotify }: Deps): Post {
+  const store = mailStore(posts);
+
+  /** A mail with a link; undefined where nobody is there (any more) to answer it. */
+  async function withLink(
+    { page, purpose }: { page: string; purpose: Exclude<Purpose, "undo"> },
     cause: Cause,
-    to: string,
-    userId: string | undefined,
-  ): Promise<string | undefined> {
-    const kind = linked[cause];
-    if (!kind) return "";
+    { to = "", userId }: MailFields,
+  ): Promise<Letter | undefined> {
     const who = userId ? { _id: userId } : { emailKey: emailKey(to) };
     const user = await users.findOne(who).select("+passwordHash").lean<UserFields>();
     if (user?.status !== "ACTIVE") return undefined;
     // It may have another address by now, or be on the way to another: then this one proves nothing.
-    const address = cause === "move" ? user.newEmail : user.email;
-    if (emailKey(address ?? "") !== emailKey(to)) return undefined;
-    return `${publicUrl}/${kind.page}?token=${links.make(kind.purpose, user)}`;
+    const address = (cause === "move" ? user.newEmail : user.email) ?? "";
+    if (emailKey(address) !== emailKey(to)) return undefined;
+    const link = `${publicUrl}/${page}?token=${links.make(purpose, user)}`;
+    // To where the account is, and not as somebody has typed it.
+    return { to: address, ...letter(cause, publicUrl, link) };
+  }
+
+  /** A notice. Nobody has proven that an unconfirmed address is theirs: a stranger is not flooded. */
+  async function notice({
+    cause,
+    to = "",
+    userId,
+    tries,
+  }: MailFields): Promise<Letter | undefined> {
+    const user = userId ? await users.findById(userId).lean<UserFields>() : null;
+    const isTheirs = user?.emailConfirmed === true && user.emailKey === emailKey(to);
+    // `taken` was counted when it was asked for, and a second try when the first was made.
+    const isFree = isTheirs || cause === "taken" || tries > 0;
+    if (!isFree && !(await mayNotify(emailKey(to)))) return undefined;
+    return { to, ...letter(cause as Cause, publicUrl, "") };
   }
 
   /** The mail to a former address, with the link that gives the account back to it. */
@@ -131,55 +102,66 @@ export function startPost({ posts, users, mailer, links, publicUrl, log }: Deps)
   }
 
   /** The mail as it goes out; undefined where nobody is there to read it. */
-  async function write({ cause, to, userId, trade }: PostFields): Promise<Letter | undefined> {
+  async function write(mail: MailFields): Promise<Letter | undefined> {
+    const { cause, userId, trade } = mail;
     if (trade) {
       const user = await users.findById(userId).lean<UserFields>();
       if (!user || user.status === "DELETED") return undefined;
       return { to: user.email, ...tradeLetter(cause as TradeCause, publicUrl, trade) };
     }
-    if (cause === "moved") return undoLetter(to ?? "");
-    const link = await linkOf(cause as Cause, to ?? "", userId);
+    const kind = linked[cause];
+    if (cause === "moved") return undoLetter(mail.to ?? "");
+    if (!kind) return notice(mail);
     // Whose account was moved away by somebody else asks for a new password first.
-    if (link === undefined) return cause === "reset" ? undoLetter(to ?? "") : undefined;
-    return { to: to ?? "", ...letter(cause as Cause, publicUrl, link) };
+    const written = await withLink(kind, cause as Cause, mail);
+    return written ?? (cause === "reset" ? undoLetter(mail.to ?? "") : undefined);
+  }
+
+  /** Why a mail was not sent is stored with it: for good, or until its pause is over. */
+  async function setFailed(mail: MailFields, error: unknown): Promise<void> {
+    const about = { mail: mail.cause, id: mail._id };
+    if (error instanceof MailRefused) {
+      await store.setRefused(mail, error.code);
+      mailCount.inc({ outcome: "refused", cause: mail.cause });
+      log.error({ ...about, code: error.code }, "mail refused for good");
+      return;
+    }
+    await store.postpone(mail);
+    mailCount.inc({ outcome: "postponed", cause: mail.cause });
+    const { code, responseCode } = error as { code?: string; responseCode?: number };
+    log.warn({ ...about, code, responseCode, tries: mail.tries + 1 }, "mail not sent yet");
   }
 
   async function deliver(id: string): Promise<void> {
-    const now = Date.now();
-    const free = { _id: id, takenUntil: { $lte: new Date(now) } };
-    const take = { $set: { takenUntil: new Date(now + TAKE_MS) } };
-    const post = await posts.findOneAndUpdate(free, take).lean();
-    if (!post) return; // Sent, or in the hands of another instance.
+    const mail = await store.take(id);
+    if (!mail) return; // Sent, or in the hands of another instance.
+    let written: Letter | undefined;
     try {
-      const mail = await write(post);
-      if (mail) await mailer.send({ id, ...mail });
-      const sent = { sentTime: new Date(), takenUntil: NEVER };
-      if (post.trade) await posts.updateOne({ _id: id }, { $set: sent });
-      else await posts.deleteOne({ _id: id });
-      log.info({ mail: post.cause }, mail ? "mail sent" : "no mail is needed");
+      written = await write(mail);
+      if (written) await mailer.send({ id, ...written });
     } catch (error) {
-      await posts.updateOne({ _id: id }, { $set: { takenUntil: new Date(0) } });
-      throw error;
+      await setFailed(mail, error);
+      return;
     }
+    await store.setSent(mail);
+    mailCount.inc({ outcome: written ? "sent" : "unneeded", cause: mail.cause });
+    log.info({ mail: mail.cause }, written ? "mail sent" : "no mail is needed");
   }
 
-  const work = lanes(deliver, {
-    width: 4,
-    room: 1_000,
-    onError: (err, id) => log.warn({ err: (err as Error).message, id }, "mail not sent yet"),
-  });
+  const queue = (width: number): Lanes =>
+    lanes(deliver, {
+      width,
+      room: CAPACITY,
+      onError: (err, id) => log.warn({ err: (err as Error).message, id }, "mail not looked at yet"),
+    });
+  /** Those that have failed before wait for each other, and for none that is new. */
+  const [work, retries] = [queue(4), queue(4)];
 
   return {
     async send(cause, to, userId) {
       const _id = newId();
-      await posts.create({
-        _id,
-        cause,
-        to,
-        userId,
-        createTime: new Date(),
-        takenUntil: new Date(0),
-      });
+      const times = { createTime: new Date(), takenUntil: new Date(0) };
+      await posts.create({ _id, cause, to, userId, ...times });
       work.wake(_id);
     },
     async sendOnce(_id, cause, userId, trade) {
@@ -192,12 +174,11 @@ export function startPost({ posts, users, mailer, links, publicUrl, log }: Deps)
       work.wake(_id);
     },
     async sweep() {
-      const due = { takenUntil: { $lte: new Date() } };
-      const left = posts.find(due, { _id: 1 }).limit(1_000);
-      for (const { _id } of await left.lean()) if (!work.has(_id)) work.wake(_id);
+      for (const id of await store.due(false, CAPACITY)) if (!work.has(id)) work.wake(id);
+      for (const id of await store.due(true, CAPACITY)) if (!retries.has(id)) retries.wake(id);
     },
     async close() {
-      await work.close();
+      await Promise.all([work.close(), retries.close()]);
       mailer.close();
     },
   };

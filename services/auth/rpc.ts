@@ -11,6 +11,7 @@ import { caller, callerIfAny } from "#runtime/auth.ts";
 import { update } from "#runtime/aggregate.ts";
 import { DomainError } from "#runtime/errors.ts";
 import { rehash, signOutEverywhere } from "./account.ts";
+import { mustBeAddress } from "./address.ts";
 import { standingNow } from "./ban.ts";
 import type { Attempts } from "./attempts.ts";
 import { deviceOf } from "./device.ts";
@@ -141,10 +142,12 @@ export function authRoutes({ users, sessions, keys, cookies, attempts, post }: D
   return (router: ConnectRouter) =>
     router.service(AuthService, {
       async signUp({ email, password, tokenDelivery }, ctx) {
+        mustBeAddress(email, "email");
         const key = emailKey(email);
         await attempts.countSignUp(addressOf(ctx.requestHeader), key);
         mustBeGood(password, email);
         if (await users.exists(holderOf(key))) throw emailTaken();
+        await attempts.countMail(key);
         const passwordHash = await hashPassword(password);
         const user = new users({ email, emailKey: key, passwordHash });
         enrol(user);

@@ -16,7 +16,8 @@ import { signingKeys, type SigningKeys } from "./keys.ts";
 import { knownPlaces, placeModel } from "./known-places.ts";
 import { linkTokens, type LinkTokens } from "./links.ts";
 import type { Mail } from "./mailer.ts";
-import { postModel, startPost, type Post } from "./post.ts";
+import { postModel } from "./mail.ts";
+import { startPost, type Post } from "./post.ts";
 import { authRoutes } from "./rpc.ts";
 import { sessionKeeper, sessionModel, type SessionKeeper, type Sessions } from "./session.ts";
 import { userModel, type Users } from "./user.ts";
@@ -52,6 +53,7 @@ interface Limits {
   perAccountAndAddress?: number;
   perAddress?: number;
   refreshesPerSession?: number;
+  mailsPerAddress?: number;
   secure?: boolean;
 }
 
@@ -86,7 +88,7 @@ export async function testAuth(limits: Limits = {}): Promise<TestAuth> {
   const now = (): number => Date.now() + offset;
   const keeper = sessionKeeper({ sessions, key: crypto.randomUUID(), lifeMs: 86_400_000, now });
   const { perAccount = 1_000, perAccountAndAddress = 1_000, perAddress = 1_000 } = limits;
-  const { refreshesPerSession = 1_000, secure = false } = limits;
+  const { refreshesPerSession = 1_000, mailsPerAddress = 1_000, secure = false } = limits;
   const attempts = attemptLimits({
     redis,
     known: knownPlaces({ places, key: crypto.randomUUID() }),
@@ -95,6 +97,8 @@ export async function testAuth(limits: Limits = {}): Promise<TestAuth> {
     perAddress,
     refreshesPerAddress: 10_000,
     refreshesPerSession,
+    mailsPerAddress,
+    resetSeconds: 60,
     windowSeconds: 60,
   });
   const cookies = sessionCookies(secure);
@@ -102,7 +106,10 @@ export async function testAuth(limits: Limits = {}): Promise<TestAuth> {
   const links = linkTokens(crypto.randomUUID(), now);
   const mailer = { send: (mail: Mail) => Promise.resolve(void mails.push(mail)), close: () => {} };
   const posts = postModel(db);
-  const post = startPost({ posts, users, links, mailer, log, publicUrl: "http://shop.test" });
+  const post = startPost({
+    ...{ posts, users, links, mailer, log, publicUrl: "http://shop.test" },
+    mayNotify: attempts.mayNotify,
+  });
   afterAll(() => post.close());
   const deps = { users, sessions: keeper, keys, cookies, attempts, post };
   const routes = (router: ConnectRouter): void => {

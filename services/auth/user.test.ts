@@ -10,8 +10,7 @@ import { emailKey, enrol, toProto } from "./user.ts";
 describe("an email address", () => {
   it.each([
     ["Ann@Example.COM", "ann@example.com"],
-    ["JOS\u00c9@example.com", "jos\u00e9@example.com"],
-    ["jose\u0301@example.com", "jos\u00e9@example.com"],
+    ["ANN@\u212Aite.example.com", "ann@\u212Aite.example.com"], // A Kelvin sign is no K.
   ])("written %s is %s", (typed, key) => {
     expect(emailKey(typed)).toBe(key);
   });

@@ -6,6 +6,7 @@ import { Schema, type Connection, type HydratedDocument } from "mongoose";
 import { aggregate, record, type AggregateFields } from "#runtime/aggregate.ts";
 import { DomainError } from "#runtime/errors.ts";
 import { duplicateOf } from "#runtime/mongo.ts";
+import { emailKey } from "./address.ts";
 
 type RoleWord = "ADMINISTRATOR";
 type Status = "ACTIVE" | "BANNED" | "DELETED";
@@ -19,7 +20,7 @@ export interface FormerEmail {
 }
 
 export interface UserFields extends AggregateFields {
-  /** As typed. */
+  /** As typed when the account took it on; mail goes there. */
   email: string;
   /** As compared: unique. */
   emailKey: string;
@@ -80,8 +81,7 @@ export const userModel = (db: Connection) => db.model("User", schema, "users");
 export type Users = ReturnType<typeof userModel>;
 export type User = HydratedDocument<UserFields>;
 
-/** One address, however it is written. */
-export const emailKey = (email: string): string => email.normalize("NFC").toLowerCase();
+export { emailKey };
 
 /** Finds whoever has the address, or can still go back to it. */
 export const holderOf = (key: string) => ({ $or: [{ emailKey: key }, { reservedEmails: key }] });

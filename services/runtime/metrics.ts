@@ -13,6 +13,14 @@ export const eventCount = new Counter({
   registers: [counters],
 });
 
+/** Mails by what became of them: `sent`, `unneeded`, `postponed` (tried again), `refused` for good. */
+export const mailCount = new Counter({
+  name: "ticketing_mails_total",
+  help: "Mails by what became of them: sent, unneeded, postponed, refused.",
+  labelNames: ["outcome", "cause"] as const,
+  registers: [counters],
+});
+
 /** All that a process counts, for Prometheus. */
 export function processMetrics(service: string): Registry {
   const registry = new Registry();

@@ -157,7 +157,7 @@ export type ChangeEmailRequest = Message<"ticketing.auth.v1.ChangeEmailRequest">
   password: string;
 
   /**
-   * As at sign-up.
+   * As at sign-up: ASCII, with a domain to which mail can go.
    *
    * @generated from field: string new_email = 2;
    */
@@ -412,10 +412,12 @@ export const AccountService: GenService<{
     output: typeof ChangePasswordResponseSchema;
   },
   /**
-   * Sends a link to an address that is forgotten the password of, for an hour. The answer is the same,
-   * and takes the same time, whether or not there is such an account.
+   * Sends a link to an address that is forgotten the password of, for an hour; within some minutes one,
+   * however often it is asked for. The answer is the same, and takes the same time, whether or not there
+   * is such an account.
    *
-   * Errors: RESOURCE_EXHAUSTED `TOO_MANY_ATTEMPTS` with RetryInfo.
+   * Errors: RESOURCE_EXHAUSTED `TOO_MANY_ATTEMPTS` with RetryInfo, for who asks too often; nobody else's
+   * requests count.
    *
    * @generated from rpc ticketing.auth.v1.AccountService.RequestPasswordReset
    */
@@ -442,8 +444,9 @@ export const AccountService: GenService<{
    * The address of now is told. That the new one has an account already is told to that one only. A
    * change of the password, a sign-out everywhere, a ban and a confirmation of the address of now end it.
    *
-   * Errors: UNAUTHENTICATED `WRONG_CREDENTIALS`; RESOURCE_EXHAUSTED `TOO_MANY_ATTEMPTS` with RetryInfo,
-   * also for an account that has moved too often of late.
+   * Errors: UNAUTHENTICATED `WRONG_CREDENTIALS`; INVALID_ARGUMENT for what is no address of mail;
+   * RESOURCE_EXHAUSTED `TOO_MANY_ATTEMPTS` with RetryInfo, also where the address has had many mails or
+   * the account has moved too often of late.
    *
    * @generated from rpc ticketing.auth.v1.AccountService.ChangeEmail
    */

@@ -63,7 +63,8 @@ export const TokensSchema: GenMessage<Tokens> = /*@__PURE__*/
  */
 export type SignUpRequest = Message<"ticketing.auth.v1.SignUpRequest"> & {
   /**
-   * An email address of at most 254 characters; unique without regard to case.
+   * An email address of at most 254 ASCII characters, with a domain to which mail can go; unique without
+   * regard to case.
    *
    * @generated from field: string email = 1;
    */
