@@ -14,11 +14,12 @@ import { throughput } from "./events/throughput.ts";
 
 const dir = await mkdtemp(join(tmpdir(), "ticketing-bench-"));
 const log = createLog(service, "silent");
-const parts = await startParts({ dir, services: [service], log: () => undefined });
+const rights = { subscriptions, banEvents: [], delays: [] };
+const parts = await startParts({ dir, services: [service], rights, log: () => undefined });
 try {
   const url = parts.amqpUrl(service);
   const broker = await connectBroker({ url, name: service, subscriptions, log });
-  const raw = await connect(url, { noDelay: true });
+  const raw = await connect(parts.rabbit?.adminUrl ?? url, { noDelay: true });
   const db = await connectDatabase(parts.mongoUrl(service), log);
   if (!(await throughput(broker, raw, log))) process.exitCode = 1;
   await latency(db, broker, raw, log);

@@ -13,6 +13,8 @@ export interface Place {
   url: string;
   /** The broker, with the administrator's rights, for listening to the events. */
   amqpUrl: string;
+  /** The broker, with the rights of each service. */
+  brokerUrls: Record<string, string>;
   /** MongoDB, with the administrator's rights; DATABASE stands for the database's name. */
   mongoUrl: string;
   stripeUrl: string;
@@ -84,6 +86,9 @@ export default async function setup(project: TestProject): Promise<() => Promise
   project.provide("place", {
     url: system.url,
     amqpUrl: rabbit?.adminUrl ?? "",
+    brokerUrls: Object.fromEntries(
+      Object.keys(system.instances).map((name) => [name, system.parts.amqpUrl(name)]),
+    ),
     mongoUrl: mongo?.databaseUrl("DATABASE") ?? "",
     stripeUrl: system.stripe.url ?? "",
     mailboxUrl: system.mailbox ?? "",

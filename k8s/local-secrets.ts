@@ -52,12 +52,15 @@ export function localSecrets(): Secrets {
       keyfile: randomBytes(256).toString("base64"),
       "users.json": JSON.stringify(mongo),
     },
-    rabbitmq: { "definitions.json": JSON.stringify(definitions(rabbit)) },
+    rabbitmq: { "10-users.json": JSON.stringify(definitions(rabbit)) },
     redis: { "valkey.conf": `requirepass ${redis}\nsave ""\n` },
   };
 }
 
-/** RabbitMQ's users as it reads them at every start. `admin` is for people. */
+/**
+ * RabbitMQ's users as it reads them at every start. `admin` is for people, and may send in the name of
+ * others, as a replay does. What the services may do stands in local/rabbitmq, as it is no secret.
+ */
 function definitions(users: Readonly<Record<string, string>>) {
   const all = { configure: ".*", write: ".*", read: ".*" };
   return {
@@ -66,9 +69,9 @@ function definitions(users: Readonly<Record<string, string>>) {
       name,
       password_hash: brokerHash(word),
       hashing_algorithm: "rabbit_password_hashing_sha256",
-      tags: name === "admin" ? ["administrator"] : [],
+      tags: name === "admin" ? ["administrator", "impersonator"] : [],
     })),
-    permissions: Object.keys(users).map((user) => ({ user, vhost: "/", ...all })),
+    permissions: [{ user: "admin", vhost: "/", ...all }],
   };
 }
 

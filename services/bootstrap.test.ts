@@ -19,6 +19,7 @@ import {
   it,
   onTestFinished,
 } from "vitest";
+import { catalogue } from "#catalogue";
 import { newId } from "#runtime/ids.ts";
 import { connectDatabase } from "#runtime/mongo.ts";
 import { connectRedis } from "#runtime/redis.ts";
@@ -26,6 +27,7 @@ import { banSnapshot } from "#runtime/ban-snapshot.ts";
 import { PAGE } from "#runtime/offer.ts";
 import {
   as,
+  declareAt,
   eventually,
   silent,
   testDatabaseUri,
@@ -43,6 +45,7 @@ const TICKETS = 3 * PAGE;
 /** As long as the contract allows, in letters of four bytes: a page of these is the largest. */
 const LARGEST = "\u{1f3ab}".repeat(200);
 const vhost = await testVhost();
+await declareAt(vhost, catalogue);
 const jwk = { ...(await exportJWK(testPublicKey)), kid: "test", alg: "ES256" };
 // Nobody is banned, as auth would say; in a room of Redis of its own.
 const redisUri = `${inject("parts").redisUrl}/7`;

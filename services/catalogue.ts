@@ -17,11 +17,11 @@ import { SellerService } from "@ticketing/proto/payments/v1/seller_service";
 import * as tickets from "@ticketing/proto/tickets/v1/ticket_events";
 import { TicketService } from "@ticketing/proto/tickets/v1/ticket_service";
 import type { Ban, BanEvent } from "#runtime/bans.ts";
-import type { Subscriptions } from "#runtime/topology.ts";
+import type { SnapshotRoute, Subscriptions } from "#runtime/topology.ts";
 
 /**
- * Who hears which events: the one list from which every service declares the whole topology. The
- * snapshots are not in it: they go from the owner into the queue of the one who asked.
+ * Who hears which events: the one list from which the broker's exchanges, queues and permissions
+ * follow (runtime/topology.ts, runtime/permissions.ts).
  */
 export const subscriptions = {
   // It alone knows people's addresses, so it writes to them about their trades.
@@ -68,6 +68,23 @@ export const subscriptions = {
   ],
 } satisfies Subscriptions;
 
+/** Who may ask which owner for all that it has, and hears the answer. */
+export const snapshots: readonly SnapshotRoute[] = [
+  {
+    request: tickets.TicketSnapshotRequestedSchema,
+    snapshot: tickets.TicketSnapshotSchema,
+    askedBy: ["orders"],
+  },
+  {
+    request: orders.OrderSnapshotRequestedSchema,
+    snapshot: orders.OrderSnapshotSchema,
+    askedBy: ["tickets", "payments"],
+  },
+];
+
+/** Who leaves messages with the delayed-message plugin, where the broker has it. */
+export const delays: readonly string[] = ["expiration"];
+
 function standing(user: UserState | undefined, banned: boolean): Ban {
   if (!user) throw new Error("an event without its user");
   return { userId: user.id, version: Number(user.version), banned };
@@ -103,4 +120,4 @@ export const services: readonly DescService[] = [
   SellerService,
 ];
 
-export const catalogue = { subscriptions, services, banEvents };
+export const catalogue = { subscriptions, snapshots, delays, services, banEvents };

@@ -38,7 +38,7 @@ test("gives a service its own database and no other", async () => {
   await expect(client.db("admin").command({ usersInfo: 1 })).rejects.toThrow(/not authorized/);
 });
 
-test("gives a service the broker's queues and not its management", async () => {
+test("gives a service neither the broker's management nor another virtual host", async () => {
   const { rabbit } = parts;
   const { username, password } = new URL(parts.amqpUrl("orders"));
   const authorization = `Basic ${btoa(`${username}:${password}`)}`;
@@ -76,7 +76,7 @@ async function store(to: Parts): Promise<void> {
   await using client = await new driver.MongoClient(to.mongoUrl("auth")).connect();
   await client.db().collection("kept").insertOne({});
 
-  const broker = await connect(to.amqpUrl("auth"));
+  const broker = await connect(to.rabbit?.adminUrl ?? "");
   const channel = await broker.createConfirmChannel();
   channel.sendToQueue("kept", Buffer.from("kept"), { persistent: true });
   await channel.waitForConfirms();
@@ -100,14 +100,14 @@ async function read(from: Parts) {
 }
 
 async function declare(at: Parts, queue: string): Promise<void> {
-  const broker = await connect(at.amqpUrl("auth"));
+  const broker = await connect(at.rabbit?.adminUrl ?? "");
   const channel = await broker.createChannel();
   await channel.assertQueue(queue, { durable: true, arguments: { "x-queue-type": "quorum" } });
   await broker.close();
 }
 
 async function take(from: Parts, queue: string): Promise<string | undefined> {
-  const broker = await connect(from.amqpUrl("auth"));
+  const broker = await connect(from.rabbit?.adminUrl ?? "");
   const channel = await broker.createChannel();
   const message = await channel.get(queue);
   await broker.close();

@@ -1,4 +1,7 @@
 import { join } from "node:path";
+import { connect } from "amqplib";
+import type { Rights } from "#runtime/permissions.ts";
+import { declareTopology } from "#runtime/topology.ts";
 import { claim, marked } from "./claim.ts";
 import { inDatabase } from "./databases.ts";
 import { type Mongo, startMongo } from "./mongo.ts";
@@ -13,7 +16,9 @@ export interface PartsOptions {
   readonly ports?: { mongo?: number; amqp?: number; management?: number; redis?: number };
   /** Each gets a user of its own at the broker ... */
   readonly services: readonly string[];
-  /** ... and those that keep anything one at the database (all, if not said). */
+  /** ... who may do there what this says, and nothing if it is not said, ... */
+  readonly rights?: Rights;
+  /** ... and those that keep anything get one at the database (all, if not said). */
   readonly databases?: readonly string[];
   readonly log?: (line: string) => void;
 }
@@ -34,7 +39,7 @@ export interface Parts {
  * whose address is in the environment (MONGODB_URI, AMQP_URI, REDIS_URI) is not started.
  */
 export async function startParts(options: PartsOptions): Promise<Parts> {
-  const { dir, services, databases = services, ports = {}, log = console.log } = options;
+  const { dir, services, databases = services, rights, ports = {}, log = console.log } = options;
   const letGo = await claim(dir, log);
   const secret = openSecrets(join(dir, "secrets.json"));
   const common = (name: string) => ({ dir: join(dir, name), secret, log, env: marked(dir) });
@@ -43,7 +48,9 @@ export async function startParts(options: PartsOptions): Promise<Parts> {
 
   const starts = [
     MONGODB_URI ? undefined : startMongo({ ...common("mongo"), ...at(port), databases }),
-    AMQP_URI ? undefined : startRabbit({ ...common("rabbit"), ports: rabbitPorts, services }),
+    AMQP_URI
+      ? undefined
+      : startRabbit({ ...common("rabbit"), ports: rabbitPorts, services, rights }),
     REDIS_URI ? undefined : startRedis({ ...common("redis"), ...at(redisPort) }),
   ] as const;
   const stop = async () => {
@@ -56,6 +63,7 @@ export async function startParts(options: PartsOptions): Promise<Parts> {
 
   try {
     const [mongo, rabbit, redis] = await Promise.all(starts);
+    if (AMQP_URI && rights) await declareAt(AMQP_URI, rights);
     return {
       mongo,
       rabbit,
@@ -68,6 +76,16 @@ export async function startParts(options: PartsOptions): Promise<Parts> {
   } catch (error) {
     await stop();
     throw error;
+  }
+}
+
+/** A broker that is not ours loads no definitions of ours. */
+async function declareAt(url: string, rights: Rights): Promise<void> {
+  const connection = await connect(url);
+  try {
+    await declareTopology(await connection.createChannel(), rights);
+  } finally {
+    await connection.close();
   }
 }
 

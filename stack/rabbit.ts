@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { connect } from "amqplib";
+import type { Rights } from "#runtime/permissions.ts";
 import { keep, type Part, type PartOptions } from "./part.ts";
 import { freePorts, isOpen, portOr } from "./ports.ts";
 import { type Child, run, until } from "./process.ts";
@@ -24,14 +25,17 @@ export interface Rabbit extends Part {
 
 export interface RabbitOptions extends PartOptions {
   readonly ports?: { readonly amqp?: number; readonly management?: number };
+  /** Those that get a user of their own. */
   readonly services: readonly string[];
+  /** What their users need there, and may do with it; nothing if not said. */
+  readonly rights?: Rights | undefined;
 }
 
 const vhost = "ticketing";
 
 /** Starts RabbitMQ with a user for each service, a management API, and no guest. */
 export async function startRabbit(options: RabbitOptions): Promise<Rabbit> {
-  const { dir, services, secret, log = console.log } = options;
+  const { dir, services, rights, secret, log = console.log } = options;
   const { rabbitmq } = await ensureTools(["rabbitmq"], log);
   const amqp = await portOr(options.ports?.amqp, "RabbitMQ", log);
   const http = await portOr(options.ports?.management, "RabbitMQ's management", log);
@@ -47,7 +51,7 @@ export async function startRabbit(options: RabbitOptions): Promise<Rabbit> {
   };
   const users = ["admin", ...services].map((name) => ({ name, password: password(name) }));
   const ports = { amqp, management: http, epmd, dist };
-  const env = { ...options.env, ...configure({ dir, ports, vhost, users }, rabbitmq) };
+  const env = { ...options.env, ...configure({ dir, ports, vhost, users, rights }, rabbitmq) };
 
   // RabbitMQ would start a port mapper of its own, which then outlives it. This one is ours.
   let mapper: Child | undefined;

@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { catalogue } from "#catalogue";
 import { marked } from "./claim.ts";
 import { stores } from "./databases.ts";
 import { startEdge, type Edge } from "./edge.ts";
@@ -154,7 +155,13 @@ async function startWeb(options: SystemOptions, edgeUrl: string): Promise<Listen
 export async function startSystem(options: SystemOptions): Promise<System> {
   const { dir, instances: count = 1, log = console.log, onLine } = options;
   const tools = await ensureTools(["envoy"], log);
-  const parts = await startParts({ dir, services: [...services], databases: [...stores], log });
+  const parts = await startParts({
+    dir,
+    services: [...services],
+    databases: [...stores],
+    rights: catalogue,
+    log,
+  });
   const stops: (() => Promise<void>)[] = [() => parts.stop()];
 
   async function stop(): Promise<void> {

@@ -14,11 +14,14 @@ export const VALUE = "x".repeat(250);
 /** An event as it lies in a queue. */
 export const event = (): { content: Buffer; properties: ReturnType<typeof toProperties> } => ({
   content: Buffer.from(toBinary(EVENT, create(EVENT, { value: VALUE }))),
-  properties: toProperties({
-    id: newId(),
-    type: EVENT.typeName,
-    source: service,
-    subject: newId(),
-    time: new Date(),
-  }),
+  properties: {
+    ...toProperties({
+      id: newId(),
+      type: EVENT.typeName,
+      source: service,
+      subject: newId(),
+      time: new Date(),
+    }),
+    userId: service,
+  },
 });

@@ -2,7 +2,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, it, onTestFinished } from "vitest";
-import { subscriptions } from "#catalogue";
+import { snapshots, subscriptions } from "#catalogue";
 import { newId } from "#runtime/ids.ts";
 import { eventually, testBroker } from "#runtime/testing.ts";
 import { startRabbit, type Rabbit } from "#stack/rabbit.ts";
@@ -23,7 +23,7 @@ async function mortalRabbit(): Promise<Rabbit> {
 
 it("a broker that is killed loses no timer, neither while it waits nor while it delivers (P19)", async () => {
   const rabbit = await mortalRabbit();
-  const broker = await testBroker("orders", subscriptions, { url: rabbit.adminUrl });
+  const broker = await testBroker("orders", subscriptions, { url: rabbit.adminUrl, snapshots });
   const late = await nudgesTo(broker);
   await startExpiration(broker, "native");
   // Some fall due before it is killed, some while it is away, some after.

@@ -59,7 +59,7 @@ const ways: Way[] = [
 async function serviceAt(url: string, mode: DelayMode, now = Date.now) {
   const { log, lines } = recordedLog();
   const broker = await testBroker("expiration", subscriptions, { url, log });
-  const delay = await startDelay({ broker, url, queue: "expiration", mode, log, now });
+  const delay = await startDelay({ broker, url, service: "expiration", mode, log, now });
   const stop = await consume({
     service: "expiration",
     broker,
@@ -225,7 +225,11 @@ describe("the end of a hold", () => {
     const about = { id: newId(), type, source: "orders", subject: "odd", time: new Date() };
     const { headers, ...properties } = toProperties(about);
     const tried = { ...headers, "x-ticketing-tries": 4 }; // The next one is the last.
-    raw.publish(EVENTS, type, Buffer.from(body), { ...properties, headers: tried });
+    raw.publish(EVENTS, type, Buffer.from(body), {
+      ...properties,
+      userId: "orders",
+      headers: tried,
+    });
     await orders.holds(1);
     expect(await orders.lateness()).toHaveLength(1);
     const dead = await eventually(

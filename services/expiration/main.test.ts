@@ -1,18 +1,18 @@
 import { describe, expect, it } from "vitest";
-import { subscriptions } from "#catalogue";
+import { snapshots, subscriptions } from "#catalogue";
 import { eventually, testBroker, type TestBroker } from "#runtime/testing.ts";
-import { waitExchange, WAITS } from "#runtime/topology.ts";
+import { waitQueue, WAITS } from "#runtime/topology.ts";
 import { holds, nudgesTo, startExpiration } from "./testing.ts";
 
 /** How many messages are with the broker, and not with the service. */
 async function waiting({ raw }: TestBroker): Promise<number> {
-  const queues = await Promise.all(WAITS.map((wait) => raw.checkQueue(waitExchange(wait))));
+  const queues = await Promise.all(WAITS.map((wait) => raw.checkQueue(waitQueue(wait))));
   return queues.reduce((sum, { messageCount }) => sum + messageCount, 0);
 }
 
 describe("the process", () => {
   it("that is killed while it waits loses no timer", async () => {
-    const broker = await testBroker("orders", subscriptions);
+    const broker = await testBroker("orders", subscriptions, { snapshots });
     const late = await nudgesTo(broker);
     const first = await startExpiration(broker, "native");
     const end = Date.now() + 5_000;
@@ -28,7 +28,10 @@ describe("the process", () => {
   });
 
   it("that is told to stop ends in order", async () => {
-    const child = await startExpiration(await testBroker("orders", subscriptions), "auto");
+    const child = await startExpiration(
+      await testBroker("orders", subscriptions, { snapshots }),
+      "auto",
+    );
     process.kill(child.pid, "SIGTERM");
     expect(await child.exited).toBe("code 0");
     expect(child.tail()).toContain('"stopped"');

@@ -9,7 +9,7 @@ const config = parseConfig(expirationConfig, process.env);
 const service = await startService("expiration", config, catalogue);
 const { broker, log } = service;
 const { AMQP_URI: url, DELAY: mode } = config;
-const delay = await startDelay({ queue: "expiration", url, mode, broker, log });
+const delay = await startDelay({ service: "expiration", url, mode, broker, log });
 service.onStop(() => delay.close());
 
 await service.consume(expirationEvents({ broker, delay, log, now: Date.now }));

@@ -11,13 +11,13 @@ import { consume } from "#runtime/events.ts";
 import { newId } from "#runtime/ids.ts";
 import { relay } from "#runtime/outbox.ts";
 import { eventually, recordedLog, testBroker, testLine, testVhost } from "#runtime/testing.ts";
-import { EVENTS, waitExchange, WAITS } from "#runtime/topology.ts";
+import { EVENTS, QUEUES, waitKey, waitQueue, WAITS } from "#runtime/topology.ts";
 import { run } from "#stack/process.ts";
 import { expireOverdue, orderEvents } from "./events.ts";
 import { testOrders } from "./testing.ts";
 
 const SWEEP_MS = 1_000;
-const { subscriptions } = catalogue;
+const { subscriptions, snapshots } = catalogue;
 const NUDGE = ExpirationCompleteSchema.typeName;
 
 /** Orders with everything that it has around it, on a broker that can be taken away. */
@@ -29,7 +29,7 @@ async function ordersOnLine(holdSeconds: number) {
   const line = await testLine(Number(url.port));
   url.port = String(line.port);
   const { log, lines } = recordedLog();
-  const broker = await testBroker("orders", subscriptions, { url: url.href, log });
+  const broker = await testBroker("orders", subscriptions, { url: url.href, log, snapshots });
   const outbox = relay(deps.orders, { service: "orders", broker, subscriptions, log });
   const stop = await consume({
     service: "orders",
@@ -41,7 +41,7 @@ async function ordersOnLine(holdSeconds: number) {
   });
 
   // What the outbox tells tickets, by order, each event once.
-  const { raw } = await testBroker("tickets", subscriptions, { url: vhost });
+  const { raw } = await testBroker("tickets", subscriptions, { url: vhost, snapshots });
   const told = new Map<string, Map<string, string>>();
   const keep = ({ properties: { messageId, type, headers } }: ConsumeMessage) => {
     const id = String(headers?.["cloudEvents:subject"]);
@@ -118,9 +118,10 @@ async function expirationOn(vhost: string): Promise<void> {
 /** From now on what is left to wait goes elsewhere, and never comes out; answers how much it was. */
 async function throwAway(raw: Channel): Promise<() => Promise<number>> {
   const { queue } = await raw.assertQueue("thrown-away");
-  for (const exchange of WAITS.map(waitExchange)) {
-    await raw.bindQueue(queue, exchange, "");
-    await raw.unbindQueue(exchange, exchange, "");
+  for (const seconds of WAITS) {
+    const key = waitKey("*", seconds);
+    await raw.bindQueue(queue, QUEUES, key);
+    await raw.unbindQueue(waitQueue(seconds), QUEUES, key);
   }
   return async () => (await raw.checkQueue(queue)).messageCount;
 }
@@ -161,7 +162,8 @@ describe("a hold whose time is up", () => {
       const complete = { orderId: id, ...(expiresAt && { expiresAt }) };
       const body = toBinary(ExpirationCompleteSchema, create(ExpirationCompleteSchema, complete));
       const about = { id: newId(), type: NUDGE, source: "expiration", subject: id };
-      raw.publish(EVENTS, NUDGE, Buffer.from(body), toProperties({ ...about, time: new Date() }));
+      const properties = toProperties({ ...about, time: new Date() });
+      raw.publish(EVENTS, NUDGE, Buffer.from(body), { ...properties, userId: "expiration" });
     }
     await eventually(() => nudges() >= made.length, "the nudges");
     const drained = () => deps.orders.countDocuments({ "outbox._id": { $exists: true } });

@@ -12,6 +12,7 @@ import { toProperties } from "./envelope.ts";
 import { newId } from "./ids.ts";
 import { interceptors } from "./server.ts";
 import {
+  declareAt,
   eventually,
   PATIENCE_MS,
   refusal,
@@ -82,11 +83,13 @@ describe("the memory of bans", () => {
   });
 });
 
-const events: BanEvent[] = ["test.Banned", "test.Unbanned"].map((type) => ({
+const BANNED = "ticketing.one.v1.Banned";
+const UNBANNED = "ticketing.one.v1.Unbanned";
+const events: BanEvent[] = [BANNED, UNBANNED].map((type) => ({
   type,
   read(body) {
     const [userId = "", version] = Buffer.from(body).toString().split(" ");
-    return { userId, version: Number(version), banned: type === "test.Banned" };
+    return { userId, version: Number(version), banned: type === BANNED };
   },
 }));
 
@@ -102,10 +105,10 @@ describe("an instance", () => {
     const options = { log: silent, events, load: () => Promise.resolve([]) };
     const follow = async (broker: typeof one) => followBans({ ...options, broker });
     const both = [await follow(one), await follow(two)];
-    await say(one, "test.Banned", "ann 2");
+    await say(one, BANNED, "ann 2");
     await eventually(() => both.every((bans) => bans.isBanned("ann")), "both to know");
-    await say(one, "test.Banned", "bob not-to-be-read");
-    await say(one, "test.Unbanned", "ann 3");
+    await say(one, BANNED, "bob not-to-be-read");
+    await say(one, UNBANNED, "ann 3");
     await eventually(() => both.every((bans) => !bans.isBanned("ann")), "both to know");
     for (const bans of both) bans.close();
   });
@@ -117,7 +120,7 @@ describe("an instance", () => {
       loads += 1;
       if (loads === 1) throw new Error("no Redis");
       if (loads === 2) return undefined;
-      await say(broker, "test.Unbanned", "ann 5"); // Heard, for the queue is bound.
+      await say(broker, UNBANNED, "ann 5"); // Heard, for the queue is bound.
       return [kept("ann", 4), kept("bob", 1)];
     };
     const bans = await followBans({ broker, log: silent, events, load });
@@ -132,6 +135,7 @@ describe("an instance", () => {
     const line = await testLine(Number(new URL(vhost).port));
     const way = new URL(vhost);
     way.port = String(line.port);
+    await declareAt(vhost, { subscriptions: {} });
     const broker = await connectBroker({
       ...{ url: way.href, name: "one", subscriptions: {}, log: silent },
     });
@@ -148,7 +152,7 @@ describe("an instance", () => {
     await bans.reload();
     expect(bans.isBanned("bob")).toBe(true);
     await eventually(() => broker.connected, "the broker");
-    await say(broker, "test.Banned", "eve 1");
+    await say(broker, BANNED, "eve 1");
     await eventually(() => bans.isBanned("eve"), "the next one");
     bans.close();
     await broker.close();

@@ -2,6 +2,7 @@ import type { ConsumeMessage } from "amqplib";
 import type { Broker } from "./broker.ts";
 import { fromProperties } from "./envelope.ts";
 import type { Log } from "./log.ts";
+import { ownerOf } from "./publisher.ts";
 
 /** Whether a user is out, as of a version of theirs: the greater version is what is true now. */
 export interface Ban {
@@ -94,6 +95,10 @@ export async function followBans({ broker, log, events, load }: Options): Promis
 
   function receive(message: ConsumeMessage): void {
     const { type } = fromProperties(message.properties);
+    const publisher: unknown = message.properties.userId;
+    if (publisher === undefined || publisher !== ownerOf(type)) {
+      return log.error({ type, publisher, alarm: true }, "a forged ban");
+    }
     try {
       const ban = byType.get(type)?.read(message.content);
       if (ban) memory.hear({ ...ban, until: Date.now() + KEEP_MS });

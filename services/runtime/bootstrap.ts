@@ -4,7 +4,6 @@ import { on, type EventHandler } from "./events.ts";
 import { newId } from "./ids.ts";
 import { duplicateOf, isDatabaseFault } from "./mongo.ts";
 import { send, type Asked, type Runtime, type Told } from "./offer.ts";
-import { EVENTS } from "./topology.ts";
 
 // A service keeps copies of what others own, fed by their events. One whose database is empty, or was
 // restored, asks the owner for all of it, in pages, while the events flow on.
@@ -58,7 +57,7 @@ export function bootstrap<S extends DescMessage, T>(
 
   const ask = ({ requestId, pageToken }: Omit<Asked, "requester">): Promise<void> => {
     const message = { requester: service, requestId, pageToken } as MessageInitShape<DescMessage>;
-    const to = { exchange: EVENTS, key: request.typeName, subject: service };
+    const to = { key: request.typeName, subject: service };
     return send(runtime, to, request, message);
   };
 

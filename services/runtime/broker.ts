@@ -9,7 +9,7 @@ import {
 import { newId } from "./ids.ts";
 import { haveLeaders } from "./leaders.ts";
 import type { Log } from "./log.ts";
-import { declareTopology, EVENTS, type Subscriptions } from "./topology.ts";
+import { EVENTS, markerOf, type Routing } from "./topology.ts";
 
 /** The broker does not have a message: it is away, refused it, or knows no queue for it. */
 class NotPublished extends Error {}
@@ -20,11 +20,14 @@ export const isBrokerFault = (error: unknown): boolean => error instanceof NotPu
 /** Receives messages of one queue; settles each by itself. */
 export type Receive = (message: ConsumeMessage, channel: Channel) => Promise<void>;
 
-/** A connection to RabbitMQ that comes back by itself, with its topology and its consumers. */
+/** A connection to RabbitMQ that comes back by itself, with its consumers. */
 export interface Broker {
-  /** Whether it is there, with everything declared, and takes messages. */
+  /** Whether it is there, holds all that this version needs, and takes messages. */
   readonly connected: boolean;
-  /** Resolves when the broker has the message safe; rejects where it has not, or cannot route it. */
+  /**
+   * Publishes in the service's name. Resolves when the broker has the message safe; rejects where it
+   * has not, or cannot route it.
+   */
   publish(exchange: string, key: string, body: Buffer, options: Options.Publish): Promise<void>;
   /** Consumes a queue, now and after every reconnect, until the stop it answers is called. */
   consume(queue: string, prefetch: number, receive: Receive): Promise<() => Promise<void>>;
@@ -42,10 +45,10 @@ export interface Broker {
   close(): Promise<void>;
 }
 
-interface Connection {
+interface Connection extends Routing {
   url: string;
+  /** The service's name, which is also its user's at the broker. */
   name: string;
-  subscriptions: Subscriptions;
   log: Log;
   onChange?: (connected: boolean) => void;
 }
@@ -82,6 +85,7 @@ function withHeartbeat(url: string): string {
 
 export async function connectBroker(options: Connection): Promise<Broker> {
   const { url, name, subscriptions, log, onChange } = options;
+  const marker = markerOf(options).name;
   const consumers = new Set<Consumer>();
   const ears = new Set<Listener>();
   const listeners = new Set<() => void>();
@@ -148,8 +152,11 @@ export async function connectBroker(options: Connection): Promise<Broker> {
   async function setup(model: ChannelModel): Promise<void> {
     const channel = guard(model, await model.createConfirmChannel());
     channel.on("return", ({ properties }) => returned.add(String(properties.messageId)));
-    await declareTopology(channel, subscriptions);
-    await haveLeaders(channel, subscriptions);
+    await channel.checkExchange(marker).catch((cause: unknown) => {
+      const missing = "the broker does not hold what this version needs; import its definitions";
+      throw new Error(`${missing} (there is no ${marker})`, { cause });
+    });
+    if (name in subscriptions) await haveLeaders(channel, name);
     line = { model, publisher: channel };
     try {
       for (const consumer of [...consumers]) await begin(model, consumer);
@@ -214,7 +221,7 @@ export async function connectBroker(options: Connection): Promise<Broker> {
       const { publisher } = line;
       const { promise, resolve, reject } = Promise.withResolvers<void>();
       const messageId = String(publishOptions.messageId ?? newId());
-      const sent = { persistent: true, ...publishOptions, messageId };
+      const sent = { persistent: true, ...publishOptions, messageId, userId: name };
       const confirmed = (err: unknown): void => {
         if (returned.delete(messageId)) reject(new NotPublished(`no queue for ${key}`));
         else if (err) reject(new NotPublished("refused by the broker", { cause: err }));

@@ -1,6 +1,6 @@
 import { connect, type ConfirmChannel, type ConsumeMessage } from "amqplib";
 import type { Broker } from "./broker.ts";
-import { declareDelayed, DELAYED } from "./topology.ts";
+import { checkDelayed, DELAYED, DELAYED_QUEUE, nowKey, QUEUES } from "./topology.ts";
 import { carriedOn, type Waiting } from "./waiting.ts";
 import { within } from "./within.ts";
 
@@ -8,8 +8,8 @@ interface Options {
   broker: Broker;
   /** The broker's address. */
   url: string;
-  /** What is left comes out into it. */
-  queue: string;
+  /** What is left comes out into its queue. */
+  service: string;
   /** Called once it is closed, by whomever. */
   onClose: () => void;
 }
@@ -30,15 +30,15 @@ const inTime = <T>(work: Promise<T>, what: string): Promise<T> =>
   within(TIMEOUT_MS, work, () => new Error(`${what} took too long`));
 
 /**
- * Finds out whether the broker has the plugin, in the only way that is sure: by declaring the exchange
- * itself. A broker without it closes the channel for that, or (RabbitMQ 3) the connection, so it is not
+ * Finds out whether the broker has the plugin, in the only way that is sure: by declaring its exchange,
+ * which is there, once more. A broker without it closes the channel for that, or (RabbitMQ 3) the connection, so it is not
  * the one that all else runs on. Where the exchange is there, the same connection goes on to use it:
  * whatever becomes of the plugin closes this connection and no other. Rejects with the broker's reason
  * where there is none.
  */
 export async function openDelayLine(options: Options): Promise<DelayLine> {
-  const { broker, url, queue, onClose } = options;
-  const name = { clientProperties: { connection_name: `${queue} delay` } };
+  const { broker, url, service, onClose } = options;
+  const name = { clientProperties: { connection_name: `${service} delay` } };
   const model = await connect(url, { timeout: TIMEOUT_MS, ...name });
   // What a call rejects with is not always why: the broker's own word comes as an event.
   let reason: Error | undefined;
@@ -49,9 +49,9 @@ export async function openDelayLine(options: Options): Promise<DelayLine> {
   async function open(): Promise<ConfirmChannel> {
     const channel = await model.createConfirmChannel();
     channel.on("error", keep);
-    await declareDelayed(channel);
+    await checkDelayed(channel);
     await channel.prefetch(PREFETCH);
-    await channel.consume(DELAYED, (message) => {
+    await channel.consume(DELAYED_QUEUE, (message) => {
       // What could not be handed on, as after the queue's end, comes again on another connection.
       if (message) void handOn(channel, message).catch(close);
       else void close();
@@ -61,11 +61,10 @@ export async function openDelayLine(options: Options): Promise<DelayLine> {
     return channel;
   }
 
-  /** The routing key still says to which queue. */
   async function handOn(channel: ConfirmChannel, message: ConsumeMessage): Promise<void> {
     const properties = carriedOn(message, { "x-delay": undefined });
-    const key = message.fields.routingKey;
-    await broker.publish("", key, message.content, { ...properties, mandatory: true });
+    const sent = { ...properties, mandatory: true };
+    await broker.publish(QUEUES, nowKey(service), message.content, sent);
     channel.ack(message);
   }
 
@@ -81,7 +80,7 @@ export async function openDelayLine(options: Options): Promise<DelayLine> {
       // Never `mandatory`: the plugin routes nothing at once, and all would be returned.
       const options = { ...properties, headers, persistent: true };
       const { promise, resolve, reject } = Promise.withResolvers<void>();
-      channel.publish(DELAYED, queue, content, options, (err: unknown) =>
+      channel.publish(DELAYED, nowKey(service), content, options, (err: unknown) =>
         err ? reject(err) : resolve(),
       );
       return inTime(promise, "leaving a message with the plugin");

@@ -11,7 +11,7 @@ import {
   testVhost,
   type TestBroker,
 } from "./testing.ts";
-import { DELAYED, waitExchange, WAITS } from "./topology.ts";
+import { DELAYED, DELAYED_QUEUE, waitQueue, WAITS } from "./topology.ts";
 
 const subscriptions = { one: [StringValueSchema] };
 
@@ -38,7 +38,7 @@ interface Started {
 async function start(url: string, mode: DelayMode = "auto"): Promise<Started> {
   const { log, lines } = recordedLog();
   const broker = await testBroker("one", subscriptions, { url, log });
-  const delay = await startDelay({ broker, url, queue: "one", mode, log });
+  const delay = await startDelay({ broker, url, service: "one", mode, log });
   onTestFinished(() => delay.close());
   const said = (): string[] => lines.map(({ msg }) => String(msg));
   return {
@@ -55,7 +55,7 @@ const soon = (ms: number): Date => new Date(Date.now() + ms);
 const heard = ({ broker }: Pick<Started, "broker">): Promise<GetMessage> =>
   eventually(() => broker.raw.get("one", { noAck: true }), "the message");
 const waiting = async ({ broker }: Started): Promise<number> => {
-  const queues = WAITS.map((seconds) => broker.raw.checkQueue(waitExchange(seconds)));
+  const queues = WAITS.map((seconds) => broker.raw.checkQueue(waitQueue(seconds)));
   return (await Promise.all(queues)).reduce((sum, { messageCount }) => sum + messageCount, 0);
 };
 
@@ -65,7 +65,7 @@ describe("what waits", () => {
     const { log, lines } = recordedLog();
     const broker = await testBroker("one", subscriptions, { url, log });
     const began = performance.now();
-    const delay = await startDelay({ broker, url, queue: "one", mode: "auto", log });
+    const delay = await startDelay({ broker, url, service: "one", mode: "auto", log });
     const tookMs = performance.now() - began;
     onTestFinished(() => delay.close());
     console.log(`what waits was found out in ${tookMs.toFixed(0)} ms`);
@@ -80,12 +80,12 @@ describe("what waits", () => {
     const { log, lines } = recordedLog();
     const broker = await testBroker("one", subscriptions, { log });
     const { url } = broker;
-    const plugin = startDelay({ broker, url, queue: "one", mode: "plugin", log });
+    const plugin = startDelay({ broker, url, service: "one", mode: "plugin", log });
     await expect(plugin).rejects.toThrow("DELAY=plugin, but the broker has no delayed exchange");
     expect(lines).toContainEqual(
       expect.objectContaining({
         level: 50,
-        reason: expect.stringContaining("unknown exchange type 'x-delayed-message'") as string,
+        reason: expect.stringContaining("no exchange 'ticketing.delayed'") as string,
       }),
     );
     expect(broker.connected).toBe(true);
@@ -145,7 +145,7 @@ describe("a message left with the plugin", () => {
     expect(message.content.toString()).toBe("hello");
     expect(message.properties).toMatchObject({ messageId: "m", type: "t", deliveryMode: 2 });
     expect(message.properties.headers).toEqual({ "x-tries": 2 });
-    expect((await one.broker.raw.checkQueue(DELAYED)).messageCount).toBe(0);
+    expect((await one.broker.raw.checkQueue(DELAYED_QUEUE)).messageCount).toBe(0);
   });
 
   it.each([
@@ -186,8 +186,9 @@ describe("a message left with the plugin", () => {
     await one.delay.leave(words("hello"), soon(300));
     expect((await heard(one)).content.toString()).toBe("hello");
     expect(one.losses()).toBe(0);
-    // The exchange is declared again by itself.
-    await eventually(() => one.modes().length === 2, "the plugin again");
+    // Only an administrator can declare the exchange again; until then the queues wait.
+    await eventually(() => one.modes().length === 2, "the loss to be found out");
+    expect(one.modes()).toEqual(["plugin", "native"]);
   });
 
   it("comes to nobody's harm where it fell due while nobody listened", async () => {
@@ -196,7 +197,7 @@ describe("a message left with the plugin", () => {
     await one.delay.leave(words("hello"), soon(300));
     await one.delay.close();
     const { raw } = one.broker;
-    const due = async () => (await raw.checkQueue(DELAYED)).messageCount === 1;
+    const due = async () => (await raw.checkQueue(DELAYED_QUEUE)).messageCount === 1;
     await eventually(due, "the message in the queue behind");
     expect(await raw.get("one", { noAck: true })).toBe(false);
     const next = await start(plugin.url);

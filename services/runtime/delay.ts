@@ -21,8 +21,8 @@ interface Options {
   broker: Broker;
   /** The broker's address, for connections of its own. */
   url: string;
-  /** What is left comes out into it: the service's own. */
-  queue: string;
+  /** What is left comes out into its queue. */
+  service: string;
   mode: DelayMode;
   log: Log;
   now?: () => number;
@@ -38,7 +38,7 @@ const AGAIN_MS = 1_000;
  * whatever the plugin does not.
  */
 export async function startDelay(options: Options): Promise<Delay> {
-  const { broker, url, queue, mode, log, now = Date.now } = options;
+  const { broker, url, service, mode, log, now = Date.now } = options;
   let line: DelayLine | undefined;
   let stopped = false;
   let again: NodeJS.Timeout | undefined;
@@ -52,7 +52,7 @@ export async function startDelay(options: Options): Promise<Delay> {
 
   async function openLine(): Promise<void> {
     const opened = await openDelayLine({
-      ...{ broker, url, queue },
+      ...{ broker, url, service },
       onClose() {
         if (line !== opened) return;
         line = undefined;
@@ -116,7 +116,7 @@ export async function startDelay(options: Options): Promise<Delay> {
           "not left in the delayed exchange, but in a queue",
         );
       }
-      await leaveWaiting(broker, nextWait(leftMs), queue, message);
+      await leaveWaiting(broker, nextWait(leftMs), service, message);
     },
   };
 }

@@ -10,7 +10,7 @@ import { DomainError } from "./errors.ts";
 import { consume, on } from "./events.ts";
 import { newId } from "./ids.ts";
 import type { Log } from "./log.ts";
-import { deadQueue, EVENTS, waitExchange } from "./topology.ts";
+import { deadQueue, EVENTS, waitKey, waitQueue } from "./topology.ts";
 import {
   eventually,
   recordedLog,
@@ -55,6 +55,7 @@ async function listen(
     service,
     broker,
     handlers: [on(StringValueSchema, ({ value }) => handle(value))],
+    publishers: () => ["teller"],
     log: silent,
     isFault: () => false,
     recovered: () => Promise.resolve(),
@@ -72,6 +73,7 @@ async function listen(
       );
       raw.sendToQueue(service, content, {
         ...properties,
+        userId: service,
         headers: { ...headers, ...(tries > 0 ? { [TRIES]: tries } : {}) },
       });
     },
@@ -166,8 +168,8 @@ describe("an event that cannot be handled", () => {
   ] as const)("waits longer after try %d: %d s", async (tried, seconds) => {
     const { service, tell } = await listen(() => Promise.reject(new Error("no")));
     tell(`after ${tried}`, tried);
-    const message = await from(waitExchange(seconds));
-    expect(message.fields.routingKey).toBe(service);
+    const message = await from(waitQueue(seconds));
+    expect(message.fields.routingKey).toBe(waitKey(service, seconds));
     expect(message.properties.headers).toMatchObject({
       [TRIES]: tried + 1,
       "cloudEvents:subject": `after ${tried}`,
@@ -200,10 +202,15 @@ describe("an event that cannot be handled", () => {
   it("is dead at once where nobody can read it", async () => {
     const heard: string[] = [];
     const { service } = await listen((word) => Promise.resolve(heard.push(word)));
-    raw.sendToQueue(service, Buffer.from([0x0a, 0xff]), { type: WORD, messageId: "cut off" });
+    raw.sendToQueue(service, Buffer.from([0x0a, 0xff]), {
+      type: WORD,
+      messageId: "cut off",
+      userId: service,
+    });
     raw.sendToQueue(service, Buffer.from([]), {
       type: Int64ValueSchema.typeName,
       messageId: "foreign",
+      userId: service,
     });
     raw.sendToQueue(service, Buffer.from("hello"));
     const dead = [

@@ -7,7 +7,8 @@ import { isCrowded } from "./errors.ts";
 import { faultGate } from "./fault-gate.ts";
 import type { Log } from "./log.ts";
 import { eventCount } from "./metrics.ts";
-import { deadQueue, type Wait } from "./topology.ts";
+import { ownersOf, PUBLISHER, publisherOf } from "./publisher.ts";
+import { deadQueue, QUEUES, type Wait } from "./topology.ts";
 import { carriedOn, leaveWaiting } from "./waiting.ts";
 
 /** One type of event, and what a service does about it. */
@@ -35,6 +36,8 @@ interface Options {
   service: string;
   broker: Broker;
   handlers: readonly EventHandler[];
+  /** Which services may publish a type, its owner if not said; of others nothing is handled. */
+  publishers?: (type: string) => readonly string[];
   log: Log;
   /** Whether an error is a fault of our own, which is no try of the message's. */
   isFault: (error: unknown) => boolean;
@@ -65,6 +68,9 @@ function triesOf({ properties }: ConsumeMessage): number {
 /** A message that nobody can read: no number of tries helps. */
 class Unreadable extends Error {}
 
+/** A message of somebody who may not send it: somebody has a password that is not theirs. */
+class Forged extends Unreadable {}
+
 /** A message that was not handled, and not tried: it belongs to whoever consumes next. */
 class Untried extends Error {}
 
@@ -78,14 +84,22 @@ class Postponed extends Error {}
  * own stops all of them until it is over.
  */
 export async function consume(options: Options): Promise<() => Promise<void>> {
-  const { service, broker, log, isFault, recovered } = options;
+  const { service, broker, publishers = ownersOf, log, isFault, recovered } = options;
   const byType = new Map(options.handlers.map((handler) => [handler.type, handler]));
   const stopping = new AbortController();
   const gate = faultGate({ log, recovered, stopping: stopping.signal });
 
+  /** Our own messages are good: what we sent to ourselves was good when it came. */
+  function mustBeGenuine({ properties }: ConsumeMessage, { type }: Envelope): void {
+    const publisher = publisherOf(properties, service);
+    if (publisher === service || publishers(type).includes(publisher ?? "")) return;
+    throw new Forged(`forged: published by ${publisher ?? "nobody known"}`);
+  }
+
   async function handle(message: ConsumeMessage, envelope: Envelope): Promise<void> {
     const handler = byType.get(envelope.type);
     if (!handler) throw new Unreadable(`no handler for the type "${envelope.type}"`);
+    mustBeGenuine(message, envelope);
     let event: unknown;
     try {
       event = handler.decode(message.content);
@@ -114,22 +128,26 @@ export async function consume(options: Options): Promise<() => Promise<void>> {
     eventCount.inc({ outcome, type: byType.has(type) ? type : "unknown" });
 
   async function sendOn(message: ConsumeMessage, error: Error): Promise<Outcome> {
+    const first = { [PUBLISHER]: publisherOf(message.properties, service) };
     if (error instanceof Postponed) {
-      const properties = carriedOn(message);
+      const properties = carriedOn(message, first);
       await leaveWaiting(broker, POSTPONED, service, { content: message.content, properties });
       return "postponed";
     }
     const tries = triesOf(message) + 1;
     const pause = error instanceof Unreadable ? undefined : PAUSES[tries - 1];
     if (pause !== undefined) {
-      const properties = carriedOn(message, { [TRIES]: tries });
+      const properties = carriedOn(message, { ...first, [TRIES]: tries });
       await leaveWaiting(broker, pause, service, { content: message.content, properties });
       return "retried";
     }
     const reason = error.message.slice(0, LONGEST_REASON);
     const told = { "x-ticketing-reason": reason, "x-ticketing-origin": service };
-    const properties = { ...carriedOn(message, { [TRIES]: tries, ...told }), mandatory: true };
-    await broker.publish("", deadQueue(service), message.content, properties);
+    const properties = {
+      ...carriedOn(message, { ...first, [TRIES]: tries, ...told }),
+      mandatory: true,
+    };
+    await broker.publish(QUEUES, deadQueue(service), message.content, properties);
     return "dead";
   }
 
@@ -157,7 +175,8 @@ export async function consume(options: Options): Promise<() => Promise<void>> {
       log[level]({ event: "received", type, id: subject }, `received ${type} ${subject}`);
     } catch (error) {
       if (error instanceof Untried) throw error;
-      log.error({ err: error, type, id: subject }, `failed ${type} ${subject}`);
+      const alarm = error instanceof Forged && { alarm: true };
+      log.error({ err: error, type, id: subject, ...alarm }, `failed ${type} ${subject}`);
       if (byType.get(type)?.askedAgain) return;
       count(await surelySendOn(message, error as Error), type);
     }

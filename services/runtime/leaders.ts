@@ -1,19 +1,14 @@
 import type { Channel } from "amqplib";
-import { deadQueue, waitExchange, WAITS, type Subscriptions } from "./topology.ts";
-
-const quorumQueues = (services: Subscriptions): string[] => [
-  ...Object.keys(services).flatMap((service) => [service, deadQueue(service)]),
-  ...WAITS.map(waitExchange),
-];
+import { deadQueue } from "./topology.ts";
 
 /**
- * Resolves when every quorum queue has a leader. One that was declared a moment before its broker was
- * killed may come back without: the broker lists it as running, but it takes and gives nothing, and an
- * operation on it ends with its connection. A queue that counts messages has a leader; an empty one is
- * asked for a message, and only a leader can answer that there is none.
+ * Resolves when the service's own quorum queues have a leader. One that was declared a moment before
+ * its broker was killed may come back without: the broker lists it as running, but it takes and gives
+ * nothing, and an operation on it ends with its connection. A queue that counts messages has a leader;
+ * an empty one is asked for a message, and only a leader can answer that there is none.
  */
-export async function haveLeaders(channel: Channel, services: Subscriptions): Promise<void> {
-  for (const queue of quorumQueues(services)) {
+export async function haveLeaders(channel: Channel, service: string): Promise<void> {
+  for (const queue of [service, deadQueue(service)]) {
     const { messageCount } = await channel.checkQueue(queue);
     const message = messageCount === 0 && (await channel.get(queue));
     if (message) channel.nack(message); // It came in between, and is for another.

@@ -6,6 +6,7 @@ import { toProperties } from "./envelope.ts";
 import { on, type EventHandler } from "./events.ts";
 import { newId } from "./ids.ts";
 import type { Log } from "./log.ts";
+import { EVENTS, snapshotKey } from "./topology.ts";
 
 // What a service tells those who have lost it, or have never heard it; bootstrap.ts asks for it.
 
@@ -39,17 +40,17 @@ export interface Runtime {
 /** With the contracts' limits on a thing's fields, a page stays below half a megabyte. */
 export const PAGE = 200;
 
-/** Sends one message, and resolves once the broker has it. */
+/** Sends one message, and resolves once the broker has it. What leads nowhere is asked for again. */
 export function send<D extends DescMessage>(
   { service, broker }: Runtime,
-  to: { exchange: string; key: string; subject: string },
+  to: { key: string; subject: string },
   schema: D,
   message: MessageInitShape<D>,
 ): Promise<void> {
   const body = Buffer.from(toBinary(schema, create(schema, message)));
   const about = { id: newId(), type: schema.typeName, subject: to.subject, time: new Date() };
   const properties = toProperties({ ...about, source: service });
-  return broker.publish(to.exchange, to.key, body, { ...properties, mandatory: true });
+  return broker.publish(EVENTS, to.key, body, properties);
 }
 
 /**
@@ -70,7 +71,8 @@ export function answerWith<F extends AggregateFields, S extends DescMessage>(
     const page = found.slice(0, PAGE);
     const nextPageToken = found.length > PAGE ? (page.at(-1)?._id ?? "") : "";
     const told = { ...fill(page), requestId, pageToken, nextPageToken } as MessageInitShape<S>;
-    await send(runtime, { exchange: "", key: requester, subject: requester }, snapshot, told);
+    const to = { key: snapshotKey(snapshot, requester), subject: requester };
+    await send(runtime, to, snapshot, told);
   });
   return { ...answer, askedAgain: true };
 }

@@ -8,7 +8,7 @@ import { toProperties, type Envelope } from "./envelope.ts";
 import { consume, on } from "./events.ts";
 import { newId } from "./ids.ts";
 import { eventually, silent, testBroker, testVhost } from "./testing.ts";
-import { deadQueue, EVENTS, waitExchange, WAITS } from "./topology.ts";
+import { deadQueue, EVENTS, waitQueue, WAITS } from "./topology.ts";
 
 const SERVICE = "hearer";
 const TYPE = OrderCreatedSchema.typeName;
@@ -18,7 +18,7 @@ const vhost = new URL(url).pathname.slice(1);
 // The broker itself waits for less here, so the pauses between tries are the real ones but for their
 // length: of a queue's own time to live and that of a policy, the shorter holds.
 await manage(inject("parts").management, "PUT", `policies/${vhost}/short-waits`, {
-  pattern: "^ticketing\\.wait\\.",
+  pattern: "^ticketing\\.waiting\\.",
   definition: { "message-ttl": 20 },
   "apply-to": "queues",
 });
@@ -60,7 +60,7 @@ const envelope = (subject: string, type: string = TYPE): Envelope => ({
 
 function tellOf(id: string): void {
   const body = toBinary(OrderCreatedSchema, create(OrderCreatedSchema, { order: { id } }));
-  raw.publish(EVENTS, TYPE, Buffer.from(body), toProperties(envelope(id)));
+  raw.publish(EVENTS, TYPE, Buffer.from(body), { ...toProperties(envelope(id)), userId: "orders" });
 }
 
 interface Poison {
@@ -70,7 +70,7 @@ interface Poison {
 }
 
 const intoQueue = (content: Buffer, event?: Envelope): void =>
-  void raw.sendToQueue(SERVICE, content, event ? toProperties(event) : {});
+  void raw.sendToQueue(SERVICE, content, event ? { ...toProperties(event), userId: "orders" } : {});
 
 const poisons: Record<string, Poison> = {
   "random bytes": {
@@ -114,7 +114,7 @@ async function takeDead(expected: number): Promise<GetMessage[]> {
 
 /** Nothing is left anywhere: each message was either handled or is dead. */
 async function expectAllEmpty(): Promise<void> {
-  for (const queue of [SERVICE, deadQueue(SERVICE), ...WAITS.map(waitExchange)])
+  for (const queue of [SERVICE, deadQueue(SERVICE), ...WAITS.map(waitQueue)])
     expect(await count(queue), queue).toBe(0);
 }
 

@@ -19,11 +19,11 @@ import { answerWith, type Offer } from "./offer.ts";
 import { relay } from "./outbox.ts";
 import { connectRedis } from "./redis.ts";
 import { serve, type Routes } from "./server.ts";
-import type { Subscriptions } from "./topology.ts";
+import { publishersOf } from "./publisher.ts";
+import type { Routing, Subscriptions } from "./topology.ts";
 
 /** What all services have in common: who hears which events, and all public RPCs. */
-export interface Catalogue {
-  subscriptions: Subscriptions;
+export interface Catalogue extends Routing {
   services: readonly DescService[];
   /** The events that say who is banned, for every instance that checks tokens. */
   banEvents: readonly BanEvent[];
@@ -80,8 +80,9 @@ const PROBE_MS = 500;
 export async function startService(
   name: string,
   config: ServiceConfig,
-  { subscriptions, services, banEvents }: Catalogue,
+  catalogue: Catalogue,
 ): Promise<Service> {
+  const { subscriptions, services, banEvents } = catalogue;
   const log = createLog(name, config.LOG_LEVEL);
   endOnUncaught(log);
   const health = new HealthState();
@@ -96,9 +97,9 @@ export async function startService(
   const plain = await serveHttp({ service: name, host, port, routes, health, log });
   closers.push(() => plain.close());
   const broker = await connectBroker({
+    ...catalogue,
     url: config.AMQP_URI,
     name,
-    subscriptions,
     log,
     onChange: (connected) => health.set("broker", connected),
   });
@@ -158,7 +159,9 @@ export async function startService(
     async consume(handlers) {
       mustMatch(name, subscriptions, handlers);
       const isFault = (error: unknown): boolean => isDatabaseFault(error) || isBrokerFault(error);
-      closers.push(await consume({ service: name, broker, handlers, log, isFault, recovered }));
+      const publishers = publishersOf(catalogue);
+      const about = { service: name, broker, handlers, publishers, log };
+      closers.push(await consume({ ...about, isFault, recovered }));
     },
     every(seconds, what, job) {
       closers.push(repeat(seconds, what, job, log));

@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { connect as connectSocket, createServer, type AddressInfo, type Socket } from "node:net";
 import { connect } from "amqplib";
 import { onTestFinished } from "vitest";
-import { DELAYED } from "./topology.ts";
+import { DELAYED, DELAYED_QUEUE } from "./topology.ts";
 
 // No plugin can be had where these tests must run. This stands in for it, in front of the real broker.
 
@@ -75,9 +75,9 @@ export async function pluginStandIn(brokerUrl: string): Promise<PluginStandIn> {
   behind.on("error", () => undefined);
   const channel = await behind.createChannel();
   await channel.assertExchange(DELAYED, OTHER_TYPE);
-  await channel.assertQueue(DELAYED, { arguments: { "x-queue-type": "classic" } });
+  await channel.assertQueue(DELAYED_QUEUE, { arguments: { "x-queue-type": "classic" } });
   await channel.assertExchange("standin.due", "fanout");
-  await channel.bindQueue(DELAYED, "standin.due", "");
+  await channel.bindQueue(DELAYED_QUEUE, "standin.due", "");
   const { queue } = await channel.assertQueue("", { exclusive: true });
   await channel.bindQueue(queue, DELAYED, "#");
   await channel.consume(queue, (message) => {

@@ -42,7 +42,12 @@ import { HealthState } from "./health.ts";
 import { createLog, type Log } from "./log.ts";
 import { connectDatabase } from "./mongo.ts";
 import { interceptors, serve, type Routes, type Server } from "./server.ts";
-import type { Subscriptions } from "./topology.ts";
+import {
+  declareTopology,
+  type Routing,
+  type SnapshotRoute,
+  type Subscriptions,
+} from "./topology.ts";
 import "./testing-setup.ts"; // For the type of what it provides.
 
 // What is made here is taken away by itself: after the test that made it, or after the last one of
@@ -106,15 +111,24 @@ export interface TestBroker extends Broker {
   readonly raw: Channel;
 }
 
+/** Gives a broker what services expect to find there. */
+export async function declareAt(url: string, routing: Routing): Promise<void> {
+  const connection = await connect(url);
+  await declareTopology(await connection.createChannel(), routing);
+  await connection.close();
+}
+
 /** A connection of a service to the real broker, in a virtual host of its own or in a given one. */
 export async function testBroker(
   service: string,
   subscriptions: Subscriptions,
-  options: { url?: string; log?: Log } = {},
+  options: { url?: string; log?: Log; snapshots?: readonly SnapshotRoute[] } = {},
 ): Promise<TestBroker> {
   const url = options.url ?? (await testVhost());
-  const log = options.log ?? silent;
-  const broker = await connectBroker({ url, name: service, subscriptions, log });
+  const { log = silent, snapshots = [] } = options;
+  const routing = { subscriptions, snapshots };
+  await declareAt(url, routing);
+  const broker = await connectBroker({ url, name: service, ...routing, log });
   const bare = await connect(url);
   bare.on("error", () => undefined);
   const raw = await bare.createChannel();

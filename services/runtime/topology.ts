@@ -1,11 +1,47 @@
+import { createHash } from "node:crypto";
 import type { DescMessage } from "@bufbuild/protobuf";
 import type { Channel } from "amqplib";
 
 /** Which events each service hears: its queue's name, which is its own, and their types. */
 export type Subscriptions = Readonly<Record<string, readonly DescMessage[]>>;
 
+/** Which services may ask the owner of something for all of it; the request stands in its package. */
+export interface SnapshotRoute {
+  readonly request: DescMessage;
+  readonly snapshot: DescMessage;
+  readonly askedBy: readonly string[];
+}
+
+/** Where messages go: everything from which the broker's exchanges and queues follow. */
+export interface Routing {
+  readonly subscriptions: Subscriptions;
+  readonly snapshots?: readonly SnapshotRoute[];
+}
+
+/** What the broker holds, in the words of its own definitions. */
+export interface Topology {
+  exchanges: { name: string; type: string; arguments: Record<string, unknown> }[];
+  queues: { name: string; arguments: Record<string, unknown> }[];
+  bindings: { source: string; destination: string; routing_key: string }[];
+}
+
 /** The exchange of all events; the routing key is the event's full Protobuf name. */
 export const EVENTS = "ticketing.events";
+
+/**
+ * The exchange that leads into a service's own queues. In place of the default exchange, which leads
+ * into every queue and knows no permissions by key: here a service may use the keys of its own name.
+ */
+export const QUEUES = "ticketing.queues";
+/** Where messages come out of the waiting queues. Only the broker itself publishes there. */
+const WAITED = "ticketing.waited";
+
+/** The key in `QUEUES` that leads into a service's queue. */
+export const nowKey = (service: string): string => `${service}.now`;
+
+/** The key of one page of a snapshot, in `EVENTS`: only the service that asked for it hears it. */
+export const snapshotKey = (snapshot: DescMessage, askedBy: string): string =>
+  `${snapshot.typeName}.${askedBy}`;
 
 /**
  * How long messages can wait with the broker, in seconds, one queue each. The shortest is how late a
@@ -14,13 +50,16 @@ export const EVENTS = "ticketing.events";
 export const WAITS = [0.2, 1, 10, 60, 600, 900] as const;
 export type Wait = (typeof WAITS)[number];
 
-/** The exchange that leads into one waiting queue; the routing key says to which queue it comes out. */
-export const waitExchange = (seconds: Wait): string => `ticketing.wait.${seconds}s`;
+export const waitQueue = (seconds: Wait): string => `ticketing.waiting.${seconds}s`;
+
+/** The key in `QUEUES` that leaves a message waiting, to come out into the service's queue. */
+export const waitKey = (service: string, seconds: Wait): string => `${service}.wait.${seconds}s`;
 
 /** The exchange that waits by itself, where the broker has the plugin for it, and the queue behind it. */
 export const DELAYED = "ticketing.delayed";
+export const DELAYED_QUEUE = "ticketing.delayed.due";
 
-/** Where a service's messages end that it could not handle. */
+/** Where a service's messages end that it could not handle; also the key in `QUEUES` that leads there. */
 export const deadQueue = (service: string): string => `${service}.dead`;
 
 /** Far above what tries need: the broker's own count includes crashes, ours does not. */
@@ -28,69 +67,129 @@ const BACKSTOP = 100;
 /** By default the broker throws a dead letter away once it has been looked at twenty times. */
 const NEVER = 1_000_000_000;
 
-async function declareService(
-  channel: Channel,
-  service: string,
-  types: readonly DescMessage[],
-): Promise<void> {
-  const dead = { "x-queue-type": "quorum", "x-delivery-limit": NEVER };
-  await channel.assertQueue(deadQueue(service), { arguments: dead });
-  await channel.assertQueue(service, {
-    arguments: {
-      "x-queue-type": "quorum",
-      "x-delivery-limit": BACKSTOP,
-      "x-dead-letter-exchange": "",
-      "x-dead-letter-routing-key": deadQueue(service),
-      "x-dead-letter-strategy": "at-least-once",
-      "x-overflow": "reject-publish",
-    },
-  });
-  await Promise.all(types.map(({ typeName }) => channel.bindQueue(service, EVENTS, typeName)));
+/** Dead-lettering at least once, into quorum queues, lost nothing in any kill that was tried. */
+const SAFELY = {
+  "x-queue-type": "quorum",
+  "x-dead-letter-strategy": "at-least-once",
+  "x-overflow": "reject-publish",
+};
+
+const bind = (source: string, destination: string, key: string) => ({
+  ...{ source, destination },
+  routing_key: key,
+});
+
+function ofService(service: string, heard: readonly string[]): Omit<Topology, "exchanges"> {
+  const dead = deadQueue(service);
+  const giveUp = { "x-dead-letter-exchange": "", "x-dead-letter-routing-key": dead };
+  return {
+    queues: [
+      { name: dead, arguments: { "x-queue-type": "quorum", "x-delivery-limit": NEVER } },
+      { name: service, arguments: { ...SAFELY, ...giveUp, "x-delivery-limit": BACKSTOP } },
+    ],
+    bindings: [
+      ...heard.map((key) => bind(EVENTS, service, key)),
+      bind(QUEUES, service, nowKey(service)),
+      bind(QUEUES, dead, dead),
+      bind(WAITED, service, `${service}.wait.#`),
+    ],
+  };
 }
 
 /**
  * One time to live for a whole queue, and in its name: a message's own would wait behind a longer
- * one in front of it, and a queue's arguments can never change. Dead-lettering at least once, into
- * quorum queues, lost nothing in any kill that was tried.
+ * one in front of it, and a queue's arguments can never change.
  */
-async function declareWait(channel: Channel, seconds: Wait): Promise<void> {
-  const name = waitExchange(seconds);
-  await channel.assertExchange(name, "fanout");
-  await channel.assertQueue(name, {
-    arguments: {
-      "x-queue-type": "quorum",
-      "x-message-ttl": seconds * 1000,
-      "x-dead-letter-exchange": "",
-      "x-dead-letter-strategy": "at-least-once",
-      "x-overflow": "reject-publish",
+const ofWait = (seconds: Wait): Omit<Topology, "exchanges"> => ({
+  queues: [
+    {
+      name: waitQueue(seconds),
+      arguments: {
+        ...SAFELY,
+        "x-message-ttl": seconds * 1000,
+        "x-dead-letter-exchange": WAITED,
+      },
     },
-  });
-  await channel.bindQueue(name, name, "");
+  ],
+  bindings: [bind(QUEUES, waitQueue(seconds), `*.wait.${seconds}s`)],
+});
+
+/**
+ * Everything that the broker must hold before a service publishes, so that no event is lost to a
+ * service that has never been started. No service may declare any of it.
+ */
+export function topologyOf({ subscriptions, snapshots = [] }: Routing): Topology {
+  const pages = (service: string): string[] =>
+    snapshots
+      .filter(({ askedBy }) => askedBy.includes(service))
+      .map(({ snapshot }) => snapshotKey(snapshot, service));
+  const parts = [
+    ...Object.entries(subscriptions).map(([service, types]) =>
+      ofService(service, [...types.map(({ typeName }) => typeName), ...pages(service)]),
+    ),
+    ...WAITS.map(ofWait),
+  ];
+  return {
+    exchanges: [EVENTS, QUEUES, WAITED].map((name) => ({ name, type: "topic", arguments: {} })),
+    queues: parts.flatMap(({ queues }) => queues),
+    bindings: parts.flatMap(({ bindings }) => bindings),
+  };
 }
 
 /**
- * Declares everything that the broker holds. Every service declares all of it before it publishes,
- * so that no event is lost to a service that has never been started.
+ * An exchange that routes nothing. Its name says which topology the broker holds: a client cannot ask
+ * for bindings, so a service that does not find the one of its own routing does not begin.
  */
-export async function declareTopology(channel: Channel, services: Subscriptions): Promise<void> {
-  await channel.assertExchange(EVENTS, "topic");
-  await Promise.all(
-    Object.entries(services).map(([service, types]) => declareService(channel, service, types)),
-  );
-  await Promise.all(WAITS.map((seconds) => declareWait(channel, seconds)));
+export function markerOf(routing: Routing): Topology["exchanges"][number] {
+  const topology = JSON.stringify(topologyOf(routing));
+  const digest = createHash("sha256").update(topology).digest("hex").slice(0, 12);
+  return { name: `ticketing.topology.${digest}`, type: "fanout", arguments: {} };
 }
 
 /**
- * Declares the delayed exchange, which only a broker with the plugin has a type for; any other closes
- * the channel or the connection, so neither may be anybody else's. The queue behind it is a classic
- * one: when it starts, the plugin sends what fell due meanwhile without waiting for the leaders of
- * quorum queues, and with one of those behind it lost every such message that we tried.
+ * What a broker with the plugin for delays holds more. The queue behind its exchange is a classic one:
+ * when it starts, the plugin sends what fell due meanwhile without waiting for the leaders of quorum
+ * queues, and with one of those behind it lost every such message that we tried.
  */
-export async function declareDelayed(channel: Channel): Promise<void> {
-  const args = { "x-delayed-type": "fanout" };
-  await channel.assertExchange(DELAYED, "x-delayed-message", { arguments: args });
-  await channel.assertQueue(DELAYED, { arguments: { "x-queue-type": "classic" } });
-  await channel.bindQueue(DELAYED, DELAYED, "");
+export const delayedTopology: Topology = {
+  exchanges: [
+    { name: DELAYED, type: "x-delayed-message", arguments: { "x-delayed-type": "fanout" } },
+  ],
+  queues: [{ name: DELAYED_QUEUE, arguments: { "x-queue-type": "classic" } }],
+  bindings: [bind(DELAYED, DELAYED_QUEUE, "")],
+};
+
+/**
+ * Declares a topology with an administrator's rights, for brokers that load no definitions: those of
+ * tests, and one that is shared. The marker comes last; who finds it, finds all else.
+ */
+export async function declareTopology(channel: Channel, routing: Routing): Promise<void> {
+  await declare(channel, topologyOf(routing));
+  await declare(channel, { exchanges: [markerOf(routing)], queues: [], bindings: [] });
+}
+
+export async function declare(channel: Channel, topology: Topology): Promise<void> {
+  for (const { name, type, arguments: args } of topology.exchanges) {
+    await channel.assertExchange(name, type, { arguments: args });
+  }
+  for (const { name, arguments: args } of topology.queues) {
+    await channel.assertQueue(name, { arguments: args });
+  }
+  for (const { source, destination, routing_key: key } of topology.bindings) {
+    await channel.bindQueue(destination, source, key);
+  }
+}
+
+/**
+ * Makes sure that the broker has the plugin's exchange, and can use it. That it exists is not enough:
+ * where the plugin was switched off, its exchange is still there. A broker without the plugin closes
+ * the channel or the connection over the declaration, so neither may be anybody else's.
+ */
+export async function checkDelayed(channel: Channel): Promise<void> {
+  await channel.checkExchange(DELAYED); // Made by nobody here, it would lead nowhere.
+  for (const { name, type, arguments: args } of delayedTopology.exchanges) {
+    await channel.assertExchange(name, type, { arguments: args });
+  }
 }
 
 /** Whether anybody hears events of this type; if so, one that the broker cannot route is an alarm. */

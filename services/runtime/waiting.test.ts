@@ -2,7 +2,7 @@ import { StringValueSchema } from "@bufbuild/protobuf/wkt";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { eventually, testBroker } from "./testing.ts";
-import { deadQueue, waitExchange, WAITS } from "./topology.ts";
+import { deadQueue, waitQueue, WAITS } from "./topology.ts";
 import { leaveWaiting, nextWait } from "./waiting.ts";
 
 const subscriptions = { one: [StringValueSchema], other: [StringValueSchema] };
@@ -63,7 +63,7 @@ describe("a message left waiting", () => {
     const left = Date.now();
     const properties = { messageId: "m", type: "t", headers: { "x-tries": 2 } };
     await leaveWaiting(broker, 1, "other", { content: Buffer.from("hello"), properties });
-    expect((await raw.checkQueue(waitExchange(1))).messageCount).toBe(1);
+    expect((await raw.checkQueue(waitQueue(1))).messageCount).toBe(1);
     const message = await eventually(() => raw.get("other", { noAck: true }), "the message");
     expect(Date.now() - left).toBeGreaterThanOrEqual(990);
     expect(message.content.toString()).toBe("hello");
@@ -77,7 +77,7 @@ describe("a message left waiting", () => {
     await leaveWaiting(broker, 1, "other", { content: Buffer.from("short"), properties: {} });
     const message = await eventually(() => raw.get("other", { noAck: true }), "the short one");
     expect(message.content.toString()).toBe("short");
-    expect((await raw.checkQueue(waitExchange(900))).messageCount).toBe(1);
+    expect((await raw.checkQueue(waitQueue(900))).messageCount).toBe(1);
   });
 });
 
@@ -86,6 +86,6 @@ describe("the topology", () => {
     for (const queue of ["one", "other"].flatMap((name) => [name, deadQueue(name)])) {
       expect((await raw.checkQueue(queue)).messageCount).toBe(0);
     }
-    for (const seconds of WAITS) await raw.checkQueue(waitExchange(seconds));
+    for (const seconds of WAITS) await raw.checkQueue(waitQueue(seconds));
   });
 });

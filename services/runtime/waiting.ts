@@ -1,6 +1,6 @@
 import type { ConsumeMessage, Options } from "amqplib";
 import type { Broker } from "./broker.ts";
-import { waitExchange, WAITS, type Wait } from "./topology.ts";
+import { QUEUES, waitKey, WAITS, type Wait } from "./topology.ts";
 
 /** What is left to wait: bytes, and what goes with them. */
 export interface Waiting {
@@ -15,16 +15,16 @@ export function nextWait(leftMs: number): Wait {
 }
 
 /**
- * Leaves a message with the broker, to come out into `queue` after `wait`. The broker does the
- * waiting, so no restart of ours loses it.
+ * Leaves a message with the broker, to come out into the queue of `service` after `wait`. The broker
+ * does the waiting, so no restart of ours loses it.
  */
 export async function leaveWaiting(
   broker: Broker,
   wait: Wait,
-  queue: string,
+  service: string,
   { content, properties }: Waiting,
 ): Promise<void> {
-  await broker.publish(waitExchange(wait), queue, content, { ...properties, mandatory: true });
+  await broker.publish(QUEUES, waitKey(service, wait), content, { ...properties, mandatory: true });
 }
 
 /** All headers have to fit into one frame, with what is added to them. */

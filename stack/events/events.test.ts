@@ -10,7 +10,7 @@ import { OrderCreatedSchema } from "@ticketing/proto/orders/v1/order_events";
 import { connect, type ChannelModel, type ConfirmChannel } from "amqplib";
 import { mongo as driver } from "mongoose";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import { subscriptions } from "#catalogue";
+import { catalogue } from "#catalogue";
 import { toProperties } from "#runtime/envelope.ts";
 import { deadQueue, declareTopology, EVENTS } from "#runtime/topology.ts";
 import { until } from "#stack/process.ts";
@@ -38,7 +38,7 @@ beforeAll(async () => {
   amqp = await rabbit.createVhost(VHOST);
   connection = await connect(amqp);
   channel = await connection.createConfirmChannel();
-  await declareTopology(channel, subscriptions);
+  await declareTopology(channel, catalogue);
 }, 120_000);
 
 afterEach(async () => {
@@ -287,7 +287,7 @@ describe("replay", () => {
     await ready("tickets.dead", 1);
     await channel.deleteQueue("tickets");
     const { err, code } = await run(["replay", "tickets"]);
-    await declareTopology(channel, subscriptions);
+    await declareTopology(channel, catalogue);
     expect(err).toBe("There is no queue tickets.\n");
     expect(code).toBe(1);
     await ready("tickets.dead", 1);

@@ -1,6 +1,7 @@
 import type { Channel, ConfirmChannel, GetMessage, Options } from "amqplib";
 import { subscriptions } from "#catalogue";
 import { fromProperties } from "#runtime/envelope.ts";
+import { publisherOf } from "#runtime/publisher.ts";
 import { deadQueue } from "#runtime/topology.ts";
 import { Trouble } from "./where.ts";
 
@@ -49,14 +50,22 @@ export function toLetter(service: string, { properties }: Pick<GetMessage, "prop
   };
 }
 
-/** A copy of a message as it was before its first try. */
-export function asNew({ properties }: Pick<GetMessage, "properties">): Options.Publish {
+/**
+ * A copy of a message as it was before its first try, in the name of who published it: whoever sends
+ * it must be allowed to do that at the broker. What nobody may have published stays refused.
+ */
+export function asNew(
+  { properties }: Pick<GetMessage, "properties">,
+  service: string,
+): Options.Publish {
   const { messageId, type, contentType, headers = {} } = properties;
+  const userId = publisherOf(properties, service);
   const own = Object.entries(headers as Headers).filter(([name]) => !name.startsWith("x-"));
   return {
     ...(messageId === undefined ? {} : { messageId: String(messageId) }),
     ...(type === undefined ? {} : { type: String(type) }),
     ...(contentType === undefined ? {} : { contentType: String(contentType) }),
+    ...(userId === undefined ? {} : { userId }),
     headers: Object.fromEntries(own),
     persistent: true,
   };

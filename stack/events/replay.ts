@@ -16,7 +16,7 @@ export async function replay(
   await visitDead(channel, service, Number.POSITIVE_INFINITY, async (message) => {
     const letter = toLetter(service, message);
     if (ids.length > 0 && !ids.includes(letter.id)) return "left";
-    await send(channel, service, message.content, asNew(message));
+    await send(channel, service, message.content, asNew(message, service));
     channel.ack(message);
     sent += 1;
     report(letter);

@@ -1,5 +1,5 @@
 import type { Channel, ChannelModel, ConfirmChannel } from "amqplib";
-import { waitExchange, WAITS } from "#runtime/topology.ts";
+import { waitQueue, WAITS } from "#runtime/topology.ts";
 import { manage } from "#stack/rabbit/management.ts";
 import { listDead } from "./dead.ts";
 import { services } from "./letters.ts";
@@ -95,7 +95,7 @@ export async function readStats(
     });
   }
   for (const seconds of WAITS) {
-    const queue = await ask(connection, look(waitExchange(seconds)));
+    const queue = await ask(connection, look(waitQueue(seconds)));
     if (queue) stats.waiting[`${seconds} s`] = queue.messageCount;
   }
   return stats;

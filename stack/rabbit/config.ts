@@ -1,6 +1,7 @@
 import { createHash, randomBytes } from "node:crypto";
 import { globSync, mkdirSync, writeFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
+import { definitionsOf, type Rights } from "#runtime/permissions.ts";
 import type { Tools } from "../tools.ts";
 
 export interface Settings {
@@ -9,6 +10,8 @@ export interface Settings {
   readonly vhost: string;
   /** The first of them is the administrator. */
   readonly users: readonly { name: string; password: string }[];
+  /** What the others need there, and may do with it; nothing if not said. */
+  readonly rights?: Rights | undefined;
 }
 
 /** Writes RabbitMQ's files into `dir`, and gives the environment in which it finds them. */
@@ -17,9 +20,11 @@ export function configure(settings: Settings, tools: Tools["rabbitmq"]): Record<
   const file = (name: string) => join(dir, name);
   const home = file("home"); // of the cookie by which Erlang's programs know each other
   mkdirSync(home, { recursive: true, mode: 0o700 });
-  writeFileSync(file("definitions.json"), definitions(settings), { mode: 0o600 });
+  const enabled = plugins(tools.sbin);
+  const hasDelays = enabled.includes(DELAY_PLUGIN);
+  writeFileSync(file("definitions.json"), definitions(settings, hasDelays), { mode: 0o600 });
   writeFileSync(file("rabbitmq.conf"), configuration(settings));
-  writeFileSync(file("enabled_plugins"), `[${plugins(tools.sbin).join()}].\n`);
+  writeFileSync(file("enabled_plugins"), `[${enabled.join()}].\n`);
   writeFileSync(file("environment.conf"), ""); // in place of the machine's own
   const path = tools.erlang === "" ? [] : [tools.erlang];
   return {
@@ -43,11 +48,12 @@ export function configure(settings: Settings, tools: Tools["rabbitmq"]): Record<
   };
 }
 
+const DELAY_PLUGIN = "rabbitmq_delayed_message_exchange";
+
 /** The one for delays is in no package that is fetched; where a RabbitMQ has it, it is used. */
 function plugins(sbin: string): string[] {
-  const delay = "rabbitmq_delayed_message_exchange";
-  const found = globSync(`${delay}*`, { cwd: join(sbin, "../plugins") });
-  return ["rabbitmq_management", ...(found.length > 0 ? [delay] : [])];
+  const found = globSync(`${DELAY_PLUGIN}*`, { cwd: join(sbin, "../plugins") });
+  return ["rabbitmq_management", ...(found.length > 0 ? [DELAY_PLUGIN] : [])];
 }
 
 /** Small, and on the loopback address only. */
@@ -64,21 +70,27 @@ function configuration({ dir, ports }: Settings): string {
 }
 
 /**
- * The users and the virtual host, which RabbitMQ loads at each start; because it has these, it
- * makes no guest. It holds hashes and not passwords. Within the virtual host a service may do
- * all, as each declares the topology that it needs; only the administrator sees the management.
+ * The users, the virtual host and all that is in it, which RabbitMQ loads at each start; because it
+ * has these, it makes no guest. It holds hashes and not passwords. Only the administrator may do
+ * everything, and send in the name of others, as a replay of their messages does.
  */
-function definitions({ vhost, users }: Settings): string {
+function definitions({ vhost, users, rights }: Settings, hasDelays: boolean): string {
+  const [administrator] = users;
   const all = { configure: ".*", write: ".*", read: ".*" };
+  const { permissions = [], ...rest } = rights ? definitionsOf(vhost, rights, hasDelays) : {};
   return JSON.stringify({
+    ...rest,
     vhosts: [{ name: vhost }],
     users: users.map(({ name, password }, index) => ({
       name,
       password_hash: hash(password),
       hashing_algorithm: "rabbit_password_hashing_sha256",
-      tags: index === 0 ? ["administrator"] : [],
+      tags: index === 0 ? ["administrator", "impersonator"] : [],
     })),
-    permissions: users.map(({ name }) => ({ user: name, vhost, ...all })),
+    permissions: [
+      ...permissions,
+      ...(administrator ? [{ user: administrator.name, vhost, ...all }] : []),
+    ],
   });
 }
 

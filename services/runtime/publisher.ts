@@ -1,0 +1,33 @@
+import type { MessageProperties } from "amqplib";
+import type { Routing } from "./topology.ts";
+
+// Who published a message. The broker lets a connection give no other name in `user_id` than that of
+// its own user, so what stands there is true, unlike all else that a message says of itself.
+
+/** What a service writes on a message that it sends to itself again: who published it at first. */
+export const PUBLISHER = "x-ticketing-publisher";
+
+/**
+ * Who published a message that `service` has received; undefined where nobody can know. The header
+ * counts only where the service itself has sent the message on: nobody else can send in its name.
+ */
+export function publisherOf(
+  { userId, headers }: MessageProperties,
+  service: string,
+): string | undefined {
+  const user = userId === undefined ? undefined : String(userId);
+  const first: unknown = user === service ? headers?.[PUBLISHER] : undefined;
+  return first === undefined ? user : String(first);
+}
+
+/** The service that a type of event belongs to: the package in its name is its publisher. */
+export const ownerOf = (type: string): string | undefined =>
+  /^ticketing\.(\w+)\.v\d+\.\w+$/.exec(type)?.[1];
+
+export const ownersOf = (type: string): readonly string[] => [ownerOf(type) ?? []].flat();
+
+/** Says which services may publish a type: its owner, or those who may ask the owner by it. */
+export function publishersOf({ snapshots = [] }: Routing): (type: string) => readonly string[] {
+  const askers = new Map(snapshots.map(({ request, askedBy }) => [request.typeName, askedBy]));
+  return (type) => askers.get(type) ?? ownersOf(type);
+}
