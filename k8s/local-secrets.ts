@@ -52,14 +52,14 @@ export function localSecrets(): Secrets {
       keyfile: randomBytes(256).toString("base64"),
       "users.json": JSON.stringify(mongo),
     },
-    rabbitmq: { "10-users.json": JSON.stringify(definitions(rabbit)) },
+    rabbitmq: { "users.json": JSON.stringify(definitions(rabbit)) },
     redis: { "valkey.conf": `requirepass ${redis}\nsave ""\n` },
   };
 }
 
 /**
  * RabbitMQ's users as it reads them at every start. `admin` is for people, and may send in the name of
- * others, as a replay does. What the services may do stands in local/rabbitmq, as it is no secret.
+ * others, as a replay does. What the services may do stands in local/rabbitmq-topology.json, as it is no secret.
  */
 function definitions(users: Readonly<Record<string, string>>) {
   const all = { configure: ".*", write: ".*", read: ".*" };

@@ -18,7 +18,7 @@ export function generate(output = root): void {
 }
 
 /** What RabbitMQ reads at every start in a local cluster, besides its users. */
-export const CLUSTER_TOPOLOGY = "k8s/local/rabbitmq/20-topology.json";
+export const CLUSTER_TOPOLOGY = "k8s/local/rabbitmq-topology.json";
 
 async function generateTopology(): Promise<void> {
   // It needs the contracts' code, which may be new.

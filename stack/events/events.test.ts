@@ -270,6 +270,24 @@ describe("replay", () => {
     ).toEqual([]);
   });
 
+  it("sends a letter in the name of who published it at first, so that a forged one stays forged", async () => {
+    const { headers, ...properties } = envelope("o1");
+    const buried = (userId: string, publisher: string): void => {
+      const all = { ...(headers as object), "x-ticketing-publisher": publisher };
+      const about = { ...properties, userId, headers: all, persistent: true };
+      channel.sendToQueue("tickets.dead", body("o1"), about);
+    };
+    buried("tickets", "expiration"); // By the consumer, which knows who it was.
+    buried("expiration", "orders"); // By the broker itself, as it came.
+    await ready("tickets.dead", 2);
+    expect((await run(["replay", "tickets"])).code).toBe(0);
+    await ready("tickets", 2);
+    for (let i = 0; i < 2; i += 1) {
+      const message = await channel.get("tickets", { noAck: true });
+      expect(message && message.properties.userId).toBe("expiration");
+    }
+  });
+
   it("sends all that there are, oldest first", async () => {
     const ids = Array.from({ length: 20 }, (_, i) => `o${i}`);
     for (const id of ids) bury(id);

@@ -22,7 +22,10 @@ export function configure(settings: Settings, tools: Tools["rabbitmq"]): Record<
   mkdirSync(home, { recursive: true, mode: 0o700 });
   const enabled = plugins(tools.sbin);
   const hasDelays = enabled.includes(DELAY_PLUGIN);
-  writeFileSync(file("definitions.json"), definitions(settings, hasDelays), { mode: 0o600 });
+  mkdirSync(file("definitions"), { recursive: true, mode: 0o700 });
+  for (const [name, content] of Object.entries(definitions(settings, hasDelays))) {
+    writeFileSync(file(join("definitions", name)), JSON.stringify(content), { mode: 0o600 });
+  }
   writeFileSync(file("rabbitmq.conf"), configuration(settings));
   writeFileSync(file("enabled_plugins"), `[${enabled.join()}].\n`);
   writeFileSync(file("environment.conf"), ""); // in place of the machine's own
@@ -62,7 +65,8 @@ function configuration({ dir, ports }: Settings): string {
     `listeners.tcp.default = 127.0.0.1:${ports.amqp}`,
     "management.tcp.ip = 127.0.0.1",
     `management.tcp.port = ${ports.management}`,
-    `load_definitions = ${join(dir, "definitions.json")}`,
+    "definitions.import_backend = local_filesystem",
+    `definitions.local.path = ${join(dir, "definitions")}`,
     "vm_memory_high_watermark.absolute = 512MB",
     "disk_free_limit.absolute = 100MB",
     "",
@@ -70,28 +74,26 @@ function configuration({ dir, ports }: Settings): string {
 }
 
 /**
- * The users, the virtual host and all that is in it, which RabbitMQ loads at each start; because it
- * has these, it makes no guest. It holds hashes and not passwords. Only the administrator may do
- * everything, and send in the name of others, as a replay of their messages does.
+ * What RabbitMQ loads at each start, in the order of the files' names: the users, and what is in their
+ * virtual host. Because it has these, it makes no guest. It holds hashes and not passwords. Only the
+ * administrator may do everything, and send in the name of others, as a replay of their messages does.
  */
-function definitions({ vhost, users, rights }: Settings, hasDelays: boolean): string {
-  const [administrator] = users;
+function definitions({ vhost, users, rights }: Settings, hasDelays: boolean): object {
   const all = { configure: ".*", write: ".*", read: ".*" };
-  const { permissions = [], ...rest } = rights ? definitionsOf(vhost, rights, hasDelays) : {};
-  return JSON.stringify({
-    ...rest,
-    vhosts: [{ name: vhost }],
-    users: users.map(({ name, password }, index) => ({
-      name,
-      password_hash: hash(password),
-      hashing_algorithm: "rabbit_password_hashing_sha256",
-      tags: index === 0 ? ["administrator", "impersonator"] : [],
-    })),
-    permissions: [
-      ...permissions,
-      ...(administrator ? [{ user: administrator.name, vhost, ...all }] : []),
-    ],
-  });
+  const administrator = users.slice(0, 1).map(({ name }) => name);
+  return {
+    "10-users.json": {
+      vhosts: [{ name: vhost }],
+      users: users.map(({ name, password }) => ({
+        name,
+        password_hash: hash(password),
+        hashing_algorithm: "rabbit_password_hashing_sha256",
+        tags: administrator.includes(name) ? ["administrator", "impersonator"] : [],
+      })),
+      permissions: administrator.map((user) => ({ user, vhost, ...all })),
+    },
+    ...(rights && { "20-topology.json": definitionsOf(vhost, rights, hasDelays) }),
+  };
 }
 
 function hash(password: string): string {

@@ -1,0 +1,29 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, it } from "vitest";
+import { catalogue } from "#catalogue";
+import { definitionsOf } from "#runtime/permissions.ts";
+import { CLUSTER_TOPOLOGY } from "#stack/generate.ts";
+import { localSecrets } from "./local-secrets.ts";
+import { root, services } from "./testing.ts";
+
+interface Definitions {
+  users: { name: string; tags: string[] }[];
+  permissions: { user: string; configure: string; write: string; read: string }[];
+}
+
+it("the broker of a local cluster holds what the catalogue says, and lets each service do no more", () => {
+  const held: unknown = JSON.parse(readFileSync(join(root, CLUSTER_TOPOLOGY), "utf8"));
+  expect(held, "npm run generate").toEqual(
+    JSON.parse(JSON.stringify(definitionsOf("/", catalogue))),
+  );
+});
+
+it("only the administrator of a local cluster may do everything at its broker", () => {
+  const { users, permissions } = JSON.parse(
+    localSecrets()["rabbitmq"]?.["users.json"] ?? "{}",
+  ) as Definitions;
+  expect(users.map(({ name }) => name).toSorted()).toEqual([...services, "admin"].toSorted());
+  expect(users.filter(({ tags }) => tags.length > 0).map(({ name }) => name)).toEqual(["admin"]);
+  expect(permissions.map(({ user }) => user)).toEqual(["admin"]);
+});
