@@ -39,9 +39,13 @@ describe("the process", () => {
 
   it("that meets an error that nobody caught says so in its log, and ends", async () => {
     const failing = 'process.once("SIGUSR2", () => { throw new Error("of all things"); });';
-    const child = await startExpiration(await testBroker("orders", subscriptions), "auto", {
-      NODE_OPTIONS: `--import data:text/javascript,${encodeURIComponent(failing)}`,
-    });
+    const child = await startExpiration(
+      await testBroker("orders", subscriptions, { snapshots }),
+      "auto",
+      {
+        NODE_OPTIONS: `--import data:text/javascript,${encodeURIComponent(failing)}`,
+      },
+    );
     process.kill(child.pid, "SIGUSR2");
     expect(await child.exited).toBe("code 1");
     expect(child.tail().split("\n").at(-1)).toMatch(/^\{"level":60,.*"of all things"/);

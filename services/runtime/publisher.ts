@@ -15,9 +15,9 @@ export function publisherOf(
   { userId, headers }: MessageProperties,
   service: string,
 ): string | undefined {
-  const user = userId === undefined ? undefined : String(userId);
+  const user = typeof userId === "string" ? userId : undefined;
   const first: unknown = user === service ? headers?.[PUBLISHER] : undefined;
-  return first === undefined ? user : String(first);
+  return typeof first === "string" ? first : user;
 }
 
 /** The service that a type of event belongs to: the package in its name is its publisher. */
