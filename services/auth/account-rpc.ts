@@ -8,6 +8,7 @@ import { DomainError, invalidField } from "#runtime/errors.ts";
 import { bury, confirm, isSameStamp, setPassword } from "./account.ts";
 import { mustBeAddress } from "./address.ts";
 import type { Attempts } from "./attempts.ts";
+import { callerAccount } from "./caller-account.ts";
 import type { SessionCookies } from "./cookies.ts";
 import { beginMove, formerEmail, move, undoMove } from "./email-change.ts";
 import type { LinkTokens, Purpose } from "./links.ts";
@@ -44,6 +45,7 @@ const expired = (): DomainError =>
 export function accountRoutes(deps: Deps) {
   const { users, sessions, cookies, attempts, links, post, now } = deps;
 
+  const account = callerAccount({ users, sessions });
   const load = (id: string) => users.findById(id).select("+passwordHash").lean<UserFields>();
 
   /** The caller's account, if the password is its own: each try counts as one to sign in. */
@@ -138,8 +140,7 @@ export function accountRoutes(deps: Deps) {
       },
 
       async sendConfirmation(_request, ctx) {
-        const user = await load(caller(ctx).id);
-        if (user?.status !== "ACTIVE") throw new DomainError("SESSION_ENDED", "sign in again");
+        const user = await account(caller(ctx));
         if (user.emailConfirmed) {
           throw new DomainError("EMAIL_CONFIRMED", "this address is confirmed already");
         }
@@ -189,9 +190,8 @@ export function accountRoutes(deps: Deps) {
       },
 
       async exportAccount(_request, ctx) {
-        const { id, sessionId } = caller(ctx);
-        const user = await users.findById(id, { outbox: 0 }).lean<UserFields>();
-        if (user?.status !== "ACTIVE") throw new DomainError("SESSION_ENDED", "sign in again");
+        const user = await account(caller(ctx));
+        const { sessionId } = caller(ctx);
         const open = await sessions.list(user);
         return {
           user: toProto(user),

@@ -1,17 +1,12 @@
-import { UserService } from "@ticketing/proto/auth/v1/user_service";
 import { Code } from "@connectrpc/connect";
 import { describe, expect, it } from "vitest";
-import { newId } from "#runtime/ids.ts";
-import { as, eventually, refusal, testClient } from "#runtime/testing.ts";
+import { eventually, refusal } from "#runtime/testing.ts";
 import { forgetFormerEmails } from "./email-change.ts";
 import { inBody, somebody, testAuth } from "./testing.ts";
-import { userRoutes } from "./user-rpc.ts";
 
 const auth = await testAuth();
-const { client, account, users, keeper, links, mails, pass, post } = auth;
-const endSessions = keeper.endAll;
-const admin = testClient(UserService, userRoutes({ users, endSessions, now: Date.now }));
-const boss = await as(newId(), "administrator");
+const { client, account, admin, users, links, mails, pass, post } = auth;
+const boss = await auth.administrator();
 
 const DAY = 86_400_000;
 const expired = { code: Code.FailedPrecondition, reason: "LINK_EXPIRED" };

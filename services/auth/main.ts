@@ -89,11 +89,10 @@ service.every(1, "remembering failed renewals", deps.sessions.settleDoubts);
 service.every(60, "forgetting former addresses", () => forgetFormerEmails(users, Date.now()));
 service.every(1, "ending bans", () => endBans(users, Date.now()));
 const isBanned = await service.bans(() => recentBans(users, Date.now()));
-const endSessions = deps.sessions.endAll;
 const routes = [
   authRoutes({ ...deps, post }),
   accountRoutes({ ...deps, post, links, now: Date.now }),
-  userRoutes({ users, endSessions, now: Date.now }),
+  userRoutes({ users, sessions: deps.sessions, now: Date.now }),
 ];
 await service.serve({
   routes: (router) => routes.forEach((route) => route(router)),

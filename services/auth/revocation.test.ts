@@ -1,19 +1,14 @@
-import { UserService } from "@ticketing/proto/auth/v1/user_service";
 import { Code } from "@connectrpc/connect";
 import { hash } from "@node-rs/argon2";
 import { describe, expect, it } from "vitest";
-import { newId } from "#runtime/ids.ts";
-import { as, refusal, testClient } from "#runtime/testing.ts";
+import { refusal } from "#runtime/testing.ts";
 import { inBody, somebody, testAuth } from "./testing.ts";
-import { userRoutes } from "./user-rpc.ts";
 
 // What was begun, or checked, before an account changed hands is worth nothing afterwards.
 
 const auth = await testAuth();
-const { client, account, users, sessions, keeper, links, attempts } = auth;
-const endSessions = keeper.endAll;
-const admin = testClient(UserService, userRoutes({ users, endSessions, now: Date.now }));
-const boss = await as(newId(), "administrator");
+const { client, account, admin, users, sessions, keeper, links, attempts } = auth;
+const boss = await auth.administrator();
 
 async function member() {
   const credentials = somebody();
@@ -187,6 +182,23 @@ describe("a session that was not found to be deleted", () => {
     expect((await account.exportAccount({}, { headers })).sessions).toHaveLength(1);
     expect((await renewal(ann.tokens.refreshToken)).reason).toBe("SESSION_ENDED");
   });
+});
+
+it("an access token of a session that has ended does nothing in auth any more", async () => {
+  const ann = await member();
+  const newPassword = await acts["a reset of the password"]!(ann);
+  const { tokens } = await signIn(ann, newPassword);
+  const id = keeper.idOf(tokens!.refreshToken)!;
+  for (const call of [
+    () => client.listSessions({}, ann.as),
+    () => client.endSession({ id }, ann.as),
+    () => client.signOutEverywhere({}, ann.as),
+    () => account.exportAccount({}, ann.as),
+    () => account.sendConfirmation({}, ann.as),
+  ]) {
+    expect((await refusal(call())).reason).toBe("SESSION_ENDED");
+  }
+  await client.refreshSession({ refreshToken: tokens!.refreshToken });
 });
 
 describe("a password that was right a moment ago", () => {

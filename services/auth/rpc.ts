@@ -14,6 +14,7 @@ import { rehash, signOutEverywhere } from "./account.ts";
 import { mustBeAddress } from "./address.ts";
 import { standingNow } from "./ban.ts";
 import type { Attempts } from "./attempts.ts";
+import { callerAccount } from "./caller-account.ts";
 import { deviceOf } from "./device.ts";
 import type { SessionCookies } from "./cookies.ts";
 import type { SigningKeys } from "./keys.ts";
@@ -137,6 +138,7 @@ export function authRoutes({ users, sessions, keys, cookies, attempts, post }: D
     }
   }
 
+  const account = callerAccount({ users, sessions });
   const wantsBody = (delivery: TokenDelivery): boolean => delivery === TokenDelivery.BODY;
 
   return (router: ConnectRouter) =>
@@ -180,7 +182,7 @@ export function authRoutes({ users, sessions, keys, cookies, attempts, post }: D
       },
 
       async signOutEverywhere(_request, ctx) {
-        const { id } = caller(ctx);
+        const { _id: id } = await account(caller(ctx));
         await update(users, id, signOutEverywhere);
         await sessions.endAll(id);
         cookies.clear(ctx.responseHeader);
@@ -188,16 +190,14 @@ export function authRoutes({ users, sessions, keys, cookies, attempts, post }: D
       },
 
       async listSessions(_request, ctx) {
-        const { id, sessionId } = caller(ctx);
-        const user = await users.findById(id, { outbox: 0 }).lean<UserFields>();
-        const own = user ? await sessions.list(user) : [];
-        return { sessions: own.map((session) => toSession(session, sessionId)) };
+        const own = await sessions.list(await account(caller(ctx)));
+        return { sessions: own.map((session) => toSession(session, caller(ctx).sessionId)) };
       },
 
       async endSession({ id }, ctx) {
-        const { id: userId, sessionId } = caller(ctx);
+        const { _id: userId } = await account(caller(ctx));
         await sessions.endOwn(userId, id);
-        if (id === sessionId) cookies.clear(ctx.responseHeader);
+        if (id === caller(ctx).sessionId) cookies.clear(ctx.responseHeader);
         return {};
       },
 

@@ -1,5 +1,6 @@
 import { AuthService, TokenDelivery } from "@ticketing/proto/auth/v1/auth_service";
 import { AccountService } from "@ticketing/proto/auth/v1/account_service";
+import { UserService } from "@ticketing/proto/auth/v1/user_service";
 import type { Client, ConnectRouter } from "@connectrpc/connect";
 import { createClient, createRouterTransport } from "@connectrpc/connect";
 import { exportJWK, generateKeyPair, type JWK } from "jose";
@@ -20,6 +21,7 @@ import { postModel } from "./mail.ts";
 import { startPost, type Post } from "./post.ts";
 import { authRoutes } from "./rpc.ts";
 import { sessionKeeper, sessionModel, type SessionKeeper, type Sessions } from "./session.ts";
+import { userRoutes } from "./user-rpc.ts";
 import { userModel, type Users } from "./user.ts";
 
 /** A private key as a start makes one. */
@@ -31,6 +33,9 @@ export async function privateJwk(kid: string): Promise<JWK> {
 export interface TestAuth {
   client: Client<typeof AuthService>;
   account: Client<typeof AccountService>;
+  admin: Client<typeof UserService>;
+  /** An administrator who is signed in: their id, and the options of their calls. */
+  administrator(): Promise<{ id: string; headers: Record<string, string> }>;
   /** What was written, oldest first. */
   mails: Mail[];
   posts: ReturnType<typeof postModel>;
@@ -115,16 +120,29 @@ export async function testAuth(limits: Limits = {}): Promise<TestAuth> {
   const routes = (router: ConnectRouter): void => {
     authRoutes(deps)(router);
     accountRoutes({ ...deps, links, now })(router);
+    userRoutes({ users, sessions: keeper, now })(router);
   };
   const rules = { keys: keys.check, issuer, audience, secureCookies: secure };
   const router = { interceptors: interceptors(log, rules, PATIENCE_MS) };
   const transport = createRouterTransport(routes, { router });
   const client = createClient(AuthService, transport);
   const account = createClient(AccountService, transport);
+  const admin = createClient(UserService, transport);
+
+  async function administrator() {
+    const who = inBody(somebody());
+    const { user } = await client.signUp(who);
+    await users.updateOne({ _id: user!.id }, { $set: { roles: ["ADMINISTRATOR"] } });
+    const { tokens } = await client.signIn(who);
+    return { id: user!.id, headers: { authorization: `Bearer ${tokens!.accessToken}` } };
+  }
+
   const pass = (ms: number): void => void (offset += ms);
   return {
     client,
     account,
+    admin,
+    administrator,
     mails,
     posts,
     post,

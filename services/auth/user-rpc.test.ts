@@ -5,21 +5,18 @@ import { createRegistry, fromBinary } from "@bufbuild/protobuf";
 import { timestampDate, timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { Role, UserStatus } from "@ticketing/proto/auth/v1/user";
 import { file_ticketing_auth_v1_user_events as userEvents } from "@ticketing/proto/auth/v1/user_events";
-import { UserService } from "@ticketing/proto/auth/v1/user_service";
 import { describe, expect, inject, it } from "vitest";
 import { banEvents } from "#catalogue";
 import { banSnapshot } from "#runtime/ban-snapshot.ts";
 import { newId } from "#runtime/ids.ts";
-import { as, refusal, silent, testClient } from "#runtime/testing.ts";
+import { refusal, silent } from "#runtime/testing.ts";
 import { endBans, recentBans } from "./ban.ts";
 import { snapshotKeeper } from "./snapshot.ts";
 import { from, inBody, somebody, testAuth } from "./testing.ts";
-import { userRoutes } from "./user-rpc.ts";
 
-const { client, account, users, sessions, redis } = await testAuth();
-const endSessions = (userId: string) => sessions.deleteMany({ userId });
-const admin = testClient(UserService, userRoutes({ users, endSessions, now: Date.now }));
-const boss = await as(newId(), "administrator");
+const auth = await testAuth();
+const { client, account, admin, users, sessions, redis } = auth;
+const boss = await auth.administrator();
 
 async function person() {
   const credentials = inBody(somebody());
@@ -127,20 +124,41 @@ describe("a ban", () => {
   );
 
   it("of oneself is refused", async () => {
-    const me = newId();
-    const call = admin.banUser({ userId: me, reason: "x" }, await as(me, "administrator"));
+    const call = admin.banUser({ userId: boss.id, reason: "x" }, boss);
     expect((await refusal(call)).reason).toBe("OWN_ACCOUNT");
   });
 });
 
 it("is the administrators' alone", async () => {
-  const anyone = await as(newId());
+  const { credentials } = await person();
+  const { tokens } = await client.signIn(credentials, from(newId()));
+  const anyone = { headers: { authorization: `Bearer ${tokens!.accessToken}` } };
   const calls = [
     () => admin.listUsers({}, anyone),
     () => admin.banUser({ userId: newId(), reason: "x" }, anyone),
     () => admin.unbanUser({ userId: newId() }, anyone),
   ];
   for (const call of calls) expect((await refusal(call())).reason).toBe("NOT_ALLOWED");
+});
+
+it("is theirs no longer when their session has ended, or the role is gone, whatever their token says", async () => {
+  const { id } = await person();
+  const [robbed, demoted] = [await auth.administrator(), await auth.administrator()];
+  await client.signOutEverywhere({}, robbed);
+  await users.updateOne({ _id: demoted.id }, { $set: { roles: [] } });
+  for (const [who, reason] of [
+    [robbed, "SESSION_ENDED"],
+    [demoted, "NOT_ALLOWED"],
+  ] as const) {
+    for (const call of [
+      () => admin.listUsers({}, who),
+      () => admin.banUser({ userId: id, reason: "x" }, who),
+      () => admin.unbanUser({ userId: id }, who),
+    ]) {
+      expect((await refusal(call())).reason).toBe(reason);
+    }
+  }
+  expect((await users.findById(id).orFail()).status).toBe("ACTIVE");
 });
 
 it("lists users by pages, the newest first, and finds one by the address in any case", async () => {

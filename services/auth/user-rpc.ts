@@ -3,16 +3,17 @@ import type { ConnectRouter } from "@connectrpc/connect";
 import { UserStatus } from "@ticketing/proto/auth/v1/user";
 import { UserService } from "@ticketing/proto/auth/v1/user_service";
 import { update } from "#runtime/aggregate.ts";
-import { caller } from "#runtime/auth.ts";
 import { DomainError, invalidField } from "#runtime/errors.ts";
 import { paged, pageSize, readPageToken } from "#runtime/page.ts";
 import { ban, toRecord, unban } from "./ban.ts";
+import { caller } from "#runtime/auth.ts";
+import { callingAdministrator } from "./caller-account.ts";
+import type { SessionKeeper } from "./session.ts";
 import { emailKey, type User, type UserFields, type Users } from "./user.ts";
 
 interface Deps {
   users: Users;
-  /** Ends all sessions of a user. */
-  endSessions: (userId: string) => Promise<unknown>;
+  sessions: SessionKeeper;
   now: () => number;
 }
 
@@ -28,19 +29,22 @@ function toEnd(time: Timestamp | undefined, now: number): Date | undefined {
   throw invalidField("ends_at", "must lie ahead");
 }
 
-export function userRoutes({ users, endSessions, now }: Deps) {
+export function userRoutes({ users, sessions, now }: Deps) {
+  const administrator = callingAdministrator({ users, sessions });
+
   async function change(id: string, how: (user: User) => boolean | void) {
     const user = await update(users, id, (found) => found.status !== "DELETED" && how(found));
     // Nothing brings back who was deleted.
     if (!user || user.status === "DELETED") throw notFound();
     // Also where nothing changed: whoever did it first may have ended in the middle.
-    await endSessions(id);
+    await sessions.endAll(id);
     return { user: toRecord(user) };
   }
 
   return (router: ConnectRouter) =>
     router.service(UserService, {
-      async listUsers({ email, status, pageSize: asked, pageToken: token }) {
+      async listUsers({ email, status, pageSize: asked, pageToken: token }, ctx) {
+        await administrator(caller(ctx));
         const query = ["users", email, status];
         const after = readPageToken(query, token);
         const size = pageSize(asked);
@@ -61,15 +65,17 @@ export function userRoutes({ users, endSessions, now }: Deps) {
         return { users: page.map(toRecord), nextPageToken };
       },
 
-      banUser({ userId, reason, endsAt }, ctx) {
-        if (userId === caller(ctx).id) {
+      async banUser({ userId, reason, endsAt }, ctx) {
+        const { _id: ownId } = await administrator(caller(ctx));
+        if (userId === ownId) {
           throw new DomainError("OWN_ACCOUNT", "nobody can ban themselves");
         }
         const end = toEnd(endsAt, now());
         return change(userId, (user) => ban(user, reason, end, new Date(now())));
       },
 
-      unbanUser({ userId }) {
+      async unbanUser({ userId }, ctx) {
+        await administrator(caller(ctx));
         return change(userId, (user) => unban(user, new Date(now())));
       },
     });

@@ -229,6 +229,8 @@ export const UnbanUserResponseSchema: GenMessage<UnbanUserResponse> = /*@__PURE_
 
 /**
  * What administrators do about users (R24). The first administrator is made by a command on the server.
+ * Each method looks at the account itself: an access token whose session has ended is refused with
+ * UNAUTHENTICATED `SESSION_ENDED`, and one whose user is no administrator any more with `NOT_ALLOWED`.
  *
  * @generated from service ticketing.auth.v1.UserService
  */

@@ -458,7 +458,8 @@ export const AccountService: GenService<{
   /**
    * Sends the link that confirms the address of now again.
    *
-   * Errors: FAILED_PRECONDITION `EMAIL_CONFIRMED`; RESOURCE_EXHAUSTED `TOO_MANY_ATTEMPTS` with RetryInfo.
+   * Errors: FAILED_PRECONDITION `EMAIL_CONFIRMED`; UNAUTHENTICATED `SESSION_ENDED`; RESOURCE_EXHAUSTED
+   * `TOO_MANY_ATTEMPTS` with RetryInfo.
    *
    * @generated from rpc ticketing.auth.v1.AccountService.SendConfirmation
    */
@@ -501,7 +502,7 @@ export const AccountService: GenService<{
    * Everything that this service keeps of the caller. What they sold and bought, the other services
    * tell: ListTickets, ListOrders, GetPayment.
    *
-   * Errors: UNAUTHENTICATED.
+   * Errors: UNAUTHENTICATED, `SESSION_ENDED` where the session has ended before its access token.
    *
    * @generated from rpc ticketing.auth.v1.AccountService.ExportAccount
    */

@@ -501,7 +501,7 @@ export const AuthService: GenService<{
    * Ends every session of the caller, this one included, and clears the cookies. Access tokens that are
    * out go on for the minutes that they have left.
    *
-   * Errors: UNAUTHENTICATED.
+   * Errors: UNAUTHENTICATED, `SESSION_ENDED` where the session has ended before its access token.
    *
    * @generated from rpc ticketing.auth.v1.AuthService.SignOutEverywhere
    */
@@ -513,7 +513,7 @@ export const AuthService: GenService<{
   /**
    * The caller's own sessions, the one used last first.
    *
-   * Errors: UNAUTHENTICATED.
+   * Errors: UNAUTHENTICATED, `SESSION_ENDED` where the session has ended before its access token.
    *
    * @generated from rpc ticketing.auth.v1.AuthService.ListSessions
    */
@@ -525,7 +525,7 @@ export const AuthService: GenService<{
   /**
    * Ends one of the caller's own sessions. One that has ended already succeeds too.
    *
-   * Errors: UNAUTHENTICATED.
+   * Errors: UNAUTHENTICATED, `SESSION_ENDED` where the session has ended before its access token.
    *
    * @generated from rpc ticketing.auth.v1.AuthService.EndSession
    */
