@@ -3,6 +3,8 @@ import { parseConfig } from "#runtime/config.ts";
 import { createLog } from "#runtime/log.ts";
 import { toMoney } from "#runtime/money.ts";
 import { connectDatabase } from "#runtime/mongo.ts";
+import { balanceModel } from "./balance.ts";
+import { wrongBalances } from "./balances-check.ts";
 import { compare, type Difference } from "./compare.ts";
 import { paymentConfig } from "./config.ts";
 import { lookAtEndpoints } from "./endpoint.ts";
@@ -27,6 +29,8 @@ const help = `npm run payments -- <command>
   endpoint              whether Stripe tells us of all that we must know; where not, what is missing
   compare [YYYY-MM-DD]  every difference between Stripe's balance and our ledger on that day (UTC);
                         yesterday, if no day is given
+  balances [--mend]     every seller's balance that is not what the ledger says; with --mend they are
+                        counted anew
   refund-event --title <title> --venue <venue> --time <2027-06-01T19:00:00Z> [--yes]
   refund-event --ticket <id> [--ticket <id>]… [--yes]
                         gives back what was paid for a cancelled event, or for these tickets; without
@@ -56,6 +60,31 @@ const wrong = (): number => {
   console.error(help);
   return 2;
 };
+
+/** Compares the balances that are kept with the ledger, and counts anew what differs where it may. */
+async function balances(args: string[]): Promise<number> {
+  const { mend } = parseArgs({
+    args,
+    options: { mend: { type: "boolean", default: false } },
+  }).values;
+  const { MONGODB_URI, PAYOUT_HOLD_DAYS: holdDays } = parseConfig(
+    paymentConfig.pick({ MONGODB_URI: true, PAYOUT_HOLD_DAYS: true }),
+    process.env,
+  );
+  const db = await connectDatabase(MONGODB_URI, createLog("payments", "warn"));
+  const models = {
+    ...{ payments: paymentModel(db), payouts: payoutModel(db), balances: balanceModel(db) },
+  };
+  const wrong = await wrongBalances({ ...models, now: Date.now, holdDays }, mend);
+  for (const { sellerId, currency, kept, ledger } of wrong) {
+    const all = `available ${shown(kept, currency)}, by the ledger ${shown(ledger, currency)}`;
+    console.log(`not the same: seller ${sellerId}: ${all}`);
+  }
+  const count = wrong.length === 1 ? "1 balance differs" : `${wrong.length} balances differ`;
+  if (wrong.length === 0) console.log("All balances are what the ledger says.");
+  else console.log(mend ? `${count}; counted anew.` : `${count}. Add --mend to count anew.`);
+  return wrong.length === 0 || mend ? 0 : 1;
+}
 
 type Config = ReturnType<typeof readConfig>;
 const readConfig = () => parseConfig(paymentConfig.pick(needed), process.env);
@@ -167,6 +196,8 @@ async function run([command, ...args]: string[]): Promise<number> {
       return endpoint(readConfig());
     case "compare":
       return compareDay(readConfig(), args[0]);
+    case "balances":
+      return balances(args);
     case "refund-event":
       return refundEventBy(args);
     default:

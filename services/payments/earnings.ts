@@ -1,17 +1,10 @@
-import type { Payouts } from "./payout.ts";
-import type { PaymentFields, Payments } from "./payment.ts";
+import type { Balance } from "./balance.ts";
+import { countDue, type CountingDeps } from "./counting.ts";
+import { EVENT_MS } from "./earnings-rules.ts";
 
 const DAY_MS = 86_400_000;
-/** An event is over so long after it has begun. */
-const EVENT_MS = DAY_MS;
 
-export interface EarningsDeps {
-  payments: Payments;
-  payouts: Payouts;
-  now: () => number;
-  /** What was earned with a ticket without a date waits so many days. */
-  holdDays: number;
-}
+export type EarningsDeps = CountingDeps;
 
 /** What a seller has in one currency, in minor units. */
 export interface Earnings {
@@ -21,20 +14,6 @@ export interface Earnings {
   paidOut: number;
   /** How many payouts there have been, whatever became of them. */
   payouts: number;
-}
-
-/**
- * From when on a sale may be paid out; the same rule as in `sold`, for one. Never what is, or should be,
- * on its way back to the buyer.
- */
-export function availableTime(
-  { order, captureTime, refunds }: Pick<PaymentFields, "order" | "captureTime" | "refunds">,
-  holdDays: number,
-): Date | undefined {
-  const isGoing = refunds.some(({ status }) => status === "REQUESTED" || status === "PENDING");
-  if (order.status === "CANCELLED" || isGoing) return undefined;
-  if (order.eventTime) return new Date(order.eventTime.getTime() + EVENT_MS);
-  return captureTime && new Date(captureTime.getTime() + holdDays * DAY_MS);
 }
 
 interface Sold {
@@ -94,10 +73,10 @@ const paid = ({ payouts }: EarningsDeps, sellerId: string): Promise<Paid[]> =>
   ]);
 
 /**
- * What a seller has earned, by currency, in the order of their codes. Payouts are read first: one
- * that is begun after that is not in the sum, and not in the count either.
+ * What a seller has earned by the ledger itself, read from its beginning, in the order of currencies.
+ * The kept balances must say the same.
  */
-export async function earningsOf(deps: EarningsDeps, sellerId: string): Promise<Earnings[]> {
+export async function earningsInLedger(deps: EarningsDeps, sellerId: string): Promise<Earnings[]> {
   const payouts = await paid(deps, sellerId);
   const sales = await sold(deps, sellerId);
   const currencies = [...new Set(sales.map(({ _id }) => _id.currency))].sort();
@@ -111,4 +90,13 @@ export async function earningsOf(deps: EarningsDeps, sellerId: string): Promise<
       available: owed(true) - paidOut,
     };
   });
+}
+
+/** What a seller has earned, by currency, in the order of their codes. */
+export async function earningsOf(deps: EarningsDeps, sellerId: string): Promise<Earnings[]> {
+  await countDue(deps, sellerId);
+  const found = await deps.balances.find({ sellerId }).sort({ currency: 1 }).lean<Balance[]>();
+  return found.map(({ currency, held, available, paidOut, payouts }) => ({
+    ...{ currency, held, available, paidOut, payouts },
+  }));
 }

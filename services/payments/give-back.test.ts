@@ -259,8 +259,8 @@ describe("the reconciler", () => {
   });
 });
 
-describe("a refund that Stripe refuses", () => {
-  it("as a part went back meanwhile raises an alarm: the rest is still here", async () => {
+describe("a refund that was decided", () => {
+  it("is of what is left, where a part went back meanwhile", async () => {
     const all = await world();
     const order = await bought(all);
     await all.settler.close();
@@ -268,9 +268,29 @@ describe("a refund that Stripe refuses", () => {
     await outside(all, order, 500);
     await all.tellCode(order, "sealed");
     for (let i = 0; i < 3; i += 1) await settle(all.deps, order.id, true).catch(() => undefined);
-    expect(await refundsOf(all, order)).toEqual(["FAILED", "SUCCEEDED"]);
-    expect(alarms(all)).toEqual(["Stripe refuses a refund; look at it"]);
+    expect(await refundsOf(all, order)).toEqual(["SUCCEEDED", "SUCCEEDED"]);
+    expect(await all.statuses(order)).toEqual(["REFUNDED"]);
+    const { refunds } = await all.books(order);
+    expect(refunds.map(({ amount }) => amount).toSorted()).toEqual([2050, 500]);
+    expect(alarms(all)).toEqual([]);
   });
+
+  it.each(["refund", "dispute"])(
+    "is not asked for where a %s took all of it meanwhile",
+    async (what) => {
+      const all = await world();
+      const order = await bought(all);
+      await all.settler.close();
+      await askBack(all, order, "seller");
+      if (what === "refund") await outside(all, order);
+      else await dispute(all, order);
+      await all.fault({ method: "POST", path: "/v1/refunds", fail: 500, times: 100 });
+      await settle(all.deps, order.id, true);
+      expect(await refundsOf(all, order)).toContain("FAILED");
+      const [fault] = (await all.bank.turn("GET", "faults")) as { met: number }[];
+      expect(fault?.met).toBe(0);
+    },
+  );
 
   it("because of a dispute raises another alarm when that is won", async () => {
     const all = await world();

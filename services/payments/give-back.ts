@@ -11,6 +11,7 @@ import {
   noteRefund,
   pendingRefund,
   raiseFaults,
+  reconsiderRefund,
   requestRefund,
   type SaidRefund,
 } from "./refund.ts";
@@ -144,6 +145,7 @@ export async function settleRefunds(
       return begun;
     });
   }
+  now = await change(deps, payment._id, reconsiderRefund);
   const refund = pendingRefund(now);
   if (refund) await ask(deps, now, refund);
 }

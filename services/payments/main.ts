@@ -3,8 +3,10 @@ import { parseConfig } from "#runtime/config.ts";
 import { connectRedis } from "#runtime/redis.ts";
 import { startService } from "#runtime/service.ts";
 import { standingModel } from "#runtime/standing.ts";
+import { balanceModel } from "./balance.ts";
 import { cardLimits } from "./card-limits.ts";
 import { paymentConfig } from "./config.ts";
+import { markUncounted } from "./counting.ts";
 import { orderCopies, paymentEvents } from "./events.ts";
 import { paymentModel } from "./payment.ts";
 import { stripeAccounts } from "./payout-accounts.ts";
@@ -29,9 +31,10 @@ const payments = paymentModel(db);
 const webhooks = webhookModel(db);
 const payouts = payoutModel(db);
 const sellers = sellerModel(db);
+const balances = balanceModel(db);
 const standings = standingModel(db);
 // Nothing serves before its indexes stand.
-await Promise.all([payments, webhooks, payouts, sellers].map((model) => model.init()));
+await Promise.all([payments, webhooks, payouts, sellers, balances].map((model) => model.init()));
 
 const stripe = createStripe(config.STRIPE_KEY, config.STRIPE_API_BASE);
 // What can wait asks at a pace of its own, so that buyers and what is decided have room.
@@ -52,7 +55,8 @@ const cards = cardLimits({
 });
 const deps = { ...common, publicUrl, methodTypes, cards };
 const accounts = stripeAccounts({ stripe, publicUrl, now: Date.now });
-const sellerDeps = { ...common, payouts, sellers, standings, accounts };
+const patientAccounts = stripeAccounts({ stripe: patient, publicUrl, now: Date.now });
+const sellerDeps = { ...common, payouts, sellers, balances, standings, accounts };
 
 service.relay(payments);
 const settler = startSettler(deps, {
@@ -71,7 +75,8 @@ service.every(60, "looking for refunds that wait", waitingRefunds(deps));
 const watch = catchUp({ stripe: patient, webhooks, listeners, now: Date.now });
 service.every(3_600, "catching up with Stripe's events", watch);
 await copies.done();
-const worker = payoutWorker(sellerDeps);
+await markUncounted(sellerDeps);
+const worker = payoutWorker({ ...sellerDeps, accounts: patientAccounts });
 service.every(config.PAYOUT_SWEEP_SECONDS, "paying sellers out", () => worker.sweep());
 service.onStop(() => worker.stop());
 const secrets = [...config.STRIPE_WEBHOOK_SECRET, ...config.STRIPE_CONNECT_WEBHOOK_SECRET];

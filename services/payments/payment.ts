@@ -7,6 +7,7 @@ import type {
 import { Schema, type Connection, type HydratedDocument } from "mongoose";
 import { aggregate, type AggregateFields } from "#runtime/aggregate.ts";
 import type { RequestMark } from "#runtime/request-id.ts";
+import { countedSchema, type Countable } from "./balance.ts";
 import { postingSchema, type Posting } from "./ledger.ts";
 import type { Poll } from "./polling.ts";
 
@@ -69,7 +70,7 @@ export interface OrderCopy {
 }
 
 /** The one payment of an order; its id is the order's, so there can be no second one. */
-export interface PaymentFields extends AggregateFields {
+export interface PaymentFields extends AggregateFields, Countable {
   order: OrderCopy;
   attempts: Attempt[];
   refunds: Refund[];
@@ -146,12 +147,25 @@ const schema = new Schema<PaymentFields>({
   fee: { type: Number, default: 0 },
   codeOpenTime: Date,
   postings: [postingSchema],
+  counted: countedSchema,
+  countTime: Date,
   poll: new Schema<Poll>(
     { time: { type: Date, required: true }, version: { type: Number, required: true } },
     { _id: false },
   ),
 });
 aggregate(schema);
+// What changes a sale may change its seller's balance: the same write marks it.
+schema.pre("save", function () {
+  if (!this.captureTime) return;
+  this.countTime = new Date(0);
+  this.markModified("countTime");
+});
+schema.index({ countTime: 1 }, { sparse: true });
+schema.index(
+  { "order.sellerId": 1, countTime: 1 },
+  { partialFilterExpression: { countTime: { $exists: true } } },
+);
 schema.index({ "attempts.status": 1, "order.status": 1 });
 schema.index({ "refunds.status": 1 }, { sparse: true });
 // What comes from Stripe without our metadata (a dispute, an account) is found by the intent.

@@ -13,7 +13,10 @@ import { beginPayout, notePaid, noteRefused, type Payout } from "./payout.ts";
 import type { PayoutAccounts } from "./payout-accounts.ts";
 import { noteRefund, requestRefund } from "./refund.ts";
 import { hastyStripe, type Fault } from "./testing-stripe.ts";
+import { onboard } from "./seller.ts";
 import { DAY_MS, money, type Money } from "./testing-payouts.ts";
+
+const HOUR_MS = 3_600_000;
 
 /** What is stored of the payouts, the oldest first. */
 const stored = async ({ all }: Money): Promise<string[]> =>
@@ -48,15 +51,19 @@ describe("what is available", () => {
     await all.sell({ eventDaysAgo: -2 });
     await all.sell({ eventDaysAgo: 2, sellerId: "eve" });
     for (let i = 0; i < 3; i += 1) await all.start().sweep();
-    expect(await stored(all)).toEqual([
+    expect((await stored(all)).sort()).toEqual([
       "sam:EUR:1 11400 PAID",
       "sam:JPY:1 949 PAID",
       "sam:KWD:1 9500 PAID",
     ]);
-    expect(await moved(all)).toEqual(["sam:EUR:1 11400", "sam:JPY:1 949", "sam:KWD:1 9500"]);
+    expect((await moved(all)).sort()).toEqual([
+      "sam:EUR:1 11400",
+      "sam:JPY:1 949",
+      "sam:KWD:1 9500",
+    ]);
     const { transfers } = await all.books();
     const [payout] = await all.all();
-    expect(payout).toMatchObject({ transferId: transfers[0]?.id });
+    expect(transfers.map(({ id }) => id)).toContain(payout?.transferId);
     expect(transfers[0]).toMatchObject({ destination: (await all.account()).accountId });
 
     await all.sell({ eventDaysAgo: 2, price: 4_000 });
@@ -73,8 +80,61 @@ describe("what is available", () => {
     await all.start().sweep();
     expect(await stored(all)).toEqual([]);
     await all.stand("active");
+    all.clock.ahead = HOUR_MS;
     await all.start().sweep();
     expect(await stored(all)).toEqual(["sam:EUR:1 9500 PAID"]);
+  });
+
+  it("is paid before anybody is asked about who is not ready, and only where money waits", async () => {
+    const all = await money();
+    const calls: string[] = [];
+    const accounts: PayoutAccounts = {
+      ...all.deps.accounts,
+      isReady(accountId) {
+        calls.push(`ask ${accountId}`);
+        return all.deps.accounts.isReady(accountId);
+      },
+      transfer(transfer) {
+        calls.push(`pay ${transfer.id}`);
+        return all.deps.accounts.transfer(transfer);
+      },
+    };
+    for (const seller of ["ann", "bob", "eve"]) await onboard(all.deps, seller); // And no further.
+    await all.onboarded("sam");
+    for (const sellerId of ["ann", "bob", "sam"]) await all.sell({ eventDaysAgo: 2, sellerId });
+    await all.start(accounts).sweep();
+    const asked = await Promise.all(["ann", "bob"].map((seller) => all.account(seller)));
+    expect(calls[0]).toBe("pay sam:EUR:1");
+    expect(calls.slice(1).sort()).toEqual(asked.map((each) => `ask ${each.accountId}`).sort());
+  });
+
+  it("asks about who is not ready from one instance, and ever more rarely", async () => {
+    const all = await money();
+    let asked = 0;
+    const accounts: PayoutAccounts = {
+      ...all.deps.accounts,
+      async isReady() {
+        asked += 1;
+        return Promise.resolve(false);
+      },
+    };
+    await onboard(all.deps, "sam");
+    await all.sell({ eventDaysAgo: 2 });
+    const sweeps = () => Promise.all(Array.from({ length: 4 }, () => all.start(accounts).sweep()));
+    await sweeps();
+    expect(asked).toBe(1);
+    const everyHour = async (days: number): Promise<number> => {
+      const before = asked;
+      for (let hour = 0; hour < days * 24; hour += 1) {
+        all.clock.ahead += HOUR_MS;
+        await all.start(accounts).sweep();
+      }
+      return asked - before;
+    };
+    const first = await everyHour(1);
+    await everyHour(3);
+    expect(first).toBeGreaterThan(5);
+    expect(await everyHour(1)).toBeLessThan(3);
   });
 
   it("is less than nothing after a refund of what was paid out, and that is carried", async () => {
@@ -229,6 +289,7 @@ describe("a payout that Stripe refuses", () => {
       [-9_500, 9_500],
     ]);
     await all.stand("active");
+    all.clock.ahead = HOUR_MS;
     await all.start().sweep();
     expect((await stored(all)).at(-1)).toBe("sam:EUR:2 9500 PAID");
     expect(await moved(all)).toEqual(["sam:EUR:2 9500"]);
@@ -258,6 +319,83 @@ describe("a payout that Stripe refuses", () => {
     expect(await stored(all)).toEqual(["sam:EUR:1 9500 PAID"]);
     const [earnings] = await earningsOf(all.deps, "sam");
     expect(earnings).toMatchObject({ available: 0, paidOut: 9_500 });
+  });
+});
+
+describe("a payout that is open decides anew before each try", () => {
+  /** Two sellers; one has a payout that was begun by a process that died. */
+  async function opened(): Promise<Money & { sale: string }> {
+    const all = await money();
+    await all.onboarded();
+    await all.sell({ eventDaysAgo: 2, sellerId: "eve", price: 50_000 }); // What is not sam's to have.
+    const sale = await all.sell({ eventDaysAgo: 2 });
+    await begun(all, 9_500);
+    return { ...all, sale };
+  }
+  const ban = (all: Money, version: number, banned: boolean) =>
+    paymentEvents(all.deps)
+      .find(({ type }) => type === (banned ? UserBannedSchema : UserUnbannedSchema).typeName)
+      ?.handle({ userId: "sam", version, banned });
+
+  it("and is given up where its seller was banned, until the ban is lifted", async () => {
+    const all = await opened();
+    await ban(all, 2, true);
+    for (let i = 0; i < 2; i += 1) await all.start().sweep();
+    expect(await stored(all)).toEqual(["sam:EUR:1 9500 FAILED"]);
+    expect(await moved(all)).toEqual([]);
+    expect(alarms(all)).toEqual([]);
+    await ban(all, 3, false);
+    await all.start().sweep();
+    expect(await moved(all)).toEqual(["sam:EUR:2 9500"]);
+  });
+
+  it("and is given up where its sale was given back whole, or disputed, or is going back", async () => {
+    for (const what of ["refund", "dispute", "request"]) {
+      const all = await opened();
+      if (what === "refund") await all.refund(all.sale, 10_000);
+      else if (what === "dispute") await all.dispute(all.sale);
+      else
+        await update(all.payments, all.sale, (payment) =>
+          requestRefund(payment, { reason: "EVENT_CANCELLED" }),
+        );
+      for (let i = 0; i < 2; i += 1) await all.start().sweep();
+      expect(await stored(all)).toEqual(["sam:EUR:1 9500 FAILED"]);
+      expect(await moved(all)).toEqual([]);
+    }
+  });
+
+  it("and becomes one of what is left, where a part was given back", async () => {
+    const all = await opened();
+    await all.refund(all.sale, 4_000);
+    await all.start().sweep();
+    expect(await stored(all)).toEqual(["sam:EUR:1 9500 FAILED", "sam:EUR:2 5700 PAID"]);
+    expect(await moved(all)).toEqual(["sam:EUR:2 5700"]);
+  });
+
+  it("and is paid where Stripe has made it already: what the seller owes since is carried", async () => {
+    const all = await opened();
+    const [payout] = await all.all();
+    const { accountId } = await all.account();
+    const made = { id: payout?._id ?? "", faults: 0, amount: 9_500, currency: "EUR", accountId };
+    await all.deps.accounts.transfer(made);
+    await all.refund(all.sale, 10_000);
+    await ban(all, 2, true);
+    await all.start().sweep();
+    expect(await stored(all)).toEqual(["sam:EUR:1 9500 PAID"]);
+    expect((await earningsOf(all.deps, "sam"))[0]).toMatchObject({ available: -9_500 });
+  });
+
+  it("and waits, where an earlier try may yet be made, until it no longer may", async () => {
+    const all = await opened();
+    const dead = { ...all.deps.accounts, transfer: () => Promise.reject(new Error("no answer")) };
+    await all.start(dead).sweep();
+    await all.refund(all.sale, 10_000);
+    await all.start().sweep();
+    expect(await stored(all)).toEqual(["sam:EUR:1 9500 PENDING"]);
+    all.clock.ahead = 10 * 60_000;
+    await all.start().sweep();
+    expect(await stored(all)).toEqual(["sam:EUR:1 9500 FAILED"]);
+    expect(await moved(all)).toEqual([]);
   });
 });
 

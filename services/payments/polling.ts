@@ -13,11 +13,17 @@ export interface Poll {
 }
 
 /**
- * How long after a poll the next one comes: a minute while a payment is young, up to an hour for one to
- * which nothing has happened for long. Spread, so that what began together does not come together.
+ * A gap that grows with how long nothing has happened, within bounds. Spread, so that what began
+ * together does not come together.
  */
-export const pollGapMs = (ageMs: number): number =>
-  Math.min(Math.max(ageMs / PART_OF_AGE, MINUTE_MS), LONGEST_GAP_MS) * (0.8 + 0.2 * Math.random());
+export const growingGapMs = (ageMs: number, leastMs: number, mostMs: number): number =>
+  Math.min(Math.max(ageMs / PART_OF_AGE, leastMs), mostMs) * (0.8 + 0.2 * Math.random());
+
+/**
+ * How long after a poll the next one comes: a minute while a payment is young, up to an hour for one to
+ * which nothing has happened for long.
+ */
+export const pollGapMs = (ageMs: number): number => growingGapMs(ageMs, MINUTE_MS, LONGEST_GAP_MS);
 
 /** Whether a payment needs no answer of Stripe's to go on: what is to be done is known. */
 export function isDecided(payment: PaymentFields): boolean {

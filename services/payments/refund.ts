@@ -184,6 +184,22 @@ export function failRefund(payment: Payment, id: string, stripeId?: string): boo
   return true;
 }
 
+/**
+ * Decides anew on the refund that is on its way to Stripe, before Stripe is asked: a bank may have taken
+ * the money meanwhile, or another refund a part of it. Of less it is another request, by another key;
+ * an earlier one for more than there is can no longer be made.
+ */
+export function reconsiderRefund(payment: Payment): boolean {
+  const refund = pendingRefund(payment);
+  if (!refund) return false;
+  if (isDisputed(payment) || left(payment) < 1) return failRefund(payment, refund._id);
+  if (refund.amount <= left(payment)) return false;
+  refund.amount = left(payment);
+  refund.faults += 1;
+  touch(payment);
+  return true;
+}
+
 /** Stripe has failed by itself; under the same key it would repeat that for a day. */
 export function raiseFaults(payment: Payment, { _id: id, faults }: Refund): boolean {
   const refund = pendingRefund(payment);

@@ -9,7 +9,8 @@ import {
 import { caller } from "#runtime/auth.ts";
 import { toMoney } from "#runtime/money.ts";
 import { paged, pageSize, readPageToken, type Cursor } from "#runtime/page.ts";
-import { availableTime, earningsOf, type Earnings } from "./earnings.ts";
+import { earningsOf, type Earnings } from "./earnings.ts";
+import { availableTime } from "./earnings-rules.ts";
 import { feesIn, owedTo } from "./ledger.ts";
 import { toSellersProto } from "./payment-proto.ts";
 import { type PaymentFields } from "./payment.ts";

@@ -1,5 +1,6 @@
 import { Schema, type Connection } from "mongoose";
 import type { PayoutAccounts } from "./payout-accounts.ts";
+import { growingGapMs } from "./polling.ts";
 
 /** Somebody who sells, and where their money goes; who has not begun with that has none. */
 export interface Seller {
@@ -13,6 +14,8 @@ export interface Seller {
   changeTime: Date;
   /** When it was last asked. */
   updateTime: Date;
+  /** When it is asked again by itself, where money waits for the answer. */
+  askTime?: Date | undefined;
 }
 
 const schema = new Schema<Seller>(
@@ -22,11 +25,11 @@ const schema = new Schema<Seller>(
     ready: { type: Boolean, required: true },
     changeTime: { type: Date, required: true },
     updateTime: { type: Date, required: true },
+    askTime: Date,
   },
   { versionKey: false },
 );
 schema.index({ accountId: 1 }, { unique: true });
-schema.index({ ready: 1, _id: 1 });
 
 export const sellerModel = (db: Connection) => db.model("Seller", schema, "sellers");
 export type Sellers = ReturnType<typeof sellerModel>;
@@ -65,4 +68,21 @@ export async function lookAtAccount(
   await sellers.updateOne({ _id, ready: !ready }, { ready, changeTime: at });
   await sellers.updateOne({ _id }, { updateTime: at });
   return ready;
+}
+
+const HOUR_MS = 3_600_000;
+const WEEK_MS = 7 * 24 * HOUR_MS;
+
+/**
+ * Asks how the account of a seller is who was not ready: from one instance at a time, and ever more
+ * rarely where nothing changes. Answers whether they are ready now.
+ */
+export async function askAgainAbout(deps: SellerDeps, seller: Seller): Promise<boolean> {
+  const { sellers, now } = deps;
+  const { _id, askTime = null, changeTime } = seller;
+  if (askTime && askTime.getTime() > now()) return false;
+  const gap = growingGapMs(now() - changeTime.getTime(), HOUR_MS, WEEK_MS);
+  const next = { askTime: new Date(now() + gap) };
+  const { modifiedCount } = await sellers.updateOne({ _id, askTime }, next);
+  return modifiedCount > 0 && lookAtAccount(deps, seller);
 }

@@ -5,6 +5,7 @@ import { update } from "#runtime/aggregate.ts";
 import { newId } from "#runtime/ids.ts";
 import { standingModel } from "#runtime/standing.ts";
 import { recordedLog, testClient, testDatabase, testDatabaseUri } from "#runtime/testing.ts";
+import { balanceModel } from "./balance.ts";
 import { noteDispute } from "./dispute.ts";
 import type { Line } from "./ledger.ts";
 import { capture } from "./attempt.ts";
@@ -47,7 +48,8 @@ export async function money(webhook?: { url: string; secret: string }) {
   const payments = paymentModel(db);
   const payouts = payoutModel(db);
   const sellers = sellerModel(db);
-  await Promise.all([payments, payouts, sellers].map((model) => model.init()));
+  const balances = balanceModel(db);
+  await Promise.all([payments, payouts, sellers, balances].map((model) => model.init()));
   const clock = { ahead: 0 };
   const now = (): number => Date.now() + clock.ahead;
 
@@ -56,7 +58,7 @@ export async function money(webhook?: { url: string; secret: string }) {
   const accountsBy = (by: Stripe): PayoutAccounts =>
     stripeAccounts({ stripe: by, publicUrl: PUBLIC_URL, now });
   const deps = {
-    ...{ payments, payouts, sellers, log, now, holdDays: 14, feeBps: FEE_BPS },
+    ...{ payments, payouts, sellers, balances, log, now, holdDays: 14, feeBps: FEE_BPS },
     standings: standingModel(db),
     accounts: accountsBy(stripe),
   };

@@ -3,7 +3,14 @@ import { lanes, type Lanes } from "./lanes.ts";
 import { eventually } from "./testing.ts";
 
 /** Work that ends when the test says so. */
-function work(options: { width?: number; room?: number; ready?: () => boolean } = {}) {
+function work(
+  options: {
+    width?: number;
+    laterWidth?: number;
+    room?: number;
+    ready?: () => boolean;
+  } = {},
+) {
   const begun: string[] = [];
   const failed: string[] = [];
   const open = new Map<string, PromiseWithResolvers<void>>();
@@ -105,5 +112,31 @@ describe("lanes", () => {
     expect(failed).toEqual(["b"]);
     expect(begun).toEqual(["a", "b"]);
     expect(lanes.has("b")).toBe(false);
+  });
+});
+
+describe("work that can wait", () => {
+  it("is begun after all other, and in fewer lanes", async () => {
+    const { lanes, begun, settle } = work({ width: 3, laterWidth: 2 });
+    for (const id of ["later 1", "later 2", "later 3"]) lanes.wakeLater(id);
+    expect(begun).toEqual(["later 1", "later 2"]);
+    lanes.wake("a");
+    lanes.wake("b");
+    expect(begun).toEqual(["later 1", "later 2", "a"]);
+    await settle("later 1");
+    await eventually(() => begun.length === 4, "the next");
+    expect(begun.at(-1)).toBe("b");
+    await settle("b");
+    await eventually(() => begun.length === 5, "the last");
+    expect(begun.at(-1)).toBe("later 3");
+  });
+
+  it("is done beside other work on the same id, one after the other", async () => {
+    const { lanes, begun, settle } = work({ width: 3 });
+    lanes.wakeLater("a");
+    lanes.wake("a");
+    expect(begun).toEqual(["a"]);
+    await settle("a");
+    await eventually(() => begun.length === 2, "the other work");
   });
 });

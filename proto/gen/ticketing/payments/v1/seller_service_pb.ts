@@ -416,7 +416,8 @@ export const PayoutStatus = {
   PAID: 2,
 
   /**
-   * Stripe refused it; the money is available again.
+   * Stripe refused it, or it was given up before Stripe had made it, as where its sale was given back;
+   * what is left of the money is available again.
    *
    * @generated from enum value: PAYOUT_STATUS_FAILED = 3;
    */

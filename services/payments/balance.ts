@@ -1,0 +1,114 @@
+import { Schema, type Connection } from "mongoose";
+
+/** What a sale or a payout adds to its seller's balance, in minor units. */
+export interface Share {
+  /** Of events that are to come, or of money that may go back. */
+  held: number;
+  available: number;
+  paidOut: number;
+  /** How many payouts, whatever became of them. */
+  payouts: number;
+}
+
+/** The share of a thing that is in the balance; `n` counts how often that has changed. */
+export interface Counted extends Share {
+  n: number;
+}
+
+/** What a sale and a payout keep of being counted. */
+export interface Countable {
+  counted?: Counted | undefined;
+  /** When it has to be counted again; absent while nothing about it changes by itself. */
+  countTime?: Date | undefined;
+}
+
+export type Kind = "sale" | "payout";
+
+/** What a seller has in one currency: the ledger's sum, kept. */
+export interface Balance extends Share {
+  /** `<seller>:<currency>`. */
+  _id: string;
+  sellerId: string;
+  currency: string;
+  /** One more with each change, for compare-and-set. */
+  version: number;
+  /** The share that was counted last, until its thing knows that too. */
+  pending?: { kind: Kind; id: string; counted: Counted } | undefined;
+  /** Until when one instance pays out of it, and no other. */
+  leaseUntil?: Date | undefined;
+}
+
+const share = {
+  held: { type: Number, required: true },
+  available: { type: Number, required: true },
+  paidOut: { type: Number, required: true },
+  payouts: { type: Number, required: true },
+};
+export const countedSchema = new Schema<Counted>(
+  { ...share, n: { type: Number, required: true } },
+  { _id: false },
+);
+
+const schema = new Schema<Balance>(
+  {
+    _id: { type: String, required: true },
+    sellerId: { type: String, required: true },
+    currency: { type: String, required: true },
+    ...share,
+    version: { type: Number, required: true },
+    pending: new Schema(
+      { kind: { type: String, required: true }, id: String, counted: countedSchema },
+      { _id: false },
+    ),
+    leaseUntil: Date,
+  },
+  { versionKey: false },
+);
+schema.index({ sellerId: 1, currency: 1 });
+schema.index({ available: 1 });
+
+export const balanceModel = (db: Connection) => db.model("Balance", schema, "balances");
+export type Balances = ReturnType<typeof balanceModel>;
+
+export const NONE: Counted = { held: 0, available: 0, paidOut: 0, payouts: 0, n: 0 };
+
+export const balanceId = (sellerId: string, currency: string): string => `${sellerId}:${currency}`;
+
+/** The balance as it is; the first time, of nothing. */
+export async function openBalance(
+  balances: Balances,
+  sellerId: string,
+  currency: string,
+): Promise<Balance> {
+  const { n: _, ...nothing } = NONE;
+  const begun = { sellerId, currency, ...nothing, version: 0 };
+  return balances
+    .findByIdAndUpdate(
+      balanceId(sellerId, currency),
+      { $setOnInsert: begun },
+      { upsert: true, returnDocument: "after" },
+    )
+    .orFail()
+    .lean<Balance>();
+}
+
+/** So long one instance may take to pay out of a balance; one that dies keeps it no longer. */
+const LEASE_MS = 300_000;
+
+/** Does something with a balance while no other instance does; nothing, where another one is at it. */
+export async function withLease(
+  balances: Balances,
+  _id: string,
+  now: number,
+  work: () => Promise<void>,
+): Promise<void> {
+  const leaseUntil = new Date(now + LEASE_MS);
+  const isFree = { $or: [{ leaseUntil: null }, { leaseUntil: { $lte: new Date(now) } }] };
+  const { modifiedCount } = await balances.updateOne({ _id, ...isFree }, { $set: { leaseUntil } });
+  if (modifiedCount === 0) return;
+  try {
+    await work();
+  } finally {
+    await balances.updateOne({ _id, leaseUntil }, { $unset: { leaseUntil: 1 } });
+  }
+}
