@@ -1,6 +1,7 @@
 import { globSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
+import { isDeepStrictEqual } from "node:util";
 import { expect, it } from "vitest";
 import { z } from "zod";
 
@@ -47,7 +48,7 @@ it(".env.example says the defaults that the services have", () => {
     const preset = type.safeParse(undefined);
     if (!preset.success || preset.data === undefined) return false; // Required, or optional.
     const said = type.safeParse(rows.get(nameIn(variable)));
-    return !said.success || said.data !== preset.data;
+    return !said.success || !isDeepStrictEqual(said.data, preset.data);
   });
   expect(wrong.map(([variable]) => variable)).toEqual([]);
 });
