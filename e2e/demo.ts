@@ -32,7 +32,7 @@ async function ownStage(): Promise<Stage> {
   const quiet = (): void => undefined;
   await buildWeb(quiet);
   const env = { ORDER_HOLD_SECONDS: String(OWN_HOLD_SECONDS) };
-  const system = await startSystem({ dir, env, log: quiet });
+  const system = await startSystem({ dir, env, log: quiet, supervised: true });
   return {
     url: system.url,
     logs: join(dir, "logs"),

@@ -17,12 +17,15 @@ const UNLIMITED = {
 /** Starts a whole marketplace in an empty folder, whatever the environment names. */
 export async function startMarketplace(
   name: string,
-  options: Pick<SystemOptions, "instances" | "env" | "toBroker">,
+  options: Pick<SystemOptions, "instances" | "env" | "toBroker" | "supervised" | "log">,
 ): Promise<{ dir: string; system: System }> {
   for (const variable of ELSEWHERE) Reflect.deleteProperty(process.env, variable);
   const dir = await mkdtemp(join(tmpdir(), `ticketing-${name}-`));
   const said: string[] = [];
-  const log = (line: string) => void said.push(line);
+  const log = (line: string): void => {
+    said.push(line);
+    options.log?.(line);
+  };
   await buildWeb(log);
   const env = { ...UNLIMITED, ...options.env };
   const system = await startSystem({ ...options, dir, test: true, env, log }).catch(

@@ -159,6 +159,9 @@ function signal(pid: number, name: NodeJS.Signals): void {
   }
 }
 
+/** Whether we were told to end, and end what we started. */
+export const isEnding = (): boolean => toldAt !== undefined;
+
 let guarded = false;
 let toldAt: number | undefined;
 

@@ -59,7 +59,13 @@ export async function startInstance(options: Options): Promise<Instance> {
         onLine?.(line);
       },
     });
-    ports = await until(() => ready, { what: `${name} to be ready`, timeoutMs: 60_000, child });
+    const wait = { what: `${name} to be ready`, timeoutMs: 60_000, child };
+    try {
+      ports = await until(() => ready, wait);
+    } catch (error) {
+      await child.stop();
+      throw error;
+    }
     return child;
   }
 

@@ -41,6 +41,7 @@ const system = await startSystem({
   dir: home,
   port: Number(process.env["EDGE_PORT"] ?? 8080),
   env: { ORDER_HOLD_SECONDS: String(holdSeconds) },
+  supervised: true,
   onLine: (name, line) => {
     if (up && isNews(name, line)) console.log(readable(name, line));
   },

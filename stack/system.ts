@@ -1,20 +1,16 @@
-import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { catalogue } from "#catalogue";
 import { marked } from "./claim.ts";
 import { stores } from "./databases.ts";
 import { startEdge, type Edge } from "./edge.ts";
+import type { Part } from "./part.ts";
 import { startParts, type Parts } from "./parts.ts";
-import { freePort, freePorts, portOr } from "./ports.ts";
-import { run, until, type Child } from "./process.ts";
+import { portOr } from "./ports.ts";
 import { openSecrets } from "./secrets.ts";
+import { noTls, startMailbox, startStripe, startWeb } from "./servers.ts";
 import { startInstance, type Instance } from "./service.ts";
+import { supervise } from "./supervisor.ts";
 import { ensureTools } from "./tools.ts";
-
-const root = join(import.meta.dirname, "..");
-
-/** There is none on one machine, and the edge reads the cookies that go with that. */
-const noTls = { SECURE_COOKIES: "false" };
 
 /** Those that store something, and the one that does not. */
 export const services = [...stores, "expiration"] as const;
@@ -31,6 +27,8 @@ export interface SystemOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Leads each service to the broker by another way, which a test can cut. */
   readonly toBroker?: (service: ServiceName, url: string) => Promise<string>;
+  /** Starts again what ends by itself, and says so; else it stays ended. */
+  readonly supervised?: boolean;
   /** Opens the local Stripe's switches. */
   readonly test?: boolean;
   /** What the start itself has to say. */
@@ -46,109 +44,10 @@ export interface System {
   readonly parts: Parts;
   readonly instances: Readonly<Record<ServiceName, readonly Instance[]>>;
   /** The local Stripe's address and key; no address and no process where the real one is used. */
-  readonly stripe: { url: string | undefined; key: string; process: Restartable | undefined };
+  readonly stripe: { url: string | undefined; key: string; process: Part | undefined };
   /** Where mails can be read; no address where they really go out. */
   readonly mailbox: string | undefined;
   stop(): Promise<void>;
-}
-
-interface Listening {
-  child: Child;
-  url: string;
-}
-
-/** What can be ended, and started again where it was. */
-interface Restartable {
-  readonly child: Child;
-  restart(): Promise<void>;
-}
-
-/** The local Stripe, unless the environment names an account at the real one. */
-async function startStripe(
-  options: SystemOptions,
-  settings: { key: string; webhookSecret: string; edgeUrl: string },
-): Promise<Listening & Restartable> {
-  const port = await freePort();
-  const url = `http://127.0.0.1:${port}`;
-  async function start(): Promise<Child> {
-    const child = run("stripe", process.execPath, [join(root, "stack/stripe/main.ts")], {
-      cwd: root,
-      env: {
-        ...marked(options.dir),
-        STRIPE_PORT: String(port),
-        STRIPE_DIR: join(options.dir, "stripe"),
-        STRIPE_KEY: settings.key,
-        STRIPE_WEBHOOK_URL: `${settings.edgeUrl}/webhooks/stripe`,
-        STRIPE_WEBHOOK_SECRET: settings.webhookSecret,
-        STRIPE_TEST: String(options.test ?? false),
-      },
-      logFile: join(options.dir, "logs/stripe.log"),
-      onLine: (line) => options.onLine?.("stripe", line),
-    });
-    await until(() => fetch(url).then(() => true), { what: "the local Stripe", child });
-    return child;
-  }
-  let child = await start();
-  return {
-    url,
-    get child() {
-      return child;
-    },
-    async restart() {
-      await child.stop();
-      child = await start();
-    },
-  };
-}
-
-interface Mails {
-  child: Child;
-  /** Where mail is taken, and where it can be read. */
-  smtp: string;
-  url: string;
-}
-
-/** A mailbox for everything that is written to people on this machine. */
-async function startMailbox(options: SystemOptions): Promise<Mails> {
-  const [smtp, page] = (await freePorts(2)) as [number, number];
-  const child = run("mailbox", process.execPath, [join(root, "stack/mailbox/main.ts")], {
-    cwd: root,
-    env: {
-      ...marked(options.dir),
-      MAILBOX_DIR: join(options.dir, "mailbox"),
-      SMTP_PORT: String(smtp),
-      MAILBOX_PORT: String(page),
-    },
-    logFile: join(options.dir, "logs/mailbox.log"),
-    onLine: (line) => options.onLine?.("mailbox", line),
-  });
-  const url = `http://127.0.0.1:${page}`;
-  await until(() => fetch(url).then(() => true), { what: "the mailbox", child });
-  return { child, url, smtp: `smtp://127.0.0.1:${smtp}` };
-}
-
-async function startWeb(options: SystemOptions, edgeUrl: string): Promise<Listening> {
-  const server = join(root, "web/build/index.js");
-  if (!existsSync(server)) throw new Error("The storefront is not built: npm run build -w web");
-  const port = await freePort();
-  const child = run("web", process.execPath, [server], {
-    cwd: join(root, "web"),
-    env: {
-      ...marked(options.dir),
-      HOST: "127.0.0.1",
-      PORT: String(port),
-      PROTOCOL_HEADER: "x-forwarded-proto",
-      ADDRESS_HEADER: "x-forwarded-for",
-      BODY_SIZE_LIMIT: "64K",
-      EDGE_URL: edgeUrl,
-      ...noTls,
-    },
-    logFile: join(options.dir, "logs/web.log"),
-    onLine: (line) => options.onLine?.("web", line),
-  });
-  const url = `http://127.0.0.1:${port}`;
-  await until(async () => (await fetch(`${url}/healthz`)).ok, { what: "the storefront", child });
-  return { child, url };
 }
 
 /** Starts everything: the real parts, a local Stripe, every service, the storefront and the edge. */
@@ -203,10 +102,10 @@ export async function startSystem(options: SystemOptions): Promise<System> {
     const stripe = process.env["STRIPE_KEY"]
       ? undefined
       : await startStripe(options, { key, webhookSecret, edgeUrl });
-    if (stripe) stops.push(() => stripe.child.stop());
+    if (stripe) stops.push(() => stripe.part.stop());
 
     const mails = process.env["SMTP_URL"] ? undefined : await startMailbox(options);
-    if (mails) stops.push(() => mails.child.stop());
+    if (mails) stops.push(() => mails.part.stop());
 
     const publicUrl = process.env["PUBLIC_URL"] ?? edgeUrl;
     const auth = await start("auth", {
@@ -235,7 +134,7 @@ export async function startSystem(options: SystemOptions): Promise<System> {
       start("expiration", {}),
       startWeb(options, edgeUrl),
     ]);
-    stops.push(() => web.child.stop());
+    stops.push(() => web.part.stop());
 
     const addresses = (list: readonly Instance[]) => ({
       rpc: list.map(({ rpc }) => rpc),
@@ -257,9 +156,18 @@ export async function startSystem(options: SystemOptions): Promise<System> {
     });
     stops.push(() => edge.stop());
     const instances = { auth, tickets, orders, payments, expiration };
+    if (options.supervised) {
+      const { mongo, rabbit, redis } = parts;
+      const ours = [mongo, rabbit, redis, stripe?.part, mails?.part, web.part, edge];
+      const all = [
+        ...ours.filter((part) => part !== undefined),
+        ...Object.values(instances).flat(),
+      ];
+      stops.push(supervise(all, { log }));
+    }
     return {
       ...{ url: edge.url, edge, parts, instances, stop },
-      stripe: { url: stripe?.url, key, process: stripe },
+      stripe: { url: stripe?.url, key, process: stripe?.part },
       mailbox: mails?.url,
     };
   } catch (error) {
