@@ -72,7 +72,10 @@ export function orderEvents(deps: Deps): EventHandler[] {
       PaymentActionRequiredSchema,
       paid((order) => extend(order, extensionSeconds, now())),
     ),
-    on(PaymentAuthorizedSchema, paid(accept)),
+    on(
+      PaymentAuthorizedSchema,
+      paid((order, attemptId) => accept(order, attemptId, now())),
+    ),
     on(ChargeCreatedSchema, paid(complete)),
     on(ChargeFailedSchema, paid(failPayment)),
     on(
@@ -95,6 +98,7 @@ export const ticketCopies = ({
   tickets,
 }: Deps): Copies<typeof TicketSnapshotSchema, TicketMessage> => ({
   owner: "tickets",
+  edition: 2, // Venue, category and `detailsVersion` are kept.
   request: TicketSnapshotRequestedSchema,
   snapshot: TicketSnapshotSchema,
   things: (snapshot) => snapshot.tickets,

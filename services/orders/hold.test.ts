@@ -269,7 +269,9 @@ describe("Buy is refused", () => {
     expect(await refusal(here.buy(await here.ticket(), newId(), seen))).toMatchObject(soon);
     const born = newId();
     expect(await refusal(here.buy(born))).toMatchObject(soon);
-    here.pass(10);
+    here.pass(3_600);
+    expect(await refusal(here.buy(born))).toMatchObject(soon);
+    here.pass(86_400);
     expect(await refusal(here.buy(born))).toMatchObject({ reason: "TICKET_NOT_FOUND" });
   });
 

@@ -2,7 +2,7 @@ import type { CreateOrderRequest } from "@ticketing/proto/orders/v1/order_servic
 import { DomainError } from "#runtime/errors.ts";
 import { duplicateOf } from "#runtime/mongo.ts";
 import { mustBeSameRequest, type RequestMark } from "#runtime/request-id.ts";
-import { update } from "#runtime/aggregate.ts";
+import { touch, update } from "#runtime/aggregate.ts";
 import { bornAt } from "#runtime/ids.ts";
 import { isOut, type Standings } from "#runtime/standing.ts";
 import {
@@ -13,6 +13,7 @@ import {
   HOLDING,
   isOverdue,
   open,
+  withinEvent,
   type Order,
   type Orders,
 } from "./order.ts";
@@ -28,8 +29,8 @@ export interface HoldDeps {
   now: () => number;
 }
 
-/** A ticket this young may be one that we have not heard of yet. */
-const NEWS_TRAVELS_MS = 10_000;
+/** A ticket this young may be one that we have not heard of yet: news may wait for a broker. */
+const NEWS_TRAVELS_MS = 86_400_000;
 const ASK_AGAIN_MS = 200;
 const HOUR_MS = 3_600_000;
 
@@ -37,6 +38,21 @@ const notHeardYet = (): DomainError =>
   new DomainError("NOT_READY", "this ticket is very new; try again in a moment", {
     retryAfterMs: ASK_AGAIN_MS,
   });
+
+/** What a buyer sees of the ticket must be what they saw when they pressed *Buy* (R8, R15). */
+function mustBeAsSeen(ticket: TicketFields, seen: number): void {
+  const { version, priceVersion, detailsVersion } = ticket;
+  if (seen === 0) return;
+  const metadata = { version: String(version) };
+  if (seen < detailsVersion) {
+    throw new DomainError("TICKET_CHANGED", "the ticket has changed; look at it again", {
+      metadata,
+    });
+  }
+  if (seen < priceVersion) {
+    throw new DomainError("PRICE_CHANGED", "the price has changed; look at it again", { metadata });
+  }
+}
 
 /** The ticket as the buyer saw it, or why it cannot be sold to them. */
 async function mustBeForSale(
@@ -61,10 +77,7 @@ async function mustBeForSale(
   if (ticket.eventTime && ticket.eventTime.getTime() <= now()) {
     throw new DomainError("EVENT_BEGUN", "the event has begun; the ticket can no longer be bought");
   }
-  if (seen > 0 && seen < ticket.priceVersion) {
-    const metadata = { version: String(ticket.version) };
-    throw new DomainError("PRICE_CHANGED", "the price has changed; look at it again", { metadata });
-  }
+  mustBeAsSeen(ticket, seen);
   return ticket;
 }
 
@@ -92,12 +105,22 @@ async function mustBeWithinLimits(deps: HoldDeps, userId: string, ticketId: stri
   }
 }
 
+/**
+ * Ends an order that has to be refused although it is stored. It forgets its request: sent again, that
+ * is a new one, and not answered with an order that nobody was told of.
+ */
+const takeBack = (orders: Orders, id: string, end: (order: Order) => boolean): Promise<unknown> =>
+  update(orders, id, (order) => {
+    if (!end(order)) touch(order);
+    order.set({ requestId: undefined, requestHash: undefined });
+  });
+
 /** Of orders made in the same moment, the last ones are too many: none of them counted the others. */
 async function withinLimit({ orders, maxOpenOrders }: HoldDeps, order: Order): Promise<Order> {
   const { _id, userId } = order;
   const open = { userId, status: { $in: ACTIVE }, _id: { $lte: _id } };
   if ((await orders.countDocuments(open)) <= maxOpenOrders) return order;
-  await update(orders, _id, cancel);
+  await takeBack(orders, _id, cancel);
   throw new DomainError("TOO_MANY_OPEN_ORDERS", "pay or cancel one of your open orders first");
 }
 
@@ -109,7 +132,7 @@ async function unlessBanned({ orders, standings }: HoldDeps, order: Order): Prom
     isOut(standings, sellerId),
   ]);
   if (!buyerIsOut && !sellerIsOut) return order;
-  await update(orders, _id, ban);
+  await takeBack(orders, _id, ban);
   if (buyerIsOut) throw new DomainError("BANNED", "this account is banned");
   throw new DomainError("TICKET_WITHDRAWN", "this ticket is no longer for sale");
 }
@@ -154,16 +177,22 @@ async function draft(
   userId: string,
   mark: Partial<RequestMark>,
 ): Promise<Order> {
-  const { _id: ticketId, sellerId, title, price, currency, eventTime } = ticket;
+  const { _id: ticketId, sellerId, title, price, currency, category, venue, eventTime } = ticket;
   const last = await orders
     .findOne({ ticketId }, { holdNumber: 1 })
     .sort({ holdNumber: -1 })
     .lean();
   const order = new orders({
     userId,
-    ...{ ticketId, sellerId, title, price, currency },
+    ticketId,
+    sellerId,
+    title,
+    price,
+    currency,
+    category,
+    venue,
     ...(eventTime ? { eventTime } : {}),
-    expiresAt: new Date(now() + holdSeconds * 1000),
+    expiresAt: withinEvent(now() + holdSeconds * 1000, eventTime),
     holdNumber: (last?.holdNumber ?? 0) + 1,
     ...mark,
   });

@@ -2,11 +2,13 @@ import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import * as events from "@ticketing/proto/orders/v1/order_events";
 import { CancelReason, OrderStatus, type OrderSchema } from "@ticketing/proto/orders/v1/order";
+import { Category } from "@ticketing/proto/tickets/v1/ticket";
 import { Schema, type Connection, type HydratedDocument } from "mongoose";
 import { aggregate, record, type AggregateFields } from "#runtime/aggregate.ts";
 import { DomainError } from "#runtime/errors.ts";
 import { toMoney } from "#runtime/money.ts";
 import type { RequestMark } from "#runtime/request-id.ts";
+import type { CategoryWord } from "./ticket.ts";
 
 type Status = "CREATED" | "AWAITING_PAYMENT" | "COMPLETED" | "CANCELLED";
 type Reason = "BUYER" | "EXPIRED" | "PAYMENT_FAILED" | "BANNED" | "REFUNDED";
@@ -15,10 +17,13 @@ export interface OrderFields extends AggregateFields, Partial<RequestMark> {
   userId: string;
   sellerId: string;
   ticketId: string;
-  /** Title, price and date as the buyer saw them: later edits are for later sales. */
+  /** The ticket as the buyer saw it: later edits are for later sales (R15). */
   title: string;
   price: number;
   currency: string;
+  /** Venue and category are absent in orders from before they were kept. */
+  category?: CategoryWord;
+  venue?: string;
   eventTime?: Date;
   status: Status;
   cancelReason?: Reason;
@@ -41,6 +46,8 @@ const schema = new Schema<OrderFields>({
   title: { type: String, required: true },
   price: { type: Number, required: true },
   currency: { type: String, required: true },
+  category: String,
+  venue: String,
   eventTime: Date,
   status: { type: String, required: true },
   cancelReason: String,
@@ -87,10 +94,17 @@ export function toProto(order: OrderFields): MessageInitShape<typeof OrderSchema
     version: BigInt(order.version),
     holdNumber: BigInt(order.holdNumber),
     ...(order.eventTime ? { eventTime: timestampFromDate(order.eventTime) } : {}),
+    ...(order.venue === undefined ? {} : { venue: order.venue }),
+    category: Category[order.category ?? "UNSPECIFIED"],
     attemptId: order.attemptId ?? "",
     createTime: timestampFromDate(order.createTime),
     updateTime: timestampFromDate(order.updateTime),
   };
+}
+
+/** The end of a hold that would end at `time`: with its event at the latest (R16). */
+export function withinEvent(time: number, eventTime: Date | undefined): Date {
+  return new Date(Math.min(time, eventTime?.getTime() ?? Infinity));
 }
 
 /** A new order, holding its ticket once it is saved. */
@@ -128,24 +142,28 @@ export const expire = (order: Order, now: number): boolean =>
 
 /**
  * Gives the buyer more time, once, because their bank is asking them: leaving its page to start over
- * would cost more of it. An order whose time is up gets none.
+ * would cost more of it. An order whose time is up gets none, and no order outlasts its event.
  */
 export function extend(order: Order, seconds: number, now: number): boolean {
   if (seconds === 0 || order.extended || order.status !== "CREATED" || isOverdue(order, now)) {
     return false;
   }
+  const longer = withinEvent(order.expiresAt.getTime() + seconds * 1000, order.eventTime);
+  if (longer <= order.expiresAt) return false;
   order.extended = true;
-  order.expiresAt = new Date(order.expiresAt.getTime() + seconds * 1000);
+  order.expiresAt = longer;
   record(order, events.OrderExtendedSchema, () => ({ order: toProto(order) }));
   return true;
 }
 
 /**
  * Accepts a payment that was authorized: the order can no longer expire. It may come after the time
- * is up; what counts is that nothing ended the order before.
+ * is up; what counts is that nothing ended the order before. Once the event has begun nothing is
+ * bought any more (R16): then the order expires, and payments gives the authorization up.
  */
-export function accept(order: Order, attemptId: string): boolean {
+export function accept(order: Order, attemptId: string, now: number): boolean {
   if (order.status !== "CREATED") return false;
+  if (order.eventTime && order.eventTime.getTime() <= now) return end(order, "EXPIRED");
   order.status = "AWAITING_PAYMENT";
   order.attemptId = attemptId;
   record(order, events.OrderAwaitingPaymentSchema, () => ({ order: toProto(order) }));

@@ -1,8 +1,19 @@
 import { timestampDate } from "@bufbuild/protobuf/wkt";
-import { TicketStatus, type Ticket as TicketMessage } from "@ticketing/proto/tickets/v1/ticket";
+import {
+  Category,
+  TicketStatus,
+  type Ticket as TicketMessage,
+} from "@ticketing/proto/tickets/v1/ticket";
 import { Schema, type Connection } from "mongoose";
 import { toMinor } from "#runtime/money.ts";
 import { duplicateOf } from "#runtime/mongo.ts";
+
+/** What kind of event it is for, as it is stored: the contract's word. */
+export type CategoryWord = keyof typeof Category;
+
+const categoryWords = new Map(
+  Object.entries(Category).map(([word, value]) => [value as number, word as CategoryWord]),
+);
 
 /** Our copy of what orders needs to know of a ticket, kept by events (R41). */
 export interface TicketFields {
@@ -11,6 +22,8 @@ export interface TicketFields {
   title: string;
   price: number;
   currency: string;
+  category: CategoryWord;
+  venue: string;
   eventTime?: Date | undefined;
   withdrawn: boolean;
   /** After a refund the ticket is not for sale before its seller relists it. */
@@ -18,6 +31,8 @@ export interface TicketFields {
   version: number;
   /** The version that last changed the price: who saw an older one saw another price. */
   priceVersion: number;
+  /** The version that last changed what else a buyer sees. */
+  detailsVersion: number;
 }
 
 const schema = new Schema<TicketFields>(
@@ -27,11 +42,14 @@ const schema = new Schema<TicketFields>(
     title: { type: String, required: true },
     price: { type: Number, required: true },
     currency: { type: String, required: true },
+    category: { type: String, default: "UNSPECIFIED" },
+    venue: { type: String, default: "" },
     eventTime: Date,
     withdrawn: { type: Boolean, required: true },
     sold: { type: Boolean, default: false },
     version: { type: Number, required: true },
     priceVersion: { type: Number, required: true },
+    detailsVersion: { type: Number, default: 0 },
   },
   { versionKey: false },
 );
@@ -47,22 +65,30 @@ function toFields(ticket: TicketMessage): Omit<TicketFields, "_id"> {
     title: ticket.title,
     price: amount,
     currency,
+    category: categoryWords.get(ticket.category) ?? "UNSPECIFIED",
+    venue: ticket.venue,
     eventTime: ticket.eventTime && timestampDate(ticket.eventTime),
     withdrawn: ticket.withdrawn || ticket.status === TicketStatus.WITHDRAWN,
     sold: ticket.status === TicketStatus.SOLD,
     version: Number(ticket.version),
     priceVersion: Number(ticket.priceVersion),
+    detailsVersion: Number(ticket.detailsVersion),
   };
 }
 
-/** Keeps the newer of ours and theirs, so that events may come late, twice or out of order (R71). */
+/**
+ * Keeps the newer of ours and theirs, so that events may come late, twice or out of order (R71). A copy
+ * from before `detailsVersion` was kept is completed by the same version too.
+ */
 export async function keep(tickets: Tickets, ticket: TicketMessage | undefined): Promise<void> {
   if (!ticket) throw new Error("an event without its ticket");
   const { eventTime, ...fields } = toFields(ticket);
   const change = eventTime
     ? { $set: { ...fields, eventTime } }
     : { $set: fields, $unset: { eventTime: 1 as const } };
-  const older = { _id: ticket.id, version: { $lt: fields.version } };
+  const { version } = fields;
+  const isIncomplete = { version, detailsVersion: { $exists: false } };
+  const older = { _id: ticket.id, $or: [{ version: { $lt: version } }, isIncomplete] };
   try {
     await tickets.updateOne(older, change, { upsert: true });
   } catch (error) {

@@ -49,6 +49,7 @@ function toCopy(order: Order): OrderCopy {
     currency,
     expiresAt: timestampDate(order.expiresAt),
     ...(order.eventTime && { eventTime: timestampDate(order.eventTime) }),
+    ...(order.venue !== undefined && { venue: order.venue }),
     status,
     expired: order.cancelReason === CancelReason.EXPIRED,
     attemptId: order.attemptId,

@@ -35,6 +35,10 @@ const method = (token: string): Partial<Stripe.PaymentIntentCreateParams> =>
     ? { payment_method_data: { type: "card", card: { token } } as never }
     : { payment_method: token };
 
+/** What the buyer's receipt is for: the ticket as they saw it. */
+const descriptionOf = ({ title, venue, eventTime }: PaymentFields["order"]): string =>
+  [title, venue, eventTime?.toISOString()].filter(Boolean).join(", ");
+
 /** An intent that cannot take money yet, tied to its attempt by its metadata and its key. */
 export const createIntent = (
   { stripe, methodTypes }: IntentDeps,
@@ -49,7 +53,7 @@ export const createIntent = (
       capture_method: "manual",
       allowed_payment_method_types:
         methodTypes as Stripe.PaymentIntentCreateParams.AllowedPaymentMethodType[],
-      description: order.title,
+      description: descriptionOf(order),
       metadata: { order_id: orderId, attempt_id: attemptId },
       ...method(token),
     },

@@ -14,8 +14,10 @@ import { giveUp, letGo, note, settle } from "./settle.ts";
 import type { SettleDeps } from "./settle-deps.ts";
 import { notYet } from "./stripe.ts";
 
-/** An order this young may be one that we have not heard of yet. */
+/** News travels within this, unless something is wrong. */
 const NEWS_TRAVELS_MS = 10_000;
+/** No hold is longer: the greatest ORDER_HOLD_SECONDS and HOLD_EXTENSION_SECONDS together. */
+const LONGEST_HOLD_MS = (86_400 + 1_800) * 1_000;
 /** With less than this left, an authorization would come too late. */
 const LAST_MOMENT_MS = 5_000;
 /** Whoever tries more cards for one order is trying whether they are any good. */
@@ -43,11 +45,13 @@ async function find(
 ): Promise<Payment> {
   const payment = await payments.findById(orderId);
   if (payment?.order.userId === userId) return payment;
-  if (!payment && now() - bornAt(orderId) < NEWS_TRAVELS_MS) {
+  // As long as the order may be there to be paid, its news may still be on the way.
+  const age = now() - bornAt(orderId);
+  if (!payment && age < LONGEST_HOLD_MS && age > -NEWS_TRAVELS_MS) {
     throw new DomainError(
       "NOT_READY",
-      "this order is very new; try again in a moment",
-      laterMs(200),
+      "payments has not heard of this order yet; try again in a moment",
+      laterMs(age < NEWS_TRAVELS_MS ? 200 : 5_000),
     );
   }
   throw new DomainError("ORDER_NOT_FOUND", "you have no such order");
@@ -61,6 +65,9 @@ function mustBePayable({ order }: PaymentFields, now: number): void {
   if (order.status === "COMPLETED") throw new DomainError("ALREADY_PAID", "this order is paid");
   if (order.status === "AWAITING_PAYMENT") {
     throw new DomainError("PAYMENT_IN_PROGRESS", "this order is being paid");
+  }
+  if (order.eventTime && order.eventTime.getTime() <= now) {
+    throw new DomainError("EVENT_BEGUN", "the event has begun; nothing can be paid any more");
   }
   if (order.expiresAt.getTime() - now <= LAST_MOMENT_MS) {
     throw new DomainError("ORDER_EXPIRED", "there is not enough time left to pay");

@@ -4,7 +4,7 @@ import {
   CreatePaymentRequestSchema,
   PaymentService,
   RefundPaymentRequestSchema,
-  type CreatePaymentResponseSchema,
+  type GetPaymentResponseSchema,
 } from "@ticketing/proto/payments/v1/payment_service";
 import { caller, type Caller } from "#runtime/auth.ts";
 import { addressOf } from "#runtime/client-network.ts";
@@ -13,27 +13,22 @@ import { openActions } from "./action.ts";
 import { pay, type PayDeps } from "./pay.ts";
 import { refundToProto, toBuyersProto, toProto, toSellersProto } from "./payment-proto.ts";
 import { isOpen, type PaymentFields } from "./payment.ts";
-import {
-  noSuchPayment,
-  refundPayment,
-  roleOf,
-  type RefundDeps,
-  type Role,
-} from "./refund-payment.ts";
+import { noSuchPayment, refundPayment, roleOf, type RefundDeps } from "./refund-payment.ts";
+import { refundability, type Role } from "./refund-rule.ts";
 import { settle } from "./settle.ts";
 import { withoutSecrets } from "./stripe.ts";
 
 /** While an attempt is open, whoever asks for it makes us ask Stripe, so often at most. */
 const ASK_EVERY_MS = 2_000;
 
-type Answer = Omit<MessageInitShape<typeof CreatePaymentResponseSchema>, "$typeName">;
+type Answer = Omit<MessageInitShape<typeof GetPaymentResponseSchema>, "$typeName">;
 
 const refuse = (error: unknown): never => {
   throw withoutSecrets(error);
 };
 
 export function paymentRoutes(deps: PayDeps & RefundDeps) {
-  const { payments, stripe, log, now } = deps;
+  const { payments, stripe, log, now, holdDays } = deps;
   const lastAsked = new Map<string, number>();
   const actionOf = openActions(stripe);
 
@@ -60,10 +55,15 @@ export function paymentRoutes(deps: PayDeps & RefundDeps) {
     ...(await actionOf(payment).catch(refuse)),
   });
 
-  function answer(payment: PaymentFields, role: Role, userId: string): Answer | Promise<Answer> {
+  function shown(payment: PaymentFields, role: Role, userId: string): Answer | Promise<Answer> {
     if (role === "SELLER") return { payment: toSellersProto(payment) };
     return payment.order.userId === userId ? buyersAnswer(payment) : { payment: toProto(payment) };
   }
+
+  const answer = async (payment: PaymentFields, role: Role, userId: string): Promise<Answer> => ({
+    ...(await shown(payment, role, userId)),
+    refundability: refundability(payment, role, { now: now(), holdDays }),
+  });
 
   return (router: ConnectRouter) =>
     router.service(PaymentService, {

@@ -16,7 +16,7 @@ import { toSellersProto } from "./payment-proto.ts";
 import { type PaymentFields } from "./payment.ts";
 import { payoutToProto, type Payout } from "./payout.ts";
 import type { PayoutDeps } from "./payouts.ts";
-import { refundableUntil } from "./refund-payment.ts";
+import { refundability } from "./refund-rule.ts";
 import { lookAtAccount, onboard, type Seller } from "./seller.ts";
 import { withoutSecrets } from "./stripe.ts";
 
@@ -40,17 +40,19 @@ const earningsToProto = ({ currency, held, available, paidOut }: Earnings) => ({
 
 function saleToProto(
   payment: PaymentFields,
-  holdDays: number,
+  at: { now: number; holdDays: number },
 ): MessageInitShape<typeof SaleSchema> {
   const { postings, order } = payment;
   const { currency } = order;
-  const available = availableTime(payment, holdDays);
+  const available = availableTime(payment, at.holdDays);
+  const mayRefund = refundability(payment, "SELLER", at);
   return {
     payment: toSellersProto(payment),
     fee: toMoney({ amount: feesIn(postings), currency }),
     earned: toMoney({ amount: owedTo(postings), currency }),
     ...(available && { availableTime: timestampFromDate(available) }),
-    refundableUntil: timestampFromDate(refundableUntil(payment, holdDays)),
+    ...(mayRefund.until && { refundableUntil: mayRefund.until }),
+    refundability: mayRefund,
   };
 }
 
@@ -98,7 +100,8 @@ export function sellerRoutes(deps: SellerRouteDeps) {
           found,
           ({ captureTime }) => captureTime?.getTime() ?? 0,
         );
-        return { sales: page.map((sale) => saleToProto(sale, holdDays)), nextPageToken };
+        const at = { now: now(), holdDays };
+        return { sales: page.map((sale) => saleToProto(sale, at)), nextPageToken };
       },
 
       async listPayouts({ pageSize: asked, pageToken: token }, ctx) {

@@ -12,6 +12,8 @@ import { send, type Asked, type Runtime, type Told } from "./offer.ts";
 export interface Copies<S extends DescMessage, T> {
   /** The service that owns them. */
   owner: string;
+  /** From 1; raised where more of each is kept than before: then all is asked for once again. */
+  edition?: number;
   request: DescMessage;
   snapshot: S;
   things(snapshot: MessageShape<S>): T[];
@@ -27,7 +29,7 @@ export interface Bootstrap {
   done(): Promise<void>;
 }
 
-/** How far the copies of one owner's things are. Without it nobody knows whether they are all there. */
+/** How far the copies of one owner's things are, in one edition. Without it nobody knows whether they are all there. */
 interface Marker extends Omit<Asked, "requester"> {
   _id: string;
   /** How many things have come so far. */
@@ -48,9 +50,10 @@ const LONGEST_PAUSE_MS = 60_000;
 export function bootstrap<S extends DescMessage, T>(
   runtime: Runtime,
   db: Connection,
-  { owner, request, snapshot, things, keep }: Copies<S, T>,
+  { owner, edition = 1, request, snapshot, things, keep }: Copies<S, T>,
 ): Bootstrap {
   const { service, log } = runtime;
+  const marked = edition === 1 ? owner : `${owner} ${edition}`;
   const markers = db.collection<Marker>("bootstrap");
   /** The page that this process is storing, which another answer with it need not do too. */
   let storing: string | undefined;
@@ -68,7 +71,7 @@ export function bootstrap<S extends DescMessage, T>(
 
   async function receive(told: MessageShape<S>): Promise<void> {
     const { requestId, pageToken, nextPageToken } = told as unknown as Told;
-    const awaited = { _id: owner, requestId, pageToken, doneTime: { $exists: false } };
+    const awaited = { _id: marked, requestId, pageToken, doneTime: { $exists: false } };
     if (!(await markers.findOne(awaited))) return; // We asked twice, and this one is stored.
     const page = things(told);
     await store(page);
@@ -91,9 +94,9 @@ export function bootstrap<S extends DescMessage, T>(
   });
 
   async function mark(): Promise<Marker> {
-    const found = await markers.findOne({ _id: owner });
+    const found = await markers.findOne({ _id: marked });
     if (found) return found;
-    const fresh = { _id: owner, requestId: newId(), pageToken: "", things: 0 };
+    const fresh = { _id: marked, requestId: newId(), pageToken: "", things: 0 };
     return markers.insertOne(fresh).then(
       () => fresh,
       (error: unknown) => {

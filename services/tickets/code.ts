@@ -5,6 +5,7 @@ import {
 } from "@ticketing/proto/tickets/v1/ticket_events";
 import { record } from "#runtime/aggregate.ts";
 import { DomainError } from "#runtime/errors.ts";
+import { markSeen } from "./attached-code.ts";
 import { recordUpdate, type Ticket } from "./ticket.ts";
 
 // The code that opens the door (R9). Once its buyer has seen it, they cannot give the ticket back by
@@ -24,27 +25,37 @@ export function openCode(ticket: Ticket, userId: string, now: number): boolean {
   if (ticket.status !== "SOLD" || ticket.buyerId !== userId || !orderId) {
     throw new DomainError("TICKET_NOT_FOUND", "there is no such ticket");
   }
-  if (!code) throw new DomainError("CODE_NOT_FOUND", "the seller attached no code");
+  // Seen by the buyer of an earlier sale, of whose end we have not heard yet, it is not for this one.
+  const isStale = ticket.codeSeen && ticket.codeOpenedFor !== orderId;
+  if (!code || isStale) throw new DomainError("CODE_NOT_FOUND", "the seller attached no code");
   if (ticket.codeSealedFor === orderId) {
     throw new DomainError("CODE_SEALED", "you have asked for your money back");
   }
   if (ticket.codeOpenedFor === orderId) return false;
   ticket.codeOpenedFor = orderId;
   ticket.codeOpenTime = new Date(now);
+  markSeen(ticket, code);
   tellOpened(ticket, orderId);
   return true;
 }
 
 /**
  * The buyer of an order wants their money back: from now on the code opens no more for them, unless
- * they have opened it already. Which of the two, payments is told each time that it asks.
+ * they have opened it already. Which of the two, payments is told each time that it asks. The seal of
+ * the order that has the ticket now stays, whatever is asked for an earlier one, for which the code
+ * opens no more anyway. An order that was never this ticket's, or of which we have not heard yet, is
+ * not answered for.
  */
 export function sealCode(ticket: Ticket, orderId: string): true {
   if (ticket.codeOpenedFor === orderId) {
     tellOpened(ticket, orderId);
     return true;
   }
-  ticket.codeSealedFor = orderId;
+  const hasIt = ticket.orderId === orderId;
+  if (!hasIt && !ticket.sales.includes(orderId)) {
+    throw new Error(`order ${orderId} is not, or not yet, one of ticket ${ticket._id}`);
+  }
+  if (hasIt) ticket.codeSealedFor = orderId;
   record(ticket, TicketCodeSealedSchema, () => ({ ticketId: ticket._id, orderId }));
   recordUpdate(ticket);
   return true;

@@ -32,6 +32,22 @@ const rivals: { first: Step[]; second: Step[]; end: string }[] = [
     second: ["created", "awaiting", "completed", "refunded"],
     end: "WITHDRAWN",
   },
+  // The money of a sale goes back, and orders lets the next one in before tickets has heard of it.
+  {
+    first: ["created", "awaiting", "completed", "refunded"],
+    second: ["created"],
+    end: "HELD by the second, withdrawn",
+  },
+  {
+    first: ["created", "awaiting", "completed", "refunded"],
+    second: ["created", "expired"],
+    end: "WITHDRAWN",
+  },
+  {
+    first: ["created", "awaiting", "completed", "refunded"],
+    second: ["created", "awaiting", "completed"],
+    end: "SOLD by the second, withdrawn",
+  },
 ];
 
 type Rivals = (typeof rivals)[number];
@@ -72,8 +88,14 @@ const toHold = ({ order }: OrderEvent): Hold => ({
   state: stateOf(order.status, order.cancelReason),
 });
 
+interface InWords {
+  status: string;
+  orderId: string | undefined;
+  withdrawn: boolean;
+}
+
 /** The state of a ticket that nobody has saved, after these events in this order. */
-function mirrored(events: readonly OrderEvent[]): { status: string; orderId: string | undefined } {
+function mirrored(events: readonly OrderEvent[]): InWords {
   const ticket = new tickets.deps.tickets({
     userId: "seller",
     title: "A",
@@ -82,7 +104,7 @@ function mirrored(events: readonly OrderEvent[]): { status: string; orderId: str
   });
   list(ticket);
   for (const event of events) keepHold(ticket, toHold(event));
-  return { status: ticket.status, orderId: ticket.orderId };
+  return { status: ticket.status, orderId: ticket.orderId, withdrawn: ticket.withdrawn };
 }
 
 /** What is done to events before they are heard. */
@@ -119,12 +141,10 @@ const rightHolder = (level: Levelling, oneOrAll = fc.boolean()) =>
   });
 
 /** The end in words, as `rivals` has it. */
-function words(
-  { status, orderId }: { status: string; orderId: string | undefined },
-  second: string,
-): string {
+function words({ status, orderId, withdrawn }: InWords, second: string): string {
   if (!orderId) return status;
-  return `${status} by ${orderId === second ? "the second" : "the first"}`;
+  const holder = orderId === second ? "the second" : "the first";
+  return `${status} by ${holder}${withdrawn ? ", withdrawn" : ""}`;
 }
 
 describe("two rival orders leave the ticket with its right holder", () => {
@@ -190,9 +210,9 @@ describe("two rival orders leave the ticket with its right holder", () => {
   });
 });
 
-function inWords({ status, orderId }: Ticket): { status: string; orderId: string | undefined } {
+function inWords({ status, orderId, withdrawn }: Ticket): InWords {
   const [word = ""] = Object.entries(TicketStatus).find(([, number]) => number === status) ?? [];
-  return { status: word, orderId: orderId || undefined };
+  return { status: word, orderId: orderId || undefined, withdrawn };
 }
 
 describe("an order's event", () => {

@@ -21,6 +21,7 @@ import {
   list,
   mustBeChangeable,
   NO_DATE,
+  relist,
   setSellerBanned,
   setWithdrawn,
   toProto,
@@ -68,10 +69,11 @@ export function ticketRoutes({ tickets, standings, now }: Deps) {
     userId: string,
     how: (ticket: Ticket) => boolean | void,
   ): Promise<{ ticket: ReturnType<typeof toProto> }> {
-    const ticket = await update(tickets, id, (found) => {
+    const change = (found: Ticket): boolean | void => {
       mustBeChangeable(found, userId);
       return how(found);
-    });
+    };
+    const ticket = await update(tickets, id, change, "+code");
     if (!ticket) throw notFound();
     return { ticket: toProto(ticket) };
   }
@@ -126,8 +128,8 @@ export function ticketRoutes({ tickets, standings, now }: Deps) {
         return change(id, caller(ctx).id, (ticket) => setWithdrawn(ticket, true));
       },
 
-      relistTicket({ id }, ctx) {
-        return change(id, caller(ctx).id, (ticket) => setWithdrawn(ticket, false));
+      relistTicket({ id, code }, ctx) {
+        return change(id, caller(ctx).id, (ticket) => relist(ticket, code));
       },
 
       async openTicketCode({ id }, ctx) {

@@ -10,6 +10,8 @@ import { aggregate, record, type AggregateFields } from "#runtime/aggregate.ts";
 import { DomainError } from "#runtime/errors.ts";
 import { toMoney } from "#runtime/money.ts";
 import type { RequestMark } from "#runtime/request-id.ts";
+import { attachCode, dropSeenCode } from "./attached-code.ts";
+import { sameDetails } from "./details.ts";
 
 type Status = "ON_SALE" | "HELD" | "SOLD" | "WITHDRAWN";
 export type CategoryWord = Exclude<keyof typeof Category, "UNSPECIFIED">;
@@ -33,12 +35,20 @@ export interface TicketFields extends AggregateFields, Listing, Partial<RequestM
   codeOpenedFor?: string | undefined;
   codeOpenTime?: Date | undefined;
   codeSealedFor?: string | undefined;
+  /** Whether the attached code is the one that the buyer of `codeOpenedFor` has seen. */
+  codeSeen: boolean;
+  /** The digests of all codes of this ticket that a buyer has seen: none is attached again. */
+  seenCodes: string[];
+  /** A code was seen and its sale undone: the seller has not said yet what opens the door now. */
+  needsNewCode: boolean;
   status: Status;
   /** The seller's own wish, kept through a hold that came in the same moment. */
   withdrawn: boolean;
   /** Withdrawn for as long as its seller is out; apart from their wish, which counts again then. */
   sellerBanned: boolean;
   priceVersion: number;
+  /** The version that last changed what a buyer sees beside the price. */
+  detailsVersion: number;
   /** The date for ordering: tickets without one come last. */
   eventOrder: Date;
   orderId?: string | undefined;
@@ -47,6 +57,10 @@ export interface TicketFields extends AggregateFields, Listing, Partial<RequestM
   /** The newest state of the newest hold that we have heard of; see `keepHold`. */
   holdNumber: number;
   holdVersion: number;
+  /** The greatest number of a hold that ended in a refund, as far as we have heard. */
+  refundedHold: number;
+  /** The orders that have bought it, those of which the money is back among them. */
+  sales: string[];
 }
 
 /** Later than every event: where a ticket without a date stands in the order of dates. */
@@ -68,15 +82,27 @@ const schema = new Schema<TicketFields>({
   codeOpenedFor: String,
   codeOpenTime: Date,
   codeSealedFor: String,
+  codeSeen: {
+    type: Boolean,
+    // Of a ticket from before this was kept, nobody knows whether the code was changed since.
+    default(this: TicketFields) {
+      return Boolean(this.codeOpenedFor);
+    },
+  },
+  seenCodes: [String],
+  needsNewCode: { type: Boolean, default: false },
   status: { type: String, required: true },
   withdrawn: { type: Boolean, default: false },
   sellerBanned: { type: Boolean, default: false },
   priceVersion: { type: Number, default: 1 },
+  detailsVersion: { type: Number, default: 1 },
   orderId: String,
   heldUntil: Date,
   buyerId: String,
   holdNumber: { type: Number, default: 0 },
   holdVersion: { type: Number, default: 0 },
+  refundedHold: { type: Number, default: 0 },
+  sales: [String],
   requestId: String,
   requestHash: String,
 });
@@ -121,10 +147,12 @@ export function toProto(ticket: TicketFields): MessageInitShape<typeof TicketSch
     ...(ticket.heldUntil ? { heldUntil: timestampFromDate(ticket.heldUntil) } : {}),
     version: BigInt(ticket.version),
     priceVersion: BigInt(ticket.priceVersion),
+    detailsVersion: BigInt(ticket.detailsVersion ?? 1), // Documents read lean have no defaults.
     createTime: timestampFromDate(ticket.createTime),
     updateTime: timestampFromDate(ticket.updateTime),
     hasCode: ticket.hasCode,
     withdrawn: isOffMarket(ticket),
+    needsNewCode: Boolean(ticket.needsNewCode),
   };
 }
 
@@ -156,12 +184,13 @@ export function mustBeChangeable(ticket: Ticket, userId: string): void {
 /** What the seller wants it to be from now on; a `code` that is left out stays. */
 export function edit(ticket: Ticket, listing: Listing, code?: string): void {
   const repriced = ticket.price !== listing.price || ticket.currency !== listing.currency;
+  const hadCode = ticket.hasCode;
   if (repriced) ticket.priceVersion = ticket.version + 1;
+  const looksTheSame = sameDetails(ticket, listing);
   ticket.set({ ...listing, eventOrder: listing.eventTime ?? NO_DATE });
-  if (code !== undefined) {
-    ticket.code = code;
-    ticket.hasCode = code !== "";
-  }
+  if (code !== undefined) attachCode(ticket, code);
+  const lostItsCode = hadCode && !ticket.hasCode;
+  if (!looksTheSame || lostItsCode) ticket.detailsVersion = ticket.version + 1;
   recordUpdate(ticket);
 }
 
@@ -183,6 +212,22 @@ export function setSellerBanned(ticket: Ticket, banned: boolean): boolean {
   return true;
 }
 
+/** Puts a ticket on sale again, with a new code where the old one was seen (R9). */
+export function relist(ticket: Ticket, code?: string): boolean {
+  const hadCode = ticket.hasCode;
+  if (code !== undefined) attachCode(ticket, code);
+  if (ticket.needsNewCode || (ticket.hasCode && ticket.codeSeen)) {
+    throw new DomainError(
+      "CODE_ALREADY_SEEN",
+      "a buyer has seen the ticket's code; attach a new one, or say that it has none",
+    );
+  }
+  if (hadCode && !ticket.hasCode) ticket.detailsVersion = ticket.version + 1;
+  if (setWithdrawn(ticket, false)) return true;
+  if (code !== undefined) recordUpdate(ticket);
+  return code !== undefined;
+}
+
 /** A state of an order, as far as its ticket cares. */
 export interface Hold {
   orderId: string;
@@ -198,20 +243,38 @@ const isNewer = (hold: Hold, ticket: TicketFields): boolean =>
   (hold.holdNumber === ticket.holdNumber && hold.version > ticket.holdVersion);
 
 /**
+ * That the ticket was bought is remembered for good, and that a sale was undone takes it off the market
+ * until its seller relists it, also where a later hold was heard of first. Answers whether that is news.
+ */
+function keepSale(ticket: Ticket, { orderId, holdNumber, state }: Hold): boolean {
+  if (state !== "SOLD" && state !== "REFUNDED") return false;
+  const isNew = !ticket.sales.includes(orderId);
+  if (isNew) ticket.sales = [...ticket.sales, orderId].sort();
+  if (state === "SOLD" || holdNumber <= ticket.refundedHold) return isNew;
+  ticket.refundedHold = holdNumber;
+  ticket.withdrawn = true;
+  if (ticket.codeOpenedFor === orderId) dropSeenCode(ticket);
+  if (ticket.status === "ON_SALE") ticket.status = "WITHDRAWN";
+  return true;
+}
+
+/**
  * Mirrors who holds the ticket (R31). The holds of a ticket are strictly ordered, and the states of
  * one hold too, so the greatest pair of both is what is true now: an event that tells of an earlier
  * one changes nothing, in whatever order they come. Answers whether it changed anything.
  */
 export function keepHold(ticket: Ticket, hold: Hold): boolean {
-  if (!isNewer(hold, ticket)) return false;
+  const isNews = keepSale(ticket, hold);
+  if (!isNewer(hold, ticket)) {
+    if (isNews) recordUpdate(ticket);
+    return isNews;
+  }
   const holds = hold.state === "HELD" || hold.state === "SOLD";
   ticket.holdNumber = hold.holdNumber;
   ticket.holdVersion = hold.version;
   ticket.orderId = holds ? hold.orderId : undefined;
   ticket.heldUntil = hold.state === "HELD" ? hold.expiresAt : undefined;
   ticket.buyerId = hold.state === "SOLD" ? hold.buyerId : undefined;
-  // After a refund the ticket waits until its seller relists it.
-  if (hold.state === "REFUNDED") ticket.withdrawn = true;
   if (hold.state === "HELD" || hold.state === "SOLD") ticket.status = hold.state;
   else ticket.status = statusAtRest(ticket);
   recordUpdate(ticket);

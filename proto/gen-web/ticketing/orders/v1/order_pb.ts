@@ -8,16 +8,19 @@ import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { Money } from "../../../google/type/money_pb.ts";
 import { file_google_type_money } from "../../../google/type/money_pb.ts";
+import type { Category } from "../../tickets/v1/ticket_pb.ts";
+import { file_ticketing_tickets_v1_ticket } from "../../tickets/v1/ticket_pb.ts";
 import type { Message, UnknownEnum } from "@bufbuild/protobuf";
 
 /**
  * Describes the file ticketing/orders/v1/order.proto.
  */
 export const file_ticketing_orders_v1_order: GenFile = /*@__PURE__*/
-  fileDesc("Ch90aWNrZXRpbmcvb3JkZXJzL3YxL29yZGVyLnByb3RvEhN0aWNrZXRpbmcub3JkZXJzLnYxIuQDCgVPcmRlchIKCgJpZBgBIAEoCRIPCgd1c2VyX2lkGAIgASgJEhEKCXRpY2tldF9pZBgDIAEoCRIwCgZzdGF0dXMYBCABKA4yIC50aWNrZXRpbmcub3JkZXJzLnYxLk9yZGVyU3RhdHVzEjgKDWNhbmNlbF9yZWFzb24YBSABKA4yIS50aWNrZXRpbmcub3JkZXJzLnYxLkNhbmNlbFJlYXNvbhINCgV0aXRsZRgGIAEoCRIhCgVwcmljZRgHIAEoCzISLmdvb2dsZS50eXBlLk1vbmV5Ei4KCmV4cGlyZXNfYXQYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg8KB3ZlcnNpb24YCSABKAMSEwoLaG9sZF9udW1iZXIYCiABKAMSEQoJc2VsbGVyX2lkGAsgASgJEi4KCmV2ZW50X3RpbWUYDCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhIKCmF0dGVtcHRfaWQYDSABKAkSLwoLY3JlYXRlX3RpbWUYDiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3VwZGF0ZV90aW1lGA8gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCqgAQoLT3JkZXJTdGF0dXMSHAoYT1JERVJfU1RBVFVTX1VOU1BFQ0lGSUVEEAASGAoUT1JERVJfU1RBVFVTX0NSRUFURUQQARIhCh1PUkRFUl9TVEFUVVNfQVdBSVRJTkdfUEFZTUVOVBACEhoKFk9SREVSX1NUQVRVU19DT01QTEVURUQQAxIaChZPUkRFUl9TVEFUVVNfQ0FOQ0VMTEVEEAQquQEKDENhbmNlbFJlYXNvbhIdChlDQU5DRUxfUkVBU09OX1VOU1BFQ0lGSUVEEAASFwoTQ0FOQ0VMX1JFQVNPTl9CVVlFUhABEhkKFUNBTkNFTF9SRUFTT05fRVhQSVJFRBACEiAKHENBTkNFTF9SRUFTT05fUEFZTUVOVF9GQUlMRUQQAxIYChRDQU5DRUxfUkVBU09OX0JBTk5FRBAEEhoKFkNBTkNFTF9SRUFTT05fUkVGVU5ERUQQBWIGcHJvdG8z", [file_google_protobuf_timestamp, file_google_type_money]);
+  fileDesc("Ch90aWNrZXRpbmcvb3JkZXJzL3YxL29yZGVyLnByb3RvEhN0aWNrZXRpbmcub3JkZXJzLnYxIrQECgVPcmRlchIKCgJpZBgBIAEoCRIPCgd1c2VyX2lkGAIgASgJEhEKCXRpY2tldF9pZBgDIAEoCRIwCgZzdGF0dXMYBCABKA4yIC50aWNrZXRpbmcub3JkZXJzLnYxLk9yZGVyU3RhdHVzEjgKDWNhbmNlbF9yZWFzb24YBSABKA4yIS50aWNrZXRpbmcub3JkZXJzLnYxLkNhbmNlbFJlYXNvbhINCgV0aXRsZRgGIAEoCRIhCgVwcmljZRgHIAEoCzISLmdvb2dsZS50eXBlLk1vbmV5Ei4KCmV4cGlyZXNfYXQYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg8KB3ZlcnNpb24YCSABKAMSEwoLaG9sZF9udW1iZXIYCiABKAMSEQoJc2VsbGVyX2lkGAsgASgJEi4KCmV2ZW50X3RpbWUYDCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhIKCmF0dGVtcHRfaWQYDSABKAkSLwoLY3JlYXRlX3RpbWUYDiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3VwZGF0ZV90aW1lGA8gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBISCgV2ZW51ZRgQIAEoCUgAiAEBEjAKCGNhdGVnb3J5GBEgASgOMh4udGlja2V0aW5nLnRpY2tldHMudjEuQ2F0ZWdvcnlCCAoGX3ZlbnVlKqABCgtPcmRlclN0YXR1cxIcChhPUkRFUl9TVEFUVVNfVU5TUEVDSUZJRUQQABIYChRPUkRFUl9TVEFUVVNfQ1JFQVRFRBABEiEKHU9SREVSX1NUQVRVU19BV0FJVElOR19QQVlNRU5UEAISGgoWT1JERVJfU1RBVFVTX0NPTVBMRVRFRBADEhoKFk9SREVSX1NUQVRVU19DQU5DRUxMRUQQBCq5AQoMQ2FuY2VsUmVhc29uEh0KGUNBTkNFTF9SRUFTT05fVU5TUEVDSUZJRUQQABIXChNDQU5DRUxfUkVBU09OX0JVWUVSEAESGQoVQ0FOQ0VMX1JFQVNPTl9FWFBJUkVEEAISIAocQ0FOQ0VMX1JFQVNPTl9QQVlNRU5UX0ZBSUxFRBADEhgKFENBTkNFTF9SRUFTT05fQkFOTkVEEAQSGgoWQ0FOQ0VMX1JFQVNPTl9SRUZVTkRFRBAFYgZwcm90bzM", [file_google_protobuf_timestamp, file_google_type_money, file_ticketing_tickets_v1_ticket]);
 
 /**
- * A buyer's claim on one ticket. Only its buyer sees it.
+ * A buyer's claim on one ticket, with all that the buyer saw of it: later changes of the ticket are for
+ * later sales (R15). Only its buyer sees it.
  *
  * @generated from message ticketing.orders.v1.Order
  */
@@ -72,7 +75,7 @@ export type Order = Message<"ticketing.orders.v1.Order"> & {
   price?: Money | undefined;
 
   /**
-   * When the hold ends, unless a payment is authorized before.
+   * When the hold ends, unless a payment is authorized before. Never later than `event_time` (R16).
    *
    * @generated from field: google.protobuf.Timestamp expires_at = 8;
    */
@@ -101,7 +104,7 @@ export type Order = Message<"ticketing.orders.v1.Order"> & {
   sellerId: string;
 
   /**
-   * When the event begins; absent where the ticket has no date.
+   * When the event begins, as the buyer saw it; absent where the ticket had no date.
    *
    * @generated from field: google.protobuf.Timestamp event_time = 12;
    */
@@ -127,6 +130,21 @@ export type Order = Message<"ticketing.orders.v1.Order"> & {
    * @generated from field: google.protobuf.Timestamp update_time = 15;
    */
   updateTime?: Timestamp | undefined;
+
+  /**
+   * Where the event takes place, as the buyer saw it: empty where the seller did not say, absent in an
+   * order from before this was kept.
+   *
+   * @generated from field: optional string venue = 16;
+   */
+  venue?: string | undefined;
+
+  /**
+   * What kind of event it is for, as the buyer saw it.
+   *
+   * @generated from field: ticketing.tickets.v1.Category category = 17;
+   */
+  category: Category;
 };
 
 /**

@@ -7,7 +7,7 @@ import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2
 import type { Money } from "../../../google/type/money_pb.ts";
 import { file_google_type_money } from "../../../google/type/money_pb.ts";
 import { file_ticketing_options_v1_options } from "../../options/v1/options_pb.ts";
-import type { Payment, Refund } from "./payment_pb.ts";
+import type { Payment, Refund, Refundability } from "./payment_pb.ts";
 import { file_ticketing_payments_v1_payment } from "./payment_pb.ts";
 import type { Message } from "@bufbuild/protobuf";
 
@@ -15,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file ticketing/payments/v1/payment_service.proto.
  */
 export const file_ticketing_payments_v1_payment_service: GenFile = /*@__PURE__*/
-  fileDesc("Cit0aWNrZXRpbmcvcGF5bWVudHMvdjEvcGF5bWVudF9zZXJ2aWNlLnByb3RvEhV0aWNrZXRpbmcucGF5bWVudHMudjEidAoUQ3JlYXRlUGF5bWVudFJlcXVlc3QSEAoIb3JkZXJfaWQYASABKAkSEgoFdG9rZW4YAiABKAlCA4ABARIiCgZhbW91bnQYAyABKAsyEi5nb29nbGUudHlwZS5Nb25leRISCgpyZXF1ZXN0X2lkGAQgASgJIn0KFUNyZWF0ZVBheW1lbnRSZXNwb25zZRIvCgdwYXltZW50GAEgASgLMh4udGlja2V0aW5nLnBheW1lbnRzLnYxLlBheW1lbnQSGgoNY2xpZW50X3NlY3JldBgCIAEoCUIDgAEBEhcKCmFjdGlvbl91cmwYAyABKAlCA4ABASIlChFHZXRQYXltZW50UmVxdWVzdBIQCghvcmRlcl9pZBgBIAEoCSJ6ChJHZXRQYXltZW50UmVzcG9uc2USLwoHcGF5bWVudBgBIAEoCzIeLnRpY2tldGluZy5wYXltZW50cy52MS5QYXltZW50EhoKDWNsaWVudF9zZWNyZXQYAiABKAlCA4ABARIXCgphY3Rpb25fdXJsGAMgASgJQgOAAQEiYAoUUmVmdW5kUGF5bWVudFJlcXVlc3QSEAoIb3JkZXJfaWQYASABKAkSIgoGYW1vdW50GAIgASgLMhIuZ29vZ2xlLnR5cGUuTW9uZXkSEgoKcmVxdWVzdF9pZBgDIAEoCSJGChVSZWZ1bmRQYXltZW50UmVzcG9uc2USLQoGcmVmdW5kGAEgASgLMh0udGlja2V0aW5nLnBheW1lbnRzLnYxLlJlZnVuZDLgAgoOUGF5bWVudFNlcnZpY2UScAoNQ3JlYXRlUGF5bWVudBIrLnRpY2tldGluZy5wYXltZW50cy52MS5DcmVhdGVQYXltZW50UmVxdWVzdBosLnRpY2tldGluZy5wYXltZW50cy52MS5DcmVhdGVQYXltZW50UmVzcG9uc2UiBIi1GAISagoKR2V0UGF5bWVudBIoLnRpY2tldGluZy5wYXltZW50cy52MS5HZXRQYXltZW50UmVxdWVzdBopLnRpY2tldGluZy5wYXltZW50cy52MS5HZXRQYXltZW50UmVzcG9uc2UiB5ACAYi1GAIScAoNUmVmdW5kUGF5bWVudBIrLnRpY2tldGluZy5wYXltZW50cy52MS5SZWZ1bmRQYXltZW50UmVxdWVzdBosLnRpY2tldGluZy5wYXltZW50cy52MS5SZWZ1bmRQYXltZW50UmVzcG9uc2UiBIi1GAJiBnByb3RvMw", [file_google_type_money, file_ticketing_options_v1_options, file_ticketing_payments_v1_payment]);
+  fileDesc("Cit0aWNrZXRpbmcvcGF5bWVudHMvdjEvcGF5bWVudF9zZXJ2aWNlLnByb3RvEhV0aWNrZXRpbmcucGF5bWVudHMudjEidAoUQ3JlYXRlUGF5bWVudFJlcXVlc3QSEAoIb3JkZXJfaWQYASABKAkSEgoFdG9rZW4YAiABKAlCA4ABARIiCgZhbW91bnQYAyABKAsyEi5nb29nbGUudHlwZS5Nb25leRISCgpyZXF1ZXN0X2lkGAQgASgJIn0KFUNyZWF0ZVBheW1lbnRSZXNwb25zZRIvCgdwYXltZW50GAEgASgLMh4udGlja2V0aW5nLnBheW1lbnRzLnYxLlBheW1lbnQSGgoNY2xpZW50X3NlY3JldBgCIAEoCUIDgAEBEhcKCmFjdGlvbl91cmwYAyABKAlCA4ABASIlChFHZXRQYXltZW50UmVxdWVzdBIQCghvcmRlcl9pZBgBIAEoCSK3AQoSR2V0UGF5bWVudFJlc3BvbnNlEi8KB3BheW1lbnQYASABKAsyHi50aWNrZXRpbmcucGF5bWVudHMudjEuUGF5bWVudBIaCg1jbGllbnRfc2VjcmV0GAIgASgJQgOAAQESFwoKYWN0aW9uX3VybBgDIAEoCUIDgAEBEjsKDXJlZnVuZGFiaWxpdHkYBCABKAsyJC50aWNrZXRpbmcucGF5bWVudHMudjEuUmVmdW5kYWJpbGl0eSJgChRSZWZ1bmRQYXltZW50UmVxdWVzdBIQCghvcmRlcl9pZBgBIAEoCRIiCgZhbW91bnQYAiABKAsyEi5nb29nbGUudHlwZS5Nb25leRISCgpyZXF1ZXN0X2lkGAMgASgJIkYKFVJlZnVuZFBheW1lbnRSZXNwb25zZRItCgZyZWZ1bmQYASABKAsyHS50aWNrZXRpbmcucGF5bWVudHMudjEuUmVmdW5kMuACCg5QYXltZW50U2VydmljZRJwCg1DcmVhdGVQYXltZW50EisudGlja2V0aW5nLnBheW1lbnRzLnYxLkNyZWF0ZVBheW1lbnRSZXF1ZXN0GiwudGlja2V0aW5nLnBheW1lbnRzLnYxLkNyZWF0ZVBheW1lbnRSZXNwb25zZSIEiLUYAhJqCgpHZXRQYXltZW50EigudGlja2V0aW5nLnBheW1lbnRzLnYxLkdldFBheW1lbnRSZXF1ZXN0GikudGlja2V0aW5nLnBheW1lbnRzLnYxLkdldFBheW1lbnRSZXNwb25zZSIHkAIBiLUYAhJwCg1SZWZ1bmRQYXltZW50EisudGlja2V0aW5nLnBheW1lbnRzLnYxLlJlZnVuZFBheW1lbnRSZXF1ZXN0GiwudGlja2V0aW5nLnBheW1lbnRzLnYxLlJlZnVuZFBheW1lbnRSZXNwb25zZSIEiLUYAmIGcHJvdG8z", [file_google_type_money, file_ticketing_options_v1_options, file_ticketing_payments_v1_payment]);
 
 /**
  * What to pay, and with what.
@@ -144,6 +144,13 @@ export type GetPaymentResponse = Message<"ticketing.payments.v1.GetPaymentRespon
    * @generated from field: string action_url = 3;
    */
   actionUrl: string;
+
+  /**
+   * What the caller may have given back of it.
+   *
+   * @generated from field: ticketing.payments.v1.Refundability refundability = 4;
+   */
+  refundability?: Refundability | undefined;
 };
 
 /**
@@ -220,10 +227,11 @@ export const PaymentService: GenService<{
    * Pays an order: reserves its price on the card. When the order accepts it, which takes
    * milliseconds, the money is taken and the order completed; GetPayment and GetOrder show it.
    *
-   * Errors: NOT_FOUND `ORDER_NOT_FOUND`, also for somebody else's order; UNAVAILABLE with RetryInfo
-   * where the order is so new that this service has not heard of it; INVALID_ARGUMENT
+   * Errors: NOT_FOUND `ORDER_NOT_FOUND`, also for somebody else's order; UNAVAILABLE
+   * `NOT_READY` with RetryInfo where this service has not heard of the order yet and it may still be
+   * there; INVALID_ARGUMENT
    * `AMOUNT_MISMATCH`; FAILED_PRECONDITION `ORDER_CANCELLED`, `ORDER_EXPIRED` (also in its last 5
-   * seconds), `ALREADY_PAID`, `PAYMENT_IN_PROGRESS`; a slip that the buyer can correct:
+   * seconds), `EVENT_BEGUN`, `ALREADY_PAID`, `PAYMENT_IN_PROGRESS`; a slip that the buyer can correct:
    * INVALID_ARGUMENT `PAYMENT_METHOD_REFUSED` (metadata `code`: Stripe's), the hold goes on; a decline: FAILED_PRECONDITION
    * `PAYMENT_DECLINED` (metadata `code`), and the order is cancelled (R61); RESOURCE_EXHAUSTED
    * `TOO_MANY_CARDS` where an account or an address has tried too many cards (with RetryInfo), or
@@ -252,7 +260,9 @@ export const PaymentService: GenService<{
   },
   /**
    * Gives money back. An administrator may, at any time, also a part of it; the seller until the
-   * event begins, or, where the ticket has no date, for the 14 days in which the money is held; the buyer within 30 minutes of paying, as long as the ticket's code was not opened.
+   * event begins, or, where the ticket has no date, for the 14 days in which the money is held; the
+   * buyer within 30 minutes of paying, until the event begins at the latest (R16), as long as the
+   * ticket's code was not opened. GetPayment's `refundability` says what the caller may.
    * When all of it is back, the order is cancelled and the ticket is withdrawn until its seller
    * relists it. It takes a moment: GetPayment shows how the refund stands.
    *

@@ -31,8 +31,9 @@ export type CreateOrderRequest = Message<"ticketing.orders.v1.CreateOrderRequest
   ticketId: string;
 
   /**
-   * The ticket's version that the buyer saw. Given, the order is refused where the price has changed
-   * since, and asked to be tried again where this service has not heard of that version yet.
+   * The ticket's version that the buyer saw. Given, the order is refused where what a buyer sees has
+   * changed since (R15), and asked to be tried again where this service has not heard of that version
+   * yet.
    *
    * @generated from field: int64 ticket_version = 2;
    */
@@ -276,14 +277,16 @@ export const OrderFilterSchema: GenEnum<OrderFilter> = /*@__PURE__*/
  */
 export const OrderService: GenService<{
   /**
-   * Presses *Buy*: makes an order that holds the ticket for 15 minutes (R3).
+   * Presses *Buy*: makes an order that holds the ticket for 15 minutes (R3), and no longer than until
+   * its event begins (R16).
    *
    * Errors: FAILED_PRECONDITION `TICKET_HELD` (metadata `until`: when it may come free),
    * `ALREADY_HOLDING` (metadata `order_id`: the caller's own live order), `TICKET_SOLD`,
-   * `TICKET_WITHDRAWN`, `EVENT_BEGUN`, `OWN_TICKET`, `PRICE_CHANGED` (metadata `version`: the
-   * ticket's version now; look at it again);
-   * NOT_FOUND `TICKET_NOT_FOUND`; UNAVAILABLE with RetryInfo where the ticket is so new that this
-   * service has not heard of it; RESOURCE_EXHAUSTED `TOO_MANY_OPEN_ORDERS`, `TOO_MANY_HOLDS`;
+   * `TICKET_WITHDRAWN`, `EVENT_BEGUN`, `OWN_TICKET`; where `ticket_version` was given and the ticket
+   * has changed since, `TICKET_CHANGED`, or, if that is all that has changed, `PRICE_CHANGED`
+   * (metadata `version`: the ticket's version now; look at it again);
+   * NOT_FOUND `TICKET_NOT_FOUND`; UNAVAILABLE `NOT_READY` with RetryInfo where this service has
+   * not heard of the ticket, or of that version of it, yet; RESOURCE_EXHAUSTED `TOO_MANY_OPEN_ORDERS`, `TOO_MANY_HOLDS`;
    * INVALID_ARGUMENT `REQUEST_ID_REUSED`.
    *
    * @generated from rpc ticketing.orders.v1.OrderService.CreateOrder

@@ -9,7 +9,7 @@ import { file_google_api_annotations } from "../../../google/api/annotations_pb.
 import type { Money } from "../../../google/type/money_pb.ts";
 import { file_google_type_money } from "../../../google/type/money_pb.ts";
 import { file_ticketing_options_v1_options } from "../../options/v1/options_pb.ts";
-import type { Payment, Refund } from "./payment_pb.ts";
+import type { Payment, Refund, Refundability } from "./payment_pb.ts";
 import { file_ticketing_payments_v1_payment } from "./payment_pb.ts";
 import type { Message } from "@bufbuild/protobuf";
 
@@ -17,7 +17,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file ticketing/payments/v1/payment_service.proto.
  */
 export const file_ticketing_payments_v1_payment_service: GenFile = /*@__PURE__*/
-  fileDesc("Cit0aWNrZXRpbmcvcGF5bWVudHMvdjEvcGF5bWVudF9zZXJ2aWNlLnByb3RvEhV0aWNrZXRpbmcucGF5bWVudHMudjEisAEKFENyZWF0ZVBheW1lbnRSZXF1ZXN0EhoKCG9yZGVyX2lkGAEgASgJQgi6SAVyA7ABARI3CgV0b2tlbhgCIAEoCUIogAEBukgiciAyHl4odG9rfHBtKV9bQS1aYS16MC05X117MSwyNTB9JBIiCgZhbW91bnQYAyABKAsyEi5nb29nbGUudHlwZS5Nb25leRIfCgpyZXF1ZXN0X2lkGAQgASgJQgu6SAjYAQFyA7ABASJ9ChVDcmVhdGVQYXltZW50UmVzcG9uc2USLwoHcGF5bWVudBgBIAEoCzIeLnRpY2tldGluZy5wYXltZW50cy52MS5QYXltZW50EhoKDWNsaWVudF9zZWNyZXQYAiABKAlCA4ABARIXCgphY3Rpb25fdXJsGAMgASgJQgOAAQEiLwoRR2V0UGF5bWVudFJlcXVlc3QSGgoIb3JkZXJfaWQYASABKAlCCLpIBXIDsAEBInoKEkdldFBheW1lbnRSZXNwb25zZRIvCgdwYXltZW50GAEgASgLMh4udGlja2V0aW5nLnBheW1lbnRzLnYxLlBheW1lbnQSGgoNY2xpZW50X3NlY3JldBgCIAEoCUIDgAEBEhcKCmFjdGlvbl91cmwYAyABKAlCA4ABASJ3ChRSZWZ1bmRQYXltZW50UmVxdWVzdBIaCghvcmRlcl9pZBgBIAEoCUIIukgFcgOwAQESIgoGYW1vdW50GAIgASgLMhIuZ29vZ2xlLnR5cGUuTW9uZXkSHwoKcmVxdWVzdF9pZBgDIAEoCUILukgI2AEBcgOwAQEiRgoVUmVmdW5kUGF5bWVudFJlc3BvbnNlEi0KBnJlZnVuZBgBIAEoCzIdLnRpY2tldGluZy5wYXltZW50cy52MS5SZWZ1bmQyxgMKDlBheW1lbnRTZXJ2aWNlEogBCg1DcmVhdGVQYXltZW50EisudGlja2V0aW5nLnBheW1lbnRzLnYxLkNyZWF0ZVBheW1lbnRSZXF1ZXN0GiwudGlja2V0aW5nLnBheW1lbnRzLnYxLkNyZWF0ZVBheW1lbnRSZXNwb25zZSIciLUYAoLT5JMCEjoBKiINL2FwaS9wYXltZW50cxKKAQoKR2V0UGF5bWVudBIoLnRpY2tldGluZy5wYXltZW50cy52MS5HZXRQYXltZW50UmVxdWVzdBopLnRpY2tldGluZy5wYXltZW50cy52MS5HZXRQYXltZW50UmVzcG9uc2UiJ5ACAYi1GAKC0+STAhoSGC9hcGkvcGF5bWVudHMve29yZGVyX2lkfRKbAQoNUmVmdW5kUGF5bWVudBIrLnRpY2tldGluZy5wYXltZW50cy52MS5SZWZ1bmRQYXltZW50UmVxdWVzdBosLnRpY2tldGluZy5wYXltZW50cy52MS5SZWZ1bmRQYXltZW50UmVzcG9uc2UiL4i1GAKC0+STAiU6ASoiIC9hcGkvcGF5bWVudHMve29yZGVyX2lkfS9yZWZ1bmRzYgZwcm90bzM", [file_buf_validate_validate, file_google_api_annotations, file_google_type_money, file_ticketing_options_v1_options, file_ticketing_payments_v1_payment]);
+  fileDesc("Cit0aWNrZXRpbmcvcGF5bWVudHMvdjEvcGF5bWVudF9zZXJ2aWNlLnByb3RvEhV0aWNrZXRpbmcucGF5bWVudHMudjEisAEKFENyZWF0ZVBheW1lbnRSZXF1ZXN0EhoKCG9yZGVyX2lkGAEgASgJQgi6SAVyA7ABARI3CgV0b2tlbhgCIAEoCUIogAEBukgiciAyHl4odG9rfHBtKV9bQS1aYS16MC05X117MSwyNTB9JBIiCgZhbW91bnQYAyABKAsyEi5nb29nbGUudHlwZS5Nb25leRIfCgpyZXF1ZXN0X2lkGAQgASgJQgu6SAjYAQFyA7ABASJ9ChVDcmVhdGVQYXltZW50UmVzcG9uc2USLwoHcGF5bWVudBgBIAEoCzIeLnRpY2tldGluZy5wYXltZW50cy52MS5QYXltZW50EhoKDWNsaWVudF9zZWNyZXQYAiABKAlCA4ABARIXCgphY3Rpb25fdXJsGAMgASgJQgOAAQEiLwoRR2V0UGF5bWVudFJlcXVlc3QSGgoIb3JkZXJfaWQYASABKAlCCLpIBXIDsAEBIrcBChJHZXRQYXltZW50UmVzcG9uc2USLwoHcGF5bWVudBgBIAEoCzIeLnRpY2tldGluZy5wYXltZW50cy52MS5QYXltZW50EhoKDWNsaWVudF9zZWNyZXQYAiABKAlCA4ABARIXCgphY3Rpb25fdXJsGAMgASgJQgOAAQESOwoNcmVmdW5kYWJpbGl0eRgEIAEoCzIkLnRpY2tldGluZy5wYXltZW50cy52MS5SZWZ1bmRhYmlsaXR5IncKFFJlZnVuZFBheW1lbnRSZXF1ZXN0EhoKCG9yZGVyX2lkGAEgASgJQgi6SAVyA7ABARIiCgZhbW91bnQYAiABKAsyEi5nb29nbGUudHlwZS5Nb25leRIfCgpyZXF1ZXN0X2lkGAMgASgJQgu6SAjYAQFyA7ABASJGChVSZWZ1bmRQYXltZW50UmVzcG9uc2USLQoGcmVmdW5kGAEgASgLMh0udGlja2V0aW5nLnBheW1lbnRzLnYxLlJlZnVuZDLGAwoOUGF5bWVudFNlcnZpY2USiAEKDUNyZWF0ZVBheW1lbnQSKy50aWNrZXRpbmcucGF5bWVudHMudjEuQ3JlYXRlUGF5bWVudFJlcXVlc3QaLC50aWNrZXRpbmcucGF5bWVudHMudjEuQ3JlYXRlUGF5bWVudFJlc3BvbnNlIhyItRgCgtPkkwISOgEqIg0vYXBpL3BheW1lbnRzEooBCgpHZXRQYXltZW50EigudGlja2V0aW5nLnBheW1lbnRzLnYxLkdldFBheW1lbnRSZXF1ZXN0GikudGlja2V0aW5nLnBheW1lbnRzLnYxLkdldFBheW1lbnRSZXNwb25zZSInkAIBiLUYAoLT5JMCGhIYL2FwaS9wYXltZW50cy97b3JkZXJfaWR9EpsBCg1SZWZ1bmRQYXltZW50EisudGlja2V0aW5nLnBheW1lbnRzLnYxLlJlZnVuZFBheW1lbnRSZXF1ZXN0GiwudGlja2V0aW5nLnBheW1lbnRzLnYxLlJlZnVuZFBheW1lbnRSZXNwb25zZSIviLUYAoLT5JMCJToBKiIgL2FwaS9wYXltZW50cy97b3JkZXJfaWR9L3JlZnVuZHNiBnByb3RvMw", [file_buf_validate_validate, file_google_api_annotations, file_google_type_money, file_ticketing_options_v1_options, file_ticketing_payments_v1_payment]);
 
 /**
  * What to pay, and with what.
@@ -146,6 +146,13 @@ export type GetPaymentResponse = Message<"ticketing.payments.v1.GetPaymentRespon
    * @generated from field: string action_url = 3;
    */
   actionUrl: string;
+
+  /**
+   * What the caller may have given back of it.
+   *
+   * @generated from field: ticketing.payments.v1.Refundability refundability = 4;
+   */
+  refundability?: Refundability | undefined;
 };
 
 /**
@@ -222,10 +229,11 @@ export const PaymentService: GenService<{
    * Pays an order: reserves its price on the card. When the order accepts it, which takes
    * milliseconds, the money is taken and the order completed; GetPayment and GetOrder show it.
    *
-   * Errors: NOT_FOUND `ORDER_NOT_FOUND`, also for somebody else's order; UNAVAILABLE with RetryInfo
-   * where the order is so new that this service has not heard of it; INVALID_ARGUMENT
+   * Errors: NOT_FOUND `ORDER_NOT_FOUND`, also for somebody else's order; UNAVAILABLE
+   * `NOT_READY` with RetryInfo where this service has not heard of the order yet and it may still be
+   * there; INVALID_ARGUMENT
    * `AMOUNT_MISMATCH`; FAILED_PRECONDITION `ORDER_CANCELLED`, `ORDER_EXPIRED` (also in its last 5
-   * seconds), `ALREADY_PAID`, `PAYMENT_IN_PROGRESS`; a slip that the buyer can correct:
+   * seconds), `EVENT_BEGUN`, `ALREADY_PAID`, `PAYMENT_IN_PROGRESS`; a slip that the buyer can correct:
    * INVALID_ARGUMENT `PAYMENT_METHOD_REFUSED` (metadata `code`: Stripe's), the hold goes on; a decline: FAILED_PRECONDITION
    * `PAYMENT_DECLINED` (metadata `code`), and the order is cancelled (R61); RESOURCE_EXHAUSTED
    * `TOO_MANY_CARDS` where an account or an address has tried too many cards (with RetryInfo), or
@@ -254,7 +262,9 @@ export const PaymentService: GenService<{
   },
   /**
    * Gives money back. An administrator may, at any time, also a part of it; the seller until the
-   * event begins, or, where the ticket has no date, for the 14 days in which the money is held; the buyer within 30 minutes of paying, as long as the ticket's code was not opened.
+   * event begins, or, where the ticket has no date, for the 14 days in which the money is held; the
+   * buyer within 30 minutes of paying, until the event begins at the latest (R16), as long as the
+   * ticket's code was not opened. GetPayment's `refundability` says what the caller may.
    * When all of it is back, the order is cancelled and the ticket is withdrawn until its seller
    * relists it. It takes a moment: GetPayment shows how the refund stands.
    *

@@ -1,0 +1,134 @@
+import { timestampFromDate } from "@bufbuild/protobuf/wkt";
+import { Code } from "@connectrpc/connect";
+import type { Order } from "@ticketing/proto/orders/v1/order";
+import { Category, type Ticket } from "@ticketing/proto/tickets/v1/ticket";
+import { TicketUpdatedSchema } from "@ticketing/proto/tickets/v1/ticket_events";
+import { describe, expect, it } from "vitest";
+import { newId } from "#runtime/ids.ts";
+import { as, refusal } from "#runtime/testing.ts";
+import { expireOverdue, orderOffer, ticketCopies } from "./events.ts";
+import { testOrders, ticketMessage } from "./testing.ts";
+
+const { client, deps, hear, pass, ticket, buy, get, told } = await testOrders();
+
+/** A ticket that has had these versions: of its last change at all, of its price, of its details. */
+async function changed(version: bigint, priceVersion: bigint, detailsVersion: bigint) {
+  const id = await ticket({ detailsVersion: 1n });
+  const now = ticketMessage({ id, version, priceVersion, detailsVersion });
+  await hear(TicketUpdatedSchema, { ticket: now });
+  return id;
+}
+
+describe("Buy, with the version that the buyer saw (R15)", () => {
+  it.each([
+    { what: "title, date, venue or category", price: 1n, details: 3n, reason: "TICKET_CHANGED" },
+    { what: "the price alone", price: 3n, details: 1n, reason: "PRICE_CHANGED" },
+    { what: "both at once", price: 3n, details: 3n, reason: "TICKET_CHANGED" },
+    { what: "the price, then the rest", price: 2n, details: 3n, reason: "TICKET_CHANGED" },
+    { what: "the rest, then the price", price: 3n, details: 2n, reason: "TICKET_CHANGED" },
+  ])("is refused where $what has changed since: $reason", async ({ price, details, reason }) => {
+    const id = await changed(3n, price, details);
+    expect(await refusal(buy(id, newId(), { ticketVersion: 1n }))).toMatchObject({
+      code: Code.FailedPrecondition,
+      reason,
+      metadata: { version: "3" },
+    });
+    expect(await deps.orders.countDocuments({ ticketId: id })).toBe(0);
+  });
+
+  it("says PRICE_CHANGED where the rest changed before they looked", async () => {
+    const id = await changed(3n, 3n, 2n);
+    expect((await refusal(buy(id, newId(), { ticketVersion: 2n }))).reason).toBe("PRICE_CHANGED");
+  });
+
+  it("goes through where the ticket changed in nothing that a buyer sees", async () => {
+    const id = await changed(9n, 1n, 1n);
+    expect((await buy(id, newId(), { ticketVersion: 1n })).ticketId).toBe(id);
+  });
+
+  it("goes through at the new state, once that was seen", async () => {
+    const id = await changed(3n, 2n, 3n);
+    expect((await buy(id, newId(), { ticketVersion: 3n })).ticketId).toBe(id);
+  });
+
+  it("goes through where tickets has not said when it changed, as it did not before", async () => {
+    const id = await changed(3n, 1n, 0n);
+    expect((await buy(id, newId(), { ticketVersion: 1n })).ticketId).toBe(id);
+  });
+});
+
+const eventTime = timestampFromDate(new Date("2090-06-04T18:00:00Z"));
+const look = { title: "A match", venue: "The Oval", category: Category.SPORT, eventTime };
+const price = { currencyCode: "JPY", units: 5_000n, nanos: 0 };
+
+/** The ticket as its seller has changed it, in all that can be seen. */
+const otherwise = (id: string): Ticket =>
+  ticketMessage({
+    ...{ id, title: "A play", venue: "Elsewhere", category: Category.THEATRE },
+    ...{ version: 2n, priceVersion: 2n, detailsVersion: 2n },
+  });
+
+describe("an order", () => {
+  const all = { ...look, price, sellerId: "sam" };
+
+  async function bought(): Promise<Order> {
+    return buy(await ticket({ userId: "sam", ...look, price }), "ann");
+  }
+
+  it("keeps all that its buyer saw, and its event tells it", async () => {
+    const order = await bought();
+    expect(order).toMatchObject(all);
+    expect((await told(order.id))[0]?.order).toMatchObject(all);
+  });
+
+  it("shows what was seen, whatever becomes of the ticket, alone, in lists and in snapshots", async () => {
+    const order = await bought();
+    await hear(TicketUpdatedSchema, { ticket: otherwise(order.ticketId) });
+    expect(await get(order)).toMatchObject(all);
+    const { orders } = await client.listOrders({}, await as("ann"));
+    expect(orders.find(({ id }) => id === order.id)).toMatchObject(all);
+    pass(901);
+    await expireOverdue(deps);
+    expect(await get(order)).toMatchObject(all);
+    expect((await told(order.id)).at(-1)?.order).toMatchObject(all);
+    const stored = await deps.orders.findById(order.id).lean().orFail();
+    expect(orderOffer(deps).fill([stored]).orders?.[0]).toMatchObject(all);
+  });
+
+  it("of a ticket that said neither where nor what has nothing there, and says so", async () => {
+    const order = await buy(await ticket());
+    expect(order).toMatchObject({ venue: "", category: Category.UNSPECIFIED });
+    expect(order.eventTime).toBeUndefined();
+  });
+
+  it("from before venue and category were kept is shown without them", async () => {
+    const order = await bought();
+    const before = { $unset: { venue: 1, category: 1 } } as const;
+    await deps.orders.collection.updateOne({ _id: order.id as never }, before);
+    const old = await get(order);
+    expect(old.venue).toBeUndefined();
+    expect(old).toMatchObject({ title: "A match", category: Category.UNSPECIFIED, eventTime });
+  });
+});
+
+describe("a copy of a ticket from before venue and category were kept", () => {
+  it("is filled by a snapshot of the same version", async () => {
+    const state = ticketMessage(look);
+    const { keep } = ticketCopies(deps);
+    await keep(state);
+    const before = { $unset: { venue: 1, category: 1, detailsVersion: 1 } } as const;
+    await deps.tickets.collection.updateOne({ _id: state.id as never }, before);
+    await keep(state);
+    expect(await buy(state.id)).toMatchObject(look);
+  });
+
+  it("is not put back by a snapshot of an older one", async () => {
+    const { keep } = ticketCopies(deps);
+    const state = ticketMessage({ ...look, version: 2n });
+    await keep(state);
+    const before = { $unset: { venue: 1, category: 1, detailsVersion: 1 } } as const;
+    await deps.tickets.collection.updateOne({ _id: state.id as never }, before);
+    await keep(ticketMessage({ id: state.id, title: "Older" }));
+    expect(await deps.tickets.findById(state.id).lean()).toMatchObject({ title: "A match" });
+  });
+});

@@ -1,0 +1,72 @@
+import { timestampFromDate } from "@bufbuild/protobuf/wkt";
+import { Category } from "@ticketing/proto/tickets/v1/ticket";
+import { describe, expect, it } from "vitest";
+import { as } from "#runtime/testing.ts";
+import { orderLife, testTickets, type OrderEvent } from "./testing.ts";
+
+const { client, hear, list, get } = await testTickets();
+
+const eventTime = timestampFromDate(new Date("2090-06-04T18:00:00Z"));
+const listing = {
+  title: "Café del Mar",
+  price: { currencyCode: "EUR", units: 20n, nanos: 0 },
+  category: Category.CONCERT,
+  venue: "The Old Hall",
+  eventTime,
+};
+
+/** Lists a ticket, edits it, and answers both versions: of the details, and of the price. */
+async function edited(change: object, code?: string) {
+  const { id } = await list({ ...listing, ...(code && { code }) });
+  await client.updateTicket({ ...listing, id, ...change }, await as("seller"));
+  const { version, detailsVersion, priceVersion } = await get(id);
+  expect(version).toBe(2n);
+  return { detailsVersion, priceVersion };
+}
+
+describe("the version of what a buyer sees", () => {
+  it.each([
+    ["the title", { title: "Café del Sol" }],
+    ["the case of the title", { title: "CAFÉ del Mar" }],
+    ["the order of words", { title: "del Mar Café" }],
+    ["the venue", { venue: "The New Hall" }],
+    ["that there is a venue", { venue: "" }],
+    ["the category", { category: Category.OTHER }],
+    ["that there is a category", { category: Category.UNSPECIFIED }],
+    ["the date", { eventTime: timestampFromDate(new Date("2090-06-05T18:00:00Z")) }],
+    ["that there is a date", { eventTime: undefined }],
+  ])("is raised by a change of %s, and that of the price is not", async (_, change) => {
+    expect(await edited(change)).toEqual({ detailsVersion: 2n, priceVersion: 1n });
+  });
+
+  it.each([
+    ["nothing", {}],
+    [
+      "the spaces around and between words",
+      { title: "  Café   del\tMar ", venue: "The Old  Hall" },
+    ],
+    ["how an accent is written", { title: "Café del Mar" }],
+    ["characters without width", { title: "Café\u200B del\u00AD Mar" }],
+  ])("is not raised by a change of %s", async (_, change) => {
+    expect(await edited(change)).toEqual({ detailsVersion: 1n, priceVersion: 1n });
+  });
+
+  it("is not raised by a change of the price alone", async () => {
+    const change = { price: { currencyCode: "EUR", units: 30n } };
+    expect(await edited(change)).toEqual({ detailsVersion: 1n, priceVersion: 2n });
+  });
+
+  it("is raised where the code goes that buyers were told of, and not where one comes", async () => {
+    expect((await edited({ code: "" }, "a-code")).detailsVersion).toBe(2n);
+    expect((await edited({ code: "new" }, "a-code")).detailsVersion).toBe(1n);
+    expect((await edited({ code: "new" })).detailsVersion).toBe(1n);
+  });
+
+  it("is not raised by holds, withdrawing and relisting", async () => {
+    const { id } = await list(listing);
+    for (const event of orderLife(id, 1, ["created", "cancelled"])) await hear(event as OrderEvent);
+    await client.deleteTicket({ id }, await as("seller"));
+    await client.relistTicket({ id }, await as("seller"));
+    expect(await get(id)).toMatchObject({ version: 5n, detailsVersion: 1n });
+  });
+});
