@@ -4,11 +4,11 @@ import {
   DisputeStatus,
   PaymentSchema,
   PaymentStatus,
+  RefundabilitySchema,
   RefundStatus,
 } from "@ticketing/proto/web/payments/v1/payment";
-import { SaleSchema } from "@ticketing/proto/web/payments/v1/seller_service";
 import { describe, expect, it } from "vitest";
-import { canBeGivenBack, canBeRefunded, isRefunding, saleStatus } from "./payments.ts";
+import { isRefundable, isRefunding, saleStatus } from "./payments.ts";
 
 const NOW = Date.UTC(2027, 5, 4, 20);
 const minutesAgo = (minutes: number) => timestampFromMs(NOW - minutes * 60_000);
@@ -21,22 +21,19 @@ const paid = (change: object = {}) =>
   });
 const refund = (status: RefundStatus) => ({ refunds: [{ id: "r", status }] });
 
-describe("giving a ticket back", () => {
-  it("is offered for half an hour after paying", () => {
-    expect(canBeGivenBack(paid(), NOW)).toBe(true);
-    expect(canBeGivenBack(paid({ captureTime: minutesAgo(29.9) }), NOW)).toBe(true);
-    expect(canBeGivenBack(paid({ captureTime: minutesAgo(30) }), NOW)).toBe(false);
+describe("giving money back", () => {
+  const amount = { currencyCode: "EUR", units: 20n };
+  const may = (init: object) => isRefundable(create(RefundabilitySchema, init), NOW);
+
+  it("is offered where the service would do it, until the time that it names", () => {
+    expect(may({ amount })).toBe(true);
+    expect(may({ amount, until: timestampFromMs(NOW + 1) })).toBe(true);
+    expect(may({ amount, until: timestampFromMs(NOW) })).toBe(false);
   });
 
-  it.each([
-    ["what is not paid", { status: PaymentStatus.AUTHORIZED, captureTime: undefined }],
-    ["what was opened", { codeOpenTime: minutesAgo(1) }],
-    ["what is given back", { status: PaymentStatus.REFUNDED }],
-    ["what was asked back", refund(RefundStatus.REQUESTED)],
-    ["what was refused", refund(RefundStatus.REFUSED)],
-    ["what the bank asks back", { disputeStatus: DisputeStatus.OPEN }],
-  ])("is not offered for %s", (_, change) => {
-    expect(canBeGivenBack(paid(change), NOW)).toBe(false);
+  it("is not offered where the service would refuse, or has not said", () => {
+    expect(may({ refused: "CODE_OPENED", until: timestampFromMs(NOW + 1) })).toBe(false);
+    expect(isRefundable(undefined, NOW)).toBe(false);
   });
 });
 
@@ -53,24 +50,6 @@ describe("a refund", () => {
 });
 
 describe("a sale", () => {
-  const sale = (payment: object, until?: number) =>
-    create(SaleSchema, {
-      payment: paid(payment),
-      ...(until === undefined ? {} : { refundableUntil: timestampFromMs(until) }),
-    });
-
-  it("can be given back until its event begins, or at any time without a date", () => {
-    expect(canBeRefunded(sale({}), NOW)).toBe(true);
-    expect(canBeRefunded(sale({}, NOW + 1), NOW)).toBe(true);
-    expect(canBeRefunded(sale({}, NOW), NOW)).toBe(false);
-    expect(canBeRefunded(sale({ status: PaymentStatus.PARTLY_REFUNDED }), NOW)).toBe(true);
-  });
-
-  it("cannot be given back twice, nor over the bank's head", () => {
-    expect(canBeRefunded(sale({ status: PaymentStatus.REFUNDED }), NOW)).toBe(false);
-    expect(canBeRefunded(sale({ disputeStatus: DisputeStatus.OPEN }), NOW)).toBe(false);
-  });
-
   it("says how it stands, the bank's word first", () => {
     expect(saleStatus(paid())).toBe("Sold");
     expect(saleStatus(paid({ status: PaymentStatus.REFUNDED }))).toContain("Given back");

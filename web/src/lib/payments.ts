@@ -4,6 +4,7 @@ import {
   RefundStatus,
   type Payment,
   type Refund,
+  type Refundability,
 } from "@ticketing/proto/web/payments/v1/payment";
 import {
   PayoutStatus,
@@ -30,21 +31,13 @@ export const isRefunding = ({ refunds }: Payment): boolean =>
     ({ status }) => status === RefundStatus.REQUESTED || status === RefundStatus.PENDING,
   );
 
-/** So long after paying a buyer may give a ticket back by themselves. */
-const GIVE_BACK_MS = 30 * 60_000;
-
-/** Whether its buyer may still ask for the money, as far as the payment knows. */
-export function canBeGivenBack(payment: Payment, now: number): boolean {
-  const { status, captureTime, codeOpenTime, disputeStatus, refunds } = payment;
-  return (
-    status === PaymentStatus.CAPTURED &&
-    codeOpenTime === undefined &&
-    captureTime !== undefined &&
-    now - millis(captureTime) < GIVE_BACK_MS &&
-    disputeStatus === DisputeStatus.UNSPECIFIED &&
-    !refunds.some((refund) => refund.status !== RefundStatus.FAILED)
-  );
-}
+/**
+ * Whether the visitor may have it given back. The service says so, by the rule by which it decides; the
+ * page only lets the time pass.
+ */
+export const isRefundable = (refundability: Refundability | undefined, now: number): boolean =>
+  refundability?.amount !== undefined &&
+  (refundability.until === undefined || now < millis(refundability.until));
 
 /** How a sale stands, for its seller. */
 export function saleStatus({ status, disputeStatus }: Payment): string {
@@ -53,14 +46,6 @@ export function saleStatus({ status, disputeStatus }: Payment): string {
   if (status === PaymentStatus.REFUNDED) return "Given back; sold";
   if (status === PaymentStatus.PARTLY_REFUNDED) return "Partly given back; sold";
   return "Sold";
-}
-
-/** Whether its seller may give the money back: until the event begins, while there is anything left. */
-export function canBeRefunded({ payment, refundableUntil }: Sale, now: number): boolean {
-  if (payment?.disputeStatus !== DisputeStatus.UNSPECIFIED) return false;
-  const isTaken =
-    payment.status === PaymentStatus.CAPTURED || payment.status === PaymentStatus.PARTLY_REFUNDED;
-  return isTaken && (refundableUntil === undefined || now < millis(refundableUntil));
 }
 
 const payoutWords: Partial<Record<PayoutStatus, string>> = {

@@ -43,14 +43,18 @@ const reasons: Record<string, Words> = {
     `Somebody is buying this ticket. It is held${until(metadata, visitor)}, and comes free if they do not pay.`,
   TICKET_SOLD: "This ticket is sold.",
   TICKET_WITHDRAWN: "The seller has taken this ticket off the market.",
-  EVENT_BEGUN: "The event has begun: this ticket can no longer be bought.",
+  EVENT_BEGUN: "The event has begun: this ticket can no longer be bought or paid for.",
   CHANGED_MEANWHILE:
     "The ticket has changed since you opened this page. Check it, then save again.",
+  CODE_ALREADY_SEEN:
+    "An earlier buyer has seen this ticket’s code. Attach a new one, or say that there is none.",
   CODE_NOT_FOUND: "The seller has not attached a code.",
   CODE_SEALED: "You have asked for your money back, so the code cannot be opened any more.",
   // Orders
   OWN_TICKET: "This is your own ticket.",
   ALREADY_HOLDING: "You are already buying this ticket.",
+  TICKET_CHANGED:
+    "The seller has just changed this ticket. Check what is different, then buy it as it is now.",
   PRICE_CHANGED: "The seller has just changed this ticket. Look at the price again before you buy.",
   TOO_MANY_OPEN_ORDERS: "You have too many open orders. Pay or cancel one of them first.",
   TOO_MANY_HOLDS: "You have held this ticket several times already. Try again in an hour.",

@@ -28,6 +28,7 @@ export const load: PageServerLoad = async (event) => {
   return {
     order,
     payment: payment?.payment,
+    refundability: payment?.refundability,
     bankUrl: webAddress(payment?.actionUrl),
     ticket: ticket?.ticket,
     code: order.status === OrderStatus.COMPLETED ? codeOf(order, ticket?.ticket) : undefined,

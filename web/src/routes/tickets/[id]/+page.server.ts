@@ -1,6 +1,7 @@
 import { redirect } from "@sveltejs/kit";
 import { failed, nextRequestId, refused, signedIn } from "#lib/server/answers.ts";
 import { describe } from "#lib/refusals.ts";
+import { fromSeen } from "#lib/seen.ts";
 import { patiently } from "#lib/server/patience.ts";
 import type { Actions, PageServerLoad } from "./$types";
 
@@ -34,7 +35,9 @@ export const actions: Actions = {
         const { reason, metadata } = describe(cause, event.locals);
         if (reason === "ALREADY_HOLDING" && metadata["order_id"])
           redirect(303, `/orders/${encodeURIComponent(metadata["order_id"])}`);
-        return failed(event, cause, { requestId: nextRequestId(cause, requestId) });
+        const hasChanged = reason === "TICKET_CHANGED" || reason === "PRICE_CHANGED";
+        const seen = hasChanged ? fromSeen(form.get("seen")) : undefined;
+        return failed(event, cause, { requestId: nextRequestId(cause, requestId), seen });
       },
     );
     if ("status" in made) return made;

@@ -29,15 +29,25 @@ export const actions: Actions = {
     }
     redirect(303, `/tickets/${event.params.id}`);
   },
-  withdraw: (event) => market(event, "deleteTicket"),
-  relist: (event) => market(event, "relistTicket"),
+  withdraw: (event) => {
+    const { tickets } = event.locals.api;
+    return market(event, () => tickets.deleteTicket({ id: event.params.id }));
+  },
+  relist: async (event) => {
+    const form = await event.request.formData();
+    const { tickets } = event.locals.api;
+    const code = String(form.get("code") ?? "").trim();
+    // Left out, what is attached stays; empty, it is said that there is none.
+    const change = form.has("noCode") ? { code: "" } : code ? { code } : {};
+    return market(event, () => tickets.relistTicket({ id: event.params.id, ...change }));
+  },
 };
 
 /** Takes the ticket off the market, or puts it there again. */
-async function market(event: RequestEvent, method: "deleteTicket" | "relistTicket") {
+async function market(event: RequestEvent, change: () => Promise<unknown>) {
   signedIn(event);
   try {
-    await event.locals.api.tickets[method]({ id: event.params.id });
+    await change();
   } catch (cause) {
     return failed(event, cause, { values: undefined });
   }
