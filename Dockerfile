@@ -24,6 +24,7 @@ RUN npm ci --omit=dev --ignore-scripts \
 FROM node AS services
 COPY --from=services-packages /app ./
 COPY proto/gen proto/gen
+COPY proto/currencies.ts proto/
 COPY services services
 USER 1000:1000
 CMD ["node", "--eval", "throw new Error('say which service: node services/orders/main.ts')"]

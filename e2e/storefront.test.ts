@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, inject, it } from "vitest";
 import { until } from "#stack/process.ts";
-import "./setup.ts"; // For the type of what it provides.
+import { field, member, Visitor } from "./visitor.ts";
 
 const { url, mailboxUrl } = inject("place");
 
@@ -8,68 +8,6 @@ interface Mail {
   to: string[];
   subject: string;
   text: string;
-}
-
-/** A browser without JavaScript: a cookie jar that follows links and sends forms. */
-class Visitor {
-  readonly cookies = new Map<string, string>();
-
-  async send(path: string, init: RequestInit = {}): Promise<Response> {
-    const cookie = [...this.cookies].map(([name, value]) => `${name}=${value}`).join("; ");
-    const answer = await fetch(url + path, {
-      ...init,
-      redirect: "manual",
-      headers: { ...(init.headers as Record<string, string>), ...(cookie ? { cookie } : {}) },
-    });
-    for (const line of answer.headers.getSetCookie()) {
-      const [, name = "", value = ""] = /^([^=]+)=([^;]*)/.exec(line) ?? [];
-      if (/max-age=0/i.test(line) || value === "") this.cookies.delete(name);
-      else this.cookies.set(name, value);
-    }
-    return answer;
-  }
-
-  /** The page at a path, as a person would read it. */
-  async see(path: string): Promise<string> {
-    const page = await this.send(path, { headers: { accept: "text/html" } });
-    expect(page.status, path).toBe(200);
-    return page.text();
-  }
-
-  submit(path: string, fields: Record<string, string>): Promise<Response> {
-    const headers = {
-      "content-type": "application/x-www-form-urlencoded",
-      origin: url,
-      accept: "text/html",
-    };
-    return this.send(path, {
-      method: "POST",
-      headers,
-      body: new URLSearchParams(fields).toString(),
-    });
-  }
-
-  /** Sends a form, and answers where it leads. */
-  async follow(path: string, fields: Record<string, string>): Promise<string> {
-    const answer = await this.submit(path, fields);
-    expect(answer.status, `${path}: ${await answer.clone().text()}`).toBe(303);
-    return answer.headers.get("location") ?? "";
-  }
-}
-
-async function member(name: string): Promise<Visitor> {
-  const visitor = new Visitor();
-  const email = `${name}-${crypto.randomUUID()}@example.com`;
-  await visitor.follow("/sign-up", { email, password: crypto.randomUUID() });
-  return visitor;
-}
-
-/** A hidden field's value, as the page gave it. */
-function field(page: string, name: string): string {
-  const input = [...page.matchAll(/<input[^>]*>/g)]
-    .map(([tag]) => tag)
-    .find((tag) => tag.includes(`name="${name}"`));
-  return /value="([^"]*)"/.exec(input ?? "")?.[1] ?? "";
 }
 
 const listing = (title: string) => ({

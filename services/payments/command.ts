@@ -1,7 +1,7 @@
 import { parseArgs } from "node:util";
 import { parseConfig } from "#runtime/config.ts";
 import { createLog } from "#runtime/log.ts";
-import { toMoney } from "#runtime/money.ts";
+import { inWords } from "#runtime/money.ts";
 import { connectDatabase } from "#runtime/mongo.ts";
 import { balanceModel } from "./balance.ts";
 import { wrongBalances } from "./balances-check.ts";
@@ -44,16 +44,10 @@ const needed = {
 } as const;
 const DAY_MS = 86_400_000;
 
-function shown(amount: number, currency: string): string {
-  const { units, nanos } = toMoney({ amount, currency });
-  const style = { style: "currency", currency, currencyDisplay: "code" } as const;
-  return new Intl.NumberFormat("en", style).format(Number(units) + nanos / 1e9);
-}
-
 const list = ({ payments, amounts }: Sum): string =>
   [
     payments === 1 ? "1 payment" : `${payments} payments`,
-    ...[...amounts].sort().map(([currency, amount]) => shown(amount, currency)),
+    ...[...amounts].sort().map(([currency, amount]) => inWords({ amount, currency })),
   ].join(", ");
 
 const wrong = (): number => {
@@ -115,7 +109,7 @@ function dayOf(word: string | undefined): Date | undefined {
 
 function sayDifference({ kind, id, currency, here, there }: Difference): void {
   const side = (amounts: number[]): string =>
-    amounts.map((amount) => shown(amount, currency)).join(" and ") || "nothing";
+    amounts.map((amount) => inWords({ amount, currency })).join(" and ") || "nothing";
   const what = !here.length ? "missing here" : !there.length ? "missing there" : "not the same";
   console.log(`${what}: ${kind} ${id}: here ${side(here)}, at Stripe ${side(there)}`);
 }

@@ -1,5 +1,5 @@
 import { capture as captureCharge, latest, voidCharge } from "./charges.ts";
-import { positive } from "./currencies.ts";
+import { movable } from "./currencies.ts";
 import { refused } from "./errors.ts";
 import { methodFrom, payWith } from "./methods.ts";
 import { type Intent, now } from "./objects.ts";
@@ -43,7 +43,7 @@ export function capture(unit: Unit, intent: Intent, params: Params<typeof captur
   }
   mayTake("capture", intent);
   const amount = params.amount_to_capture ?? intent.amount_capturable;
-  positive(amount, "amount_to_capture");
+  movable(amount, intent.currency, "amount_to_capture");
   if (amount > intent.amount_capturable) {
     const message =
       "The payment could not be captured because the requested capture amount is greater than the amount you can capture for this charge.";

@@ -1,7 +1,7 @@
 import { book } from "./balance.ts";
 import { testCard } from "./cards.ts";
 import { chargeOf } from "./charges.ts";
-import { money, positive } from "./currencies.ts";
+import { money, movable } from "./currencies.ts";
 import { refused } from "./errors.ts";
 import { type Charge, newId, now, type Refund } from "./objects.ts";
 import type { Params } from "./params.ts";
@@ -60,7 +60,7 @@ function refundable(unit: Unit, charge: Charge, asked: number | undefined): numb
     throw refused(message, { code: "charge_already_refunded" });
   }
   const amount = asked ?? left;
-  positive(amount, "amount");
+  movable(amount, charge.currency, "amount");
   if (amount <= left) return amount;
   const [wanted, rest] = [money(amount, charge.currency), money(left, charge.currency)];
   const message = `Refund amount (${wanted}) is greater than unrefunded amount on charge (${rest})`;

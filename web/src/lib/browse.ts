@@ -1,10 +1,11 @@
 import { create } from "@bufbuild/protobuf";
+import { currencies } from "@ticketing/proto/currencies";
 import {
   ListTicketsRequestSchema,
   TicketSort,
   type ListTicketsRequest,
 } from "@ticketing/proto/web/tickets/v1/ticket_service";
-import { currencies } from "./money.ts";
+import { defaultCurrency } from "./money.ts";
 import { categoryOf } from "./tickets.ts";
 
 /** What a visitor looks for, by the names that stand in the address. */
@@ -31,7 +32,7 @@ export function readFilters(search: URLSearchParams): Filters {
   const sort = sorts.find(({ key }) => key === text("sort"))?.key ?? "newest";
   const chosen = currencies.find((each) => each === text("currency"));
   // 20 euros and 2000 yen have no order: sorting by price means in one currency.
-  const currency = chosen ?? (byPrice.includes(sortOf(sort)) ? currencies[0] : "");
+  const currency = chosen ?? (byPrice.includes(sortOf(sort)) ? defaultCurrency : "");
   return { q: text("q").slice(0, 200), category: text("category"), currency, sort };
 }
 

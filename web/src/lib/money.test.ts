@@ -13,6 +13,9 @@ describe("parsePrice", () => {
     [" 25 ", "USD", money("USD", 25n)],
     ["0.01", "GBP", money("GBP", 0n, 10_000_000)],
     ["5000", "JPY", money("JPY", 5000n)],
+    ["20000.99", "HUF", money("HUF", 20_000n, 990_000_000)],
+    ["500", "ISK", money("ISK", 500n)],
+    ["1.230", "KWD", money("KWD", 1n, 230_000_000)],
     ["999999999999999", "EUR", money("EUR", 999999999999999n)],
   ])("reads %s %s exactly", (text, currency, expected) => {
     expect(parsePrice(text, currency)).toEqual(expected);
@@ -27,11 +30,14 @@ describe("parsePrice", () => {
     ["1.234,50", "EUR"],
     ["19.999", "EUR"],
     ["50.5", "JPY"],
+    ["50.5", "ISK"],
+    ["1.234", "KWD"],
+    ["25", "XXX"],
     ["1e3", "EUR"],
     ["12", "euro"],
     [".5", "EUR"],
   ])("refuses %j %s in words", (text, currency) => {
-    expect(parsePrice(text, currency)).toEqual({ refused: expect.stringMatching(/\.$/) });
+    expect(parsePrice(text, currency)).toMatchObject({ refused: expect.stringMatching(/\.$/) });
   });
 });
 
@@ -48,6 +54,26 @@ describe("what is shown", () => {
   it("follows the visitor's locale and the currency's decimals", () => {
     expect(formatMoney(money("EUR", 19n, 900_000_000), "de-DE")).toBe("19,90\u00a0€");
     expect(formatMoney(money("JPY", 5000n), "en")).toBe("¥5,000");
+  });
+
+  it("shows the hundredths that are charged, also where people write none", () => {
+    expect(formatMoney(money("HUF", 20_000n, 990_000_000), "en")).toBe("HUF\u00a020,000.99");
+    expect(formatMoney(money("HUF", 20_000n), "en")).toBe("HUF\u00a020,000");
+    expect(formatMoney(money("HUF", 20_000n, 500_000_000), "hu-HU")).toBe("20\u00a0000,50\u00a0Ft");
+    expect(formatMoney(money("TWD", 300n, 500_000_000), "en")).toBe("NT$300.50");
+    expect(formatMoney(money("KWD", 1n, 230_000_000), "en")).toBe("KWD\u00a01.230");
+    expect(formatMoney(money("ISK", 500n), "en")).toBe("ISK\u00a0500");
+  });
+
+  it("gives the card field what is charged", () => {
+    expect(minorUnits(money("HUF", 20_000n, 990_000_000))).toBe(2_000_099n);
+    expect(minorUnits(money("ISK", 500n))).toBe(50_000n);
+    expect(minorUnits(money("KWD", 1n, 230_000_000))).toBe(1230n);
+    expect(() => minorUnits(money("XXX", 1n))).toThrow("XXX");
+  });
+
+  it("shows a currency that it does not know, with all its digits", () => {
+    expect(formatMoney(money("CLF", 1n, 234_500_000), "en")).toBe("CLF\u00a01.2345");
   });
 
   it("reads back what it wrote", () => {

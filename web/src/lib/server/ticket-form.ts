@@ -1,15 +1,10 @@
 import { timestampFromMs, type Timestamp } from "@bufbuild/protobuf/wkt";
 import type { Money } from "@ticketing/proto/web-google/type/money";
-import type { Category } from "@ticketing/proto/web/tickets/v1/ticket";
+import type { Category, Ticket } from "@ticketing/proto/web/tickets/v1/ticket";
 import { parsePrice } from "#lib/money.ts";
+import { ticketValues, type TicketFormValues } from "#lib/ticket-values.ts";
 import { categoryOf } from "#lib/tickets.ts";
 import { instant, isTimeZone } from "#lib/time.ts";
-
-/** What the seller typed, to be shown again. */
-export type TicketFormValues = Record<
-  "title" | "price" | "currency" | "category" | "venue" | "eventTime" | "code",
-  string
->;
 
 interface TicketInput {
   title: string;
@@ -26,9 +21,10 @@ type Reading = { values: TicketFormValues } & (
 
 /**
  * Reads the form of a ticket. Refused here is only what cannot be said in a request at all; what the
- * marketplace accepts is the contract's and the service's to say.
+ * marketplace accepts is the contract's and the service's to say. Of a `stored` ticket, each field
+ * that still reads as the form showed it stays exactly what it is.
  */
-export function readTicketForm(form: FormData): Reading {
+export function readTicketForm(form: FormData, stored?: Ticket): Reading {
   const text = (name: string) => String(form.get(name) ?? "");
   const values = {
     title: text("title").trim(),
@@ -39,17 +35,27 @@ export function readTicketForm(form: FormData): Reading {
     eventTime: text("eventTime").trim(),
     code: text("code").trim(),
   };
-  const zone = text("timeZone");
-  const price = parsePrice(values.price, values.currency);
-  const time = instant(values.eventTime, isTimeZone(zone) ? zone : "UTC");
+  const zone = isTimeZone(text("timeZone")) ? text("timeZone") : "UTC";
+  const shown = stored && ticketValues(stored, zone);
+  const kept = (...names: (keyof TicketFormValues)[]): Ticket | undefined =>
+    names.every((name) => values[name] === shown?.[name].trim()) ? stored : undefined;
 
+  const price = kept("price", "currency")?.price ?? parsePrice(values.price, values.currency);
+  const eventTime = kept("eventTime") ? stored?.eventTime : readTime(values.eventTime, zone);
   const fields: Record<string, string> = {};
-  if ("refused" in price) fields["price"] = price.refused;
-  if (values.eventTime && time === undefined) fields["eventTime"] = "Choose a day and a time.";
-  if ("refused" in price || fields["eventTime"]) return { values, fields };
+  if ("refused" in price) fields[price.field] = price.refused;
+  if (eventTime === "refused") fields["eventTime"] = "Choose a day and a time.";
+  if ("refused" in price || eventTime === "refused") return { values, fields };
 
-  const { title, venue, code } = values;
-  const category = categoryOf(values.category);
-  const eventTime = time === undefined ? {} : { eventTime: timestampFromMs(time) };
-  return { values, input: { title, price, category, venue, code, ...eventTime } };
+  const title = kept("title")?.title ?? values.title;
+  const venue = kept("venue")?.venue ?? values.venue;
+  const category = kept("category")?.category ?? categoryOf(values.category);
+  const input = { title, price, category, venue, code: values.code };
+  return { values, input: eventTime ? { ...input, eventTime } : input };
+}
+
+function readTime(text: string, zone: string): Timestamp | undefined | "refused" {
+  if (!text) return undefined;
+  const time = instant(text, zone);
+  return time === undefined ? "refused" : timestampFromMs(time);
 }

@@ -1,5 +1,5 @@
 import { redirect } from "@sveltejs/kit";
-import { failed, refused, signedIn } from "#lib/server/answers.ts";
+import { failed, nextRequestId, refused, signedIn } from "#lib/server/answers.ts";
 import { patiently } from "#lib/server/patience.ts";
 import { webAddress } from "#lib/server/web-address.ts";
 import type { Actions, PageServerLoad } from "./$types";
@@ -17,10 +17,14 @@ export const load: PageServerLoad = async (event) => {
     ...{ earnings: earned.earnings, onboarding: earned.onboarding, feeBps: earned.feeBps },
     ...{ sales: sold.sales, pageToken, nextPageToken: sold.nextPageToken },
     payouts: paidOut.payouts,
+    isRefunded: event.url.searchParams.get("done") === "refund",
     requestId: crypto.randomUUID(),
     now: Date.now(),
   };
 };
+
+/** The answer to a form that is about no single sale. */
+const none = { orderId: "", requestId: "" };
 
 export const actions: Actions = {
   onboard: async (event) => {
@@ -28,22 +32,22 @@ export const actions: Actions = {
     try {
       const { url } = await patiently(() => event.locals.api.sellers.startOnboarding({}));
       // A link, because a form may not be answered by another site's page.
-      return { message: "", fields: {}, reason: "", orderId: "", stripeUrl: webAddress(url) };
+      return { message: "", fields: {}, reason: "", ...none, stripeUrl: webAddress(url) };
     } catch (cause) {
-      return failed(event, cause, { orderId: "", stripeUrl: "" });
+      return failed(event, cause, { ...none, stripeUrl: "" });
     }
   },
   refund: async (event) => {
     signedIn(event);
     const form = await event.request.formData();
-    const [orderId, requestId] = ["orderId", "requestId"].map((name) =>
-      String(form.get(name) ?? ""),
-    );
+    const orderId = String(form.get("orderId") ?? "");
+    const requestId = String(form.get("requestId") ?? "");
     try {
       await patiently(() => event.locals.api.payments.refundPayment({ orderId, requestId }));
     } catch (cause) {
-      return failed(event, cause, { orderId: orderId ?? "", stripeUrl: "" });
+      const next = nextRequestId(cause, requestId);
+      return failed(event, cause, { orderId, requestId: next, stripeUrl: "" });
     }
-    redirect(303, "/earnings");
+    redirect(303, "/earnings?done=refund");
   },
 };

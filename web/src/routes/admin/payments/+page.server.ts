@@ -1,7 +1,7 @@
 import { redirect } from "@sveltejs/kit";
 import { parsePrice } from "#lib/money.ts";
 import { describe } from "#lib/refusals.ts";
-import { administrator, failed, incomplete } from "#lib/server/answers.ts";
+import { administrator, failed, incomplete, nextRequestId } from "#lib/server/answers.ts";
 import { patiently } from "#lib/server/patience.ts";
 import type { Actions, PageServerLoad } from "./$types";
 
@@ -9,7 +9,8 @@ export const load: PageServerLoad = async (event) => {
   administrator(event);
   const { locals, url } = event;
   const orderId = url.searchParams.get("order")?.trim() ?? "";
-  const page = { orderId, requestId: crypto.randomUUID() };
+  const refundId = url.searchParams.get("refunded") ?? "";
+  const page = { orderId, refundId, requestId: crypto.randomUUID() };
   if (!orderId) return { ...page, payment: undefined, problem: "" };
   try {
     const { payment } = await locals.api.payments.getPayment({ orderId });
@@ -25,14 +26,17 @@ export const actions: Actions = {
     const form = await event.request.formData();
     const text = (name: string) => String(form.get(name) ?? "").trim();
     const [orderId, requestId, typed] = [text("orderId"), text("requestId"), text("amount")];
-    const amount = typed ? parsePrice(typed, text("currency")) : undefined;
-    if (amount && "refused" in amount) return incomplete({ amount: amount.refused }, { typed });
+    // Nothing typed is no amount: only the button that says so refunds all that is left.
+    const amount = form.has("all") ? undefined : parsePrice(typed, text("currency"));
+    if (amount && "refused" in amount)
+      return incomplete({ amount: amount.refused }, { typed, requestId });
     const request = { orderId, requestId, ...(amount && { amount }) };
-    try {
-      await patiently(() => event.locals.api.payments.refundPayment(request));
-    } catch (cause) {
-      return failed(event, cause, { typed });
-    }
-    redirect(303, `/admin/payments?order=${encodeURIComponent(orderId)}`);
+    const made = await patiently(() => event.locals.api.payments.refundPayment(request)).catch(
+      (cause: unknown) =>
+        failed(event, cause, { typed, requestId: nextRequestId(cause, requestId) }),
+    );
+    if ("status" in made) return made;
+    const refunded = made.refund?.id ?? "";
+    redirect(303, `/admin/payments?${new URLSearchParams({ order: orderId, refunded })}`);
   },
 };

@@ -13,7 +13,7 @@ export const load: PageServerLoad = async (event) => {
   const { users, nextPageToken } = await locals.api.users
     .listUsers({ email: search.email, status: statusOf(search.status), pageToken: page })
     .catch(refused(event));
-  return { search, page, users, nextPageToken };
+  return { search, page, users, nextPageToken, done: url.searchParams.get("done") ?? "" };
 };
 
 export const actions: Actions = {
@@ -32,7 +32,7 @@ export const actions: Actions = {
     } catch (cause) {
       return failed(event, cause, echo);
     }
-    redirect(303, back(event));
+    redirect(303, back(event, "ban"));
   },
   unban: async (event) => {
     administrator(event);
@@ -42,10 +42,13 @@ export const actions: Actions = {
     } catch (cause) {
       return failed(event, cause, { userId, banReason: "", endsAt: "" });
     }
-    redirect(303, back(event));
+    redirect(303, back(event, "unban"));
   },
 };
 
-/** The list as it was searched. */
-const back = ({ url }: RequestEvent) =>
-  `/admin/users?${userSearchText(readUserSearch(url.searchParams))}`;
+/** The list as it was searched, and what was done. */
+function back({ url }: RequestEvent, done: "ban" | "unban"): string {
+  const search = new URLSearchParams(userSearchText(readUserSearch(url.searchParams)));
+  search.set("done", done);
+  return `/admin/users?${search}`;
+}

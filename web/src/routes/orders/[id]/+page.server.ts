@@ -52,7 +52,7 @@ export const actions: Actions = {
       const request = { orderId, token, requestId, amount: order!.price! };
       await patiently(() => api.payments.createPayment(request, { timeoutMs: PAYMENT_TIMEOUT_MS }));
     } catch (cause) {
-      return failed(event, cause, { requestId: nextRequestId(cause, requestId) });
+      return failed(event, cause, { requestId: nextRequestId(cause, requestId), token });
     }
     // Where the bank asks, the page leads there: a form may not be answered by another site's page.
     redirect(303, `/orders/${orderId}`);
@@ -63,9 +63,10 @@ export const actions: Actions = {
     try {
       const { order } = await api.orders.getOrder({ id: event.params.id });
       const { code } = await patiently(() => api.tickets.openTicketCode({ id: order!.ticketId }));
-      return { message: "", fields: {} as Record<string, string>, reason: "", requestId: "", code };
+      const answer = { message: "", fields: {} as Record<string, string>, reason: "" };
+      return { ...answer, requestId: "", token: "", code };
     } catch (cause) {
-      return failed(event, cause, { requestId: "" });
+      return failed(event, cause, { requestId: "", token: "" });
     }
   },
   giveBack: async (event) => {
@@ -76,7 +77,7 @@ export const actions: Actions = {
     try {
       await patiently(() => event.locals.api.payments.refundPayment({ orderId, requestId }));
     } catch (cause) {
-      return failed(event, cause, { requestId: "" });
+      return failed(event, cause, { requestId: nextRequestId(cause, requestId), token: "" });
     }
     redirect(303, `/orders/${orderId}`);
   },
@@ -85,7 +86,7 @@ export const actions: Actions = {
     try {
       await event.locals.api.orders.cancelOrder({ id: event.params.id });
     } catch (cause) {
-      return failed(event, cause, { requestId: "" });
+      return failed(event, cause, { requestId: "", token: "" });
     }
     redirect(303, `/orders/${event.params.id}`);
   },

@@ -15,19 +15,21 @@ export const actions: Actions = {
   save: async (event) => {
     signedIn(event);
     const form = await event.request.formData();
-    const { values, input, fields } = readTicketForm(form);
-    if (!input) return incomplete(fields, { values });
-    const { code, ...rest } = input;
-    // Left out, the attached code stays; empty, it goes.
-    const change = form.has("removeCode") ? { code: "" } : code ? { code } : {};
-    const version = BigInt(/^\d{1,18}$/.exec(String(form.get("version")))?.[0] ?? 0);
-    const request = { id: event.params.id, version, ...rest, ...change };
+    const { id } = event.params;
     try {
-      await event.locals.api.tickets.updateTicket(request);
+      // What the seller left as it was is sent as it is, and not as a form can show it.
+      const { ticket } = await event.locals.api.tickets.getTicket({ id });
+      const { values, input, fields } = readTicketForm(form, ticket);
+      if (!input) return incomplete(fields, { values });
+      const { code, ...rest } = input;
+      // Left out, the attached code stays; empty, it goes.
+      const change = form.has("removeCode") ? { code: "" } : code ? { code } : {};
+      const version = BigInt(/^\d{1,18}$/.exec(String(form.get("version")))?.[0] ?? 0);
+      await event.locals.api.tickets.updateTicket({ id, version, ...rest, ...change });
     } catch (cause) {
-      return failed(event, cause, { values });
+      return failed(event, cause, { values: readTicketForm(form).values });
     }
-    redirect(303, `/tickets/${event.params.id}`);
+    redirect(303, `/tickets/${id}`);
   },
   withdraw: (event) => {
     const { tickets } = event.locals.api;

@@ -1,0 +1,171 @@
+import { createConnection } from "mongoose";
+import { currencies } from "@ticketing/proto/currencies";
+import { beforeAll, describe, expect, inject, it } from "vitest";
+import { until } from "#stack/process.ts";
+import { listTicket, pay, signUp, buy, type Person } from "./person.ts";
+import { booksOf } from "./books.ts";
+import { field, formOn, member, Visitor } from "./visitor.ts";
+
+const { url, mongoUrl, stripeUrl } = inject("place");
+
+/** A visitor who may do what administrators may. */
+async function administrator(): Promise<Visitor> {
+  const email = `admin-${crypto.randomUUID()}@example.com`;
+  const password = crypto.randomUUID();
+  await new Visitor().follow("/sign-up", { email, password });
+  const db = await createConnection(mongoUrl.replace("DATABASE", "auth")).asPromise();
+  try {
+    await db.collection("users").updateOne({ email }, { $set: { roles: ["ADMINISTRATOR"] } });
+  } finally {
+    await db.close();
+  }
+  const visitor = new Visitor();
+  await visitor.follow("/sign-in", { email, password });
+  return visitor;
+}
+
+/** A ticket that was paid: its order's id, and Stripe's of the payment. */
+async function sold(): Promise<{ orderId: string; stripeId: string }> {
+  const [seller, buyer] = (await Promise.all(
+    ["seller", "buyer"].map((name) => signUp(url, name)),
+  )) as [Person, Person];
+  const order = await buy(buyer, await listTicket(seller));
+  await pay(buyer, order);
+  const { stripeId } = await until(
+    async () => {
+      const { payment } = await buyer.payments.getPayment({ orderId: order.id });
+      return payment?.captureTime && payment;
+    },
+    { what: "the payment" },
+  );
+  return { orderId: order.id, stripeId };
+}
+
+async function refundsOf(stripeId: string): Promise<number[]> {
+  type Books = { refunds: { payment_intent: string; amount: number }[] };
+  const { refunds } = await booksOf<Books>(stripeUrl);
+  return refunds.filter((one) => one.payment_intent === stripeId).map(({ amount }) => amount);
+}
+
+let seller: Visitor, admin: Visitor;
+beforeAll(async () => {
+  [seller, admin] = await Promise.all([member("seller"), administrator()]);
+});
+
+describe("an administrator's refund", () => {
+  const refund = "?/refund";
+
+  it("is made once, however often its form is sent, and the form is empty afterwards", async () => {
+    const { orderId, stripeId } = await sold();
+    const path = `/admin/payments?order=${orderId}`;
+    const form: Record<string, string> = {
+      ...formOn(await admin.see(path), refund),
+      amount: "5.00",
+    };
+    const post = () => admin.follow(`/admin/payments?/refund&order=${orderId}`, form);
+    const [first, second] = await Promise.all([post(), post()]);
+    const third = await post();
+    expect([second, third]).toEqual([first, first]);
+    await until(async () => (await refundsOf(stripeId)).length > 0, { what: "the refund" });
+
+    const page = await admin.see(first);
+    expect(page).toMatch(/Refunded:.*5\.00/s);
+    const next = formOn(page, refund);
+    expect(next).toMatchObject({ amount: "" });
+    expect(next["requestId"]).not.toBe(form["requestId"]);
+    const pressed = await admin.submit(`/admin/payments?/refund&order=${orderId}`, next);
+    expect([pressed.status, field(await pressed.text(), "amount")]).toEqual([400, ""]);
+    expect(await refundsOf(stripeId)).toEqual([500]);
+  });
+
+  it("is of all that is left only by the button that says so", async () => {
+    const { orderId, stripeId } = await sold();
+    const path = `/admin/payments?order=${orderId}`;
+    const form = { ...formOn(await admin.see(path), refund), amount: "", all: "on" };
+    await admin.follow(`/admin/payments?/refund&order=${orderId}`, form);
+    await until(async () => (await refundsOf(stripeId)).length > 0, { what: "the refund" });
+    expect(await refundsOf(stripeId)).toEqual([2550]);
+  });
+
+  it("keeps what was typed where it is refused", async () => {
+    const { orderId } = await sold();
+    const form = formOn(await admin.see(`/admin/payments?order=${orderId}`), refund);
+    for (const amount of ["5,001", "99.99"]) {
+      const answer = await admin.submit(`/admin/payments?/refund&order=${orderId}`, {
+        ...form,
+        amount,
+      });
+      expect(answer.status).toBe(400);
+      expect(formOn(await answer.text(), refund)).toMatchObject({ amount });
+    }
+  });
+});
+
+describe("a ban", () => {
+  it("is told, and its form is kept where it is refused", async () => {
+    const email = `banned-${crypto.randomUUID()}@example.com`;
+    await new Visitor().follow("/sign-up", { email, password: crypto.randomUUID() });
+    const path = `/admin/users?email=${encodeURIComponent(email)}`;
+    const action = `/admin/users?/ban&email=${encodeURIComponent(email)}`;
+    const form: Record<string, string> = {
+      ...formOn(await admin.see(path), "?/ban"),
+      reason: "Sold what was not there",
+    };
+    const refused = await admin.submit(action, { ...form, endsAt: "2001-01-01T10:00" });
+    expect(formOn(await refused.text(), "?/ban")).toMatchObject({
+      reason: form["reason"],
+      endsAt: "2001-01-01T10:00",
+    });
+    const page = await admin.see(await admin.follow(action, form));
+    expect(page).toContain("The user is banned");
+    expect(page).toContain("Lift the ban");
+  });
+});
+
+describe("passwords", () => {
+  it("are never in an answer, whether the form was taken or refused", async () => {
+    const visitor = await member("careful");
+    const secret = `a-secret-${crypto.randomUUID()}`;
+    for (const [action, fields] of [
+      ["/account?/email", { password: secret, newEmail: "not an address" }],
+      ["/account?/password", { password: secret, newPassword: "a wholly new sentence" }],
+      ["/account?/delete", { password: secret }],
+      ["/sign-in", { email: "nobody@example.com", password: secret }],
+    ] as const) {
+      const page = await (await visitor.submit(action, fields)).text();
+      expect(page, action).not.toContain(secret);
+      if ("newEmail" in fields) expect(page).toContain(fields.newEmail);
+    }
+  });
+});
+
+describe("the form of a ticket", () => {
+  const listing = { title: "Zongoraest", price: "20000.99", currency: "HUF" };
+  const add = (fields: Record<string, string>) =>
+    seller.follow("/tickets/new", { ...listing, requestId: crypto.randomUUID(), ...fields });
+
+  it("offers every currency that is taken, and no other", async () => {
+    const menu = /<select[^>]*name="currency".*?<\/select>/s.exec(await seller.see("/tickets/new"));
+    const offered = [...(menu?.[0] ?? "").matchAll(/<option[^>]*>([A-Z]{3})/g)].map(
+      ([, one]) => one,
+    );
+    expect(offered).toEqual(currencies);
+  });
+
+  it("changes nothing that was not touched: not the currency, not the seconds of the event", async () => {
+    const ticket = await add({ eventTime: "2035-10-28T01:30:45Z" });
+    const read = async () => {
+      const answer = await fetch(`${url}/api${ticket}`);
+      return ((await answer.json()) as { ticket: Record<string, unknown> }).ticket;
+    };
+    const before = await read();
+    expect(await seller.see(ticket)).toContain("20,000.99");
+    const form = formOn(await seller.see(`${ticket}/edit`), "?/save");
+    await seller.follow(`${ticket}/edit?/save`, { ...form, title: "Another title" });
+    const after = await read();
+    expect(after["title"]).toBe("Another title");
+    for (const name of ["price", "category", "venue", "eventTime"])
+      expect(after[name], name).toEqual(before[name]);
+    expect(before["price"]).toEqual({ currencyCode: "HUF", units: "20000", nanos: 990_000_000 });
+  });
+});
