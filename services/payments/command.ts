@@ -136,7 +136,7 @@ function sayFound({ refundable, inProgress, disputed }: Found): void {
   for (const [event, payments] of Map.groupBy(refundable, shownEvent)) {
     console.log(`${event}: ${list(sumOf(payments))}`);
     for (const { orderId, ticketId, amount, currency } of payments)
-      console.log(`  ticket ${ticketId}, order ${orderId}: ${shown(amount, currency)}`);
+      console.log(`  ticket ${ticketId}, order ${orderId}: ${inWords({ amount, currency })}`);
   }
   if (inProgress > 0) console.log(`${inProgress} more: money is going back already.`);
   if (disputed > 0) console.log(`${disputed} more: the buyer's bank has the money (a dispute).`);
