@@ -66,9 +66,15 @@ COPY proto proto
 RUN npx buf build --as-file-descriptor-set --output ticketing.binpb
 
 # The floor is 1.39: in older ones a single connection can fill the memory (CVE-2026-47774).
-FROM envoyproxy/envoy:v1.40.0 AS edge
-COPY --from=contracts /app/ticketing.binpb /etc/envoy/ticketing.binpb
-COPY envoy/envoy.yaml /etc/envoy/envoy.yaml
+FROM envoyproxy/envoy:v1.40.0 AS envoy
+
+# Node fills in the template, and is Envoy from then on: nothing of it stays.
+FROM node AS edge
+COPY --from=envoy /usr/local/bin/envoy /usr/local/bin/envoy
+COPY --from=services-packages /app ./
+COPY services/runtime/config.ts services/runtime/config.ts
+COPY envoy envoy
+COPY --from=contracts /app/ticketing.binpb envoy/ticketing.binpb
 USER 101:101
 EXPOSE 8080
-CMD ["envoy", "-c", "/etc/envoy/envoy.yaml"]
+CMD ["node", "envoy/main.ts"]

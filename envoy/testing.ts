@@ -28,7 +28,7 @@ import {
   type JWK,
   type JWTPayload,
 } from "jose";
-import { startEdge, type Edge, type EdgeOptions, type Upstreams } from "#stack/edge.ts";
+import { startEdge, type Edge, type EdgeVariables, type Upstreams } from "#stack/edge.ts";
 import { ensureTools } from "#stack/tools.ts";
 
 /** A call as a service saw it. */
@@ -47,6 +47,8 @@ export interface World {
   readonly upstreams: Upstreams;
   /** All calls that reached a service, oldest first. */
   readonly seen: Seen[];
+  /** By which host, and scheme, the services were called: "http://edge". */
+  readonly calledAs: Set<string>;
   /** What the edge said: its access log. */
   readonly lines: string[];
   /** Answers this method from now on; the others answer with an empty message. */
@@ -74,7 +76,10 @@ type Claims = { [claim in keyof JWTPayload]?: JWTPayload[claim] | undefined };
 
 const soon = () => Math.floor(Date.now() / 1000) + 300;
 
-interface WorldOptions extends Partial<EdgeOptions> {
+interface WorldOptions {
+  /** The edge's variables. */
+  readonly variables?: EdgeVariables;
+  readonly upstreams?: Upstreams;
   /** So many times auth has no keys yet. */
   readonly keysMissing?: number;
 }
@@ -84,8 +89,11 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
   const { envoy } = await ensureTools(["envoy"], () => {});
   const { privateKey, publicKey } = await generateKeyPair("ES256");
   const publicJwk = { ...(await exportJWK(publicKey)), kid: "k1", alg: "ES256", use: "sig" };
-  const shared: Shared = { seen: [], resting: new Set(), answers: new Map() };
-  const { seen, resting, answers } = shared;
+  const seen: Seen[] = [];
+  const resting = new Set<string>();
+  const answers: Shared["answers"] = new Map();
+  const calledAs = new Set<string>();
+  const shared: Shared = { seen, resting, answers, calledAs };
   const lines: string[] = [];
   await using things = new AsyncDisposableStack();
   const dir = mkdtempSync(join(tmpdir(), "edge-"));
@@ -115,7 +123,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
 
   const usual = { sub: "u1", sid: "s1", iss: "ticketing", aud: "ticketing" };
   return {
-    ...{ edge, upstreams, seen, lines, resting, privateKey, publicJwk },
+    ...{ edge, upstreams, seen, calledAs, lines, resting, privateKey, publicJwk },
     publish: (shown) => void keys.splice(0, Infinity, ...shown),
     crash: async (instance) => crashes.get(instance)?.(),
     answer: (method, handler) => void answers.set(nameOf(method), handler as Handler),
@@ -134,9 +142,10 @@ interface Shared {
   readonly seen: Seen[];
   readonly resting: Set<string>;
   readonly answers: Map<string, Handler>;
+  readonly calledAs: Set<string>;
 }
 
-function startStub(of: readonly DescService[], { seen, resting, answers }: Shared) {
+function startStub(of: readonly DescService[], { seen, resting, answers, calledAs }: Shared) {
   let address = "";
   const handle = (method: DescMethod) => (request: never, context: HandlerContext) => {
     seen.push({
@@ -157,7 +166,11 @@ function startStub(of: readonly DescService[], { seen, resting, answers }: Share
       });
     },
   });
-  return listen(http2.createServer(adapter)).then((server) => {
+  const server = http2.createServer((req, res) => {
+    if (req.url.startsWith("/ticketing.")) calledAs.add(`${req.scheme}://${req.authority}`);
+    adapter(req, res);
+  });
+  return listen(server).then((server) => {
     address = server.address;
     return server;
   });
@@ -198,12 +211,23 @@ export interface Answer {
   readonly json: any;
 }
 
+/** The part of a configuration, or of the template, that says what happens to a request. */
+export const managerOf = (config: any): any =>
+  config.static_resources.listeners[0].filter_chains[0].filters[0].typed_config;
+
+interface Asking {
+  readonly headers?: http.OutgoingHttpHeaders;
+  readonly body?: unknown;
+  /** The caller's own address. */
+  readonly from?: string;
+}
+
 /** Asks exactly what it is told: unlike fetch, it changes no path and adds no header. */
 export async function ask(
   world: World,
   method: string,
   path: string,
-  { headers = {}, body }: { headers?: http.OutgoingHttpHeaders; body?: unknown } = {},
+  { headers = {}, body, from }: Asking = {},
 ): Promise<Answer> {
   const text = body === undefined || typeof body === "string" ? body : JSON.stringify(body);
   const json = typeof body === "object" ? { "content-type": "application/json" } : {};
@@ -215,6 +239,7 @@ export async function ask(
     method,
     headers: { ...json, ...headers },
     agent: false,
+    ...(from === undefined ? {} : { localAddress: from }),
   });
   request.setTimeout(20_000, () => request.destroy(new Error(`no answer to ${method} ${path}`)));
   request.end(text);

@@ -295,7 +295,7 @@ describe("a refusal", () => {
 });
 
 it("under TLS the cookie counts that is pinned to its host, and no other", async () => {
-  await using secure = await startWorld({ secureCookies: true });
+  await using secure = await startWorld({ variables: { SECURE_COOKIES: "true" } });
   const good = await secure.token();
   const get = async (line: string) =>
     (await ask(secure, "GET", "/api/orders", { headers: { cookie: line } })).status;

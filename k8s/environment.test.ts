@@ -1,13 +1,18 @@
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { expect, it } from "vitest";
 import { z } from "zod";
+import { describe } from "#stack/edge.ts";
+import { ensureTools } from "#stack/tools.ts";
 import { localSecrets } from "./local-secrets.ts";
 import { container, find, manifests, root, services, workloads, type Manifest } from "./testing.ts";
 
 const base = await manifests("base");
 const local = await manifests("local");
-const secrets = localSecrets();
+const secrets = localSecrets("10.244.0.0/24");
 
 it("takes secrets by reference only, and each service those of its own Secret", () => {
   for (const workload of workloads(base)) {
@@ -20,7 +25,7 @@ it("takes secrets by reference only, and each service those of its own Secret", 
   }
 });
 
-it.each(services)(
+it.each([...services, "edge"])(
   "gives %s what its config.ts asks for, and no more, in both clusters",
   async (name) => {
     const schema = z.strictObject((await configOf(name)).shape);
@@ -40,9 +45,41 @@ it("names nothing that the secrets of a local cluster lack", () => {
   }
 });
 
-/** The schema of a service's environment: the one that its config.ts exports. */
+it("starts the edge as its image does, with what Envoy itself accepts, and the cluster's own words", async () => {
+  const { envoy } = await ensureTools(["envoy"], () => {});
+  const dir = mkdtempSync(join(tmpdir(), "edge-k8s-"));
+  try {
+    const descriptors = await describe(dir);
+    for (const documents of [base, local]) {
+      const edge = find(documents, "Deployment", "edge");
+      const [node, main, ...args] = container(edge).command as string[];
+      expect(readFileSync(join(root, "Dockerfile"), "utf8")).toContain(
+        `CMD ["${node}", "${main}"]`,
+      );
+      const start = (env: Record<string, string>) =>
+        spawnSync(process.execPath, [main as string, ...args, "--mode", "validate"], {
+          cwd: root,
+          encoding: "utf8",
+          env: { ...env, ENVOY: envoy, EDGE_DESCRIPTORS: descriptors },
+        });
+      expect(start(environment(edge)), "as it is").toMatchObject({ status: 0 });
+      const { TRUSTED_NETWORKS: _, ...without } = environment(edge);
+      const known = { ...without, WEB_ADDRESSES: "10.42.0.7:3000" };
+      expect(start(known)).toMatchObject({
+        status: 78,
+        stderr: expect.stringContaining("10.42.0.7, which is in none of them"),
+      });
+      expect(start({ ...known, TRUSTED_NETWORKS: "10.42.0.0/16" })).toMatchObject({ status: 0 });
+    }
+  } finally {
+    rmSync(dir, { recursive: true });
+  }
+});
+
+/** The schema of the environment: the one that its config.ts exports. */
 async function configOf(service: string): Promise<z.ZodObject> {
-  const url = pathToFileURL(join(root, "services", service, "config.ts")).href;
+  const folder = service === "edge" ? "envoy" : join("services", service);
+  const url = pathToFileURL(join(root, folder, "config.ts")).href;
   const exported = Object.values((await import(/* @vite-ignore */ url)) as object) as unknown[];
   const [schema, ...more] = exported.filter((one) => one instanceof z.ZodObject);
   if (!schema || more.length > 0) throw new Error(`${service}/config.ts must export one schema`);

@@ -17,8 +17,11 @@ const passwords = (users: readonly string[]): Record<string, string> =>
 /** Where Tilt forwards the edge to. No secret, but as much the cluster's own as they are. */
 const PUBLIC_URL = "http://localhost:8080";
 
-/** New secrets for a local cluster, none of which opens anything elsewhere. */
-export function localSecrets(): Secrets {
+/**
+ * New secrets for a local cluster, none of which opens anything elsewhere. The networks of its pods are
+ * told to the edge the same way.
+ */
+export function localSecrets(podNetworks: string): Secrets {
   const mongo = passwords(withDatabase);
   const rabbit = passwords([...withBroker, "admin"]);
   const redis = password();
@@ -47,6 +50,7 @@ export function localSecrets(): Secrets {
       STRIPE_CONNECT_WEBHOOK_SECRET: "", // our own Stripe tells all by one endpoint
     },
     web: { STRIPE_PUBLISHABLE_KEY: "" }, // our own Stripe has none
+    edge: { TRUSTED_NETWORKS: podNetworks },
     mongo: {
       "root-password": password(),
       keyfile: randomBytes(256).toString("base64"),
@@ -93,6 +97,13 @@ function manifest(secrets: Secrets): string {
   return JSON.stringify({ apiVersion: "v1", kind: "List", items });
 }
 
+/** As the nodes have them; TRUSTED_NETWORKS says it where a cluster's network goes by other means. */
+const podNetworks = (): string =>
+  kubectl(["get", "nodes", "--output=jsonpath={.items[*].spec.podCIDRs[*]}"])
+    .split(/\s+/)
+    .filter((network) => network !== "")
+    .join();
+
 const kubectl = (args: readonly string[], input = ""): string =>
   execFileSync("kubectl", [...args, "--namespace=ticketing"], {
     input,
@@ -107,7 +118,7 @@ const kubectl = (args: readonly string[], input = ""): string =>
  */
 async function main(): Promise<void> {
   kubectl(["apply", "--filename", join(import.meta.dirname, "base/namespace.yaml")]);
-  const secrets = localSecrets();
+  const secrets = localSecrets(process.env["TRUSTED_NETWORKS"] ?? podNetworks());
   const present = kubectl(["get", "secrets", "--output=name"]).split("\n");
   const missing = Object.keys(secrets).filter((name) => !present.includes(`secret/${name}`));
   if (missing.length === 0) return console.log("The secrets are there.");

@@ -21,7 +21,7 @@ it("the broker of a local cluster holds what the catalogue says, and lets each s
 
 it("only the administrator of a local cluster may do everything at its broker", () => {
   const { users, permissions } = JSON.parse(
-    localSecrets()["rabbitmq"]?.["users.json"] ?? "{}",
+    localSecrets("")["rabbitmq"]?.["users.json"] ?? "{}",
   ) as Definitions;
   expect(users.map(({ name }) => name).toSorted()).toEqual([...services, "admin"].toSorted());
   expect(users.filter(({ tags }) => tags.length > 0).map(({ name }) => name)).toEqual(["admin"]);

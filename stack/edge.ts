@@ -1,19 +1,39 @@
 import { execFile } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { render, type Settings } from "../envoy/render.ts";
+import type { EdgeVariable } from "../envoy/config.ts";
 import { keep, type Part } from "./part.ts";
 import { portOr } from "./ports.ts";
 import { run, until, type Child } from "./process.ts";
 
-export type { Instances, Upstreams } from "../envoy/render.ts";
+/** The addresses ("127.0.0.1:9000") of the instances of a service. */
+export interface Instances {
+  /** h2c: gRPC, gRPC-Web and Connect. */
+  readonly rpc: readonly string[];
+  /** Plain HTTP/1.1; the edge uses only those of auth and payments. */
+  readonly http?: readonly string[];
+}
 
-export interface EdgeOptions extends Omit<Settings, "port" | "adminPort" | "descriptors"> {
+export interface Upstreams {
+  readonly auth: Instances;
+  readonly tickets: Instances;
+  readonly orders: Instances;
+  readonly payments: Instances;
+  readonly web: readonly string[];
+}
+
+/** The edge's variables, as they stand in `.env.example`. */
+export type EdgeVariables = { readonly [name in EdgeVariable]?: string };
+
+export interface EdgeOptions {
   /** The program. */
   readonly envoy: string;
-  /** Where its configuration, the descriptors and its log lie. */
+  /** Where the descriptors and its log lie. */
   readonly dir: string;
+  readonly upstreams: Upstreams;
+  /** What is set for it, in place of what our own environment says. */
+  readonly variables?: EdgeVariables;
   /** Any other free port is taken for one that is not given or not free. */
   readonly port?: number;
   readonly log?: (line: string) => void;
@@ -23,16 +43,29 @@ export interface EdgeOptions extends Omit<Settings, "port" | "adminPort" | "desc
   readonly env?: Readonly<Record<string, string>>;
 }
 
+const main = join(import.meta.dirname, "../envoy/main.ts");
+
+/** One machine: the storefront is on it, there is no TLS, and everybody has the same address. */
+const oneMachine: EdgeVariables = {
+  TRUSTED_NETWORKS: "127.0.0.1/32,::1/128",
+  SECURE_COOKIES: "false",
+  EDGE_REFLECTION: "true",
+  EDGE_ATTEMPTS_PER_MINUTE: "100000",
+  EDGE_HOLDS_PER_MINUTE: "100000",
+};
+
 export interface Edge extends Part {
   readonly url: string;
   /** Envoy's own page, for tests and for people of this machine. */
   readonly adminUrl: string;
 }
 
-/** Starts the edge on one machine; it has auth's keys when this resolves. */
+/**
+ * Starts the edge on one machine, as a container does: envoy/main.ts, configured by variables alone.
+ * It has auth's keys when this resolves.
+ */
 export async function startEdge(options: EdgeOptions): Promise<Edge> {
-  const { envoy, dir, env, onLine, log = console.log } = options;
-  const config = join(dir, "envoy.json");
+  const { dir, env, onLine, log = console.log } = options;
   const adminFile = join(dir, "admin");
   mkdirSync(dir, { recursive: true });
   const descriptors = await describe(dir);
@@ -41,17 +74,17 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
   let adminPort = 0;
 
   const args = [
-    ...["-c", config, "--admin-address-path", adminFile, "--disable-hot-restart"],
+    ...[main, "--admin-address-path", adminFile, "--disable-hot-restart"],
     ...["--concurrency", "2", "--log-level", "warn", "--file-flush-interval-msec", "200"],
   ];
   const part = await keep(async () => {
-    writeFileSync(config, JSON.stringify(render({ ...options, port, adminPort, descriptors })));
     rmSync(adminFile, { force: true });
     const logFile = join(dir, "envoy.log");
-    const child = run("edge", envoy, args, {
+    const variables = variablesOf(options, { port, adminPort, descriptors });
+    const child = run("edge", process.execPath, args, {
       logFile,
       ...(onLine && { onLine }),
-      ...(env && { env }),
+      env: { ...env, ...variables },
     });
     await until(() => existsSync(adminFile), { what: "Envoy to start", child });
     adminPort = Number(readFileSync(adminFile, "utf8").split(":").at(-1));
@@ -65,6 +98,30 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
     adminUrl,
     stop: () => stop(part.child, adminUrl),
   });
+}
+
+function variablesOf(
+  { envoy, upstreams, variables }: EdgeOptions,
+  own: { port: number; adminPort: number; descriptors: string },
+): EdgeVariables {
+  const { auth, tickets, orders, payments, web } = upstreams;
+  const ours = Object.keys(oneMachine).filter((name) => process.env[name] === undefined);
+  return {
+    ...Object.fromEntries(ours.map((name) => [name, oneMachine[name as EdgeVariable]])),
+    AUTH_RPC_ADDRESSES: auth.rpc.join(),
+    AUTH_HTTP_ADDRESSES: auth.http?.join() ?? "",
+    TICKETS_RPC_ADDRESSES: tickets.rpc.join(),
+    ORDERS_RPC_ADDRESSES: orders.rpc.join(),
+    PAYMENTS_RPC_ADDRESSES: payments.rpc.join(),
+    PAYMENTS_HTTP_ADDRESSES: payments.http?.join() ?? "",
+    WEB_ADDRESSES: web.join(),
+    ENVOY: envoy,
+    HOST: "127.0.0.1",
+    EDGE_PORT: String(own.port),
+    EDGE_ADMIN_PORT: String(own.adminPort),
+    EDGE_DESCRIPTORS: own.descriptors,
+    ...variables,
+  };
 }
 
 /** Writes what the contracts say to a file that Envoy reads, and gives its name. */

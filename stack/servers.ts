@@ -92,6 +92,7 @@ export async function startWeb(options: ServerOptions, edgeUrl: string): Promise
         PORT: String(port),
         PROTOCOL_HEADER: "x-forwarded-proto",
         ADDRESS_HEADER: "x-forwarded-for",
+        HOST_HEADER: "x-forwarded-host",
         BODY_SIZE_LIMIT: "64K",
         EDGE_URL: edgeUrl,
         ...noTls,

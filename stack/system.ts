@@ -146,6 +146,7 @@ export async function startSystem(options: SystemOptions): Promise<System> {
       port,
       env: marked(dir),
       log,
+      variables: noTls,
       upstreams: {
         auth: addresses(auth),
         tickets: addresses(tickets),

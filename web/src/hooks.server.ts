@@ -1,6 +1,7 @@
 import type { RequestEvent } from "@sveltejs/kit";
-import type { Handle, HandleServerError } from "@sveltejs/kit/hooks";
+import type { Handle, HandleServerError, ServerInit } from "@sveltejs/kit/hooks";
 import { EDGE_URL, SECURE_COOKIES, STRIPE_PUBLISHABLE_KEY } from "$app/env/private";
+import { notBelieved } from "#lib/server/believed.ts";
 import { edge } from "#lib/server/edge.ts";
 import { admitStripe, protect } from "#lib/server/headers.ts";
 import { isLinkPage } from "#lib/server/mail-link.ts";
@@ -10,6 +11,15 @@ import { isTimeZone, preferredLocale } from "#lib/time.ts";
 
 /** What an address may hold that nobody else may see: of a mail's link, and of the way back from a bank. */
 const SECRETS = ["token", "payment_intent_client_secret"];
+
+/** A server whose word the edge does not take ends; the first pages do not wait for the answer. */
+export const init: ServerInit = () => {
+  void notBelieved(EDGE_URL).then((why) => {
+    if (why === undefined) return;
+    console.error(`[web] ${why}`);
+    process.exit(78); // EX_CONFIG
+  });
+};
 
 /** The browser's cookies become `locals`; what the edge sets on the way goes back to the browser. */
 export const handle: Handle = async ({ event, resolve }) => {

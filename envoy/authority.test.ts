@@ -1,0 +1,205 @@
+import { createClient } from "@connectrpc/connect";
+import { createGrpcTransport } from "@connectrpc/connect-node";
+import { TicketService } from "@ticketing/proto/tickets/v1/ticket_service";
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { until } from "#stack/process.ts";
+import { AUTHORITY } from "./authority.ts";
+import { ask, startWorld, type World } from "./testing.ts";
+import { askWhatIsThere, h2, raw, statusOf } from "./testing-wire.ts";
+
+let world: World;
+beforeAll(async () => {
+  world = await startWorld();
+  const there = async () => (await ask(world, "GET", "/api/tickets")).status === 200;
+  await until(there, { what: "the services to be asked" });
+}, 90_000);
+afterAll(() => world[Symbol.asyncDispose]());
+beforeEach(() => void (world.seen.length = 0));
+
+const good = [
+  ...["a", "A.Example", "tickets.example:443", "localhost:8080", "a:0", "a:65535", "a.:80"],
+  ...["127.0.0.1", "127.0.0.1:8080", "[::1]", "[::1]:8080", "[fd00:1:2:3:4:5:6:7]:80", "[1::]"],
+  ...["my_service:80", "xn--mnchen-3ya.example", "1st.example", "7eleven", "0day"],
+];
+const bad = [
+  ...["a:99999", "a:65536", "a:b", "a:", "a:-1", "a:+80", "a:8 0", ":80", "a:80:80", "a:080808"],
+  ...[
+    "user@a",
+    "user:password@a:80",
+    "a/b",
+    "a?b",
+    "a#b",
+    "a\\b",
+    "http://a",
+    "a,b",
+    "a;b",
+    "a%2fb",
+  ],
+  ...["[", "]", "[]", "[::1", "::1", "[::1]x", "[:::]", "[1:2:3]", "[::1]:", "[g::]", "[1.2.3.4]"],
+  ...["[1:2:3:4:5:6:7:8:9]", "[::1%25eth0]", "a..b", ".a", "-a", "a-", "é.example", "a<b>"],
+  ...["1.2.3.400", "1.2.3", "1", "256.1.1.1", "a.1", "0x7f.1", "a.0x1f", "0x7f000001", "*"],
+];
+
+/** Each way into the edge: a service by RPC and by REST, plain HTTP behind it, the pages, and nothing. */
+const paths = [
+  ["POST", "/ticketing.tickets.v1.TicketService/ListTickets"],
+  ["POST", "/ticketing.orders.v1.OrderService/ListOrders"],
+  ["GET", "/api/tickets"],
+  ["GET", "/api/orders"],
+  ["POST", "/api/users/signin"],
+  ["POST", "/webhooks/stripe"],
+  ["GET", "/.well-known/jwks.json"],
+  ["GET", "/tickets"],
+  ["POST", "/sign-in"],
+  ["GET", "/healthz"],
+  ["GET", "/edge/client-address"],
+  ["PUT", "/none"],
+  ["TRACE", "/api/tickets"],
+] as const;
+
+const json = { "content-type": "application/json" };
+const post = (host: string) =>
+  raw(
+    world,
+    `GET /api/tickets HTTP/1.1\r\nhost: ${host}\r\nx-mark: 1\r\nconnection: close\r\n\r\n`,
+  );
+
+describe("the host that is called", () => {
+  it.each(good)("may be %s", async (host) => {
+    const passed = [200, 503]; // what is behind may be busy; it was asked
+    expect(passed).toContain(statusOf(await post(host)));
+    const answer = await h2(world, { ":path": "/api/tickets", ":authority": host });
+    expect(passed).toContain(answer.status);
+    expect(() => new URL(`http://${host}`)).not.toThrow();
+  });
+
+  it.each(bad)("is refused with 400 where it does not parse: %s", async (host) => {
+    expect(statusOf(await post(host))).toBe(400);
+    await expect(refused2("/api/tickets", host)).resolves.toBe(true);
+    expect(world.seen).toEqual([]);
+  });
+
+  it.each(paths)("is looked at before anything else by %s %s", async (method, path) => {
+    const body = method === "POST" ? "content-type: application/json\r\ncontent-length: 2\r\n" : "";
+    for (const host of ["a:99999", "user@a", "[::1"]) {
+      const origin = "origin: http://evil.test\r\ncookie: a=b\r\n";
+      const answer = await raw(
+        world,
+        `${method} ${path} HTTP/1.1\r\nhost: ${host}\r\n${origin}${body}connection: close\r\n\r\n${body && "{}"}`,
+      );
+      expect(statusOf(answer), `${host}: ${answer}`).toBe(400);
+      expect(await refused2(path, host, method)).toBe(true);
+    }
+    expect(world.seen).toEqual([]);
+  });
+
+  it("is one: two lines of Host are 400, whatever they say", async () => {
+    for (const [first, second] of [
+      ["a", "a"],
+      ["a", "b"],
+      ["a:80", "a:99999"],
+    ]) {
+      const lines = `Host: ${first}\r\nhost: ${second}\r\n`;
+      for (const path of ["/api/tickets", "/tickets"]) {
+        const answer = await raw(
+          world,
+          `GET ${path} HTTP/1.1\r\n${lines}connection: close\r\n\r\n`,
+        );
+        expect(statusOf(answer), lines).toBe(400);
+      }
+    }
+    expect(world.seen).toEqual([]);
+  });
+
+  it("is refused in a whole address too, and where it is left out", async () => {
+    for (const target of ["http://a:99999/api/tickets", "http://a:b/tickets"])
+      expect(statusOf(await raw(world, `GET ${target} HTTP/1.1\r\nhost: x\r\n\r\n`)), target).toBe(
+        400,
+      );
+    expect(statusOf(await raw(world, "GET /api/tickets HTTP/1.1\r\n\r\n"))).toBe(400);
+    expect(statusOf(await raw(world, "GET /api/tickets HTTP/1.1\r\nhost:\r\n\r\n"))).toBe(400);
+  });
+
+  it("is told in each protocol's own words", async () => {
+    const host = "a:99999";
+    const rest = await h2(world, { ":path": "/api/tickets", ":authority": host });
+    const message = "the host that was called is not a host and a port";
+    expect(JSON.parse(rest.text)).toMatchObject({
+      code: 3,
+      message,
+      details: [{ reason: "MALFORMED_REQUEST" }],
+    });
+    const rpc = {
+      ":method": "POST",
+      ":path": "/ticketing.tickets.v1.TicketService/ListTickets",
+      ":authority": host,
+    };
+    const connect = await h2(world, { ...rpc, ...json }, "{}");
+    expect(connect.status).toBe(400);
+    expect(JSON.parse(connect.text)).toMatchObject({ code: "invalid_argument" });
+    const grpc = await h2(world, { ...rpc, "content-type": "application/grpc" }, new Uint8Array(5));
+    expect(grpc).toMatchObject({ status: 200, headers: { "grpc-status": "3" } });
+  });
+});
+
+describe("what is behind the edge", () => {
+  it("is called by the edge's own name, whatever the caller said", async () => {
+    world.calledAs.clear();
+    for (const host of ["a", "tickets.example:444", "[::1]"]) {
+      for (const path of ["/api/tickets", "/ticketing.tickets.v1.TicketService/ListTickets"]) {
+        const call = { ":path": path, ":authority": host, "x-forwarded-proto": "gopher", ...json };
+        await h2(world, { ...call, ":method": "GET" });
+        await h2(world, { ...call, ":method": "POST", ":scheme": "https" }, "{}");
+      }
+      for (const [method, path] of [
+        ["GET", "/.well-known/jwks.json"],
+        ["POST", "/webhooks/stripe"],
+      ] as const) {
+        const answer = await askWhatIsThere(world, method, path, {
+          headers: { host, ...json },
+          body: "{}",
+        });
+        expect(answer.json.headers?.host ?? "edge").toBe("edge");
+      }
+    }
+    const grpc = createClient(TicketService, createGrpcTransport({ baseUrl: world.edge.url }));
+    await grpc.listTickets({});
+    expect([...world.calledAs]).toEqual(["http://edge"]);
+  });
+
+  it("hears the host that was called, if it is the storefront: that is its origin", async () => {
+    const headers = { host: "tickets.example:444", "x-forwarded-host": "evil.test" };
+    const { json: seen } = await askWhatIsThere(world, "GET", "/tickets", { headers });
+    expect(seen.headers).toMatchObject({
+      host: "edge",
+      "x-forwarded-host": "tickets.example:444",
+    });
+    expect(seen.headers).not.toHaveProperty("x-edge-peer");
+  });
+
+  it("is reached from a page of the host that was called, and from no other's", async () => {
+    const sent = (origin: string) =>
+      askWhatIsThere(world, "POST", "/sign-in", {
+        headers: { host: "shop.example", origin, cookie: "a=b" },
+      });
+    expect((await sent("https://shop.example")).status).toBe(200);
+    expect((await sent("https://edge")).status).toBe(403);
+    expect((await sent("https://shop.example.evil.test")).status).toBe(403);
+  });
+});
+
+it("the pattern of hosts says of each of these what the tests of the edge do", () => {
+  const whole = new RegExp(`^(?:${AUTHORITY})$`);
+  expect(good.filter((each) => !whole.test(each))).toEqual([]);
+  expect(bad.filter((each) => whole.test(each))).toEqual([]);
+});
+
+/** Whether a call over HTTP/2 is refused: by an answer, or as the protocol itself refuses. */
+async function refused2(path: string, authority: string, method = "GET"): Promise<boolean> {
+  const headers = { ":method": method, ":path": path, ":authority": authority, ...json };
+  try {
+    return (await h2(world, headers, method === "POST" ? "{}" : undefined)).status === 400;
+  } catch {
+    return true;
+  }
+}
