@@ -88,7 +88,7 @@ it("compares the balances that are kept with the ledger, and counts anew where i
   await all.sell({ eventDaysAgo: 2 });
   expect(await wrongBalances(all.deps, false)).toEqual([]);
   await all.deps.balances.updateMany({}, { $inc: { available: 500 } });
-  const line = "not the same: seller sam: available EUR\u00a0100.00, by the ledger EUR\u00a095.00";
+  const line = "not the same: seller sam: available 100.00 EUR, by the ledger 95.00 EUR";
   const out = [line, "1 balance differs. Add --mend to count anew."];
   expect(await operator(all)("balances")).toMatchObject({ code: 1, out });
   expect(await wrongBalances(all.deps, true)).toHaveLength(1);

@@ -71,8 +71,8 @@ async function balances(args: string[]): Promise<number> {
   };
   const wrong = await wrongBalances({ ...models, now: Date.now, holdDays }, mend);
   for (const { sellerId, currency, kept, ledger } of wrong) {
-    const all = `available ${shown(kept, currency)}, by the ledger ${shown(ledger, currency)}`;
-    console.log(`not the same: seller ${sellerId}: ${all}`);
+    const [there, right] = [kept, ledger].map((amount) => inWords({ amount, currency }));
+    console.log(`not the same: seller ${sellerId}: available ${there}, by the ledger ${right}`);
   }
   const count = wrong.length === 1 ? "1 balance differs" : `${wrong.length} balances differ`;
   if (wrong.length === 0) console.log("All balances are what the ledger says.");
