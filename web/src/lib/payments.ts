@@ -6,11 +6,7 @@ import {
   type Refund,
   type Refundability,
 } from "@ticketing/proto/web/payments/v1/payment";
-import {
-  PayoutStatus,
-  type Payout,
-  type Sale,
-} from "@ticketing/proto/web/payments/v1/seller_service";
+import { PayoutStatus, type Payout } from "@ticketing/proto/web/payments/v1/seller_service";
 import { millis } from "./time.ts";
 
 const statusWords: Partial<Record<RefundStatus, string>> = {
