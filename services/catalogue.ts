@@ -2,6 +2,7 @@ import { fromBinary, type DescService } from "@bufbuild/protobuf";
 import { AccountService } from "@ticketing/proto/auth/v1/account_service";
 import { AuthService } from "@ticketing/proto/auth/v1/auth_service";
 import {
+  ClaimsRequestedSchema,
   UserBannedSchema,
   UserDeletedSchema,
   UserUnbannedSchema,
@@ -25,7 +26,12 @@ import type { SnapshotRoute, Subscriptions } from "#runtime/topology.ts";
  */
 export const subscriptions = {
   // It alone knows people's addresses, so it writes to them about their trades.
-  auth: [orders.OrderCompletedSchema, payments.ChargeFailedSchema, payments.ChargeRefundedSchema],
+  auth: [
+    orders.OrderCompletedSchema,
+    payments.ChargeFailedSchema,
+    payments.ChargeRefundedSchema,
+    payments.ClaimsAnsweredSchema,
+  ],
   tickets: [
     orders.OrderCreatedSchema,
     orders.OrderExtendedSchema,
@@ -55,6 +61,7 @@ export const subscriptions = {
   ],
   expiration: [orders.OrderCreatedSchema, orders.OrderExtendedSchema],
   payments: [
+    ClaimsRequestedSchema,
     UserBannedSchema,
     UserUnbannedSchema,
     orders.OrderCreatedSchema,

@@ -9,6 +9,7 @@ import { bury, confirm, isSameStamp, setPassword } from "./account.ts";
 import { mustBeAddress } from "./address.ts";
 import type { Attempts } from "./attempts.ts";
 import { callerAccount } from "./caller-account.ts";
+import { mustBeGivenUp, type KnownClaim } from "./claims.ts";
 import type { SessionCookies } from "./cookies.ts";
 import { beginMove, formerEmail, move, undoMove } from "./email-change.ts";
 import type { LinkTokens, Purpose } from "./links.ts";
@@ -33,6 +34,8 @@ interface Deps {
   attempts: Attempts;
   links: LinkTokens;
   post: Post;
+  /** What is due to a user at this moment. */
+  claimsOf: (userId: string) => Promise<KnownClaim[]>;
   now: () => number;
 }
 
@@ -43,7 +46,7 @@ const expired = (): DomainError =>
   new DomainError("LINK_EXPIRED", "this link is used up or too old; ask for another");
 
 export function accountRoutes(deps: Deps) {
-  const { users, sessions, cookies, attempts, links, post, now } = deps;
+  const { users, sessions, cookies, attempts, links, post, claimsOf, now } = deps;
 
   const account = callerAccount({ users, sessions });
   const load = (id: string) => users.findById(id).select("+passwordHash").lean<UserFields>();
@@ -201,11 +204,16 @@ export function accountRoutes(deps: Deps) {
         };
       },
 
-      async deleteAccount({ password }, ctx) {
+      async deleteAccount({ password, forfeit }, ctx) {
         const checked = await owned(password, ctx);
         const { _id: id, email } = checked;
+        const due = await claimsOf(id);
+        mustBeGivenUp(due, forfeit);
         const unusable = await hashPassword(crypto.randomUUID());
-        await change(checked, (user) => bury(user, unusable, new Date(now())));
+        await change(checked, (user) => {
+          bury(user, unusable, new Date(now()));
+          user.forfeited = due.map(({ id: claimId }) => claimId);
+        });
         await sessions.endAll(id);
         await post.send("deleted", email);
         cookies.clear(ctx.responseHeader);

@@ -1,3 +1,4 @@
+import { ClaimsRequestedSchema } from "@ticketing/proto/auth/v1/user_events";
 import { banEvents, catalogue } from "#catalogue";
 import { parseConfig } from "#runtime/config.ts";
 import { sendJson } from "#runtime/http.ts";
@@ -6,6 +7,7 @@ import { startService } from "#runtime/service.ts";
 import { accountRoutes } from "./account-rpc.ts";
 import { attemptLimits } from "./attempts.ts";
 import { endBans, recentBans } from "./ban.ts";
+import { claimDesk, claimModel } from "./claims.ts";
 import { authConfig } from "./config.ts";
 import { sessionCookies } from "./cookies.ts";
 import { forgetFormerEmails } from "./email-change.ts";
@@ -35,9 +37,17 @@ const users = userModel(db);
 const sessions = sessionModel(db);
 const places = placeModel(db);
 const posts = postModel(db);
+const answers = claimModel(db);
 const model = keyModel(db);
 // Nothing serves before its indexes stand.
-await Promise.all([users.init(), sessions.init(), places.init(), posts.init(), model.init()]);
+await Promise.all([
+  users.init(),
+  sessions.init(),
+  places.init(),
+  posts.init(),
+  answers.init(),
+  model.init(),
+]);
 
 const { SEALING_KEY: sealingKey, ACCESS_TOKEN_SECONDS: tokenSeconds } = config;
 const store = keyStore({ model, sealingKey, tokenSeconds, ...(imported && { imported }) });
@@ -79,7 +89,11 @@ const post = startPost({
 service.onStop(() => post.close());
 service.every(5, "looking for mails", () => post.sweep());
 
-await service.consume(letterEvents(post));
+const claims = claimDesk({
+  answers,
+  ask: (request) => service.publish(ClaimsRequestedSchema, request.userId, request),
+});
+await service.consume([...letterEvents(post), claims.handler]);
 
 const snapshot = snapshotKeeper({ users, redis, events: banEvents, log: service.log });
 service.relay(users, snapshot.before);
@@ -91,7 +105,7 @@ service.every(1, "ending bans", () => endBans(users, Date.now()));
 const isBanned = await service.bans(() => recentBans(users, Date.now()));
 const routes = [
   authRoutes({ ...deps, post }),
-  accountRoutes({ ...deps, post, links, now: Date.now }),
+  accountRoutes({ ...deps, post, links, claimsOf: claims.claimsOf, now: Date.now }),
   userRoutes({ users, sessions: deps.sessions, now: Date.now }),
 ];
 await service.serve({

@@ -10,6 +10,7 @@ import { interceptors, type Routes } from "#runtime/server.ts";
 import { PATIENCE_MS, recordedLog, testDatabase } from "#runtime/testing.ts";
 import { accountRoutes } from "./account-rpc.ts";
 import { attemptLimits, type Attempts } from "./attempts.ts";
+import type { KnownClaim } from "./claims.ts";
 import { sessionCookies } from "./cookies.ts";
 import { keyModel } from "./key.ts";
 import { keyStore, readKeys } from "./key-store.ts";
@@ -60,6 +61,8 @@ interface Limits {
   refreshesPerSession?: number;
   mailsPerAddress?: number;
   secure?: boolean;
+  /** What is due to a user. */
+  due?: (userId: string) => KnownClaim[];
 }
 
 /** The service on a real database and a real Redis, with keys and limits of its own. */
@@ -94,6 +97,7 @@ export async function testAuth(limits: Limits = {}): Promise<TestAuth> {
   const keeper = sessionKeeper({ sessions, key: crypto.randomUUID(), lifeMs: 86_400_000, now });
   const { perAccount = 1_000, perAccountAndAddress = 1_000, perAddress = 1_000 } = limits;
   const { refreshesPerSession = 1_000, mailsPerAddress = 1_000, secure = false } = limits;
+  const { due = () => [] } = limits;
   const attempts = attemptLimits({
     redis,
     known: knownPlaces({ places, key: crypto.randomUUID() }),
@@ -119,7 +123,7 @@ export async function testAuth(limits: Limits = {}): Promise<TestAuth> {
   const deps = { users, sessions: keeper, keys, cookies, attempts, post };
   const routes = (router: ConnectRouter): void => {
     authRoutes(deps)(router);
-    accountRoutes({ ...deps, links, now })(router);
+    accountRoutes({ ...deps, links, claimsOf: (id) => Promise.resolve(due(id)), now })(router);
     userRoutes({ users, sessions: keeper, now })(router);
   };
   const rules = { keys: keys.check, issuer, audience, secureCookies: secure };

@@ -44,6 +44,8 @@ export interface UserFields extends AggregateFields {
   status: Status;
   /** There while they are banned. */
   ban?: { reason: string; time: Date; endsAt?: Date } | undefined;
+  /** What was due to them when they left, and they gave up: ids of claims. */
+  forfeited?: string[] | undefined;
   /** When they were last put out, or let in again. */
   standingTime?: Date | undefined;
 }
@@ -61,6 +63,7 @@ const schema = new Schema<UserFields>({
   roles: { type: [String], default: [] },
   status: { type: String, required: true },
   ban: { type: new Schema({ reason: String, time: Date, endsAt: Date }, { _id: false }) },
+  forfeited: { type: [String], default: undefined },
   standingTime: Date,
 });
 aggregate(schema);

@@ -14,7 +14,7 @@ import {
   TicketCodeOpenedSchema,
   TicketCodeSealedSchema,
 } from "@ticketing/proto/tickets/v1/ticket_events";
-import { UserDeletedSchema } from "@ticketing/proto/auth/v1/user_events";
+import { ClaimsRequestedSchema, UserDeletedSchema } from "@ticketing/proto/auth/v1/user_events";
 import { banEvents } from "#catalogue";
 import { update } from "#runtime/aggregate.ts";
 import type { Ban, BanEvent } from "#runtime/bans.ts";
@@ -24,6 +24,7 @@ import type { Log } from "#runtime/log.ts";
 import { toMinor } from "#runtime/money.ts";
 import { duplicateOf } from "#runtime/mongo.ts";
 import { hearStanding, type Standings } from "#runtime/standing.ts";
+import { claimsOf, type ClaimDeps, type Claims } from "./claims.ts";
 import { isInDoubt, keepOrder, keepSnapshot } from "./order-copy.ts";
 import { type OrderCopy, type Payment, type Payments } from "./payment.ts";
 import { openCode, sealCode } from "./refund.ts";
@@ -118,6 +119,21 @@ export function paymentEvents({ payments, standings }: EventDeps): EventHandler[
     }),
   ];
 }
+
+interface ClaimAnswer {
+  requestId: string;
+  userId: string;
+  claims: Claims;
+}
+
+/** Auth asks what is due to somebody who wants to leave. */
+export const claimEvents = (
+  deps: ClaimDeps & { answer: (answer: ClaimAnswer) => Promise<void> },
+): EventHandler[] => [
+  on(ClaimsRequestedSchema, async ({ requestId, userId }) =>
+    deps.answer({ requestId, userId, claims: await claimsOf(deps, userId) }),
+  ),
+];
 
 interface CopyDeps {
   payments: Payments;

@@ -1,3 +1,4 @@
+import { ClaimsAnsweredSchema } from "@ticketing/proto/payments/v1/payment_events";
 import { catalogue } from "#catalogue";
 import { parseConfig } from "#runtime/config.ts";
 import { connectRedis } from "#runtime/redis.ts";
@@ -7,7 +8,7 @@ import { balanceModel } from "./balance.ts";
 import { cardLimits } from "./card-limits.ts";
 import { paymentConfig } from "./config.ts";
 import { markUncounted } from "./counting.ts";
-import { orderCopies, paymentEvents } from "./events.ts";
+import { claimEvents, orderCopies, paymentEvents } from "./events.ts";
 import { paymentModel } from "./payment.ts";
 import { stripeAccounts } from "./payout-accounts.ts";
 import { payoutModel } from "./payout.ts";
@@ -66,7 +67,11 @@ const settler = startSettler(deps, {
 const listeners = [paymentListener(payments, settler), sellerListener({ ...sellerDeps, webhooks })];
 service.onStop(() => settler.close());
 const copies = service.bootstrap(db, orderCopies(deps));
-await service.consume([...paymentEvents({ payments, standings }), copies.handler]);
+const claims = claimEvents({
+  ...sellerDeps,
+  answer: (answer) => service.publish(ClaimsAnsweredSchema, answer.userId, answer),
+});
+await service.consume([...paymentEvents({ payments, standings }), ...claims, copies.handler]);
 service.every(60, "reconciling with Stripe", async () => {
   await askAgain({ webhooks, listeners });
   await settler.reconcile();
@@ -80,7 +85,7 @@ const worker = payoutWorker({ ...sellerDeps, accounts: patientAccounts });
 service.every(config.PAYOUT_SWEEP_SECONDS, "paying sellers out", () => worker.sweep());
 service.onStop(() => worker.stop());
 const secrets = [...config.STRIPE_WEBHOOK_SECRET, ...config.STRIPE_CONNECT_WEBHOOK_SECRET];
-const routes = [paymentRoutes(deps), sellerRoutes(sellerDeps)];
+const routes = [paymentRoutes({ ...deps, payouts, balances }), sellerRoutes(sellerDeps)];
 await service.serve({
   routes: (router) => routes.forEach((route) => route(router)),
   rules: await service.tokens(config),

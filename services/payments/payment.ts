@@ -171,6 +171,7 @@ schema.index({ "refunds.status": 1 }, { sparse: true });
 // What comes from Stripe without our metadata (a dispute, an account) is found by the intent.
 schema.index({ "attempts.stripeId": 1 }, { sparse: true });
 schema.index({ "order.sellerId": 1, captureTime: -1, _id: -1 });
+schema.index({ "order.userId": 1, _id: -1 });
 schema.index({ captureTime: 1 }, { sparse: true });
 schema.index({ "order.ticketId": 1 });
 schema.index({ "postings.time": 1 }, { sparse: true });

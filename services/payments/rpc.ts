@@ -10,6 +10,7 @@ import { caller, type Caller } from "#runtime/auth.ts";
 import { addressOf } from "#runtime/client-network.ts";
 import { requestMark } from "#runtime/request-id.ts";
 import { openActions } from "./action.ts";
+import { claimsOf, type ClaimDeps } from "./claims.ts";
 import { pay, type PayDeps } from "./pay.ts";
 import { refundToProto, toBuyersProto, toProto, toSellersProto } from "./payment-proto.ts";
 import { isOpen, type PaymentFields } from "./payment.ts";
@@ -27,7 +28,7 @@ const refuse = (error: unknown): never => {
   throw withoutSecrets(error);
 };
 
-export function paymentRoutes(deps: PayDeps & RefundDeps) {
+export function paymentRoutes(deps: PayDeps & RefundDeps & ClaimDeps) {
   const { payments, stripe, log, now, holdDays } = deps;
   const lastAsked = new Map<string, number>();
   const actionOf = openActions(stripe);
@@ -83,6 +84,10 @@ export function paymentRoutes(deps: PayDeps & RefundDeps) {
         });
         const later = await find(orderId, who);
         return answer(later.payment, later.role, who.id);
+      },
+
+      async listClaims(_, ctx) {
+        return { claims: await claimsOf(deps, caller(ctx).id) };
       },
 
       async refundPayment(request, ctx) {

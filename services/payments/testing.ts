@@ -32,7 +32,9 @@ import { as, eventually, recordedLog, testClient, testDatabase } from "#runtime/
 import { standingModel } from "#runtime/standing.ts";
 import type { CardLimits } from "./card-limits.ts";
 import { paymentEvents } from "./events.ts";
+import { balanceModel } from "./balance.ts";
 import { newest, paymentModel, refunded, type PaymentFields, type Payments } from "./payment.ts";
+import { payoutModel } from "./payout.ts";
 import { paymentRoutes } from "./rpc.ts";
 import { startSettler, type SettlerOptions } from "./settler.ts";
 import { heldIn } from "./ledger.ts";
@@ -123,6 +125,7 @@ export async function world(options: Options = {}) {
     const settling = { payments, stripe, log, now, feeBps: FEE_BPS };
     const deps = {
       ...{ ...settling, cards, publicUrl: PUBLIC_URL, methodTypes: ["card"], holdDays: 14 },
+      ...{ payouts: payoutModel(db), balances: balanceModel(db) },
     };
     const settler = startSettler(deps, {
       ...{ firstPauseMs, ...(patient && { patient }) },

@@ -3,12 +3,14 @@ import { Code, ConnectError, type Interceptor } from "@connectrpc/connect";
 import {
   BadRequestSchema,
   ErrorInfoSchema,
+  PreconditionFailureSchema,
   RetryInfoSchema,
 } from "@ticketing/proto/google/rpc/error_details";
 import { isDatabaseFault } from "./mongo.ts";
 
 /** Every reason for which a call may be refused, and the code that it has on the wire. */
 const codes = {
+  ACCOUNT_HAS_CLAIMS: Code.FailedPrecondition,
   ALREADY_HOLDING: Code.FailedPrecondition,
   ALREADY_PAID: Code.FailedPrecondition,
   AMOUNT_MISMATCH: Code.InvalidArgument,
@@ -67,6 +69,8 @@ interface Details {
   metadata?: Record<string, string>;
   /** When it makes sense to try again. */
   retryAfterMs?: number;
+  /** What stands in the way, where it is several things. */
+  obstacles?: readonly { type: string; subject: string; description: string }[];
 }
 
 /** A refusal in the words of the business: a reason for programs, a sentence for people. */
@@ -120,8 +124,12 @@ const detail = <D extends DescMessage>(desc: D, value: MessageInitShape<D>): Det
 });
 
 function refused({ reason, message, details }: DomainError, cause: unknown): ConnectError {
-  const { metadata = {}, retryAfterMs } = details;
+  const { metadata = {}, retryAfterMs, obstacles = [] } = details;
   const told = [detail(ErrorInfoSchema, { reason, domain: "ticketing", metadata })];
+  if (obstacles.length > 0) {
+    const violations = obstacles.map((obstacle) => ({ ...obstacle }));
+    told.push(detail(PreconditionFailureSchema, { violations }));
+  }
   if (retryAfterMs !== undefined) {
     // It may come from a store that does not know: then at once is the best that can be said.
     const ms = Math.max(0, Math.round(retryAfterMs) || 0);

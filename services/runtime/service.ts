@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { DescMessage, DescService } from "@bufbuild/protobuf";
+import type { DescMessage, DescService, MessageInitShape } from "@bufbuild/protobuf";
 import type { Connection, Model } from "mongoose";
 import type { AggregateFields } from "./aggregate.ts";
 import type { TokenRules } from "./auth.ts";
@@ -15,12 +15,12 @@ import { serveHttp, type HttpHandler } from "./http.ts";
 import { remoteKeys } from "./keys.ts";
 import { createLog, type Log } from "./log.ts";
 import { answers, connectDatabase, isDatabaseFault } from "./mongo.ts";
-import { answerWith, type Offer } from "./offer.ts";
+import { answerWith, send, type Offer } from "./offer.ts";
 import { relay } from "./outbox.ts";
 import { connectRedis } from "./redis.ts";
 import { serve, type Routes } from "./server.ts";
 import { publishersOf } from "./publisher.ts";
-import type { Routing, Subscriptions } from "./topology.ts";
+import { EVENTS, type Routing, type Subscriptions } from "./topology.ts";
 
 /** What all services have in common: who hears which events, and all public RPCs. */
 export interface Catalogue extends Routing {
@@ -52,6 +52,12 @@ export interface Service {
     model: Model<F>,
     before?: (type: string, payload: Uint8Array) => Promise<void>,
   ): void;
+  /** Publishes a question or an answer: what belongs to no change, and so to no outbox. */
+  publish<D extends DescMessage>(
+    schema: D,
+    subject: string,
+    message: MessageInitShape<D>,
+  ): Promise<void>;
   /** Answers services that ask for what this one owns, also before this one is ready. */
   answer<F extends AggregateFields, S extends DescMessage>(offer: Offer<F, S>): EventHandler;
   /** Rebuilds copies of what another service owns, in a database that has never had all of them. */
@@ -153,6 +159,10 @@ export async function startService(
     relay(model, before) {
       const running = relay(model, { service: name, broker, subscriptions, log, before });
       closers.push(() => running.close());
+    },
+    publish(schema, subject, message) {
+      const to = { exchange: EVENTS, key: schema.typeName, subject };
+      return send({ service: name, broker, log }, to, schema, message);
     },
     answer: (offer) => answerWith({ service: name, broker, log }, offer),
     bootstrap: (db, copies) => bootstrap({ service: name, broker, log }, db, copies),

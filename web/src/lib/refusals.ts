@@ -25,6 +25,8 @@ type Words = string | ((metadata: Record<string, string>, visitor: Visitor) => s
 /** ErrorInfo reasons (the contracts name them at each method) in the storefront's words. */
 const reasons: Record<string, Words> = {
   // Accounts
+  ACCOUNT_HAS_CLAIMS:
+    "Something is still due to you. Wait until it is settled, or tick what you give up below.",
   EMAIL_TAKEN: "There is an account with this address already. Sign in instead?",
   EMAIL_CONFIRMED: "This address is confirmed already.",
   LINK_EXPIRED: "This link has been used, or is too old. Ask for a new one.",

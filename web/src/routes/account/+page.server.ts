@@ -4,8 +4,14 @@ import type { Actions, PageServerLoad, RequestEvent } from "./$types";
 
 export const load: PageServerLoad = async (event) => {
   signedIn(event);
-  const { sessions } = await event.locals.api.auth.listSessions({}).catch(refused(event));
-  return { sessions, done: event.url.searchParams.get("done") ?? "" };
+  const { auth, payments } = event.locals.api;
+  // Without payments the rest of the page is still good: deleting asks again, and is refused.
+  const due = payments.listClaims({}).then(
+    ({ claims }) => claims,
+    () => undefined,
+  );
+  const { sessions } = await auth.listSessions({}).catch(refused(event));
+  return { sessions, claims: await due, done: event.url.searchParams.get("done") ?? "" };
 };
 
 export const actions: Actions = {
@@ -36,15 +42,18 @@ export const actions: Actions = {
       return "/sign-in?done=everywhere";
     }),
   delete: (event) =>
-    change(event, "delete", async ({ accounts }, { password }) => {
-      await accounts.deleteAccount({ password });
+    change(event, "delete", async ({ accounts }, { password, forfeit }) => {
+      await accounts.deleteAccount({ password, forfeit });
       event.locals.forget();
       return "/sign-in?done=deleted";
     }),
 };
 
 type Part = "confirmation" | "email" | "password" | "sessions" | "delete";
-type Fields = Record<"id" | "password" | "newPassword" | "newEmail", string>;
+type Fields = Record<"id" | "password" | "newPassword" | "newEmail", string> & {
+  /** The ids of the claims that were ticked. */
+  forfeit: string[];
+};
 
 /** Makes one change and leads on; a refusal comes back beside the form that it belongs to. */
 async function change(
@@ -61,6 +70,7 @@ async function change(
     password: text("password"),
     newPassword: text("newPassword"),
     newEmail,
+    forfeit: form.getAll("forfeit").map(String),
   };
   const outcome = await make(event.locals.api, fields).catch((cause: unknown) =>
     failed(event, cause, { part, newEmail }),

@@ -4,6 +4,8 @@
 
 import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import type { Claim } from "./claim_pb.ts";
+import { file_ticketing_payments_v1_claim } from "./claim_pb.ts";
 import type { Payment } from "./payment_pb.ts";
 import { file_ticketing_payments_v1_payment } from "./payment_pb.ts";
 import type { Message } from "@bufbuild/protobuf";
@@ -12,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file ticketing/payments/v1/payment_events.proto.
  */
 export const file_ticketing_payments_v1_payment_events: GenFile = /*@__PURE__*/
-  fileDesc("Cip0aWNrZXRpbmcvcGF5bWVudHMvdjEvcGF5bWVudF9ldmVudHMucHJvdG8SFXRpY2tldGluZy5wYXltZW50cy52MSJIChVQYXltZW50QWN0aW9uUmVxdWlyZWQSLwoHcGF5bWVudBgBIAEoCzIeLnRpY2tldGluZy5wYXltZW50cy52MS5QYXltZW50IkQKEVBheW1lbnRBdXRob3JpemVkEi8KB3BheW1lbnQYASABKAsyHi50aWNrZXRpbmcucGF5bWVudHMudjEuUGF5bWVudCJACg1QYXltZW50Vm9pZGVkEi8KB3BheW1lbnQYASABKAsyHi50aWNrZXRpbmcucGF5bWVudHMudjEuUGF5bWVudCJACg1DaGFyZ2VDcmVhdGVkEi8KB3BheW1lbnQYASABKAsyHi50aWNrZXRpbmcucGF5bWVudHMudjEuUGF5bWVudCI/CgxDaGFyZ2VGYWlsZWQSLwoHcGF5bWVudBgBIAEoCzIeLnRpY2tldGluZy5wYXltZW50cy52MS5QYXltZW50IlUKD1JlZnVuZFJlcXVlc3RlZBIvCgdwYXltZW50GAEgASgLMh4udGlja2V0aW5nLnBheW1lbnRzLnYxLlBheW1lbnQSEQoJdGlja2V0X2lkGAIgASgJIkEKDkNoYXJnZVJlZnVuZGVkEi8KB3BheW1lbnQYASABKAsyHi50aWNrZXRpbmcucGF5bWVudHMudjEuUGF5bWVudGIGcHJvdG8z", [file_ticketing_payments_v1_payment]);
+  fileDesc("Cip0aWNrZXRpbmcvcGF5bWVudHMvdjEvcGF5bWVudF9ldmVudHMucHJvdG8SFXRpY2tldGluZy5wYXltZW50cy52MSJIChVQYXltZW50QWN0aW9uUmVxdWlyZWQSLwoHcGF5bWVudBgBIAEoCzIeLnRpY2tldGluZy5wYXltZW50cy52MS5QYXltZW50IkQKEVBheW1lbnRBdXRob3JpemVkEi8KB3BheW1lbnQYASABKAsyHi50aWNrZXRpbmcucGF5bWVudHMudjEuUGF5bWVudCJACg1QYXltZW50Vm9pZGVkEi8KB3BheW1lbnQYASABKAsyHi50aWNrZXRpbmcucGF5bWVudHMudjEuUGF5bWVudCJACg1DaGFyZ2VDcmVhdGVkEi8KB3BheW1lbnQYASABKAsyHi50aWNrZXRpbmcucGF5bWVudHMudjEuUGF5bWVudCI/CgxDaGFyZ2VGYWlsZWQSLwoHcGF5bWVudBgBIAEoCzIeLnRpY2tldGluZy5wYXltZW50cy52MS5QYXltZW50IlUKD1JlZnVuZFJlcXVlc3RlZBIvCgdwYXltZW50GAEgASgLMh4udGlja2V0aW5nLnBheW1lbnRzLnYxLlBheW1lbnQSEQoJdGlja2V0X2lkGAIgASgJIkEKDkNoYXJnZVJlZnVuZGVkEi8KB3BheW1lbnQYASABKAsyHi50aWNrZXRpbmcucGF5bWVudHMudjEuUGF5bWVudCJjCg5DbGFpbXNBbnN3ZXJlZBISCgpyZXF1ZXN0X2lkGAEgASgJEg8KB3VzZXJfaWQYAiABKAkSLAoGY2xhaW1zGAMgAygLMhwudGlja2V0aW5nLnBheW1lbnRzLnYxLkNsYWltYgZwcm90bzM", [file_ticketing_payments_v1_claim, file_ticketing_payments_v1_payment]);
 
 /**
  * The bank asks the buyer to confirm the payment (3-D Secure). Orders may give them more time, once.
@@ -168,4 +170,39 @@ export type ChargeRefunded = Message<"ticketing.payments.v1.ChargeRefunded"> & {
  */
 export const ChargeRefundedSchema: GenMessage<ChargeRefunded> = /*@__PURE__*/
   messageDesc(file_ticketing_payments_v1_payment_events, 6);
+
+/**
+ * What is due to a user: the answer to `ticketing.auth.v1.ClaimsRequested`, as it is at that moment.
+ *
+ * @generated from message ticketing.payments.v1.ClaimsAnswered
+ */
+export type ClaimsAnswered = Message<"ticketing.payments.v1.ClaimsAnswered"> & {
+  /**
+   * Of the request.
+   *
+   * @generated from field: string request_id = 1;
+   */
+  requestId: string;
+
+  /**
+   * The user.
+   *
+   * @generated from field: string user_id = 2;
+   */
+  userId: string;
+
+  /**
+   * All that is due; empty where nothing is.
+   *
+   * @generated from field: repeated ticketing.payments.v1.Claim claims = 3;
+   */
+  claims: Claim[];
+};
+
+/**
+ * Describes the message ticketing.payments.v1.ClaimsAnswered.
+ * Use `create(ClaimsAnsweredSchema)` to create a new message.
+ */
+export const ClaimsAnsweredSchema: GenMessage<ClaimsAnswered> = /*@__PURE__*/
+  messageDesc(file_ticketing_payments_v1_payment_events, 7);
 

@@ -7,6 +7,8 @@ import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2
 import type { Money } from "../../../google/type/money_pb.ts";
 import { file_google_type_money } from "../../../google/type/money_pb.ts";
 import { file_ticketing_options_v1_options } from "../../options/v1/options_pb.ts";
+import type { Claim } from "./claim_pb.ts";
+import { file_ticketing_payments_v1_claim } from "./claim_pb.ts";
 import type { Payment, Refund, Refundability } from "./payment_pb.ts";
 import { file_ticketing_payments_v1_payment } from "./payment_pb.ts";
 import type { Message } from "@bufbuild/protobuf";
@@ -15,7 +17,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file ticketing/payments/v1/payment_service.proto.
  */
 export const file_ticketing_payments_v1_payment_service: GenFile = /*@__PURE__*/
-  fileDesc("Cit0aWNrZXRpbmcvcGF5bWVudHMvdjEvcGF5bWVudF9zZXJ2aWNlLnByb3RvEhV0aWNrZXRpbmcucGF5bWVudHMudjEidAoUQ3JlYXRlUGF5bWVudFJlcXVlc3QSEAoIb3JkZXJfaWQYASABKAkSEgoFdG9rZW4YAiABKAlCA4ABARIiCgZhbW91bnQYAyABKAsyEi5nb29nbGUudHlwZS5Nb25leRISCgpyZXF1ZXN0X2lkGAQgASgJIn0KFUNyZWF0ZVBheW1lbnRSZXNwb25zZRIvCgdwYXltZW50GAEgASgLMh4udGlja2V0aW5nLnBheW1lbnRzLnYxLlBheW1lbnQSGgoNY2xpZW50X3NlY3JldBgCIAEoCUIDgAEBEhcKCmFjdGlvbl91cmwYAyABKAlCA4ABASIlChFHZXRQYXltZW50UmVxdWVzdBIQCghvcmRlcl9pZBgBIAEoCSK3AQoSR2V0UGF5bWVudFJlc3BvbnNlEi8KB3BheW1lbnQYASABKAsyHi50aWNrZXRpbmcucGF5bWVudHMudjEuUGF5bWVudBIaCg1jbGllbnRfc2VjcmV0GAIgASgJQgOAAQESFwoKYWN0aW9uX3VybBgDIAEoCUIDgAEBEjsKDXJlZnVuZGFiaWxpdHkYBCABKAsyJC50aWNrZXRpbmcucGF5bWVudHMudjEuUmVmdW5kYWJpbGl0eSJgChRSZWZ1bmRQYXltZW50UmVxdWVzdBIQCghvcmRlcl9pZBgBIAEoCRIiCgZhbW91bnQYAiABKAsyEi5nb29nbGUudHlwZS5Nb25leRISCgpyZXF1ZXN0X2lkGAMgASgJIkYKFVJlZnVuZFBheW1lbnRSZXNwb25zZRItCgZyZWZ1bmQYASABKAsyHS50aWNrZXRpbmcucGF5bWVudHMudjEuUmVmdW5kMuACCg5QYXltZW50U2VydmljZRJwCg1DcmVhdGVQYXltZW50EisudGlja2V0aW5nLnBheW1lbnRzLnYxLkNyZWF0ZVBheW1lbnRSZXF1ZXN0GiwudGlja2V0aW5nLnBheW1lbnRzLnYxLkNyZWF0ZVBheW1lbnRSZXNwb25zZSIEiLUYAhJqCgpHZXRQYXltZW50EigudGlja2V0aW5nLnBheW1lbnRzLnYxLkdldFBheW1lbnRSZXF1ZXN0GikudGlja2V0aW5nLnBheW1lbnRzLnYxLkdldFBheW1lbnRSZXNwb25zZSIHkAIBiLUYAhJwCg1SZWZ1bmRQYXltZW50EisudGlja2V0aW5nLnBheW1lbnRzLnYxLlJlZnVuZFBheW1lbnRSZXF1ZXN0GiwudGlja2V0aW5nLnBheW1lbnRzLnYxLlJlZnVuZFBheW1lbnRSZXNwb25zZSIEiLUYAmIGcHJvdG8z", [file_google_type_money, file_ticketing_options_v1_options, file_ticketing_payments_v1_payment]);
+  fileDesc("Cit0aWNrZXRpbmcvcGF5bWVudHMvdjEvcGF5bWVudF9zZXJ2aWNlLnByb3RvEhV0aWNrZXRpbmcucGF5bWVudHMudjEidAoUQ3JlYXRlUGF5bWVudFJlcXVlc3QSEAoIb3JkZXJfaWQYASABKAkSEgoFdG9rZW4YAiABKAlCA4ABARIiCgZhbW91bnQYAyABKAsyEi5nb29nbGUudHlwZS5Nb25leRISCgpyZXF1ZXN0X2lkGAQgASgJIn0KFUNyZWF0ZVBheW1lbnRSZXNwb25zZRIvCgdwYXltZW50GAEgASgLMh4udGlja2V0aW5nLnBheW1lbnRzLnYxLlBheW1lbnQSGgoNY2xpZW50X3NlY3JldBgCIAEoCUIDgAEBEhcKCmFjdGlvbl91cmwYAyABKAlCA4ABASIlChFHZXRQYXltZW50UmVxdWVzdBIQCghvcmRlcl9pZBgBIAEoCSK3AQoSR2V0UGF5bWVudFJlc3BvbnNlEi8KB3BheW1lbnQYASABKAsyHi50aWNrZXRpbmcucGF5bWVudHMudjEuUGF5bWVudBIaCg1jbGllbnRfc2VjcmV0GAIgASgJQgOAAQESFwoKYWN0aW9uX3VybBgDIAEoCUIDgAEBEjsKDXJlZnVuZGFiaWxpdHkYBCABKAsyJC50aWNrZXRpbmcucGF5bWVudHMudjEuUmVmdW5kYWJpbGl0eSJgChRSZWZ1bmRQYXltZW50UmVxdWVzdBIQCghvcmRlcl9pZBgBIAEoCRIiCgZhbW91bnQYAiABKAsyEi5nb29nbGUudHlwZS5Nb25leRISCgpyZXF1ZXN0X2lkGAMgASgJIkYKFVJlZnVuZFBheW1lbnRSZXNwb25zZRItCgZyZWZ1bmQYASABKAsyHS50aWNrZXRpbmcucGF5bWVudHMudjEuUmVmdW5kIhMKEUxpc3RDbGFpbXNSZXF1ZXN0IkIKEkxpc3RDbGFpbXNSZXNwb25zZRIsCgZjbGFpbXMYASADKAsyHC50aWNrZXRpbmcucGF5bWVudHMudjEuQ2xhaW0yzAMKDlBheW1lbnRTZXJ2aWNlEnAKDUNyZWF0ZVBheW1lbnQSKy50aWNrZXRpbmcucGF5bWVudHMudjEuQ3JlYXRlUGF5bWVudFJlcXVlc3QaLC50aWNrZXRpbmcucGF5bWVudHMudjEuQ3JlYXRlUGF5bWVudFJlc3BvbnNlIgSItRgCEmoKCkdldFBheW1lbnQSKC50aWNrZXRpbmcucGF5bWVudHMudjEuR2V0UGF5bWVudFJlcXVlc3QaKS50aWNrZXRpbmcucGF5bWVudHMudjEuR2V0UGF5bWVudFJlc3BvbnNlIgeQAgGItRgCEmoKCkxpc3RDbGFpbXMSKC50aWNrZXRpbmcucGF5bWVudHMudjEuTGlzdENsYWltc1JlcXVlc3QaKS50aWNrZXRpbmcucGF5bWVudHMudjEuTGlzdENsYWltc1Jlc3BvbnNlIgeQAgGItRgCEnAKDVJlZnVuZFBheW1lbnQSKy50aWNrZXRpbmcucGF5bWVudHMudjEuUmVmdW5kUGF5bWVudFJlcXVlc3QaLC50aWNrZXRpbmcucGF5bWVudHMudjEuUmVmdW5kUGF5bWVudFJlc3BvbnNlIgSItRgCYgZwcm90bzM", [file_google_type_money, file_ticketing_options_v1_options, file_ticketing_payments_v1_claim, file_ticketing_payments_v1_payment]);
 
 /**
  * What to pay, and with what.
@@ -217,6 +219,42 @@ export const RefundPaymentResponseSchema: GenMessage<RefundPaymentResponse> = /*
   messageDesc(file_ticketing_payments_v1_payment_service, 5);
 
 /**
+ * Whose claims: the caller's.
+ *
+ * @generated from message ticketing.payments.v1.ListClaimsRequest
+ */
+export type ListClaimsRequest = Message<"ticketing.payments.v1.ListClaimsRequest"> & {
+};
+
+/**
+ * Describes the message ticketing.payments.v1.ListClaimsRequest.
+ * Use `create(ListClaimsRequestSchema)` to create a new message.
+ */
+export const ListClaimsRequestSchema: GenMessage<ListClaimsRequest> = /*@__PURE__*/
+  messageDesc(file_ticketing_payments_v1_payment_service, 6);
+
+/**
+ * What is due.
+ *
+ * @generated from message ticketing.payments.v1.ListClaimsResponse
+ */
+export type ListClaimsResponse = Message<"ticketing.payments.v1.ListClaimsResponse"> & {
+  /**
+   * All of it; empty where nothing is due.
+   *
+   * @generated from field: repeated ticketing.payments.v1.Claim claims = 1;
+   */
+  claims: Claim[];
+};
+
+/**
+ * Describes the message ticketing.payments.v1.ListClaimsResponse.
+ * Use `create(ListClaimsResponseSchema)` to create a new message.
+ */
+export const ListClaimsResponseSchema: GenMessage<ListClaimsResponse> = /*@__PURE__*/
+  messageDesc(file_ticketing_payments_v1_payment_service, 7);
+
+/**
  * Whether money moves. It authorizes; orders decides; then it captures. So nobody is charged for a
  * ticket that they did not get (R62).
  *
@@ -257,6 +295,17 @@ export const PaymentService: GenService<{
     methodKind: "unary";
     input: typeof GetPaymentRequestSchema;
     output: typeof GetPaymentResponseSchema;
+  },
+  /**
+   * What is due to the caller: what they would lose, or leave unfinished, by deleting their account.
+   * DeleteAccount is refused while there is anything that is not given up by its id.
+   *
+   * @generated from rpc ticketing.payments.v1.PaymentService.ListClaims
+   */
+  listClaims: {
+    methodKind: "unary";
+    input: typeof ListClaimsRequestSchema;
+    output: typeof ListClaimsResponseSchema;
   },
   /**
    * Gives money back. An administrator may, at any time, also a part of it; the seller until the

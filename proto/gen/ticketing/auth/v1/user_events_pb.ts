@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file ticketing/auth/v1/user_events.proto.
  */
 export const file_ticketing_auth_v1_user_events: GenFile = /*@__PURE__*/
-  fileDesc("CiN0aWNrZXRpbmcvYXV0aC92MS91c2VyX2V2ZW50cy5wcm90bxIRdGlja2V0aW5nLmF1dGgudjEifwoJVXNlclN0YXRlEgoKAmlkGAEgASgJEiYKBXJvbGVzGAIgAygOMhcudGlja2V0aW5nLmF1dGgudjEuUm9sZRItCgZzdGF0dXMYAyABKA4yHS50aWNrZXRpbmcuYXV0aC52MS5Vc2VyU3RhdHVzEg8KB3ZlcnNpb24YBCABKAMiOQoLVXNlckNyZWF0ZWQSKgoEdXNlchgBIAEoCzIcLnRpY2tldGluZy5hdXRoLnYxLlVzZXJTdGF0ZSI5CgtVc2VyVXBkYXRlZBIqCgR1c2VyGAEgASgLMhwudGlja2V0aW5nLmF1dGgudjEuVXNlclN0YXRlIi8KC1VzZXJEZWxldGVkEg8KB3VzZXJfaWQYASABKAkSDwoHdmVyc2lvbhgCIAEoAyJpCgpVc2VyQmFubmVkEioKBHVzZXIYASABKAsyHC50aWNrZXRpbmcuYXV0aC52MS5Vc2VyU3RhdGUSLwoLYmFuX2VuZHNfYXQYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIjoKDFVzZXJVbmJhbm5lZBIqCgR1c2VyGAEgASgLMhwudGlja2V0aW5nLmF1dGgudjEuVXNlclN0YXRlYgZwcm90bzM", [file_google_protobuf_timestamp, file_ticketing_auth_v1_user]);
+  fileDesc("CiN0aWNrZXRpbmcvYXV0aC92MS91c2VyX2V2ZW50cy5wcm90bxIRdGlja2V0aW5nLmF1dGgudjEifwoJVXNlclN0YXRlEgoKAmlkGAEgASgJEiYKBXJvbGVzGAIgAygOMhcudGlja2V0aW5nLmF1dGgudjEuUm9sZRItCgZzdGF0dXMYAyABKA4yHS50aWNrZXRpbmcuYXV0aC52MS5Vc2VyU3RhdHVzEg8KB3ZlcnNpb24YBCABKAMiOQoLVXNlckNyZWF0ZWQSKgoEdXNlchgBIAEoCzIcLnRpY2tldGluZy5hdXRoLnYxLlVzZXJTdGF0ZSI5CgtVc2VyVXBkYXRlZBIqCgR1c2VyGAEgASgLMhwudGlja2V0aW5nLmF1dGgudjEuVXNlclN0YXRlIi8KC1VzZXJEZWxldGVkEg8KB3VzZXJfaWQYASABKAkSDwoHdmVyc2lvbhgCIAEoAyJpCgpVc2VyQmFubmVkEioKBHVzZXIYASABKAsyHC50aWNrZXRpbmcuYXV0aC52MS5Vc2VyU3RhdGUSLwoLYmFuX2VuZHNfYXQYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIjoKDFVzZXJVbmJhbm5lZBIqCgR1c2VyGAEgASgLMhwudGlja2V0aW5nLmF1dGgudjEuVXNlclN0YXRlIjYKD0NsYWltc1JlcXVlc3RlZBISCgpyZXF1ZXN0X2lkGAEgASgJEg8KB3VzZXJfaWQYAiABKAliBnByb3RvMw", [file_google_protobuf_timestamp, file_ticketing_auth_v1_user]);
 
 /**
  * What other services may know of a user. No email, no name, no secret: events are kept by many.
@@ -177,4 +177,32 @@ export type UserUnbanned = Message<"ticketing.auth.v1.UserUnbanned"> & {
  */
 export const UserUnbannedSchema: GenMessage<UserUnbanned> = /*@__PURE__*/
   messageDesc(file_ticketing_auth_v1_user_events, 5);
+
+/**
+ * Somebody wants to delete their account: what is due to them? Payments answers with `ClaimsAnswered`.
+ *
+ * @generated from message ticketing.auth.v1.ClaimsRequested
+ */
+export type ClaimsRequested = Message<"ticketing.auth.v1.ClaimsRequested"> & {
+  /**
+   * Names the answer.
+   *
+   * @generated from field: string request_id = 1;
+   */
+  requestId: string;
+
+  /**
+   * The user.
+   *
+   * @generated from field: string user_id = 2;
+   */
+  userId: string;
+};
+
+/**
+ * Describes the message ticketing.auth.v1.ClaimsRequested.
+ * Use `create(ClaimsRequestedSchema)` to create a new message.
+ */
+export const ClaimsRequestedSchema: GenMessage<ClaimsRequested> = /*@__PURE__*/
+  messageDesc(file_ticketing_auth_v1_user_events, 6);
 

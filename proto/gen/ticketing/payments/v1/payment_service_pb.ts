@@ -9,6 +9,8 @@ import { file_google_api_annotations } from "../../../google/api/annotations_pb.
 import type { Money } from "../../../google/type/money_pb.ts";
 import { file_google_type_money } from "../../../google/type/money_pb.ts";
 import { file_ticketing_options_v1_options } from "../../options/v1/options_pb.ts";
+import type { Claim } from "./claim_pb.ts";
+import { file_ticketing_payments_v1_claim } from "./claim_pb.ts";
 import type { Payment, Refund, Refundability } from "./payment_pb.ts";
 import { file_ticketing_payments_v1_payment } from "./payment_pb.ts";
 import type { Message } from "@bufbuild/protobuf";
@@ -17,7 +19,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file ticketing/payments/v1/payment_service.proto.
  */
 export const file_ticketing_payments_v1_payment_service: GenFile = /*@__PURE__*/
-  fileDesc("Cit0aWNrZXRpbmcvcGF5bWVudHMvdjEvcGF5bWVudF9zZXJ2aWNlLnByb3RvEhV0aWNrZXRpbmcucGF5bWVudHMudjEisAEKFENyZWF0ZVBheW1lbnRSZXF1ZXN0EhoKCG9yZGVyX2lkGAEgASgJQgi6SAVyA7ABARI3CgV0b2tlbhgCIAEoCUIogAEBukgiciAyHl4odG9rfHBtKV9bQS1aYS16MC05X117MSwyNTB9JBIiCgZhbW91bnQYAyABKAsyEi5nb29nbGUudHlwZS5Nb25leRIfCgpyZXF1ZXN0X2lkGAQgASgJQgu6SAjYAQFyA7ABASJ9ChVDcmVhdGVQYXltZW50UmVzcG9uc2USLwoHcGF5bWVudBgBIAEoCzIeLnRpY2tldGluZy5wYXltZW50cy52MS5QYXltZW50EhoKDWNsaWVudF9zZWNyZXQYAiABKAlCA4ABARIXCgphY3Rpb25fdXJsGAMgASgJQgOAAQEiLwoRR2V0UGF5bWVudFJlcXVlc3QSGgoIb3JkZXJfaWQYASABKAlCCLpIBXIDsAEBIrcBChJHZXRQYXltZW50UmVzcG9uc2USLwoHcGF5bWVudBgBIAEoCzIeLnRpY2tldGluZy5wYXltZW50cy52MS5QYXltZW50EhoKDWNsaWVudF9zZWNyZXQYAiABKAlCA4ABARIXCgphY3Rpb25fdXJsGAMgASgJQgOAAQESOwoNcmVmdW5kYWJpbGl0eRgEIAEoCzIkLnRpY2tldGluZy5wYXltZW50cy52MS5SZWZ1bmRhYmlsaXR5IncKFFJlZnVuZFBheW1lbnRSZXF1ZXN0EhoKCG9yZGVyX2lkGAEgASgJQgi6SAVyA7ABARIiCgZhbW91bnQYAiABKAsyEi5nb29nbGUudHlwZS5Nb25leRIfCgpyZXF1ZXN0X2lkGAMgASgJQgu6SAjYAQFyA7ABASJGChVSZWZ1bmRQYXltZW50UmVzcG9uc2USLQoGcmVmdW5kGAEgASgLMh0udGlja2V0aW5nLnBheW1lbnRzLnYxLlJlZnVuZDLGAwoOUGF5bWVudFNlcnZpY2USiAEKDUNyZWF0ZVBheW1lbnQSKy50aWNrZXRpbmcucGF5bWVudHMudjEuQ3JlYXRlUGF5bWVudFJlcXVlc3QaLC50aWNrZXRpbmcucGF5bWVudHMudjEuQ3JlYXRlUGF5bWVudFJlc3BvbnNlIhyItRgCgtPkkwISOgEqIg0vYXBpL3BheW1lbnRzEooBCgpHZXRQYXltZW50EigudGlja2V0aW5nLnBheW1lbnRzLnYxLkdldFBheW1lbnRSZXF1ZXN0GikudGlja2V0aW5nLnBheW1lbnRzLnYxLkdldFBheW1lbnRSZXNwb25zZSInkAIBiLUYAoLT5JMCGhIYL2FwaS9wYXltZW50cy97b3JkZXJfaWR9EpsBCg1SZWZ1bmRQYXltZW50EisudGlja2V0aW5nLnBheW1lbnRzLnYxLlJlZnVuZFBheW1lbnRSZXF1ZXN0GiwudGlja2V0aW5nLnBheW1lbnRzLnYxLlJlZnVuZFBheW1lbnRSZXNwb25zZSIviLUYAoLT5JMCJToBKiIgL2FwaS9wYXltZW50cy97b3JkZXJfaWR9L3JlZnVuZHNiBnByb3RvMw", [file_buf_validate_validate, file_google_api_annotations, file_google_type_money, file_ticketing_options_v1_options, file_ticketing_payments_v1_payment]);
+  fileDesc("Cit0aWNrZXRpbmcvcGF5bWVudHMvdjEvcGF5bWVudF9zZXJ2aWNlLnByb3RvEhV0aWNrZXRpbmcucGF5bWVudHMudjEisAEKFENyZWF0ZVBheW1lbnRSZXF1ZXN0EhoKCG9yZGVyX2lkGAEgASgJQgi6SAVyA7ABARI3CgV0b2tlbhgCIAEoCUIogAEBukgiciAyHl4odG9rfHBtKV9bQS1aYS16MC05X117MSwyNTB9JBIiCgZhbW91bnQYAyABKAsyEi5nb29nbGUudHlwZS5Nb25leRIfCgpyZXF1ZXN0X2lkGAQgASgJQgu6SAjYAQFyA7ABASJ9ChVDcmVhdGVQYXltZW50UmVzcG9uc2USLwoHcGF5bWVudBgBIAEoCzIeLnRpY2tldGluZy5wYXltZW50cy52MS5QYXltZW50EhoKDWNsaWVudF9zZWNyZXQYAiABKAlCA4ABARIXCgphY3Rpb25fdXJsGAMgASgJQgOAAQEiLwoRR2V0UGF5bWVudFJlcXVlc3QSGgoIb3JkZXJfaWQYASABKAlCCLpIBXIDsAEBIrcBChJHZXRQYXltZW50UmVzcG9uc2USLwoHcGF5bWVudBgBIAEoCzIeLnRpY2tldGluZy5wYXltZW50cy52MS5QYXltZW50EhoKDWNsaWVudF9zZWNyZXQYAiABKAlCA4ABARIXCgphY3Rpb25fdXJsGAMgASgJQgOAAQESOwoNcmVmdW5kYWJpbGl0eRgEIAEoCzIkLnRpY2tldGluZy5wYXltZW50cy52MS5SZWZ1bmRhYmlsaXR5IncKFFJlZnVuZFBheW1lbnRSZXF1ZXN0EhoKCG9yZGVyX2lkGAEgASgJQgi6SAVyA7ABARIiCgZhbW91bnQYAiABKAsyEi5nb29nbGUudHlwZS5Nb25leRIfCgpyZXF1ZXN0X2lkGAMgASgJQgu6SAjYAQFyA7ABASJGChVSZWZ1bmRQYXltZW50UmVzcG9uc2USLQoGcmVmdW5kGAEgASgLMh0udGlja2V0aW5nLnBheW1lbnRzLnYxLlJlZnVuZCITChFMaXN0Q2xhaW1zUmVxdWVzdCJCChJMaXN0Q2xhaW1zUmVzcG9uc2USLAoGY2xhaW1zGAEgAygLMhwudGlja2V0aW5nLnBheW1lbnRzLnYxLkNsYWltMs8ECg5QYXltZW50U2VydmljZRKIAQoNQ3JlYXRlUGF5bWVudBIrLnRpY2tldGluZy5wYXltZW50cy52MS5DcmVhdGVQYXltZW50UmVxdWVzdBosLnRpY2tldGluZy5wYXltZW50cy52MS5DcmVhdGVQYXltZW50UmVzcG9uc2UiHIi1GAKC0+STAhI6ASoiDS9hcGkvcGF5bWVudHMSigEKCkdldFBheW1lbnQSKC50aWNrZXRpbmcucGF5bWVudHMudjEuR2V0UGF5bWVudFJlcXVlc3QaKS50aWNrZXRpbmcucGF5bWVudHMudjEuR2V0UGF5bWVudFJlc3BvbnNlIieQAgGItRgCgtPkkwIaEhgvYXBpL3BheW1lbnRzL3tvcmRlcl9pZH0ShgEKCkxpc3RDbGFpbXMSKC50aWNrZXRpbmcucGF5bWVudHMudjEuTGlzdENsYWltc1JlcXVlc3QaKS50aWNrZXRpbmcucGF5bWVudHMudjEuTGlzdENsYWltc1Jlc3BvbnNlIiOQAgGItRgCgtPkkwIWEhQvYXBpL3BheW1lbnRzL2NsYWltcxKbAQoNUmVmdW5kUGF5bWVudBIrLnRpY2tldGluZy5wYXltZW50cy52MS5SZWZ1bmRQYXltZW50UmVxdWVzdBosLnRpY2tldGluZy5wYXltZW50cy52MS5SZWZ1bmRQYXltZW50UmVzcG9uc2UiL4i1GAKC0+STAiU6ASoiIC9hcGkvcGF5bWVudHMve29yZGVyX2lkfS9yZWZ1bmRzYgZwcm90bzM", [file_buf_validate_validate, file_google_api_annotations, file_google_type_money, file_ticketing_options_v1_options, file_ticketing_payments_v1_claim, file_ticketing_payments_v1_payment]);
 
 /**
  * What to pay, and with what.
@@ -219,6 +221,42 @@ export const RefundPaymentResponseSchema: GenMessage<RefundPaymentResponse> = /*
   messageDesc(file_ticketing_payments_v1_payment_service, 5);
 
 /**
+ * Whose claims: the caller's.
+ *
+ * @generated from message ticketing.payments.v1.ListClaimsRequest
+ */
+export type ListClaimsRequest = Message<"ticketing.payments.v1.ListClaimsRequest"> & {
+};
+
+/**
+ * Describes the message ticketing.payments.v1.ListClaimsRequest.
+ * Use `create(ListClaimsRequestSchema)` to create a new message.
+ */
+export const ListClaimsRequestSchema: GenMessage<ListClaimsRequest> = /*@__PURE__*/
+  messageDesc(file_ticketing_payments_v1_payment_service, 6);
+
+/**
+ * What is due.
+ *
+ * @generated from message ticketing.payments.v1.ListClaimsResponse
+ */
+export type ListClaimsResponse = Message<"ticketing.payments.v1.ListClaimsResponse"> & {
+  /**
+   * All of it; empty where nothing is due.
+   *
+   * @generated from field: repeated ticketing.payments.v1.Claim claims = 1;
+   */
+  claims: Claim[];
+};
+
+/**
+ * Describes the message ticketing.payments.v1.ListClaimsResponse.
+ * Use `create(ListClaimsResponseSchema)` to create a new message.
+ */
+export const ListClaimsResponseSchema: GenMessage<ListClaimsResponse> = /*@__PURE__*/
+  messageDesc(file_ticketing_payments_v1_payment_service, 7);
+
+/**
  * Whether money moves. It authorizes; orders decides; then it captures. So nobody is charged for a
  * ticket that they did not get (R62).
  *
@@ -259,6 +297,17 @@ export const PaymentService: GenService<{
     methodKind: "unary";
     input: typeof GetPaymentRequestSchema;
     output: typeof GetPaymentResponseSchema;
+  },
+  /**
+   * What is due to the caller: what they would lose, or leave unfinished, by deleting their account.
+   * DeleteAccount is refused while there is anything that is not given up by its id.
+   *
+   * @generated from rpc ticketing.payments.v1.PaymentService.ListClaims
+   */
+  listClaims: {
+    methodKind: "unary";
+    input: typeof ListClaimsRequestSchema;
+    output: typeof ListClaimsResponseSchema;
   },
   /**
    * Gives money back. An administrator may, at any time, also a part of it; the seller until the
