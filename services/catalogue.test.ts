@@ -12,10 +12,11 @@ import { file_ticketing_tickets_v1_ticket_events as ticketEventsFile } from "@ti
 import { describe, expect, it } from "vitest";
 import type { EventHandler } from "#runtime/events.ts";
 import { services, subscriptions } from "./catalogue.ts";
+import { claimDesk } from "./auth/claims.ts";
 import { letterEvents } from "./auth/events.ts";
 import { expirationEvents } from "./expiration/events.ts";
 import { orderEvents, orderOffer, ticketCopies } from "./orders/events.ts";
-import { orderCopies, paymentEvents } from "./payments/events.ts";
+import { claimEvents, orderCopies, paymentEvents } from "./payments/events.ts";
 import { holdCopies, ticketEvents, ticketOffer } from "./tickets/events.ts";
 
 const methods: [string, DescMethod][] = services.flatMap((service) =>
@@ -144,10 +145,10 @@ describe("every service", () => {
   // What they do is not asked here, only for which events.
   const none = {} as never;
   const handlers: Record<keyof typeof subscriptions, EventHandler[]> = {
-    auth: letterEvents(none),
+    auth: [...letterEvents(none), claimDesk(none).handler],
     tickets: ticketEvents(none),
     orders: orderEvents(none),
-    payments: paymentEvents(none),
+    payments: [...paymentEvents(none), ...claimEvents(none)],
     expiration: expirationEvents(none),
   };
   const offers = { tickets: ticketOffer(none), orders: orderOffer(none) };
