@@ -206,7 +206,11 @@ describe("the hold", () => {
 
   it.concurrent("refuses the buyer who saw another price", async () => {
     const ticket = await listTicket(seller);
-    const dearer = { id: ticket.id, title: "Dearer", price: { currencyCode: "EUR", units: 99n } };
+    const dearer = {
+      id: ticket.id,
+      title: ticket.title,
+      price: { currencyCode: "EUR", units: 99n },
+    };
     const { ticket: now } = await seller.tickets.updateTicket(dearer);
     if (!now) throw new Error("no ticket");
     const order = await buy(third, now); // From here on orders has heard of the price.
