@@ -1,21 +1,41 @@
 import { basename, join } from "node:path";
 import { call, install, installed, type Log } from "./install.ts";
+import { find, isProgram } from "./path.ts";
 
 /**
- * Builds a command of a Go module (`host/path@version`) into `.tools/<name>-<version>`, and gives
- * the program. The first time it needs Go, and its module proxy.
+ * Finds a command of a Go module (`host/path@version`), in this order: named by an environment
+ * variable (STRIPE_MOCK for stripe-mock), built before, on PATH and new enough, or else built into
+ * `.tools/<name>-<version>`. That needs Go, and its module proxy.
  */
 export async function ensureGo(module: string, log: Log = console.log): Promise<string> {
-  const [program = "", version] = basename(module).split("@v");
+  const [program = "", version = ""] = basename(module).split("@v");
+  const variable = program.toUpperCase().replaceAll("-", "_");
+  const named = process.env[variable];
+  if (named !== undefined && named !== "") {
+    if (isProgram(named)) return named;
+    throw new Error(`${variable}=${named} is not a program.`);
+  }
   const folder = `${program}-${version}`;
-  if (installed(folder) === undefined) await needGo();
-  const build = async (temp: string) => {
-    await call("go", ["install", module], {
-      env: { GOBIN: temp, GOTOOLCHAIN: "local" },
-      timeoutMs: 120_000,
-    });
-  };
-  return join(await install(folder, build, log), program);
+  const home = installed(folder);
+  if (home !== undefined) return join(home, program);
+  const [major = 0, minor = 0] = version.split(".").map(Number);
+  const found = await find([program], /(\d+)\.(\d+)\.\d+/, [major, minor]);
+  return found ?? join(await install(folder, (temp) => build(module, temp), log), program);
+}
+
+async function build(module: string, folder: string): Promise<void> {
+  await needGo();
+  await call("go", ["install", module], {
+    env: { GOBIN: folder, GOTOOLCHAIN: "local" },
+    timeoutMs: 600_000, // 70 s of work, on a machine that may have more to do
+  });
+}
+
+/** The folder with the files of a Go module (`host/path@version`), which Go keeps once it has it. */
+export async function goModule(module: string): Promise<string> {
+  await needGo();
+  const answer = await call("go", ["mod", "download", "-json", module], { cwd: "/" });
+  return (JSON.parse(answer) as { Dir: string }).Dir;
 }
 
 async function needGo(): Promise<void> {
