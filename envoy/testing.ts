@@ -31,6 +31,8 @@ import {
 import { startEdge, type Edge, type EdgeVariables, type Upstreams } from "#stack/edge.ts";
 import { ensureTools } from "#stack/tools.ts";
 
+export { managerOf } from "./testing-manager.ts";
+
 /** A call as a service saw it. */
 export interface Seen {
   readonly method: string;
@@ -210,10 +212,6 @@ export interface Answer {
   /** The body read as JSON. */
   readonly json: any;
 }
-
-/** The part of a configuration, or of the template, that says what happens to a request. */
-export const managerOf = (config: any): any =>
-  config.static_resources.listeners[0].filter_chains[0].filters[0].typed_config;
 
 interface Asking {
   readonly headers?: http.OutgoingHttpHeaders;

@@ -1,0 +1,53 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, expect, it, onTestFinished } from "vitest";
+import { testServer } from "#runtime/testing.ts";
+import { conformanceSuite } from "#runtime/testing-conformance.ts";
+import { ensureTools } from "#stack/tools.ts";
+import { startWorld } from "./testing.ts";
+
+const { suite, missing } = await conformanceSuite();
+const why = missing === undefined ? "" : ` (skipped: ${missing})`;
+
+/** A program that starts Envoy with the routes for the suite's service. */
+async function envoyWithDetour(): Promise<string> {
+  const { envoy } = await ensureTools(["envoy"], () => {});
+  const dir = mkdtempSync(join(tmpdir(), "detour-"));
+  onTestFinished(() => rmSync(dir, { recursive: true }));
+  const program = join(dir, "envoy");
+  const words = [process.execPath, join(import.meta.dirname, "testing-detour.ts"), envoy];
+  const quoted = words.map((word) => `'${word}'`).join(" ");
+  writeFileSync(program, `#!/bin/sh\nexec ${quoted} "$@"\n`, { mode: 0o755 });
+  return program;
+}
+
+const failing = [
+  // What is too large the edge refuses itself, by HTTP's 413. gRPC-Web knows no such status: its clients
+  // take it for UNKNOWN, and the runner wants RESOURCE_EXHAUSTED.
+  "Server Message Size/*/Protocol:PROTOCOL_GRPC_WEB/Compression:COMPRESSION_IDENTITY/*/unary/request-exceeds-server-limit",
+];
+
+const flaky = [
+  // The edge's answer may be there before the runner has sent all of its request, and the runner then
+  // takes the end of its own request for the end of the call.
+  "gRPC-Web Unexpected Requests/**/unexpected-uri",
+];
+
+describe.skipIf(suite === undefined)(`by the official conformance suite, the edge${why}`, () => {
+  it("passes on Connect, gRPC and gRPC-Web, over HTTP/1.1 and HTTP/2, as they were said", async () => {
+    if (!suite) return;
+    const server = await testServer(suite.routes);
+    const variables = {
+      ENVOY: await envoyWithDetour(),
+      TICKETS_RPC_ADDRESSES: `127.0.0.1:${server.port}`,
+    };
+    await using world = await startWorld({ variables });
+    const { ended, cases, said } = await suite.judge(Number(new URL(world.edge.url).port), {
+      versions: ["HTTP_VERSION_1", "HTTP_VERSION_2"],
+      ...{ failing, flaky },
+    });
+    expect(ended, said).toBe("code 0");
+    expect(cases).toBeGreaterThan(1_000);
+  }, 600_000);
+});
