@@ -29,6 +29,7 @@ import {
   type JWTPayload,
 } from "jose";
 import { startEdge, type Edge, type EdgeVariables, type Upstreams } from "#stack/edge.ts";
+import { until } from "#stack/process.ts";
 import { ensureTools } from "#stack/tools.ts";
 
 export { managerOf } from "./testing-manager.ts";
@@ -121,6 +122,8 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
   const onLine = (line: string) => void lines.push(line);
   const edge = await startEdge({ envoy, dir, upstreams, onLine, ...edgeOptions });
   things.defer(() => edge.stop());
+  // On a busy machine the first look at an instance's health may come too late.
+  await until(() => isEveryClusterHealthy(edge.adminUrl), { what: "all upstreams to be healthy" });
   const all = things.move();
 
   const usual = { sub: "u1", sid: "s1", iss: "ticketing", aud: "ticketing" };
@@ -255,4 +258,13 @@ export async function ask(
       return JSON.parse(answer);
     },
   };
+}
+
+/** Whether the edge sends calls to all of its upstreams. */
+async function isEveryClusterHealthy(adminUrl: string): Promise<boolean> {
+  const answer = await fetch(`${adminUrl}/stats?filter=membership_healthy$`);
+  const counts = [...(await answer.text()).matchAll(/: (\d+)$/gm)].map(([, count]) =>
+    Number(count),
+  );
+  return counts.length > 0 && counts.every((count) => count > 0);
 }

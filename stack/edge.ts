@@ -86,8 +86,7 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
       ...(onLine && { onLine }),
       env: { ...env, ...variables },
     });
-    await until(() => existsSync(adminFile), { what: "Envoy to start", child });
-    adminPort = Number(readFileSync(adminFile, "utf8").split(":").at(-1));
+    adminPort = await until(() => portIn(adminFile), { what: "Envoy to start", child });
     const what = "the edge to have auth's keys";
     port = await until(() => portWhenReady(at(adminPort)), { what, timeoutMs: 60_000, child });
     return child;
@@ -99,6 +98,10 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
     stop: () => stop(part.child, adminUrl),
   });
 }
+
+/** The port that Envoy wrote down; the file is there before its content is. */
+const portIn = (file: string): number =>
+  existsSync(file) ? Number(/:(\d+)$/.exec(readFileSync(file, "utf8"))?.[1] ?? 0) : 0;
 
 function variablesOf(
   { envoy, upstreams, variables }: EdgeOptions,
