@@ -1,3 +1,5 @@
+import { once } from "node:events";
+import { connect, constants, type IncomingHttpHeaders } from "node:http2";
 import { Code, createClient } from "@connectrpc/connect";
 import {
   createConnectTransport,
@@ -5,14 +7,51 @@ import {
   createGrpcWebTransport,
 } from "@connectrpc/connect-node";
 import { Access } from "@ticketing/proto/options/v1/options";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, onTestFinished } from "vitest";
 import { refusal, testServer, wordService, type WordClient } from "./testing.ts";
 
 // What the conformance suite does not look at.
 
+type Headers = Record<string, string>;
+
+/** What the server answers to these bytes: its status, or that of gRPC, which is in the trailers. */
+async function post(headers: Headers, body: Uint8Array | string): Promise<string> {
+  const session = connect(baseUrl);
+  onTestFinished(() => session.destroy());
+  const stream = session.request({
+    ":method": "POST",
+    ":path": "/test.WordService/Echo",
+    ...headers,
+  });
+  let status = "";
+  const told = (answer: IncomingHttpHeaders): void => {
+    status = String(answer["grpc-status"] ?? (status || answer[":status"]));
+  };
+  stream.on("response", told).on("trailers", told).resume().end(body);
+  await once(stream, "close");
+  return status;
+}
+
+const grpc = { "content-type": "application/grpc", te: "trailers" };
+const json = { "content-type": "application/json" };
+const empty = new Uint8Array(5); // A message of gRPC: not compressed, no bytes.
+
 const { service, routes } = wordService({
   Echo: { access: Access.ANYONE, answer: (word) => word },
+  Hold: {
+    access: Access.ANYONE,
+    answer: (_, { signal }) => {
+      begun.resolve();
+      return new Promise((resolve) => signal.addEventListener("abort", () => resolve(left())));
+    },
+  },
 });
+const begun = Promise.withResolvers<void>();
+const gone = Promise.withResolvers<void>();
+const left = (): string => {
+  gone.resolve();
+  return "nobody";
+};
 const { url: baseUrl } = await testServer(routes);
 const http2 = { baseUrl, httpVersion: "2" } as const;
 
@@ -27,5 +66,43 @@ describe("a server", () => {
     expect((await client["echo"]?.({ value }))?.value).toBe(value);
     const refused = await refusal(client["echo"]?.({ value: `${value}x` }) as Promise<unknown>);
     expect(refused.code).toBe(Code.ResourceExhausted);
+  });
+
+  it.each<[string, Headers]>([
+    ["words", { "grpc-timeout": "soon" }],
+    ["no unit", { "grpc-timeout": "100" }],
+    ["too many digits", { "grpc-timeout": "123456789m" }],
+    ["less than nothing", { "grpc-timeout": "-1S" }],
+  ])("says whose fault a malformed time limit is, over gRPC: %s", async (_, limit) => {
+    expect(await post({ ...grpc, ...limit }, empty)).toBe(String(Code.InvalidArgument));
+  });
+
+  it.each<[string, Headers]>([
+    ["words", { "connect-timeout-ms": "soon" }],
+    ["a fraction", { "connect-timeout-ms": "1.5" }],
+    ["too many digits", { "connect-timeout-ms": "12345678901" }],
+    ["less than nothing", { "connect-timeout-ms": "-1" }],
+  ])("says whose fault a malformed time limit is, over Connect: %s", async (_, limit) => {
+    expect(await post({ ...json, ...limit }, '"hello"')).toBe("400");
+  });
+
+  it("answers a call whose binary metadata is no base64", async () => {
+    const garbage = { "some-bin": "*** ***" };
+    expect(await post({ ...grpc, ...garbage }, empty)).toBe("0");
+    expect(await post({ ...json, ...garbage }, '"hello"')).toBe("200");
+  });
+
+  it("tells a handler that its caller has gone, and serves the others on that connection", async () => {
+    const session = connect(baseUrl);
+    onTestFinished(() => session.destroy());
+    const call = (method: string) =>
+      session.request({ ":method": "POST", ":path": `/test.WordService/${method}`, ...json });
+    const reset = call("Hold").on("error", () => undefined);
+    reset.end('"hello"');
+    await begun.promise;
+    reset.close(constants.NGHTTP2_CANCEL);
+    await gone.promise;
+    const [answer] = (await once(call("Echo").end('"hello"'), "response")) as [IncomingHttpHeaders];
+    expect(answer[":status"]).toBe(200);
   });
 });
