@@ -12,6 +12,7 @@ const UNLIMITED = {
   ATTEMPTS_PER_ACCOUNT: "100000",
   ATTEMPTS_PER_ACCOUNT_AND_ADDRESS: "100000",
   ATTEMPTS_PER_ADDRESS: "100000",
+  HOLD_HALVINGS: "0",
 };
 
 /** Starts a whole marketplace in an empty folder, whatever the environment names. */

@@ -1,15 +1,19 @@
 import { expect, inject } from "vitest";
 import "./setup.ts"; // For the type of what it provides.
 
-const { url } = inject("place");
-
 /** A browser without JavaScript: a cookie jar that follows links and sends forms. */
 export class Visitor {
   readonly cookies = new Map<string, string>();
+  readonly #url: string;
+
+  /** Where the marketplace is; the one that all tests share where nothing is said. */
+  constructor(url: string = inject("place").url) {
+    this.#url = url;
+  }
 
   async send(path: string, init: RequestInit = {}): Promise<Response> {
     const cookie = [...this.cookies].map(([name, value]) => `${name}=${value}`).join("; ");
-    const answer = await fetch(url + path, {
+    const answer = await fetch(this.#url + path, {
       ...init,
       redirect: "manual",
       headers: { ...(init.headers as Record<string, string>), ...(cookie ? { cookie } : {}) },
@@ -32,7 +36,7 @@ export class Visitor {
   submit(path: string, fields: Record<string, string>): Promise<Response> {
     const headers = {
       "content-type": "application/x-www-form-urlencoded",
-      origin: url,
+      origin: this.#url,
       accept: "text/html",
     };
     return this.send(path, {

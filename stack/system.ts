@@ -50,6 +50,17 @@ export interface System {
   stop(): Promise<void>;
 }
 
+/**
+ * On one machine all come from one address, and people who try things out make accounts by the dozen:
+ * neither is a crowd, unless the environment asks for the rules of decision 28.
+ */
+const { env: own } = process;
+const amongOurselves = {
+  REQUIRE_CONFIRMED_EMAIL: own["REQUIRE_CONFIRMED_EMAIL"] ?? "false",
+  MAX_HOLDS_PER_NETWORK: own["MAX_HOLDS_PER_NETWORK"] ?? "100000",
+  MAX_OPEN_ORDERS_NEW: own["MAX_OPEN_ORDERS_NEW"] ?? "100000",
+};
+
 /** Starts everything: the real parts, a local Stripe, every service, the storefront and the edge. */
 export async function startSystem(options: SystemOptions): Promise<System> {
   const { dir, instances: count = 1, log = console.log, onLine } = options;
@@ -123,7 +134,7 @@ export async function startSystem(options: SystemOptions): Promise<System> {
     };
     const [tickets, orders, payments, expiration, web] = await Promise.all([
       start("tickets", tokens),
-      start("orders", tokens),
+      start("orders", { ...tokens, ...amongOurselves }),
       start("payments", {
         ...tokens,
         PUBLIC_URL: publicUrl,

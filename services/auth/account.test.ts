@@ -2,6 +2,7 @@ import { UserDeletedSchema } from "@ticketing/proto/auth/v1/user_events";
 import { fromBinary } from "@bufbuild/protobuf";
 import { Code } from "@connectrpc/connect";
 import { hash } from "@node-rs/argon2";
+import { decodeJwt } from "jose";
 import { describe, expect, it } from "vitest";
 import { eventually, refusal } from "#runtime/testing.ts";
 import { from, inBody, somebody, testAuth } from "./testing.ts";
@@ -182,6 +183,20 @@ describe("an address", () => {
     expect(await refusal(account.confirmEmail({ token }))).toMatchObject(expired);
     expect((await refusal(account.sendConfirmation({}, ann.as))).reason).toBe("EMAIL_CONFIRMED");
     expect(await isOpen(ann)).toBe(true);
+  });
+
+  it("is confirmed by the access token too, from the next renewal or sign-in on", async () => {
+    const ann = await member();
+    const says = ({ tokens }: { tokens?: { accessToken: string } | undefined }): unknown =>
+      decodeJwt(tokens?.accessToken ?? "")["email_verified"];
+    const { refreshToken } = ann.tokens;
+    expect(says(ann)).toBe(false);
+    const renewed = await client.refreshSession({ refreshToken });
+    expect(says(renewed)).toBe(false);
+    await account.confirmEmail({ token: tokenIn(await mailTo(ann.email, /Welcome/)) });
+    const next = { refreshToken: renewed.tokens?.refreshToken ?? "" };
+    expect(says(await client.refreshSession(next))).toBe(true);
+    expect(says(await signIn(ann, ann.password))).toBe(true);
   });
 
   it("changes when the new one has answered; the old one is told, and all sessions end", async () => {

@@ -8,7 +8,7 @@ import { signingKeys } from "./keys.ts";
 import { privateJwk } from "./testing.ts";
 
 const expected = { issuer: "ticketing", audience: "ticketing", secureCookies: false };
-const claims = { userId: "ann", sessionId: "s1", roles: ["administrator"] };
+const claims = { userId: "ann", sessionId: "s1", roles: ["administrator"], emailConfirmed: false };
 const [first, second] = [await privateJwk("first"), await privateJwk("second")];
 const set = (...keys: object[]): string => JSON.stringify({ keys });
 

@@ -15,6 +15,7 @@ export interface Claims {
   userId: string;
   sessionId: string;
   roles: readonly string[];
+  emailConfirmed: boolean;
 }
 
 export interface SigningKeys {
@@ -84,11 +85,11 @@ export async function signingKeys(options: Options): Promise<SigningKeys> {
     async reload() {
       held = await read();
     },
-    async sign({ userId, sessionId, roles }) {
+    async sign({ userId, sessionId, roles, emailConfirmed }) {
       const { kid, secret } = held;
       const iat = Math.floor(Date.now() / 1000);
       const exp = iat + lifeSeconds;
-      const token = await new SignJWT({ sid: sessionId, roles })
+      const token = await new SignJWT({ sid: sessionId, roles, email_verified: emailConfirmed })
         .setProtectedHeader({ alg: ALGORITHM, kid, typ: "JWT" })
         .setSubject(userId)
         .setIssuer(issuer)

@@ -80,7 +80,8 @@ export function authRoutes({ users, sessions, keys, cookies, attempts, post }: D
     tokens?: MessageInitShape<typeof TokensSchema>;
   }> {
     const roles = user.roles.map((role) => role.toLowerCase());
-    const claims = { userId: user._id, sessionId: session.id, roles };
+    const { emailConfirmed } = user;
+    const claims = { userId: user._id, sessionId: session.id, roles, emailConfirmed };
     const { token: accessToken, expiresAt } = await keys.sign(claims);
     const { refreshToken } = session;
     if (!inBody) {

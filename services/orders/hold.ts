@@ -5,8 +5,8 @@ import { mustBeSameRequest, type RequestMark } from "#runtime/request-id.ts";
 import { touch, update } from "#runtime/aggregate.ts";
 import { bornAt } from "#runtime/ids.ts";
 import { isOut, type Standings } from "#runtime/standing.ts";
+import { excessOf, holdSecondsFor, mustBeFair, type FairRules } from "./fair-hold.ts";
 import {
-  ACTIVE,
   ban,
   cancel,
   expire,
@@ -19,20 +19,14 @@ import {
 } from "./order.ts";
 import type { TicketFields, Tickets } from "./ticket.ts";
 
-export interface HoldDeps {
-  orders: Orders;
+export interface HoldDeps extends FairRules {
   tickets: Tickets;
   standings: Standings;
-  holdSeconds: number;
-  maxOpenOrders: number;
-  maxHoldsPerHour: number;
-  now: () => number;
 }
 
 /** A ticket this young may be one that we have not heard of yet: news may wait for a broker. */
 const NEWS_TRAVELS_MS = 86_400_000;
 const ASK_AGAIN_MS = 200;
-const HOUR_MS = 3_600_000;
 
 const notHeardYet = (): DomainError =>
   new DomainError("NOT_READY", "this ticket is very new; try again in a moment", {
@@ -81,30 +75,6 @@ async function mustBeForSale(
   return ticket;
 }
 
-async function mustBeWithinLimits(deps: HoldDeps, userId: string, ticketId: string): Promise<void> {
-  const { orders, maxOpenOrders, maxHoldsPerHour, now } = deps;
-  const hourAgo = new Date(now() - HOUR_MS);
-  const [live, holds] = await Promise.all([
-    orders.countDocuments({ userId, status: { $in: ACTIVE } }),
-    orders.countDocuments({ userId, ticketId, createTime: { $gt: hourAgo } }),
-  ]);
-  if (live >= maxOpenOrders) {
-    throw new DomainError(
-      "TOO_MANY_OPEN_ORDERS",
-      `pay or cancel one of your ${live} open orders first`,
-    );
-  }
-  if (holds >= maxHoldsPerHour) {
-    throw new DomainError(
-      "TOO_MANY_HOLDS",
-      "you have held this ticket too often; try again later",
-      {
-        retryAfterMs: HOUR_MS,
-      },
-    );
-  }
-}
-
 /**
  * Ends an order that has to be refused although it is stored. It forgets its request: sent again, that
  * is a new one, and not answered with an order that nobody was told of.
@@ -115,13 +85,12 @@ const takeBack = (orders: Orders, id: string, end: (order: Order) => boolean): P
     order.set({ requestId: undefined, requestHash: undefined });
   });
 
-/** Of orders made in the same moment, the last ones are too many: none of them counted the others. */
-async function withinLimit({ orders, maxOpenOrders }: HoldDeps, order: Order): Promise<Order> {
-  const { _id, userId } = order;
-  const open = { userId, status: { $in: ACTIVE }, _id: { $lte: _id } };
-  if ((await orders.countDocuments(open)) <= maxOpenOrders) return order;
-  await takeBack(orders, _id, cancel);
-  throw new DomainError("TOO_MANY_OPEN_ORDERS", "pay or cancel one of your open orders first");
+/** Orders made in the same moment did not count each other; now they are there to be counted. */
+async function stillFair(deps: HoldDeps, order: Order): Promise<Order> {
+  const excess = await excessOf(deps, order);
+  if (!excess) return order;
+  await takeBack(deps.orders, order._id, cancel);
+  throw excess;
 }
 
 /** A ban that came in the same moment did not see this order; now it is there to be seen. */
@@ -172,12 +141,15 @@ async function findHolder({ orders, now }: HoldDeps, ticketId: string): Promise<
 
 /** The next hold of a ticket, not yet in the database. */
 async function draft(
-  { orders, holdSeconds, now }: HoldDeps,
+  deps: HoldDeps,
   ticket: TicketFields,
   userId: string,
   mark: Partial<RequestMark>,
+  network?: string,
 ): Promise<Order> {
+  const { orders, now } = deps;
   const { _id: ticketId, sellerId, title, price, currency, category, venue, eventTime } = ticket;
+  const holdSeconds = await holdSecondsFor(deps, userId, ticketId);
   const last = await orders
     .findOne({ ticketId }, { holdNumber: 1 })
     .sort({ holdNumber: -1 })
@@ -194,6 +166,7 @@ async function draft(
     ...(eventTime ? { eventTime } : {}),
     expiresAt: withinEvent(now() + holdSeconds * 1000, eventTime),
     holdNumber: (last?.holdNumber ?? 0) + 1,
+    ...(network === undefined ? {} : { network }),
     ...mark,
   });
   open(order);
@@ -209,6 +182,7 @@ export async function hold(
   userId: string,
   request: CreateOrderRequest,
   mark: Partial<RequestMark>,
+  network?: string,
 ): Promise<Order> {
   const replay = await findReplay(deps.orders, userId, mark);
   if (replay) return replay;
@@ -221,10 +195,10 @@ export async function hold(
       if (twin) return twin;
       throw refusal(holder, userId);
     }
-    await mustBeWithinLimits(deps, userId, ticket._id);
-    const order = await draft(deps, ticket, userId, mark);
+    await mustBeFair(deps, { userId, ticketId: ticket._id, network });
+    const order = await draft(deps, ticket, userId, mark, network);
     try {
-      return await unlessBanned(deps, await withinLimit(deps, await order.save()));
+      return await unlessBanned(deps, await stillFair(deps, await order.save()));
     } catch (error) {
       // Somebody was quicker, and is the holder in the next round; or our own twin was.
       if (!duplicateOf(error)) throw error;

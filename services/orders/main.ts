@@ -20,6 +20,11 @@ const deps = {
   extensionSeconds: config.HOLD_EXTENSION_SECONDS,
   maxOpenOrders: config.MAX_OPEN_ORDERS,
   maxHoldsPerHour: config.MAX_HOLDS_PER_HOUR,
+  maxHoldsPerDay: config.MAX_HOLDS_PER_DAY,
+  holdHalvings: config.HOLD_HALVINGS,
+  maxOpenOrdersNew: config.MAX_OPEN_ORDERS_NEW,
+  maxHoldsPerNetwork: config.MAX_HOLDS_PER_NETWORK,
+  requireConfirmedEmail: config.REQUIRE_CONFIRMED_EMAIL,
   now: Date.now,
   log: service.log,
 };

@@ -32,6 +32,8 @@ export interface OrderFields extends AggregateFields, Partial<RequestMark> {
   extended: boolean;
   holdNumber: number;
   attemptId?: string;
+  /** Where the hold came from, as a hash; forgotten when it is over. */
+  network?: string | undefined;
 }
 
 /** The statuses in which an order holds its ticket. */
@@ -55,6 +57,7 @@ const schema = new Schema<OrderFields>({
   extended: { type: Boolean, default: false },
   holdNumber: { type: Number, required: true },
   attemptId: String,
+  network: String,
   requestId: String,
   requestHash: String,
 });
@@ -72,6 +75,7 @@ schema.index(
   { name: "request", unique: true, partialFilterExpression: { requestId: { $exists: true } } },
 );
 schema.index({ userId: 1, _id: -1 });
+schema.index({ network: 1 }, { partialFilterExpression: { network: { $exists: true } } });
 schema.index({ sellerId: 1, status: 1 });
 schema.index({ status: 1, expiresAt: 1 });
 
@@ -118,6 +122,7 @@ export const isOverdue = (order: OrderFields, now: number): boolean =>
 
 function end(order: Order, reason: Reason): true {
   order.status = "CANCELLED";
+  order.network = undefined;
   order.cancelReason = reason;
   const schemaOf = reason === "EXPIRED" ? events.OrderExpiredSchema : events.OrderCancelledSchema;
   record(order, schemaOf, () => ({ order: toProto(order) }));
@@ -165,6 +170,7 @@ export function accept(order: Order, attemptId: string, now: number): boolean {
   if (order.status !== "CREATED") return false;
   if (order.eventTime && order.eventTime.getTime() <= now) return end(order, "EXPIRED");
   order.status = "AWAITING_PAYMENT";
+  order.network = undefined;
   order.attemptId = attemptId;
   record(order, events.OrderAwaitingPaymentSchema, () => ({ order: toProto(order) }));
   return true;

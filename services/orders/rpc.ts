@@ -9,6 +9,7 @@ import { caller } from "#runtime/auth.ts";
 import { DomainError } from "#runtime/errors.ts";
 import { paged, pageSize, readPageToken } from "#runtime/page.ts";
 import { requestMark } from "#runtime/request-id.ts";
+import { mustBeConfirmed, networkKey } from "./fair-hold.ts";
 import { hold, type HoldDeps } from "./hold.ts";
 import { ACTIVE, cancel, PAST, toProto, type OrderFields } from "./order.ts";
 
@@ -25,7 +26,10 @@ export function orderRoutes(deps: HoldDeps) {
     router.service(OrderService, {
       async createOrder(request, ctx) {
         const mark = requestMark(CreateOrderRequestSchema, request);
-        return { order: toProto(await hold(deps, caller(ctx).id, request, mark)) };
+        const buyer = caller(ctx);
+        mustBeConfirmed(deps, buyer);
+        const network = networkKey(ctx.requestHeader);
+        return { order: toProto(await hold(deps, buyer.id, request, mark, network)) };
       },
 
       async getOrder({ id }, ctx) {

@@ -15,6 +15,8 @@ export interface Caller {
   id: string;
   sessionId: string;
   roles: readonly string[];
+  /** Whether their email address was confirmed when the token was made. */
+  emailConfirmed: boolean;
 }
 
 /** What a token must be to count here. */
@@ -61,12 +63,13 @@ export async function verify(token: string, rules: TokenRules): Promise<JWTPaylo
 }
 
 async function identify(token: string, rules: TokenRules): Promise<Caller> {
-  const { sub, sid, roles } = await verify(token, rules);
+  const { sub, sid, roles, email_verified: verified } = await verify(token, rules);
   if (typeof sub !== "string" || sub === "") throw new Error("a token without a user");
   return {
     id: sub,
     sessionId: typeof sid === "string" ? sid : "",
     roles: Array.isArray(roles) ? roles.filter((role) => typeof role === "string") : [],
+    emailConfirmed: verified === true,
   };
 }
 

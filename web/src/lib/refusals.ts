@@ -28,6 +28,7 @@ const reasons: Record<string, Words> = {
   ACCOUNT_HAS_CLAIMS:
     "Something is still due to you. Wait until it is settled, or tick what you give up below.",
   EMAIL_TAKEN: "There is an account with this address already. Sign in instead?",
+  EMAIL_NOT_CONFIRMED: "Confirm your email address first. We can send you the mail again.",
   EMAIL_CONFIRMED: "This address is confirmed already.",
   LINK_EXPIRED: "This link has been used, or is too old. Ask for a new one.",
   WRONG_CREDENTIALS: "The email address or the password is not right.",
@@ -59,7 +60,9 @@ const reasons: Record<string, Words> = {
     "The seller has just changed this ticket. Check what is different, then buy it as it is now.",
   PRICE_CHANGED: "The seller has just changed this ticket. Look at the price again before you buy.",
   TOO_MANY_OPEN_ORDERS: "You have too many open orders. Pay or cancel one of them first.",
-  TOO_MANY_HOLDS: "You have held this ticket several times already. Try again in an hour.",
+  TOO_MANY_HOLDS: "You have held this ticket several times already. Try again later.",
+  TOO_MANY_HOLDS_FROM_NETWORK:
+    "Too many tickets are held from your network right now. Try again in a few minutes.",
   ORDER_NOT_FOUND: "There is no such order.",
   ORDER_NOT_OPEN: "This order can no longer be cancelled: its payment is under way, or done.",
   // Payments

@@ -17,6 +17,8 @@ export const actions: Actions = {
       return failed(event, cause, {});
     }
     dropToken(cookies, "/confirm-email");
+    // The access token says whether the address is confirmed; a new one says it now.
+    if (locals.user) await locals.api.auth.refreshSession({}).catch(() => undefined);
     redirect(303, "/confirm-email?done");
   },
 };

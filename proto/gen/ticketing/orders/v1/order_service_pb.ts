@@ -278,15 +278,19 @@ export const OrderFilterSchema: GenEnum<OrderFilter> = /*@__PURE__*/
 export const OrderService: GenService<{
   /**
    * Presses *Buy*: makes an order that holds the ticket for 15 minutes (R3), and no longer than until
-   * its event begins (R16).
+   * its event begins (R16). A buyer who let a hold of the same ticket go unpaid within a day gets half
+   * of that, and after a second one a quarter.
    *
    * Errors: FAILED_PRECONDITION `TICKET_HELD` (metadata `until`: when it may come free),
    * `ALREADY_HOLDING` (metadata `order_id`: the caller's own live order), `TICKET_SOLD`,
    * `TICKET_WITHDRAWN`, `EVENT_BEGUN`, `OWN_TICKET`; where `ticket_version` was given and the ticket
    * has changed since, `TICKET_CHANGED`, or, if that is all that has changed, `PRICE_CHANGED`
-   * (metadata `version`: the ticket's version now; look at it again);
+   * (metadata `version`: the ticket's version now; look at it again); `EMAIL_NOT_CONFIRMED` (confirm
+   * the email address, then renew the session: the access token says whether it is confirmed);
    * NOT_FOUND `TICKET_NOT_FOUND`; UNAVAILABLE `NOT_READY` with RetryInfo where this service has
-   * not heard of the ticket, or of that version of it, yet; RESOURCE_EXHAUSTED `TOO_MANY_OPEN_ORDERS`, `TOO_MANY_HOLDS`;
+   * not heard of the ticket, or of that version of it, yet; RESOURCE_EXHAUSTED
+   * `TOO_MANY_OPEN_ORDERS`; with RetryInfo `TOO_MANY_HOLDS` (the caller has held this ticket too
+   * often) and `TOO_MANY_HOLDS_FROM_NETWORK` (too many unpaid holds from the caller's network);
    * INVALID_ARGUMENT `REQUEST_ID_REUSED`.
    *
    * @generated from rpc ticketing.orders.v1.OrderService.CreateOrder

@@ -2,6 +2,7 @@ import { redirect } from "@sveltejs/kit";
 import { failed, nextRequestId, refused, signedIn } from "#lib/server/answers.ts";
 import { describe } from "#lib/refusals.ts";
 import { fromSeen } from "#lib/seen.ts";
+import type { Api } from "#lib/server/edge.ts";
 import { patiently } from "#lib/server/patience.ts";
 import type { Actions, PageServerLoad } from "./$types";
 
@@ -23,23 +24,39 @@ export const load: PageServerLoad = async (event) => {
   };
 };
 
+/** Presses *Buy*. The access token may be older than the confirmation of its owner's address. */
+async function hold(
+  locals: App.Locals,
+  user: App.User,
+  request: Parameters<Api["orders"]["createOrder"]>[0],
+) {
+  const { api } = locals;
+  const press = () => patiently(() => api.orders.createOrder(request));
+  try {
+    return await press();
+  } catch (cause) {
+    const isStale = describe(cause, locals).reason === "EMAIL_NOT_CONFIRMED" && user.emailConfirmed;
+    if (!isStale) throw cause;
+    await api.auth.refreshSession({});
+    return press();
+  }
+}
+
 export const actions: Actions = {
   buy: async (event) => {
-    signedIn(event);
+    const user = signedIn(event);
     const form = await event.request.formData();
     const requestId = String(form.get("requestId") ?? "");
     const ticketVersion = BigInt(/^\d{1,18}$/.exec(String(form.get("ticketVersion")))?.[0] ?? 0);
     const request = { ticketId: event.params.id, ticketVersion, requestId };
-    const made = await patiently(() => event.locals.api.orders.createOrder(request)).catch(
-      (cause) => {
-        const { reason, metadata } = describe(cause, event.locals);
-        if (reason === "ALREADY_HOLDING" && metadata["order_id"])
-          redirect(303, `/orders/${encodeURIComponent(metadata["order_id"])}`);
-        const hasChanged = reason === "TICKET_CHANGED" || reason === "PRICE_CHANGED";
-        const seen = hasChanged ? fromSeen(form.get("seen")) : undefined;
-        return failed(event, cause, { requestId: nextRequestId(cause, requestId), seen });
-      },
-    );
+    const made = await hold(event.locals, user, request).catch((cause) => {
+      const { reason, metadata } = describe(cause, event.locals);
+      if (reason === "ALREADY_HOLDING" && metadata["order_id"])
+        redirect(303, `/orders/${encodeURIComponent(metadata["order_id"])}`);
+      const hasChanged = reason === "TICKET_CHANGED" || reason === "PRICE_CHANGED";
+      const seen = hasChanged ? fromSeen(form.get("seen")) : undefined;
+      return failed(event, cause, { requestId: nextRequestId(cause, requestId), seen });
+    });
     if ("status" in made) return made;
     redirect(303, `/orders/${made.order!.id}`);
   },
