@@ -18,18 +18,26 @@ export interface Place {
   /** MongoDB, with the administrator's rights; DATABASE stands for the database's name. */
   mongoUrl: string;
   stripeUrl: string;
+  /** The only key that the local Stripe lets in. */
+  stripeKey: string;
   /** The mailbox's page; under /mails all mails, the newest first. */
   mailboxUrl: string;
+  /** Where the mailbox takes mails. */
+  smtpUrl: string;
+  /** The storefront's own server, behind the edge. */
+  webUrl: string;
   logs: string;
   /** Every key and password of the marketplace's own, none of which anybody may ever say. */
   secrets: string[];
   /**
    * POST /restart/<service> kills and starts again every instance of a service; GET /pids answers the
-   * processes of the services and of the edge.
+   * processes of the services and of the edge; GET /processes all processes by name, with the pid, or
+   * how it ended.
    */
   control: string;
   /** Where each service listens by itself, behind the edge. */
   rpc: Record<string, string[]>;
+  http: Record<string, string[]>;
   holdSeconds: number;
 }
 
@@ -42,12 +50,22 @@ declare module "vitest" {
 /** Long enough for a purchase on a busy machine, short enough to wait for. */
 const HOLD_SECONDS = 20;
 
+async function stateOf({ processes }: System): Promise<Record<string, number | string>> {
+  const each = processes.map(async ({ child }) => {
+    return [child.name, child.running ? child.pid : await child.exited] as const;
+  });
+  return Object.fromEntries(await Promise.all(each));
+}
+
 async function serveControl(system: System): Promise<{ url: string; close(): void }> {
   const server = createServer((req, res) => {
     if (req.url === "/pids") {
       const services = Object.values(system.instances).flat();
       const pids = [system.edge.pid, ...services.map(({ child }) => child.pid)];
       return void res.end(JSON.stringify(pids));
+    }
+    if (req.url === "/processes") {
+      return void stateOf(system).then((state) => res.end(JSON.stringify(state)));
     }
     const service = /^\/restart\/(\w+)$/.exec(req.url ?? "")?.[1] as ServiceName | undefined;
     const instances = service ? system.instances[service] : undefined;
@@ -62,6 +80,11 @@ async function serveControl(system: System): Promise<{ url: string; close(): voi
   const { port } = server.address() as AddressInfo;
   return { url: `http://127.0.0.1:${port}`, close: () => server.close() };
 }
+
+const addresses = ({ instances }: System, port: "rpc" | "http"): Record<string, string[]> =>
+  Object.fromEntries(
+    Object.entries(instances).map(([name, list]) => [name, list.map((each) => each[port])]),
+  );
 
 /** Where a marketplace keeps what it has made up: of its parts, and of its services. */
 const SECRET_FILES = ["secrets.json", "services.json"];
@@ -91,13 +114,15 @@ export default async function setup(project: TestProject): Promise<() => Promise
     ),
     mongoUrl: mongo?.databaseUrl("DATABASE") ?? "",
     stripeUrl: system.stripe.url ?? "",
+    stripeKey: system.stripe.key,
     mailboxUrl: system.mailbox ?? "",
+    smtpUrl: system.smtp ?? "",
+    webUrl: system.web,
     logs: join(dir, "logs"),
     secrets: secretsIn(dir),
     control: control.url,
-    rpc: Object.fromEntries(
-      Object.entries(system.instances).map(([name, list]) => [name, list.map(({ rpc }) => rpc)]),
-    ),
+    rpc: addresses(system, "rpc"),
+    http: addresses(system, "http"),
     holdSeconds: HOLD_SECONDS,
   });
   return async () => {

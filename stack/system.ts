@@ -45,8 +45,13 @@ export interface System {
   readonly instances: Readonly<Record<ServiceName, readonly Instance[]>>;
   /** The local Stripe's address and key; no address and no process where the real one is used. */
   readonly stripe: { url: string | undefined; key: string; process: Part | undefined };
-  /** Where mails can be read; no address where they really go out. */
+  /** Where mails can be read, and where they are taken; no address where they really go out. */
   readonly mailbox: string | undefined;
+  readonly smtp: string | undefined;
+  /** The storefront's own server, behind the edge. */
+  readonly web: string;
+  /** Each process that this start has made, the parts among them. */
+  readonly processes: readonly (Part | Instance)[];
   stop(): Promise<void>;
 }
 
@@ -168,19 +173,17 @@ export async function startSystem(options: SystemOptions): Promise<System> {
     });
     stops.push(() => edge.stop());
     const instances = { auth, tickets, orders, payments, expiration };
-    if (options.supervised) {
-      const { mongo, rabbit, redis } = parts;
-      const ours = [mongo, rabbit, redis, stripe?.part, mails?.part, web.part, edge];
-      const all = [
-        ...ours.filter((part) => part !== undefined),
-        ...Object.values(instances).flat(),
-      ];
-      stops.push(supervise(all, { log }));
-    }
+    const { mongo, rabbit, redis } = parts;
+    const ours = [mongo, rabbit, redis, stripe?.part, mails?.part, web.part, edge];
+    const processes = [
+      ...ours.filter((part) => part !== undefined),
+      ...Object.values(instances).flat(),
+    ];
+    if (options.supervised) stops.push(supervise(processes, { log }));
     return {
-      ...{ url: edge.url, edge, parts, instances, stop },
+      ...{ url: edge.url, edge, parts, instances, processes, stop },
       stripe: { url: stripe?.url, key, process: stripe?.part },
-      mailbox: mails?.url,
+      ...{ mailbox: mails?.url, smtp: mails?.smtp, web: web.url },
     };
   } catch (error) {
     await stop();

@@ -54,4 +54,5 @@ export async function serveMails(
     res.end(page(mailbox.all()));
   });
   await once(server.listen(port, host), "listening");
+  server.on("error", (error) => console.error(error.message));
 }

@@ -61,9 +61,12 @@ export async function startStripe(options: StripeOptions): Promise<RunningStripe
     res.once("close", () => server.listening || server.closeIdleConnections());
     handle(parts, options, req, res).catch((error: unknown) => {
       if (!req.destroyed) console.error(error);
-      res.destroy();
+      // Half an answer must not look like a whole one.
+      if (res.headersSent || res.destroyed) return void res.destroy();
+      json(res, 500, { error: { type: "api_error", message: "An unknown error occurred." } });
     });
   });
+  server.on("error", (error) => console.error(error)); // A connection that cannot be accepted.
 
   async function stop(): Promise<void> {
     clearInterval(clock);
@@ -84,12 +87,20 @@ export async function startStripe(options: StripeOptions): Promise<RunningStripe
 
 /** What was reserved and not taken in time is released by itself. */
 function expireOverdue(parts: Parts): void {
-  unasked(parts, (unit) => {
-    for (const intent of unit.all("payment_intent")) {
-      if (overdue(unit, intent)) expire(unit, intent);
-    }
-  });
+  try {
+    unasked(parts, (unit) => {
+      for (const intent of unit.all("payment_intent")) {
+        if (overdue(unit, intent)) expire(unit, intent);
+      }
+    });
+  } catch (error) {
+    console.error(error); // A second later it is tried again.
+  }
 }
+
+/** The address that was asked for; nothing where it is none, as "//[" is not. */
+const addressOf = ({ url = "/" }: IncomingMessage): URL | null =>
+  URL.parse(url, "http://stripe.local");
 
 async function handle(
   parts: Parts,
@@ -98,8 +109,12 @@ async function handle(
   res: ServerResponse,
 ): Promise<void> {
   const { method = "GET", headers } = req;
-  const url = new URL(req.url ?? "/", "http://stripe.local");
+  const url = addressOf(req);
   const body = await text(req);
+  if (!url) {
+    const message = "The address of the request cannot be read.";
+    return json(res, 400, { error: { type: "invalid_request_error", message } });
+  }
   const page = pages[url.pathname.split("/")[1] ?? ""];
   if (page) {
     const { status, html = "", location } = page(parts, method, url, body);

@@ -109,7 +109,7 @@ export class Webhooks {
 
   #begin(event: Event, delivery: Delivery): void {
     const running = this.#deliver(event, delivery).catch((error: unknown) => {
-      if (!this.#stop.signal.aborted) throw error;
+      if (!this.#stop.signal.aborted) console.error(error); // It is pending: the next start sends it.
     });
     this.#running.add(running);
     void running.finally(() => this.#running.delete(running));

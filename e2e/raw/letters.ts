@@ -1,0 +1,92 @@
+import { connect, type ConfirmChannel, type GetMessage, type Options } from "amqplib";
+import { snapshots, subscriptions } from "#catalogue";
+import { deadQueue, nowKey, QUEUES, type Subscriptions } from "#runtime/topology.ts";
+import { until } from "#stack/process.ts";
+import type { Chance } from "./chance.ts";
+
+/** By this what was sent here is found again, to be taken away: of many headers a service keeps some. */
+const MARK = "raw-requests";
+
+/** Whoever asked for a snapshot asks again, so that a request that fails is kept by nobody. */
+const kept = ({ type }: Options.Publish): boolean =>
+  !snapshots.some(({ request }) => request.typeName === type);
+
+const noString = { toString: "x", valueOf: "x" };
+const odd = [
+  ...["", "\u00ff", "x".repeat(30_000), "null", "__proto__", -1, 0.5, 2 ** 53, true, null],
+  ...[noString, [[[]]], { "!": "timestamp", value: 1e15 }, { a: { b: { c: noString } } }],
+];
+const headers = [
+  ...["cloudEvents:type", "cloudEvents:source", "cloudEvents:subject", "cloudEvents:time"],
+  ...["cloudEvents:id", "cloudEvents:specversion", "cloudEvents:traceparent", "traceparent"],
+  ...["x-ticketing-tries", "x-ticketing-publisher", "x-delay", "x-death", "constructor"],
+];
+
+function oddProperties(chance: Chance, service: string): Options.Publish {
+  const types = ((subscriptions as Subscriptions)[service] ?? []).map(({ typeName }) => typeName);
+  return {
+    headers: Object.fromEntries([
+      ...chance.some(headers, 4).map((name) => [name, chance.pick(odd)] as const),
+    ]) as Options.Publish["headers"],
+    type: chance.pick([...types, ...types, "", "ticketing.none.v1.None", "__proto__"]),
+    messageId: chance.pick(["", "x", "\u00ff", "0".repeat(200)]),
+    contentType: chance.pick(["", "application/protobuf", "\u00ff"]),
+    contentEncoding: chance.pick(["", "gzip", "\u00ff"]),
+  };
+}
+
+/** Field 1 of 255 bytes, which are not there: no message at all, or what follows would be one. */
+const unreadable = (chance: Chance): Buffer =>
+  Buffer.concat([Buffer.of(0x0a, 0xff, 0x01), Buffer.from(MARK), chance.bytes(chance.below(20))]);
+
+/** Waits for what was sent to be among the dead, and takes that away, and nothing else. */
+async function bury(channel: ConfirmChannel, service: string, count: number): Promise<void> {
+  let buried = 0;
+  const all = async (): Promise<boolean> => {
+    const others: GetMessage[] = [];
+    for (;;) {
+      const message = await channel.get(deadQueue(service));
+      if (!message) break;
+      if (!message.content.includes(MARK)) others.push(message);
+      else {
+        channel.ack(message);
+        buried += 1;
+      }
+    }
+    for (const message of others) channel.nack(message);
+    return buried >= count;
+  };
+  const what = `${count} dead letters of ${service}`;
+  await until(all, { what, timeoutMs: 60_000, everyMs: 200 });
+}
+
+/**
+ * Sends messages that nobody can read to a service's queue: from the administrator, who may not, and
+ * from the service itself, whose word is looked into. They end among the dead letters, from which they are taken away.
+ */
+export async function sendGarbage(
+  chance: Chance,
+  service: string,
+  urls: { admin: string; own: string },
+  count: number,
+): Promise<void> {
+  const [admin, own] = await Promise.all([connect(urls.admin), connect(urls.own)]);
+  try {
+    const [fromAdmin, fromOwn] = await Promise.all([
+      admin.createConfirmChannel(),
+      own.createConfirmChannel(),
+    ]);
+    let dead = 0;
+    for (let i = 0; i < count; i += 1) {
+      const properties = oddProperties(chance, service);
+      const body = unreadable(chance);
+      if (kept(properties)) dead += 1;
+      if (chance.once(3)) fromAdmin.sendToQueue(service, body, properties);
+      else fromOwn.publish(QUEUES, nowKey(service), body, { ...properties, userId: service });
+    }
+    await Promise.all([fromAdmin.waitForConfirms(), fromOwn.waitForConfirms()]);
+    await bury(fromAdmin, service, dead);
+  } finally {
+    await Promise.all([admin.close(), own.close()]);
+  }
+}
