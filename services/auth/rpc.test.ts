@@ -123,6 +123,7 @@ describe("an access token", () => {
       sub: user?.id,
       sid: expect.any(String),
       roles: [],
+      email_verified: false,
       iss: "ticketing",
       aud: "ticketing",
       iat: expect.any(Number),
