@@ -81,7 +81,7 @@ describe("P3: an edit that races a purchase", () => {
         ]);
         if ("code" in order) {
           // The edit was first, and orders had heard of it.
-          expect(order.reason).toBe("PRICE_CHANGED");
+          expect(order.reason).toBe("TICKET_CHANGED");
           outcomes.refused += 1;
           return;
         }

@@ -88,9 +88,10 @@ describe("a renewal that fails by a fault of ours", () => {
     await expect(call("refreshSession")).rejects.toMatchObject({ code: Code.ResourceExhausted });
     expect(lines()).toEqual([]);
     expect(jar).toEqual(before);
+    const other = await signedIn(limited.client);
     limited.redis.destroy();
-    await call("refreshSession");
-    expect(jar.size).toBe(2);
+    await other.call("refreshSession");
+    expect(other.jar.size).toBe(2);
   });
 
   it.each(["BANNED", "DELETED"] as const)(

@@ -31,8 +31,8 @@ async function shown(
     { orderId: order.id },
     await callers(order)[who],
   );
-  const { until } = refundability ?? {};
-  return { ...refundability, until: until && timestampDate(until).getTime() };
+  const { amount, until } = refundability ?? {};
+  return { ...refundability, amount, until: until && timestampDate(until).getTime() };
 }
 
 describe("after the event has begun (R16)", () => {

@@ -172,7 +172,9 @@ export async function as(
   ...roles: string[]
 ): Promise<{ headers: Record<string, string> }> {
   const who = [userId, ...roles].join();
-  const made = tokens.get(who) ?? token({ sub: userId, roles });
+  // Kept for all files of a run, which lasts longer than a token of auth's.
+  const exp = Math.floor(Date.now() / 1000) + 86_400;
+  const made = tokens.get(who) ?? token({ sub: userId, roles, exp });
   tokens.set(who, made);
   return { headers: { authorization: `Bearer ${await made}` } };
 }

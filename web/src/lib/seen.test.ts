@@ -42,7 +42,7 @@ describe("what has changed", () => {
     [{ hasCode: false }, "Code", "Attached", "None"],
     [{ eventTime: undefined }, "When", "Jun 4, 2090", "No date given"],
     [{ price: { currencyCode: "EUR", units: 30n } }, "Price", "20", "30"],
-  ])("is shown old and new: %j", (change, label, before, now) => {
+  ])("is shown old and new: $1", (change, label, before, now) => {
     const changes = changesOf(ticket(), ticket(change), visitor);
     expect(changes).toHaveLength(1);
     expect(changes[0]?.label).toBe(label);
