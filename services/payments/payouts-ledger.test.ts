@@ -1,4 +1,5 @@
 import fc from "fast-check";
+import { minorUnits } from "@ticketing/proto/currencies";
 import { expect, it } from "vitest";
 import { earningsInLedger, earningsOf, type Earnings } from "./earnings.ts";
 import { left } from "./refund.ts";
@@ -58,7 +59,8 @@ async function play(all: Money, now: Step): Promise<unknown> {
   const sale = await saleAt("refund" in now ? now.refund.n : now.dispute.n);
   if (!sale) return;
   if ("dispute" in now) return ifAllowed(all.dispute(sale._id, now.dispute.end));
-  const amount = Math.ceil(left(sale) * now.refund.part);
+  const { step: least = 1 } = minorUnits(sale.order.currency) ?? {};
+  const amount = Math.ceil((left(sale) * now.refund.part) / least) * least;
   return amount > 0 && ifAllowed(all.refund(sale._id, amount));
 }
 
