@@ -7,8 +7,12 @@ import { startSystem, type System, type SystemOptions } from "#stack/system.ts";
 /** What would lead a test to somebody's real servers, or to people's real mail. */
 const ELSEWHERE = ["MONGODB_URI", "AMQP_URI", "REDIS_URI", "STRIPE_KEY", "SMTP_URL"];
 
-/** A test makes more accounts, and signs in more often, than anybody. */
+/** A test makes more accounts, signs in and pays more often than anybody, and all from one address. */
 const UNLIMITED = {
+  CARD_TRIES_PER_ACCOUNT_AND_HOUR: "100000",
+  CARD_TRIES_PER_ACCOUNT_AND_DAY: "100000",
+  CARD_REFUSALS_PER_ADDRESS_AND_HOUR: "100000",
+  CARD_REFUSALS_PER_ADDRESS_AND_DAY: "100000",
   ATTEMPTS_PER_ACCOUNT: "100000",
   ATTEMPTS_PER_ACCOUNT_AND_ADDRESS: "100000",
   ATTEMPTS_PER_ADDRESS: "100000",
