@@ -13,6 +13,7 @@ interface Ticket {
   price: number;
   currency: string;
   status: "ON_SALE" | "HELD" | "SOLD" | "WITHDRAWN";
+  category?: string;
   withdrawn: boolean;
   version: number;
   priceVersion: number;
@@ -100,7 +101,8 @@ const rules: ((all: Everything) => Iterable<string>)[] = [
     for (const { userId: sellerId, ...ticket } of tickets) {
       const copy = copies.get(ticket._id);
       const sold = ticket.status === "SOLD";
-      const wrong = copy ? difference({ sellerId, sold, ...ticket }, copy) : "is missing";
+      const category = ticket.category || "UNSPECIFIED"; // In the word of the contract.
+      const wrong = copy ? difference({ sellerId, sold, ...ticket, category }, copy) : "is missing";
       if (wrong) yield `orders' copy of ticket ${ticket._id}: ${wrong}`;
     }
   },
