@@ -101,6 +101,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
     instances: Number(process.env["INSTANCES"] ?? 1),
     env: {
       ORDER_HOLD_SECONDS: String(HOLD_SECONDS),
+      PAYOUT_SWEEP_SECONDS: "2",
       CALL_TIMEOUT_SECONDS: "60", // A busy machine is slow, and that is no failure.
     },
   });

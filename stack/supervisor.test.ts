@@ -21,9 +21,10 @@ test("what ends by itself is started again after growing pauses, and a line says
   const failing = restartable("exit 3");
   const lines: string[] = [];
   const stop = supervise([failing], { log: (line) => lines.push(line), firstPauseMs: 20 });
-  await until(() => failing.starts === 4, { what: "three starts more" });
+  await until(() => failing.starts >= 4, { what: "three starts more" });
   await stop();
-  expect(lines.filter((line) => line.includes("ended"))).toEqual([
+  // It may have ended once more before it was stopped.
+  expect(lines.filter((line) => line.includes("ended")).slice(0, 3)).toEqual([
     "it ended (code 3); it is started again in 0.02 s.",
     "it ended (code 3); it is started again in 0.04 s.",
     "it ended (code 3); it is started again in 0.08 s.",
@@ -37,7 +38,7 @@ test("what was killed after it had run for a while begins with the first pause",
   const stop = supervise([living], { log: (line) => lines.push(line), ...options });
   for (const starts of [2, 3]) {
     living.child.kill("SIGKILL");
-    await until(() => living.starts === starts, { what: "the next start" });
+    await until(() => living.starts >= starts, { what: "the next start" });
   }
   await stop();
   const line = "it ended (SIGKILL); it is started again in 0.02 s.";

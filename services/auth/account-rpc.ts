@@ -12,7 +12,9 @@ import { callerAccount } from "./caller-account.ts";
 import { mustBeGivenUp, type KnownClaim } from "./claims.ts";
 import type { SessionCookies } from "./cookies.ts";
 import { beginMove, formerEmail, move, undoMove } from "./email-change.ts";
+import { exportUser } from "./export.ts";
 import type { LinkTokens, Purpose } from "./links.ts";
+import type { Posts } from "./mail.ts";
 import { hashPassword, isPassword, mustBeGood } from "./password.ts";
 import type { Post } from "./post.ts";
 import { toProto as toSession, type SessionKeeper } from "./session.ts";
@@ -21,7 +23,6 @@ import {
   emailTaken,
   holderOf,
   isEmailTaken,
-  toProto,
   type User,
   type UserFields,
   type Users,
@@ -34,6 +35,7 @@ interface Deps {
   attempts: Attempts;
   links: LinkTokens;
   post: Post;
+  posts: Posts;
   /** What is due to a user at this moment. */
   claimsOf: (userId: string) => Promise<KnownClaim[]>;
   now: () => number;
@@ -46,7 +48,7 @@ const expired = (): DomainError =>
   new DomainError("LINK_EXPIRED", "this link is used up or too old; ask for another");
 
 export function accountRoutes(deps: Deps) {
-  const { users, sessions, cookies, attempts, links, post, claimsOf, now } = deps;
+  const { users, sessions, cookies, attempts, links, post, posts, claimsOf, now } = deps;
 
   const account = callerAccount({ users, sessions });
   const load = (id: string) => users.findById(id).select("+passwordHash").lean<UserFields>();
@@ -105,7 +107,7 @@ export function accountRoutes(deps: Deps) {
       async requestPasswordReset({ email }, ctx) {
         // No look at accounts before the answer: whether there is one is found when the mail is written.
         await attempts.countReset(addressOf(ctx.requestHeader), emailKey(email));
-        if (await attempts.mayReset(emailKey(email))) await post.send("reset", email);
+        if (await attempts.mayReset(emailKey(email))) await post.send("reset", emailKey(email));
         return {};
       },
 
@@ -197,9 +199,8 @@ export function accountRoutes(deps: Deps) {
         const { sessionId } = caller(ctx);
         const open = await sessions.list(user);
         return {
-          user: toProto(user),
+          ...(await exportUser(posts, user)),
           sessions: open.map((session) => toSession(session, sessionId)),
-          pendingEmail: user.newEmail ?? "",
           readTime: timestampFromDate(new Date(now())),
         };
       },

@@ -53,6 +53,7 @@ const schema = new Schema<MailFields>(
 
 schema.index({ takenUntil: 1 });
 schema.index({ userId: 1 }, { sparse: true });
+schema.index({ to: 1 }, { sparse: true });
 
 export const postModel = (db: Connection) => db.model("Mail", schema, "mails");
 export type Posts = ReturnType<typeof postModel>;

@@ -105,7 +105,7 @@ service.every(1, "ending bans", () => endBans(users, Date.now()));
 const isBanned = await service.bans(() => recentBans(users, Date.now()));
 const routes = [
   authRoutes({ ...deps, post }),
-  accountRoutes({ ...deps, post, links, claimsOf: claims.claimsOf, now: Date.now }),
+  accountRoutes({ ...deps, post, posts, links, claimsOf: claims.claimsOf, now: Date.now }),
   userRoutes({ users, sessions: deps.sessions, now: Date.now }),
 ];
 await service.serve({

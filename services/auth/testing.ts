@@ -120,7 +120,7 @@ export async function testAuth(limits: Limits = {}): Promise<TestAuth> {
     mayNotify: attempts.mayNotify,
   });
   afterAll(() => post.close());
-  const deps = { users, sessions: keeper, keys, cookies, attempts, post };
+  const deps = { users, sessions: keeper, keys, cookies, attempts, post, posts };
   const routes = (router: ConnectRouter): void => {
     authRoutes(deps)(router);
     accountRoutes({ ...deps, links, claimsOf: (id) => Promise.resolve(due(id)), now })(router);

@@ -182,4 +182,9 @@ export const payoutToProto = (payout: Payout): MessageInitShape<typeof PayoutSch
   amount: toMoney(payout),
   status: PayoutStatus[payout.status],
   createTime: timestampFromDate(payout.createTime),
+  updateTime: timestampFromDate(payout.updateTime),
+  accountId: payout.accountId,
+  transferId: payout.transferId ?? "",
+  failureCode: payout.failureCode ?? "",
+  ...(payout.sentTime && { sentTime: timestampFromDate(payout.sentTime) }),
 });

@@ -129,6 +129,11 @@ describe("a seller's payouts", () => {
     expect(payouts).toMatchObject([
       { id: "sam:EUR:4", amount: EUR(1_900), status: PayoutStatus.FAILED },
     ]);
+    const [failed, paid] = (await all.client.listPayouts({}, await as("sam"))).payouts;
+    expect(failed).toMatchObject({ failureCode: expect.stringMatching(/./), transferId: "" });
+    expect(paid).toMatchObject({ failureCode: "", transferId: expect.stringMatching(/^tr_/) });
+    const { payoutAccount } = await all.client.getEarnings({}, await as("sam"));
+    expect(payoutAccount?.id).toBe(paid?.accountId);
     expect(await pages(all, "listPayouts", 2)).toEqual([
       ["sam:EUR:4", "sam:EUR:3"],
       ["sam:EUR:2", "sam:EUR:1"],

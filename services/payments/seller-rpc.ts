@@ -38,6 +38,13 @@ const earningsToProto = ({ currency, held, available, paidOut }: Earnings) => ({
   paidOut: toMoney({ amount: paidOut, currency }),
 });
 
+const accountToProto = ({ accountId, changeTime, updateTime, askTime }: Seller) => ({
+  id: accountId,
+  changeTime: timestampFromDate(changeTime),
+  updateTime: timestampFromDate(updateTime),
+  ...(askTime && { askTime: timestampFromDate(askTime) }),
+});
+
 function saleToProto(
   payment: PaymentFields,
   at: { now: number; holdDays: number },
@@ -60,8 +67,7 @@ function saleToProto(
 export function sellerRoutes(deps: SellerRouteDeps) {
   const { payments, payouts, sellers, log, now, holdDays, feeBps } = deps;
 
-  async function onboarding(sellerId: string): Promise<OnboardingStatus> {
-    const seller = await sellers.findById(sellerId).lean<Seller>();
+  async function onboarding(seller: Seller | null): Promise<OnboardingStatus> {
     if (!seller) return OnboardingStatus.UNSPECIFIED;
     const isFresh = seller.ready || now() - seller.updateTime.getTime() < ASK_EVERY_MS;
     // What is known already is an answer too.
@@ -76,10 +82,13 @@ export function sellerRoutes(deps: SellerRouteDeps) {
       async getEarnings(_, ctx) {
         const sellerId = caller(ctx).id;
         const earnings = await earningsOf(deps, sellerId);
+        const status = await onboarding(await sellers.findById(sellerId).lean<Seller>());
+        const seller = await sellers.findById(sellerId).lean<Seller>();
         return {
           earnings: earnings.map(earningsToProto),
-          onboarding: await onboarding(sellerId),
+          onboarding: status,
           feeBps,
+          ...(seller && { payoutAccount: accountToProto(seller) }),
         };
       },
 

@@ -12,8 +12,9 @@ import { DomainError, invalidField } from "#runtime/errors.ts";
 import { toChargeable } from "#runtime/money.ts";
 import { duplicateOf } from "#runtime/mongo.ts";
 import { isOut, type Standings } from "#runtime/standing.ts";
-import { mustBeSameRequest, requestMark } from "#runtime/request-id.ts";
+import { mustBeSameRequest, requestMark, type RequestMark } from "#runtime/request-id.ts";
 import { openCode } from "./code.ts";
+import { exportTickets } from "./export.ts";
 import { categoryWord, search } from "./search.ts";
 import {
   edit,
@@ -78,6 +79,14 @@ export function ticketRoutes({ tickets, standings, now }: Deps) {
     return { ticket: toProto(ticket) };
   }
 
+  /** The ticket that the same request has made already, where that is why it cannot be made. */
+  async function madeBefore(error: unknown, userId: string, mark: Partial<RequestMark>) {
+    if (duplicateOf(error) !== "request") throw error;
+    const made = await tickets.findOne({ userId, requestId: mark.requestId ?? "" }).orFail();
+    mustBeSameRequest(made, mark);
+    return made;
+  }
+
   return (router: ConnectRouter) =>
     router.service(TicketService, {
       async createTicket(request, ctx) {
@@ -86,21 +95,14 @@ export function ticketRoutes({ tickets, standings, now }: Deps) {
         const code = request.code || undefined;
         const ticket = new tickets({ userId, ...toListing(request), ...mark, code });
         list(ticket);
-        try {
-          const made = await ticket.save();
-          // A ban that came in the same moment did not see this ticket; now it is there to be seen.
-          if (await isOut(standings, userId)) {
-            await update(tickets, made._id, (found) => setSellerBanned(found, true));
-            throw new DomainError("BANNED", "this account is banned");
-          }
-          return { ticket: toProto(made) };
-        } catch (error) {
-          if (duplicateOf(error) !== "request") throw error;
-          const requestId = mark.requestId ?? "";
-          const made = await tickets.findOne({ userId, requestId }).orFail();
-          mustBeSameRequest(made, mark);
-          return { ticket: toProto(made) };
+        const made = await ticket.save().catch((error: unknown) => madeBefore(error, userId, mark));
+        // A ban that came in the same moment did not see this ticket; now it is there to be seen. A
+        // retry is told the same as the request that it repeats.
+        if (await isOut(standings, userId)) {
+          await update(tickets, made._id, (found) => setSellerBanned(found, true));
+          throw new DomainError("BANNED", "this account is banned");
         }
+        return { ticket: toProto(made) };
       },
 
       async getTicket({ id }) {
@@ -113,6 +115,8 @@ export function ticketRoutes({ tickets, standings, now }: Deps) {
         const found = await search(tickets, request, callerIfAny(ctx)?.id, now());
         return { tickets: found.page.map(toProto), nextPageToken: found.nextPageToken };
       },
+
+      exportTickets: (request, ctx) => exportTickets(tickets, request, caller(ctx).id),
 
       updateTicket(request, ctx) {
         const listing = toListing(request);

@@ -4,8 +4,12 @@ import { ExportAccountResponseSchema } from "@ticketing/proto/web/auth/v1/accoun
 import { OrderSchema } from "@ticketing/proto/web/orders/v1/order";
 import { OrderFilter } from "@ticketing/proto/web/orders/v1/order_service";
 import { PaymentSchema } from "@ticketing/proto/web/payments/v1/payment";
-import { TicketSchema } from "@ticketing/proto/web/tickets/v1/ticket";
-import { TicketAvailability } from "@ticketing/proto/web/tickets/v1/ticket_service";
+import {
+  GetEarningsResponseSchema,
+  PayoutSchema,
+  SaleSchema,
+} from "@ticketing/proto/web/payments/v1/seller_service";
+import { ExportedTicketSchema } from "@ticketing/proto/web/tickets/v1/ticket_service";
 import { expect, it, vi } from "vitest";
 import type { Api } from "./edge.ts";
 import { exportData } from "./export.ts";
@@ -22,22 +26,30 @@ function marketplace(orders: number) {
   const made = Array.from({ length: orders }, (_, at) =>
     create(OrderSchema, { id: `order-${at}` }),
   );
-  const tickets = ["a", "b", "c"].map((id) => create(TicketSchema, { id, version: 7n }));
+  const tickets = ["a", "b", "c"].map((id) =>
+    create(ExportedTicketSchema, { ticket: { id, version: 7n }, code: `code-${id}` }),
+  );
+  const sales = ["s", "t"].map((orderId) => create(SaleSchema, { payment: { orderId } }));
+  const payouts = ["p", "q"].map((id) => create(PayoutSchema, { id }));
   const parts = {
     exportAccount: vi.fn(async () =>
       create(ExportAccountResponseSchema, { user: { id: "user-1", email: "a@example.com" } }),
     ),
-    listTickets: vi.fn(onePerPage("tickets", tickets)),
+    exportTickets: vi.fn(onePerPage("tickets", tickets)),
+    listSales: vi.fn(onePerPage("sales", sales)),
+    listPayouts: vi.fn(onePerPage("payouts", payouts)),
+    getEarnings: vi.fn(async () => create(GetEarningsResponseSchema, { feeBps: 500 })),
     listOrders: vi.fn(onePerPage("orders", made)),
     getPayment: vi.fn(async ({ orderId }: { orderId: string }) => {
       if (orderId === "order-1") throw new ConnectError("none", Code.NotFound);
       return { payment: create(PaymentSchema, { orderId }) };
     }),
   };
-  const { exportAccount, listTickets, listOrders, getPayment } = parts;
+  const { exportAccount, exportTickets, listOrders, getPayment, ...seller } = parts;
   const api = {
     accounts: { exportAccount },
-    tickets: { listTickets },
+    tickets: { exportTickets },
+    sellers: seller,
     orders: { listOrders },
     payments: { getPayment },
   } as unknown as Api;
@@ -45,14 +57,19 @@ function marketplace(orders: number) {
 }
 
 it("holds every page of what is the caller's own, and every payment that was made", async () => {
-  const { api, listTickets, listOrders } = marketplace(23);
-  const data = JSON.parse(JSON.stringify(await exportData(api, "user-1")));
+  const { api, listOrders } = marketplace(23);
+  const data = JSON.parse(JSON.stringify(await exportData(api)));
   expect(data.account.user.email).toBe("a@example.com");
-  expect(data.listings.map(({ id }: { id: string }) => id)).toEqual(["a", "b", "c"]);
+  expect(data.listings.map(({ code }: { code: string }) => code)).toEqual([
+    "code-a",
+    "code-b",
+    "code-c",
+  ]);
   expect(data.orders).toHaveLength(23);
   expect(data.payments).toHaveLength(22);
-  const mine = { sellerId: "user-1", availability: TicketAvailability.ANY };
-  for (const [request] of listTickets.mock.calls) expect(request).toMatchObject(mine);
+  expect(data.sales).toHaveLength(2);
+  expect(data.payouts).toHaveLength(2);
+  expect(data.earnings.feeBps).toBe(500);
   for (const [request] of listOrders.mock.calls)
     expect(request).toMatchObject({ filter: OrderFilter.ALL });
 });
@@ -60,5 +77,5 @@ it("holds every page of what is the caller's own, and every payment that was mad
 it("is refused as a whole where a part cannot be read", async () => {
   const { api, getPayment } = marketplace(3);
   getPayment.mockRejectedValue(new ConnectError("down", Code.Unavailable));
-  await expect(exportData(api, "user-1")).rejects.toThrow("down");
+  await expect(exportData(api)).rejects.toThrow("down");
 });

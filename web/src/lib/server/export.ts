@@ -1,11 +1,15 @@
-import { toJson, type JsonObject } from "@bufbuild/protobuf";
+import { toJson, type DescMessage, type JsonObject, type MessageShape } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { ExportAccountResponseSchema } from "@ticketing/proto/web/auth/v1/account_service";
 import { OrderSchema, type Order } from "@ticketing/proto/web/orders/v1/order";
 import { OrderFilter } from "@ticketing/proto/web/orders/v1/order_service";
 import { PaymentSchema, type Payment } from "@ticketing/proto/web/payments/v1/payment";
-import { TicketSchema, type Ticket } from "@ticketing/proto/web/tickets/v1/ticket";
-import { TicketAvailability } from "@ticketing/proto/web/tickets/v1/ticket_service";
+import {
+  GetEarningsResponseSchema,
+  PayoutSchema,
+  SaleSchema,
+} from "@ticketing/proto/web/payments/v1/seller_service";
+import { ExportedTicketSchema } from "@ticketing/proto/web/tickets/v1/ticket_service";
 import type { Api } from "./edge.ts";
 
 const PAGE_SIZE = 100;
@@ -13,36 +17,43 @@ const PAGE_SIZE = 100;
 const AT_ONCE = 10;
 
 /** Everything that the marketplace keeps of the caller: all of it, or an error. */
-export async function exportData(api: Api, userId: string): Promise<JsonObject> {
+export async function exportData(api: Api): Promise<JsonObject> {
   const account = await api.accounts.exportAccount({});
-  const mine = { sellerId: userId, availability: TicketAvailability.ANY, pageSize: PAGE_SIZE };
-  const listings = await all<Ticket>(async (pageToken) => {
-    const { tickets, nextPageToken } = await api.tickets.listTickets({ ...mine, pageToken });
-    return [tickets, nextPageToken];
-  });
-  const orders = await all<Order>(async (pageToken) => {
-    const request = { filter: OrderFilter.ALL, pageSize: PAGE_SIZE, pageToken };
-    const { orders: page, nextPageToken } = await api.orders.listOrders(request);
-    return [page, nextPageToken];
-  });
+  const listings = await all(api.tickets.exportTickets, ({ tickets }) => tickets);
+  const orders = await all(
+    (page) => api.orders.listOrders({ ...page, filter: OrderFilter.ALL }),
+    ({ orders }) => orders,
+  );
   const payments = await paymentsOf(api, orders);
+  const earnings = await api.sellers.getEarnings({});
+  const sales = await all(api.sellers.listSales, ({ sales }) => sales);
+  const payouts = await all(api.sellers.listPayouts, ({ payouts }) => payouts);
   return {
     account: toJson(ExportAccountResponseSchema, account),
-    listings: listings.map((each) => toJson(TicketSchema, each)),
-    orders: orders.map((each) => toJson(OrderSchema, each)),
-    payments: payments.map((each) => toJson(PaymentSchema, each)),
+    listings: each(ExportedTicketSchema, listings),
+    orders: each(OrderSchema, orders),
+    payments: each(PaymentSchema, payments),
+    earnings: toJson(GetEarningsResponseSchema, earnings),
+    sales: each(SaleSchema, sales),
+    payouts: each(PayoutSchema, payouts),
   };
 }
 
+const each = <D extends DescMessage>(schema: D, messages: readonly MessageShape<D>[]) =>
+  messages.map((message) => toJson(schema, message));
+
 /** The things of all pages of a list. */
-async function all<T>(read: (pageToken: string) => Promise<[T[], string]>): Promise<T[]> {
+async function all<P extends { nextPageToken: string }, T>(
+  read: (page: { pageSize: number; pageToken: string }) => Promise<P>,
+  thingsOf: (page: P) => T[],
+): Promise<T[]> {
   const found: T[] = [];
-  let token = "";
+  let pageToken = "";
   do {
-    const [page, next] = await read(token);
-    found.push(...page);
-    token = next;
-  } while (token);
+    const page = await read({ pageSize: PAGE_SIZE, pageToken });
+    found.push(...thingsOf(page));
+    pageToken = page.nextPageToken;
+  } while (pageToken);
   return found;
 }
 

@@ -17,7 +17,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file ticketing/auth/v1/account_service.proto.
  */
 export const file_ticketing_auth_v1_account_service: GenFile = /*@__PURE__*/
-  fileDesc("Cid0aWNrZXRpbmcvYXV0aC92MS9hY2NvdW50X3NlcnZpY2UucHJvdG8SEXRpY2tldGluZy5hdXRoLnYxIkkKFUNoYW5nZVBhc3N3b3JkUmVxdWVzdBIVCghwYXNzd29yZBgBIAEoCUIDgAEBEhkKDG5ld19wYXNzd29yZBgCIAEoCUIDgAEBIhgKFkNoYW5nZVBhc3N3b3JkUmVzcG9uc2UiLAobUmVxdWVzdFBhc3N3b3JkUmVzZXRSZXF1ZXN0Eg0KBWVtYWlsGAEgASgJIh4KHFJlcXVlc3RQYXNzd29yZFJlc2V0UmVzcG9uc2UiRQoUUmVzZXRQYXNzd29yZFJlcXVlc3QSEgoFdG9rZW4YASABKAlCA4ABARIZCgxuZXdfcGFzc3dvcmQYAiABKAlCA4ABASIXChVSZXNldFBhc3N3b3JkUmVzcG9uc2UiPgoSQ2hhbmdlRW1haWxSZXF1ZXN0EhUKCHBhc3N3b3JkGAEgASgJQgOAAQESEQoJbmV3X2VtYWlsGAIgASgJIhUKE0NoYW5nZUVtYWlsUmVzcG9uc2UiGQoXU2VuZENvbmZpcm1hdGlvblJlcXVlc3QiGgoYU2VuZENvbmZpcm1hdGlvblJlc3BvbnNlIikKE0NvbmZpcm1FbWFpbFJlcXVlc3QSEgoFdG9rZW4YASABKAlCA4ABASIWChRDb25maXJtRW1haWxSZXNwb25zZSJHChZVbmRvRW1haWxDaGFuZ2VSZXF1ZXN0EhIKBXRva2VuGAEgASgJQgOAAQESGQoMbmV3X3Bhc3N3b3JkGAIgASgJQgOAAQEiGQoXVW5kb0VtYWlsQ2hhbmdlUmVzcG9uc2UiFgoURXhwb3J0QWNjb3VudFJlcXVlc3QisgEKFUV4cG9ydEFjY291bnRSZXNwb25zZRIlCgR1c2VyGAEgASgLMhcudGlja2V0aW5nLmF1dGgudjEuVXNlchIsCghzZXNzaW9ucxgCIAMoCzIaLnRpY2tldGluZy5hdXRoLnYxLlNlc3Npb24SLQoJcmVhZF90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIVCg1wZW5kaW5nX2VtYWlsGAQgASgJIj4KFERlbGV0ZUFjY291bnRSZXF1ZXN0EhUKCHBhc3N3b3JkGAEgASgJQgOAAQESDwoHZm9yZmVpdBgCIAMoCSIXChVEZWxldGVBY2NvdW50UmVzcG9uc2Uy6wcKDkFjY291bnRTZXJ2aWNlEmsKDkNoYW5nZVBhc3N3b3JkEigudGlja2V0aW5nLmF1dGgudjEuQ2hhbmdlUGFzc3dvcmRSZXF1ZXN0GikudGlja2V0aW5nLmF1dGgudjEuQ2hhbmdlUGFzc3dvcmRSZXNwb25zZSIEiLUYAhJ9ChRSZXF1ZXN0UGFzc3dvcmRSZXNldBIuLnRpY2tldGluZy5hdXRoLnYxLlJlcXVlc3RQYXNzd29yZFJlc2V0UmVxdWVzdBovLnRpY2tldGluZy5hdXRoLnYxLlJlcXVlc3RQYXNzd29yZFJlc2V0UmVzcG9uc2UiBIi1GAESaAoNUmVzZXRQYXNzd29yZBInLnRpY2tldGluZy5hdXRoLnYxLlJlc2V0UGFzc3dvcmRSZXF1ZXN0GigudGlja2V0aW5nLmF1dGgudjEuUmVzZXRQYXNzd29yZFJlc3BvbnNlIgSItRgBEmIKC0NoYW5nZUVtYWlsEiUudGlja2V0aW5nLmF1dGgudjEuQ2hhbmdlRW1haWxSZXF1ZXN0GiYudGlja2V0aW5nLmF1dGgudjEuQ2hhbmdlRW1haWxSZXNwb25zZSIEiLUYAhJxChBTZW5kQ29uZmlybWF0aW9uEioudGlja2V0aW5nLmF1dGgudjEuU2VuZENvbmZpcm1hdGlvblJlcXVlc3QaKy50aWNrZXRpbmcuYXV0aC52MS5TZW5kQ29uZmlybWF0aW9uUmVzcG9uc2UiBIi1GAISZQoMQ29uZmlybUVtYWlsEiYudGlja2V0aW5nLmF1dGgudjEuQ29uZmlybUVtYWlsUmVxdWVzdBonLnRpY2tldGluZy5hdXRoLnYxLkNvbmZpcm1FbWFpbFJlc3BvbnNlIgSItRgBEm4KD1VuZG9FbWFpbENoYW5nZRIpLnRpY2tldGluZy5hdXRoLnYxLlVuZG9FbWFpbENoYW5nZVJlcXVlc3QaKi50aWNrZXRpbmcuYXV0aC52MS5VbmRvRW1haWxDaGFuZ2VSZXNwb25zZSIEiLUYARJrCg1FeHBvcnRBY2NvdW50EicudGlja2V0aW5nLmF1dGgudjEuRXhwb3J0QWNjb3VudFJlcXVlc3QaKC50aWNrZXRpbmcuYXV0aC52MS5FeHBvcnRBY2NvdW50UmVzcG9uc2UiB5ACAYi1GAISaAoNRGVsZXRlQWNjb3VudBInLnRpY2tldGluZy5hdXRoLnYxLkRlbGV0ZUFjY291bnRSZXF1ZXN0GigudGlja2V0aW5nLmF1dGgudjEuRGVsZXRlQWNjb3VudFJlc3BvbnNlIgSItRgCYgZwcm90bzM", [file_google_protobuf_timestamp, file_ticketing_auth_v1_session, file_ticketing_auth_v1_user, file_ticketing_options_v1_options]);
+  fileDesc("Cid0aWNrZXRpbmcvYXV0aC92MS9hY2NvdW50X3NlcnZpY2UucHJvdG8SEXRpY2tldGluZy5hdXRoLnYxIkkKFUNoYW5nZVBhc3N3b3JkUmVxdWVzdBIVCghwYXNzd29yZBgBIAEoCUIDgAEBEhkKDG5ld19wYXNzd29yZBgCIAEoCUIDgAEBIhgKFkNoYW5nZVBhc3N3b3JkUmVzcG9uc2UiLAobUmVxdWVzdFBhc3N3b3JkUmVzZXRSZXF1ZXN0Eg0KBWVtYWlsGAEgASgJIh4KHFJlcXVlc3RQYXNzd29yZFJlc2V0UmVzcG9uc2UiRQoUUmVzZXRQYXNzd29yZFJlcXVlc3QSEgoFdG9rZW4YASABKAlCA4ABARIZCgxuZXdfcGFzc3dvcmQYAiABKAlCA4ABASIXChVSZXNldFBhc3N3b3JkUmVzcG9uc2UiPgoSQ2hhbmdlRW1haWxSZXF1ZXN0EhUKCHBhc3N3b3JkGAEgASgJQgOAAQESEQoJbmV3X2VtYWlsGAIgASgJIhUKE0NoYW5nZUVtYWlsUmVzcG9uc2UiGQoXU2VuZENvbmZpcm1hdGlvblJlcXVlc3QiGgoYU2VuZENvbmZpcm1hdGlvblJlc3BvbnNlIikKE0NvbmZpcm1FbWFpbFJlcXVlc3QSEgoFdG9rZW4YASABKAlCA4ABASIWChRDb25maXJtRW1haWxSZXNwb25zZSJHChZVbmRvRW1haWxDaGFuZ2VSZXF1ZXN0EhIKBXRva2VuGAEgASgJQgOAAQESGQoMbmV3X3Bhc3N3b3JkGAIgASgJQgOAAQEiGQoXVW5kb0VtYWlsQ2hhbmdlUmVzcG9uc2UiFgoURXhwb3J0QWNjb3VudFJlcXVlc3Qi+QIKFUV4cG9ydEFjY291bnRSZXNwb25zZRIlCgR1c2VyGAEgASgLMhcudGlja2V0aW5nLmF1dGgudjEuVXNlchIsCghzZXNzaW9ucxgCIAMoCzIaLnRpY2tldGluZy5hdXRoLnYxLlNlc3Npb24SLQoJcmVhZF90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIVCg1wZW5kaW5nX2VtYWlsGAQgASgJEjUKDWZvcm1lcl9lbWFpbHMYBSADKAsyHi50aWNrZXRpbmcuYXV0aC52MS5Gb3JtZXJFbWFpbBIxCg1zdGFuZGluZ190aW1lGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIqCgdsZXR0ZXJzGAcgAygLMhkudGlja2V0aW5nLmF1dGgudjEuTGV0dGVyEi8KC3VwZGF0ZV90aW1lGAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJMCgtGb3JtZXJFbWFpbBINCgVlbWFpbBgBIAEoCRIuCgp1bmRvX3VudGlsGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKGAgoGTGV0dGVyEgoKAmlkGAEgASgJEg0KBWNhdXNlGAIgASgJEg0KBWVtYWlsGAMgASgJEhAKCG9yZGVyX2lkGAQgASgJEg0KBXRpdGxlGAUgASgJEg4KBmFtb3VudBgGIAEoCRIvCgtjcmVhdGVfdGltZRgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLQoJc2VudF90aW1lGAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIwCgxyZWZ1c2VkX3RpbWUYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg8KB3JlZnVzYWwYCiABKAkiPgoURGVsZXRlQWNjb3VudFJlcXVlc3QSFQoIcGFzc3dvcmQYASABKAlCA4ABARIPCgdmb3JmZWl0GAIgAygJIhcKFURlbGV0ZUFjY291bnRSZXNwb25zZTLrBwoOQWNjb3VudFNlcnZpY2USawoOQ2hhbmdlUGFzc3dvcmQSKC50aWNrZXRpbmcuYXV0aC52MS5DaGFuZ2VQYXNzd29yZFJlcXVlc3QaKS50aWNrZXRpbmcuYXV0aC52MS5DaGFuZ2VQYXNzd29yZFJlc3BvbnNlIgSItRgCEn0KFFJlcXVlc3RQYXNzd29yZFJlc2V0Ei4udGlja2V0aW5nLmF1dGgudjEuUmVxdWVzdFBhc3N3b3JkUmVzZXRSZXF1ZXN0Gi8udGlja2V0aW5nLmF1dGgudjEuUmVxdWVzdFBhc3N3b3JkUmVzZXRSZXNwb25zZSIEiLUYARJoCg1SZXNldFBhc3N3b3JkEicudGlja2V0aW5nLmF1dGgudjEuUmVzZXRQYXNzd29yZFJlcXVlc3QaKC50aWNrZXRpbmcuYXV0aC52MS5SZXNldFBhc3N3b3JkUmVzcG9uc2UiBIi1GAESYgoLQ2hhbmdlRW1haWwSJS50aWNrZXRpbmcuYXV0aC52MS5DaGFuZ2VFbWFpbFJlcXVlc3QaJi50aWNrZXRpbmcuYXV0aC52MS5DaGFuZ2VFbWFpbFJlc3BvbnNlIgSItRgCEnEKEFNlbmRDb25maXJtYXRpb24SKi50aWNrZXRpbmcuYXV0aC52MS5TZW5kQ29uZmlybWF0aW9uUmVxdWVzdBorLnRpY2tldGluZy5hdXRoLnYxLlNlbmRDb25maXJtYXRpb25SZXNwb25zZSIEiLUYAhJlCgxDb25maXJtRW1haWwSJi50aWNrZXRpbmcuYXV0aC52MS5Db25maXJtRW1haWxSZXF1ZXN0GicudGlja2V0aW5nLmF1dGgudjEuQ29uZmlybUVtYWlsUmVzcG9uc2UiBIi1GAESbgoPVW5kb0VtYWlsQ2hhbmdlEikudGlja2V0aW5nLmF1dGgudjEuVW5kb0VtYWlsQ2hhbmdlUmVxdWVzdBoqLnRpY2tldGluZy5hdXRoLnYxLlVuZG9FbWFpbENoYW5nZVJlc3BvbnNlIgSItRgBEmsKDUV4cG9ydEFjY291bnQSJy50aWNrZXRpbmcuYXV0aC52MS5FeHBvcnRBY2NvdW50UmVxdWVzdBooLnRpY2tldGluZy5hdXRoLnYxLkV4cG9ydEFjY291bnRSZXNwb25zZSIHkAIBiLUYAhJoCg1EZWxldGVBY2NvdW50EicudGlja2V0aW5nLmF1dGgudjEuRGVsZXRlQWNjb3VudFJlcXVlc3QaKC50aWNrZXRpbmcuYXV0aC52MS5EZWxldGVBY2NvdW50UmVzcG9uc2UiBIi1GAJiBnByb3RvMw", [file_google_protobuf_timestamp, file_ticketing_auth_v1_session, file_ticketing_auth_v1_user, file_ticketing_options_v1_options]);
 
 /**
  * A new password.
@@ -341,6 +341,35 @@ export type ExportAccountResponse = Message<"ticketing.auth.v1.ExportAccountResp
    * @generated from field: string pending_email = 4;
    */
   pendingEmail: string;
+
+  /**
+   * Addresses that the account has left and can still go back to, the oldest first.
+   *
+   * @generated from field: repeated ticketing.auth.v1.FormerEmail former_emails = 5;
+   */
+  formerEmails: FormerEmail[];
+
+  /**
+   * When the account was last banned, or unbanned. Absent if it never was.
+   *
+   * @generated from field: google.protobuf.Timestamp standing_time = 6;
+   */
+  standingTime?: Timestamp | undefined;
+
+  /**
+   * Letters to the account that are kept: those that wait to be sent, those that were refused, and those
+   * about trades. The oldest first; after 30 days none is kept.
+   *
+   * @generated from field: repeated ticketing.auth.v1.Letter letters = 7;
+   */
+  letters: Letter[];
+
+  /**
+   * When anything of the account last changed.
+   *
+   * @generated from field: google.protobuf.Timestamp update_time = 8;
+   */
+  updateTime?: Timestamp | undefined;
 };
 
 /**
@@ -349,6 +378,119 @@ export type ExportAccountResponse = Message<"ticketing.auth.v1.ExportAccountResp
  */
 export const ExportAccountResponseSchema: GenMessage<ExportAccountResponse> = /*@__PURE__*/
   messageDesc(file_ticketing_auth_v1_account_service, 15);
+
+/**
+ * An address that an account has left.
+ *
+ * @generated from message ticketing.auth.v1.FormerEmail
+ */
+export type FormerEmail = Message<"ticketing.auth.v1.FormerEmail"> & {
+  /**
+   * As its owner typed it.
+   *
+   * @generated from field: string email = 1;
+   */
+  email: string;
+
+  /**
+   * Until then its owner can take the account back, and nobody else can have the address.
+   *
+   * @generated from field: google.protobuf.Timestamp undo_until = 2;
+   */
+  undoUntil?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message ticketing.auth.v1.FormerEmail.
+ * Use `create(FormerEmailSchema)` to create a new message.
+ */
+export const FormerEmailSchema: GenMessage<FormerEmail> = /*@__PURE__*/
+  messageDesc(file_ticketing_auth_v1_account_service, 16);
+
+/**
+ * A letter to an account, by what is kept of it: its words are written only when it is sent.
+ *
+ * @generated from message ticketing.auth.v1.Letter
+ */
+export type Letter = Message<"ticketing.auth.v1.Letter"> & {
+  /**
+   * Unique.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * Why it is written: `welcome`, `confirm`, `move`, `moving`, `moved`, `undone`, `taken`, `reset`,
+   * `password`, `deleted`, or, about a trade, `paid`, `refused`, `refunded`, `sold`, `returned`.
+   *
+   * @generated from field: string cause = 2;
+   */
+  cause: string;
+
+  /**
+   * Where it goes. Empty for one about a trade: it goes to the address that the account has then.
+   *
+   * @generated from field: string email = 3;
+   */
+  email: string;
+
+  /**
+   * Of one about a trade: the order.
+   *
+   * @generated from field: string order_id = 4;
+   */
+  orderId: string;
+
+  /**
+   * Of one about a trade: what the ticket is for.
+   *
+   * @generated from field: string title = 5;
+   */
+  title: string;
+
+  /**
+   * Of one about a trade: the sum in words, such as "25.50 EUR".
+   *
+   * @generated from field: string amount = 6;
+   */
+  amount: string;
+
+  /**
+   * When it was asked for.
+   *
+   * @generated from field: google.protobuf.Timestamp create_time = 7;
+   */
+  createTime?: Timestamp | undefined;
+
+  /**
+   * When it was sent. Absent if it was not yet.
+   *
+   * @generated from field: google.protobuf.Timestamp sent_time = 8;
+   */
+  sentTime?: Timestamp | undefined;
+
+  /**
+   * When the mail server refused it for good. Absent if it did not.
+   *
+   * @generated from field: google.protobuf.Timestamp refused_time = 9;
+   */
+  refusedTime?: Timestamp | undefined;
+
+  /**
+   * The code that it was refused with.
+   *
+   * @generated from field: string refusal = 10;
+   */
+  refusal: string;
+};
+
+/**
+ * Describes the message ticketing.auth.v1.Letter.
+ * Use `create(LetterSchema)` to create a new message.
+ */
+export const LetterSchema: GenMessage<Letter> = /*@__PURE__*/
+  messageDesc(file_ticketing_auth_v1_account_service, 17);
 
 /**
  * An account to delete.
@@ -376,7 +518,7 @@ export type DeleteAccountRequest = Message<"ticketing.auth.v1.DeleteAccountReque
  * Use `create(DeleteAccountRequestSchema)` to create a new message.
  */
 export const DeleteAccountRequestSchema: GenMessage<DeleteAccountRequest> = /*@__PURE__*/
-  messageDesc(file_ticketing_auth_v1_account_service, 16);
+  messageDesc(file_ticketing_auth_v1_account_service, 18);
 
 /**
  * The account is deleted.
@@ -391,7 +533,7 @@ export type DeleteAccountResponse = Message<"ticketing.auth.v1.DeleteAccountResp
  * Use `create(DeleteAccountResponseSchema)` to create a new message.
  */
 export const DeleteAccountResponseSchema: GenMessage<DeleteAccountResponse> = /*@__PURE__*/
-  messageDesc(file_ticketing_auth_v1_account_service, 17);
+  messageDesc(file_ticketing_auth_v1_account_service, 19);
 
 /**
  * The life of an account: its password, its address, its data, its end.
@@ -504,8 +646,9 @@ export const AccountService: GenService<{
     output: typeof UndoEmailChangeResponseSchema;
   },
   /**
-   * Everything that this service keeps of the caller. What they sold and bought, the other services
-   * tell: ListTickets, ListOrders, GetPayment.
+   * Everything that this service keeps of the caller, but for what is secret (the password's hash).
+   * What they sold and bought, the other services tell: ExportTickets, ListOrders, GetPayment, ListSales,
+   * ListPayouts and GetEarnings.
    *
    * Errors: UNAUTHENTICATED, `SESSION_ENDED` where the session has ended before its access token.
    *

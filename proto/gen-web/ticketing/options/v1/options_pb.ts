@@ -51,7 +51,8 @@ export const Access = {
   ADMINISTRATOR: 3,
 
   /**
-   * Only our own processes, with a token of the audience `internal`. The edge has no route to it.
+   * Nobody from outside: refused to every caller, at the edge and in the service. Closed by default, for a
+   * method that our own processes may call one day; no method has it.
    *
    * @generated from enum value: ACCESS_INTERNAL = 4;
    */

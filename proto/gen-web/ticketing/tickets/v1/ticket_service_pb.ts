@@ -17,7 +17,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file ticketing/tickets/v1/ticket_service.proto.
  */
 export const file_ticketing_tickets_v1_ticket_service: GenFile = /*@__PURE__*/
-  fileDesc("Cil0aWNrZXRpbmcvdGlja2V0cy92MS90aWNrZXRfc2VydmljZS5wcm90bxIUdGlja2V0aW5nLnRpY2tldHMudjEi3wEKE0NyZWF0ZVRpY2tldFJlcXVlc3QSDQoFdGl0bGUYASABKAkSIQoFcHJpY2UYAiABKAsyEi5nb29nbGUudHlwZS5Nb25leRIwCghjYXRlZ29yeRgDIAEoDjIeLnRpY2tldGluZy50aWNrZXRzLnYxLkNhdGVnb3J5Eg0KBXZlbnVlGAQgASgJEi4KCmV2ZW50X3RpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhEKBGNvZGUYBiABKAlCA4ABARISCgpyZXF1ZXN0X2lkGAcgASgJIkQKFENyZWF0ZVRpY2tldFJlc3BvbnNlEiwKBnRpY2tldBgBIAEoCzIcLnRpY2tldGluZy50aWNrZXRzLnYxLlRpY2tldCIeChBHZXRUaWNrZXRSZXF1ZXN0EgoKAmlkGAEgASgJIkEKEUdldFRpY2tldFJlc3BvbnNlEiwKBnRpY2tldBgBIAEoCzIcLnRpY2tldGluZy50aWNrZXRzLnYxLlRpY2tldCLoAgoSTGlzdFRpY2tldHNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJEg0KBXF1ZXJ5GAMgASgJEjAKCGNhdGVnb3J5GAQgASgOMh4udGlja2V0aW5nLnRpY2tldHMudjEuQ2F0ZWdvcnkSFQoNY3VycmVuY3lfY29kZRgFIAEoCRIlCgltaW5fcHJpY2UYBiABKAsyEi5nb29nbGUudHlwZS5Nb25leRIlCgltYXhfcHJpY2UYByABKAsyEi5nb29nbGUudHlwZS5Nb25leRIRCglzZWxsZXJfaWQYCCABKAkSPgoMYXZhaWxhYmlsaXR5GAkgASgOMigudGlja2V0aW5nLnRpY2tldHMudjEuVGlja2V0QXZhaWxhYmlsaXR5EjIKCG9yZGVyX2J5GAogASgOMiAudGlja2V0aW5nLnRpY2tldHMudjEuVGlja2V0U29ydCJdChNMaXN0VGlja2V0c1Jlc3BvbnNlEi0KB3RpY2tldHMYASADKAsyHC50aWNrZXRpbmcudGlja2V0cy52MS5UaWNrZXQSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIvYBChNVcGRhdGVUaWNrZXRSZXF1ZXN0EgoKAmlkGAEgASgJEg0KBXRpdGxlGAIgASgJEiEKBXByaWNlGAMgASgLMhIuZ29vZ2xlLnR5cGUuTW9uZXkSMAoIY2F0ZWdvcnkYBCABKA4yHi50aWNrZXRpbmcudGlja2V0cy52MS5DYXRlZ29yeRINCgV2ZW51ZRgFIAEoCRIuCgpldmVudF90aW1lGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIWCgRjb2RlGAcgASgJQgOAAQFIAIgBARIPCgd2ZXJzaW9uGAggASgDQgcKBV9jb2RlIkQKFFVwZGF0ZVRpY2tldFJlc3BvbnNlEiwKBnRpY2tldBgBIAEoCzIcLnRpY2tldGluZy50aWNrZXRzLnYxLlRpY2tldCIhChNEZWxldGVUaWNrZXRSZXF1ZXN0EgoKAmlkGAEgASgJIkQKFERlbGV0ZVRpY2tldFJlc3BvbnNlEiwKBnRpY2tldBgBIAEoCzIcLnRpY2tldGluZy50aWNrZXRzLnYxLlRpY2tldCJCChNSZWxpc3RUaWNrZXRSZXF1ZXN0EgoKAmlkGAEgASgJEhYKBGNvZGUYAiABKAlCA4ABAUgAiAEBQgcKBV9jb2RlIkQKFFJlbGlzdFRpY2tldFJlc3BvbnNlEiwKBnRpY2tldBgBIAEoCzIcLnRpY2tldGluZy50aWNrZXRzLnYxLlRpY2tldCIjChVPcGVuVGlja2V0Q29kZVJlcXVlc3QSCgoCaWQYASABKAkiKwoWT3BlblRpY2tldENvZGVSZXNwb25zZRIRCgRjb2RlGAEgASgJQgOAAQEqtQEKElRpY2tldEF2YWlsYWJpbGl0eRIjCh9USUNLRVRfQVZBSUxBQklMSVRZX1VOU1BFQ0lGSUVEEAASIQodVElDS0VUX0FWQUlMQUJJTElUWV9BVkFJTEFCTEUQARIcChhUSUNLRVRfQVZBSUxBQklMSVRZX0hFTEQQAhIcChhUSUNLRVRfQVZBSUxBQklMSVRZX1NPTEQQAxIbChdUSUNLRVRfQVZBSUxBQklMSVRZX0FOWRAEKqABCgpUaWNrZXRTb3J0EhsKF1RJQ0tFVF9TT1JUX1VOU1BFQ0lGSUVEEAASFgoSVElDS0VUX1NPUlRfTkVXRVNUEAESHwobVElDS0VUX1NPUlRfUFJJQ0VfQVNDRU5ESU5HEAISIAocVElDS0VUX1NPUlRfUFJJQ0VfREVTQ0VORElORxADEhoKFlRJQ0tFVF9TT1JUX0VWRU5UX1RJTUUQBDKKBgoNVGlja2V0U2VydmljZRJrCgxDcmVhdGVUaWNrZXQSKS50aWNrZXRpbmcudGlja2V0cy52MS5DcmVhdGVUaWNrZXRSZXF1ZXN0GioudGlja2V0aW5nLnRpY2tldHMudjEuQ3JlYXRlVGlja2V0UmVzcG9uc2UiBIi1GAISZQoJR2V0VGlja2V0EiYudGlja2V0aW5nLnRpY2tldHMudjEuR2V0VGlja2V0UmVxdWVzdBonLnRpY2tldGluZy50aWNrZXRzLnYxLkdldFRpY2tldFJlc3BvbnNlIgeQAgGItRgBEmsKC0xpc3RUaWNrZXRzEigudGlja2V0aW5nLnRpY2tldHMudjEuTGlzdFRpY2tldHNSZXF1ZXN0GikudGlja2V0aW5nLnRpY2tldHMudjEuTGlzdFRpY2tldHNSZXNwb25zZSIHkAIBiLUYARJrCgxVcGRhdGVUaWNrZXQSKS50aWNrZXRpbmcudGlja2V0cy52MS5VcGRhdGVUaWNrZXRSZXF1ZXN0GioudGlja2V0aW5nLnRpY2tldHMudjEuVXBkYXRlVGlja2V0UmVzcG9uc2UiBIi1GAISawoMRGVsZXRlVGlja2V0EikudGlja2V0aW5nLnRpY2tldHMudjEuRGVsZXRlVGlja2V0UmVxdWVzdBoqLnRpY2tldGluZy50aWNrZXRzLnYxLkRlbGV0ZVRpY2tldFJlc3BvbnNlIgSItRgCEmsKDFJlbGlzdFRpY2tldBIpLnRpY2tldGluZy50aWNrZXRzLnYxLlJlbGlzdFRpY2tldFJlcXVlc3QaKi50aWNrZXRpbmcudGlja2V0cy52MS5SZWxpc3RUaWNrZXRSZXNwb25zZSIEiLUYAhJxCg5PcGVuVGlja2V0Q29kZRIrLnRpY2tldGluZy50aWNrZXRzLnYxLk9wZW5UaWNrZXRDb2RlUmVxdWVzdBosLnRpY2tldGluZy50aWNrZXRzLnYxLk9wZW5UaWNrZXRDb2RlUmVzcG9uc2UiBIi1GAJiBnByb3RvMw", [file_google_protobuf_timestamp, file_google_type_money, file_ticketing_options_v1_options, file_ticketing_tickets_v1_ticket]);
+  fileDesc("Cil0aWNrZXRpbmcvdGlja2V0cy92MS90aWNrZXRfc2VydmljZS5wcm90bxIUdGlja2V0aW5nLnRpY2tldHMudjEi3wEKE0NyZWF0ZVRpY2tldFJlcXVlc3QSDQoFdGl0bGUYASABKAkSIQoFcHJpY2UYAiABKAsyEi5nb29nbGUudHlwZS5Nb25leRIwCghjYXRlZ29yeRgDIAEoDjIeLnRpY2tldGluZy50aWNrZXRzLnYxLkNhdGVnb3J5Eg0KBXZlbnVlGAQgASgJEi4KCmV2ZW50X3RpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhEKBGNvZGUYBiABKAlCA4ABARISCgpyZXF1ZXN0X2lkGAcgASgJIkQKFENyZWF0ZVRpY2tldFJlc3BvbnNlEiwKBnRpY2tldBgBIAEoCzIcLnRpY2tldGluZy50aWNrZXRzLnYxLlRpY2tldCIeChBHZXRUaWNrZXRSZXF1ZXN0EgoKAmlkGAEgASgJIkEKEUdldFRpY2tldFJlc3BvbnNlEiwKBnRpY2tldBgBIAEoCzIcLnRpY2tldGluZy50aWNrZXRzLnYxLlRpY2tldCLoAgoSTGlzdFRpY2tldHNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJEg0KBXF1ZXJ5GAMgASgJEjAKCGNhdGVnb3J5GAQgASgOMh4udGlja2V0aW5nLnRpY2tldHMudjEuQ2F0ZWdvcnkSFQoNY3VycmVuY3lfY29kZRgFIAEoCRIlCgltaW5fcHJpY2UYBiABKAsyEi5nb29nbGUudHlwZS5Nb25leRIlCgltYXhfcHJpY2UYByABKAsyEi5nb29nbGUudHlwZS5Nb25leRIRCglzZWxsZXJfaWQYCCABKAkSPgoMYXZhaWxhYmlsaXR5GAkgASgOMigudGlja2V0aW5nLnRpY2tldHMudjEuVGlja2V0QXZhaWxhYmlsaXR5EjIKCG9yZGVyX2J5GAogASgOMiAudGlja2V0aW5nLnRpY2tldHMudjEuVGlja2V0U29ydCJdChNMaXN0VGlja2V0c1Jlc3BvbnNlEi0KB3RpY2tldHMYASADKAsyHC50aWNrZXRpbmcudGlja2V0cy52MS5UaWNrZXQSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIj0KFEV4cG9ydFRpY2tldHNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJIvABCg5FeHBvcnRlZFRpY2tldBIsCgZ0aWNrZXQYASABKAsyHC50aWNrZXRpbmcudGlja2V0cy52MS5UaWNrZXQSEQoEY29kZRgCIAEoCUIDgAEBEhkKEXNvbGRfdG9fb3JkZXJfaWRzGAMgAygJEhwKFGNvZGVfb3BlbmVkX29yZGVyX2lkGAQgASgJEjIKDmNvZGVfb3Blbl90aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIcChRjb2RlX3NlYWxlZF9vcmRlcl9pZBgGIAEoCRISCgpyZXF1ZXN0X2lkGAcgASgJImcKFUV4cG9ydFRpY2tldHNSZXNwb25zZRI1Cgd0aWNrZXRzGAEgAygLMiQudGlja2V0aW5nLnRpY2tldHMudjEuRXhwb3J0ZWRUaWNrZXQSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIvYBChNVcGRhdGVUaWNrZXRSZXF1ZXN0EgoKAmlkGAEgASgJEg0KBXRpdGxlGAIgASgJEiEKBXByaWNlGAMgASgLMhIuZ29vZ2xlLnR5cGUuTW9uZXkSMAoIY2F0ZWdvcnkYBCABKA4yHi50aWNrZXRpbmcudGlja2V0cy52MS5DYXRlZ29yeRINCgV2ZW51ZRgFIAEoCRIuCgpldmVudF90aW1lGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIWCgRjb2RlGAcgASgJQgOAAQFIAIgBARIPCgd2ZXJzaW9uGAggASgDQgcKBV9jb2RlIkQKFFVwZGF0ZVRpY2tldFJlc3BvbnNlEiwKBnRpY2tldBgBIAEoCzIcLnRpY2tldGluZy50aWNrZXRzLnYxLlRpY2tldCIhChNEZWxldGVUaWNrZXRSZXF1ZXN0EgoKAmlkGAEgASgJIkQKFERlbGV0ZVRpY2tldFJlc3BvbnNlEiwKBnRpY2tldBgBIAEoCzIcLnRpY2tldGluZy50aWNrZXRzLnYxLlRpY2tldCJCChNSZWxpc3RUaWNrZXRSZXF1ZXN0EgoKAmlkGAEgASgJEhYKBGNvZGUYAiABKAlCA4ABAUgAiAEBQgcKBV9jb2RlIkQKFFJlbGlzdFRpY2tldFJlc3BvbnNlEiwKBnRpY2tldBgBIAEoCzIcLnRpY2tldGluZy50aWNrZXRzLnYxLlRpY2tldCIjChVPcGVuVGlja2V0Q29kZVJlcXVlc3QSCgoCaWQYASABKAkiKwoWT3BlblRpY2tldENvZGVSZXNwb25zZRIRCgRjb2RlGAEgASgJQgOAAQEqtQEKElRpY2tldEF2YWlsYWJpbGl0eRIjCh9USUNLRVRfQVZBSUxBQklMSVRZX1VOU1BFQ0lGSUVEEAASIQodVElDS0VUX0FWQUlMQUJJTElUWV9BVkFJTEFCTEUQARIcChhUSUNLRVRfQVZBSUxBQklMSVRZX0hFTEQQAhIcChhUSUNLRVRfQVZBSUxBQklMSVRZX1NPTEQQAxIbChdUSUNLRVRfQVZBSUxBQklMSVRZX0FOWRAEKqABCgpUaWNrZXRTb3J0EhsKF1RJQ0tFVF9TT1JUX1VOU1BFQ0lGSUVEEAASFgoSVElDS0VUX1NPUlRfTkVXRVNUEAESHwobVElDS0VUX1NPUlRfUFJJQ0VfQVNDRU5ESU5HEAISIAocVElDS0VUX1NPUlRfUFJJQ0VfREVTQ0VORElORxADEhoKFlRJQ0tFVF9TT1JUX0VWRU5UX1RJTUUQBDL9BgoNVGlja2V0U2VydmljZRJrCgxDcmVhdGVUaWNrZXQSKS50aWNrZXRpbmcudGlja2V0cy52MS5DcmVhdGVUaWNrZXRSZXF1ZXN0GioudGlja2V0aW5nLnRpY2tldHMudjEuQ3JlYXRlVGlja2V0UmVzcG9uc2UiBIi1GAISZQoJR2V0VGlja2V0EiYudGlja2V0aW5nLnRpY2tldHMudjEuR2V0VGlja2V0UmVxdWVzdBonLnRpY2tldGluZy50aWNrZXRzLnYxLkdldFRpY2tldFJlc3BvbnNlIgeQAgGItRgBEmsKC0xpc3RUaWNrZXRzEigudGlja2V0aW5nLnRpY2tldHMudjEuTGlzdFRpY2tldHNSZXF1ZXN0GikudGlja2V0aW5nLnRpY2tldHMudjEuTGlzdFRpY2tldHNSZXNwb25zZSIHkAIBiLUYARJxCg1FeHBvcnRUaWNrZXRzEioudGlja2V0aW5nLnRpY2tldHMudjEuRXhwb3J0VGlja2V0c1JlcXVlc3QaKy50aWNrZXRpbmcudGlja2V0cy52MS5FeHBvcnRUaWNrZXRzUmVzcG9uc2UiB5ACAYi1GAISawoMVXBkYXRlVGlja2V0EikudGlja2V0aW5nLnRpY2tldHMudjEuVXBkYXRlVGlja2V0UmVxdWVzdBoqLnRpY2tldGluZy50aWNrZXRzLnYxLlVwZGF0ZVRpY2tldFJlc3BvbnNlIgSItRgCEmsKDERlbGV0ZVRpY2tldBIpLnRpY2tldGluZy50aWNrZXRzLnYxLkRlbGV0ZVRpY2tldFJlcXVlc3QaKi50aWNrZXRpbmcudGlja2V0cy52MS5EZWxldGVUaWNrZXRSZXNwb25zZSIEiLUYAhJrCgxSZWxpc3RUaWNrZXQSKS50aWNrZXRpbmcudGlja2V0cy52MS5SZWxpc3RUaWNrZXRSZXF1ZXN0GioudGlja2V0aW5nLnRpY2tldHMudjEuUmVsaXN0VGlja2V0UmVzcG9uc2UiBIi1GAIScQoOT3BlblRpY2tldENvZGUSKy50aWNrZXRpbmcudGlja2V0cy52MS5PcGVuVGlja2V0Q29kZVJlcXVlc3QaLC50aWNrZXRpbmcudGlja2V0cy52MS5PcGVuVGlja2V0Q29kZVJlc3BvbnNlIgSItRgCYgZwcm90bzM", [file_google_protobuf_timestamp, file_google_type_money, file_ticketing_options_v1_options, file_ticketing_tickets_v1_ticket]);
 
 /**
  * A ticket to list.
@@ -258,6 +258,125 @@ export const ListTicketsResponseSchema: GenMessage<ListTicketsResponse> = /*@__P
   messageDesc(file_ticketing_tickets_v1_ticket_service, 5);
 
 /**
+ * Which of the caller's tickets: all, from where.
+ *
+ * @generated from message ticketing.tickets.v1.ExportTicketsRequest
+ */
+export type ExportTicketsRequest = Message<"ticketing.tickets.v1.ExportTicketsRequest"> & {
+  /**
+   * At most so many: 20 where it is 0, and 100 where it is more.
+   *
+   * @generated from field: int32 page_size = 1;
+   */
+  pageSize: number;
+
+  /**
+   * `next_page_token` of the page before.
+   *
+   * @generated from field: string page_token = 2;
+   */
+  pageToken: string;
+};
+
+/**
+ * Describes the message ticketing.tickets.v1.ExportTicketsRequest.
+ * Use `create(ExportTicketsRequestSchema)` to create a new message.
+ */
+export const ExportTicketsRequestSchema: GenMessage<ExportTicketsRequest> = /*@__PURE__*/
+  messageDesc(file_ticketing_tickets_v1_ticket_service, 6);
+
+/**
+ * A ticket with what only its seller may see.
+ *
+ * @generated from message ticketing.tickets.v1.ExportedTicket
+ */
+export type ExportedTicket = Message<"ticketing.tickets.v1.ExportedTicket"> & {
+  /**
+   * As everyone may see it.
+   *
+   * @generated from field: ticketing.tickets.v1.Ticket ticket = 1;
+   */
+  ticket?: Ticket | undefined;
+
+  /**
+   * The code that opens the door, as its seller typed it; empty where there is none.
+   *
+   * @generated from field: string code = 2;
+   */
+  code: string;
+
+  /**
+   * The orders that have bought it, also those whose money is back.
+   *
+   * @generated from field: repeated string sold_to_order_ids = 3;
+   */
+  soldToOrderIds: string[];
+
+  /**
+   * The order whose buyer has opened the code last; empty if nobody has.
+   *
+   * @generated from field: string code_opened_order_id = 4;
+   */
+  codeOpenedOrderId: string;
+
+  /**
+   * When that was.
+   *
+   * @generated from field: google.protobuf.Timestamp code_open_time = 5;
+   */
+  codeOpenTime?: Timestamp | undefined;
+
+  /**
+   * The order whose buyer has asked for the money back before seeing the code; empty if nobody has.
+   *
+   * @generated from field: string code_sealed_order_id = 6;
+   */
+  codeSealedOrderId: string;
+
+  /**
+   * The id that the client gave to the request that listed it; empty if it gave none.
+   *
+   * @generated from field: string request_id = 7;
+   */
+  requestId: string;
+};
+
+/**
+ * Describes the message ticketing.tickets.v1.ExportedTicket.
+ * Use `create(ExportedTicketSchema)` to create a new message.
+ */
+export const ExportedTicketSchema: GenMessage<ExportedTicket> = /*@__PURE__*/
+  messageDesc(file_ticketing_tickets_v1_ticket_service, 7);
+
+/**
+ * One page.
+ *
+ * @generated from message ticketing.tickets.v1.ExportTicketsResponse
+ */
+export type ExportTicketsResponse = Message<"ticketing.tickets.v1.ExportTicketsResponse"> & {
+  /**
+   * Newest first.
+   *
+   * @generated from field: repeated ticketing.tickets.v1.ExportedTicket tickets = 1;
+   */
+  tickets: ExportedTicket[];
+
+  /**
+   * For the next page; empty on the last one.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message ticketing.tickets.v1.ExportTicketsResponse.
+ * Use `create(ExportTicketsResponseSchema)` to create a new message.
+ */
+export const ExportTicketsResponseSchema: GenMessage<ExportTicketsResponse> = /*@__PURE__*/
+  messageDesc(file_ticketing_tickets_v1_ticket_service, 8);
+
+/**
  * The ticket as its seller wants it.
  *
  * @generated from message ticketing.tickets.v1.UpdateTicketRequest
@@ -325,7 +444,7 @@ export type UpdateTicketRequest = Message<"ticketing.tickets.v1.UpdateTicketRequ
  * Use `create(UpdateTicketRequestSchema)` to create a new message.
  */
 export const UpdateTicketRequestSchema: GenMessage<UpdateTicketRequest> = /*@__PURE__*/
-  messageDesc(file_ticketing_tickets_v1_ticket_service, 6);
+  messageDesc(file_ticketing_tickets_v1_ticket_service, 9);
 
 /**
  * The ticket changed.
@@ -346,7 +465,7 @@ export type UpdateTicketResponse = Message<"ticketing.tickets.v1.UpdateTicketRes
  * Use `create(UpdateTicketResponseSchema)` to create a new message.
  */
 export const UpdateTicketResponseSchema: GenMessage<UpdateTicketResponse> = /*@__PURE__*/
-  messageDesc(file_ticketing_tickets_v1_ticket_service, 7);
+  messageDesc(file_ticketing_tickets_v1_ticket_service, 10);
 
 /**
  * Which ticket to withdraw.
@@ -367,7 +486,7 @@ export type DeleteTicketRequest = Message<"ticketing.tickets.v1.DeleteTicketRequ
  * Use `create(DeleteTicketRequestSchema)` to create a new message.
  */
 export const DeleteTicketRequestSchema: GenMessage<DeleteTicketRequest> = /*@__PURE__*/
-  messageDesc(file_ticketing_tickets_v1_ticket_service, 8);
+  messageDesc(file_ticketing_tickets_v1_ticket_service, 11);
 
 /**
  * The ticket withdrawn.
@@ -388,7 +507,7 @@ export type DeleteTicketResponse = Message<"ticketing.tickets.v1.DeleteTicketRes
  * Use `create(DeleteTicketResponseSchema)` to create a new message.
  */
 export const DeleteTicketResponseSchema: GenMessage<DeleteTicketResponse> = /*@__PURE__*/
-  messageDesc(file_ticketing_tickets_v1_ticket_service, 9);
+  messageDesc(file_ticketing_tickets_v1_ticket_service, 12);
 
 /**
  * Which ticket to put on sale again.
@@ -416,7 +535,7 @@ export type RelistTicketRequest = Message<"ticketing.tickets.v1.RelistTicketRequ
  * Use `create(RelistTicketRequestSchema)` to create a new message.
  */
 export const RelistTicketRequestSchema: GenMessage<RelistTicketRequest> = /*@__PURE__*/
-  messageDesc(file_ticketing_tickets_v1_ticket_service, 10);
+  messageDesc(file_ticketing_tickets_v1_ticket_service, 13);
 
 /**
  * The ticket on sale.
@@ -437,7 +556,7 @@ export type RelistTicketResponse = Message<"ticketing.tickets.v1.RelistTicketRes
  * Use `create(RelistTicketResponseSchema)` to create a new message.
  */
 export const RelistTicketResponseSchema: GenMessage<RelistTicketResponse> = /*@__PURE__*/
-  messageDesc(file_ticketing_tickets_v1_ticket_service, 11);
+  messageDesc(file_ticketing_tickets_v1_ticket_service, 14);
 
 /**
  * Which ticket's code.
@@ -458,7 +577,7 @@ export type OpenTicketCodeRequest = Message<"ticketing.tickets.v1.OpenTicketCode
  * Use `create(OpenTicketCodeRequestSchema)` to create a new message.
  */
 export const OpenTicketCodeRequestSchema: GenMessage<OpenTicketCodeRequest> = /*@__PURE__*/
-  messageDesc(file_ticketing_tickets_v1_ticket_service, 12);
+  messageDesc(file_ticketing_tickets_v1_ticket_service, 15);
 
 /**
  * What opens the door.
@@ -479,7 +598,7 @@ export type OpenTicketCodeResponse = Message<"ticketing.tickets.v1.OpenTicketCod
  * Use `create(OpenTicketCodeResponseSchema)` to create a new message.
  */
 export const OpenTicketCodeResponseSchema: GenMessage<OpenTicketCodeResponse> = /*@__PURE__*/
-  messageDesc(file_ticketing_tickets_v1_ticket_service, 13);
+  messageDesc(file_ticketing_tickets_v1_ticket_service, 16);
 
 /**
  * Which tickets a list shall hold.
@@ -634,6 +753,19 @@ export const TicketService: GenService<{
     methodKind: "unary";
     input: typeof ListTicketsRequestSchema;
     output: typeof ListTicketsResponseSchema;
+  },
+  /**
+   * The caller's own tickets with all that is kept of them, codes included, in pages, the newest first:
+   * for whoever wants to have everything that is kept of them.
+   *
+   * Errors: INVALID_ARGUMENT with field violations.
+   *
+   * @generated from rpc ticketing.tickets.v1.TicketService.ExportTickets
+   */
+  exportTickets: {
+    methodKind: "unary";
+    input: typeof ExportTicketsRequestSchema;
+    output: typeof ExportTicketsResponseSchema;
   },
   /**
    * Replaces what the seller may change: every field that is left out becomes empty, but for the

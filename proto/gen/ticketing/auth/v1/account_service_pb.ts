@@ -19,7 +19,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file ticketing/auth/v1/account_service.proto.
  */
 export const file_ticketing_auth_v1_account_service: GenFile = /*@__PURE__*/
-  fileDesc("Cid0aWNrZXRpbmcvYXV0aC92MS9hY2NvdW50X3NlcnZpY2UucHJvdG8SEXRpY2tldGluZy5hdXRoLnYxIl0KFUNoYW5nZVBhc3N3b3JkUmVxdWVzdBIfCghwYXNzd29yZBgBIAEoCUINgAEBukgHcgUQARiAARIjCgxuZXdfcGFzc3dvcmQYAiABKAlCDYABAbpIB3IFEAgYgAEiGAoWQ2hhbmdlUGFzc3dvcmRSZXNwb25zZSI4ChtSZXF1ZXN0UGFzc3dvcmRSZXNldFJlcXVlc3QSGQoFZW1haWwYASABKAlCCrpIB3IFEAEY/gEiHgocUmVxdWVzdFBhc3N3b3JkUmVzZXRSZXNwb25zZSJZChRSZXNldFBhc3N3b3JkUmVxdWVzdBIcCgV0b2tlbhgBIAEoCUINgAEBukgHcgUQARiABBIjCgxuZXdfcGFzc3dvcmQYAiABKAlCDYABAbpIB3IFEAgYgAEiFwoVUmVzZXRQYXNzd29yZFJlc3BvbnNlIlQKEkNoYW5nZUVtYWlsUmVxdWVzdBIfCghwYXNzd29yZBgBIAEoCUINgAEBukgHcgUQARiAARIdCgluZXdfZW1haWwYAiABKAlCCrpIB3IFGP4BYAEiFQoTQ2hhbmdlRW1haWxSZXNwb25zZSIZChdTZW5kQ29uZmlybWF0aW9uUmVxdWVzdCIaChhTZW5kQ29uZmlybWF0aW9uUmVzcG9uc2UiMwoTQ29uZmlybUVtYWlsUmVxdWVzdBIcCgV0b2tlbhgBIAEoCUINgAEBukgHcgUQARiABCIWChRDb25maXJtRW1haWxSZXNwb25zZSJbChZVbmRvRW1haWxDaGFuZ2VSZXF1ZXN0EhwKBXRva2VuGAEgASgJQg2AAQG6SAdyBRABGIAEEiMKDG5ld19wYXNzd29yZBgCIAEoCUINgAEBukgHcgUQCBiAASIZChdVbmRvRW1haWxDaGFuZ2VSZXNwb25zZSIWChRFeHBvcnRBY2NvdW50UmVxdWVzdCKyAQoVRXhwb3J0QWNjb3VudFJlc3BvbnNlEiUKBHVzZXIYASABKAsyFy50aWNrZXRpbmcuYXV0aC52MS5Vc2VyEiwKCHNlc3Npb25zGAIgAygLMhoudGlja2V0aW5nLmF1dGgudjEuU2Vzc2lvbhItCglyZWFkX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhUKDXBlbmRpbmdfZW1haWwYBCABKAkiWgoURGVsZXRlQWNjb3VudFJlcXVlc3QSHwoIcGFzc3dvcmQYASABKAlCDYABAbpIB3IFEAEYgAESIQoHZm9yZmVpdBgCIAMoCUIQukgNkgEKEOgHIgVyAxjIASIXChVEZWxldGVBY2NvdW50UmVzcG9uc2UymAoKDkFjY291bnRTZXJ2aWNlEokBCg5DaGFuZ2VQYXNzd29yZBIoLnRpY2tldGluZy5hdXRoLnYxLkNoYW5nZVBhc3N3b3JkUmVxdWVzdBopLnRpY2tldGluZy5hdXRoLnYxLkNoYW5nZVBhc3N3b3JkUmVzcG9uc2UiIoi1GAKC0+STAhg6ASoiEy9hcGkvdXNlcnMvcGFzc3dvcmQSpQEKFFJlcXVlc3RQYXNzd29yZFJlc2V0Ei4udGlja2V0aW5nLmF1dGgudjEuUmVxdWVzdFBhc3N3b3JkUmVzZXRSZXF1ZXN0Gi8udGlja2V0aW5nLmF1dGgudjEuUmVxdWVzdFBhc3N3b3JkUmVzZXRSZXNwb25zZSIsiLUYAYLT5JMCIjoBKiIdL2FwaS91c2Vycy9wYXNzd29yZC9mb3Jnb3R0ZW4SjAEKDVJlc2V0UGFzc3dvcmQSJy50aWNrZXRpbmcuYXV0aC52MS5SZXNldFBhc3N3b3JkUmVxdWVzdBooLnRpY2tldGluZy5hdXRoLnYxLlJlc2V0UGFzc3dvcmRSZXNwb25zZSIoiLUYAYLT5JMCHjoBKiIZL2FwaS91c2Vycy9wYXNzd29yZC9yZXNldBJ9CgtDaGFuZ2VFbWFpbBIlLnRpY2tldGluZy5hdXRoLnYxLkNoYW5nZUVtYWlsUmVxdWVzdBomLnRpY2tldGluZy5hdXRoLnYxLkNoYW5nZUVtYWlsUmVzcG9uc2UiH4i1GAKC0+STAhU6ASoiEC9hcGkvdXNlcnMvZW1haWwSmQEKEFNlbmRDb25maXJtYXRpb24SKi50aWNrZXRpbmcuYXV0aC52MS5TZW5kQ29uZmlybWF0aW9uUmVxdWVzdBorLnRpY2tldGluZy5hdXRoLnYxLlNlbmRDb25maXJtYXRpb25SZXNwb25zZSIsiLUYAoLT5JMCIjoBKiIdL2FwaS91c2Vycy9lbWFpbC9jb25maXJtYXRpb24SiAEKDENvbmZpcm1FbWFpbBImLnRpY2tldGluZy5hdXRoLnYxLkNvbmZpcm1FbWFpbFJlcXVlc3QaJy50aWNrZXRpbmcuYXV0aC52MS5Db25maXJtRW1haWxSZXNwb25zZSIniLUYAYLT5JMCHToBKiIYL2FwaS91c2Vycy9lbWFpbC9jb25maXJtEo4BCg9VbmRvRW1haWxDaGFuZ2USKS50aWNrZXRpbmcuYXV0aC52MS5VbmRvRW1haWxDaGFuZ2VSZXF1ZXN0GioudGlja2V0aW5nLmF1dGgudjEuVW5kb0VtYWlsQ2hhbmdlUmVzcG9uc2UiJIi1GAGC0+STAho6ASoiFS9hcGkvdXNlcnMvZW1haWwvdW5kbxKEAQoNRXhwb3J0QWNjb3VudBInLnRpY2tldGluZy5hdXRoLnYxLkV4cG9ydEFjY291bnRSZXF1ZXN0GigudGlja2V0aW5nLmF1dGgudjEuRXhwb3J0QWNjb3VudFJlc3BvbnNlIiCQAgGItRgCgtPkkwITEhEvYXBpL3VzZXJzL2V4cG9ydBKEAQoNRGVsZXRlQWNjb3VudBInLnRpY2tldGluZy5hdXRoLnYxLkRlbGV0ZUFjY291bnRSZXF1ZXN0GigudGlja2V0aW5nLmF1dGgudjEuRGVsZXRlQWNjb3VudFJlc3BvbnNlIiCItRgCgtPkkwIWOgEqIhEvYXBpL3VzZXJzL2RlbGV0ZWIGcHJvdG8z", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_timestamp, file_ticketing_auth_v1_session, file_ticketing_auth_v1_user, file_ticketing_options_v1_options]);
+  fileDesc("Cid0aWNrZXRpbmcvYXV0aC92MS9hY2NvdW50X3NlcnZpY2UucHJvdG8SEXRpY2tldGluZy5hdXRoLnYxIl0KFUNoYW5nZVBhc3N3b3JkUmVxdWVzdBIfCghwYXNzd29yZBgBIAEoCUINgAEBukgHcgUQARiAARIjCgxuZXdfcGFzc3dvcmQYAiABKAlCDYABAbpIB3IFEAgYgAEiGAoWQ2hhbmdlUGFzc3dvcmRSZXNwb25zZSI4ChtSZXF1ZXN0UGFzc3dvcmRSZXNldFJlcXVlc3QSGQoFZW1haWwYASABKAlCCrpIB3IFEAEY/gEiHgocUmVxdWVzdFBhc3N3b3JkUmVzZXRSZXNwb25zZSJZChRSZXNldFBhc3N3b3JkUmVxdWVzdBIcCgV0b2tlbhgBIAEoCUINgAEBukgHcgUQARiABBIjCgxuZXdfcGFzc3dvcmQYAiABKAlCDYABAbpIB3IFEAgYgAEiFwoVUmVzZXRQYXNzd29yZFJlc3BvbnNlIlQKEkNoYW5nZUVtYWlsUmVxdWVzdBIfCghwYXNzd29yZBgBIAEoCUINgAEBukgHcgUQARiAARIdCgluZXdfZW1haWwYAiABKAlCCrpIB3IFGP4BYAEiFQoTQ2hhbmdlRW1haWxSZXNwb25zZSIZChdTZW5kQ29uZmlybWF0aW9uUmVxdWVzdCIaChhTZW5kQ29uZmlybWF0aW9uUmVzcG9uc2UiMwoTQ29uZmlybUVtYWlsUmVxdWVzdBIcCgV0b2tlbhgBIAEoCUINgAEBukgHcgUQARiABCIWChRDb25maXJtRW1haWxSZXNwb25zZSJbChZVbmRvRW1haWxDaGFuZ2VSZXF1ZXN0EhwKBXRva2VuGAEgASgJQg2AAQG6SAdyBRABGIAEEiMKDG5ld19wYXNzd29yZBgCIAEoCUINgAEBukgHcgUQCBiAASIZChdVbmRvRW1haWxDaGFuZ2VSZXNwb25zZSIWChRFeHBvcnRBY2NvdW50UmVxdWVzdCL5AgoVRXhwb3J0QWNjb3VudFJlc3BvbnNlEiUKBHVzZXIYASABKAsyFy50aWNrZXRpbmcuYXV0aC52MS5Vc2VyEiwKCHNlc3Npb25zGAIgAygLMhoudGlja2V0aW5nLmF1dGgudjEuU2Vzc2lvbhItCglyZWFkX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhUKDXBlbmRpbmdfZW1haWwYBCABKAkSNQoNZm9ybWVyX2VtYWlscxgFIAMoCzIeLnRpY2tldGluZy5hdXRoLnYxLkZvcm1lckVtYWlsEjEKDXN0YW5kaW5nX3RpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEioKB2xldHRlcnMYByADKAsyGS50aWNrZXRpbmcuYXV0aC52MS5MZXR0ZXISLwoLdXBkYXRlX3RpbWUYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIkwKC0Zvcm1lckVtYWlsEg0KBWVtYWlsGAEgASgJEi4KCnVuZG9fdW50aWwYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIoYCCgZMZXR0ZXISCgoCaWQYASABKAkSDQoFY2F1c2UYAiABKAkSDQoFZW1haWwYAyABKAkSEAoIb3JkZXJfaWQYBCABKAkSDQoFdGl0bGUYBSABKAkSDgoGYW1vdW50GAYgASgJEi8KC2NyZWF0ZV90aW1lGAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBItCglzZW50X3RpbWUYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjAKDHJlZnVzZWRfdGltZRgJIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHcmVmdXNhbBgKIAEoCSJaChREZWxldGVBY2NvdW50UmVxdWVzdBIfCghwYXNzd29yZBgBIAEoCUINgAEBukgHcgUQARiAARIhCgdmb3JmZWl0GAIgAygJQhC6SA2SAQoQ6AciBXIDGMgBIhcKFURlbGV0ZUFjY291bnRSZXNwb25zZTKYCgoOQWNjb3VudFNlcnZpY2USiQEKDkNoYW5nZVBhc3N3b3JkEigudGlja2V0aW5nLmF1dGgudjEuQ2hhbmdlUGFzc3dvcmRSZXF1ZXN0GikudGlja2V0aW5nLmF1dGgudjEuQ2hhbmdlUGFzc3dvcmRSZXNwb25zZSIiiLUYAoLT5JMCGDoBKiITL2FwaS91c2Vycy9wYXNzd29yZBKlAQoUUmVxdWVzdFBhc3N3b3JkUmVzZXQSLi50aWNrZXRpbmcuYXV0aC52MS5SZXF1ZXN0UGFzc3dvcmRSZXNldFJlcXVlc3QaLy50aWNrZXRpbmcuYXV0aC52MS5SZXF1ZXN0UGFzc3dvcmRSZXNldFJlc3BvbnNlIiyItRgBgtPkkwIiOgEqIh0vYXBpL3VzZXJzL3Bhc3N3b3JkL2ZvcmdvdHRlbhKMAQoNUmVzZXRQYXNzd29yZBInLnRpY2tldGluZy5hdXRoLnYxLlJlc2V0UGFzc3dvcmRSZXF1ZXN0GigudGlja2V0aW5nLmF1dGgudjEuUmVzZXRQYXNzd29yZFJlc3BvbnNlIiiItRgBgtPkkwIeOgEqIhkvYXBpL3VzZXJzL3Bhc3N3b3JkL3Jlc2V0En0KC0NoYW5nZUVtYWlsEiUudGlja2V0aW5nLmF1dGgudjEuQ2hhbmdlRW1haWxSZXF1ZXN0GiYudGlja2V0aW5nLmF1dGgudjEuQ2hhbmdlRW1haWxSZXNwb25zZSIfiLUYAoLT5JMCFToBKiIQL2FwaS91c2Vycy9lbWFpbBKZAQoQU2VuZENvbmZpcm1hdGlvbhIqLnRpY2tldGluZy5hdXRoLnYxLlNlbmRDb25maXJtYXRpb25SZXF1ZXN0GisudGlja2V0aW5nLmF1dGgudjEuU2VuZENvbmZpcm1hdGlvblJlc3BvbnNlIiyItRgCgtPkkwIiOgEqIh0vYXBpL3VzZXJzL2VtYWlsL2NvbmZpcm1hdGlvbhKIAQoMQ29uZmlybUVtYWlsEiYudGlja2V0aW5nLmF1dGgudjEuQ29uZmlybUVtYWlsUmVxdWVzdBonLnRpY2tldGluZy5hdXRoLnYxLkNvbmZpcm1FbWFpbFJlc3BvbnNlIieItRgBgtPkkwIdOgEqIhgvYXBpL3VzZXJzL2VtYWlsL2NvbmZpcm0SjgEKD1VuZG9FbWFpbENoYW5nZRIpLnRpY2tldGluZy5hdXRoLnYxLlVuZG9FbWFpbENoYW5nZVJlcXVlc3QaKi50aWNrZXRpbmcuYXV0aC52MS5VbmRvRW1haWxDaGFuZ2VSZXNwb25zZSIkiLUYAYLT5JMCGjoBKiIVL2FwaS91c2Vycy9lbWFpbC91bmRvEoQBCg1FeHBvcnRBY2NvdW50EicudGlja2V0aW5nLmF1dGgudjEuRXhwb3J0QWNjb3VudFJlcXVlc3QaKC50aWNrZXRpbmcuYXV0aC52MS5FeHBvcnRBY2NvdW50UmVzcG9uc2UiIJACAYi1GAKC0+STAhMSES9hcGkvdXNlcnMvZXhwb3J0EoQBCg1EZWxldGVBY2NvdW50EicudGlja2V0aW5nLmF1dGgudjEuRGVsZXRlQWNjb3VudFJlcXVlc3QaKC50aWNrZXRpbmcuYXV0aC52MS5EZWxldGVBY2NvdW50UmVzcG9uc2UiIIi1GAKC0+STAhY6ASoiES9hcGkvdXNlcnMvZGVsZXRlYgZwcm90bzM", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_timestamp, file_ticketing_auth_v1_session, file_ticketing_auth_v1_user, file_ticketing_options_v1_options]);
 
 /**
  * A new password.
@@ -343,6 +343,35 @@ export type ExportAccountResponse = Message<"ticketing.auth.v1.ExportAccountResp
    * @generated from field: string pending_email = 4;
    */
   pendingEmail: string;
+
+  /**
+   * Addresses that the account has left and can still go back to, the oldest first.
+   *
+   * @generated from field: repeated ticketing.auth.v1.FormerEmail former_emails = 5;
+   */
+  formerEmails: FormerEmail[];
+
+  /**
+   * When the account was last banned, or unbanned. Absent if it never was.
+   *
+   * @generated from field: google.protobuf.Timestamp standing_time = 6;
+   */
+  standingTime?: Timestamp | undefined;
+
+  /**
+   * Letters to the account that are kept: those that wait to be sent, those that were refused, and those
+   * about trades. The oldest first; after 30 days none is kept.
+   *
+   * @generated from field: repeated ticketing.auth.v1.Letter letters = 7;
+   */
+  letters: Letter[];
+
+  /**
+   * When anything of the account last changed.
+   *
+   * @generated from field: google.protobuf.Timestamp update_time = 8;
+   */
+  updateTime?: Timestamp | undefined;
 };
 
 /**
@@ -351,6 +380,119 @@ export type ExportAccountResponse = Message<"ticketing.auth.v1.ExportAccountResp
  */
 export const ExportAccountResponseSchema: GenMessage<ExportAccountResponse> = /*@__PURE__*/
   messageDesc(file_ticketing_auth_v1_account_service, 15);
+
+/**
+ * An address that an account has left.
+ *
+ * @generated from message ticketing.auth.v1.FormerEmail
+ */
+export type FormerEmail = Message<"ticketing.auth.v1.FormerEmail"> & {
+  /**
+   * As its owner typed it.
+   *
+   * @generated from field: string email = 1;
+   */
+  email: string;
+
+  /**
+   * Until then its owner can take the account back, and nobody else can have the address.
+   *
+   * @generated from field: google.protobuf.Timestamp undo_until = 2;
+   */
+  undoUntil?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message ticketing.auth.v1.FormerEmail.
+ * Use `create(FormerEmailSchema)` to create a new message.
+ */
+export const FormerEmailSchema: GenMessage<FormerEmail> = /*@__PURE__*/
+  messageDesc(file_ticketing_auth_v1_account_service, 16);
+
+/**
+ * A letter to an account, by what is kept of it: its words are written only when it is sent.
+ *
+ * @generated from message ticketing.auth.v1.Letter
+ */
+export type Letter = Message<"ticketing.auth.v1.Letter"> & {
+  /**
+   * Unique.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * Why it is written: `welcome`, `confirm`, `move`, `moving`, `moved`, `undone`, `taken`, `reset`,
+   * `password`, `deleted`, or, about a trade, `paid`, `refused`, `refunded`, `sold`, `returned`.
+   *
+   * @generated from field: string cause = 2;
+   */
+  cause: string;
+
+  /**
+   * Where it goes. Empty for one about a trade: it goes to the address that the account has then.
+   *
+   * @generated from field: string email = 3;
+   */
+  email: string;
+
+  /**
+   * Of one about a trade: the order.
+   *
+   * @generated from field: string order_id = 4;
+   */
+  orderId: string;
+
+  /**
+   * Of one about a trade: what the ticket is for.
+   *
+   * @generated from field: string title = 5;
+   */
+  title: string;
+
+  /**
+   * Of one about a trade: the sum in words, such as "25.50 EUR".
+   *
+   * @generated from field: string amount = 6;
+   */
+  amount: string;
+
+  /**
+   * When it was asked for.
+   *
+   * @generated from field: google.protobuf.Timestamp create_time = 7;
+   */
+  createTime?: Timestamp | undefined;
+
+  /**
+   * When it was sent. Absent if it was not yet.
+   *
+   * @generated from field: google.protobuf.Timestamp sent_time = 8;
+   */
+  sentTime?: Timestamp | undefined;
+
+  /**
+   * When the mail server refused it for good. Absent if it did not.
+   *
+   * @generated from field: google.protobuf.Timestamp refused_time = 9;
+   */
+  refusedTime?: Timestamp | undefined;
+
+  /**
+   * The code that it was refused with.
+   *
+   * @generated from field: string refusal = 10;
+   */
+  refusal: string;
+};
+
+/**
+ * Describes the message ticketing.auth.v1.Letter.
+ * Use `create(LetterSchema)` to create a new message.
+ */
+export const LetterSchema: GenMessage<Letter> = /*@__PURE__*/
+  messageDesc(file_ticketing_auth_v1_account_service, 17);
 
 /**
  * An account to delete.
@@ -378,7 +520,7 @@ export type DeleteAccountRequest = Message<"ticketing.auth.v1.DeleteAccountReque
  * Use `create(DeleteAccountRequestSchema)` to create a new message.
  */
 export const DeleteAccountRequestSchema: GenMessage<DeleteAccountRequest> = /*@__PURE__*/
-  messageDesc(file_ticketing_auth_v1_account_service, 16);
+  messageDesc(file_ticketing_auth_v1_account_service, 18);
 
 /**
  * The account is deleted.
@@ -393,7 +535,7 @@ export type DeleteAccountResponse = Message<"ticketing.auth.v1.DeleteAccountResp
  * Use `create(DeleteAccountResponseSchema)` to create a new message.
  */
 export const DeleteAccountResponseSchema: GenMessage<DeleteAccountResponse> = /*@__PURE__*/
-  messageDesc(file_ticketing_auth_v1_account_service, 17);
+  messageDesc(file_ticketing_auth_v1_account_service, 19);
 
 /**
  * The life of an account: its password, its address, its data, its end.
@@ -506,8 +648,9 @@ export const AccountService: GenService<{
     output: typeof UndoEmailChangeResponseSchema;
   },
   /**
-   * Everything that this service keeps of the caller. What they sold and bought, the other services
-   * tell: ListTickets, ListOrders, GetPayment.
+   * Everything that this service keeps of the caller, but for what is secret (the password's hash).
+   * What they sold and bought, the other services tell: ExportTickets, ListOrders, GetPayment, ListSales,
+   * ListPayouts and GetEarnings.
    *
    * Errors: UNAUTHENTICATED, `SESSION_ENDED` where the session has ended before its access token.
    *

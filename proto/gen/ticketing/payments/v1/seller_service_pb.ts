@@ -19,7 +19,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file ticketing/payments/v1/seller_service.proto.
  */
 export const file_ticketing_payments_v1_seller_service: GenFile = /*@__PURE__*/
-  fileDesc("Cip0aWNrZXRpbmcvcGF5bWVudHMvdjEvc2VsbGVyX3NlcnZpY2UucHJvdG8SFXRpY2tldGluZy5wYXltZW50cy52MSJ5CghFYXJuaW5ncxIgCgRoZWxkGAEgASgLMhIuZ29vZ2xlLnR5cGUuTW9uZXkSJQoJYXZhaWxhYmxlGAIgASgLMhIuZ29vZ2xlLnR5cGUuTW9uZXkSJAoIcGFpZF9vdXQYAyABKAsyEi5nb29nbGUudHlwZS5Nb25leSIUChJHZXRFYXJuaW5nc1JlcXVlc3QilgEKE0dldEVhcm5pbmdzUmVzcG9uc2USMQoIZWFybmluZ3MYASADKAsyHy50aWNrZXRpbmcucGF5bWVudHMudjEuRWFybmluZ3MSOwoKb25ib2FyZGluZxgCIAEoDjInLnRpY2tldGluZy5wYXltZW50cy52MS5PbmJvYXJkaW5nU3RhdHVzEg8KB2ZlZV9icHMYAyABKAUiTAoQTGlzdFNhbGVzUmVxdWVzdBIaCglwYWdlX3NpemUYASABKAVCB7pIBBoCKAASHAoKcGFnZV90b2tlbhgCIAEoCUIIukgFcgMYgAgiowIKBFNhbGUSLwoHcGF5bWVudBgBIAEoCzIeLnRpY2tldGluZy5wYXltZW50cy52MS5QYXltZW50Eh8KA2ZlZRgCIAEoCzISLmdvb2dsZS50eXBlLk1vbmV5EiIKBmVhcm5lZBgDIAEoCzISLmdvb2dsZS50eXBlLk1vbmV5EjIKDmF2YWlsYWJsZV90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBI0ChByZWZ1bmRhYmxlX3VudGlsGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBI7Cg1yZWZ1bmRhYmlsaXR5GAYgASgLMiQudGlja2V0aW5nLnBheW1lbnRzLnYxLlJlZnVuZGFiaWxpdHkiWAoRTGlzdFNhbGVzUmVzcG9uc2USKgoFc2FsZXMYASADKAsyGy50aWNrZXRpbmcucGF5bWVudHMudjEuU2FsZRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkingEKBlBheW91dBIKCgJpZBgBIAEoCRIiCgZhbW91bnQYAiABKAsyEi5nb29nbGUudHlwZS5Nb25leRIzCgZzdGF0dXMYAyABKA4yIy50aWNrZXRpbmcucGF5bWVudHMudjEuUGF5b3V0U3RhdHVzEi8KC2NyZWF0ZV90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJOChJMaXN0UGF5b3V0c1JlcXVlc3QSGgoJcGFnZV9zaXplGAEgASgFQge6SAQaAigAEhwKCnBhZ2VfdG9rZW4YAiABKAlCCLpIBXIDGIAIIl4KE0xpc3RQYXlvdXRzUmVzcG9uc2USLgoHcGF5b3V0cxgBIAMoCzIdLnRpY2tldGluZy5wYXltZW50cy52MS5QYXlvdXQSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIhgKFlN0YXJ0T25ib2FyZGluZ1JlcXVlc3QiKwoXU3RhcnRPbmJvYXJkaW5nUmVzcG9uc2USEAoDdXJsGAEgASgJQgOAAQEqdwoQT25ib2FyZGluZ1N0YXR1cxIhCh1PTkJPQVJESU5HX1NUQVRVU19VTlNQRUNJRklFRBAAEiAKHE9OQk9BUkRJTkdfU1RBVFVTX0lOQ09NUExFVEUQARIeChpPTkJPQVJESU5HX1NUQVRVU19DT01QTEVURRACKnoKDFBheW91dFN0YXR1cxIdChlQQVlPVVRfU1RBVFVTX1VOU1BFQ0lGSUVEEAASGQoVUEFZT1VUX1NUQVRVU19QRU5ESU5HEAESFgoSUEFZT1VUX1NUQVRVU19QQUlEEAISGAoUUEFZT1VUX1NUQVRVU19GQUlMRUQQAzLTBAoNU2VsbGVyU2VydmljZRKNAQoLR2V0RWFybmluZ3MSKS50aWNrZXRpbmcucGF5bWVudHMudjEuR2V0RWFybmluZ3NSZXF1ZXN0GioudGlja2V0aW5nLnBheW1lbnRzLnYxLkdldEVhcm5pbmdzUmVzcG9uc2UiJ5ACAYi1GAKC0+STAhoSGC9hcGkvc2VsbGVycy9tZS9lYXJuaW5ncxKEAQoJTGlzdFNhbGVzEicudGlja2V0aW5nLnBheW1lbnRzLnYxLkxpc3RTYWxlc1JlcXVlc3QaKC50aWNrZXRpbmcucGF5bWVudHMudjEuTGlzdFNhbGVzUmVzcG9uc2UiJJACAYi1GAKC0+STAhcSFS9hcGkvc2VsbGVycy9tZS9zYWxlcxKMAQoLTGlzdFBheW91dHMSKS50aWNrZXRpbmcucGF5bWVudHMudjEuTGlzdFBheW91dHNSZXF1ZXN0GioudGlja2V0aW5nLnBheW1lbnRzLnYxLkxpc3RQYXlvdXRzUmVzcG9uc2UiJpACAYi1GAKC0+STAhkSFy9hcGkvc2VsbGVycy9tZS9wYXlvdXRzEpsBCg9TdGFydE9uYm9hcmRpbmcSLS50aWNrZXRpbmcucGF5bWVudHMudjEuU3RhcnRPbmJvYXJkaW5nUmVxdWVzdBouLnRpY2tldGluZy5wYXltZW50cy52MS5TdGFydE9uYm9hcmRpbmdSZXNwb25zZSIpiLUYAoLT5JMCHzoBKiIaL2FwaS9zZWxsZXJzL21lL29uYm9hcmRpbmdiBnByb3RvMw", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_timestamp, file_google_type_money, file_ticketing_options_v1_options, file_ticketing_payments_v1_payment]);
+  fileDesc("Cip0aWNrZXRpbmcvcGF5bWVudHMvdjEvc2VsbGVyX3NlcnZpY2UucHJvdG8SFXRpY2tldGluZy5wYXltZW50cy52MSJ5CghFYXJuaW5ncxIgCgRoZWxkGAEgASgLMhIuZ29vZ2xlLnR5cGUuTW9uZXkSJQoJYXZhaWxhYmxlGAIgASgLMhIuZ29vZ2xlLnR5cGUuTW9uZXkSJAoIcGFpZF9vdXQYAyABKAsyEi5nb29nbGUudHlwZS5Nb25leSKrAQoNUGF5b3V0QWNjb3VudBIKCgJpZBgBIAEoCRIvCgtjaGFuZ2VfdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLdXBkYXRlX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCGFza190aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCIUChJHZXRFYXJuaW5nc1JlcXVlc3Qi1AEKE0dldEVhcm5pbmdzUmVzcG9uc2USMQoIZWFybmluZ3MYASADKAsyHy50aWNrZXRpbmcucGF5bWVudHMudjEuRWFybmluZ3MSOwoKb25ib2FyZGluZxgCIAEoDjInLnRpY2tldGluZy5wYXltZW50cy52MS5PbmJvYXJkaW5nU3RhdHVzEg8KB2ZlZV9icHMYAyABKAUSPAoOcGF5b3V0X2FjY291bnQYBCABKAsyJC50aWNrZXRpbmcucGF5bWVudHMudjEuUGF5b3V0QWNjb3VudCJMChBMaXN0U2FsZXNSZXF1ZXN0EhoKCXBhZ2Vfc2l6ZRgBIAEoBUIHukgEGgIoABIcCgpwYWdlX3Rva2VuGAIgASgJQgi6SAVyAxiACCKjAgoEU2FsZRIvCgdwYXltZW50GAEgASgLMh4udGlja2V0aW5nLnBheW1lbnRzLnYxLlBheW1lbnQSHwoDZmVlGAIgASgLMhIuZ29vZ2xlLnR5cGUuTW9uZXkSIgoGZWFybmVkGAMgASgLMhIuZ29vZ2xlLnR5cGUuTW9uZXkSMgoOYXZhaWxhYmxlX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjQKEHJlZnVuZGFibGVfdW50aWwYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjsKDXJlZnVuZGFiaWxpdHkYBiABKAsyJC50aWNrZXRpbmcucGF5bWVudHMudjEuUmVmdW5kYWJpbGl0eSJYChFMaXN0U2FsZXNSZXNwb25zZRIqCgVzYWxlcxgBIAMoCzIbLnRpY2tldGluZy5wYXltZW50cy52MS5TYWxlEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSK9AgoGUGF5b3V0EgoKAmlkGAEgASgJEiIKBmFtb3VudBgCIAEoCzISLmdvb2dsZS50eXBlLk1vbmV5EjMKBnN0YXR1cxgDIAEoDjIjLnRpY2tldGluZy5wYXltZW50cy52MS5QYXlvdXRTdGF0dXMSLwoLY3JlYXRlX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3VwZGF0ZV90aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBISCgphY2NvdW50X2lkGAYgASgJEhMKC3RyYW5zZmVyX2lkGAcgASgJEhQKDGZhaWx1cmVfY29kZRgIIAEoCRItCglzZW50X3RpbWUYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIk4KEkxpc3RQYXlvdXRzUmVxdWVzdBIaCglwYWdlX3NpemUYASABKAVCB7pIBBoCKAASHAoKcGFnZV90b2tlbhgCIAEoCUIIukgFcgMYgAgiXgoTTGlzdFBheW91dHNSZXNwb25zZRIuCgdwYXlvdXRzGAEgAygLMh0udGlja2V0aW5nLnBheW1lbnRzLnYxLlBheW91dBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiGAoWU3RhcnRPbmJvYXJkaW5nUmVxdWVzdCIrChdTdGFydE9uYm9hcmRpbmdSZXNwb25zZRIQCgN1cmwYASABKAlCA4ABASp3ChBPbmJvYXJkaW5nU3RhdHVzEiEKHU9OQk9BUkRJTkdfU1RBVFVTX1VOU1BFQ0lGSUVEEAASIAocT05CT0FSRElOR19TVEFUVVNfSU5DT01QTEVURRABEh4KGk9OQk9BUkRJTkdfU1RBVFVTX0NPTVBMRVRFEAIqegoMUGF5b3V0U3RhdHVzEh0KGVBBWU9VVF9TVEFUVVNfVU5TUEVDSUZJRUQQABIZChVQQVlPVVRfU1RBVFVTX1BFTkRJTkcQARIWChJQQVlPVVRfU1RBVFVTX1BBSUQQAhIYChRQQVlPVVRfU1RBVFVTX0ZBSUxFRBADMtMECg1TZWxsZXJTZXJ2aWNlEo0BCgtHZXRFYXJuaW5ncxIpLnRpY2tldGluZy5wYXltZW50cy52MS5HZXRFYXJuaW5nc1JlcXVlc3QaKi50aWNrZXRpbmcucGF5bWVudHMudjEuR2V0RWFybmluZ3NSZXNwb25zZSInkAIBiLUYAoLT5JMCGhIYL2FwaS9zZWxsZXJzL21lL2Vhcm5pbmdzEoQBCglMaXN0U2FsZXMSJy50aWNrZXRpbmcucGF5bWVudHMudjEuTGlzdFNhbGVzUmVxdWVzdBooLnRpY2tldGluZy5wYXltZW50cy52MS5MaXN0U2FsZXNSZXNwb25zZSIkkAIBiLUYAoLT5JMCFxIVL2FwaS9zZWxsZXJzL21lL3NhbGVzEowBCgtMaXN0UGF5b3V0cxIpLnRpY2tldGluZy5wYXltZW50cy52MS5MaXN0UGF5b3V0c1JlcXVlc3QaKi50aWNrZXRpbmcucGF5bWVudHMudjEuTGlzdFBheW91dHNSZXNwb25zZSImkAIBiLUYAoLT5JMCGRIXL2FwaS9zZWxsZXJzL21lL3BheW91dHMSmwEKD1N0YXJ0T25ib2FyZGluZxItLnRpY2tldGluZy5wYXltZW50cy52MS5TdGFydE9uYm9hcmRpbmdSZXF1ZXN0Gi4udGlja2V0aW5nLnBheW1lbnRzLnYxLlN0YXJ0T25ib2FyZGluZ1Jlc3BvbnNlIimItRgCgtPkkwIfOgEqIhovYXBpL3NlbGxlcnMvbWUvb25ib2FyZGluZ2IGcHJvdG8z", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_timestamp, file_google_type_money, file_ticketing_options_v1_options, file_ticketing_payments_v1_payment]);
 
 /**
  * What was earned in one currency. What the buyers paid less the fee, less what was given back.
@@ -58,6 +58,48 @@ export const EarningsSchema: GenMessage<Earnings> = /*@__PURE__*/
   messageDesc(file_ticketing_payments_v1_seller_service, 0);
 
 /**
+ * Where the caller's earnings go: an account at Stripe, which alone knows a bank account and a name.
+ *
+ * @generated from message ticketing.payments.v1.PayoutAccount
+ */
+export type PayoutAccount = Message<"ticketing.payments.v1.PayoutAccount"> & {
+  /**
+   * Stripe's id of it.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * Since when Stripe says what it says now: that it can be paid to, or that it cannot.
+   *
+   * @generated from field: google.protobuf.Timestamp change_time = 2;
+   */
+  changeTime?: Timestamp | undefined;
+
+  /**
+   * When Stripe was last asked.
+   *
+   * @generated from field: google.protobuf.Timestamp update_time = 3;
+   */
+  updateTime?: Timestamp | undefined;
+
+  /**
+   * When Stripe is asked again. Absent while nothing waits for that.
+   *
+   * @generated from field: google.protobuf.Timestamp ask_time = 4;
+   */
+  askTime?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message ticketing.payments.v1.PayoutAccount.
+ * Use `create(PayoutAccountSchema)` to create a new message.
+ */
+export const PayoutAccountSchema: GenMessage<PayoutAccount> = /*@__PURE__*/
+  messageDesc(file_ticketing_payments_v1_seller_service, 1);
+
+/**
  * Whose earnings: the caller's.
  *
  * @generated from message ticketing.payments.v1.GetEarningsRequest
@@ -70,7 +112,7 @@ export type GetEarningsRequest = Message<"ticketing.payments.v1.GetEarningsReque
  * Use `create(GetEarningsRequestSchema)` to create a new message.
  */
 export const GetEarningsRequestSchema: GenMessage<GetEarningsRequest> = /*@__PURE__*/
-  messageDesc(file_ticketing_payments_v1_seller_service, 1);
+  messageDesc(file_ticketing_payments_v1_seller_service, 2);
 
 /**
  * What was earned.
@@ -98,6 +140,13 @@ export type GetEarningsResponse = Message<"ticketing.payments.v1.GetEarningsResp
    * @generated from field: int32 fee_bps = 3;
    */
   feeBps: number;
+
+  /**
+   * Where it is paid to. Absent before StartOnboarding.
+   *
+   * @generated from field: ticketing.payments.v1.PayoutAccount payout_account = 4;
+   */
+  payoutAccount?: PayoutAccount | undefined;
 };
 
 /**
@@ -105,7 +154,7 @@ export type GetEarningsResponse = Message<"ticketing.payments.v1.GetEarningsResp
  * Use `create(GetEarningsResponseSchema)` to create a new message.
  */
 export const GetEarningsResponseSchema: GenMessage<GetEarningsResponse> = /*@__PURE__*/
-  messageDesc(file_ticketing_payments_v1_seller_service, 2);
+  messageDesc(file_ticketing_payments_v1_seller_service, 3);
 
 /**
  * Which sales, from where.
@@ -133,7 +182,7 @@ export type ListSalesRequest = Message<"ticketing.payments.v1.ListSalesRequest">
  * Use `create(ListSalesRequestSchema)` to create a new message.
  */
 export const ListSalesRequestSchema: GenMessage<ListSalesRequest> = /*@__PURE__*/
-  messageDesc(file_ticketing_payments_v1_seller_service, 3);
+  messageDesc(file_ticketing_payments_v1_seller_service, 4);
 
 /**
  * One sale.
@@ -190,7 +239,7 @@ export type Sale = Message<"ticketing.payments.v1.Sale"> & {
  * Use `create(SaleSchema)` to create a new message.
  */
 export const SaleSchema: GenMessage<Sale> = /*@__PURE__*/
-  messageDesc(file_ticketing_payments_v1_seller_service, 4);
+  messageDesc(file_ticketing_payments_v1_seller_service, 5);
 
 /**
  * One page.
@@ -218,7 +267,7 @@ export type ListSalesResponse = Message<"ticketing.payments.v1.ListSalesResponse
  * Use `create(ListSalesResponseSchema)` to create a new message.
  */
 export const ListSalesResponseSchema: GenMessage<ListSalesResponse> = /*@__PURE__*/
-  messageDesc(file_ticketing_payments_v1_seller_service, 5);
+  messageDesc(file_ticketing_payments_v1_seller_service, 6);
 
 /**
  * Earnings on their way to the seller.
@@ -253,6 +302,41 @@ export type Payout = Message<"ticketing.payments.v1.Payout"> & {
    * @generated from field: google.protobuf.Timestamp create_time = 4;
    */
   createTime?: Timestamp | undefined;
+
+  /**
+   * When it last changed.
+   *
+   * @generated from field: google.protobuf.Timestamp update_time = 5;
+   */
+  updateTime?: Timestamp | undefined;
+
+  /**
+   * The account at Stripe that it goes to.
+   *
+   * @generated from field: string account_id = 6;
+   */
+  accountId: string;
+
+  /**
+   * Stripe's id of it, once it is there.
+   *
+   * @generated from field: string transfer_id = 7;
+   */
+  transferId: string;
+
+  /**
+   * Why it failed: Stripe's code, or `seller_banned` or `balance_changed`. Empty otherwise.
+   *
+   * @generated from field: string failure_code = 8;
+   */
+  failureCode: string;
+
+  /**
+   * When Stripe was last asked to move it. Absent if it never was.
+   *
+   * @generated from field: google.protobuf.Timestamp sent_time = 9;
+   */
+  sentTime?: Timestamp | undefined;
 };
 
 /**
@@ -260,7 +344,7 @@ export type Payout = Message<"ticketing.payments.v1.Payout"> & {
  * Use `create(PayoutSchema)` to create a new message.
  */
 export const PayoutSchema: GenMessage<Payout> = /*@__PURE__*/
-  messageDesc(file_ticketing_payments_v1_seller_service, 6);
+  messageDesc(file_ticketing_payments_v1_seller_service, 7);
 
 /**
  * Which payouts, from where.
@@ -288,7 +372,7 @@ export type ListPayoutsRequest = Message<"ticketing.payments.v1.ListPayoutsReque
  * Use `create(ListPayoutsRequestSchema)` to create a new message.
  */
 export const ListPayoutsRequestSchema: GenMessage<ListPayoutsRequest> = /*@__PURE__*/
-  messageDesc(file_ticketing_payments_v1_seller_service, 7);
+  messageDesc(file_ticketing_payments_v1_seller_service, 8);
 
 /**
  * One page.
@@ -316,7 +400,7 @@ export type ListPayoutsResponse = Message<"ticketing.payments.v1.ListPayoutsResp
  * Use `create(ListPayoutsResponseSchema)` to create a new message.
  */
 export const ListPayoutsResponseSchema: GenMessage<ListPayoutsResponse> = /*@__PURE__*/
-  messageDesc(file_ticketing_payments_v1_seller_service, 8);
+  messageDesc(file_ticketing_payments_v1_seller_service, 9);
 
 /**
  * Whose onboarding: the caller's.
@@ -331,7 +415,7 @@ export type StartOnboardingRequest = Message<"ticketing.payments.v1.StartOnboard
  * Use `create(StartOnboardingRequestSchema)` to create a new message.
  */
 export const StartOnboardingRequestSchema: GenMessage<StartOnboardingRequest> = /*@__PURE__*/
-  messageDesc(file_ticketing_payments_v1_seller_service, 9);
+  messageDesc(file_ticketing_payments_v1_seller_service, 10);
 
 /**
  * Where to go on.
@@ -352,7 +436,7 @@ export type StartOnboardingResponse = Message<"ticketing.payments.v1.StartOnboar
  * Use `create(StartOnboardingResponseSchema)` to create a new message.
  */
 export const StartOnboardingResponseSchema: GenMessage<StartOnboardingResponse> = /*@__PURE__*/
-  messageDesc(file_ticketing_payments_v1_seller_service, 10);
+  messageDesc(file_ticketing_payments_v1_seller_service, 11);
 
 /**
  * Whether the caller can be paid out.

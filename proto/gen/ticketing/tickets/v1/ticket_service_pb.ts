@@ -19,7 +19,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file ticketing/tickets/v1/ticket_service.proto.
  */
 export const file_ticketing_tickets_v1_ticket_service: GenFile = /*@__PURE__*/
-  fileDesc("Cil0aWNrZXRpbmcvdGlja2V0cy92MS90aWNrZXRfc2VydmljZS5wcm90bxIUdGlja2V0aW5nLnRpY2tldHMudjEivQQKE0NyZWF0ZVRpY2tldFJlcXVlc3QSGwoFdGl0bGUYASABKAlCDLpICXIHGMgBMgJcUxK9AgoFcHJpY2UYAiABKAsyEi5nb29nbGUudHlwZS5Nb25leUKZArpIlQK6AXEKDm1vbmV5LmN1cnJlbmN5EjV0aGUgY3VycmVuY3kgbXVzdCBiZSB0aHJlZSBjYXBpdGFsIGxldHRlcnMgKElTTyA0MjE3KRoodGhpcy5jdXJyZW5jeV9jb2RlLm1hdGNoZXMoJ15bQS1aXXszfSQnKboBmgEKDm1vbmV5LnBvc2l0aXZlEiN0aGUgcHJpY2UgbXVzdCBiZSBtb3JlIHRoYW4gbm90aGluZxpjdGhpcy51bml0cyA+PSAwICYmIHRoaXMubmFub3MgPj0gMCAmJiB0aGlzLm5hbm9zIDw9IDk5OTk5OTk5OSAmJiAodGhpcy51bml0cyA+IDAgfHwgdGhpcy5uYW5vcyA+IDApyAEBEjoKCGNhdGVnb3J5GAMgASgOMh4udGlja2V0aW5nLnRpY2tldHMudjEuQ2F0ZWdvcnlCCLpIBYIBAhABEhcKBXZlbnVlGAQgASgJQgi6SAVyAxjIARI4CgpldmVudF90aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIIukgFsgECQAESGQoEY29kZRgGIAEoCUILgAEBukgFcgMYgCASHwoKcmVxdWVzdF9pZBgHIAEoCUILukgI2AEBcgOwAQEiRAoUQ3JlYXRlVGlja2V0UmVzcG9uc2USLAoGdGlja2V0GAEgASgLMhwudGlja2V0aW5nLnRpY2tldHMudjEuVGlja2V0IigKEEdldFRpY2tldFJlcXVlc3QSFAoCaWQYASABKAlCCLpIBXIDsAEBIkEKEUdldFRpY2tldFJlc3BvbnNlEiwKBnRpY2tldBgBIAEoCzIcLnRpY2tldGluZy50aWNrZXRzLnYxLlRpY2tldCK2BgoSTGlzdFRpY2tldHNSZXF1ZXN0EhoKCXBhZ2Vfc2l6ZRgBIAEoBUIHukgEGgIoABIcCgpwYWdlX3Rva2VuGAIgASgJQgi6SAVyAxiACBIXCgVxdWVyeRgDIAEoCUIIukgFcgMYyAESOgoIY2F0ZWdvcnkYBCABKA4yHi50aWNrZXRpbmcudGlja2V0cy52MS5DYXRlZ29yeUIIukgFggECEAESKwoNY3VycmVuY3lfY29kZRgFIAEoCUIUukgR2AEBcgwyCl5bQS1aXXszfSQSJQoJbWluX3ByaWNlGAYgASgLMhIuZ29vZ2xlLnR5cGUuTW9uZXkSJQoJbWF4X3ByaWNlGAcgASgLMhIuZ29vZ2xlLnR5cGUuTW9uZXkSHgoJc2VsbGVyX2lkGAggASgJQgu6SAjYAQFyA7ABARJICgxhdmFpbGFiaWxpdHkYCSABKA4yKC50aWNrZXRpbmcudGlja2V0cy52MS5UaWNrZXRBdmFpbGFiaWxpdHlCCLpIBYIBAhABEjwKCG9yZGVyX2J5GAogASgOMiAudGlja2V0aW5nLnRpY2tldHMudjEuVGlja2V0U29ydEIIukgFggECEAE67QK6SOkCGuYCCg1saXN0LmN1cnJlbmN5EkdvcmRlcnMgYW5kIGxpbWl0cyBieSBwcmljZSBuZWVkIGN1cnJlbmN5X2NvZGUsIGFuZCBsaW1pdHMgbXVzdCBiZSBpbiBpdBqLAih0aGlzLm9yZGVyX2J5IGluIFsyLCAzXSB8fCBoYXModGhpcy5taW5fcHJpY2UpIHx8IGhhcyh0aGlzLm1heF9wcmljZSkpID8gKHRoaXMuY3VycmVuY3lfY29kZSAhPSAnJyAmJiAoIWhhcyh0aGlzLm1pbl9wcmljZSkgfHwgdGhpcy5taW5fcHJpY2UuY3VycmVuY3lfY29kZSA9PSB0aGlzLmN1cnJlbmN5X2NvZGUpICYmICghaGFzKHRoaXMubWF4X3ByaWNlKSB8fCB0aGlzLm1heF9wcmljZS5jdXJyZW5jeV9jb2RlID09IHRoaXMuY3VycmVuY3lfY29kZSkpIDogdHJ1ZSJdChNMaXN0VGlja2V0c1Jlc3BvbnNlEi0KB3RpY2tldHMYASADKAsyHC50aWNrZXRpbmcudGlja2V0cy52MS5UaWNrZXQSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJItAEChNVcGRhdGVUaWNrZXRSZXF1ZXN0EhQKAmlkGAEgASgJQgi6SAVyA7ABARIbCgV0aXRsZRgCIAEoCUIMukgJcgcYyAEyAlxTEr0CCgVwcmljZRgDIAEoCzISLmdvb2dsZS50eXBlLk1vbmV5QpkCukiVAroBcQoObW9uZXkuY3VycmVuY3kSNXRoZSBjdXJyZW5jeSBtdXN0IGJlIHRocmVlIGNhcGl0YWwgbGV0dGVycyAoSVNPIDQyMTcpGih0aGlzLmN1cnJlbmN5X2NvZGUubWF0Y2hlcygnXltBLVpdezN9JCcpugGaAQoObW9uZXkucG9zaXRpdmUSI3RoZSBwcmljZSBtdXN0IGJlIG1vcmUgdGhhbiBub3RoaW5nGmN0aGlzLnVuaXRzID49IDAgJiYgdGhpcy5uYW5vcyA+PSAwICYmIHRoaXMubmFub3MgPD0gOTk5OTk5OTk5ICYmICh0aGlzLnVuaXRzID4gMCB8fCB0aGlzLm5hbm9zID4gMCnIAQESOgoIY2F0ZWdvcnkYBCABKA4yHi50aWNrZXRpbmcudGlja2V0cy52MS5DYXRlZ29yeUIIukgFggECEAESFwoFdmVudWUYBSABKAlCCLpIBXIDGMgBEi4KCmV2ZW50X3RpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEh4KBGNvZGUYByABKAlCC4ABAbpIBXIDGIAgSACIAQESGAoHdmVyc2lvbhgIIAEoA0IHukgEIgIoAEIHCgVfY29kZSJEChRVcGRhdGVUaWNrZXRSZXNwb25zZRIsCgZ0aWNrZXQYASABKAsyHC50aWNrZXRpbmcudGlja2V0cy52MS5UaWNrZXQiKwoTRGVsZXRlVGlja2V0UmVxdWVzdBIUCgJpZBgBIAEoCUIIukgFcgOwAQEiRAoURGVsZXRlVGlja2V0UmVzcG9uc2USLAoGdGlja2V0GAEgASgLMhwudGlja2V0aW5nLnRpY2tldHMudjEuVGlja2V0IlQKE1JlbGlzdFRpY2tldFJlcXVlc3QSFAoCaWQYASABKAlCCLpIBXIDsAEBEh4KBGNvZGUYAiABKAlCC4ABAbpIBXIDGIAgSACIAQFCBwoFX2NvZGUiRAoUUmVsaXN0VGlja2V0UmVzcG9uc2USLAoGdGlja2V0GAEgASgLMhwudGlja2V0aW5nLnRpY2tldHMudjEuVGlja2V0Ii0KFU9wZW5UaWNrZXRDb2RlUmVxdWVzdBIUCgJpZBgBIAEoCUIIukgFcgOwAQEiKwoWT3BlblRpY2tldENvZGVSZXNwb25zZRIRCgRjb2RlGAEgASgJQgOAAQEqtQEKElRpY2tldEF2YWlsYWJpbGl0eRIjCh9USUNLRVRfQVZBSUxBQklMSVRZX1VOU1BFQ0lGSUVEEAASIQodVElDS0VUX0FWQUlMQUJJTElUWV9BVkFJTEFCTEUQARIcChhUSUNLRVRfQVZBSUxBQklMSVRZX0hFTEQQAhIcChhUSUNLRVRfQVZBSUxBQklMSVRZX1NPTEQQAxIbChdUSUNLRVRfQVZBSUxBQklMSVRZX0FOWRAEKqABCgpUaWNrZXRTb3J0EhsKF1RJQ0tFVF9TT1JUX1VOU1BFQ0lGSUVEEAASFgoSVElDS0VUX1NPUlRfTkVXRVNUEAESHwobVElDS0VUX1NPUlRfUFJJQ0VfQVNDRU5ESU5HEAISIAocVElDS0VUX1NPUlRfUFJJQ0VfREVTQ0VORElORxADEhoKFlRJQ0tFVF9TT1JUX0VWRU5UX1RJTUUQBDLMBwoNVGlja2V0U2VydmljZRKCAQoMQ3JlYXRlVGlja2V0EikudGlja2V0aW5nLnRpY2tldHMudjEuQ3JlYXRlVGlja2V0UmVxdWVzdBoqLnRpY2tldGluZy50aWNrZXRzLnYxLkNyZWF0ZVRpY2tldFJlc3BvbnNlIhuItRgCgtPkkwIROgEqIgwvYXBpL3RpY2tldHMSfgoJR2V0VGlja2V0EiYudGlja2V0aW5nLnRpY2tldHMudjEuR2V0VGlja2V0UmVxdWVzdBonLnRpY2tldGluZy50aWNrZXRzLnYxLkdldFRpY2tldFJlc3BvbnNlIiCQAgGItRgBgtPkkwITEhEvYXBpL3RpY2tldHMve2lkfRJ/CgtMaXN0VGlja2V0cxIoLnRpY2tldGluZy50aWNrZXRzLnYxLkxpc3RUaWNrZXRzUmVxdWVzdBopLnRpY2tldGluZy50aWNrZXRzLnYxLkxpc3RUaWNrZXRzUmVzcG9uc2UiG5ACAYi1GAGC0+STAg4SDC9hcGkvdGlja2V0cxKHAQoMVXBkYXRlVGlja2V0EikudGlja2V0aW5nLnRpY2tldHMudjEuVXBkYXRlVGlja2V0UmVxdWVzdBoqLnRpY2tldGluZy50aWNrZXRzLnYxLlVwZGF0ZVRpY2tldFJlc3BvbnNlIiCItRgCgtPkkwIWOgEqGhEvYXBpL3RpY2tldHMve2lkfRKEAQoMRGVsZXRlVGlja2V0EikudGlja2V0aW5nLnRpY2tldHMudjEuRGVsZXRlVGlja2V0UmVxdWVzdBoqLnRpY2tldGluZy50aWNrZXRzLnYxLkRlbGV0ZVRpY2tldFJlc3BvbnNlIh2ItRgCgtPkkwITKhEvYXBpL3RpY2tldHMve2lkfRKOAQoMUmVsaXN0VGlja2V0EikudGlja2V0aW5nLnRpY2tldHMudjEuUmVsaXN0VGlja2V0UmVxdWVzdBoqLnRpY2tldGluZy50aWNrZXRzLnYxLlJlbGlzdFRpY2tldFJlc3BvbnNlIieItRgCgtPkkwIdOgEqIhgvYXBpL3RpY2tldHMve2lkfS9yZWxpc3QSkgEKDk9wZW5UaWNrZXRDb2RlEisudGlja2V0aW5nLnRpY2tldHMudjEuT3BlblRpY2tldENvZGVSZXF1ZXN0GiwudGlja2V0aW5nLnRpY2tldHMudjEuT3BlblRpY2tldENvZGVSZXNwb25zZSIliLUYAoLT5JMCGzoBKiIWL2FwaS90aWNrZXRzL3tpZH0vY29kZWIGcHJvdG8z", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_timestamp, file_google_type_money, file_ticketing_options_v1_options, file_ticketing_tickets_v1_ticket]);
+  fileDesc("Cil0aWNrZXRpbmcvdGlja2V0cy92MS90aWNrZXRfc2VydmljZS5wcm90bxIUdGlja2V0aW5nLnRpY2tldHMudjEivQQKE0NyZWF0ZVRpY2tldFJlcXVlc3QSGwoFdGl0bGUYASABKAlCDLpICXIHGMgBMgJcUxK9AgoFcHJpY2UYAiABKAsyEi5nb29nbGUudHlwZS5Nb25leUKZArpIlQK6AXEKDm1vbmV5LmN1cnJlbmN5EjV0aGUgY3VycmVuY3kgbXVzdCBiZSB0aHJlZSBjYXBpdGFsIGxldHRlcnMgKElTTyA0MjE3KRoodGhpcy5jdXJyZW5jeV9jb2RlLm1hdGNoZXMoJ15bQS1aXXszfSQnKboBmgEKDm1vbmV5LnBvc2l0aXZlEiN0aGUgcHJpY2UgbXVzdCBiZSBtb3JlIHRoYW4gbm90aGluZxpjdGhpcy51bml0cyA+PSAwICYmIHRoaXMubmFub3MgPj0gMCAmJiB0aGlzLm5hbm9zIDw9IDk5OTk5OTk5OSAmJiAodGhpcy51bml0cyA+IDAgfHwgdGhpcy5uYW5vcyA+IDApyAEBEjoKCGNhdGVnb3J5GAMgASgOMh4udGlja2V0aW5nLnRpY2tldHMudjEuQ2F0ZWdvcnlCCLpIBYIBAhABEhcKBXZlbnVlGAQgASgJQgi6SAVyAxjIARI4CgpldmVudF90aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIIukgFsgECQAESGQoEY29kZRgGIAEoCUILgAEBukgFcgMYgCASHwoKcmVxdWVzdF9pZBgHIAEoCUILukgI2AEBcgOwAQEiRAoUQ3JlYXRlVGlja2V0UmVzcG9uc2USLAoGdGlja2V0GAEgASgLMhwudGlja2V0aW5nLnRpY2tldHMudjEuVGlja2V0IigKEEdldFRpY2tldFJlcXVlc3QSFAoCaWQYASABKAlCCLpIBXIDsAEBIkEKEUdldFRpY2tldFJlc3BvbnNlEiwKBnRpY2tldBgBIAEoCzIcLnRpY2tldGluZy50aWNrZXRzLnYxLlRpY2tldCK2BgoSTGlzdFRpY2tldHNSZXF1ZXN0EhoKCXBhZ2Vfc2l6ZRgBIAEoBUIHukgEGgIoABIcCgpwYWdlX3Rva2VuGAIgASgJQgi6SAVyAxiACBIXCgVxdWVyeRgDIAEoCUIIukgFcgMYyAESOgoIY2F0ZWdvcnkYBCABKA4yHi50aWNrZXRpbmcudGlja2V0cy52MS5DYXRlZ29yeUIIukgFggECEAESKwoNY3VycmVuY3lfY29kZRgFIAEoCUIUukgR2AEBcgwyCl5bQS1aXXszfSQSJQoJbWluX3ByaWNlGAYgASgLMhIuZ29vZ2xlLnR5cGUuTW9uZXkSJQoJbWF4X3ByaWNlGAcgASgLMhIuZ29vZ2xlLnR5cGUuTW9uZXkSHgoJc2VsbGVyX2lkGAggASgJQgu6SAjYAQFyA7ABARJICgxhdmFpbGFiaWxpdHkYCSABKA4yKC50aWNrZXRpbmcudGlja2V0cy52MS5UaWNrZXRBdmFpbGFiaWxpdHlCCLpIBYIBAhABEjwKCG9yZGVyX2J5GAogASgOMiAudGlja2V0aW5nLnRpY2tldHMudjEuVGlja2V0U29ydEIIukgFggECEAE67QK6SOkCGuYCCg1saXN0LmN1cnJlbmN5EkdvcmRlcnMgYW5kIGxpbWl0cyBieSBwcmljZSBuZWVkIGN1cnJlbmN5X2NvZGUsIGFuZCBsaW1pdHMgbXVzdCBiZSBpbiBpdBqLAih0aGlzLm9yZGVyX2J5IGluIFsyLCAzXSB8fCBoYXModGhpcy5taW5fcHJpY2UpIHx8IGhhcyh0aGlzLm1heF9wcmljZSkpID8gKHRoaXMuY3VycmVuY3lfY29kZSAhPSAnJyAmJiAoIWhhcyh0aGlzLm1pbl9wcmljZSkgfHwgdGhpcy5taW5fcHJpY2UuY3VycmVuY3lfY29kZSA9PSB0aGlzLmN1cnJlbmN5X2NvZGUpICYmICghaGFzKHRoaXMubWF4X3ByaWNlKSB8fCB0aGlzLm1heF9wcmljZS5jdXJyZW5jeV9jb2RlID09IHRoaXMuY3VycmVuY3lfY29kZSkpIDogdHJ1ZSJdChNMaXN0VGlja2V0c1Jlc3BvbnNlEi0KB3RpY2tldHMYASADKAsyHC50aWNrZXRpbmcudGlja2V0cy52MS5UaWNrZXQSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIlAKFEV4cG9ydFRpY2tldHNSZXF1ZXN0EhoKCXBhZ2Vfc2l6ZRgBIAEoBUIHukgEGgIoABIcCgpwYWdlX3Rva2VuGAIgASgJQgi6SAVyAxiACCLwAQoORXhwb3J0ZWRUaWNrZXQSLAoGdGlja2V0GAEgASgLMhwudGlja2V0aW5nLnRpY2tldHMudjEuVGlja2V0EhEKBGNvZGUYAiABKAlCA4ABARIZChFzb2xkX3RvX29yZGVyX2lkcxgDIAMoCRIcChRjb2RlX29wZW5lZF9vcmRlcl9pZBgEIAEoCRIyCg5jb2RlX29wZW5fdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASHAoUY29kZV9zZWFsZWRfb3JkZXJfaWQYBiABKAkSEgoKcmVxdWVzdF9pZBgHIAEoCSJnChVFeHBvcnRUaWNrZXRzUmVzcG9uc2USNQoHdGlja2V0cxgBIAMoCzIkLnRpY2tldGluZy50aWNrZXRzLnYxLkV4cG9ydGVkVGlja2V0EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSLQBAoTVXBkYXRlVGlja2V0UmVxdWVzdBIUCgJpZBgBIAEoCUIIukgFcgOwAQESGwoFdGl0bGUYAiABKAlCDLpICXIHGMgBMgJcUxK9AgoFcHJpY2UYAyABKAsyEi5nb29nbGUudHlwZS5Nb25leUKZArpIlQK6AXEKDm1vbmV5LmN1cnJlbmN5EjV0aGUgY3VycmVuY3kgbXVzdCBiZSB0aHJlZSBjYXBpdGFsIGxldHRlcnMgKElTTyA0MjE3KRoodGhpcy5jdXJyZW5jeV9jb2RlLm1hdGNoZXMoJ15bQS1aXXszfSQnKboBmgEKDm1vbmV5LnBvc2l0aXZlEiN0aGUgcHJpY2UgbXVzdCBiZSBtb3JlIHRoYW4gbm90aGluZxpjdGhpcy51bml0cyA+PSAwICYmIHRoaXMubmFub3MgPj0gMCAmJiB0aGlzLm5hbm9zIDw9IDk5OTk5OTk5OSAmJiAodGhpcy51bml0cyA+IDAgfHwgdGhpcy5uYW5vcyA+IDApyAEBEjoKCGNhdGVnb3J5GAQgASgOMh4udGlja2V0aW5nLnRpY2tldHMudjEuQ2F0ZWdvcnlCCLpIBYIBAhABEhcKBXZlbnVlGAUgASgJQgi6SAVyAxjIARIuCgpldmVudF90aW1lGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIeCgRjb2RlGAcgASgJQguAAQG6SAVyAxiAIEgAiAEBEhgKB3ZlcnNpb24YCCABKANCB7pIBCICKABCBwoFX2NvZGUiRAoUVXBkYXRlVGlja2V0UmVzcG9uc2USLAoGdGlja2V0GAEgASgLMhwudGlja2V0aW5nLnRpY2tldHMudjEuVGlja2V0IisKE0RlbGV0ZVRpY2tldFJlcXVlc3QSFAoCaWQYASABKAlCCLpIBXIDsAEBIkQKFERlbGV0ZVRpY2tldFJlc3BvbnNlEiwKBnRpY2tldBgBIAEoCzIcLnRpY2tldGluZy50aWNrZXRzLnYxLlRpY2tldCJUChNSZWxpc3RUaWNrZXRSZXF1ZXN0EhQKAmlkGAEgASgJQgi6SAVyA7ABARIeCgRjb2RlGAIgASgJQguAAQG6SAVyAxiAIEgAiAEBQgcKBV9jb2RlIkQKFFJlbGlzdFRpY2tldFJlc3BvbnNlEiwKBnRpY2tldBgBIAEoCzIcLnRpY2tldGluZy50aWNrZXRzLnYxLlRpY2tldCItChVPcGVuVGlja2V0Q29kZVJlcXVlc3QSFAoCaWQYASABKAlCCLpIBXIDsAEBIisKFk9wZW5UaWNrZXRDb2RlUmVzcG9uc2USEQoEY29kZRgBIAEoCUIDgAEBKrUBChJUaWNrZXRBdmFpbGFiaWxpdHkSIwofVElDS0VUX0FWQUlMQUJJTElUWV9VTlNQRUNJRklFRBAAEiEKHVRJQ0tFVF9BVkFJTEFCSUxJVFlfQVZBSUxBQkxFEAESHAoYVElDS0VUX0FWQUlMQUJJTElUWV9IRUxEEAISHAoYVElDS0VUX0FWQUlMQUJJTElUWV9TT0xEEAMSGwoXVElDS0VUX0FWQUlMQUJJTElUWV9BTlkQBCqgAQoKVGlja2V0U29ydBIbChdUSUNLRVRfU09SVF9VTlNQRUNJRklFRBAAEhYKElRJQ0tFVF9TT1JUX05FV0VTVBABEh8KG1RJQ0tFVF9TT1JUX1BSSUNFX0FTQ0VORElORxACEiAKHFRJQ0tFVF9TT1JUX1BSSUNFX0RFU0NFTkRJTkcQAxIaChZUSUNLRVRfU09SVF9FVkVOVF9USU1FEAQy3ggKDVRpY2tldFNlcnZpY2USggEKDENyZWF0ZVRpY2tldBIpLnRpY2tldGluZy50aWNrZXRzLnYxLkNyZWF0ZVRpY2tldFJlcXVlc3QaKi50aWNrZXRpbmcudGlja2V0cy52MS5DcmVhdGVUaWNrZXRSZXNwb25zZSIbiLUYAoLT5JMCEToBKiIML2FwaS90aWNrZXRzEn4KCUdldFRpY2tldBImLnRpY2tldGluZy50aWNrZXRzLnYxLkdldFRpY2tldFJlcXVlc3QaJy50aWNrZXRpbmcudGlja2V0cy52MS5HZXRUaWNrZXRSZXNwb25zZSIgkAIBiLUYAYLT5JMCExIRL2FwaS90aWNrZXRzL3tpZH0SfwoLTGlzdFRpY2tldHMSKC50aWNrZXRpbmcudGlja2V0cy52MS5MaXN0VGlja2V0c1JlcXVlc3QaKS50aWNrZXRpbmcudGlja2V0cy52MS5MaXN0VGlja2V0c1Jlc3BvbnNlIhuQAgGItRgBgtPkkwIOEgwvYXBpL3RpY2tldHMSjwEKDUV4cG9ydFRpY2tldHMSKi50aWNrZXRpbmcudGlja2V0cy52MS5FeHBvcnRUaWNrZXRzUmVxdWVzdBorLnRpY2tldGluZy50aWNrZXRzLnYxLkV4cG9ydFRpY2tldHNSZXNwb25zZSIlkAIBiLUYAoLT5JMCGBIWL2FwaS90aWNrZXRzL21lL2V4cG9ydBKHAQoMVXBkYXRlVGlja2V0EikudGlja2V0aW5nLnRpY2tldHMudjEuVXBkYXRlVGlja2V0UmVxdWVzdBoqLnRpY2tldGluZy50aWNrZXRzLnYxLlVwZGF0ZVRpY2tldFJlc3BvbnNlIiCItRgCgtPkkwIWOgEqGhEvYXBpL3RpY2tldHMve2lkfRKEAQoMRGVsZXRlVGlja2V0EikudGlja2V0aW5nLnRpY2tldHMudjEuRGVsZXRlVGlja2V0UmVxdWVzdBoqLnRpY2tldGluZy50aWNrZXRzLnYxLkRlbGV0ZVRpY2tldFJlc3BvbnNlIh2ItRgCgtPkkwITKhEvYXBpL3RpY2tldHMve2lkfRKOAQoMUmVsaXN0VGlja2V0EikudGlja2V0aW5nLnRpY2tldHMudjEuUmVsaXN0VGlja2V0UmVxdWVzdBoqLnRpY2tldGluZy50aWNrZXRzLnYxLlJlbGlzdFRpY2tldFJlc3BvbnNlIieItRgCgtPkkwIdOgEqIhgvYXBpL3RpY2tldHMve2lkfS9yZWxpc3QSkgEKDk9wZW5UaWNrZXRDb2RlEisudGlja2V0aW5nLnRpY2tldHMudjEuT3BlblRpY2tldENvZGVSZXF1ZXN0GiwudGlja2V0aW5nLnRpY2tldHMudjEuT3BlblRpY2tldENvZGVSZXNwb25zZSIliLUYAoLT5JMCGzoBKiIWL2FwaS90aWNrZXRzL3tpZH0vY29kZWIGcHJvdG8z", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_timestamp, file_google_type_money, file_ticketing_options_v1_options, file_ticketing_tickets_v1_ticket]);
 
 /**
  * A ticket to list.
@@ -260,6 +260,125 @@ export const ListTicketsResponseSchema: GenMessage<ListTicketsResponse> = /*@__P
   messageDesc(file_ticketing_tickets_v1_ticket_service, 5);
 
 /**
+ * Which of the caller's tickets: all, from where.
+ *
+ * @generated from message ticketing.tickets.v1.ExportTicketsRequest
+ */
+export type ExportTicketsRequest = Message<"ticketing.tickets.v1.ExportTicketsRequest"> & {
+  /**
+   * At most so many: 20 where it is 0, and 100 where it is more.
+   *
+   * @generated from field: int32 page_size = 1;
+   */
+  pageSize: number;
+
+  /**
+   * `next_page_token` of the page before.
+   *
+   * @generated from field: string page_token = 2;
+   */
+  pageToken: string;
+};
+
+/**
+ * Describes the message ticketing.tickets.v1.ExportTicketsRequest.
+ * Use `create(ExportTicketsRequestSchema)` to create a new message.
+ */
+export const ExportTicketsRequestSchema: GenMessage<ExportTicketsRequest> = /*@__PURE__*/
+  messageDesc(file_ticketing_tickets_v1_ticket_service, 6);
+
+/**
+ * A ticket with what only its seller may see.
+ *
+ * @generated from message ticketing.tickets.v1.ExportedTicket
+ */
+export type ExportedTicket = Message<"ticketing.tickets.v1.ExportedTicket"> & {
+  /**
+   * As everyone may see it.
+   *
+   * @generated from field: ticketing.tickets.v1.Ticket ticket = 1;
+   */
+  ticket?: Ticket | undefined;
+
+  /**
+   * The code that opens the door, as its seller typed it; empty where there is none.
+   *
+   * @generated from field: string code = 2;
+   */
+  code: string;
+
+  /**
+   * The orders that have bought it, also those whose money is back.
+   *
+   * @generated from field: repeated string sold_to_order_ids = 3;
+   */
+  soldToOrderIds: string[];
+
+  /**
+   * The order whose buyer has opened the code last; empty if nobody has.
+   *
+   * @generated from field: string code_opened_order_id = 4;
+   */
+  codeOpenedOrderId: string;
+
+  /**
+   * When that was.
+   *
+   * @generated from field: google.protobuf.Timestamp code_open_time = 5;
+   */
+  codeOpenTime?: Timestamp | undefined;
+
+  /**
+   * The order whose buyer has asked for the money back before seeing the code; empty if nobody has.
+   *
+   * @generated from field: string code_sealed_order_id = 6;
+   */
+  codeSealedOrderId: string;
+
+  /**
+   * The id that the client gave to the request that listed it; empty if it gave none.
+   *
+   * @generated from field: string request_id = 7;
+   */
+  requestId: string;
+};
+
+/**
+ * Describes the message ticketing.tickets.v1.ExportedTicket.
+ * Use `create(ExportedTicketSchema)` to create a new message.
+ */
+export const ExportedTicketSchema: GenMessage<ExportedTicket> = /*@__PURE__*/
+  messageDesc(file_ticketing_tickets_v1_ticket_service, 7);
+
+/**
+ * One page.
+ *
+ * @generated from message ticketing.tickets.v1.ExportTicketsResponse
+ */
+export type ExportTicketsResponse = Message<"ticketing.tickets.v1.ExportTicketsResponse"> & {
+  /**
+   * Newest first.
+   *
+   * @generated from field: repeated ticketing.tickets.v1.ExportedTicket tickets = 1;
+   */
+  tickets: ExportedTicket[];
+
+  /**
+   * For the next page; empty on the last one.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message ticketing.tickets.v1.ExportTicketsResponse.
+ * Use `create(ExportTicketsResponseSchema)` to create a new message.
+ */
+export const ExportTicketsResponseSchema: GenMessage<ExportTicketsResponse> = /*@__PURE__*/
+  messageDesc(file_ticketing_tickets_v1_ticket_service, 8);
+
+/**
  * The ticket as its seller wants it.
  *
  * @generated from message ticketing.tickets.v1.UpdateTicketRequest
@@ -327,7 +446,7 @@ export type UpdateTicketRequest = Message<"ticketing.tickets.v1.UpdateTicketRequ
  * Use `create(UpdateTicketRequestSchema)` to create a new message.
  */
 export const UpdateTicketRequestSchema: GenMessage<UpdateTicketRequest> = /*@__PURE__*/
-  messageDesc(file_ticketing_tickets_v1_ticket_service, 6);
+  messageDesc(file_ticketing_tickets_v1_ticket_service, 9);
 
 /**
  * The ticket changed.
@@ -348,7 +467,7 @@ export type UpdateTicketResponse = Message<"ticketing.tickets.v1.UpdateTicketRes
  * Use `create(UpdateTicketResponseSchema)` to create a new message.
  */
 export const UpdateTicketResponseSchema: GenMessage<UpdateTicketResponse> = /*@__PURE__*/
-  messageDesc(file_ticketing_tickets_v1_ticket_service, 7);
+  messageDesc(file_ticketing_tickets_v1_ticket_service, 10);
 
 /**
  * Which ticket to withdraw.
@@ -369,7 +488,7 @@ export type DeleteTicketRequest = Message<"ticketing.tickets.v1.DeleteTicketRequ
  * Use `create(DeleteTicketRequestSchema)` to create a new message.
  */
 export const DeleteTicketRequestSchema: GenMessage<DeleteTicketRequest> = /*@__PURE__*/
-  messageDesc(file_ticketing_tickets_v1_ticket_service, 8);
+  messageDesc(file_ticketing_tickets_v1_ticket_service, 11);
 
 /**
  * The ticket withdrawn.
@@ -390,7 +509,7 @@ export type DeleteTicketResponse = Message<"ticketing.tickets.v1.DeleteTicketRes
  * Use `create(DeleteTicketResponseSchema)` to create a new message.
  */
 export const DeleteTicketResponseSchema: GenMessage<DeleteTicketResponse> = /*@__PURE__*/
-  messageDesc(file_ticketing_tickets_v1_ticket_service, 9);
+  messageDesc(file_ticketing_tickets_v1_ticket_service, 12);
 
 /**
  * Which ticket to put on sale again.
@@ -418,7 +537,7 @@ export type RelistTicketRequest = Message<"ticketing.tickets.v1.RelistTicketRequ
  * Use `create(RelistTicketRequestSchema)` to create a new message.
  */
 export const RelistTicketRequestSchema: GenMessage<RelistTicketRequest> = /*@__PURE__*/
-  messageDesc(file_ticketing_tickets_v1_ticket_service, 10);
+  messageDesc(file_ticketing_tickets_v1_ticket_service, 13);
 
 /**
  * The ticket on sale.
@@ -439,7 +558,7 @@ export type RelistTicketResponse = Message<"ticketing.tickets.v1.RelistTicketRes
  * Use `create(RelistTicketResponseSchema)` to create a new message.
  */
 export const RelistTicketResponseSchema: GenMessage<RelistTicketResponse> = /*@__PURE__*/
-  messageDesc(file_ticketing_tickets_v1_ticket_service, 11);
+  messageDesc(file_ticketing_tickets_v1_ticket_service, 14);
 
 /**
  * Which ticket's code.
@@ -460,7 +579,7 @@ export type OpenTicketCodeRequest = Message<"ticketing.tickets.v1.OpenTicketCode
  * Use `create(OpenTicketCodeRequestSchema)` to create a new message.
  */
 export const OpenTicketCodeRequestSchema: GenMessage<OpenTicketCodeRequest> = /*@__PURE__*/
-  messageDesc(file_ticketing_tickets_v1_ticket_service, 12);
+  messageDesc(file_ticketing_tickets_v1_ticket_service, 15);
 
 /**
  * What opens the door.
@@ -481,7 +600,7 @@ export type OpenTicketCodeResponse = Message<"ticketing.tickets.v1.OpenTicketCod
  * Use `create(OpenTicketCodeResponseSchema)` to create a new message.
  */
 export const OpenTicketCodeResponseSchema: GenMessage<OpenTicketCodeResponse> = /*@__PURE__*/
-  messageDesc(file_ticketing_tickets_v1_ticket_service, 13);
+  messageDesc(file_ticketing_tickets_v1_ticket_service, 16);
 
 /**
  * Which tickets a list shall hold.
@@ -636,6 +755,19 @@ export const TicketService: GenService<{
     methodKind: "unary";
     input: typeof ListTicketsRequestSchema;
     output: typeof ListTicketsResponseSchema;
+  },
+  /**
+   * The caller's own tickets with all that is kept of them, codes included, in pages, the newest first:
+   * for whoever wants to have everything that is kept of them.
+   *
+   * Errors: INVALID_ARGUMENT with field violations.
+   *
+   * @generated from rpc ticketing.tickets.v1.TicketService.ExportTickets
+   */
+  exportTickets: {
+    methodKind: "unary";
+    input: typeof ExportTicketsRequestSchema;
+    output: typeof ExportTicketsResponseSchema;
   },
   /**
    * Replaces what the seller may change: every field that is left out becomes empty, but for the

@@ -1,0 +1,44 @@
+import { timestampFromDate } from "@bufbuild/protobuf/wkt";
+import { emailKey } from "./address.ts";
+import type { MailFields, Posts } from "./mail.ts";
+import { toProto, type UserFields } from "./user.ts";
+
+const letterToProto = (mail: MailFields) => ({
+  id: mail._id,
+  cause: mail.cause,
+  email: mail.to ?? "",
+  orderId: mail.trade?.orderId ?? "",
+  title: mail.trade?.title ?? "",
+  amount: mail.trade?.amount ?? "",
+  createTime: timestampFromDate(mail.createTime),
+  ...(mail.sentTime && { sentTime: timestampFromDate(mail.sentTime) }),
+  ...(mail.refusedTime && { refusedTime: timestampFromDate(mail.refusedTime) }),
+  refusal: mail.refusal ?? "",
+});
+
+/**
+ * Letters to the account. That an address which somebody wants to move to has an account is its owner's
+ * business alone: so the mover sees neither the letter that asks nor the one that is written instead.
+ */
+const lettersTo = ({ _id, email }: UserFields) => ({
+  $or: [
+    { userId: _id, cause: { $nin: ["move", "taken"] as const } },
+    { to: { $in: [email, emailKey(email)] }, cause: { $in: ["reset", "taken"] as const } },
+  ],
+});
+
+/** Everything that is kept of a user, but for their sessions and for what is secret. */
+export async function exportUser(posts: Posts, user: UserFields) {
+  const letters = await posts.find(lettersTo(user)).sort({ createTime: 1 }).lean<MailFields[]>();
+  return {
+    user: toProto(user),
+    updateTime: timestampFromDate(user.updateTime),
+    pendingEmail: user.newEmail ?? "",
+    formerEmails: (user.formerEmails ?? []).map(({ email, undoUntil }) => ({
+      email,
+      undoUntil: timestampFromDate(undoUntil),
+    })),
+    ...(user.standingTime && { standingTime: timestampFromDate(user.standingTime) }),
+    letters: letters.map(letterToProto),
+  };
+}

@@ -1,0 +1,36 @@
+import { expect, it } from "vitest";
+import { as, refusal } from "#runtime/testing.ts";
+import { orderLife, testTickets } from "./testing.ts";
+
+const { client, hear, list } = await testTickets();
+
+const pageOf = async (userId: string, pageToken = "", pageSize = 2) =>
+  client.exportTickets({ pageSize, pageToken }, await as(userId));
+
+it("a seller has all of their tickets, with the codes, in pages; and nobody else's", async () => {
+  const mine = [];
+  for (const code of ["one", "two", "three"]) mine.unshift(await list({ code }, "ann"));
+  await client.deleteTicket({ id: mine[0]!.id }, await as("ann"));
+  await list({ code: "not Ann's" }, "bob");
+  const first = await pageOf("ann");
+  const second = await pageOf("ann", first.nextPageToken);
+  const found = [...first.tickets, ...second.tickets];
+  expect(found.map(({ ticket }) => ticket?.id)).toEqual(mine.map(({ id }) => id));
+  expect(found.map(({ code }) => code)).toEqual(["three", "two", "one"]);
+  expect(second.nextPageToken).toBe("");
+  expect((await pageOf("eve")).tickets).toEqual([]);
+  expect(await refusal(pageOf("bob", first.nextPageToken))).toMatchObject({
+    violations: ["page_token"],
+  });
+});
+
+it("says which orders have bought a ticket, and which of them has seen its code", async () => {
+  const { id } = await list({ code: "sesame" }, "sam");
+  const life = orderLife(id, 1, ["created", "awaiting", "completed"], "cleo");
+  for (const event of life) await hear(event);
+  await client.openTicketCode({ id }, await as("cleo"));
+  const [exported] = (await pageOf("sam")).tickets;
+  const orderId = life[0]!.order.id;
+  expect(exported).toMatchObject({ soldToOrderIds: [orderId], codeOpenedOrderId: orderId });
+  expect(exported?.codeOpenTime).toBeDefined();
+});

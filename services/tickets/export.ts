@@ -1,0 +1,37 @@
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { timestampFromDate } from "@bufbuild/protobuf/wkt";
+import type {
+  ExportedTicketSchema,
+  ExportTicketsRequest,
+} from "@ticketing/proto/tickets/v1/ticket_service";
+import { paged, pageSize, readPageToken } from "#runtime/page.ts";
+import { toProto, type TicketFields, type Tickets } from "./ticket.ts";
+
+const toExported = (ticket: TicketFields): MessageInitShape<typeof ExportedTicketSchema> => ({
+  ticket: toProto(ticket),
+  code: ticket.code ?? "",
+  soldToOrderIds: ticket.sales ?? [],
+  codeOpenedOrderId: ticket.codeOpenedFor ?? "",
+  ...(ticket.codeOpenTime && { codeOpenTime: timestampFromDate(ticket.codeOpenTime) }),
+  codeSealedOrderId: ticket.codeSealedFor ?? "",
+  requestId: ticket.requestId ?? "",
+});
+
+/** One page of a seller's own tickets, with what nobody else may see of them. */
+export async function exportTickets(
+  tickets: Tickets,
+  { pageSize: asked, pageToken: token }: ExportTicketsRequest,
+  userId: string,
+) {
+  const query = ["export", userId];
+  const after = readPageToken(query, token);
+  const size = pageSize(asked);
+  const found = await tickets
+    .find({ userId, ...(after && { _id: { $lt: after.id } }) })
+    .select("+code -outbox")
+    .sort({ _id: -1 })
+    .limit(size + 1)
+    .lean<TicketFields[]>();
+  const { page, nextPageToken } = paged(query, size, found);
+  return { tickets: page.map(toExported), nextPageToken };
+}
