@@ -13,7 +13,10 @@ async function member() {
 }
 
 const mailTo = (to: string, subject: RegExp) =>
-  eventually(() => mails.findLast((mail) => mail.to === to && subject.test(mail.subject)), "a mail");
+  eventually(
+    () => mails.findLast((mail) => mail.to === to && subject.test(mail.subject)),
+    "a mail",
+  );
 
 const kept = (mail: object) =>
   posts.create({

@@ -1,4 +1,4 @@
-import { oneLine } from "./mailer.ts";
+import { toLine } from "#runtime/text.ts";
 
 /** Why a mail is written. */
 export type Cause =
@@ -107,4 +107,4 @@ const trades: Record<TradeCause, (trade: Trade, url: string) => Letter> = {
 /** The mail about a trade. */
 export const tradeLetter = (cause: TradeCause, url: string, trade: Trade): Letter =>
   // A title is its seller's to type: it makes no lines of its own in our letter.
-  trades[cause]({ ...trade, title: oneLine(trade.title) }, url);
+  trades[cause]({ ...trade, title: toLine(trade.title) }, url);

@@ -1,5 +1,6 @@
 import { createTransport } from "nodemailer";
 import { within } from "#runtime/within.ts";
+import { toLine } from "#runtime/text.ts";
 
 export interface Mail {
   /** The same at every try, so that who receives it twice can tell. */
@@ -54,13 +55,6 @@ function refusalIn(error: unknown): MailRefused | undefined {
   return new MailRefused(`${responseCode} at ${command}`);
 }
 
-/** What stands in a header is one line, whatever people have typed: no line break, no control character. */
-export const oneLine = (text: string): string =>
-  text
-    .replace(/[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]+/gu, " ")
-    .replace(/ {2,}/g, " ")
-    .trim();
-
 /** A mailer that speaks SMTP, as every mail provider does. */
 export function smtpMailer(url: string, from: string): Mailer {
   const timeouts = {
@@ -74,9 +68,9 @@ export function smtpMailer(url: string, from: string): Mailer {
     async send({ id, to, subject, text }) {
       // As an address of its own: text with a comma in it would be several.
       const recipient = { name: "", address: to };
-      if (oneLine(to) !== to) throw new MailRefused("the address is not one line");
+      if (toLine(to) !== to) throw new MailRefused("the address is not one line");
       const messageId = `<${id}@${domain}>`;
-      const mail = { messageId, to: recipient, subject: oneLine(subject), text };
+      const mail = { messageId, to: recipient, subject: toLine(subject), text };
       const sending = transport.sendMail(mail).catch((error: unknown) => {
         throw refusalIn(error) ?? error;
       });

@@ -5,6 +5,7 @@ import { UserService } from "@ticketing/proto/auth/v1/user_service";
 import { update } from "#runtime/aggregate.ts";
 import { DomainError, invalidField } from "#runtime/errors.ts";
 import { paged, pageSize, readPageToken } from "#runtime/page.ts";
+import { readLine } from "#runtime/text.ts";
 import { ban, toRecord, unban } from "./ban.ts";
 import { caller } from "#runtime/auth.ts";
 import { callingAdministrator } from "./caller-account.ts";
@@ -70,8 +71,9 @@ export function userRoutes({ users, sessions, now }: Deps) {
         if (userId === ownId) {
           throw new DomainError("OWN_ACCOUNT", "nobody can ban themselves");
         }
+        const why = readLine(reason, "reason", { max: 500, required: true });
         const end = toEnd(endsAt, now());
-        return change(userId, (user) => ban(user, reason, end, new Date(now())));
+        return change(userId, (user) => ban(user, why, end, new Date(now())));
       },
 
       async unbanUser({ userId }, ctx) {

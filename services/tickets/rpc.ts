@@ -12,6 +12,7 @@ import { DomainError, invalidField } from "#runtime/errors.ts";
 import { toChargeable } from "#runtime/money.ts";
 import { duplicateOf } from "#runtime/mongo.ts";
 import { isOut, type Standings } from "#runtime/standing.ts";
+import { isSeen, readLine } from "#runtime/text.ts";
 import { mustBeSameRequest, requestMark, type RequestMark } from "#runtime/request-id.ts";
 import { openCode } from "./code.ts";
 import { exportTickets } from "./export.ts";
@@ -51,17 +52,20 @@ function toEventTime(time: Timestamp | undefined): Date | undefined {
 function toListing(request: CreateTicketRequest | UpdateTicketRequest): Listing {
   if (!request.price) throw invalidField("price", "is required");
   const { amount, currency } = toChargeable(request.price, "price");
-  const title = request.title.trim();
-  // The contract's pattern knows the spaces of ASCII only.
-  if (title === "") throw invalidField("title", "must not be empty");
   return {
-    title,
+    title: readLine(request.title, "title", { max: 200, required: true }),
     price: amount,
     currency,
     category: categoryWord(request.category),
-    venue: request.venue.trim() || undefined,
+    venue: readLine(request.venue, "venue", { max: 200 }) || undefined,
     eventTime: toEventTime(request.eventTime),
   };
+}
+
+/** A code is shown as it was typed, lines and all; but there is something to see. */
+function readCode(code: string | undefined): string | undefined {
+  if (!code || isSeen(code)) return code;
+  throw invalidField("code", "must have something that can be seen");
 }
 
 export function ticketRoutes({ tickets, standings, now }: Deps) {
@@ -92,7 +96,7 @@ export function ticketRoutes({ tickets, standings, now }: Deps) {
       async createTicket(request, ctx) {
         const userId = caller(ctx).id;
         const mark = requestMark(CreateTicketRequestSchema, request);
-        const code = request.code || undefined;
+        const code = readCode(request.code) || undefined;
         const ticket = new tickets({ userId, ...toListing(request), ...mark, code });
         list(ticket);
         const made = await ticket.save().catch((error: unknown) => madeBefore(error, userId, mark));
@@ -120,11 +124,12 @@ export function ticketRoutes({ tickets, standings, now }: Deps) {
 
       updateTicket(request, ctx) {
         const listing = toListing(request);
+        const code = readCode(request.code);
         return change(request.id, caller(ctx).id, (ticket) => {
           if (request.version > 0 && Number(request.version) !== ticket.version) {
             throw new DomainError("CHANGED_MEANWHILE", "the ticket has changed; look at it again");
           }
-          edit(ticket, listing, request.code);
+          edit(ticket, listing, code);
         });
       },
 
@@ -132,8 +137,9 @@ export function ticketRoutes({ tickets, standings, now }: Deps) {
         return change(id, caller(ctx).id, (ticket) => setWithdrawn(ticket, true));
       },
 
-      relistTicket({ id, code }, ctx) {
-        return change(id, caller(ctx).id, (ticket) => relist(ticket, code));
+      relistTicket(request, ctx) {
+        const code = readCode(request.code);
+        return change(request.id, caller(ctx).id, (ticket) => relist(ticket, code));
       },
 
       async openTicketCode({ id }, ctx) {

@@ -7,6 +7,7 @@ import { Category } from "@ticketing/proto/tickets/v1/ticket";
 import type { QueryFilter } from "mongoose";
 import { toMinor } from "#runtime/money.ts";
 import { paged, pageSize, readPageToken, type Cursor } from "#runtime/page.ts";
+import { isSeen, toLine } from "#runtime/text.ts";
 import type { CategoryWord, TicketFields, Tickets } from "./ticket.ts";
 
 type Filter = QueryFilter<TicketFields>;
@@ -51,7 +52,7 @@ function available(request: ListTicketsRequest, callerId: string | undefined, no
 
 /** Each word must occur: quoted, so that the text index does not take one for enough. */
 const words = (query: string): Filter => {
-  const terms = query.replaceAll('"', " ").split(/\s+/).filter(Boolean);
+  const terms = toLine(query).replaceAll('"', " ").split(" ").filter(isSeen);
   return terms.length === 0 ? {} : { $text: { $search: terms.map((t) => `"${t}"`).join(" ") } };
 };
 

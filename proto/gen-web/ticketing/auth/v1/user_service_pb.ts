@@ -143,7 +143,7 @@ export type BanUserRequest = Message<"ticketing.auth.v1.BanUserRequest"> & {
   userId: string;
 
   /**
-   * Why, for other administrators; the user is not told.
+   * Why, for other administrators; the user is not told. One line, as a ticket's title is.
    *
    * @generated from field: string reason = 2;
    */

@@ -26,7 +26,9 @@ export const file_ticketing_tickets_v1_ticket_service: GenFile = /*@__PURE__*/
  */
 export type CreateTicketRequest = Message<"ticketing.tickets.v1.CreateTicketRequest"> & {
   /**
-   * What it is a ticket for: 1 to 200 characters.
+   * What it is a ticket for: 1 to 200 characters, of which some can be seen. It is stored as one line: in
+   * Unicode's form NFC, trimmed, one space for each run of them and for line ends, without control and
+   * format characters.
    *
    * @generated from field: string title = 1;
    */
@@ -47,7 +49,7 @@ export type CreateTicketRequest = Message<"ticketing.tickets.v1.CreateTicketRequ
   category: Category;
 
   /**
-   * Where: at most 200 characters.
+   * Where: at most 200 characters, stored as the title is.
    *
    * @generated from field: string venue = 4;
    */
@@ -61,7 +63,8 @@ export type CreateTicketRequest = Message<"ticketing.tickets.v1.CreateTicketRequ
   eventTime?: Timestamp | undefined;
 
   /**
-   * The code that opens the door: at most 4,096 characters, shown to the buyer alone.
+   * The code that opens the door: at most 4,096 characters, of which some can be seen, shown to the buyer
+   * alone.
    *
    * @generated from field: string code = 6;
    */
