@@ -98,7 +98,7 @@ export const ticketCopies = ({
   tickets,
 }: Deps): Copies<typeof TicketSnapshotSchema, TicketMessage> => ({
   owner: "tickets",
-  edition: 2, // Venue, category and `detailsVersion` are kept.
+  edition: 3, // Since 2 venue, category and `detailsVersion` are kept, since 3 the time zone.
   request: TicketSnapshotRequestedSchema,
   snapshot: TicketSnapshotSchema,
   things: (snapshot) => snapshot.tickets,

@@ -148,7 +148,8 @@ async function draft(
   network?: string,
 ): Promise<Order> {
   const { orders, now } = deps;
-  const { _id: ticketId, sellerId, title, price, currency, category, venue, eventTime } = ticket;
+  const { _id: ticketId, sellerId, title, price, currency, category, venue } = ticket;
+  const { eventTime, timeZone } = ticket;
   const holdSeconds = await holdSecondsFor(deps, userId, ticketId);
   const last = await orders
     .findOne({ ticketId }, { holdNumber: 1 })
@@ -164,6 +165,7 @@ async function draft(
     category,
     venue,
     ...(eventTime ? { eventTime } : {}),
+    ...(timeZone ? { timeZone } : {}),
     expiresAt: withinEvent(now() + holdSeconds * 1000, eventTime),
     holdNumber: (last?.holdNumber ?? 0) + 1,
     ...(network === undefined ? {} : { network }),

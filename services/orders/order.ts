@@ -25,6 +25,7 @@ export interface OrderFields extends AggregateFields, Partial<RequestMark> {
   category?: CategoryWord;
   venue?: string;
   eventTime?: Date;
+  timeZone?: string;
   status: Status;
   cancelReason?: Reason;
   expiresAt: Date;
@@ -51,6 +52,7 @@ const schema = new Schema<OrderFields>({
   category: String,
   venue: String,
   eventTime: Date,
+  timeZone: String,
   status: { type: String, required: true },
   cancelReason: String,
   expiresAt: { type: Date, required: true },
@@ -100,6 +102,7 @@ export function toProto(order: OrderFields): MessageInitShape<typeof OrderSchema
     ...(order.eventTime ? { eventTime: timestampFromDate(order.eventTime) } : {}),
     ...(order.venue === undefined ? {} : { venue: order.venue }),
     category: Category[order.category ?? "UNSPECIFIED"],
+    timeZone: order.timeZone ?? "",
     attemptId: order.attemptId ?? "",
     createTime: timestampFromDate(order.createTime),
     updateTime: timestampFromDate(order.updateTime),

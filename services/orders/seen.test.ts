@@ -58,7 +58,8 @@ describe("Buy, with the version that the buyer saw (R15)", () => {
 });
 
 const eventTime = timestampFromDate(new Date("2090-06-04T18:00:00Z"));
-const look = { title: "A match", venue: "The Oval", category: Category.SPORT, eventTime };
+const timeZone = "Europe/London";
+const look = { title: "A match", venue: "The Oval", category: Category.SPORT, eventTime, timeZone };
 const price = { currencyCode: "JPY", units: 5_000n, nanos: 0 };
 
 /** The ticket as its seller has changed it, in all that can be seen. */
@@ -97,7 +98,7 @@ describe("an order", () => {
 
   it("of a ticket that said neither where nor what has nothing there, and says so", async () => {
     const order = await buy(await ticket());
-    expect(order).toMatchObject({ venue: "", category: Category.UNSPECIFIED });
+    expect(order).toMatchObject({ venue: "", category: Category.UNSPECIFIED, timeZone: "" });
     expect(order.eventTime).toBeUndefined();
   });
 
@@ -111,13 +112,17 @@ describe("an order", () => {
   });
 });
 
-describe("a copy of a ticket from before venue and category were kept", () => {
-  it("is filled by a snapshot of the same version", async () => {
+describe("a copy of a ticket from before all that is seen was kept", () => {
+  it.each([
+    ["venue and category", { venue: 1, category: 1, detailsVersion: 1 }],
+    ["the time zone", { timeZone: 1 }],
+  ])("is given %s by a snapshot of the same version", async (_, fields) => {
     const state = ticketMessage(look);
     const { keep } = ticketCopies(deps);
     await keep(state);
-    const before = { $unset: { venue: 1, category: 1, detailsVersion: 1 } } as const;
-    await deps.tickets.collection.updateOne({ _id: state.id as never }, before);
+    await deps.tickets.collection.updateOne({ _id: state.id as never }, {
+      $unset: fields,
+    } as never);
     await keep(state);
     expect(await buy(state.id)).toMatchObject(look);
   });

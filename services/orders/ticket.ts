@@ -25,6 +25,8 @@ export interface TicketFields {
   category: CategoryWord;
   venue: string;
   eventTime?: Date | undefined;
+  /** The IANA name of the time zone that the event time is shown in; empty where nobody said. */
+  timeZone: string;
   withdrawn: boolean;
   /** After a refund the ticket is not for sale before its seller relists it. */
   sold: boolean;
@@ -45,6 +47,7 @@ const schema = new Schema<TicketFields>(
     category: { type: String, default: "UNSPECIFIED" },
     venue: { type: String, default: "" },
     eventTime: Date,
+    timeZone: { type: String, default: "" },
     withdrawn: { type: Boolean, required: true },
     sold: { type: Boolean, default: false },
     version: { type: Number, required: true },
@@ -68,6 +71,7 @@ function toFields(ticket: TicketMessage): Omit<TicketFields, "_id"> {
     category: categoryWords.get(ticket.category) ?? "UNSPECIFIED",
     venue: ticket.venue,
     eventTime: ticket.eventTime && timestampDate(ticket.eventTime),
+    timeZone: ticket.timeZone,
     withdrawn: ticket.withdrawn || ticket.status === TicketStatus.WITHDRAWN,
     sold: ticket.status === TicketStatus.SOLD,
     version: Number(ticket.version),
@@ -78,7 +82,7 @@ function toFields(ticket: TicketMessage): Omit<TicketFields, "_id"> {
 
 /**
  * Keeps the newer of ours and theirs, so that events may come late, twice or out of order (R71). A copy
- * from before `detailsVersion` was kept is completed by the same version too.
+ * from before `detailsVersion` or the time zone was kept is completed by the same version too.
  */
 export async function keep(tickets: Tickets, ticket: TicketMessage | undefined): Promise<void> {
   if (!ticket) throw new Error("an event without its ticket");
@@ -87,8 +91,11 @@ export async function keep(tickets: Tickets, ticket: TicketMessage | undefined):
     ? { $set: { ...fields, eventTime } }
     : { $set: fields, $unset: { eventTime: 1 as const } };
   const { version } = fields;
-  const isIncomplete = { version, detailsVersion: { $exists: false } };
-  const older = { _id: ticket.id, $or: [{ version: { $lt: version } }, isIncomplete] };
+  const isIncomplete = (["detailsVersion", "timeZone"] as const).map((field) => ({
+    version,
+    [field]: { $exists: false },
+  }));
+  const older = { _id: ticket.id, $or: [{ version: { $lt: version } }, ...isIncomplete] };
   try {
     await tickets.updateOne(older, change, { upsert: true });
   } catch (error) {

@@ -135,4 +135,16 @@ describe("the receipt", () => {
     const { intents } = await all.books(order);
     expect(intents[0]?.description).toBe("A concert, The Old Hall, 2090-06-04T18:00:00.000Z");
   });
+
+  it.each([
+    ["Europe/Berlin", "A concert, 4 Jun 2090, 20:00 (Europe/Berlin)"],
+    ["Mars/Base", "A concert, 2090-06-04T18:00:00.000Z"],
+  ])("tells the time of the event as in its zone, where %s is one", async (timeZone, expected) => {
+    const all = await world();
+    const eventTime = timestampFromMs(Date.UTC(2090, 5, 4, 18));
+    const order = await all.buy({ venue: "", eventTime, timeZone });
+    await all.pay(order);
+    const { intents } = await all.books(order);
+    expect(intents[0]?.description).toBe(expected);
+  });
 });

@@ -50,6 +50,7 @@ function toCopy(order: Order): OrderCopy {
     currency,
     expiresAt: timestampDate(order.expiresAt),
     ...(order.eventTime && { eventTime: timestampDate(order.eventTime) }),
+    ...(order.timeZone && { timeZone: order.timeZone }),
     ...(order.venue !== undefined && { venue: order.venue }),
     status,
     expired: order.cancelReason === CancelReason.EXPIRED,

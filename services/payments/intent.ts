@@ -35,9 +35,21 @@ const method = (token: string): Partial<Stripe.PaymentIntentCreateParams> =>
     ? { payment_method_data: { type: "card", card: { token } } as never }
     : { payment_method: token };
 
+/** When the event begins, by the clocks of its place where that is known. */
+function whenOf({ eventTime, timeZone }: PaymentFields["order"]): string | undefined {
+  if (!eventTime || !timeZone) return eventTime?.toISOString();
+  try {
+    const style = { dateStyle: "medium", timeStyle: "short" } as const;
+    const format = new Intl.DateTimeFormat("en-GB", { ...style, timeZone });
+    return `${format.format(eventTime)} (${timeZone})`;
+  } catch {
+    return eventTime.toISOString(); // A zone that this process does not know stops no payment.
+  }
+}
+
 /** What the buyer's receipt is for: the ticket as they saw it. */
-const descriptionOf = ({ title, venue, eventTime }: PaymentFields["order"]): string =>
-  [title, venue, eventTime?.toISOString()].filter(Boolean).join(", ");
+const descriptionOf = (order: PaymentFields["order"]): string =>
+  [order.title, order.venue, whenOf(order)].filter(Boolean).join(", ");
 
 /** An intent that cannot take money yet, tied to its attempt by its metadata and its key. */
 export const createIntent = (

@@ -60,6 +60,8 @@ export interface OrderCopy {
   currency: string;
   expiresAt: Date;
   eventTime?: Date | undefined;
+  /** The IANA name of the time zone that the event time is shown in; absent where nobody said. */
+  timeZone?: string | undefined;
   /** Where the event takes place; empty where the seller did not say, absent where orders did not. */
   venue?: string | undefined;
   status: "CREATED" | "AWAITING_PAYMENT" | "COMPLETED" | "CANCELLED";
@@ -129,6 +131,7 @@ const order = new Schema<OrderCopy>(
     currency: { type: String, required: true },
     expiresAt: { type: Date, required: true },
     eventTime: Date,
+    timeZone: String,
     venue: String,
     status: { type: String, required: true },
     expired: { type: Boolean, required: true },

@@ -6,13 +6,15 @@ import { orderLife, testTickets, type OrderEvent } from "./testing.ts";
 
 const { client, hear, list, get } = await testTickets();
 
-const eventTime = timestampFromDate(new Date("2090-06-04T18:00:00Z"));
+const inDays = (days: number) => timestampFromDate(new Date(Date.now() + days * 86_400_000));
+const eventTime = inDays(30);
 const listing = {
   title: "Café del Mar",
   price: { currencyCode: "EUR", units: 20n, nanos: 0 },
   category: Category.CONCERT,
   venue: "The Old Hall",
   eventTime,
+  timeZone: "Europe/Berlin",
 };
 
 /** Lists a ticket, edits it, and answers both versions: of the details, and of the price. */
@@ -33,7 +35,9 @@ describe("the version of what a buyer sees", () => {
     ["that there is a venue", { venue: "" }],
     ["the category", { category: Category.OTHER }],
     ["that there is a category", { category: Category.UNSPECIFIED }],
-    ["the date", { eventTime: timestampFromDate(new Date("2090-06-05T18:00:00Z")) }],
+    ["the date", { eventTime: inDays(31) }],
+    ["the time zone", { timeZone: "Europe/London" }],
+    ["that there is a time zone", { timeZone: "" }],
     ["that there is a date", { eventTime: undefined }],
   ])("is raised by a change of %s, and that of the price is not", async (_, change) => {
     expect(await edited(change)).toEqual({ detailsVersion: 2n, priceVersion: 1n });
@@ -49,6 +53,12 @@ describe("the version of what a buyer sees", () => {
     ["characters without width", { title: "Café\u200B del\u00AD Mar" }],
   ])("is not raised by a change of %s", async (_, change) => {
     expect(await edited(change)).toEqual({ detailsVersion: 1n, priceVersion: 1n });
+  });
+
+  it("is not raised by saying UTC, which is shown where nobody says a time zone", async () => {
+    const { id } = await list({ ...listing, timeZone: "" });
+    await client.updateTicket({ ...listing, id, timeZone: "UTC" }, await as("seller"));
+    expect(await get(id)).toMatchObject({ version: 2n, detailsVersion: 1n, timeZone: "UTC" });
   });
 
   it("is not raised by a change of the price alone", async () => {

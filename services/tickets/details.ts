@@ -1,9 +1,13 @@
 import { toLine } from "#runtime/text.ts";
 import type { Listing } from "./ticket.ts";
 
+/** The time zone that pages show an event time in. */
+const shownZone = ({ timeZone }: Listing): string => timeZone ?? "UTC";
+
 /** Whether a buyer sees the same, apart from the price, whose changes have a version of their own. */
 export const sameDetails = (one: Listing, other: Listing): boolean =>
   toLine(one.title) === toLine(other.title) &&
   toLine(one.venue ?? "") === toLine(other.venue ?? "") &&
   one.category === other.category &&
-  one.eventTime?.getTime() === other.eventTime?.getTime();
+  one.eventTime?.getTime() === other.eventTime?.getTime() &&
+  (!one.eventTime || shownZone(one) === shownZone(other));

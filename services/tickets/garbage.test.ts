@@ -22,8 +22,9 @@ it(
       price: { currencyCode: "EUR", units: "20" },
       venue: "Arena",
     };
+    const eventTime = new Date(Date.now() + 86_400_000).toISOString();
     const good = {
-      CreateTicket: { ...listing, category: "CATEGORY_SPORT", eventTime: "2040-01-01T00:00:00Z" },
+      CreateTicket: { ...listing, category: "CATEGORY_SPORT", eventTime, timeZone: "Asia/Tokyo" },
       GetTicket: { id: free },
       ListTickets: { query: "match", currencyCode: "EUR", pageSize: 3 },
       UpdateTicket: { id: edited, ...listing },

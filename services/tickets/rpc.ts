@@ -1,4 +1,3 @@
-import { timestampDate, type Timestamp } from "@bufbuild/protobuf/wkt";
 import type { ConnectRouter } from "@connectrpc/connect";
 import {
   CreateTicketRequestSchema,
@@ -15,14 +14,13 @@ import { isOut, type Standings } from "#runtime/standing.ts";
 import { isSeen, readLine } from "#runtime/text.ts";
 import { mustBeSameRequest, requestMark, type RequestMark } from "#runtime/request-id.ts";
 import { openCode } from "./code.ts";
+import { mustBeUpcoming, toEventTime, toTimeZone } from "./event-time.ts";
 import { exportTickets } from "./export.ts";
 import { categoryWord, search } from "./search.ts";
 import {
   edit,
-  FIRST_DATE,
   list,
   mustBeChangeable,
-  NO_DATE,
   relist,
   setSellerBanned,
   setWithdrawn,
@@ -41,24 +39,19 @@ interface Deps {
 
 const notFound = (): DomainError => new DomainError("TICKET_NOT_FOUND", "there is no such ticket");
 
-/** Dates outside the years that a Timestamp may hold would be stored, and then fit into no answer. */
-function toEventTime(time: Timestamp | undefined): Date | undefined {
-  if (!time) return undefined;
-  const date = timestampDate(time);
-  if (date >= FIRST_DATE && date < NO_DATE) return date;
-  throw invalidField("event_time", "must lie within the years 1 to 9999");
-}
-
 function toListing(request: CreateTicketRequest | UpdateTicketRequest): Listing {
   if (!request.price) throw invalidField("price", "is required");
   const { amount, currency } = toChargeable(request.price, "price");
+  const eventTime = toEventTime(request.eventTime);
+  const timeZone = toTimeZone(request.timeZone);
   return {
     title: readLine(request.title, "title", { max: 200, required: true }),
     price: amount,
     currency,
     category: categoryWord(request.category),
     venue: readLine(request.venue, "venue", { max: 200 }) || undefined,
-    eventTime: toEventTime(request.eventTime),
+    eventTime,
+    timeZone: eventTime && timeZone,
   };
 }
 
@@ -97,7 +90,9 @@ export function ticketRoutes({ tickets, standings, now }: Deps) {
         const userId = caller(ctx).id;
         const mark = requestMark(CreateTicketRequestSchema, request);
         const code = readCode(request.code) || undefined;
-        const ticket = new tickets({ userId, ...toListing(request), ...mark, code });
+        const listing = toListing(request);
+        mustBeUpcoming(listing.eventTime, now());
+        const ticket = new tickets({ userId, ...listing, ...mark, code });
         list(ticket);
         const made = await ticket.save().catch((error: unknown) => madeBefore(error, userId, mark));
         // A ban that came in the same moment did not see this ticket; now it is there to be seen. A
@@ -129,6 +124,7 @@ export function ticketRoutes({ tickets, standings, now }: Deps) {
           if (request.version > 0 && Number(request.version) !== ticket.version) {
             throw new DomainError("CHANGED_MEANWHILE", "the ticket has changed; look at it again");
           }
+          mustBeUpcoming(listing.eventTime, now(), ticket.eventTime);
           edit(ticket, listing, code);
         });
       },

@@ -24,6 +24,8 @@ export interface Listing {
   category?: CategoryWord | undefined;
   venue?: string | undefined;
   eventTime?: Date | undefined;
+  /** The IANA name of the time zone that the event time is shown in; only where there is one. */
+  timeZone?: string | undefined;
 }
 
 export interface TicketFields extends AggregateFields, Listing, Partial<RequestMark> {
@@ -65,8 +67,6 @@ export interface TicketFields extends AggregateFields, Listing, Partial<RequestM
 
 /** Later than every event: where a ticket without a date stands in the order of dates. */
 export const NO_DATE = new Date("9999-12-31T00:00:00Z");
-/** The earliest date that the contract can carry. */
-export const FIRST_DATE = new Date("0001-01-01T00:00:00Z");
 
 const schema = new Schema<TicketFields>({
   userId: { type: String, required: true },
@@ -76,6 +76,7 @@ const schema = new Schema<TicketFields>({
   category: String,
   venue: String,
   eventTime: Date,
+  timeZone: String,
   eventOrder: { type: Date, default: NO_DATE },
   code: { type: String, select: false },
   hasCode: { type: Boolean, default: false },
@@ -153,6 +154,7 @@ export function toProto(ticket: TicketFields): MessageInitShape<typeof TicketSch
     hasCode: ticket.hasCode,
     withdrawn: isOffMarket(ticket),
     needsNewCode: Boolean(ticket.needsNewCode),
+    timeZone: ticket.timeZone ?? "",
   };
 }
 

@@ -14,7 +14,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file ticketing/tickets/v1/ticket.proto.
  */
 export const file_ticketing_tickets_v1_ticket: GenFile = /*@__PURE__*/
-  fileDesc("CiF0aWNrZXRpbmcvdGlja2V0cy92MS90aWNrZXQucHJvdG8SFHRpY2tldGluZy50aWNrZXRzLnYxIp4ECgZUaWNrZXQSCgoCaWQYASABKAkSDwoHdXNlcl9pZBgCIAEoCRINCgV0aXRsZRgDIAEoCRIhCgVwcmljZRgEIAEoCzISLmdvb2dsZS50eXBlLk1vbmV5EjAKCGNhdGVnb3J5GAUgASgOMh4udGlja2V0aW5nLnRpY2tldHMudjEuQ2F0ZWdvcnkSDQoFdmVudWUYBiABKAkSLgoKZXZlbnRfdGltZRgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMgoGc3RhdHVzGAggASgOMiIudGlja2V0aW5nLnRpY2tldHMudjEuVGlja2V0U3RhdHVzEhAKCG9yZGVyX2lkGAkgASgJEi4KCmhlbGRfdW50aWwYCiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg8KB3ZlcnNpb24YCyABKAMSFQoNcHJpY2VfdmVyc2lvbhgMIAEoAxIvCgtjcmVhdGVfdGltZRgNIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLdXBkYXRlX3RpbWUYDiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhAKCGhhc19jb2RlGA8gASgIEhEKCXdpdGhkcmF3bhgQIAEoCBIXCg9kZXRhaWxzX3ZlcnNpb24YESABKAMSFgoObmVlZHNfbmV3X2NvZGUYEiABKAgqlQEKDFRpY2tldFN0YXR1cxIdChlUSUNLRVRfU1RBVFVTX1VOU1BFQ0lGSUVEEAASGQoVVElDS0VUX1NUQVRVU19PTl9TQUxFEAESFgoSVElDS0VUX1NUQVRVU19IRUxEEAISFgoSVElDS0VUX1NUQVRVU19TT0xEEAMSGwoXVElDS0VUX1NUQVRVU19XSVRIRFJBV04QBCqoAQoIQ2F0ZWdvcnkSGAoUQ0FURUdPUllfVU5TUEVDSUZJRUQQABIUChBDQVRFR09SWV9DT05DRVJUEAESEgoOQ0FURUdPUllfU1BPUlQQAhIUChBDQVRFR09SWV9USEVBVFJFEAMSFQoRQ0FURUdPUllfRkVTVElWQUwQBBIXChNDQVRFR09SWV9DT05GRVJFTkNFEAUSEgoOQ0FURUdPUllfT1RIRVIQBmIGcHJvdG8z", [file_google_protobuf_timestamp, file_google_type_money]);
+  fileDesc("CiF0aWNrZXRpbmcvdGlja2V0cy92MS90aWNrZXQucHJvdG8SFHRpY2tldGluZy50aWNrZXRzLnYxIrEECgZUaWNrZXQSCgoCaWQYASABKAkSDwoHdXNlcl9pZBgCIAEoCRINCgV0aXRsZRgDIAEoCRIhCgVwcmljZRgEIAEoCzISLmdvb2dsZS50eXBlLk1vbmV5EjAKCGNhdGVnb3J5GAUgASgOMh4udGlja2V0aW5nLnRpY2tldHMudjEuQ2F0ZWdvcnkSDQoFdmVudWUYBiABKAkSLgoKZXZlbnRfdGltZRgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMgoGc3RhdHVzGAggASgOMiIudGlja2V0aW5nLnRpY2tldHMudjEuVGlja2V0U3RhdHVzEhAKCG9yZGVyX2lkGAkgASgJEi4KCmhlbGRfdW50aWwYCiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg8KB3ZlcnNpb24YCyABKAMSFQoNcHJpY2VfdmVyc2lvbhgMIAEoAxIvCgtjcmVhdGVfdGltZRgNIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLdXBkYXRlX3RpbWUYDiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhAKCGhhc19jb2RlGA8gASgIEhEKCXdpdGhkcmF3bhgQIAEoCBIXCg9kZXRhaWxzX3ZlcnNpb24YESABKAMSFgoObmVlZHNfbmV3X2NvZGUYEiABKAgSEQoJdGltZV96b25lGBMgASgJKpUBCgxUaWNrZXRTdGF0dXMSHQoZVElDS0VUX1NUQVRVU19VTlNQRUNJRklFRBAAEhkKFVRJQ0tFVF9TVEFUVVNfT05fU0FMRRABEhYKElRJQ0tFVF9TVEFUVVNfSEVMRBACEhYKElRJQ0tFVF9TVEFUVVNfU09MRBADEhsKF1RJQ0tFVF9TVEFUVVNfV0lUSERSQVdOEAQqqAEKCENhdGVnb3J5EhgKFENBVEVHT1JZX1VOU1BFQ0lGSUVEEAASFAoQQ0FURUdPUllfQ09OQ0VSVBABEhIKDkNBVEVHT1JZX1NQT1JUEAISFAoQQ0FURUdPUllfVEhFQVRSRRADEhUKEUNBVEVHT1JZX0ZFU1RJVkFMEAQSFwoTQ0FURUdPUllfQ09ORkVSRU5DRRAFEhIKDkNBVEVHT1JZX09USEVSEAZiBnByb3RvMw", [file_google_protobuf_timestamp, file_google_type_money]);
 
 /**
  * One ticket that a user sells (R11). Everyone may see it; the code that opens the door is not in it.
@@ -138,7 +138,7 @@ export type Ticket = Message<"ticketing.tickets.v1.Ticket"> & {
 
   /**
    * The version that last changed what a buyer sees beside the price: title, category, venue, event
-   * time, or that there is a code no longer. A buyer who saw an older one saw another ticket (R15). A
+   * time, time zone, or that there is a code no longer. A buyer who saw an older one saw another ticket (R15). A
    * change that nobody can see, as of the spaces between words, does not raise it.
    *
    * @generated from field: int64 details_version = 17;
@@ -152,6 +152,15 @@ export type Ticket = Message<"ticketing.tickets.v1.Ticket"> & {
    * @generated from field: bool needs_new_code = 18;
    */
   needsNewCode: boolean;
+
+  /**
+   * The time zone of the place where the event is: an IANA name such as `Europe/Berlin`. Clients show
+   * `event_time` in it. Empty where the ticket has no event time or its seller did not say; clients then
+   * show UTC.
+   *
+   * @generated from field: string time_zone = 19;
+   */
+  timeZone: string;
 };
 
 /**
