@@ -91,7 +91,8 @@ export function formOn(page: string, action: string): Record<string, string> {
   const fields: Record<string, string> = {};
   for (const [tag] of form.matchAll(/<input[^>]*>/g)) {
     const name = attribute(tag, "name");
-    if (name && !/type="checkbox"/.test(tag)) fields[name] = plain(attribute(tag, "value"));
+    const isLeftOut = /type="(checkbox|radio)"/.test(tag) && !/\schecked/.test(tag);
+    if (name && !isLeftOut) fields[name] = plain(attribute(tag, "value"));
   }
   for (const [, tag = "", text] of form.matchAll(/<textarea([^>]*)>([^<]*)/g))
     fields[attribute(tag, "name") ?? ""] = plain(text);

@@ -1,8 +1,14 @@
 import type { Api } from "#lib/server/edge.ts";
+import type { Typed } from "#lib/server/typed.ts";
 import type { Visitor } from "#lib/visitor.svelte.ts";
 
 declare global {
   namespace App {
+    interface Error {
+      message: string;
+      /** What was typed into the form whose answer this is. */
+      typed?: Typed;
+    }
     interface Locals {
       /** The backend, on behalf of this request's visitor. */
       api: Api;
@@ -12,6 +18,8 @@ declare global {
       forget: () => void;
       /** Whether there is a session that could not be renewed, by a fault of ours. */
       isUncertain: boolean;
+      /** What was typed into the form that is being answered. */
+      typed?: Typed;
       locale: string;
       timeZone: string;
     }

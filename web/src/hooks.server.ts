@@ -4,7 +4,6 @@ import { EDGE_URL, SECURE_COOKIES, STRIPE_PUBLISHABLE_KEY } from "$app/env/priva
 import { notBelieved } from "#lib/server/believed.ts";
 import { edge } from "#lib/server/edge.ts";
 import { admitStripe, protect } from "#lib/server/headers.ts";
-import { isLinkPage } from "#lib/server/mail-link.ts";
 import { SessionCookies } from "#lib/server/session.ts";
 import { recognize } from "#lib/server/visit.ts";
 import { isTimeZone, preferredLocale } from "#lib/time.ts";
@@ -25,11 +24,13 @@ export const init: ServerInit = () => {
 export const handle: Handle = async ({ event, resolve }) => {
   if (event.route.id === "/healthz") return resolve(event);
   if (event.request.method === "POST" && !isForm(event.request))
-    return new Response("This page takes a form.", { status: 415 });
+    return new Response("This page takes a form.", {
+      status: 415,
+      headers: { "cache-control": "no-store" },
+    });
 
   const sent = (name: string) => event.cookies.get(name, { decode: (raw) => raw });
   const session = new SessionCookies(sent, SECURE_COOKIES);
-  const hadSession = session.any;
   const { request } = event;
   const api = edge({
     edgeUrl: EDGE_URL,
@@ -51,7 +52,6 @@ export const handle: Handle = async ({ event, resolve }) => {
   const response = await resolve(event);
   for (const line of session.changes) response.headers.append("set-cookie", line);
   protect(response.headers, {
-    personal: hadSession || session.changes.length > 0 || isLinkPage(event.route.id),
     secure: event.url.protocol === "https:",
     secretAddress: SECRETS.some((name) => event.url.searchParams.has(name)),
   });
@@ -67,7 +67,8 @@ export const handleError: HandleServerError = ({ kind, error, event }) => {
   if (kind === "framework")
     return error.status === 404 ? { message: "There is no such page." } : undefined;
   console.error(`[web] ${event.request.method} ${event.url.pathname}`, error);
-  return { message: "Something went wrong on our side." };
+  const { typed } = event.locals;
+  return { message: "Something went wrong on our side.", ...(typed && { typed }) };
 };
 
 /** Every form of ours is sent this way, with JavaScript and without. */

@@ -21,8 +21,15 @@ it("sorts by price in one currency, chosen or not", () => {
   expect(read("sort=dearest&currency=JPY").currency).toBe("JPY");
 });
 
+it("cuts a long search between characters, where the contract's limit is", () => {
+  const { q } = read(`q=${"a".repeat(199)}${encodeURIComponent("🎸🎸")}`);
+  expect(q).toBe(`${"a".repeat(199)}🎸`);
+  expect([...q]).toHaveLength(200);
+});
+
 it("leaves out what makes no sense", () => {
   const filters = read("sort=upside-down&currency=gold&category=unknown");
+  expect(filters.category).toBe("");
   expect(browseRequest(filters, "")).toMatchObject({
     category: Category.UNSPECIFIED,
     currencyCode: "",

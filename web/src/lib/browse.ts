@@ -5,8 +5,9 @@ import {
   TicketSort,
   type ListTicketsRequest,
 } from "@ticketing/proto/web/tickets/v1/ticket_service";
+import { firstCharacters } from "./form-text.ts";
 import { defaultCurrency } from "./money.ts";
-import { categoryOf } from "./tickets.ts";
+import { categoryKey, categoryOf } from "./tickets.ts";
 
 /** What a visitor looks for, by the names that stand in the address. */
 export interface Filters {
@@ -33,7 +34,8 @@ export function readFilters(search: URLSearchParams): Filters {
   const chosen = currencies.find((each) => each === text("currency"));
   // 20 euros and 2000 yen have no order: sorting by price means in one currency.
   const currency = chosen ?? (byPrice.includes(sortOf(sort)) ? defaultCurrency : "");
-  return { q: text("q").slice(0, 200), category: text("category"), currency, sort };
+  const category = categoryKey(categoryOf(text("category")));
+  return { q: firstCharacters(text("q"), 200), category, currency, sort };
 }
 
 /** The address of a page of this list. */

@@ -17,6 +17,9 @@ describe("parsePrice", () => {
     ["500", "ISK", money("ISK", 500n)],
     ["1.230", "KWD", money("KWD", 1n, 230_000_000)],
     ["999999999999999", "EUR", money("EUR", 999999999999999n)],
+    ["２５００", "EUR", money("EUR", 2500n)],
+    ["１９．９０", "EUR", money("EUR", 19n, 900_000_000)],
+    ["٢٥٫٥", "EUR", money("EUR", 25n, 500_000_000)],
   ])("reads %s %s exactly", (text, currency, expected) => {
     expect(parsePrice(text, currency)).toEqual(expected);
   });
@@ -36,6 +39,8 @@ describe("parsePrice", () => {
     ["1e3", "EUR"],
     ["12", "euro"],
     [".5", "EUR"],
+    ["2²", "EUR"],
+    ["½", "EUR"],
   ])("refuses %j %s in words", (text, currency) => {
     expect(parsePrice(text, currency)).toMatchObject({ refused: expect.stringMatching(/\.$/) });
   });

@@ -1,6 +1,7 @@
 import { create } from "@bufbuild/protobuf";
 import { minorUnits as unitsOf } from "@ticketing/proto/currencies";
 import { MoneySchema, type Money } from "@ticketing/proto/web-google/type/money";
+import { plainNumber } from "./form-text.ts";
 
 const NANO_DIGITS = 9;
 
@@ -54,7 +55,7 @@ export function parsePrice(text: string, currency: string): Money | WrongPrice {
   const refused = (words: string): WrongPrice => ({ field: "price", refused: words });
   const rules = unitsOf(currency);
   if (!rules) return { field: "currency", refused: "Choose a currency." };
-  const match = /^(\d{1,15})(?:[.,](\d+))?$/.exec(text.trim());
+  const match = /^(\d{1,15})(?:[.,](\d+))?$/.exec(plainNumber(text));
   if (!match) return refused("Write the price as a number, such as 25 or 19.90.");
   const [, units = "0", fraction = ""] = match;
   const { digits, step } = rules;

@@ -39,7 +39,7 @@ it("puts what is wrong beside the form's field, in words of ours", () => {
     status: 400,
     fields: {
       title: "Say what the ticket is for, in at most 200 characters.",
-      eventTime: "The event must lie in the future.",
+      eventTime: "The event must lie in the future, at most ten years ahead.",
       currency: "unknown currency",
     },
   });

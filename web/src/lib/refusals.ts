@@ -48,7 +48,7 @@ const reasons: Record<string, Words> = {
   TICKET_WITHDRAWN: "The seller has taken this ticket off the market.",
   EVENT_BEGUN: "The event has begun: this ticket can no longer be bought or paid for.",
   CHANGED_MEANWHILE:
-    "The ticket has changed since you opened this page. Check it, then save again.",
+    "The ticket has changed since you opened this page. Check what it is now, then try again.",
   CODE_ALREADY_SEEN:
     "An earlier buyer has seen this ticket’s code. Attach a new one, or say that there is none.",
   CODE_NOT_FOUND: "The seller has not attached a code.",
@@ -123,6 +123,10 @@ const codes: Partial<Record<Code, { status: number; message?: string }>> = {
 /** What to say of a fault of ours. */
 export const busy = "We cannot do this at the moment. Nothing is lost: try again in a few seconds.";
 
+/** What to say of a form whose sender has to sign in. */
+export const signInFirst =
+  "You are signed out. Nothing is lost: sign in, then send what you typed again.";
+
 /** Fields of the contracts whose name in our forms is not the same. */
 const formNames: Record<string, string> = { "price.currency_code": "currency" };
 
@@ -136,7 +140,8 @@ const fieldWords: Record<string, string> = {
   endsAt: "The end must lie in the future.",
   title: "Say what the ticket is for, in at most 200 characters.",
   venue: "Use at most 200 characters.",
-  eventTime: "The event must lie in the future.",
+  eventTime: "The event must lie in the future, at most ten years ahead.",
+  timeZone: "Choose a time zone from the list.",
   code: "Use at most 4,096 characters.",
   token: "Choose a card.",
 };

@@ -12,6 +12,7 @@ const ticket = (change: object = {}) =>
     category: Category.CONCERT,
     venue: "The Old Hall",
     eventTime: timestampFromMs(Date.UTC(2090, 5, 4, 18)),
+    timeZone: "Europe/Berlin",
     hasCode: true,
     version: 3n,
     ...change,
@@ -22,7 +23,7 @@ describe("what a visitor saw of a ticket", () => {
     expect(fromSeen(toSeen(ticket()))).toEqual(ticket());
   });
 
-  it.each([undefined, null, "", "{", '{"title":7}', "[]"])(
+  it.each([undefined, null, "", "{", '{"title":7}', "[]", "{}", '{"price":{"currencyCode":"x"}}'])(
     "is nothing where the form says %j",
     (text) => {
       expect(fromSeen(text)).toBeUndefined();
@@ -41,6 +42,7 @@ describe("what has changed", () => {
     [{ category: Category.SPORT }, "Category", "Concert", "Sport"],
     [{ hasCode: false }, "Code", "Attached", "None"],
     [{ eventTime: undefined }, "When", "Jun 4, 2090", "No date given"],
+    [{ timeZone: "Asia/Tokyo" }, "When", "PM in Berlin", "AM in Tokyo"],
     [{ price: { currencyCode: "EUR", units: 30n } }, "Price", "20", "30"],
   ])("is shown old and new: $1", (change, label, before, now) => {
     const changes = changesOf(ticket(), ticket(change), visitor);

@@ -1,8 +1,8 @@
 import { fromJsonString, toJsonString } from "@bufbuild/protobuf";
 import { TicketSchema, type Ticket } from "@ticketing/proto/web/tickets/v1/ticket";
 import { formatMoney } from "./money.ts";
+import { eventTimeWords } from "./event-time.ts";
 import { categoryLabel } from "./tickets.ts";
-import { formatTime, millis } from "./time.ts";
 import type { Visitor } from "./visitor.svelte.ts";
 
 // What the visitor saw of a ticket goes with *Buy*. Where it has changed since, the page shows both.
@@ -14,7 +14,9 @@ export const toSeen = (ticket: Ticket): string => toJsonString(TicketSchema, tic
 export function fromSeen(text: unknown): Ticket | undefined {
   if (typeof text !== "string" || text === "") return undefined;
   try {
-    return fromJsonString(TicketSchema, text, { ignoreUnknownFields: true });
+    const ticket = fromJsonString(TicketSchema, text, { ignoreUnknownFields: true });
+    // A form may say anything: what no page could show was never seen.
+    return /^[A-Z]{3}$/.test(ticket.price?.currencyCode ?? "") ? ticket : undefined;
   } catch {
     return undefined;
   }
@@ -27,12 +29,12 @@ export interface Change {
 }
 
 /** What a buyer sees of a ticket, in words. */
-function look(ticket: Ticket, { locale, timeZone }: Visitor): [string, string][] {
-  const { title, price, category, venue, eventTime, hasCode } = ticket;
+function look(ticket: Ticket, visitor: Visitor): [string, string][] {
+  const { title, price, category, venue, hasCode } = ticket;
   return [
     ["Ticket", title],
-    ["Price", price ? formatMoney(price, locale) : ""],
-    ["When", eventTime ? formatTime(millis(eventTime), locale, timeZone) : "No date given"],
+    ["Price", price ? formatMoney(price, visitor.locale) : ""],
+    ["When", eventTimeWords(ticket, visitor)?.there ?? "No date given"],
     ["Where", venue || "No venue given"],
     ["Category", category ? categoryLabel(category) : "No category"],
     ["Code", hasCode ? "Attached" : "None"],

@@ -1,5 +1,13 @@
 import { describe, expect, it } from "vitest";
-import { formatLeft, formatTime, instant, isTimeZone, preferredLocale, wallTime } from "./time.ts";
+import {
+  formatLeft,
+  formatTime,
+  instant,
+  isRepeat,
+  isTimeZone,
+  preferredLocale,
+  wallTime,
+} from "./time.ts";
 
 const utc = (text: string) => Date.parse(text);
 
@@ -11,20 +19,46 @@ describe("instant", () => {
     ["2027-06-04T20:00", "America/New_York", "2027-06-05T00:00:00Z"],
     ["2027-06-04T20:00", "Pacific/Auckland", "2027-06-04T08:00:00Z"],
     ["2027-06-04T20:00:30", "Asia/Kolkata", "2027-06-04T14:30:30Z"],
+    ["2027-06-04 20:00", "Europe/Berlin", "2027-06-04T18:00:00Z"],
+    ["２０２７-06-04T20:00", "Europe/Berlin", "2027-06-04T18:00:00Z"],
+    ["2028-02-29T20:00", "UTC", "2028-02-29T20:00:00Z"],
     ["2027-06-04T20:00:00Z", "Europe/Berlin", "2027-06-04T20:00:00Z"],
     ["2027-06-04T20:00:00.500+02:00", "UTC", "2027-06-04T18:00:00.500Z"],
   ])("reads %s in %s", (text, zone, expected) => {
     expect(instant(text, zone)).toBe(utc(expected));
   });
 
-  it("takes an hour that daylight saving repeats as the first, one that it skips an hour later", () => {
-    expect(instant("2026-10-25T02:30", "Europe/Berlin")).toBe(utc("2026-10-25T00:30:00Z"));
-    expect(instant("2027-03-28T02:30", "Europe/Berlin")).toBe(utc("2027-03-28T01:30:00Z"));
+  it("takes a time that daylight saving repeats as the first, or as the second where asked", () => {
+    const [first, second] = [utc("2026-10-25T00:30:00Z"), utc("2026-10-25T01:30:00Z")];
+    expect(instant("2026-10-25T02:30", "Europe/Berlin")).toBe(first);
+    expect(instant("2026-10-25T02:30", "Europe/Berlin", true)).toBe(second);
+    expect([first, second].map((at) => isRepeat(at, "Europe/Berlin"))).toEqual([false, true]);
+    expect(isRepeat(second + 45_000, "Europe/Berlin")).toBe(true);
+    expect(isRepeat(second + 3_600_000, "Europe/Berlin")).toBe(false);
   });
 
-  it.each(["", "tomorrow", "2027-06-04", "2027-13-40T99:99"])("refuses %j", (text) => {
-    expect(instant(text, "UTC")).toBeUndefined();
+  it.each([
+    ["2027-03-28T02:30", "Europe/Berlin"],
+    ["2027-03-14T02:00", "America/New_York"],
+    ["2027-03-14T02:59:59", "America/New_York"],
+    ["2011-12-30T12:00", "Pacific/Apia"],
+  ])("refuses %s, which clocks in %s skip", (text, zone) => {
+    expect(instant(text, zone)).toEqual({ refused: expect.stringContaining("skip this time") });
   });
+
+  it.each([
+    ...["2027-02-30T20:00", "2027-02-29T20:00", "2027-04-31T00:00", "2027-13-01T20:00"],
+    ...["2027-06-04T24:00", "2027-06-04T23:60", "2027-02-30T20:00Z", "2027-00-10T20:00"],
+  ])("refuses %s, which no calendar has", (text) => {
+    expect(instant(text, "UTC")).toEqual({ refused: "There is no such day or time." });
+  });
+
+  it.each(["", "tomorrow", "2027-06-04", "4.6.2027 20:00", "2027-06-04T20:00+99:99"])(
+    "refuses %j",
+    (text) => {
+      expect(instant(text, "UTC")).toEqual({ refused: "Choose a day and a time." });
+    },
+  );
 
   it("undoes wallTime", () => {
     const at = utc("2027-06-04T18:00:00Z");

@@ -5,9 +5,9 @@ export function millis({ seconds, nanos }: Timestamp): number {
   return Number(seconds) * 1000 + Math.floor(nanos / 1e6);
 }
 
-/** "Fri, 4 Jun 2027, 20:00 CEST": never a time without its zone. */
-export function formatTime(at: number, locale: string, timeZone: string): string {
-  return new Intl.DateTimeFormat(locale, {
+/** How a time is written: never without its zone. */
+export const timeFormat = (locale: string, timeZone: string): Intl.DateTimeFormat =>
+  new Intl.DateTimeFormat(locale, {
     weekday: "short",
     day: "numeric",
     month: "short",
@@ -16,8 +16,11 @@ export function formatTime(at: number, locale: string, timeZone: string): string
     minute: "2-digit",
     timeZone,
     timeZoneName: "short",
-  }).format(at);
-}
+  });
+
+/** "Fri, 4 Jun 2027, 20:00 CEST". */
+export const formatTime = (at: number, locale: string, timeZone: string): string =>
+  timeFormat(locale, timeZone).format(at);
 
 /** "20:05:30 CEST", for what ends today. */
 export function formatClock(at: number, locale: string, timeZone: string): string {
@@ -51,31 +54,52 @@ export function wallTime(at: number, timeZone: string): string {
   return `${part("year").padStart(4, "0")}-${part("month")}-${part("day")}T${part("hour")}:${part("minute")}`;
 }
 
+/** Why a text is no time, in words for the field where it was typed. */
+export interface WrongTime {
+  refused: string;
+}
+
+const TIME = /^(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d)(:\d\d(?:\.\d+)?)?(Z|[+-]\d\d:\d\d)?$/;
+
 /**
  * The instant at which a clock in `timeZone` shows `text` ("2027-06-04T20:00"); a text with a zone of
- * its own ("…Z", "…+02:00") means that. Undefined where it is no time. A wall time that daylight
- * saving skips is taken an hour later, one that it repeats is the first of the two.
+ * its own ("…Z", "…+02:00") means that. Days that no calendar has, and times that daylight saving
+ * skips, are refused. Of a time that it repeats, the first is meant, unless `later` is set.
  */
-export function instant(text: string, timeZone: string): number | undefined {
-  const match = /^(\d{4}-\d\d-\d\dT\d\d:\d\d)(:\d\d(?:\.\d+)?)?(Z|[+-]\d\d:\d\d)?$/.exec(
-    text.trim(),
-  );
-  if (!match) return undefined;
-  const [, minutes, seconds = "", zone] = match;
-  const asUtc = Date.parse(`${minutes}${seconds || ":00"}${zone ?? "Z"}`);
-  if (Number.isNaN(asUtc)) return undefined;
-  if (zone) return asUtc;
+export function instant(text: string, timeZone: string, later = false): number | WrongTime {
+  const match = TIME.exec(text.normalize("NFKC").trim());
+  if (!match) return { refused: "Choose a day and a time." };
+  const [, day, clock, seconds = ":00", zone] = match;
+  const minutes = `${day}T${clock}`;
+  const asUtc = Date.parse(`${minutes}${seconds}Z`);
+  // Date.parse takes 30 February for a day in March.
+  if (Number.isNaN(asUtc) || !new Date(asUtc).toISOString().startsWith(minutes))
+    return { refused: "There is no such day or time." };
+  if (zone) {
+    const at = Date.parse(`${minutes}${seconds}${zone}`);
+    return Number.isNaN(at) ? { refused: "Choose a day and a time." } : at;
+  }
   // The zone's offsets a day before and after are the only two that can hold at this time.
   const offsets = [-1, 1].map((days) => offset(asUtc + days * 86_400_000, timeZone));
-  const candidates = offsets.map((each) => asUtc - each);
-  return candidates.find((each) => wallTime(each, timeZone) === minutes) ?? candidates[0];
+  const shown = offsets
+    .map((each) => asUtc - each)
+    .filter((each) => wallTime(each, timeZone) === minutes);
+  if (shown.length === 0)
+    return { refused: "Clocks are put forward then, and skip this time. Choose another." };
+  return later ? Math.max(...shown) : Math.min(...shown);
+}
+
+/** Whether it is the second of two instants at which clocks in `timeZone` show the same. */
+export function isRepeat(at: number, timeZone: string): boolean {
+  const first = instant(wallTime(at, timeZone), timeZone);
+  return typeof first === "number" && first < Math.floor(at / 60_000) * 60_000;
 }
 
 function offset(at: number, timeZone: string): number {
   return Date.parse(`${wallTime(at, timeZone)}Z`) - Math.floor(at / 60_000) * 60_000;
 }
 
-/** Whether it names a zone that can be reckoned with. */
+/** Whether it names a zone that can be calculated with. */
 export function isTimeZone(name: string): boolean {
   try {
     new Intl.DateTimeFormat("en", { timeZone: name });

@@ -11,6 +11,12 @@ it("comes back to the same search", () => {
   expect(userSearchText(readUserSearch(new URLSearchParams("/ban")))).toBe("");
 });
 
+it("leaves out of an address what cannot be searched for", () => {
+  const long = `${"a".repeat(300)}@example.com`;
+  const search = readUserSearch(new URLSearchParams({ email: long, status: "asleep" }));
+  expect(search).toEqual({ email: "a".repeat(254), status: "" });
+});
+
 it("shows all for a status that is none", () => {
   expect(["banned", "active", "", "asleep"].map(statusOf)).toEqual([
     UserStatus.BANNED,

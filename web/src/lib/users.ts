@@ -1,3 +1,4 @@
+import { firstCharacters } from "./form-text.ts";
 import { UserStatus } from "@ticketing/proto/web/auth/v1/user";
 
 /** What an administrator looks for, by the names that stand in the address. */
@@ -16,8 +17,9 @@ export const statusOf = (key: string): UserStatus =>
   userStatuses.find((each) => each.key === key)?.value ?? UserStatus.UNSPECIFIED;
 
 export const readUserSearch = (params: URLSearchParams): UserSearch => ({
-  email: (params.get("email") ?? "").trim(),
-  status: params.get("status") ?? "",
+  // The longest address that there is, so that no longer one is refused as an address of this page.
+  email: firstCharacters((params.get("email") ?? "").trim(), 254),
+  status: userStatuses.find(({ key }) => key === params.get("status"))?.key ?? "",
 });
 
 /** The part of an address that leads to the same search again; empty for none. */

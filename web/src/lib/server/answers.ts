@@ -1,10 +1,11 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { error, fail, redirect, type RequestEvent } from "@sveltejs/kit";
 import { signInPath } from "#lib/next.ts";
-import { busy, describe } from "#lib/refusals.ts";
+import { busy, describe, signInFirst } from "#lib/refusals.ts";
 
 // What a page does with a refusal: `load` shows the error page, an action the form again. Who is not
-// signed in is asked to be, and comes back.
+// signed in is asked to be, and comes back. An error page after a form that something was typed into
+// carries what was typed (typed.ts), so that it can be sent again.
 
 type Event = Pick<RequestEvent, "url" | "locals" | "request">;
 
@@ -12,35 +13,57 @@ type Event = Pick<RequestEvent, "url" | "locals" | "request">;
 const path = ({ url, request }: Event) =>
   url.pathname + (request.method === "POST" ? "" : url.search);
 
-/** The signed-in user, or the way to the sign-in page. */
-export function signedIn(event: Event): App.User {
-  const { user, isUncertain } = event.locals;
-  // Signing in again would not help, and what was typed would be lost.
-  if (!user && isUncertain) error(503, busy);
-  return user ?? redirect(303, signInPath(path(event)));
+/** The error page, with what was typed. */
+export function stop({ locals: { typed } }: Event, status: number, message: string): never {
+  error(status, { message, ...(typed && { typed }) });
 }
 
+/** The way to the sign-in page, and back to `back`; what was typed waits for the sign-in where it is. */
+function askToSignIn(event: Event, back = path(event)): never {
+  if (event.locals.isUncertain) stop(event, 503, busy); // Signing in again would not help.
+  if (event.locals.typed) stop(event, 401, signInFirst);
+  redirect(303, signInPath(back));
+}
+
+/** The signed-in user, or the way to the sign-in page. */
+export const signedIn = (event: Event, back?: string): App.User =>
+  event.locals.user ?? askToSignIn(event, back);
+
 /** An administrator; to everybody else there is no such page. */
-export function administrator({ locals }: Event): App.User {
-  if (!locals.user?.isAdministrator) error(404, "There is no such page.");
-  return locals.user;
+export function administrator(event: Event): App.User {
+  const { user, typed } = event.locals;
+  if (!user && typed) askToSignIn(event);
+  if (!user?.isAdministrator) stop(event, 404, "There is no such page.");
+  return user;
 }
 
 /** Ends a `load`: `await call().catch(refused(event))`. */
 export function refused(event: Event) {
   return (cause: unknown): never => {
-    askToSignIn(event, cause);
+    if (isSignedOut(event, cause)) askToSignIn(event);
     const { status, message } = describe(cause, event.locals);
     if (status === 500) throw cause;
     // In a page's address, something that is not an id names nothing.
-    if (status === 400) error(404, "There is nothing here.");
-    error(status, message);
+    if (status === 400) stop(event, 404, "There is nothing here.");
+    stop(event, status, message);
+  };
+}
+
+/** Ends the `load` of a list: where its `page` is none, or is none any more, the list begins anew. */
+export function refusedPage(event: Event) {
+  return (cause: unknown): never => {
+    const { pathname, searchParams } = event.url;
+    if (!searchParams.has("page") || ConnectError.from(cause).code !== Code.InvalidArgument)
+      return refused(event)(cause);
+    const rest = new URLSearchParams(searchParams);
+    rest.delete("page");
+    redirect(303, rest.size ? `${pathname}?${rest}` : pathname);
   };
 }
 
 /** Ends an action: the form again, with words, and with what was typed. */
-export function failed<T extends object>(event: Event, cause: unknown, echo: T) {
-  askToSignIn(event, cause);
+export function failed<T extends object>(event: Event, cause: unknown, echo: T, back?: string) {
+  if (isSignedOut(event, cause)) askToSignIn(event, back);
   const { status, message, fields, reason } = describe(cause, event.locals);
   if (status === 500) console.error(`[web] ${event.url.pathname}${event.url.search}`, cause);
   return fail(status, { message, fields, reason, ...echo });
@@ -62,10 +85,7 @@ export function nextRequestId(cause: unknown, requestId: string): string {
   return unknown.includes(code) ? requestId : crypto.randomUUID();
 }
 
-function askToSignIn(event: Event, cause: unknown): void {
-  const { code } = ConnectError.from(cause);
-  const { reason } = describe(cause, event.locals);
-  if (code !== Code.Unauthenticated || reason === "WRONG_CREDENTIALS") return;
-  if (event.locals.isUncertain) error(503, busy);
-  redirect(303, signInPath(path(event)));
-}
+/** Whether a call was refused because nobody is signed in. */
+const isSignedOut = ({ locals }: Event, cause: unknown): boolean =>
+  ConnectError.from(cause).code === Code.Unauthenticated &&
+  describe(cause, locals).reason !== "WRONG_CREDENTIALS";

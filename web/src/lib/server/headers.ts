@@ -16,8 +16,6 @@ export function admitStripe(policy: string): string {
 }
 
 interface Answer {
-  /** Whether it is meant for one visitor. */
-  personal: boolean;
   /** Whether the browser came by TLS. */
   secure: boolean;
   /** Whether the page's address holds a secret. */
@@ -25,7 +23,7 @@ interface Answer {
 }
 
 /** What every answer says to browsers and caches. */
-export function protect(headers: Headers, { personal, secure, secretAddress }: Answer): void {
+export function protect(headers: Headers, { secure, secretAddress }: Answer): void {
   headers.set("x-content-type-options", "nosniff");
   // Elsewhere not "no-referrer": with it forms would be sent with `Origin: null`, and refused.
   headers.set("referrer-policy", secretAddress ? "no-referrer" : "same-origin");
@@ -33,6 +31,8 @@ export function protect(headers: Headers, { personal, secure, secretAddress }: A
   headers.set("cross-origin-opener-policy", "same-origin");
   headers.set("cross-origin-resource-policy", "same-origin");
   if (secure) headers.set("strict-transport-security", "max-age=31536000");
-  headers.set("cache-control", personal || secretAddress ? "private, no-store" : "no-cache");
-  headers.append("vary", "Cookie, Accept-Language");
+  // Every page says who is signed in, and one that was loaded by a stranger goes on as somebody's own
+  // without being loaded again. So none is kept, and after signing out Back shows nobody's orders. What
+  // is the same for everybody (scripts, styles) does not come this way, and is kept for good.
+  headers.set("cache-control", "private, no-store");
 }

@@ -5,14 +5,10 @@ import { redirect, type Cookies, type RequestEvent } from "@sveltejs/kit";
 // shown. So it stands in no history and in no Referer, and the form, sent with its Origin, works without
 // JavaScript.
 
-const pages = ["/reset-password", "/confirm-email", "/undo-email-change"] as const;
-type LinkPage = (typeof pages)[number];
+type LinkPage = "/reset-password" | "/confirm-email" | "/undo-email-change";
 
 const NAME = "mail-link";
 const AN_HOUR = 3600;
-
-export const isLinkPage = (route: string | null): boolean =>
-  (pages as readonly (string | null)[]).includes(route);
 
 /** Begins the `load` of such a page: takes the token from the address. Whether there is one to act on. */
 export function takeToken({ url, cookies }: Pick<RequestEvent, "url" | "cookies">, path: LinkPage) {

@@ -1,10 +1,18 @@
 import { timestampFromMs, type Timestamp } from "@bufbuild/protobuf/wkt";
 import type { Money } from "@ticketing/proto/web-google/type/money";
 import type { Category, Ticket } from "@ticketing/proto/web/tickets/v1/ticket";
+import { eventZone } from "#lib/event-time.ts";
+import { textOf } from "#lib/form-text.ts";
 import { parsePrice } from "#lib/money.ts";
-import { ticketValues, type TicketFormValues } from "#lib/ticket-values.ts";
+import {
+  conflictsOf,
+  isSame,
+  ticketValues,
+  type Part,
+  type TicketFormValues,
+} from "#lib/ticket-values.ts";
 import { categoryOf } from "#lib/tickets.ts";
-import { instant, isTimeZone } from "#lib/time.ts";
+import { instant, isRepeat, isTimeZone, millis, type WrongTime } from "#lib/time.ts";
 
 interface TicketInput {
   title: string;
@@ -12,50 +20,109 @@ interface TicketInput {
   category: Category;
   venue: string;
   eventTime?: Timestamp;
-  code: string;
+  timeZone: string;
+  /** Left out where the attached code stays. */
+  code?: string;
 }
 
-type Reading = { values: TicketFormValues } & (
-  { input: TicketInput; fields?: undefined } | { input?: undefined; fields: Record<string, string> }
-);
+type Reading =
+  | { input: TicketInput; fields?: undefined }
+  | { input?: undefined; fields: Record<string, string> };
+
+/** What was typed into the form of a ticket. */
+export function typedValues(form: FormData): TicketFormValues {
+  const text = (name: string) => textOf(form, name).trim();
+  return {
+    title: text("title"),
+    price: text("price"),
+    currency: text("currency"),
+    category: text("category"),
+    venue: text("venue"),
+    eventTime: text("eventTime"),
+    timeZone: text("timeZone"),
+    code: text("code"),
+    removeCode: form.has("removeCode"),
+  };
+}
+
+/** Which of two changes was chosen for a part: the form's own, or the one that is stored. */
+export type Choices = Partial<Record<Part, "mine" | "now">>;
+
+export function readChoices(form: FormData): Choices {
+  const parts: Part[] = ["title", "price", "category", "venue", "eventTime", "code"];
+  const chosen = parts.map((part) => [part, form.get(`choice.${part}`)] as const);
+  return Object.fromEntries(chosen.filter(([, word]) => word === "mine" || word === "now"));
+}
+
+/** What a form is read against. */
+interface Background {
+  /** The state of the ticket that the form was filled from. */
+  seen?: Ticket | undefined;
+  /** The state that it is saved over, where the ticket has changed since. */
+  now?: Ticket | undefined;
+  choices?: Choices;
+}
 
 /**
  * Reads the form of a ticket. Refused here is only what cannot be said in a request at all; what the
- * marketplace accepts is the contract's and the service's to say. Of a `stored` ticket, each field
- * that still reads as the form showed it stays exactly what it is.
+ * marketplace accepts is the contract's and the service's to say. A part that still reads as the form
+ * showed it stays exactly what it is in the ticket. A part that was changed here and elsewhere needs a
+ * choice.
  */
-export function readTicketForm(form: FormData, stored?: Ticket): Reading {
-  const text = (name: string) => String(form.get(name) ?? "");
-  const values = {
-    title: text("title").trim(),
-    price: text("price").trim(),
-    currency: text("currency"),
-    category: text("category"),
-    venue: text("venue").trim(),
-    eventTime: text("eventTime").trim(),
-    code: text("code").trim(),
+export function readTicket(
+  values: TicketFormValues,
+  { seen, now, choices = {} }: Background = {},
+): Reading {
+  const conflicts = now ? conflictsOf(values, seen, now) : [];
+  const shown = seen && ticketValues(seen, "");
+  const isTouched = (part: Part) => !shown || !isSame(part, values, shown);
+  /** The ticket that a part is taken from; undefined where it is taken from what was typed. */
+  const source = (part: Part): Ticket | undefined => {
+    const isOpen = conflicts.some((each) => each.part === part);
+    if (isOpen && choices[part] === "mine") return isTouched(part) ? undefined : seen;
+    if (isOpen && choices[part] === "now") return now;
+    return isTouched(part) ? undefined : (now ?? seen);
   };
-  const zone = isTimeZone(text("timeZone")) ? text("timeZone") : "UTC";
-  const shown = stored && ticketValues(stored, zone);
-  const kept = (...names: (keyof TicketFormValues)[]): Ticket | undefined =>
-    names.every((name) => values[name] === shown?.[name].trim()) ? stored : undefined;
 
-  const price = kept("price", "currency")?.price ?? parsePrice(values.price, values.currency);
-  const eventTime = kept("eventTime") ? stored?.eventTime : readTime(values.eventTime, zone);
-  const fields: Record<string, string> = {};
-  if ("refused" in price) fields[price.field] = price.refused;
-  if (eventTime === "refused") fields["eventTime"] = "Choose a day and a time.";
-  if ("refused" in price || eventTime === "refused") return { values, fields };
+  const stored = source("eventTime");
+  const price = source("price")?.price ?? parsePrice(values.price, values.currency);
+  const time = stored ? stored.eventTime : readTime(values, seen);
+  const fields = Object.fromEntries(
+    conflicts
+      .filter(({ part, isTyped }) => isTyped && !choices[part])
+      .map(({ part }) => [part, "Choose one of the two."]),
+  );
+  if ("refused" in price) fields[price.field] ??= price.refused;
+  if (time && "refused" in time) fields["eventTime"] ??= time.refused;
+  if ("refused" in price || (time && "refused" in time) || Object.keys(fields).length > 0)
+    return { fields };
 
-  const title = kept("title")?.title ?? values.title;
-  const venue = kept("venue")?.venue ?? values.venue;
-  const category = kept("category")?.category ?? categoryOf(values.category);
-  const input = { title, price, category, venue, code: values.code };
-  return { values, input: eventTime ? { ...input, eventTime } : input };
+  const input = {
+    title: source("title")?.title ?? values.title,
+    price,
+    category: source("category")?.category ?? categoryOf(values.category),
+    venue: source("venue")?.venue ?? values.venue,
+    timeZone: stored ? stored.timeZone : time ? values.timeZone : "",
+    ...(choices.code === "now" ? {} : codeOf(values)),
+  };
+  return { input: time ? { ...input, eventTime: time } : input };
 }
 
-function readTime(text: string, zone: string): Timestamp | undefined | "refused" {
-  if (!text) return undefined;
-  const time = instant(text, zone);
-  return time === undefined ? "refused" : timestampFromMs(time);
+/** Left out, the attached code stays; empty, it goes. */
+function codeOf({ code, removeCode }: TicketFormValues): { code?: string } {
+  if (removeCode) return { code: "" };
+  return code ? { code } : {};
+}
+
+/** The time as typed; in an hour that comes twice, the second where the time of before was in a second. */
+function readTime(
+  { eventTime, timeZone }: TicketFormValues,
+  seen: Ticket | undefined,
+): Timestamp | WrongTime | undefined {
+  if (!eventTime) return undefined;
+  const zone = isTimeZone(timeZone) ? timeZone : "UTC";
+  const before = seen?.eventTime;
+  const later = Boolean(before && isRepeat(millis(before), eventZone(seen!)));
+  const time = instant(eventTime, zone, later);
+  return typeof time === "number" ? timestampFromMs(time) : time;
 }

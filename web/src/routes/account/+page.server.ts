@@ -1,5 +1,6 @@
 import { redirect } from "@sveltejs/kit";
 import { failed, refused, signedIn } from "#lib/server/answers.ts";
+import { readForm } from "#lib/server/typed.ts";
 import type { Actions, PageServerLoad, RequestEvent } from "./$types";
 
 export const load: PageServerLoad = async (event) => {
@@ -61,8 +62,8 @@ async function change(
   part: Part,
   make: (api: App.Locals["api"], fields: Fields) => Promise<string>,
 ) {
+  const form = await readForm(event);
   signedIn(event);
-  const form = await event.request.formData();
   const text = (name: string) => String(form.get(name) ?? "");
   const newEmail = text("newEmail").trim();
   const fields = {

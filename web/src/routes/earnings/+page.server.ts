@@ -1,5 +1,5 @@
 import { redirect } from "@sveltejs/kit";
-import { failed, nextRequestId, refused, signedIn } from "#lib/server/answers.ts";
+import { failed, nextRequestId, refusedPage, signedIn } from "#lib/server/answers.ts";
 import { patiently } from "#lib/server/patience.ts";
 import { webAddress } from "#lib/server/web-address.ts";
 import type { Actions, PageServerLoad } from "./$types";
@@ -12,7 +12,7 @@ export const load: PageServerLoad = async (event) => {
     sellers.getEarnings({}),
     sellers.listSales({ pageToken }),
     sellers.listPayouts({ pageSize: 10 }),
-  ]).catch(refused(event));
+  ]).catch(refusedPage(event));
   return {
     ...{ earnings: earned.earnings, onboarding: earned.onboarding, feeBps: earned.feeBps },
     ...{ sales: sold.sales, pageToken, nextPageToken: sold.nextPageToken },

@@ -1,5 +1,5 @@
 import { OrderFilter } from "@ticketing/proto/web/orders/v1/order_service";
-import { refused, signedIn } from "#lib/server/answers.ts";
+import { refusedPage, signedIn } from "#lib/server/answers.ts";
 import type { PageServerLoad } from "./$types";
 
 export const load: PageServerLoad = async (event) => {
@@ -10,6 +10,6 @@ export const load: PageServerLoad = async (event) => {
   const filter = isPast ? OrderFilter.PAST : OrderFilter.ACTIVE;
   const { orders, nextPageToken } = await locals.api.orders
     .listOrders({ filter, pageToken })
-    .catch(refused(event));
+    .catch(refusedPage(event));
   return { orders, isPast, pageToken, nextPageToken };
 };

@@ -3,6 +3,7 @@ import { parsePrice } from "#lib/money.ts";
 import { describe } from "#lib/refusals.ts";
 import { administrator, failed, incomplete, nextRequestId } from "#lib/server/answers.ts";
 import { patiently } from "#lib/server/patience.ts";
+import { readForm } from "#lib/server/typed.ts";
 import type { Actions, PageServerLoad } from "./$types";
 
 export const load: PageServerLoad = async (event) => {
@@ -22,8 +23,8 @@ export const load: PageServerLoad = async (event) => {
 
 export const actions: Actions = {
   refund: async (event) => {
+    const form = await readForm(event);
     administrator(event);
-    const form = await event.request.formData();
     const text = (name: string) => String(form.get(name) ?? "").trim();
     const [orderId, requestId, typed] = [text("orderId"), text("requestId"), text("amount")];
     // Nothing typed is no amount: only the button that says so refunds all that is left.

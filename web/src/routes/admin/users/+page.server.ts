@@ -1,6 +1,7 @@
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { redirect } from "@sveltejs/kit";
-import { administrator, failed, incomplete, refused } from "#lib/server/answers.ts";
+import { administrator, failed, incomplete, refusedPage } from "#lib/server/answers.ts";
+import { readForm } from "#lib/server/typed.ts";
 import { instant, isTimeZone } from "#lib/time.ts";
 import { readUserSearch, statusOf, userSearchText } from "#lib/users.ts";
 import type { Actions, PageServerLoad, RequestEvent } from "./$types";
@@ -12,20 +13,20 @@ export const load: PageServerLoad = async (event) => {
   const page = url.searchParams.get("page") ?? "";
   const { users, nextPageToken } = await locals.api.users
     .listUsers({ email: search.email, status: statusOf(search.status), pageToken: page })
-    .catch(refused(event));
+    .catch(refusedPage(event));
   return { search, page, users, nextPageToken, done: url.searchParams.get("done") ?? "" };
 };
 
 export const actions: Actions = {
   ban: async (event) => {
+    const form = await readForm(event);
     administrator(event);
-    const form = await event.request.formData();
     const text = (name: string) => String(form.get(name) ?? "").trim();
     const [userId, reason, until] = [text("userId"), text("reason"), text("endsAt")];
     const echo = { userId, banReason: reason, endsAt: until };
     const zone = text("timeZone");
-    const end = instant(until, isTimeZone(zone) ? zone : "UTC");
-    if (until && end === undefined) return incomplete({ endsAt: "Choose a day and a time." }, echo);
+    const end = until ? instant(until, isTimeZone(zone) ? zone : "UTC") : undefined;
+    if (typeof end === "object") return incomplete({ endsAt: end.refused }, echo);
     const endsAt = end === undefined ? {} : { endsAt: timestampFromMs(end) };
     try {
       await event.locals.api.users.banUser({ userId, reason, ...endsAt });

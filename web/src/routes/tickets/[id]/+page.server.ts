@@ -21,6 +21,8 @@ export const load: PageServerLoad = async (event) => {
     isSeller: locals.user?.id === userId,
     ownOrderId: own?.order?.id,
     requestId: crypto.randomUUID(),
+    /** Whether the visitor pressed *Buy*, and was asked to sign in first. */
+    wasBuying: Boolean(locals.user) && event.url.searchParams.has("buy"),
   };
 };
 
@@ -44,7 +46,9 @@ async function hold(
 
 export const actions: Actions = {
   buy: async (event) => {
-    const user = signedIn(event);
+    // Signing in holds nothing, since a link could lead there: the page asks to press once more.
+    const back = `${event.url.pathname}?buy`;
+    const user = signedIn(event, back);
     const form = await event.request.formData();
     const requestId = String(form.get("requestId") ?? "");
     const ticketVersion = BigInt(/^\d{1,18}$/.exec(String(form.get("ticketVersion")))?.[0] ?? 0);
@@ -55,7 +59,7 @@ export const actions: Actions = {
         redirect(303, `/orders/${encodeURIComponent(metadata["order_id"])}`);
       const hasChanged = reason === "TICKET_CHANGED" || reason === "PRICE_CHANGED";
       const seen = hasChanged ? fromSeen(form.get("seen")) : undefined;
-      return failed(event, cause, { requestId: nextRequestId(cause, requestId), seen });
+      return failed(event, cause, { requestId: nextRequestId(cause, requestId), seen }, back);
     });
     if ("status" in made) return made;
     redirect(303, `/orders/${made.order!.id}`);

@@ -1,19 +1,22 @@
 import { redirect } from "@sveltejs/kit";
 import { failed, incomplete, nextRequestId, signedIn } from "#lib/server/answers.ts";
-import { readTicketForm } from "#lib/server/ticket-form.ts";
+import { readTicket, typedValues } from "#lib/server/ticket-form.ts";
+import { timeZones } from "#lib/server/time-zones.ts";
+import { readForm } from "#lib/server/typed.ts";
 import type { Actions, PageServerLoad } from "./$types";
 
 export const load: PageServerLoad = (event) => {
   signedIn(event);
-  return { requestId: crypto.randomUUID() };
+  return { requestId: crypto.randomUUID(), timeZones };
 };
 
 export const actions: Actions = {
   default: async (event) => {
+    const form = await readForm(event);
     signedIn(event);
-    const form = await event.request.formData();
     const requestId = String(form.get("requestId") ?? "");
-    const { values, input, fields } = readTicketForm(form);
+    const values = typedValues(form);
+    const { input, fields } = readTicket(values);
     if (!input) return incomplete(fields, { values, requestId });
     const created = await event.locals.api.tickets
       .createTicket({ ...input, requestId })

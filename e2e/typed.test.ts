@@ -1,0 +1,192 @@
+import { beforeAll, describe, expect, inject, it } from "vitest";
+import { field, formOn, member, Visitor } from "./visitor.ts";
+
+const { url } = inject("place");
+
+let seller: Visitor;
+beforeAll(async () => {
+  seller = await member("seller");
+});
+
+const listing = (fields: Record<string, string> = {}) => ({
+  ...{ title: `Concert ${crypto.randomUUID()}`, price: "25.00", currency: "EUR" },
+  requestId: crypto.randomUUID(),
+  ...fields,
+});
+
+async function stored(ticket: string): Promise<Record<string, unknown>> {
+  const answer = await fetch(`${url}/api${ticket}`);
+  return ((await answer.json()) as { ticket: Record<string, unknown> }).ticket;
+}
+
+/** Sends a form when the session has ended, and signs in again; answers the page in between. */
+async function sendSignedOut(path: string, fields: Record<string, string>): Promise<string> {
+  const session = new Map(seller.cookies);
+  seller.cookies.clear();
+  const answer = await seller.submit(path, fields);
+  const page = await answer.text();
+  expect(answer.status, page).toBe(401);
+  expect(page).toContain('href="/sign-in"');
+  for (const [name, value] of session) seller.cookies.set(name, value);
+  return page;
+}
+
+describe("what was typed when the session had ended", () => {
+  it("lists the ticket after signing in, by one press", async () => {
+    const typed = listing({ venue: "Hall <b>& more", code: "line one\r\nline two" });
+    const page = await sendSignedOut("/tickets/new", typed);
+    expect(page).toContain(typed.title);
+    const again = formOn(page, "/tickets/new");
+    const ticket = await seller.follow("/tickets/new", again);
+    expect(await stored(ticket)).toMatchObject({ title: typed.title, hasCode: true });
+  });
+
+  it("changes the ticket after signing in", async () => {
+    const ticket = await seller.follow("/tickets/new", listing());
+    const form = formOn(await seller.see(`${ticket}/edit`), "?/save");
+    const page = await sendSignedOut(`${ticket}/edit?/save`, { ...form, title: "Typed late" });
+    await seller.follow(`${ticket}/edit?/save`, formOn(page, `${ticket}/edit`));
+    expect(await stored(ticket)).toMatchObject({ title: "Typed late" });
+  });
+
+  it("is kept without the password that was typed beside it", async () => {
+    const newEmail = `new-${crypto.randomUUID()}@example.com`;
+    const password = `secret-${crypto.randomUUID()}`;
+    const page = await sendSignedOut("/account?/email", { newEmail, password });
+    expect(page).toContain(newEmail);
+    expect(page).not.toContain(password);
+    const form = formOn(page, "/account");
+    expect(form).toEqual({ newEmail });
+  });
+});
+
+describe("a form takes", () => {
+  it("a code of 4,095 characters on 128 lines", async () => {
+    const code = Array.from({ length: 128 }, () => "x".repeat(31)).join("\r\n");
+    const ticket = await seller.follow("/tickets/new", listing({ code }));
+    expect(await stored(ticket)).toMatchObject({ hasCode: true });
+  });
+
+  it("a price in the digits of any script", async () => {
+    for (const [price, units] of [
+      ["２５００", "2500"],
+      ["٢٥", "25"],
+    ] as const) {
+      const ticket = await seller.follow("/tickets/new", listing({ price }));
+      expect(await stored(ticket)).toMatchObject({ price: { currencyCode: "EUR", units } });
+    }
+  });
+
+  it.each([
+    ["2030-02-30T20:00", "There is no such day or time."],
+    ["2030-03-31T02:30", "skip this time"],
+    ["2020-06-04T20:00", "in the future, at most ten years ahead"],
+    ["9999-06-04T20:00", "in the future, at most ten years ahead"],
+  ])("no event at %s, and says why at the field", async (eventTime, words) => {
+    const typed = listing({ eventTime, timeZone: "Europe/Berlin" });
+    const answer = await seller.submit("/tickets/new", typed);
+    const page = await answer.text();
+    expect([answer.status, page.includes(words)], page).toEqual([400, true]);
+    expect(field(page, "eventTime")).toBe(eventTime);
+    expect(page).toMatch(/<option[^>]*value="Europe\/Berlin"[^>]* selected/);
+  });
+});
+
+describe("the time of an event", () => {
+  const eventTime = "2030-06-05T20:00";
+
+  it("is shown as at its venue, with the visitor's own beside it where that differs", async () => {
+    const typed = listing({ eventTime, timeZone: "America/New_York" });
+    const ticket = await seller.follow("/tickets/new", typed);
+    expect(await stored(ticket)).toMatchObject({
+      eventTime: "2030-06-06T00:00:00Z",
+      timeZone: "America/New_York",
+    });
+    const visitor = new Visitor();
+    visitor.cookies.set("time-zone", "Europe%2FBerlin");
+    for (const path of [ticket, `/?q=${encodeURIComponent(typed.title)}`]) {
+      const page = await visitor.see(path);
+      expect(page).toMatch(/8:00\sPM in New York/);
+      expect(page).toMatch(/2:00\sAM[^<]* your time/);
+    }
+    visitor.cookies.set("time-zone", "America%2FToronto");
+    expect(await visitor.see(ticket)).not.toContain("your time");
+  });
+
+  it("is asked for in the visitor's zone, and of a ticket in the zone that it has", async () => {
+    const visitor = await member("traveller");
+    visitor.cookies.set("time-zone", "Asia%2FTokyo");
+    const selected = /<option[^>]*value="([^"]*)"[^>]* selected[^>]*>[^<]*\//;
+    expect(selected.exec(await visitor.see("/tickets/new"))?.[1]).toBe("Asia/Tokyo");
+    const fields = listing({ eventTime, timeZone: "America/New_York" });
+    const ticket = await visitor.follow("/tickets/new", fields);
+    const form = formOn(await visitor.see(`${ticket}/edit`), "?/save");
+    expect(form).toMatchObject({ eventTime, timeZone: "America/New_York" });
+  });
+
+  it("stays what it is to the second, also in an hour that comes twice", async () => {
+    const typed = { eventTime: "2030-10-27T01:30:45Z", timeZone: "Europe/Berlin" };
+    const ticket = await seller.follow("/tickets/new", listing(typed));
+    const form = formOn(await seller.see(`${ticket}/edit`), "?/save");
+    expect(form["eventTime"]).toBe("2030-10-27T02:30");
+    await seller.follow(`${ticket}/edit?/save`, { ...form, title: "Another title" });
+    expect(await stored(ticket)).toMatchObject({ title: "Another title", ...typed });
+  });
+});
+
+describe("an address", () => {
+  it.each([
+    ...["/orders?page=abc", "/orders?filter=past&page=abc", "/orders?filter=none"],
+    ...["/listings?page=abc", "/earnings?page=abc", "/account?done=abc"],
+    ...["/?page=abc", "/?page=abc&q=hall&sort=none&category=none&currency=none"],
+    ...[`/?q=${"a".repeat(199)}%F0%9F%8E%B8`, `/?q=${"%F0%9F%8E%B8".repeat(300)}`, "/?q=%00%ff"],
+    ...[`/orders?page=${"a".repeat(2_000)}`, "/sign-in?done=abc&next=abc"],
+  ])("%s shows its page, without what makes no sense in it", async (path) => {
+    const visitor = path.startsWith("/sign-in") ? new Visitor() : seller;
+    const answer = await visitor.send(path, { headers: { accept: "text/html" } });
+    if (answer.status === 200) return;
+    expect(answer.status, path).toBe(303);
+    await visitor.see(answer.headers.get("location") ?? "");
+  });
+});
+
+describe("buying", () => {
+  it("by a stranger leads through the sign-in to a press that really holds the ticket", async () => {
+    const ticket = await seller.follow("/tickets/new", listing());
+    const stranger = new Visitor();
+    const page = await stranger.see(ticket);
+    expect(page).toContain("You sign in first, and then press Buy once more");
+    const form = formOn(page, "?/buy");
+    const signIn = await stranger.follow(`${ticket}?/buy`, form);
+    const next = new URL(signIn, url).searchParams.get("next") ?? "";
+    expect(next).toBe(`${ticket}?buy`);
+    const account = {
+      email: `late-${crypto.randomUUID()}@example.com`,
+      password: "a long sentence",
+    };
+    expect(await stranger.follow("/sign-up", { ...account, next })).toBe(next);
+
+    const back = await stranger.see(next);
+    expect(back).toContain("Nothing is held yet: press Buy");
+    const order = await stranger.follow(`${ticket}?/buy`, formOn(back, "?/buy"));
+    expect(await stranger.see(order)).toContain("Held for you");
+  });
+});
+
+describe("no cache keeps", () => {
+  it("a page, whoever asks for it, nor its data", async () => {
+    const ticket = await seller.follow("/tickets/new", listing());
+    for (const visitor of [new Visitor(), seller])
+      for (const path of ["/", ticket, "/orders", "/nothing-here", `${ticket}/__data.json`]) {
+        const answer = await visitor.send(path);
+        expect(answer.headers.get("cache-control"), path).toContain("no-store");
+      }
+  });
+
+  it("anything for good but scripts and styles, whose names change with them", async () => {
+    const page = await new Visitor().see("/");
+    const asset = /href="\.?(\/_app\/immutable\/[^"]+)"/.exec(page)?.[1] ?? "";
+    const answer = await fetch(url + asset);
+    expect(answer.headers.get("cache-control")).toContain("immutable");
+  });
+});

@@ -1,0 +1,30 @@
+import { expect, it } from "vitest";
+import { firstCharacters, plainNumber, textOf } from "./form-text.ts";
+
+it("counts the end of a line once", () => {
+  const form = new FormData();
+  form.set("code", "one\r\ntwo\nthree\r\n");
+  expect(textOf(form, "code")).toBe("one\ntwo\nthree\n");
+  expect(textOf(form, "missing")).toBe("");
+});
+
+it.each([
+  ["２５００", "2500"],
+  ["１９．９０", "19.90"],
+  ["１９，９０", "19,90"],
+  ["٢٥٫٥", "25.5"],
+  ["۱۲۳", "123"],
+  ["२५०", "250"],
+  ["๒๕", "25"],
+  ["𝟚𝟝", "25"],
+  [" 25\u00a0", "25"],
+  ["twenty", "twenty"],
+  ["2²", "2²"],
+  ["½", "½"],
+])("reads the number %s as %s", (typed, read) => {
+  expect(plainNumber(typed)).toBe(read);
+});
+
+it("cuts between characters, and never within one", () => {
+  expect(firstCharacters(`${"a".repeat(199)}🎸🎸`, 200)).toBe(`${"a".repeat(199)}🎸`);
+});
