@@ -169,7 +169,7 @@ it("takes listings from the lists and cancels open orders; lifted, the listings 
   });
 });
 
-it(`is known at every instance of every service, and p99 of ${BANS} bans is printed`, async () => {
+it(`is known at every instance of every service, and p99 of ${BANS} bans is printed (P48)`, async () => {
   const people = [];
   for (let i = 0; i < BANS; i += 1) people.push(await signUp(system.url, "bad"));
   expect(await knockEverywhere(people[0]!.token)).toEqual(all("served"));
@@ -210,7 +210,7 @@ it("ends by itself when it has an end, and meanwhile refuses sign-in and renewal
   });
 });
 
-it("is known to an instance that starts inside a token's life, also after Redis was emptied", async () => {
+it("is known to an instance that starts inside a token's life, also after Redis was emptied (P27)", async () => {
   const person = await signUp(system.url, "bad");
   await ban(person.id);
   await outEverywhere(person.token);
@@ -224,7 +224,7 @@ it("is known to an instance that starts inside a token's life, also after Redis 
   expect(await knockEverywhere(person.token)).toEqual(all("BANNED"));
 });
 
-it("is not lifted by a Redis that is killed, and reaches everyone without it", async () => {
+it("is not lifted by a Redis that is killed, and reaches everyone without it (P49)", async () => {
   const [before, during, good] = [
     await signUp(system.url, "bad"),
     await signUp(system.url, "worse"),
@@ -243,7 +243,7 @@ it("is not lifted by a Redis that is killed, and reaches everyone without it", a
   expect(await knockEverywhere(before.token)).toEqual(all("BANNED"));
 });
 
-it("auth stopped: who has signed in browses, buys and pays, and sign-in says UNAVAILABLE", async () => {
+it("auth stopped: who has signed in browses, buys and pays, and sign-in says UNAVAILABLE (P28)", async () => {
   const [seller, buyer] = [await signUp(system.url, "seller"), await signUp(system.url, "buyer")];
   for (const { child } of system.instances.auth) child.kill("SIGKILL");
   const ticket = await listTicket(seller);

@@ -114,7 +114,7 @@ describe("a header from outside", () => {
   };
 
   it.each(["/api/tickets", "/api/orders", "/tickets", "/.well-known/jwks.json"])(
-    "does not reach what is behind %s",
+    "does not reach what is behind %s (P50)",
     async (path) => {
       const authorization = `Bearer ${await world.token()}`;
       const answer = await ask(world, "GET", path, { headers: { ...forged, authorization } });

@@ -43,7 +43,7 @@ describe("the edge's keys", () => {
       expect(keys.cache_duration).toBe("5s");
   });
 
-  it("rotate five times under calls, and none of them is refused", async () => {
+  it("rotate five times under calls, and none of them is refused (P46)", async () => {
     let old = await newKey("r0");
     let next = await newKey("r1");
     publish(old, next);

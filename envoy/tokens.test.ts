@@ -207,7 +207,7 @@ describe.each(guarded)("a guarded method, %s", (_way, call) => {
     expect(world.seen).toEqual([]);
   });
 
-  it("is reached for one user, never two: whatever is mixed", async () => {
+  it("is reached for one user, never two: whatever is mixed (P44)", async () => {
     const [u1, u2] = [await world.token(), await world.token({ sub: "u2" })];
     const ways: object[] = [
       { ...bearer(u1), ...cookie(u2) },

@@ -61,7 +61,7 @@ describe("attempts", () => {
     expect((await allowed(() => attempts.count(elsewhere, ann))).times).toBe(3);
   });
 
-  it("are counted for an account over all addresses, but for those that it knows", async () => {
+  it("are counted for an account over all addresses, but for those that it knows (P40)", async () => {
     const attempts = attemptLimits({ redis: await connected(), ...limits });
     const [home, ann] = [somewhere(), somewhere()];
     await attempts.forgive(home, ann);

@@ -28,7 +28,7 @@ describe("the cookies of a session", () => {
     for (const line of lines()) expect(line.length).toBeLessThan(4096);
   });
 
-  it("are the only ones that are ever set, each with all its attributes, under TLS and without", async () => {
+  it("are the only ones that are ever set, each with all its attributes, under TLS and without (P41)", async () => {
     for (const secure of [true, false]) {
       const { client: asked } = await testAuth({ secure });
       const { call, lines, who } = await signedIn(asked);

@@ -164,7 +164,7 @@ describe("a rotation", () => {
 });
 
 describe("a withdrawn key", () => {
-  it("is worth nothing once an instance has read the keys again, and the next one signs", async () => {
+  it("is worth nothing once an instance has read the keys again, and the next one signs (P47)", async () => {
     const { instance } = await auths();
     const [one, other] = [await instance(), await instance()];
     const token = await one.sign();

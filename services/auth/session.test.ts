@@ -26,7 +26,7 @@ describe("a refresh token", () => {
     await renew(successors[0] ?? "");
   });
 
-  it("ends the session for everyone when it is used again later", async () => {
+  it("ends the session for everyone when it is used again later (P45)", async () => {
     const stolen = await open();
     const next = await renew(stolen);
     pass(11_000);

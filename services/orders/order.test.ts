@@ -91,6 +91,21 @@ describe("cancelling", () => {
 });
 
 describe("the time of a hold", () => {
+  it("that is up and a payment in the same instant have one winner (P21)", async () => {
+    for (let round = 0; round < 15; round += 1) {
+      const order = await ordered();
+      pass(901);
+      const both = [nudge(order), payment("authorized", order, "a")];
+      await Promise.all(round % 2 === 0 ? both : both.toReversed());
+      const [end, events] = [await state(order), await history(order)];
+      const ends: Record<string, string> = {
+        "CANCELLED EXPIRED": "OrderExpired",
+        AWAITING_PAYMENT: "OrderAwaitingPayment",
+      };
+      expect(events, `round ${round}`).toEqual(["OrderCreated", ends[end]]);
+    }
+  });
+
   it("that is up ends it, once, however often we are told", async () => {
     const order = await ordered();
     pass(901);

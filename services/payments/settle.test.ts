@@ -88,7 +88,7 @@ describe("an authorized payment", () => {
     expect(await all.names(order)).toEqual(["PaymentAuthorized", "ChargeFailed"]);
   });
 
-  it("is captured once by ten who settle it at the same time", async () => {
+  it("is captured once by ten who settle it at the same time (P12)", async () => {
     const all = await world();
     const order = await all.buy();
     await all.pay(order);
@@ -152,7 +152,7 @@ describe("an order that ends without a sale", () => {
     expect((await all.books(order)).intents).toMatchObject([{ status: "canceled" }]);
   });
 
-  it("gets back what was taken for it nevertheless, once, and with an alarm", async () => {
+  it("gets back what was taken for it nevertheless, once, and with an alarm (P14)", async () => {
     const all = await world();
     const order = await all.buy();
     const { payment } = await all.pay(order);
@@ -170,7 +170,7 @@ describe("an order that ends without a sale", () => {
     expect(all.lines).toContainEqual(expect.objectContaining({ alarm: true, orderId: order.id }));
   });
 
-  it("gets it back once also where Stripe has forgotten that it gave it back", async () => {
+  it("gets it back once also where Stripe has forgotten that it gave it back (P13)", async () => {
     const all = await world();
     const order = await all.buy();
     const { payment } = await all.pay(order);

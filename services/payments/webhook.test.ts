@@ -55,7 +55,7 @@ describe("a webhook", () => {
     await all.reaches(order, "AUTHORIZED");
   });
 
-  it("counts for no more than that: what it says of the payment is not believed", async () => {
+  it("counts for no more than that: what it says of the payment is not believed (P15)", async () => {
     const all = await world();
     const order = await all.buy();
     await all.pay(order, "tok_threeDSecure2Required");
@@ -234,7 +234,7 @@ describe("Stripe's side of the story", () => {
     expect(await all.statuses(order)).toEqual(["PENDING"]);
   });
 
-  it("may come late, twice and in any order", async () => {
+  it("may come late, twice and in any order (P16)", async () => {
     const all = await world({ webhooks: true });
     await all.bank.turn("PUT", "webhooks", { duplicate: true, shuffle: true, delay: 50 });
     const orders = await Promise.all(Array.from({ length: 10 }, () => all.buy()));

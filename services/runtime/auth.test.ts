@@ -146,7 +146,7 @@ describe("who is calling", () => {
     expect((await refusal(client["signedIn"]?.({}) as never)).code).toBe(Code.Unauthenticated);
   });
 
-  it.each(badTokens)("is refused everywhere with a header of %s", async (_, bad) => {
+  it.each(badTokens)("is refused everywhere with a header of %s (P43)", async (_, bad) => {
     const headers = { authorization: `Bearer ${bad}` };
     expect(await outcome("signedIn", headers)).toBe("TOKEN_REFUSED");
     expect(await outcome("open", headers)).toBe("TOKEN_REFUSED");

@@ -42,7 +42,7 @@ describe("the connection to the database", () => {
     expect(readConcern).toMatchObject({ level: "majority" });
   });
 
-  it("lets no address lower its guarantees", async () => {
+  it("lets no address lower its guarantees (P5)", async () => {
     const db = await connectDatabase(`${testDatabaseUri()}&w=1&journal=false`, silent);
     onTestFinished(() => db.close());
     expect(db.getClient().options.writeConcern).toMatchObject({ w: "majority", journal: true });
