@@ -1,4 +1,5 @@
 import { beforeAll, describe, expect, inject, it } from "vitest";
+import { until } from "#stack/process.ts";
 import { field, formOn, member, Visitor } from "./visitor.ts";
 
 const { url } = inject("place");
@@ -57,6 +58,51 @@ describe("what was typed when the session had ended", () => {
     expect(page).not.toContain(password);
     const form = formOn(page, "/account");
     expect(form).toEqual({ newEmail });
+  });
+
+  it("stays in the page of a browser with JavaScript, which is told in words and not led away", async () => {
+    const headers = {
+      ...{ accept: "application/json", "x-sveltekit-action": "true", origin: url },
+      "content-type": "application/x-www-form-urlencoded",
+    };
+    const body = new URLSearchParams(listing()).toString();
+    const answer = await new Visitor().send("/tickets/new", { method: "POST", headers, body });
+    expect(answer.status).toBe(401);
+    expect(await answer.json()).toMatchObject({
+      type: "error",
+      error: { message: expect.stringContaining("sign in, then send what you typed again") },
+    });
+  });
+});
+
+describe("what was typed for a ticket", () => {
+  it("stays where somebody has begun to buy it meanwhile, and is saved once it is free", async () => {
+    const ticket = await seller.follow("/tickets/new", listing());
+    const form = formOn(await seller.see(`${ticket}/edit`), "?/save");
+    const buyer = await member("buyer");
+    const press = formOn(await buyer.see(ticket), "?/buy");
+    const order = await buyer.follow(`${ticket}?/buy`, press);
+    const isHeld = async () => (await stored(ticket))["status"] === "TICKET_STATUS_HELD";
+    await until(isHeld, { what: "the hold" });
+    const answer = await seller.submit(`${ticket}/edit?/save`, {
+      ...form,
+      title: "Typed meanwhile",
+    });
+    const page = await answer.text();
+    expect([answer.status, page.includes("Somebody is buying this ticket")]).toEqual([409, true]);
+    await buyer.follow(`${order}?/cancel`, {});
+    await until(async () => !(await isHeld()), { what: "the ticket to be free" });
+    await seller.follow(`${ticket}/edit?/save`, formOn(page, "?/save"));
+    expect(await stored(ticket)).toMatchObject({ title: "Typed meanwhile" });
+  });
+
+  it("stays in the form that puts it on sale again", async () => {
+    const ticket = await seller.follow("/tickets/new", listing());
+    await seller.follow(`${ticket}/edit?/withdraw`, {});
+    const code = "x".repeat(4_097);
+    const answer = await seller.submit(`${ticket}/edit?/relist`, { code });
+    expect(answer.status).toBe(400);
+    expect(formOn(await answer.text(), "?/relist")["code"]).toBe(code);
   });
 });
 
