@@ -23,7 +23,7 @@ export const townOf = (timeZone: string): string | undefined =>
 function formatThere(at: number, locale: string, timeZone: string): string {
   const town = townOf(timeZone);
   if (!town) return formatTime(at, locale, timeZone);
-  const parts = timeFormat(locale, timeZone).formatToParts(at);
+  const parts = timeFormat("time", locale, timeZone).formatToParts(at);
   // The town stands in for the zone's short name, which says less: "EST" is used on three continents.
   const clock = parts.map(({ type, value }) => (type === "timeZoneName" ? "" : value)).join("");
   return `${clock.trim()} in ${town}`;

@@ -5,33 +5,52 @@ export function millis({ seconds, nanos }: Timestamp): number {
   return Number(seconds) * 1000 + Math.floor(nanos / 1e6);
 }
 
-/** How a time is written: never without its zone. */
-export const timeFormat = (locale: string, timeZone: string): Intl.DateTimeFormat =>
-  new Intl.DateTimeFormat(locale, {
-    weekday: "short",
-    day: "numeric",
-    month: "short",
+const zoned = { hour: "numeric", minute: "2-digit", timeZoneName: "short" } as const;
+const date = { weekday: "short", day: "numeric", month: "short", year: "numeric" } as const;
+
+const kinds = {
+  /** Never a time without its zone. */
+  time: { ...date, ...zoned },
+  /** For what ends today. */
+  clock: { ...zoned, second: "2-digit" },
+  /** For `wallTime`. */
+  wall: {
     year: "numeric",
-    hour: "numeric",
+    month: "2-digit",
+    day: "2-digit",
+    hour: "2-digit",
     minute: "2-digit",
-    timeZone,
-    timeZoneName: "short",
-  });
+    hourCycle: "h23",
+  },
+} as const satisfies Record<string, Intl.DateTimeFormatOptions>;
+
+/** Making a format takes far longer than using it, and a page of tickets uses the same few. */
+const formats = new Map<string, Intl.DateTimeFormat>();
+const MOST_FORMATS = 500;
+
+/** How a time is written in a language and a time zone. */
+export function timeFormat(
+  kind: keyof typeof kinds,
+  locale: string,
+  timeZone: string,
+): Intl.DateTimeFormat {
+  const key = `${kind} ${locale} ${timeZone}`;
+  const known = formats.get(key);
+  if (known) return known;
+  const made = new Intl.DateTimeFormat(locale, { ...kinds[kind], timeZone });
+  // Visitors say which, so there is a limit to how many are kept.
+  if (formats.size >= MOST_FORMATS) formats.clear();
+  formats.set(key, made);
+  return made;
+}
 
 /** "Fri, 4 Jun 2027, 20:00 CEST". */
 export const formatTime = (at: number, locale: string, timeZone: string): string =>
-  timeFormat(locale, timeZone).format(at);
+  timeFormat("time", locale, timeZone).format(at);
 
-/** "20:05:30 CEST", for what ends today. */
-export function formatClock(at: number, locale: string, timeZone: string): string {
-  return new Intl.DateTimeFormat(locale, {
-    hour: "numeric",
-    minute: "2-digit",
-    second: "2-digit",
-    timeZone,
-    timeZoneName: "short",
-  }).format(at);
-}
+/** "20:05:30 CEST". */
+export const formatClock = (at: number, locale: string, timeZone: string): string =>
+  timeFormat("clock", locale, timeZone).format(at);
 
 /** "14:59" for what is left; never less than nothing. Rounded up: "0:00" means that it is over. */
 export function formatLeft(left: number): string {
@@ -41,15 +60,7 @@ export function formatLeft(left: number): string {
 
 /** What a clock on the wall of `timeZone` shows, as datetime-local writes it: "2027-06-04T20:00". */
 export function wallTime(at: number, timeZone: string): string {
-  const parts = new Intl.DateTimeFormat("en-CA", {
-    year: "numeric",
-    month: "2-digit",
-    day: "2-digit",
-    hour: "2-digit",
-    minute: "2-digit",
-    hourCycle: "h23",
-    timeZone,
-  }).formatToParts(at);
+  const parts = timeFormat("wall", "en-CA", timeZone).formatToParts(at);
   const part = (type: string) => parts.find((each) => each.type === type)?.value ?? "";
   return `${part("year").padStart(4, "0")}-${part("month")}-${part("day")}T${part("hour")}:${part("minute")}`;
 }
@@ -102,8 +113,7 @@ function offset(at: number, timeZone: string): number {
 /** Whether it names a zone that can be calculated with. */
 export function isTimeZone(name: string): boolean {
   try {
-    new Intl.DateTimeFormat("en", { timeZone: name });
-    return true;
+    return Boolean(timeFormat("wall", "en-CA", name));
   } catch {
     return false;
   }
