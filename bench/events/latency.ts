@@ -4,6 +4,7 @@ import { Schema, type Connection } from "mongoose";
 import { aggregate, record, type AggregateFields } from "#runtime/aggregate.ts";
 import type { Broker } from "#runtime/broker.ts";
 import { consume, on } from "#runtime/events.ts";
+import { buildIndexes } from "#runtime/indexes.ts";
 import type { Log } from "#runtime/log.ts";
 import { relay } from "#runtime/outbox.ts";
 import { percentile } from "../figures.ts";
@@ -50,7 +51,7 @@ async function saveToCopy(db: Connection, broker: Broker, log: Log): Promise<num
   const schema = new Schema<AggregateFields>({});
   aggregate(schema);
   const things = db.model("Thing", schema);
-  await things.init();
+  await buildIndexes(things);
   const copies = db.collection<{ _id: string; value: string }>("copies");
   const saved = new Map<string, number>();
   const stored = new Map<string, number>();

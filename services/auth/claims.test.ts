@@ -4,6 +4,7 @@ import { PreconditionFailureSchema } from "@ticketing/proto/google/rpc/error_det
 import { ClaimKind } from "@ticketing/proto/payments/v1/claim";
 import { ClaimsAnsweredSchema } from "@ticketing/proto/payments/v1/payment_events";
 import { describe, expect, it } from "vitest";
+import { buildIndexes } from "#runtime/indexes.ts";
 import { refusal, testDatabase } from "#runtime/testing.ts";
 import { claimDesk, claimModel, type KnownClaim } from "./claims.ts";
 import { inBody, somebody, testAuth } from "./testing.ts";
@@ -61,7 +62,7 @@ describe("an account with something due", async () => {
 describe("payments is asked what is due", () => {
   async function desk(answer: boolean) {
     const answers = claimModel(await testDatabase());
-    await answers.init();
+    await buildIndexes(answers);
     const claims = [{ id: "ticket:order-1", kind: ClaimKind.TICKET }];
     const all = claimDesk({
       answers,

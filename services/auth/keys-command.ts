@@ -1,4 +1,5 @@
 import { parseConfig } from "#runtime/config.ts";
+import { buildIndexes } from "#runtime/indexes.ts";
 import { createLog } from "#runtime/log.ts";
 import { connectDatabase } from "#runtime/mongo.ts";
 import { authConfig } from "./config.ts";
@@ -45,6 +46,6 @@ const needed = { MONGODB_URI: true, SEALING_KEY: true, ACCESS_TOKEN_SECONDS: tru
 const config = parseConfig(authConfig.pick(needed), process.env);
 const db = await connectDatabase(config.MONGODB_URI, createLog("keys", "warn"));
 const model = keyModel(db);
-await model.init();
+await buildIndexes(model);
 const { SEALING_KEY: sealingKey, ACCESS_TOKEN_SECONDS: tokenSeconds } = config;
 process.exit(await run(keyStore({ model, sealingKey, tokenSeconds }), process.argv.slice(2)));

@@ -1,6 +1,7 @@
 import { decodeJwt, decodeProtectedHeader, exportJWK, generateKeyPair } from "jose";
 import { describe, expect, it } from "vitest";
 import { verify } from "#runtime/auth.ts";
+import { buildIndexes } from "#runtime/indexes.ts";
 import { testDatabase } from "#runtime/testing.ts";
 import { keyModel, type Stage } from "./key.ts";
 import { keyStore, readKeys } from "./key-store.ts";
@@ -18,7 +19,7 @@ const DAY = 24 * 60 * MINUTE;
 /** An empty database and a clock; instances of auth on it, each with what it reads from there. */
 async function auths() {
   const model = keyModel(await testDatabase());
-  await model.init();
+  await buildIndexes(model);
   let offset = 0;
   const now = (): number => Date.now() + offset;
   const store = (sealingKey = "a secret", json?: string) => {

@@ -3,6 +3,7 @@ import { createServer, type AddressInfo } from "node:net";
 import { SMTPServer } from "smtp-server";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { newId } from "#runtime/ids.ts";
+import { buildIndexes } from "#runtime/indexes.ts";
 import { eventually, recordedLog, testDatabase } from "#runtime/testing.ts";
 import { tradeLetter } from "./letters.ts";
 import { linkTokens } from "./links.ts";
@@ -45,7 +46,7 @@ async function mailServer({ greeting, from, receiver, content }: Answers) {
 async function office(mailer: Mailer) {
   const db = await testDatabase();
   const [users, posts] = [userModel(db), postModel(db)];
-  await Promise.all([users.init(), posts.init()]);
+  await buildIndexes(users, posts);
   const { log, lines } = recordedLog();
   const links = linkTokens("a key", Date.now);
   const options = { posts, users, mailer, links, log, publicUrl: "http://shop.test" };

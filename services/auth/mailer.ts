@@ -30,6 +30,8 @@ export interface Mailer {
 }
 
 const TIMEOUT_MS = 10_000;
+/** A server that does not even greet keeps no mail that is new waiting for long. */
+const GREETING_MS = 5_000;
 /** All of it; after a minute another instance would try. */
 const SEND_MS = 45_000;
 
@@ -58,8 +60,8 @@ function refusalIn(error: unknown): MailRefused | undefined {
 /** A mailer that speaks SMTP, as every mail provider does. */
 export function smtpMailer(url: string, from: string): Mailer {
   const timeouts = {
-    connectionTimeout: TIMEOUT_MS,
-    greetingTimeout: TIMEOUT_MS,
+    connectionTimeout: GREETING_MS,
+    greetingTimeout: GREETING_MS,
     socketTimeout: TIMEOUT_MS,
   };
   const transport = createTransport({ url, ...timeouts }, { from });

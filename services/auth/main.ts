@@ -2,6 +2,7 @@ import { ClaimsRequestedSchema } from "@ticketing/proto/auth/v1/user_events";
 import { banEvents, catalogue } from "#catalogue";
 import { parseConfig } from "#runtime/config.ts";
 import { sendJson } from "#runtime/http.ts";
+import { buildIndexes } from "#runtime/indexes.ts";
 import { connectRedis } from "#runtime/redis.ts";
 import { startService } from "#runtime/service.ts";
 import { accountRoutes } from "./account-rpc.ts";
@@ -40,14 +41,7 @@ const posts = postModel(db);
 const answers = claimModel(db);
 const model = keyModel(db);
 // Nothing serves before its indexes stand.
-await Promise.all([
-  users.init(),
-  sessions.init(),
-  places.init(),
-  posts.init(),
-  answers.init(),
-  model.init(),
-]);
+await buildIndexes(users, sessions, places, posts, answers, model);
 
 const { SEALING_KEY: sealingKey, ACCESS_TOKEN_SECONDS: tokenSeconds } = config;
 const store = keyStore({ model, sealingKey, tokenSeconds, ...(imported && { imported }) });

@@ -11,6 +11,7 @@ import {
 } from "@ticketing/proto/payments/v1/payment_events";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { newId } from "#runtime/ids.ts";
+import { buildIndexes } from "#runtime/indexes.ts";
 import { eventually, recordedLog, testDatabase } from "#runtime/testing.ts";
 import { openMailbox } from "#stack/mailbox/mailbox.ts";
 import { serveSmtp } from "#stack/mailbox/smtp.ts";
@@ -28,7 +29,7 @@ const FROM = "Ticketing <no-reply@shop.test>";
 async function office() {
   const db = await testDatabase();
   const [users, posts] = [userModel(db), postModel(db)];
-  await Promise.all([users.init(), posts.init()]);
+  await buildIndexes(users, posts);
   const dir = await mkdtemp(join(tmpdir(), "mailbox-"));
   onTestFinished(() => rm(dir, { recursive: true }));
   const mailbox = openMailbox(dir);

@@ -1,5 +1,6 @@
 import type { CreateOrderRequest } from "@ticketing/proto/orders/v1/order_service";
-import { DomainError } from "#runtime/errors.ts";
+import { withoutDeadline } from "#runtime/call-deadline.ts";
+import { DomainError, invalidField } from "#runtime/errors.ts";
 import { duplicateOf } from "#runtime/mongo.ts";
 import { mustBeSameRequest, type RequestMark } from "#runtime/request-id.ts";
 import { touch, update } from "#runtime/aggregate.ts";
@@ -27,6 +28,8 @@ export interface HoldDeps extends FairRules {
 /** A ticket this young may be one that we have not heard of yet: news may wait for a broker. */
 const NEWS_TRAVELS_MS = 86_400_000;
 const ASK_AGAIN_MS = 200;
+/** No ticket changes so often while its news is on the way: whoever saw such a version made it up. */
+const MOST_AHEAD = 10_000;
 
 const notHeardYet = (): DomainError =>
   new DomainError("NOT_READY", "this ticket is very new; try again in a moment", {
@@ -60,6 +63,9 @@ async function mustBeForSale(
     throw new DomainError("TICKET_NOT_FOUND", "there is no such ticket");
   }
   const seen = Number(ticketVersion);
+  if (seen > ticket.version + MOST_AHEAD) {
+    throw invalidField("ticket_version", "this ticket has not changed so often");
+  }
   if (seen > ticket.version) throw notHeardYet();
   if (ticket.sellerId === buyerId) {
     throw new DomainError("OWN_TICKET", "this is your own ticket");
@@ -200,7 +206,9 @@ export async function hold(
     await mustBeFair(deps, { userId, ticketId: ticket._id, network });
     const order = await draft(deps, ticket, userId, mark, network);
     try {
-      return await unlessBanned(deps, await stillFair(deps, await order.save()));
+      const made = await order.save();
+      // However late it is: whoever is refused now must not be left with a hold.
+      return await withoutDeadline(async () => unlessBanned(deps, await stillFair(deps, made)));
     } catch (error) {
       // Somebody was quicker, and is the holder in the next round; or our own twin was.
       if (!duplicateOf(error)) throw error;

@@ -1,5 +1,6 @@
 import { catalogue } from "#catalogue";
 import { parseConfig } from "#runtime/config.ts";
+import { buildIndexes } from "#runtime/indexes.ts";
 import { standingModel } from "#runtime/standing.ts";
 import { startService } from "#runtime/service.ts";
 import { orderConfig } from "./config.ts";
@@ -28,7 +29,7 @@ const deps = {
   now: Date.now,
   log: service.log,
 };
-await Promise.all([deps.orders.init(), deps.tickets.init()]); // The hold is an index: wait for it.
+await buildIndexes(deps.orders, deps.tickets); // The hold is an index: wait for it.
 
 service.relay(deps.orders);
 const copies = service.bootstrap(db, ticketCopies(deps));

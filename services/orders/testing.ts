@@ -13,6 +13,7 @@ import { TicketSchema, TicketStatus, type Ticket } from "@ticketing/proto/ticket
 import { TicketCreatedSchema } from "@ticketing/proto/tickets/v1/ticket_events";
 import { UserBannedSchema, UserUnbannedSchema } from "@ticketing/proto/auth/v1/user_events";
 import { newId } from "#runtime/ids.ts";
+import { buildIndexes } from "#runtime/indexes.ts";
 import type { Log } from "#runtime/log.ts";
 import { standingModel } from "#runtime/standing.ts";
 import { as, silent, testClient, testDatabase } from "#runtime/testing.ts";
@@ -85,7 +86,7 @@ export async function testOrders(
     log: silent,
     ...limits,
   };
-  await Promise.all([deps.orders.init(), deps.tickets.init()]);
+  await buildIndexes(deps.orders, deps.tickets);
   const client = testClient(OrderService, orderRoutes(deps));
   const handlers = new Map(orderEvents(deps).map((handler) => [handler.type, handler]));
 

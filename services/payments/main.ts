@@ -1,13 +1,14 @@
 import { ClaimsAnsweredSchema } from "@ticketing/proto/payments/v1/payment_events";
 import { catalogue } from "#catalogue";
 import { parseConfig } from "#runtime/config.ts";
+import { buildIndexes } from "#runtime/indexes.ts";
 import { connectRedis } from "#runtime/redis.ts";
 import { startService } from "#runtime/service.ts";
 import { standingModel } from "#runtime/standing.ts";
 import { balanceModel } from "./balance.ts";
 import { cardLimits } from "./card-limits.ts";
 import { paymentConfig } from "./config.ts";
-import { markUncounted } from "./counting.ts";
+import { markLeft, markUncounted } from "./counting.ts";
 import { claimEvents, orderCopies, paymentEvents } from "./events.ts";
 import { paymentModel } from "./payment.ts";
 import { stripeAccounts } from "./payout-accounts.ts";
@@ -35,7 +36,7 @@ const sellers = sellerModel(db);
 const balances = balanceModel(db);
 const standings = standingModel(db);
 // Nothing serves before its indexes stand.
-await Promise.all([payments, webhooks, payouts, sellers, balances].map((model) => model.init()));
+await buildIndexes(payments, webhooks, payouts, sellers, balances);
 
 const stripe = createStripe(config.STRIPE_KEY, config.STRIPE_API_BASE);
 // What can wait asks at a pace of its own, so that buyers and what is decided have room.
@@ -81,6 +82,7 @@ const watch = catchUp({ stripe: patient, webhooks, listeners, now: Date.now });
 service.every(3_600, "catching up with Stripe's events", watch);
 await copies.done();
 await markUncounted(sellerDeps);
+service.every(600, "marking what was left uncounted", () => markLeft(sellerDeps));
 const worker = payoutWorker({ ...sellerDeps, accounts: patientAccounts });
 service.every(config.PAYOUT_SWEEP_SECONDS, "paying sellers out", () => worker.sweep());
 service.onStop(() => worker.stop());

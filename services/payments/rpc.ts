@@ -7,6 +7,7 @@ import {
   type GetPaymentResponseSchema,
 } from "@ticketing/proto/payments/v1/payment_service";
 import { caller, type Caller } from "#runtime/auth.ts";
+import { withoutDeadline } from "#runtime/call-deadline.ts";
 import { addressOf } from "#runtime/client-network.ts";
 import { requestMark } from "#runtime/request-id.ts";
 import { openActions } from "./action.ts";
@@ -71,7 +72,9 @@ export function paymentRoutes(deps: PayDeps & RefundDeps & ClaimDeps) {
       async createPayment(request, ctx) {
         const mark = requestMark(CreatePaymentRequestSchema, request);
         const payer = { userId: caller(ctx).id, address: addressOf(ctx.requestHeader) };
-        return buyersAnswer(await pay(deps, payer, request, mark).catch(refuse));
+        // What Stripe did is stored, however late: money moves by it.
+        const paid = withoutDeadline(() => pay(deps, payer, request, mark));
+        return buyersAnswer(await paid.catch(refuse));
       },
 
       async getPayment({ orderId }, ctx) {
@@ -79,7 +82,7 @@ export function paymentRoutes(deps: PayDeps & RefundDeps & ClaimDeps) {
         const { payment, role } = await find(orderId, who);
         if (!isOpen(payment) || !askedLongAgo(orderId)) return answer(payment, role, who.id);
         // What is known already is an answer too.
-        await settle(deps, orderId, true).catch((error: unknown) => {
+        await withoutDeadline(() => settle(deps, orderId, true)).catch((error: unknown) => {
           log.warn({ orderId, err: (error as Error).message }, "the bank could not be asked");
         });
         const later = await find(orderId, who);

@@ -7,6 +7,7 @@ import {
   type SaleSchema,
 } from "@ticketing/proto/payments/v1/seller_service";
 import { caller } from "#runtime/auth.ts";
+import { withoutDeadline } from "#runtime/call-deadline.ts";
 import { toMoney } from "#runtime/money.ts";
 import { paged, pageSize, readPageToken, type Cursor } from "#runtime/page.ts";
 import { earningsOf, type Earnings } from "./earnings.ts";
@@ -131,7 +132,7 @@ export function sellerRoutes(deps: SellerRouteDeps) {
 
       async startOnboarding(_, ctx) {
         try {
-          return { url: await onboard(deps, caller(ctx).id) };
+          return { url: await withoutDeadline(() => onboard(deps, caller(ctx).id)) };
         } catch (error) {
           const { type, code } = error as { type?: string; code?: string };
           log.warn({ type, code }, "a seller could not be led to Stripe's page");

@@ -3,6 +3,7 @@ import type Stripe from "stripe";
 import { onTestFinished } from "vitest";
 import { update } from "#runtime/aggregate.ts";
 import { newId } from "#runtime/ids.ts";
+import { buildIndexes } from "#runtime/indexes.ts";
 import { standingModel } from "#runtime/standing.ts";
 import { recordedLog, testClient, testDatabase, testDatabaseUri } from "#runtime/testing.ts";
 import { balanceModel } from "./balance.ts";
@@ -49,7 +50,7 @@ export async function money(webhook?: { url: string; secret: string }) {
   const payouts = payoutModel(db);
   const sellers = sellerModel(db);
   const balances = balanceModel(db);
-  await Promise.all([payments, payouts, sellers, balances].map((model) => model.init()));
+  await buildIndexes(payments, payouts, sellers, balances);
   const clock = { ahead: 0 };
   const now = (): number => Date.now() + clock.ahead;
 

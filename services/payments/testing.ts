@@ -27,6 +27,7 @@ import { expect, onTestFinished } from "vitest";
 import { HealthState } from "#runtime/health.ts";
 import { serveHttp } from "#runtime/http.ts";
 import { newId } from "#runtime/ids.ts";
+import { buildIndexes } from "#runtime/indexes.ts";
 import { toMoney } from "#runtime/money.ts";
 import { as, eventually, recordedLog, testClient, testDatabase } from "#runtime/testing.ts";
 import { standingModel } from "#runtime/standing.ts";
@@ -98,7 +99,7 @@ export async function world(options: Options = {}) {
   const payments = options.unguarded ? unguarded(paymentModel(db)) : paymentModel(db);
   const webhooks = webhookModel(db);
   const standings = standingModel(db);
-  await Promise.all([payments.init(), webhooks.init()]);
+  await buildIndexes(payments, webhooks);
   const clock = { ahead: 0 };
   const now = (): number => Date.now() + clock.ahead;
 

@@ -5,6 +5,7 @@ import { describe, expect, it } from "vitest";
 import { aggregate, record, touch, update, type AggregateFields } from "./aggregate.ts";
 import { DomainError } from "./errors.ts";
 import { newId } from "./ids.ts";
+import { buildIndexes } from "./indexes.ts";
 import { duplicateOf } from "./mongo.ts";
 import { testDatabase } from "./testing.ts";
 
@@ -18,7 +19,7 @@ schema.index({ name: 1 }, { name: "name", unique: true });
 
 const db = await testDatabase();
 const things = db.model("Thing", schema, "things");
-await things.init();
+await buildIndexes(things);
 
 /** A new thing, saved with the event of its making. */
 async function make(name: string = newId()) {

@@ -10,6 +10,8 @@ export const serviceConfig = z.object({
   LOG_LEVEL: z.enum(["trace", "debug", "info", "warn", "error", "silent"]).default("info"),
   AMQP_URI: z.url({ protocol: /^amqps?$/ }),
   CALL_TIMEOUT_SECONDS: z.coerce.number().min(0.1).max(60).default(5),
+  CALL_CONCURRENCY: z.coerce.number().int().min(1).max(1_000).default(64),
+  CALL_CAPACITY: z.coerce.number().int().min(1).max(100_000).default(1_000),
   SHUTDOWN_DRAIN_SECONDS: z.coerce.number().min(0).max(60).default(4),
 });
 export type ServiceConfig = z.infer<typeof serviceConfig>;

@@ -36,6 +36,7 @@ const codes = {
   ORDER_NOT_FOUND: Code.NotFound,
   ORDER_NOT_OPEN: Code.FailedPrecondition,
   OUTBOX_FULL: Code.Unavailable,
+  OVERLOADED: Code.ResourceExhausted,
   OWN_ACCOUNT: Code.FailedPrecondition,
   OWN_TICKET: Code.FailedPrecondition,
   PAYMENT_DECLINED: Code.FailedPrecondition,

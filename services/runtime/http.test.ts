@@ -2,7 +2,7 @@ import { connect } from "node:net";
 import { expect, it, onTestFinished } from "vitest";
 import { HealthState } from "./health.ts";
 import { serveHttp, type HttpHandler } from "./http.ts";
-import { recordedLog } from "./testing.ts";
+import { eventually, recordedLog } from "./testing.ts";
 
 const handlers: [string, HttpHandler][] = [
   [
@@ -21,11 +21,11 @@ const handlers: [string, HttpHandler][] = [
   ],
 ];
 
-async function plainServer() {
+async function plainServer(...more: [string, HttpHandler][]) {
   const { log, lines } = recordedLog();
   const server = await serveHttp({
     ...{ service: "test", host: "127.0.0.1", port: 0, log },
-    ...{ routes: new Map(handlers), health: new HealthState() },
+    ...{ routes: new Map([...handlers, ...more]), health: new HealthState() },
   });
   onTestFinished(() => server.close());
   return { port: server.port, url: `http://127.0.0.1:${server.port}`, lines };
@@ -73,4 +73,26 @@ it.each([
   const { port, url } = await plainServer();
   expect(await talk(port, bytes)).toMatch(/^$|^HTTP\/1\.1 4\d\d /);
   expect((await fetch(`${url}/healthz`)).status).toBe(200);
+});
+
+it("refuses more than it can work on at once, and still says how it is", async () => {
+  const { promise: released, resolve: release } = Promise.withResolvers<void>();
+  let begun = 0;
+  const { url } = await plainServer([
+    "GET /slow",
+    async (_req, res) => {
+      begun += 1;
+      await released;
+      res.end();
+    },
+  ]);
+  const taken = Array.from({ length: 200 }, () => fetch(`${url}/slow`));
+  await eventually(() => begun === 200, "all that there is room for");
+  const refused = await fetch(`${url}/slow`);
+  expect(refused.status).toBe(503);
+  expect(refused.headers.get("retry-after")).toBe("1");
+  expect((await fetch(`${url}/healthz`)).status).toBe(200);
+  release();
+  expect(new Set((await Promise.all(taken)).map(({ status }) => status))).toEqual(new Set([200]));
+  expect((await fetch(`${url}/slow`)).status).toBe(200);
 });

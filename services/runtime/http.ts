@@ -42,21 +42,33 @@ interface Options {
   log: Log;
 }
 
+/** The service's own requests that are worked on at once; probes and metrics are always answered. */
+const CAPACITY = 200;
+
 /** Serves over HTTP/1.1 what is not an RPC: probes, metrics, and the service's own few paths. */
 export async function serveHttp(options: Options): Promise<Server> {
   const { service, host, port, health, log } = options;
   const standard = standardRoutes(service, health);
+  let inFlight = 0;
   async function answer(req: IncomingMessage, res: ServerResponse): Promise<void> {
     const path = (req.url ?? "/").split("?")[0] ?? "/";
     const route = `${req.method} ${path}`;
-    const handler = options.routes.get(route) ?? standard.get(route);
+    const own = options.routes.get(route);
+    const handler = own ?? standard.get(route);
     if (!handler) return sendJson(res, 404, { message: "nothing here" });
+    if (own && inFlight >= CAPACITY) {
+      res.setHeader("retry-after", "1").setHeader("connection", "close"); // Its body is not read.
+      return sendJson(res, 503, { message: "too many requests at once" });
+    }
+    if (own) inFlight += 1;
     try {
       await handler(req, res);
     } catch (err) {
       log.error({ err, path }, "request failed");
       if (!res.headersSent) sendJson(res, 500, { message: "internal error" });
       else res.destroy(); // Half an answer must not look like a whole one.
+    } finally {
+      if (own) inFlight -= 1;
     }
   }
   const server = createServer(

@@ -1,3 +1,5 @@
+import { withoutDeadline } from "./call-deadline.ts";
+
 /**
  * Does one thing for one id at a time, and for several ids at once. What fails is tried again after
  * growing pauses, until it succeeds.
@@ -76,7 +78,8 @@ export function lanes(
     (isLater ? waitingLater : waiting).delete(id);
     if (isLater) runningLater.add(id);
     clearTimeout(failed.get(id)?.timer);
-    const done = work(id, isLater)
+    // A call may have woken it; its deadline is not ours.
+    const done = withoutDeadline(() => work(id, isLater))
       .then(
         () => void failed.delete(id),
         (error: unknown) => {

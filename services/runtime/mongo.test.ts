@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { mongo, Schema } from "mongoose";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { freePort } from "#stack/ports.ts";
+import { buildIndexes } from "./indexes.ts";
 import { answers, connectDatabase, duplicateOf, isDatabaseFault } from "./mongo.ts";
 import {
   eventually,
@@ -59,6 +60,28 @@ describe("the connection to the database", () => {
     expect(await eventually(() => answers(db), "the database to be back")).toBe(true);
   });
 
+  it("says within a second or so that the database hangs, and asks in vain for no longer than a call", async () => {
+    const { uri, line } = await throughLine(testDatabaseUri());
+    const db = await connectDatabase(uri, silent, { callTimeoutMs: 3_000 });
+    onTestFinished(() => db.close());
+    expect(await answers(db)).toBe(true);
+    line.hang();
+    const asked = performance.now();
+    expect(await answers(db)).toBe(false);
+    const known = performance.now() - asked;
+    const fault = await db
+      .collection("things")
+      .findOne()
+      .catch((error: unknown) => error);
+    const given = performance.now() - asked - known;
+    expect(isDatabaseFault(fault)).toBe(true);
+    line.mend();
+    expect(await eventually(() => answers(db), "the database to be back")).toBe(true);
+    // Without a limit of ours it is 20 seconds and more, on an idle machine too.
+    expect(known).toBeLessThan(2_500);
+    expect(given).toBeLessThan(8_000);
+  });
+
   it("ends at once where the database knows us and refuses", async () => {
     const wrong = testDatabaseUri().replace(/:[^:@]*@/, ":wrong@");
     await expect(connectDatabase(wrong, silent)).rejects.toThrow(/[Aa]uthentication failed/);
@@ -72,7 +95,7 @@ describe("what the database says", () => {
   it("names the rule that refused a write", async () => {
     const db = await testDatabase();
     const things = db.model("Thing", schema, "things");
-    await things.init();
+    await buildIndexes(things);
     await things.create({ _id: "a", name: "one" });
     const refused = (thing: object) =>
       things.create(thing as never).then(
@@ -88,7 +111,7 @@ describe("what the database says", () => {
     const { uri, line } = await throughLine(testDatabaseUri());
     const db = await connectDatabase(uri, silent);
     const things = db.model("Thing", schema, "things");
-    await things.init();
+    await buildIndexes(things);
     line.cut();
     const fault = await things.findOne().catch((error: unknown) => error);
     expect(isDatabaseFault(fault)).toBe(true);

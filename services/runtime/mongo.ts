@@ -1,26 +1,59 @@
 import mongoose, { mongo, type Connection, type ConnectOptions } from "mongoose";
 import type { Log } from "./log.ts";
+import { within } from "./within.ts";
 
-/** Writes wait for the majority's journals; given here, no connection string can lower it. */
-const options: ConnectOptions = {
+const PING_MS = 1_000;
+
+export interface DatabaseLimits {
+  /** How long a call may take; every wait for the database is shorter. */
+  callTimeoutMs?: number;
+  /** How many connections there may be: those of the calls, and as many for all that runs beside them. */
+  connections?: number;
+}
+
+/**
+ * Writes wait for the majority's journals; given here, no connection string can lower it. All limits
+ * lie below the call's, in the order in which the work runs into them, so that what nobody waits for
+ * any more keeps no place. (The driver takes a `timeoutMS`, and does nothing about it.)
+ */
+const optionsFor = ({
+  callTimeoutMs = 5_000,
+  connections = 128,
+}: DatabaseLimits): ConnectOptions => ({
   // One by one: as one object, `journal` in a connection string would win over it.
   w: "majority",
   journal: true,
-  wtimeoutMS: 10_000,
+  wtimeoutMS: callTimeoutMs * 0.8,
   readConcern: { level: "majority" },
   retryWrites: true,
-  maxPoolSize: 30,
-  serverSelectionTimeoutMS: 3_000,
-  waitQueueTimeoutMS: 10_000,
-  socketTimeoutMS: 20_000,
+  maxPoolSize: connections,
+  maxConnecting: 8, // A crowd comes at once.
+  connectTimeoutMS: callTimeoutMs * 0.8, // A connection that hangs keeps one of these places.
+  // So often it is asked how it is. Without an answer for this and the one before together, all its
+  // connections are dropped: each of them would else have to be found dead by a call.
+  heartbeatFrequencyMS: Math.max(callTimeoutMs * 0.4, 500),
+  serverSelectionTimeoutMS: callTimeoutMs * 0.6,
+  waitQueueTimeoutMS: callTimeoutMs * 0.4,
+  socketTimeoutMS: callTimeoutMs * 0.9,
   bufferCommands: false,
+  autoIndex: false, // See `buildIndexes`.
+});
+
+/** For what is done once, at a start, to a whole collection: nobody waits, and it may take minutes. */
+export const UNHURRIED: object = {
+  socketTimeoutMS: 0, // An option of the driver's, though not of its types.
+  writeConcern: { w: "majority", j: true, wtimeoutMS: 0 },
 };
 
 /** Connects to a service's own database, and waits for it where it is not there yet. */
-export async function connectDatabase(uri: string, log: Log): Promise<Connection> {
+export async function connectDatabase(
+  uri: string,
+  log: Log,
+  limits: DatabaseLimits = {},
+): Promise<Connection> {
   for (;;) {
     try {
-      const db = await mongoose.createConnection(uri, options).asPromise();
+      const db = await mongoose.createConnection(uri, optionsFor(limits)).asPromise();
       db.on("disconnected", () => log.warn("database gone"));
       db.on("reconnected", () => log.info("database back"));
       return db;
@@ -86,7 +119,8 @@ export function duplicateOf(error: unknown): string | undefined {
 /** Whether the database answers, within a second. */
 export async function answers(db: Connection): Promise<boolean> {
   try {
-    await db.db?.command({ ping: 1 }, { timeoutMS: 1_000 });
+    const ping = db.db?.command({ ping: 1 }) ?? Promise.reject(new Error("not connected"));
+    await within(PING_MS, ping, () => new Error("no answer"));
     return db.readyState === mongoose.ConnectionStates.connected;
   } catch {
     return false;

@@ -6,6 +6,7 @@ import { describe, expect, it, onTestFinished } from "vitest";
 import { aggregate, record, update, type AggregateFields } from "./aggregate.ts";
 import type { Broker } from "./broker.ts";
 import { newId } from "./ids.ts";
+import { buildIndexes } from "./indexes.ts";
 import type { Log } from "./log.ts";
 import { eventCount } from "./metrics.ts";
 import { relay } from "./outbox.ts";
@@ -33,7 +34,7 @@ const WORD = StringValueSchema.typeName;
 /** A collection for one test alone. */
 async function collection() {
   const things = db.model(`Thing${newId()}`, schema, newId());
-  await things.init();
+  await buildIndexes(things);
   await raw.purgeQueue("listener");
   return things;
 }

@@ -16,7 +16,7 @@ import { ServerReflection as ServerReflectionAlpha } from "@ticketing/proto/grpc
 import { requestListener } from "./adapter.ts";
 import { authenticate, type TokenRules } from "./auth.ts";
 import { blameTheSender } from "./blame.ts";
-import { inTime, logCalls } from "./calls.ts";
+import { admit, inTime, logCalls, type Admission } from "./calls.ts";
 import { domainErrors } from "./errors.ts";
 import { healthService, type HealthState } from "./health.ts";
 import type { Log } from "./log.ts";
@@ -32,16 +32,19 @@ export interface Server {
 }
 
 const CALL_TIMEOUT_MS = 5_000;
+const ADMISSION: Admission = { concurrency: 64, capacity: 1_000 };
 
 /** What surrounds every call, outermost first. */
 export const interceptors = (
   log: Log,
   rules: TokenRules,
   callTimeoutMs = CALL_TIMEOUT_MS,
+  admission: Admission = ADMISSION,
 ): Interceptor[] => [
   logCalls(log),
   domainErrors,
   inTime(callTimeoutMs),
+  admit(admission),
   authenticate(rules),
   validate,
 ];
@@ -63,6 +66,8 @@ interface Options {
   log: Log;
   /** A call is answered after so long, whatever becomes of it. */
   callTimeoutMs?: number;
+  /** How many calls there may be at once. */
+  admission?: Admission;
 }
 
 /**
@@ -85,12 +90,12 @@ function discardRest(request: Http2ServerRequest): void {
 
 /** Serves gRPC, gRPC-Web and Connect over cleartext HTTP/2, with health and reflection. */
 export async function serve(options: Options): Promise<Server> {
-  const { host, port, routes, rules, health, catalogue, log, callTimeoutMs } = options;
+  const { host, port, routes, rules, health, catalogue, log, callTimeoutMs, admission } = options;
   const shutdown = new AbortController();
   const sessions = new Set<ServerHttp2Session>();
   const reflection = reflectionService(catalogue);
   const router = createConnectRouter({
-    interceptors: interceptors(log, rules, callTimeoutMs),
+    interceptors: interceptors(log, rules, callTimeoutMs, admission),
     acceptCompression: [compressionGzip, compressionBrotli],
     shutdownSignal: shutdown.signal,
     readMaxBytes: READ_LIMIT,

@@ -138,7 +138,10 @@ export async function startService(
     log,
     broker,
     async database(uri) {
-      const db = await connectDatabase(uri, log);
+      const db = await connectDatabase(uri, log, {
+        callTimeoutMs: config.CALL_TIMEOUT_SECONDS * 1000,
+        connections: 2 * config.CALL_CONCURRENCY,
+      });
       databases.push(db);
       closers.push(() => db.close());
       return db;
@@ -197,10 +200,12 @@ export async function startService(
         catalogue: services,
         log,
         callTimeoutMs: (callTimeoutSeconds ?? config.CALL_TIMEOUT_SECONDS) * 1000,
+        admission: { concurrency: config.CALL_CONCURRENCY, capacity: config.CALL_CAPACITY },
       });
       closers.push(() => server.close());
       health.set("", true);
-      log.info({ rpc: server.port, http: plain.port }, "ready");
+      // At any LOG_LEVEL: whoever has started us may wait for it.
+      log.child({}, { level: "info" }).info({ rpc: server.port, http: plain.port }, "ready");
     },
     async untilStopped() {
       await Promise.race([once(process, "SIGTERM"), once(process, "SIGINT")]);

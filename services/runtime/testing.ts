@@ -38,6 +38,7 @@ import { afterAll, inject, onTestFinished } from "vitest";
 import { until, type Truthy } from "#stack/process.ts";
 import { ALGORITHM, type TokenRules } from "./auth.ts";
 import { connectBroker, type Broker } from "./broker.ts";
+import type { Admission } from "./calls.ts";
 import { HealthState } from "./health.ts";
 import { createLog, type Log } from "./log.ts";
 import { connectDatabase } from "./mongo.ts";
@@ -78,7 +79,8 @@ export function testDatabaseUri(name = `test_${randomUUID().slice(0, 13)}`): str
 
 /** An empty database of the real server. */
 export async function testDatabase(): Promise<Connection> {
-  const db = await connectDatabase(testDatabaseUri(), silent);
+  // A busy machine is slow, and that is no failure.
+  const db = await connectDatabase(testDatabaseUri(), silent, { callTimeoutMs: 60_000 });
   atEnd(async () => {
     await db.dropDatabase();
     await db.close();
@@ -94,7 +96,8 @@ export async function testVhost(): Promise<string> {
   async function call(method: string, path: string, body?: object): Promise<void> {
     const answer = await fetch(`${management.url}/api/${path}`, {
       method,
-      headers: { authorization, "content-type": "application/json" },
+      // Kept open, it may be closed just when it is used again.
+      headers: { authorization, "content-type": "application/json", connection: "close" },
       ...(body && { body: JSON.stringify(body) }),
     });
     if (!answer.ok) throw new Error(`RabbitMQ: ${method} ${path}: ${answer.status}`);
@@ -255,6 +258,7 @@ export async function testServer(
     log?: Log;
     rules?: TokenRules;
     callTimeoutMs?: number;
+    admission?: Admission;
   } = {},
 ): Promise<TestServer> {
   const health = new HealthState();
@@ -330,6 +334,9 @@ export const eventually = <T>(
 export interface TestLine {
   readonly port: number;
   cut(): void;
+  /** Nothing comes through, in either direction, and nobody is told. */
+  hang(): void;
+  /** What hangs goes on, and what is cut can be connected again. */
   mend(): void;
 }
 
@@ -337,6 +344,7 @@ export interface TestLine {
 export async function testLine(port: number): Promise<TestLine> {
   const sockets = new Set<Socket>();
   let isCut = false;
+  let isHanging = false;
   const server = createServer((from) => {
     if (isCut) return void from.destroy();
     const to = connectSocket(port, "127.0.0.1");
@@ -349,7 +357,10 @@ export async function testLine(port: number): Promise<TestLine> {
         to.destroy();
       });
     }
-    from.pipe(to).pipe(from);
+    // By hand, for a pipe would go on by itself.
+    from.on("data", (bytes: Buffer) => to.write(bytes));
+    to.on("data", (bytes: Buffer) => from.write(bytes));
+    if (isHanging) for (const socket of [from, to]) socket.pause();
   });
   await once(server.listen(0, "127.0.0.1"), "listening");
   const cut = (): void => {
@@ -363,8 +374,13 @@ export async function testLine(port: number): Promise<TestLine> {
   return {
     port: (server.address() as AddressInfo).port,
     cut,
+    hang() {
+      isHanging = true;
+      for (const socket of sockets) socket.pause();
+    },
     mend() {
-      isCut = false;
+      isCut = isHanging = false;
+      for (const socket of sockets) socket.resume();
     },
   };
 }

@@ -1,5 +1,6 @@
 import { catalogue } from "#catalogue";
 import { parseConfig } from "#runtime/config.ts";
+import { buildIndexes } from "#runtime/indexes.ts";
 import { standingModel } from "#runtime/standing.ts";
 import { startService } from "#runtime/service.ts";
 import { ticketConfig } from "./config.ts";
@@ -11,7 +12,7 @@ const config = parseConfig(ticketConfig, process.env);
 const service = await startService("tickets", config, catalogue);
 const db = await service.database(config.MONGODB_URI);
 const deps = { tickets: ticketModel(db), standings: standingModel(db), now: Date.now };
-await deps.tickets.init(); // Nothing serves before its indexes stand.
+await buildIndexes(deps.tickets); // Nothing serves before its indexes stand.
 
 service.relay(deps.tickets);
 const copies = service.bootstrap(db, holdCopies(deps));

@@ -9,6 +9,7 @@ import { update } from "#runtime/aggregate.ts";
 import { caller, callerIfAny } from "#runtime/auth.ts";
 import { DomainError, invalidField } from "#runtime/errors.ts";
 import { toChargeable } from "#runtime/money.ts";
+import { withoutDeadline } from "#runtime/call-deadline.ts";
 import { duplicateOf } from "#runtime/mongo.ts";
 import { isOut, type Standings } from "#runtime/standing.ts";
 import { isSeen, readLine } from "#runtime/text.ts";
@@ -84,6 +85,12 @@ export function ticketRoutes({ tickets, standings, now }: Deps) {
     return made;
   }
 
+  async function mustNotBeOut(userId: string, ticketId: string): Promise<void> {
+    if (!(await isOut(standings, userId))) return;
+    await update(tickets, ticketId, (found) => setSellerBanned(found, true));
+    throw new DomainError("BANNED", "this account is banned");
+  }
+
   return (router: ConnectRouter) =>
     router.service(TicketService, {
       async createTicket(request, ctx) {
@@ -97,10 +104,7 @@ export function ticketRoutes({ tickets, standings, now }: Deps) {
         const made = await ticket.save().catch((error: unknown) => madeBefore(error, userId, mark));
         // A ban that came in the same moment did not see this ticket; now it is there to be seen. A
         // retry is told the same as the request that it repeats.
-        if (await isOut(standings, userId)) {
-          await update(tickets, made._id, (found) => setSellerBanned(found, true));
-          throw new DomainError("BANNED", "this account is banned");
-        }
+        await withoutDeadline(() => mustNotBeOut(userId, made._id));
         return { ticket: toProto(made) };
       },
 

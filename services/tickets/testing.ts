@@ -32,6 +32,7 @@ import {
   TicketService,
 } from "@ticketing/proto/tickets/v1/ticket_service";
 import { newId } from "#runtime/ids.ts";
+import { buildIndexes } from "#runtime/indexes.ts";
 import type { Log } from "#runtime/log.ts";
 import { standingModel } from "#runtime/standing.ts";
 import { as, silent, testClient, testDatabase } from "#runtime/testing.ts";
@@ -98,7 +99,7 @@ export function orderLife(
 export async function testTickets({ log = silent }: { log?: Log } = {}) {
   const db = await testDatabase();
   const deps = { tickets: ticketModel(db), standings: standingModel(db), now: Date.now };
-  await deps.tickets.init();
+  await buildIndexes(deps.tickets);
   const client = testClient(TicketService, ticketRoutes(deps), log);
   const handlers = new Map(ticketEvents(deps).map((handler) => [handler.type, handler]));
 

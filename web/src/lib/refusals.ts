@@ -83,6 +83,7 @@ const reasons: Record<string, Words> = {
   DISPUTED: "The bank is asking for this money back already.",
   PAYMENT_NOT_FOUND: "Nothing has been paid for this order yet.",
   // Any of them
+  OVERLOADED: "Very many people are here at this moment. Try again in a few seconds.",
   TOO_SLOW: "This took too long, and was given up. Try again in a few seconds.",
   REQUEST_ID_REUSED:
     "This form was sent before with other content. Look whether the first one went through, then send it again.",

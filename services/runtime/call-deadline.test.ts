@@ -1,0 +1,77 @@
+import { Schema } from "mongoose";
+import { describe, expect, it } from "vitest";
+import { mustBeInTime, msLeft, underDeadline, withoutDeadline } from "./call-deadline.ts";
+import { isDatabaseFault } from "./mongo.ts";
+import { eventually, testDatabase } from "./testing.ts";
+
+const db = await testDatabase();
+const things = db.model("Thing", new Schema({ _id: String, name: String }), "things");
+await things.create({ _id: "a", name: "one" });
+
+const patient = new AbortController().signal;
+const past = (ms: number): Promise<boolean> => {
+  const begun = performance.now();
+  return eventually(() => performance.now() - begun > ms, "the time to pass");
+};
+const errorOf = (work: Promise<unknown>): Promise<unknown> => work.catch((error: unknown) => error);
+
+describe("the work of a call", () => {
+  it("is ended by the database when its time is up", async () => {
+    const begun = performance.now();
+    const slow = () => things.findOne({ $where: "sleep(20000) || true" }).exec();
+    const error = await errorOf(underDeadline(300, patient, slow));
+    expect(error).toMatchObject({ codeName: "MaxTimeMSExpired" });
+    expect(isDatabaseFault(error)).toBe(true);
+    expect(performance.now() - begun).toBeLessThan(15_000);
+  });
+
+  it.each([
+    ["look for", () => things.findOne().exec()],
+    ["count", () => things.countDocuments().exec()],
+    ["change", () => things.updateOne({ _id: "a" }, { name: "late" }).exec()],
+    ["save", () => things.create({ _id: "late" })],
+  ])("does not %s anything after its time", async (_, ask) => {
+    const late = underDeadline(1, patient, async () => {
+      await past(5);
+      return ask();
+    });
+    expect(await errorOf(late)).toMatchObject({ reason: "TOO_SLOW" });
+    expect(await things.countDocuments({ $or: [{ _id: "late" }, { name: "late" }] })).toBe(0);
+  });
+
+  it("begins nothing once its caller has gone", async () => {
+    const leaving = new AbortController();
+    const left = underDeadline(60_000, leaving.signal, async () => {
+      leaving.abort();
+      return things.findOne();
+    });
+    expect(await errorOf(left)).toMatchObject({ reason: "TOO_SLOW" });
+  });
+
+  it("is finished where it must be stored, however late", async () => {
+    const stored = underDeadline(1, patient, () =>
+      withoutDeadline(async () => {
+        await past(5);
+        return things.create({ _id: "stored" });
+      }),
+    );
+    expect(await stored).toMatchObject({ _id: "stored" });
+  });
+
+  it("limits nothing that goes on after it", async () => {
+    let after: Promise<unknown> = Promise.resolve();
+    await underDeadline(20, patient, async () => {
+      after = past(50).then(() => things.findOne());
+    });
+    expect(await after).not.toBeNull();
+  });
+
+  it("has a deadline only while it is done", async () => {
+    expect(msLeft()).toBeUndefined();
+    mustBeInTime();
+    const left = await underDeadline(1_000, patient, async () => msLeft());
+    expect(left).toBeGreaterThan(0);
+    expect(left).toBeLessThanOrEqual(1_000);
+    expect(msLeft()).toBeUndefined();
+  });
+});

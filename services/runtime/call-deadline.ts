@@ -1,0 +1,63 @@
+import { AsyncLocalStorage } from "node:async_hooks";
+import mongoose, { type Query, type Schema } from "mongoose";
+import { DomainError } from "./errors.ts";
+
+// The deadline of the call that is being worked on, wherever its work has got to. Nobody waits for an
+// answer after it, so what the work still asks of the database is time and room taken from others.
+
+interface Deadline {
+  at: number;
+  /** Its caller has gone, or had less time than we. */
+  gone: AbortSignal;
+  /** The work has ended. What it began and did not wait for has all the time it needs. */
+  over: boolean;
+}
+
+const current = new AsyncLocalStorage<Deadline | undefined>();
+
+/** Runs a call's work, which may take so long, and no longer than its caller waits. */
+export async function underDeadline<T>(
+  ms: number,
+  gone: AbortSignal,
+  work: () => Promise<T>,
+): Promise<T> {
+  const deadline = { at: performance.now() + ms, gone, over: false };
+  return current.run(deadline, work).finally(() => (deadline.over = true));
+}
+
+/** Runs work that must be finished and stored, however late: a payment that was made is one. */
+export const withoutDeadline = <T>(work: () => T): T => current.run(undefined, work);
+
+/** How many milliseconds the call has left; undefined where nobody waits for an answer. */
+export function msLeft(): number | undefined {
+  const deadline = current.getStore();
+  if (!deadline || deadline.over) return undefined;
+  return deadline.gone.aborted ? 0 : deadline.at - performance.now();
+}
+
+/** Ends work that nobody waits for any more. */
+export function mustBeInTime(): void {
+  if ((msLeft() ?? 1) > 0) return;
+  throw new DomainError("TOO_SLOW", "this takes too long", { retryAfterMs: 1_000 });
+}
+
+const queries = [
+  ...(["find", "findOne", "countDocuments", "distinct"] as const),
+  ...(["findOneAndUpdate", "findOneAndDelete", "updateOne", "updateMany"] as const),
+  ...(["deleteOne", "deleteMany"] as const),
+];
+
+/**
+ * Tells the database with each query how long it may take, and begins nothing after the deadline. An
+ * insert that has begun is finished; its limit is that of the connection.
+ */
+function tellDatabase(schema: Schema): void {
+  schema.pre(queries, { query: true, document: false }, function (this: Query<unknown, unknown>) {
+    mustBeInTime();
+    const left = msLeft();
+    if (left !== undefined) this.maxTimeMS(Math.ceil(left));
+  });
+  schema.pre("save", mustBeInTime);
+}
+
+mongoose.plugin(tellDatabase);
