@@ -1,7 +1,7 @@
 import { setTimeout as passing } from "node:timers/promises";
 import { fromBinary, type DescMessage, type MessageShape } from "@bufbuild/protobuf";
-import type { Channel, ConsumeMessage } from "amqplib";
-import type { Broker } from "./broker.ts";
+import type { ConsumeMessage } from "amqplib";
+import type { Broker, Receive } from "./broker.ts";
 import { fromProperties, type Envelope } from "./envelope.ts";
 import { isCrowded } from "./errors.ts";
 import { faultGate } from "./fault-gate.ts";
@@ -57,7 +57,7 @@ const POSTPONED: Wait = 1;
 const TRIES = "x-ticketing-tries";
 /** A header has to fit into one frame. */
 const LONGEST_REASON = 1_000;
-const LONGEST_PAUSE_MS = 60_000;
+const LONGEST_PAUSE_MS = 5_000;
 
 /** How often a message was tried before; what is no count of ours counts as none. */
 function triesOf({ properties }: ConsumeMessage): number {
@@ -87,7 +87,13 @@ export async function consume(options: Options): Promise<() => Promise<void>> {
   const { service, broker, publishers = ownersOf, log, isFault, recovered } = options;
   const byType = new Map(options.handlers.map((handler) => [handler.type, handler]));
   const stopping = new AbortController();
-  const gate = faultGate({ log, recovered, stopping: stopping.signal });
+  const gate = faultGate({ log, recovered: untilUsable, stopping: stopping.signal });
+
+  /** What a handler publishes needs a broker that takes it. */
+  async function untilUsable(): Promise<void> {
+    await recovered();
+    while (!broker.connected && !stopping.signal.aborted) await passing(AGAIN_MS);
+  }
 
   /** Our own messages are good: what we sent to ourselves was good when it came. */
   function mustBeGenuine({ properties }: ConsumeMessage, { type }: Envelope): void {
@@ -96,7 +102,11 @@ export async function consume(options: Options): Promise<() => Promise<void>> {
     throw new Forged(`forged: published by ${publisher ?? "nobody known"}`);
   }
 
-  async function handle(message: ConsumeMessage, envelope: Envelope): Promise<void> {
+  async function handle(
+    message: ConsumeMessage,
+    envelope: Envelope,
+    gone: AbortSignal,
+  ): Promise<void> {
     const handler = byType.get(envelope.type);
     if (!handler) throw new Unreadable(`no handler for the type "${envelope.type}"`);
     mustBeGenuine(message, envelope);
@@ -108,12 +118,13 @@ export async function consume(options: Options): Promise<() => Promise<void>> {
     }
     for (let round = 0; ; round += 1) {
       if (!(await gate.open())) throw new Untried("stopped while a fault lasts");
+      if (gone.aborted) throw new Untried("no channel");
       try {
         await handler.handle(event);
         return gate.worked();
       } catch (error) {
-        // What needs the broker cannot succeed without it; the message has gone back with it.
-        if (!broker.connected) throw new Untried("no broker", { cause: error });
+        // The broker has taken it back.
+        if (gone.aborted) throw new Untried("no channel", { cause: error });
         const crowded = isCrowded(error);
         if (!crowded && !isFault(error)) throw error;
         if (round === ROUNDS) throw new Postponed((error as Error).message, { cause: error });
@@ -152,25 +163,30 @@ export async function consume(options: Options): Promise<() => Promise<void>> {
   }
 
   /** Where the broker does not take it, it stays in our hands: given back, it would be here at once. */
-  async function surelySendOn(message: ConsumeMessage, error: Error): Promise<Outcome> {
+  async function surelySendOn(
+    message: ConsumeMessage,
+    error: Error,
+    gone: AbortSignal,
+  ): Promise<Outcome> {
+    const ending = AbortSignal.any([stopping.signal, gone]);
     for (let pause = 1_000; ; pause = Math.min(pause * 2, LONGEST_PAUSE_MS)) {
       try {
         return await sendOn(message, error);
       } catch (err) {
-        if (!broker.connected || stopping.signal.aborted) throw new Untried("not sent on");
+        if (ending.aborted) throw new Untried("not sent on");
         log.error({ err: (err as Error).message }, "a failed message cannot be sent on yet");
-        await passing(pause, undefined, { signal: stopping.signal }).catch(() => undefined);
+        await passing(pause, undefined, { signal: ending }).catch(() => undefined);
       }
     }
   }
 
-  async function settle(message: ConsumeMessage): Promise<void> {
+  async function settle(message: ConsumeMessage, gone: AbortSignal): Promise<void> {
     const envelope = fromProperties(message.properties);
     const { type, subject } = envelope;
     // What a service left waiting for itself is not news.
     const level = envelope.source === service ? "debug" : "info";
     try {
-      await handle(message, envelope);
+      await handle(message, envelope, gone);
       count("handled", type);
       log[level]({ event: "received", type, id: subject }, `received ${type} ${subject}`);
     } catch (error) {
@@ -178,18 +194,19 @@ export async function consume(options: Options): Promise<() => Promise<void>> {
       const alarm = error instanceof Forged && { alarm: true };
       log.error({ err: error, type, id: subject, ...alarm }, `failed ${type} ${subject}`);
       if (byType.get(type)?.askedAgain) return;
-      count(await surelySendOn(message, error as Error), type);
+      count(await surelySendOn(message, error as Error, gone), type);
     }
   }
 
-  async function receive(message: ConsumeMessage, channel: Channel): Promise<void> {
-    const handled = await settle(message).then(
+  const receive: Receive = async (message, channel, gone) => {
+    const handled = await settle(message, gone).then(
       () => true,
       () => false,
     );
+    if (gone.aborted) return;
     if (handled) channel.ack(message);
     else channel.nack(message);
-  }
+  };
 
   const cancel = await broker.consume(service, PREFETCH, receive);
   return async () => {

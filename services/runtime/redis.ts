@@ -9,8 +9,11 @@ export async function connectRedis(url: string, log: Log): Promise<RedisClientTy
   const client = createClient({
     url,
     disableOfflineQueue: true,
+    // One that hangs, or was cut off without a word, counts as gone, and is connected to anew.
+    pingInterval: 1_000,
     socket: {
       connectTimeout: 2_000,
+      socketTimeout: 4_000,
       reconnectStrategy: (tries) => Math.min(100 * 2 ** tries, 3_000),
     },
   }) as RedisClientType;
