@@ -53,7 +53,9 @@ async function rebuilding() {
   /** Tickets answers; resolves when orders has taken the answer from its queue and dealt with it. */
   async function tell(page: MessageInitShape<typeof TicketSnapshotSchema>): Promise<void> {
     const subject = `page ${(told += 1)}`;
-    const body = Buffer.from(toBinary(TicketSnapshotSchema, create(TicketSnapshotSchema, page)));
+    const body = Buffer.from(
+      toBinary(TicketSnapshotSchema, create(TicketSnapshotSchema, { edition: 2, ...page })),
+    );
     const type = TicketSnapshotSchema.typeName;
     const headers = { "cloudEvents:subject": subject };
     await broker.publish("", "orders", body, { messageId: newId(), type, headers });
@@ -134,4 +136,22 @@ it("two instances that begin at once share one rebuilding", async () => {
   await tell({ requestId: one.requestId, pageToken: ticket.id });
   await Promise.all(both.map(({ over }) => over));
   expect(await marker()).toMatchObject({ things: 1 });
+});
+
+it("pages of an owner that tells too little are asked for again, until another instance answers", async () => {
+  const { start, asked, tell, versions, lines } = await rebuilding();
+  const { over } = await start();
+  const ticket = ticketMessage();
+  const { requestId } = await asked();
+  const old = tell({ requestId, tickets: [ticket], edition: 0 });
+  const again = await asked();
+  await old;
+  expect(again.requestId).toBe(requestId);
+  expect(await versions()).toEqual([]);
+  expect(lines).toContainEqual(
+    expect.objectContaining({ msg: "this instance of tickets tells too little" }),
+  );
+  await tell({ requestId, tickets: [ticket] });
+  await over;
+  expect(await versions()).toEqual([1]);
 });

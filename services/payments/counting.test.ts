@@ -1,6 +1,14 @@
 import { describe, expect, it } from "vitest";
 import { NONE, openBalance, withLease } from "./balance.ts";
-import { addShare, count, countDue, finishCounting, markUncounted, recount } from "./counting.ts";
+import {
+  addShare,
+  count,
+  countDue,
+  finishCounting,
+  markLeft,
+  markUncounted,
+  recount,
+} from "./counting.ts";
 import { earningsInLedger, earningsOf } from "./earnings.ts";
 import { DAY_MS, money, type Money } from "./testing-payouts.ts";
 
@@ -89,6 +97,21 @@ describe("a seller's balance", () => {
     await markUncounted(all.deps);
     await agree(all);
     expect(await earningsOf(all.deps, "sam")).toMatchObject([{ held: 9_500, paidOut: 9_500 }]);
+  });
+
+  it("has what the version before takes and pays while this one is started already", async () => {
+    const all = await money();
+    await all.onboarded();
+    await markUncounted(all.deps);
+    await all.sell({ eventDaysAgo: 2 });
+    await all.start().sweep();
+    const unkept = { $unset: { counted: 1, countTime: 1 } };
+    await all.payments.updateMany({}, unkept);
+    await all.payouts.updateMany({}, unkept);
+    await all.deps.balances.deleteMany({});
+    await markLeft(all.deps);
+    await agree(all);
+    expect(await earningsOf(all.deps, "sam")).toMatchObject([{ paidOut: 9_500 }]);
   });
 
   it("is paid out of by one instance at a time, and not for ever by one that died", async () => {

@@ -1,5 +1,6 @@
 import { setTimeout as passing } from "node:timers/promises";
 import { DomainError } from "#runtime/errors.ts";
+import { UNHURRIED } from "#runtime/mongo.ts";
 import {
   NONE,
   openBalance,
@@ -163,18 +164,30 @@ export async function countDue(deps: CountingDeps, sellerId?: string): Promise<v
 }
 
 const NOW = { countTime: new Date(0) };
+const NEVER = { counted: null, countTime: null };
 
 /**
  * Marks what is to be counted because the software is new, or its settings are: sales and payouts that
  * never were, and held ones whose wait depends on a setting.
  */
 export async function markUncounted({ payments, payouts }: CountingDeps): Promise<void> {
-  const never = { counted: null, countTime: null };
   const taken = { captureTime: { $gt: new Date(0) } };
-  await payments.updateMany({ ...taken, ...never }, { $set: NOW });
-  await payouts.updateMany(never, { $set: NOW });
+  await payments.updateMany({ ...taken, ...NEVER }, { $set: NOW }, UNHURRIED);
+  await payouts.updateMany(NEVER, { $set: NOW }, UNHURRIED);
   const waits = { countTime: { $gt: new Date(0) }, "order.eventTime": null };
-  await payments.updateMany(waits, { $set: NOW });
+  await payments.updateMany(waits, { $set: NOW }, UNHURRIED);
+}
+
+const LATELY_MS = 3_600_000;
+
+/**
+ * Marks what the version before has left uncounted since the start: while this one comes, its instances
+ * still take money and pay out.
+ */
+export async function markLeft({ payments, payouts, now }: CountingDeps): Promise<void> {
+  const lately = { $gt: new Date(now() - LATELY_MS) };
+  await payments.updateMany({ captureTime: lately, ...NEVER }, { $set: NOW });
+  await payouts.updateMany({ "postings.time": lately, ...NEVER }, { $set: NOW });
 }
 
 /** Counts a seller from nothing. */

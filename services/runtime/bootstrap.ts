@@ -70,7 +70,11 @@ export function bootstrap<S extends DescMessage, T>(
   };
 
   async function receive(told: MessageShape<S>): Promise<void> {
-    const { requestId, pageToken, nextPageToken } = told as unknown as Told;
+    const { requestId, pageToken, nextPageToken, edition: theirs } = told as unknown as Told;
+    // While a new version comes, an instance of the one before may answer. The next one asked may know.
+    if (Math.max(theirs, 1) < edition) {
+      return log.warn({ owner, edition: theirs }, `this instance of ${owner} tells too little`);
+    }
     const awaited = { _id: marked, requestId, pageToken, doneTime: { $exists: false } };
     if (!(await markers.findOne(awaited))) return; // We asked twice, and this one is stored.
     const page = things(told);

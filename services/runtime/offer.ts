@@ -12,6 +12,8 @@ import { EVENTS, snapshotKey } from "./topology.ts";
 
 /** What a service hands out of its own when another one asks: one page of a collection. */
 export interface Offer<F extends AggregateFields, S extends DescMessage> {
+  /** From 1; raised where more of each is told than before, as that of those who need it is. */
+  edition?: number;
   request: DescMessage;
   snapshot: S;
   model: Model<F>;
@@ -28,6 +30,7 @@ export interface Asked {
 /** The fields that every snapshot has. */
 export interface Told extends Omit<Asked, "requester"> {
   nextPageToken: string;
+  edition: number;
 }
 
 /** What asking and answering need of a service. */
@@ -59,7 +62,7 @@ export function send<D extends DescMessage>(
  */
 export function answerWith<F extends AggregateFields, S extends DescMessage>(
   runtime: Runtime,
-  { request, snapshot, model, fill }: Offer<F, S>,
+  { edition = 1, request, snapshot, model, fill }: Offer<F, S>,
 ): EventHandler {
   const answer = on(request, async (asked) => {
     const { requester, requestId, pageToken } = asked as unknown as Asked;
@@ -70,9 +73,9 @@ export function answerWith<F extends AggregateFields, S extends DescMessage>(
       .lean<F[]>();
     const page = found.slice(0, PAGE);
     const nextPageToken = found.length > PAGE ? (page.at(-1)?._id ?? "") : "";
-    const told = { ...fill(page), requestId, pageToken, nextPageToken } as MessageInitShape<S>;
+    const told = { ...fill(page), requestId, pageToken, nextPageToken, edition };
     const to = { key: snapshotKey(snapshot, requester), subject: requester };
-    await send(runtime, to, snapshot, told);
+    await send(runtime, to, snapshot, told as MessageInitShape<S>);
   });
   return { ...answer, askedAgain: true };
 }

@@ -101,6 +101,7 @@ export const holdCopies = ({ tickets }: Deps): Copies<typeof OrderSnapshotSchema
 export const ticketOffer = ({
   tickets,
 }: Deps): Offer<TicketFields, typeof TicketSnapshotSchema> => ({
+  edition: 2, // `detailsVersion` is told.
   request: TicketSnapshotRequestedSchema,
   snapshot: TicketSnapshotSchema,
   model: tickets,

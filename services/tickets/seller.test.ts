@@ -28,6 +28,25 @@ describe("a seller who is banned", () => {
     expect((await get(gone.id)).status).toBe(TicketStatus.WITHDRAWN);
   });
 
+  it("is gone through once: what has left the market is not looked at again for those behind it", async () => {
+    const seller = newId();
+    const [first] = await Promise.all(Array.from({ length: 200 }, () => list({}, seller)));
+    const db = deps.tickets.db.db!;
+    await db.setProfilingLevel("all");
+    await standing(seller, 2, true);
+    await db.setProfilingLevel("off");
+    expect((await get(first!.id)).withdrawn).toBe(true);
+    const looked = await db
+      .collection("system.profile")
+      .aggregate<{ docs: number }>([
+        { $match: { "command.find": "tickets", "command.filter.userId": seller } },
+        { $group: { _id: null, docs: { $sum: "$docsExamined" } } },
+      ])
+      .toArray();
+    expect(looked[0]!.docs).toBeGreaterThan(199);
+    expect(looked[0]!.docs).toBeLessThan(400);
+  });
+
   it("is told of late, twice and out of order, and the newest word counts", async () => {
     const { id } = await list({}, "mallory");
     await standing("mallory", 3, false);

@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file ticketing/tickets/v1/ticket_events.proto.
  */
 export const file_ticketing_tickets_v1_ticket_events: GenFile = /*@__PURE__*/
-  fileDesc("Cih0aWNrZXRpbmcvdGlja2V0cy92MS90aWNrZXRfZXZlbnRzLnByb3RvEhR0aWNrZXRpbmcudGlja2V0cy52MSI9Cg1UaWNrZXRDcmVhdGVkEiwKBnRpY2tldBgBIAEoCzIcLnRpY2tldGluZy50aWNrZXRzLnYxLlRpY2tldCI9Cg1UaWNrZXRVcGRhdGVkEiwKBnRpY2tldBgBIAEoCzIcLnRpY2tldGluZy50aWNrZXRzLnYxLlRpY2tldCJmChBUaWNrZXRDb2RlT3BlbmVkEhEKCXRpY2tldF9pZBgBIAEoCRIQCghvcmRlcl9pZBgCIAEoCRItCglvcGVuX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIjcKEFRpY2tldENvZGVTZWFsZWQSEQoJdGlja2V0X2lkGAEgASgJEhAKCG9yZGVyX2lkGAIgASgJIlQKF1RpY2tldFNuYXBzaG90UmVxdWVzdGVkEhEKCXJlcXVlc3RlchgBIAEoCRISCgpyZXF1ZXN0X2lkGAIgASgJEhIKCnBhZ2VfdG9rZW4YAyABKAkigAEKDlRpY2tldFNuYXBzaG90Ei0KB3RpY2tldHMYASADKAsyHC50aWNrZXRpbmcudGlja2V0cy52MS5UaWNrZXQSEgoKcmVxdWVzdF9pZBgCIAEoCRISCgpwYWdlX3Rva2VuGAMgASgJEhcKD25leHRfcGFnZV90b2tlbhgEIAEoCWIGcHJvdG8z", [file_google_protobuf_timestamp, file_ticketing_tickets_v1_ticket]);
+  fileDesc("Cih0aWNrZXRpbmcvdGlja2V0cy92MS90aWNrZXRfZXZlbnRzLnByb3RvEhR0aWNrZXRpbmcudGlja2V0cy52MSI9Cg1UaWNrZXRDcmVhdGVkEiwKBnRpY2tldBgBIAEoCzIcLnRpY2tldGluZy50aWNrZXRzLnYxLlRpY2tldCI9Cg1UaWNrZXRVcGRhdGVkEiwKBnRpY2tldBgBIAEoCzIcLnRpY2tldGluZy50aWNrZXRzLnYxLlRpY2tldCJmChBUaWNrZXRDb2RlT3BlbmVkEhEKCXRpY2tldF9pZBgBIAEoCRIQCghvcmRlcl9pZBgCIAEoCRItCglvcGVuX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIjcKEFRpY2tldENvZGVTZWFsZWQSEQoJdGlja2V0X2lkGAEgASgJEhAKCG9yZGVyX2lkGAIgASgJIlQKF1RpY2tldFNuYXBzaG90UmVxdWVzdGVkEhEKCXJlcXVlc3RlchgBIAEoCRISCgpyZXF1ZXN0X2lkGAIgASgJEhIKCnBhZ2VfdG9rZW4YAyABKAkikQEKDlRpY2tldFNuYXBzaG90Ei0KB3RpY2tldHMYASADKAsyHC50aWNrZXRpbmcudGlja2V0cy52MS5UaWNrZXQSEgoKcmVxdWVzdF9pZBgCIAEoCRISCgpwYWdlX3Rva2VuGAMgASgJEhcKD25leHRfcGFnZV90b2tlbhgEIAEoCRIPCgdlZGl0aW9uGAUgASgFYgZwcm90bzM", [file_google_protobuf_timestamp, file_ticketing_tickets_v1_ticket]);
 
 /**
  * A ticket was listed.
@@ -194,6 +194,15 @@ export type TicketSnapshot = Message<"ticketing.tickets.v1.TicketSnapshot"> & {
    * @generated from field: string next_page_token = 4;
    */
   nextPageToken: string;
+
+  /**
+   * How much is told of each ticket: 2 since `details_version` is. 0 where the owner is of a version that
+   * does not say; it may tell less than is asked for, so whoever needs more asks again until another
+   * instance answers.
+   *
+   * @generated from field: int32 edition = 5;
+   */
+  edition: number;
 };
 
 /**
