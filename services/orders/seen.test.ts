@@ -51,6 +51,22 @@ describe("Buy, with the version that the buyer saw (R15)", () => {
     expect((await buy(id, newId(), { ticketVersion: 3n })).ticketId).toBe(id);
   });
 
+  it.each([9_007_199_254_740_991n, 100_000n])(
+    "is refused for good where no ticket has had so many versions: %d",
+    async (ticketVersion) => {
+      const id = await changed(3n, 1n, 1n);
+      const refused = await refusal(buy(id, newId(), { ticketVersion }));
+      expect(refused).toMatchObject({ code: Code.InvalidArgument, retryAfterMs: undefined });
+      expect(refused.violations).toEqual(["ticket_version"]);
+    },
+  );
+
+  it("is refused by the contract where no number of ours goes so far", async () => {
+    const id = await changed(3n, 1n, 1n);
+    const refused = await refusal(buy(id, newId(), { ticketVersion: 2n ** 63n - 1n }));
+    expect(refused.violations).toEqual(["ticket_version INT64_GTE_LTE"]);
+  });
+
   it("goes through where tickets has not said when it changed, as it did not before", async () => {
     const id = await changed(3n, 1n, 0n);
     expect((await buy(id, newId(), { ticketVersion: 1n })).ticketId).toBe(id);

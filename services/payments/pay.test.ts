@@ -174,6 +174,8 @@ describe("CreatePayment asks nothing of Stripe and refuses", () => {
 
   it.each([
     ["fractions of a cent", usd(25n, 500_000_001), "amount.nanos"],
+    ["units and nanos of two signs", usd(26n, -500_000_000), "amount.nanos"],
+    ["more nanos than a unit has", usd(24n, 1_500_000_000), "amount.nanos"],
     ["an unknown currency", { currencyCode: "XXX", units: 25n }, "amount.currency_code"],
   ])("an agreed amount of %s, and says in which field", async (_, amount, field) => {
     const { buy, pay } = await world();

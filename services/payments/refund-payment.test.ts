@@ -148,6 +148,8 @@ describe("how much", () => {
     const wrong = [
       [usd(25n, 510_000_000), "amount"],
       [usd(0n), "amount"],
+      [usd(1n, -500_000_000), "amount.nanos"],
+      [usd(0n, 1_000_000_000), "amount.nanos"],
       [usd(-1n), "amount"],
       [usd(1n, 1), "amount.nanos"],
       [{ currencyCode: "EUR", units: 1n, nanos: 0 }, "amount.currency_code"],

@@ -1,4 +1,3 @@
-import type Stripe from "stripe";
 import type { Log } from "#runtime/log.ts";
 import { lookAtAccount, type Seller, type SellerDeps } from "./seller.ts";
 import { handled, type Listener, type Webhooks } from "./webhooks.ts";
@@ -20,8 +19,8 @@ export function sellerListener(deps: Deps): Listener {
 
   return {
     hears: (type) => type === "account.updated",
-    async subjectOf({ data }) {
-      const { id: accountId } = data.object as Stripe.Account;
+    async subjectOf({ id: accountId }) {
+      if (!accountId) return undefined;
       const seller = await sellers.findOne({ accountId }, { _id: 1 });
       return seller?._id;
     },

@@ -10,7 +10,7 @@ import { bought, stripeIdOf } from "./testing-refunds.ts";
 import { hastyStripe, WEBHOOK_SECRET, dying } from "./testing-stripe.ts";
 import { world, type World } from "./testing.ts";
 import { stripeWebhook } from "./webhook.ts";
-import { paymentListener, webhookModel } from "./webhooks.ts";
+import { paymentListener, take, webhookModel, type Listener } from "./webhooks.ts";
 import { paymentModel } from "./payment.ts";
 
 const now = (): number => Math.floor(Date.now() / 1000);
@@ -91,6 +91,51 @@ describe("a webhook", () => {
     expect(all.lines).toContainEqual(
       expect.objectContaining({ msg: "a webhook with a wrong signature was refused" }),
     );
+  });
+
+  const order_id = "0198b6a1-0000-7000-8000-000000000000";
+  const object = { id: "pi_1", metadata: { order_id } };
+  const anything = { $ne: null };
+  it.each([
+    ["its id", { id: anything }],
+    ["its id, a list", { id: ["evt_1"] }],
+    ["no id", { id: "" }],
+    ["its type", { type: anything }],
+    ["its data", { data: "pi_1" }],
+    ["what it is about", { data: { object: null } }],
+    ["the order", { data: { object: { ...object, metadata: { order_id: anything } } } }],
+    ["the order, a number", { data: { object: { ...object, metadata: { order_id: 7 } } } }],
+    ["the metadata", { data: { object: { ...object, metadata: "order" } } }],
+    ["the intent", { data: { object: { payment_intent: anything } } }],
+    ["the intent, a list", { data: { object: { payment_intent: ["pi_1"] } } }],
+  ])("with something else for %s is refused, however it was signed", async (_, change) => {
+    const all = await world();
+    const sent = eventOf(order_id, change);
+    expect(await post(all.webhookUrl, sent, sign(sent))).toBe(400);
+    expect(await all.webhooks.countDocuments()).toBe(0);
+    expect(all.lines.filter(({ msg }) => msg === "request failed")).toEqual([]);
+  });
+
+  it("with something else for the account is refused too, before anybody looks for it", async () => {
+    const { webhooks } = await world();
+    const looked: unknown[] = [];
+    const listener: Listener = {
+      hears: (type) => type === "account.updated",
+      subjectOf: async (about) => void looked.push(about),
+      ask: () => undefined,
+    };
+    for (const id of [anything, ["acct_1"], 7, {}]) {
+      const event = { id: "evt_1", type: "account.updated", data: { object: { id } } };
+      expect(await take({ webhooks, listeners: [listener] }, event)).toBe(false);
+    }
+    expect(looked).toEqual([]);
+  });
+
+  it("of a type that we do not hear is none of our business, whatever is in it", async () => {
+    const all = await world();
+    const sent = eventOf(order_id, { type: "invoice.paid", data: { object: { metadata: 7 } } });
+    expect(await post(all.webhookUrl, sent, sign(sent))).toBe(200);
+    expect(await all.webhooks.countDocuments()).toBe(0);
   });
 
   it.each([

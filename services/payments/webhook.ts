@@ -65,7 +65,10 @@ export function stripeWebhook({ webhooks, stripe, secrets, listeners, log }: Dep
       return sendJson(res, 400, { message: "the signature is wrong or too old" });
     }
     try {
-      await take({ webhooks, listeners }, event);
+      if (!(await take({ webhooks, listeners }, event))) {
+        log.error({ alarm: true }, "a signed webhook is no event of Stripe's; who has the secret?");
+        return sendJson(res, 400, { message: "this is no event" });
+      }
     } catch (error) {
       if (!isDatabaseFault(error)) throw error;
       log.warn({ eventId: event.id }, "a webhook could not be stored; Stripe sends it again");

@@ -1,5 +1,6 @@
 import { Schema, type Connection } from "mongoose";
 import type Stripe from "stripe";
+import { z } from "zod";
 import { duplicateOf } from "#runtime/mongo.ts";
 import type { Payments } from "./payment.ts";
 import { pollGapMs } from "./polling.ts";
@@ -39,12 +40,29 @@ const schema = new Schema<WebhookFields>(
 export const webhookModel = (db: Connection) => db.model("Webhook", schema, "webhooks");
 export type Webhooks = ReturnType<typeof webhookModel>;
 
+const id = z.string().min(1).max(255);
+
+/** What every event has. Signed is not yet well-formed: what we read of it goes into queries. */
+const envelope = z.object({ id, type: id });
+
+/** What we read of the events that we hear. */
+const heardEvent = z.object({
+  data: z.object({
+    object: z.object({
+      id: id.nullish(),
+      metadata: z.object({ order_id: z.string().max(500).nullish() }).nullish(),
+      payment_intent: id.nullish(),
+    }),
+  }),
+});
+type Subject = z.infer<typeof heardEvent>["data"]["object"];
+
 /** Somebody who looks at Stripe when it says that something has happened. */
 export interface Listener {
   /** Whether events of this type are for them. */
   hears: (type: string) => boolean;
   /** What it is about, by our id of it; nothing where it is not ours. */
-  subjectOf: (event: Stripe.Event) => Promise<string | undefined>;
+  subjectOf: (object: Subject) => Promise<string | undefined>;
   /** Looks at that, later; once what Stripe answers is stored, the event is `handled`. */
   ask: (subject: string, eventId: string) => void;
 }
@@ -56,22 +74,28 @@ interface Taking {
 
 /**
  * Stores an event by its id, and looks at what it is about; one that is known already, or is not ours,
- * changes nothing.
+ * changes nothing. Answers whether it was an event at all.
  */
-export async function take({ webhooks, listeners }: Taking, event: Stripe.Event): Promise<void> {
-  const { id, type } = event;
+export async function take({ webhooks, listeners }: Taking, event: unknown): Promise<boolean> {
+  const { data: known } = envelope.safeParse(event);
+  if (!known) return false;
+  const { id, type } = known;
   const listener = listeners.find(({ hears }) => hears(type));
-  const subject = await listener?.subjectOf(event);
-  if (!listener || subject === undefined) return; // Not ours.
+  if (!listener) return true;
+  const { data: heard } = heardEvent.safeParse(event);
+  if (!heard) return false;
+  const subject = await listener.subjectOf(heard.data.object);
+  if (subject === undefined) return true; // Not ours.
   try {
     const receivedAt = new Date();
     const askTime = new Date(receivedAt.getTime() + IN_HAND_MS);
     await webhooks.create({ _id: id, type, subject, receivedAt, askTime });
   } catch (error) {
     if (!duplicateOf(error)) throw error;
-    return; // Asked about, or about to be: by whoever stored it, or by `askAgain`.
+    return true; // Asked about, or about to be: by whoever stored it, or by `askAgain`.
   }
   listener.ask(subject, id);
+  return true;
 }
 
 /** What these events made us ask for is stored. */
@@ -132,17 +156,10 @@ const needed: ReadonlySet<string> = new Set(WEBHOOK_EVENTS);
  */
 export const paymentListener = (payments: Payments, settler: Pick<Settler, "ask">): Listener => ({
   hears: (type) => needed.has(type) && !type.startsWith("account."),
-  async subjectOf({ data }) {
-    const object = data.object as {
-      metadata?: Record<string, string> | null;
-      payment_intent?: string | null;
-    };
-    const orderId = object.metadata?.["order_id"];
-    if (orderId || !object.payment_intent) return orderId;
-    const found = await payments.findOne(
-      { "attempts.stripeId": object.payment_intent },
-      { _id: 1 },
-    );
+  async subjectOf({ metadata, payment_intent: intentId }) {
+    const orderId = metadata?.order_id ?? undefined;
+    if (orderId || !intentId) return orderId;
+    const found = await payments.findOne({ "attempts.stripeId": intentId }, { _id: 1 });
     return found?._id;
   },
   ask: settler.ask,

@@ -19,9 +19,24 @@ function known(currency: string, field: string): MinorUnits {
   return found;
 }
 
+const NANOS_OF_A_UNIT = 1_000_000_000;
+
+/** As `google.type.Money` has it: one amount can be said in one way. */
+function mustBeWellFormed({ units, nanos }: Money, field: string): void {
+  const words =
+    Math.abs(nanos) >= NANOS_OF_A_UNIT
+      ? "must be less than a whole unit"
+      : nanos !== 0 &&
+        units !== 0n &&
+        nanos < 0 !== units < 0n &&
+        "must have the sign of the units";
+  if (words) throw invalidField(`${field}.nanos`, words);
+}
+
 /** Wire to store, exactly: an amount between two minor units is refused, never rounded. */
 export function toMinor(money: Money, field: string): Amount {
   const { digits } = known(money.currencyCode, field);
+  mustBeWellFormed(money, field);
   const nanosPerUnit = 10 ** (9 - digits);
   if (money.nanos % nanosPerUnit !== 0) {
     throw invalidField(

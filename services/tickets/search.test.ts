@@ -160,6 +160,11 @@ describe("a list", () => {
       { currencyCode: "EUR", maxPrice: { ...euros(1), nanos: 1 } },
       "max_price.nanos",
     ],
+    [
+      "a limit of two signs",
+      { currencyCode: "EUR", minPrice: { ...euros(1), nanos: -10_000_000 } },
+      "min_price.nanos",
+    ],
     ["a page smaller than nothing", { pageSize: -1 }, "page_size INT32_GTE"],
     ["a token of nobody", { pageToken: "abc" }, "page_token"],
   ])("is refused for %s", async (_, request, violation) => {
