@@ -22,7 +22,7 @@ const UNLIMITED = {
 /** Starts a whole marketplace in an empty folder, whatever the environment names. */
 export async function startMarketplace(
   name: string,
-  options: Pick<SystemOptions, "instances" | "env" | "toBroker" | "supervised" | "log">,
+  options: Pick<SystemOptions, "instances" | "env" | "via" | "supervised" | "log">,
 ): Promise<{ dir: string; system: System }> {
   for (const variable of ELSEWHERE) Reflect.deleteProperty(process.env, variable);
   const dir = await mkdtemp(join(tmpdir(), `ticketing-${name}-`));

@@ -1,19 +1,47 @@
-import { rm } from "node:fs/promises";
-import { afterAll, beforeAll, expect, it } from "vitest";
+import { readFile, rm } from "node:fs/promises";
+import { afterAll, beforeAll, expect, it, vi } from "vitest";
 import { until } from "#stack/process.ts";
 import type { System } from "#stack/system.ts";
 import { startMarketplace } from "./marketplace.ts";
+import { buy, listTicket, pay, signUp } from "./person.ts";
 
 const lines: string[] = [];
 let system: System;
 let dir: string;
+/** What `npm start` would find in its environment; `.env.example` has a row for each. */
+const given = {
+  LOG_LEVEL: "silent",
+  SEALING_KEY: "a key of our own, of more than 32 characters",
+  REFRESH_KEY: "another one of our own, just as long as that",
+  SHUTDOWN_DRAIN_SECONDS: "0.1",
+  CALL_TIMEOUT_SECONDS: "6",
+  TOKEN_ISSUER: "somebody",
+};
+/** Rows of it that have no value. */
+const empty = { STRIPE_KEY: "", STRIPE_WEBHOOK_SECRET: "", SIGNING_KEYS: "", TRUSTED_NETWORKS: "" };
 beforeAll(async () => {
+  for (const [name, value] of Object.entries({ ...given, ...empty })) vi.stubEnv(name, value);
   const log = (line: string): void => void lines.push(line);
   ({ dir, system } = await startMarketplace("restart", { supervised: true, log }));
 });
 afterAll(async () => {
   await system.stop();
   await rm(dir, { recursive: true, force: true });
+});
+
+it("a marketplace takes the services' variables from its environment, and those without a value as not given", async () => {
+  const { auth, tickets } = system.instances;
+  const environment = async (pid: number): Promise<string[]> =>
+    (await readFile(`/proc/${pid}/environ`, "utf8")).split("\0");
+  for (const { child } of [...auth, ...tickets]) {
+    const wanted = Object.entries(given).map(([name, value]) => `${name}=${value}`);
+    expect(await environment(child.pid)).toEqual(expect.arrayContaining(wanted));
+  }
+  // A key that is none would be refused by the local Stripe, and a network that is none by the edge.
+  expect(system.stripe.key).toMatch(/^sk_test_/);
+  const seller = await signUp(system.url, "seller");
+  const buyer = await signUp(system.url, "buyer");
+  await pay(buyer, await buy(buyer, await listTicket(seller)));
 });
 
 const answers = async (path: string): Promise<boolean> => (await fetch(system.url + path)).ok;

@@ -17,14 +17,25 @@ export function marked(dir: string): Readonly<Record<string, string>> {
  */
 export async function claim(dir: string, log: (line: string) => void): Promise<() => void> {
   mkdirSync(dir, { recursive: true, mode: 0o700 });
-  const held = tryLock(join(dir, "owner"));
-  if (typeof held === "number") throw new Error(`${dir} is in use by process ${held}.`);
+  const held = take(dir);
   try {
     await endLeftovers(dir, log);
   } catch (error) {
     held();
     throw error;
   }
+  return held;
+}
+
+/** Throws where another process has `dir` now. */
+export function mustBeFree(dir: string): void {
+  mkdirSync(dir, { recursive: true, mode: 0o700 });
+  take(dir)();
+}
+
+function take(dir: string): () => void {
+  const held = tryLock(join(dir, "owner"));
+  if (typeof held === "number") throw new Error(`${dir} is in use by process ${held}.`);
   return held;
 }
 

@@ -108,7 +108,7 @@ function variablesOf(
   own: { port: number; adminPort: number; descriptors: string },
 ): EdgeVariables {
   const { auth, tickets, orders, payments, web } = upstreams;
-  const ours = Object.keys(oneMachine).filter((name) => process.env[name] === undefined);
+  const ours = Object.keys(oneMachine).filter((name) => !process.env[name]);
   return {
     ...Object.fromEntries(ours.map((name) => [name, oneMachine[name as EdgeVariable]])),
     AUTH_RPC_ADDRESSES: auth.rpc.join(),

@@ -9,9 +9,6 @@ import { run, until, type Child } from "./process.ts";
 
 const root = join(import.meta.dirname, "..");
 
-/** There is none on one machine, and the edge reads the cookies that go with that. */
-export const noTls = { SECURE_COOKIES: "false" };
-
 interface ServerOptions {
   /** Where data and logs lie. */
   readonly dir: string;
@@ -79,7 +76,10 @@ export async function startMailbox(options: ServerOptions): Promise<Mails> {
   return { part: await keep(start, ready), url, smtp: `smtp://127.0.0.1:${smtp}` };
 }
 
-export async function startWeb(options: ServerOptions, edgeUrl: string): Promise<Listening> {
+export async function startWeb(
+  options: ServerOptions,
+  variables: Readonly<Record<string, string>>,
+): Promise<Listening> {
   const server = join(root, "web/build/index.js");
   if (!existsSync(server)) throw new Error("The storefront is not built: npm run build -w web");
   const port = await freePort();
@@ -94,8 +94,7 @@ export async function startWeb(options: ServerOptions, edgeUrl: string): Promise
         ADDRESS_HEADER: "x-forwarded-for",
         HOST_HEADER: "x-forwarded-host",
         BODY_SIZE_LIMIT: "64K",
-        EDGE_URL: edgeUrl,
-        ...noTls,
+        ...variables,
       },
       logFile: join(options.dir, "logs/web.log"),
       onLine: (line) => options.onLine?.("web", line),

@@ -2,6 +2,8 @@ import { join } from "node:path";
 import { buildWeb } from "./build.ts";
 import { stores } from "./databases.ts";
 import { isNews, readable } from "./lines.ts";
+import { mustBeFree } from "./claim.ts";
+import { isEnding } from "./process.ts";
 import { announce, home, withdraw } from "./running.ts";
 import { openSecrets } from "./secrets.ts";
 import { startSystem, type System } from "./system.ts";
@@ -9,7 +11,7 @@ import { startSystem, type System } from "./system.ts";
 // `npm start`: the whole marketplace on this machine, with real parts, until Ctrl-C.
 
 const begun = performance.now();
-const holdSeconds = Number(process.env["ORDER_HOLD_SECONDS"] ?? 900);
+const holdSeconds = Number(process.env["ORDER_HOLD_SECONDS"] || 900);
 let up = false;
 
 function table(system: System): string {
@@ -36,28 +38,42 @@ function table(system: System): string {
   return rows.map(([name, where]) => `  ${name.padEnd(14)} ${where}`).join("\n");
 }
 
-await buildWeb(console.log);
-const system = await startSystem({
-  dir: home,
-  port: Number(process.env["EDGE_PORT"] ?? 8080),
-  env: { ORDER_HOLD_SECONDS: String(holdSeconds) },
-  supervised: true,
-  onLine: (name, line) => {
-    if (up && isNews(name, line)) console.log(readable(name, line));
-  },
-});
-const { rabbit, amqpUrl, mongoUrl } = system.parts;
-announce({
-  url: system.url,
-  dir: home,
-  pid: process.pid,
-  holdSeconds,
-  amqp: rabbit?.adminUrl ?? amqpUrl("orders"),
-  ...(rabbit ? { management: rabbit.management } : {}),
-  sealingKey: openSecrets(join(home, "services.json"))("sealing"),
-  stripe: { url: system.stripe.url, key: system.stripe.key },
-  databases: Object.fromEntries(stores.map((name) => [name, mongoUrl(name)])),
-});
+async function start(): Promise<System> {
+  mustBeFree(home); // Before the storefront is built anew under somebody's feet.
+  await buildWeb(console.log);
+  const system = await startSystem({
+    dir: home,
+    port: Number(process.env["EDGE_PORT"] || 8080),
+    env: { ORDER_HOLD_SECONDS: String(holdSeconds) },
+    supervised: true,
+    onLine: (name, line) => {
+      if (up && isNews(name, line)) console.log(readable(name, line));
+    },
+  });
+  const { rabbit, amqpUrl, mongoUrl } = system.parts;
+  announce({
+    url: system.url,
+    dir: home,
+    pid: process.pid,
+    holdSeconds,
+    amqp: rabbit?.adminUrl ?? amqpUrl("orders"),
+    ...(rabbit ? { management: rabbit.management } : {}),
+    sealingKey: process.env["SEALING_KEY"] || openSecrets(join(home, "services.json"))("sealing"),
+    stripe: { url: system.stripe.url, key: system.stripe.key },
+    databases: Object.fromEntries(stores.map((name) => [name, mongoUrl(name)])),
+  });
+  return system;
+}
+
+/** What went wrong, in a line: the way there through this code helps nobody. */
+function give(error: unknown): never | Promise<never> {
+  // Told to end, we ended what others waited for; process.ts ends us too.
+  if (isEnding()) return new Promise(() => {});
+  console.error(`It could not be started: ${(error as Error).message}`);
+  process.exit(1);
+}
+
+const system = await start().catch(give);
 up = true;
 const seconds = ((performance.now() - begun) / 1000).toFixed(1);
 console.log(

@@ -7,7 +7,7 @@ import type { Part } from "./part.ts";
 import { startParts, type Parts } from "./parts.ts";
 import { portOr } from "./ports.ts";
 import { openSecrets } from "./secrets.ts";
-import { noTls, startMailbox, startStripe, startWeb } from "./servers.ts";
+import { startMailbox, startStripe, startWeb } from "./servers.ts";
 import { startInstance, type Instance } from "./service.ts";
 import { supervise } from "./supervisor.ts";
 import { ensureTools } from "./tools.ts";
@@ -15,6 +15,16 @@ import { ensureTools } from "./tools.ts";
 /** Those that store something, and the one that does not. */
 export const services = [...stores, "expiration"] as const;
 export type ServiceName = (typeof services)[number];
+
+/** What services reach by an address, and may find away. */
+export type PartName = "broker" | "database" | "redis" | "smtp";
+
+const addresses: Readonly<Record<string, PartName>> = {
+  AMQP_URI: "broker",
+  MONGODB_URI: "database",
+  REDIS_URI: "redis",
+  SMTP_URL: "smtp",
+};
 
 export interface SystemOptions {
   /** Where all data, logs and secrets lie; they are found again at the next start. */
@@ -25,8 +35,8 @@ export interface SystemOptions {
   readonly instances?: number;
   /** Variables for all services: shorter holds, higher limits. */
   readonly env?: Readonly<Record<string, string>>;
-  /** Leads each service to the broker by another way, which a test can cut. */
-  readonly toBroker?: (service: ServiceName, url: string) => Promise<string>;
+  /** Leads a service to a part by another way, which a test can cut. */
+  readonly via?: (part: PartName, url: string, service: ServiceName) => Promise<string>;
   /** Starts again what ends by itself, and says so; else it stays ended. */
   readonly supervised?: boolean;
   /** Opens the local Stripe's switches. */
@@ -55,16 +65,18 @@ export interface System {
   stop(): Promise<void>;
 }
 
+/** What the environment says; a variable that is empty, as in `.env.example`, says nothing. */
+const given = (name: string): string | undefined => process.env[name] || undefined;
+
 /**
  * On one machine all come from one address, and people who try things out make accounts by the dozen:
  * neither is a crowd, unless the environment asks for the rules of decision 28.
  */
-const { env: own } = process;
-const amongOurselves = {
-  REQUIRE_CONFIRMED_EMAIL: own["REQUIRE_CONFIRMED_EMAIL"] ?? "false",
-  MAX_HOLDS_PER_NETWORK: own["MAX_HOLDS_PER_NETWORK"] ?? "100000",
-  MAX_OPEN_ORDERS_NEW: own["MAX_OPEN_ORDERS_NEW"] ?? "100000",
-};
+const amongOurselves = () => ({
+  REQUIRE_CONFIRMED_EMAIL: given("REQUIRE_CONFIRMED_EMAIL") ?? "false",
+  MAX_HOLDS_PER_NETWORK: given("MAX_HOLDS_PER_NETWORK") ?? "100000",
+  MAX_OPEN_ORDERS_NEW: given("MAX_OPEN_ORDERS_NEW") ?? "100000",
+});
 
 /** Starts everything: the real parts, a local Stripe, every service, the storefront and the edge. */
 export async function startSystem(options: SystemOptions): Promise<System> {
@@ -85,21 +97,24 @@ export async function startSystem(options: SystemOptions): Promise<System> {
 
   async function start(service: ServiceName, env: Record<string, string>): Promise<Instance[]> {
     const store = (stores as readonly string[]).includes(service);
-    const direct = parts.amqpUrl(service);
-    const broker = (await options.toBroker?.(service, direct)) ?? direct;
+    const direct = {
+      AMQP_URI: parts.amqpUrl(service),
+      ...(store ? { MONGODB_URI: parts.mongoUrl(service) } : {}),
+      // When all stops, the edge does first.
+      SHUTDOWN_DRAIN_SECONDS: given("SHUTDOWN_DRAIN_SECONDS") ?? "0",
+      ...env,
+    };
+    const led = Object.entries(direct).map(async ([name, value]) => {
+      const part = options.via && addresses[name];
+      return [name, part ? await options.via?.(part, value, service) : value] as const;
+    });
+    const variables = Object.fromEntries(await Promise.all(led)) as Record<string, string>;
     const one = (n: number): Promise<Instance> => {
       const name = count === 1 ? service : `${service}-${n}`;
       return startInstance({
         name,
         service,
-        env: {
-          ...marked(dir),
-          AMQP_URI: broker,
-          SHUTDOWN_DRAIN_SECONDS: "0", // When all stops, the edge does first.
-          ...(store ? { MONGODB_URI: parts.mongoUrl(service) } : {}),
-          ...env,
-          ...options.env,
-        },
+        env: { ...marked(dir), ...variables, ...options.env },
         logFile: join(dir, "logs", `${name}.log`),
         onLine: (line) => onLine?.(name, line),
       });
@@ -113,33 +128,34 @@ export async function startSystem(options: SystemOptions): Promise<System> {
     const secret = openSecrets(join(dir, "services.json"));
     const port = await portOr(options.port, "The edge", log);
     const edgeUrl = `http://127.0.0.1:${port}`;
-    const key = process.env["STRIPE_KEY"] ?? `sk_test_${secret("stripe")}`;
-    const webhookSecret = process.env["STRIPE_WEBHOOK_SECRET"] ?? `whsec_${secret("webhook")}`;
-    const stripe = process.env["STRIPE_KEY"]
+    const key = given("STRIPE_KEY") ?? `sk_test_${secret("stripe")}`;
+    const webhookSecret = given("STRIPE_WEBHOOK_SECRET") ?? `whsec_${secret("webhook")}`;
+    const stripe = given("STRIPE_KEY")
       ? undefined
       : await startStripe(options, { key, webhookSecret, edgeUrl });
     if (stripe) stops.push(() => stripe.part.stop());
 
-    const mails = process.env["SMTP_URL"] ? undefined : await startMailbox(options);
+    const mails = given("SMTP_URL") ? undefined : await startMailbox(options);
     if (mails) stops.push(() => mails.part.stop());
 
-    const publicUrl = process.env["PUBLIC_URL"] ?? edgeUrl;
+    const publicUrl = given("PUBLIC_URL") ?? edgeUrl;
+    const cookies = { SECURE_COOKIES: given("SECURE_COOKIES") ?? "false" }; // Here is no TLS.
     const auth = await start("auth", {
-      SMTP_URL: mails?.smtp ?? process.env["SMTP_URL"] ?? "",
+      SMTP_URL: mails?.smtp ?? given("SMTP_URL") ?? "",
       PUBLIC_URL: publicUrl,
       REDIS_URI: parts.redisUrl,
-      SEALING_KEY: secret("sealing"),
-      REFRESH_KEY: secret("refresh"),
-      ...noTls,
+      SEALING_KEY: given("SEALING_KEY") ?? secret("sealing"),
+      REFRESH_KEY: given("REFRESH_KEY") ?? secret("refresh"),
+      ...cookies,
     });
     const tokens = {
       JWKS_URI: `http://${auth[0]?.http}/.well-known/jwks.json`,
       REDIS_URI: parts.redisUrl,
-      ...noTls,
+      ...cookies,
     };
     const [tickets, orders, payments, expiration, web] = await Promise.all([
       start("tickets", tokens),
-      start("orders", { ...tokens, ...amongOurselves }),
+      start("orders", { ...tokens, ...amongOurselves() }),
       start("payments", {
         ...tokens,
         PUBLIC_URL: publicUrl,
@@ -148,11 +164,11 @@ export async function startSystem(options: SystemOptions): Promise<System> {
         ...(stripe ? { STRIPE_API_BASE: stripe.url } : {}),
       }),
       start("expiration", {}),
-      startWeb(options, edgeUrl),
+      startWeb(options, { EDGE_URL: edgeUrl, ...cookies }),
     ]);
     stops.push(() => web.part.stop());
 
-    const addresses = (list: readonly Instance[]) => ({
+    const upstream = (list: readonly Instance[]) => ({
       rpc: list.map(({ rpc }) => rpc),
       http: list.map(({ http }) => http),
     });
@@ -162,12 +178,12 @@ export async function startSystem(options: SystemOptions): Promise<System> {
       port,
       env: marked(dir),
       log,
-      variables: noTls,
+      variables: cookies,
       upstreams: {
-        auth: addresses(auth),
-        tickets: addresses(tickets),
-        orders: addresses(orders),
-        payments: addresses(payments),
+        auth: upstream(auth),
+        tickets: upstream(tickets),
+        orders: upstream(orders),
+        payments: upstream(payments),
         web: [new URL(web.url).host],
       },
     });

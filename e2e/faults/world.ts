@@ -63,7 +63,8 @@ export async function startWorld(options: Options) {
   const { dir, system } = await startMarketplace("faults", {
     instances: 2,
     env: options.env,
-    async toBroker(service, url) {
+    async via(part, url, service) {
+      if (part !== "broker") return url;
       const address = new URL(url);
       const line = await openLine(Number(address.port));
       lines.set(service, line);
