@@ -32,7 +32,7 @@ export default defineConfig({
           // One marketplace for all of them; a test of races wants the machine for itself.
           name: "e2e",
           include: ["e2e/**/*.test.ts"],
-          exclude: ["faults", "ban", "crowd", "outage", "restart", "unguarded"].map(
+          exclude: ["away", "faults", "ban", "crowd", "outage", "restart", "unguarded"].map(
             (name) => `e2e/${name}.test.ts`,
           ),
           globalSetup: "e2e/setup.ts",
@@ -44,7 +44,7 @@ export default defineConfig({
         test: {
           // Marketplaces of their own, in which things are killed.
           name: "faults",
-          include: ["faults", "ban", "crowd", "outage", "restart", "unguarded"].map(
+          include: ["away", "faults", "ban", "crowd", "outage", "restart", "unguarded"].map(
             (name) => `e2e/${name}.test.ts`,
           ),
           fileParallelism: false,
