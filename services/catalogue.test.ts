@@ -36,6 +36,18 @@ function paths(method: DescMethod): string[] {
   );
 }
 
+describe("every snapshot", () => {
+  const none = {} as never;
+  it.each([
+    ["orders' copies of tickets", ticketCopies(none), ticketOffer(none)],
+    ["tickets' copies of holds", holdCopies(none), orderOffer(none)],
+    ["payments' copies of orders", orderCopies(none), orderOffer(none)],
+  ])("tells all that is asked for: %s", (_, copies, offer) => {
+    expect(offer.snapshot).toBe(copies.snapshot);
+    expect(offer.edition ?? 1).toBeGreaterThanOrEqual(copies.edition ?? 1);
+  });
+});
+
 describe("every method", () => {
   it.each(methods)("says who may call it: %s", (_, method) => {
     expect(getOption(method, access)).not.toBe(Access.UNSPECIFIED);

@@ -101,7 +101,7 @@ export const holdCopies = ({ tickets }: Deps): Copies<typeof OrderSnapshotSchema
 export const ticketOffer = ({
   tickets,
 }: Deps): Offer<TicketFields, typeof TicketSnapshotSchema> => ({
-  edition: 2, // `detailsVersion` is told.
+  edition: 3, // Since 2 `detailsVersion` is told, since 3 the time zone.
   request: TicketSnapshotRequestedSchema,
   snapshot: TicketSnapshotSchema,
   model: tickets,

@@ -196,8 +196,8 @@ export type TicketSnapshot = Message<"ticketing.tickets.v1.TicketSnapshot"> & {
   nextPageToken: string;
 
   /**
-   * How much is told of each ticket: 2 since `details_version` is. 0 where the owner is of a version that
-   * does not say; it may tell less than is asked for, so whoever needs more asks again until another
+   * How much is told of each ticket: 2 since `details_version` is, 3 since `time_zone` is. 0 where the
+   * owner is of a version that does not say. Whoever needs more than that asks again, until another
    * instance answers.
    *
    * @generated from field: int32 edition = 5;
