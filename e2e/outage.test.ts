@@ -4,6 +4,7 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import { until } from "#stack/process.ts";
 import type { System } from "#stack/system.ts";
 import { startMarketplace } from "./marketplace.ts";
+import { formOn } from "./visitor.ts";
 
 // A person with a browser, while auth's database is frozen, or dead. It is the storefront's server that
 // renews their session, and that passes on what becomes of their cookies.
@@ -43,7 +44,18 @@ async function returningVisitor() {
   expect(refresh).not.toBe("");
   const headers = { cookie: `ticketing_refresh=${refresh}`, accept: "text/html" };
   const open = () => fetch(`${system.url}/account`, { redirect: "manual", headers });
-  return { open, id: refresh.split(".")[0]! };
+  const send = (path: string, fields: Record<string, string>) =>
+    fetch(system.url + path, {
+      method: "POST",
+      redirect: "manual",
+      headers: {
+        ...headers,
+        origin: system.url,
+        "content-type": "application/x-www-form-urlencoded",
+      },
+      body: new URLSearchParams(fields).toString(),
+    });
+  return { open, send, id: refresh.split(".")[0]! };
 }
 
 /** The page says that we are at fault, and takes nothing from the browser. */
@@ -71,6 +83,20 @@ it("a frozen database signs nobody out, though it renews sessions when nobody wa
   } finally {
     await db.close();
   }
+});
+
+it("what was typed waits in the answer while nobody can be recognized, and is sent by one press", async () => {
+  const mongo = system.parts.mongo!;
+  const { send } = await returningVisitor();
+  const typed = { title: "Typed meanwhile", price: "25", currency: "EUR" };
+  mongo.kill("SIGSTOP");
+  const answer = await send("/tickets/new", typed).finally(() => mongo.kill("SIGCONT"));
+  const page = await answer.text();
+  expect([answer.status, page.includes("Send it again")], page).toEqual([503, true]);
+  const again = formOn(page, "/tickets/new");
+  expect(again).toEqual(typed);
+  const isListed = async () => (await send("/tickets/new", again)).status === 303;
+  await until(isListed, { what: "the ticket to be listed", timeoutMs: 60_000 });
 });
 
 it("a dead database signs nobody out", async () => {
