@@ -72,6 +72,8 @@ FROM envoyproxy/envoy:v1.40.0 AS envoy
 FROM node AS edge
 COPY --from=envoy /usr/local/bin/envoy /usr/local/bin/envoy
 COPY --from=services-packages /app ./
+COPY proto/gen proto/gen
+COPY services/catalogue.ts services/catalogue.ts
 COPY services/runtime/config.ts services/runtime/config.ts
 COPY envoy envoy
 COPY --from=contracts /app/ticketing.binpb envoy/ticketing.binpb

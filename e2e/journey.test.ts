@@ -86,9 +86,9 @@ describe("the success flow", () => {
     const { ticket } = await seller.tickets.createTicket({ title: "With a code", price, code });
     if (!ticket) throw new Error("no ticket");
     const order = await buy(buyer, ticket);
-    expect(await refusalOf(buyer.tickets.openTicketCode({ id: ticket.id }))).toMatchObject({
-      code: "NotFound",
-    });
+    // Not found, or not yet: tickets may have heard of the hold by now.
+    const early = await refusalOf(buyer.tickets.openTicketCode({ id: ticket.id }));
+    expect(["NotFound", "Unavailable"]).toContain(early.code);
     await pay(buyer, order);
     await ticketIs(ticket, TicketStatus.SOLD);
     expect((await buyer.tickets.openTicketCode({ id: ticket.id })).code).toBe(code);

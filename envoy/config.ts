@@ -29,6 +29,8 @@ export const edgeConfig = z.object({
   HOST: z.string().refine(isIP, "must be an address, such as 0.0.0.0").default("0.0.0.0"),
   EDGE_PORT: port.default(8080),
   EDGE_ADMIN_PORT: port.default(9901),
+  /** Where Envoy's own page is behind that port; with "@" a name that is no file, which Linux has. */
+  EDGE_ADMIN_SOCKET: z.string().min(1).max(100).default("@edge-admin"),
   /** Whose X-Forwarded-For and X-Forwarded-Proto are believed. */
   TRUSTED_NETWORKS: list("", network),
   /** Whose pages may act for a visitor by cookies, besides those of the host that was called. */

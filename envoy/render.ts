@@ -3,6 +3,8 @@ import { join } from "node:path";
 import { parse } from "yaml";
 import { AUTHORITY } from "./authority.ts";
 import { splitAddress, type EdgeConfig } from "./config.ts";
+import { bodiesLua, requestsLua } from "./contracts.ts";
+import { localReplies } from "./local-replies.ts";
 
 /** The template, with a `$NAME` wherever a value of the environment belongs. */
 export const readTemplate = (): unknown =>
@@ -33,6 +35,9 @@ export function valuesOf(config: EdgeConfig): Record<string, unknown> {
   return {
     ...same,
     AUTHORITY,
+    REFUSALS: localReplies(),
+    REQUESTS_LUA: requestsLua(),
+    BODIES_LUA: bodiesLua(),
     ACCESS_COOKIE: SECURE_COOKIES ? "__Host-ticketing_access" : "ticketing_access",
     TRUSTED_NETWORKS: TRUSTED_NETWORKS.map(cidr),
     // Envoy compares an origin's host with the one that was called, and knows no scheme.

@@ -1,11 +1,16 @@
 import { createRegistry, getOption, type DescFile, type DescMethod } from "@bufbuild/protobuf";
+import { MethodOptions_IdempotencyLevel as Idempotency } from "@bufbuild/protobuf/wkt";
 import { file_ticketing_auth_v1_user_events as authEvents } from "@ticketing/proto/auth/v1/user_events";
 import {
   ExpirationCompleteSchema,
   file_ticketing_expiration_v1_expiration_events as expirationEventsFile,
 } from "@ticketing/proto/expiration/v1/expiration_events";
 import { http } from "@ticketing/proto/google/api/annotations";
-import { access, Access } from "@ticketing/proto/options/v1/options";
+import {
+  access,
+  Access,
+  own_credentials as ownCredentials,
+} from "@ticketing/proto/options/v1/options";
 import { file_ticketing_orders_v1_order_events as orderEventsFile } from "@ticketing/proto/orders/v1/order_events";
 import { file_ticketing_payments_v1_payment_events as paymentEventsFile } from "@ticketing/proto/payments/v1/payment_events";
 import { file_ticketing_tickets_v1_ticket_events as ticketEventsFile } from "@ticketing/proto/tickets/v1/ticket_events";
@@ -52,6 +57,15 @@ describe("every method", () => {
   it.each(methods)("says who may call it: %s", (_, method) => {
     expect(getOption(method, access)).not.toBe(Access.UNSPECIFIED);
   });
+
+  it.each(methods)(
+    "goes by its own credentials where it is open and changes something: %s",
+    (_, method) => {
+      const isOpen = getOption(method, access) === Access.ANYONE;
+      const isRead = method.idempotency === Idempotency.NO_SIDE_EFFECTS;
+      expect(getOption(method, ownCredentials)).toBe(isOpen && !isRead);
+    },
+  );
 
   it.each(methods)("has a REST path of its own: %s", (_, method) => {
     const own = paths(method);

@@ -1,6 +1,10 @@
 import { execFile } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
+import { randomUUID } from "node:crypto";
+import { once } from "node:events";
+import { mkdirSync } from "node:fs";
+import { request, type IncomingMessage } from "node:http";
 import { join } from "node:path";
+import { text } from "node:stream/consumers";
 import { promisify } from "node:util";
 import type { EdgeVariable } from "../envoy/config.ts";
 import { keep, type Part } from "./part.ts";
@@ -66,46 +70,42 @@ export interface Edge extends Part {
  */
 export async function startEdge(options: EdgeOptions): Promise<Edge> {
   const { dir, env, onLine, log = console.log } = options;
-  const adminFile = join(dir, "admin");
   mkdirSync(dir, { recursive: true });
+  const admin = adminAt(join(dir, "admin.sock"));
   const descriptors = await describe(dir);
   // 0 lets Envoy choose, once; it keeps its choice when it is started again.
   let port = options.port ? await portOr(options.port, "The edge", log) : 0;
   let adminPort = 0;
 
   const args = [
-    ...[main, "--admin-address-path", adminFile, "--disable-hot-restart"],
-    ...["--concurrency", "2", "--log-level", "warn", "--file-flush-interval-msec", "200"],
+    ...[main, "--disable-hot-restart", "--file-flush-interval-msec", "200"],
+    ...["--concurrency", "2", "--log-level", "warn"],
   ];
   const part = await keep(async () => {
-    rmSync(adminFile, { force: true });
     const logFile = join(dir, "envoy.log");
-    const variables = variablesOf(options, { port, adminPort, descriptors });
+    const own = { port, adminPort, descriptors, adminSocket: admin.socket };
+    const variables = variablesOf(options, own);
     const child = run("edge", process.execPath, args, {
       logFile,
       ...(onLine && { onLine }),
       env: { ...env, ...variables },
     });
-    adminPort = await until(() => portIn(adminFile), { what: "Envoy to start", child });
+    await until(() => admin.listenerPort("admin"), { what: "Envoy to start", child });
     const what = "the edge to have auth's keys";
-    port = await until(() => portWhenReady(at(adminPort)), { what, timeoutMs: 60_000, child });
+    port = await until(() => portWhenReady(admin), { what, timeoutMs: 60_000, child });
+    adminPort = (await admin.listenerPort("admin")) ?? 0;
     return child;
   });
-  const adminUrl = at(adminPort);
   return Object.assign(part, {
     url: at(port),
-    adminUrl,
-    stop: () => stop(part.child, adminUrl),
+    adminUrl: at(adminPort),
+    stop: () => stop(part.child, admin),
   });
 }
 
-/** The port that Envoy wrote down; the file is there before its content is. */
-const portIn = (file: string): number =>
-  existsSync(file) ? Number(/:(\d+)$/.exec(readFileSync(file, "utf8"))?.[1] ?? 0) : 0;
-
 function variablesOf(
   { envoy, upstreams, variables }: EdgeOptions,
-  own: { port: number; adminPort: number; descriptors: string },
+  own: { port: number; adminPort: number; adminSocket: string; descriptors: string },
 ): EdgeVariables {
   const { auth, tickets, orders, payments, web } = upstreams;
   const ours = Object.keys(oneMachine).filter((name) => !process.env[name]);
@@ -122,6 +122,7 @@ function variablesOf(
     HOST: "127.0.0.1",
     EDGE_PORT: String(own.port),
     EDGE_ADMIN_PORT: String(own.adminPort),
+    EDGE_ADMIN_SOCKET: own.adminSocket,
     EDGE_DESCRIPTORS: own.descriptors,
     ...variables,
   };
@@ -136,38 +137,54 @@ export async function describe(dir: string): Promise<string> {
   return file;
 }
 
-async function portWhenReady(adminUrl: string): Promise<number | undefined> {
+async function portWhenReady(admin: Admin): Promise<number | undefined> {
   // The listener opens after the first try for the keys, also when that failed.
-  const fetched = await counter(adminUrl, "jwt_authn.jwks_fetch_success");
+  const fetched = await admin.counter("jwt_authn.jwks_fetch_success");
   if (fetched < 2) return undefined; // one set for headers, one for cookies
-  const port = await listenerPort(adminUrl);
+  const port = await admin.listenerPort("edge");
   return port && (await fetch(`${at(port)}/healthz`)).ok ? port : undefined;
 }
 
 /** Lets those who wait have their answers, then ends it. */
-async function stop(child: Child, adminUrl: string): Promise<void> {
+async function stop(child: Child, admin: Admin): Promise<void> {
   if (child.running) {
-    await tell(adminUrl, "healthcheck/fail");
-    await tell(adminUrl, "drain_listeners?graceful&skip_exit");
-    const answered = async () => (await counter(adminUrl, "edge.downstream_rq_active")) === 0;
+    await admin.tell("healthcheck/fail");
+    await admin.tell("drain_listeners?graceful&skip_exit");
+    const answered = async () => (await admin.counter("edge.downstream_rq_active")) === 0;
     await until(answered, { what: "all answers", timeoutMs: 15_000, child }).catch(() => {});
   }
   await child.stop();
 }
 
-async function tell(adminUrl: string, command: string): Promise<void> {
-  await fetch(`${adminUrl}/${command}`, { method: "POST" }).catch(() => {});
-}
+type Admin = ReturnType<typeof adminAt>;
 
-async function counter(adminUrl: string, name: string): Promise<number> {
-  const answer = await fetch(`${adminUrl}/stats?filter=${name}$`);
-  return Number(/: (\d+)$/m.exec(await answer.text())?.[1] ?? 0);
-}
+/**
+ * Envoy's own page, straight at its socket: it is there before the edge listens, and while it drains. Linux
+ * has sockets that are no files, whose names may be as long as a folder's are.
+ */
+function adminAt(file: string) {
+  const name = process.platform === "linux" ? `edge-${randomUUID()}` : undefined;
 
-async function listenerPort(adminUrl: string): Promise<number | undefined> {
-  const answer = await (await fetch(`${adminUrl}/listeners`)).text(); // "edge::127.0.0.1:8080"
-  const port = /^edge::.*:(\d+)$/m.exec(answer)?.[1];
-  return port === undefined ? undefined : Number(port);
+  async function ask(path: string, method = "GET"): Promise<string> {
+    const socketPath = name === undefined ? file : `\0${name}`;
+    const headers = { host: "localhost", connection: "close" };
+    const call = request({ socketPath, path: `/${path}`, method, headers }).end();
+    const [answer] = (await once(call, "response")) as [IncomingMessage];
+    return text(answer);
+  }
+
+  return {
+    /** As Envoy calls it. */
+    socket: name === undefined ? file : `@${name}`,
+    tell: (command: string) => ask(command, "POST").catch(() => ""),
+    counter: async (name: string) =>
+      Number(/: (\d+)$/m.exec(await ask(`stats?filter=${name}$`))?.[1] ?? 0),
+    /** Where one of its listeners is: "edge::127.0.0.1:8080". Nothing before it has a port. */
+    async listenerPort(name: string): Promise<number | undefined> {
+      const lines = await ask("listeners").catch(() => "");
+      return Number(new RegExp(`^${name}::.*:(\\d+)$`, "m").exec(lines)?.[1] ?? 0) || undefined;
+    },
+  };
 }
 
 const at = (port: number) => `http://127.0.0.1:${port}`;

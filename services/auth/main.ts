@@ -102,9 +102,13 @@ const routes = [
   accountRoutes({ ...deps, post, posts, links, claimsOf: claims.claimsOf, now: Date.now }),
   userRoutes({ users, sessions: deps.sessions, now: Date.now }),
 ];
+// The same for everybody, and for so long as a new key is shown before it signs; half of it, to be sure.
+const mayBeKept = { "cache-control": "public, max-age=60" };
 await service.serve({
   routes: (router) => routes.forEach((route) => route(router)),
   rules: { keys: keys.check, issuer, audience, secureCookies: config.SECURE_COOKIES, isBanned },
-  http: { "GET /.well-known/jwks.json": (_req, res) => sendJson(res, 200, keys.published) },
+  http: {
+    "GET /.well-known/jwks.json": (_req, res) => sendJson(res, 200, keys.published, mayBeKept),
+  },
 });
 await service.untilStopped();

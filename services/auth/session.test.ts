@@ -204,7 +204,7 @@ describe("one's own sessions", () => {
       client.signOutEverywhere({}),
       client.endSession({ id: crypto.randomUUID() }),
     ]) {
-      expect((await refusal(call)).reason).toBe("NOT_SIGNED_IN");
+      expect((await refusal(call)).reason).toBe("UNAUTHENTICATED");
     }
   });
 

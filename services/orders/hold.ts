@@ -4,7 +4,7 @@ import { DomainError, invalidField } from "#runtime/errors.ts";
 import { duplicateOf } from "#runtime/mongo.ts";
 import { mustBeSameRequest, type RequestMark } from "#runtime/request-id.ts";
 import { touch, update } from "#runtime/aggregate.ts";
-import { bornAt } from "#runtime/ids.ts";
+import { isYoung } from "#runtime/ids.ts";
 import { isOut, type Standings } from "#runtime/standing.ts";
 import { excessOf, holdSecondsFor, mustBeFair, type FairRules } from "./fair-hold.ts";
 import {
@@ -59,7 +59,7 @@ async function mustBeForSale(
 ): Promise<TicketFields> {
   const ticket = await tickets.findById(ticketId).lean<TicketFields>();
   if (!ticket) {
-    if (now() - bornAt(ticketId) < NEWS_TRAVELS_MS) throw notHeardYet();
+    if (isYoung(ticketId, now(), NEWS_TRAVELS_MS)) throw notHeardYet();
     throw new DomainError("TICKET_NOT_FOUND", "there is no such ticket");
   }
   const seen = Number(ticketVersion);

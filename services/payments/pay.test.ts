@@ -114,7 +114,7 @@ describe("CreatePayment asks nothing of Stripe and refuses", () => {
     const { buy, pay, books } = await world();
     const order = await buy();
     const refused = await refusal(pay(order, "tok_visa", {}, {}));
-    expect(refused).toMatchObject({ code: Code.Unauthenticated, reason: "NOT_SIGNED_IN" });
+    expect(refused).toMatchObject({ code: Code.Unauthenticated, reason: "UNAUTHENTICATED" });
     expect((await books(order)).intents).toEqual([]);
   });
 
@@ -148,6 +148,8 @@ describe("CreatePayment asks nothing of Stripe and refuses", () => {
       code: Code.NotFound,
       reason: "ORDER_NOT_FOUND",
     });
+    const toCome = anOrder({ id: v7({ msecs: Date.now() + 200_000_000 }) });
+    expect((await refusal(pay(toCome))).reason).toBe("ORDER_NOT_FOUND");
     const foreign = anOrder({ id: crypto.randomUUID() });
     expect((await refusal(pay(foreign))).reason).toBe("ORDER_NOT_FOUND");
     expect(tell).toBeDefined();

@@ -2,7 +2,7 @@ import Stripe from "stripe";
 import type { CreatePaymentRequest } from "@ticketing/proto/payments/v1/payment_service";
 import { update } from "#runtime/aggregate.ts";
 import { DomainError } from "#runtime/errors.ts";
-import { bornAt } from "#runtime/ids.ts";
+import { bornAt, isYoung } from "#runtime/ids.ts";
 import { toMinor } from "#runtime/money.ts";
 import { mustBeSameRequest, type RequestMark } from "#runtime/request-id.ts";
 import { attachIntent, beginAttempt } from "./attempt.ts";
@@ -46,8 +46,8 @@ async function find(
   const payment = await payments.findById(orderId);
   if (payment?.order.userId === userId) return payment;
   // As long as the order may be there to be paid, its news may still be on the way.
-  const age = now() - bornAt(orderId);
-  if (!payment && age < LONGEST_HOLD_MS && age > -NEWS_TRAVELS_MS) {
+  if (!payment && isYoung(orderId, now(), LONGEST_HOLD_MS)) {
+    const age = now() - bornAt(orderId);
     throw new DomainError(
       "NOT_READY",
       "payments has not heard of this order yet; try again in a moment",

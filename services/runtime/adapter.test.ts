@@ -1,4 +1,5 @@
-import { connect, type OutgoingHttpHeaders } from "node:http2";
+import { once } from "node:events";
+import { connect, type IncomingHttpHeaders, type OutgoingHttpHeaders } from "node:http2";
 import type { UniversalHandler, UniversalServerResponse } from "@connectrpc/connect/protocol";
 import { Code } from "@connectrpc/connect";
 import { Access } from "@ticketing/proto/options/v1/options";
@@ -112,4 +113,25 @@ it.each(["/test/Rejects", "/test/Throws"])(
 it("ends the stream of an answer that breaks off", async () => {
   const answer = await send({ ":path": "/test/BreaksOff", "content-type": "application/json" });
   expect(answer).toMatchObject({ status: 200, body: "half of", reset: 2 });
+});
+
+it("answers a call of what there is not as UNIMPLEMENTED, in the words of its protocol", async () => {
+  const path = { ":path": "/ticketing.test.v1.WordService/Nothing" };
+  const connect = await send({ ...path, "content-type": "application/json" });
+  expect(connect.status).toBe(404);
+  expect(JSON.parse(connect.body)).toMatchObject({ code: "unimplemented" });
+  expect(connect.body).toContain("NO_SUCH_PATH");
+  for (const type of ["application/grpc", "application/grpc-web+proto"]) {
+    const grpc = await send({ ...path, "content-type": type });
+    expect(grpc.grpcStatus, type).toBe(Code.Unimplemented);
+  }
+});
+
+it("says by which methods of HTTP a call may be made", async () => {
+  const session = connect(server.url);
+  onTestFinished(() => session.destroy());
+  const stream = session.request({ ":method": "PUT", ":path": "/test.WordService/Echo" });
+  stream.end();
+  const [head] = (await once(stream, "response")) as [IncomingHttpHeaders];
+  expect(head).toMatchObject({ ":status": 405, allow: "POST" });
 });

@@ -5,6 +5,10 @@ import {
   universalResponseToNodeResponse,
 } from "@connectrpc/connect-node";
 import type { UniversalServerRequest } from "@connectrpc/connect/protocol";
+import { errorToJsonBytes } from "@connectrpc/connect/protocol-connect";
+import { setTrailerStatus } from "@connectrpc/connect/protocol-grpc";
+import { isOurs } from "./blame.ts";
+import { DomainError, refused } from "./errors.ts";
 import type { Log } from "./log.ts";
 
 // In place of `connectNodeAdapter`, which reads a request outside of any promise: an authority that is
@@ -19,9 +23,6 @@ const INTERNAL_ERROR = 2;
 /** A request of which no handler can be told. */
 class Unreadable extends Error {}
 
-const unreadable = { status: 400, code: Code.InvalidArgument, word: "invalid_argument" };
-const broken = { status: 500, code: Code.Internal, word: "internal" };
-
 function read(req: Http2ServerRequest, res: Http2ServerResponse): UniversalServerRequest {
   try {
     return universalRequestFromNodeRequest(req, res, undefined, undefined);
@@ -30,17 +31,26 @@ function read(req: Http2ServerRequest, res: Http2ServerResponse): UniversalServe
   }
 }
 
+function noSuchPath(path: string): ConnectError {
+  const message = "there is nothing at this path";
+  if (isOurs(path)) return refused(new DomainError("NO_SUCH_PATH", message));
+  return new ConnectError(message, Code.Unimplemented);
+}
+
 /** An answer from outside of any handler, in the words of the protocol that was asked in. */
-function refuse(req: Http2ServerRequest, res: Http2ServerResponse, error: unknown): void {
+function refuse(
+  req: Http2ServerRequest,
+  res: Http2ServerResponse,
+  status: number,
+  error: ConnectError,
+): void {
   if (res.headersSent) return res.stream.close(INTERNAL_ERROR);
-  const { status, code, word } = error instanceof Unreadable ? unreadable : broken;
-  const message = error instanceof Unreadable ? error.message : "internal error";
-  if (req.headers["content-type"]?.startsWith("application/grpc")) {
-    const type = { "content-type": "application/grpc" };
-    res.writeHead(status, { ...type, "grpc-status": code, "grpc-message": message }).end();
+  const type = req.headers["content-type"] ?? "";
+  if (type.startsWith("application/grpc")) {
+    const headers = setTrailerStatus(new Headers({ "content-type": type }), error);
+    res.writeHead(status, Object.fromEntries(headers)).end();
   } else {
-    const type = { "content-type": "application/json" };
-    res.writeHead(status, type).end(JSON.stringify({ code: word, message }));
+    res.writeHead(status, { "content-type": "application/json" }).end(errorToJsonBytes(error, {}));
   }
 }
 
@@ -49,17 +59,22 @@ export function requestListener(router: ConnectRouter, log: Log): Listener {
   const handlers = new Map(router.handlers.map((handler) => [handler.requestPath, handler]));
 
   async function answer(req: Http2ServerRequest, res: Http2ServerResponse): Promise<void> {
-    const handler = handlers.get(req.url?.split("?", 1)[0] ?? "");
-    if (!handler) return void res.writeHead(404).end();
+    const path = req.url?.split("?", 1)[0] ?? "";
+    const handler = handlers.get(path);
+    if (!handler) return refuse(req, res, 404, noSuchPath(path));
     const response = await handler(read(req, res));
+    if (response.status === 405) res.setHeader("allow", handler.allowedMethods.join(", "));
     await universalResponseToNodeResponse(response, res);
   }
 
   function fail(req: Http2ServerRequest, res: Http2ServerResponse, error: unknown): void {
     if (ConnectError.from(error).code === Code.Aborted) return; // The client has gone.
-    if (error instanceof Unreadable) log.debug({ err: error.cause }, error.message);
-    else log.error({ err: error }, "a call failed outside of its handler");
-    refuse(req, res, error);
+    if (error instanceof Unreadable) {
+      log.debug({ err: error.cause }, error.message);
+      return refuse(req, res, 400, refused(new DomainError("MALFORMED_REQUEST", error.message)));
+    }
+    log.error({ err: error }, "a call failed outside of its handler");
+    refuse(req, res, 500, new ConnectError("internal error", Code.Internal));
   }
 
   return (req, res) => {

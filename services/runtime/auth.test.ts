@@ -142,19 +142,19 @@ describe("who is calling", () => {
 
   it("is a stranger without a token", async () => {
     expect(await outcome("open")).toBe("a stranger");
-    expect(await outcome("signedIn")).toBe("NOT_SIGNED_IN");
+    expect(await outcome("signedIn")).toBe("UNAUTHENTICATED");
     expect((await refusal(client["signedIn"]?.({}) as never)).code).toBe(Code.Unauthenticated);
   });
 
-  it.each(badTokens)("is refused everywhere with a header of %s (P43)", async (_, bad) => {
+  it.each(badTokens)("is a stranger with a header of %s (P43)", async (_, bad) => {
     const headers = { authorization: `Bearer ${bad}` };
-    expect(await outcome("signedIn", headers)).toBe("TOKEN_REFUSED");
-    expect(await outcome("open", headers)).toBe("TOKEN_REFUSED");
+    expect(await outcome("signedIn", headers)).toBe("UNAUTHENTICATED");
+    expect(await outcome("open", headers)).toBe("a stranger");
   });
 
   it.each(badTokens)("is a stranger with a cookie of %s", async (_, bad) => {
     const headers = { cookie: `${ACCESS_COOKIE}=${bad}` };
-    expect(await outcome("signedIn", headers)).toBe("NOT_SIGNED_IN");
+    expect(await outcome("signedIn", headers)).toBe("UNAUTHENTICATED");
     expect(await outcome("open", headers)).toBe("a stranger");
   });
 
@@ -164,8 +164,9 @@ describe("who is calling", () => {
     ["with another word before the token", `Token ${good}`],
     ["that is the bare token", good],
     ["with two tokens", `Bearer ${good} ${good}`],
-  ])("is refused with a header %s", async (_, authorization) => {
-    expect(await outcome("open", { authorization })).toBe("TOKEN_REFUSED");
+  ])("is a stranger with a header %s", async (_, authorization) => {
+    expect(await outcome("open", { authorization })).toBe("a stranger");
+    expect(await outcome("signedIn", { authorization })).toBe("UNAUTHENTICATED");
   });
 
   it("is said by the header alone where there are both", async () => {
@@ -174,7 +175,7 @@ describe("who is calling", () => {
     expect(await outcome("signedIn", { authorization, cookie })).toBe("ann");
     expect(await outcome("signedIn", { authorization, cookie: `${ACCESS_COOKIE}=x` })).toBe("ann");
     expect(await outcome("signedIn", { authorization: "Bearer x.y.z", cookie })).toBe(
-      "TOKEN_REFUSED",
+      "UNAUTHENTICATED",
     );
   });
 
@@ -196,9 +197,9 @@ describe("who is calling", () => {
 
   it("is not said by other cookies or headers", async () => {
     const headers = { cookie: `${REFRESH_COOKIE}=${good}; x${ACCESS_COOKIE}=${good}` };
-    expect(await outcome("signedIn", headers)).toBe("NOT_SIGNED_IN");
+    expect(await outcome("signedIn", headers)).toBe("UNAUTHENTICATED");
     expect(await outcome("signedIn", { "x-user-id": "ann", "x-jwt-payload": claims({}) })).toBe(
-      "NOT_SIGNED_IN",
+      "UNAUTHENTICATED",
     );
   });
 });
@@ -305,7 +306,7 @@ describe("who may call", () => {
     async (method, user, admin) => {
       expect(await outcome(method, (await as("ann")).headers)).toBe(user);
       expect(await outcome(method, (await as("root", "administrator")).headers)).toBe(admin);
-      expect(await outcome(method)).toBe(method === "open" ? "a stranger" : "NOT_SIGNED_IN");
+      expect(await outcome(method)).toBe(method === "open" ? "a stranger" : "UNAUTHENTICATED");
     },
   );
 

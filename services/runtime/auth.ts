@@ -6,7 +6,11 @@ import {
   type UnaryRequest,
   type StreamRequest,
 } from "@connectrpc/connect";
-import { access, Access } from "@ticketing/proto/options/v1/options";
+import {
+  access,
+  Access,
+  own_credentials as ownCredentials,
+} from "@ticketing/proto/options/v1/options";
 import { jwtVerify, type JWTPayload, type JWTVerifyGetKey } from "jose";
 import { DomainError } from "./errors.ts";
 
@@ -73,42 +77,51 @@ async function identify(token: string, rules: TokenRules): Promise<Caller> {
   };
 }
 
+/** The one access token of a request: where an `Authorization` header is there, it alone counts. */
+function tokenOf(header: Headers, { secureCookies }: TokenRules): string | undefined {
+  const authorization = header.get("authorization");
+  if (authorization === null) return cookie(header, ACCESS_COOKIE, secureCookies);
+  return /^Bearer +([\w-]+\.[\w-]+\.[\w-]+)$/i.exec(authorization)?.[1];
+}
+
 /**
- * One source of identity a request: where an `Authorization` header is there, it alone counts. A bad
- * header is always refused; a bad cookie makes a stranger, so that a stale one locks nobody out of
- * what is open to all.
+ * Whose token a request carries. One that does not count is as good as none: where strangers may call it
+ * makes a stranger, so that a client that sends its header with every call is not locked out of renewing
+ * it. Why it does not count is nobody's business.
  */
 async function identifyRequest(header: Headers, rules: TokenRules): Promise<Caller | undefined> {
-  const authorization = header.get("authorization");
-  if (authorization !== null) {
-    const token = /^Bearer ([\w-]+\.[\w-]+\.[\w-]+)$/i.exec(authorization)?.[1];
-    try {
-      if (token) return await identify(token, rules);
-    } catch {
-      // Falls through: why a token is refused is nobody's business.
-    }
-    throw new DomainError("TOKEN_REFUSED", "this access token is not valid; sign in again");
-  }
-  const token = cookie(header, ACCESS_COOKIE, rules.secureCookies);
+  const token = tokenOf(header, rules);
   return token ? identify(token, rules).catch(() => undefined) : undefined;
 }
 
-/** A banned user's token is refused; their cookie makes a stranger of them, where strangers may be. */
+/** Whether a method lets strangers in, and a banned user as one. */
+function admitsBanned(req: UnaryRequest | StreamRequest): boolean {
+  if (getOption(req.method, access) !== Access.ANYONE) return false;
+  return getOption(req.method, ownCredentials) || !req.header.has("authorization");
+}
+
+/** A banned user's token is refused; where it is not what the call goes by, it makes a stranger of them. */
 function unlessBanned(
   req: UnaryRequest | StreamRequest,
   found: Caller | undefined,
   { isBanned }: TokenRules,
 ): Caller | undefined {
   if (!found || !isBanned?.(found.id)) return found;
-  const open = getOption(req.method, access) === Access.ANYONE;
-  if (open && !req.header.has("authorization")) return undefined;
+  if (admitsBanned(req)) return undefined;
   throw new DomainError("BANNED", "this account is banned");
 }
+
+/** Without a token, with a bad one and with one that has expired: one answer, which the edge gives too. */
+const unauthenticated = (): DomainError =>
+  new DomainError(
+    "UNAUTHENTICATED",
+    "sign in, or refresh the session: this needs a valid access token",
+  );
 
 function admit(req: UnaryRequest | StreamRequest, caller: Caller | undefined): void {
   const asked = getOption(req.method, access);
   if (asked === Access.ANYONE) return;
-  if (!caller) throw new DomainError("NOT_SIGNED_IN", "sign in first");
+  if (!caller) throw unauthenticated();
   if (asked === Access.SIGNED_IN) return;
   if (asked === Access.ADMINISTRATOR && caller.roles.includes("administrator")) return;
   throw new DomainError("NOT_ALLOWED", "you may not do this");
@@ -133,6 +146,6 @@ export const callerIfAny = (ctx: HandlerContext): Caller | undefined => ctx.valu
 /** The signed-in user of this call. */
 export function caller(ctx: HandlerContext): Caller {
   const found = callerIfAny(ctx);
-  if (!found) throw new DomainError("NOT_SIGNED_IN", "sign in first");
+  if (!found) throw unauthenticated();
   return found;
 }

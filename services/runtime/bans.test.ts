@@ -226,6 +226,7 @@ describe("a banned user's good token", async () => {
     callerIfAny(ctx)?.id ?? "a stranger";
   const { service, routes } = wordService({
     Open: { access: Access.ANYONE, answer },
+    SignIn: { access: Access.ANYONE, ownCredentials: true, answer },
     SignedIn: { access: Access.SIGNED_IN, answer },
   });
   const withBans = { ...rules, isBanned: (id: string) => id === "eve" };
@@ -246,6 +247,11 @@ describe("a banned user's good token", async () => {
     const headers = { cookie: `${ACCESS_COOKIE}=${eve}` };
     expect((await client["open"]!({}, { headers })).value).toBe("a stranger");
     expect((await refusal(client["signedIn"]!({}, { headers }))).reason).toBe("BANNED");
+  });
+
+  it("hinders nobody where a call goes by what is in it", async () => {
+    const headers = { authorization: `Bearer ${eve}` };
+    expect((await client["signIn"]!({}, { headers })).value).toBe("a stranger");
   });
 
   it("is nobody else's", async () => {

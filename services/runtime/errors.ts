@@ -26,9 +26,11 @@ const codes = {
   EMAIL_TAKEN: Code.AlreadyExists,
   EVENT_BEGUN: Code.FailedPrecondition,
   LINK_EXPIRED: Code.FailedPrecondition,
+  MALFORMED_REQUEST: Code.InvalidArgument,
+  METHOD_NOT_ALLOWED: Code.Unimplemented,
   NOTHING_TO_REFUND: Code.FailedPrecondition,
   NOT_READY: Code.Unavailable,
-  NOT_SIGNED_IN: Code.Unauthenticated,
+  NO_SUCH_PATH: Code.Unimplemented,
   NOT_ALLOWED: Code.PermissionDenied,
   NOT_THE_SELLER: Code.PermissionDenied,
   ORDER_CANCELLED: Code.FailedPrecondition,
@@ -54,13 +56,14 @@ const codes = {
   TICKET_NOT_FOUND: Code.NotFound,
   TICKET_SOLD: Code.FailedPrecondition,
   TICKET_WITHDRAWN: Code.FailedPrecondition,
-  TOKEN_REFUSED: Code.Unauthenticated,
+  TOO_LARGE: Code.ResourceExhausted,
   TOO_MANY_ATTEMPTS: Code.ResourceExhausted,
   TOO_MANY_CARDS: Code.ResourceExhausted,
   TOO_MANY_HOLDS: Code.ResourceExhausted,
   TOO_MANY_HOLDS_FROM_NETWORK: Code.ResourceExhausted,
   TOO_MANY_OPEN_ORDERS: Code.ResourceExhausted,
   TOO_SLOW: Code.Unavailable,
+  UNAUTHENTICATED: Code.Unauthenticated,
   USER_NOT_FOUND: Code.NotFound,
   WRONG_CREDENTIALS: Code.Unauthenticated,
 } as const;
@@ -126,20 +129,24 @@ const detail = <D extends DescMessage>(desc: D, value: MessageInitShape<D>): Det
   value: create(desc, value),
 });
 
-function refused({ reason, message, details }: DomainError, cause: unknown): ConnectError {
+/** A refusal on the wire. When to come back stands in a header too, for clients that know only HTTP. */
+export function refused(error: DomainError, cause: unknown = error): ConnectError {
+  const { reason, message, details } = error;
   const { metadata = {}, retryAfterMs, obstacles = [] } = details;
   const told = [detail(ErrorInfoSchema, { reason, domain: "ticketing", metadata })];
   if (obstacles.length > 0) {
     const violations = obstacles.map((obstacle) => ({ ...obstacle }));
     told.push(detail(PreconditionFailureSchema, { violations }));
   }
+  const header = new Headers();
   if (retryAfterMs !== undefined) {
     // It may come from a store that does not know: then at once is the best that can be said.
     const ms = Math.max(0, Math.round(retryAfterMs) || 0);
     const retryDelay = { seconds: BigInt(Math.floor(ms / 1000)), nanos: (ms % 1000) * 1_000_000 };
     told.push(detail(RetryInfoSchema, { retryDelay }));
+    header.set("retry-after", String(Math.max(1, Math.ceil(ms / 1000))));
   }
-  return new ConnectError(message, codes[reason], undefined, told, cause);
+  return new ConnectError(message, codes[reason], header, told, cause);
 }
 
 function invalid(error: InvalidFields): ConnectError {
@@ -153,7 +160,7 @@ function invalid(error: InvalidFields): ConnectError {
  * nobody has foreseen goes on as it is, and leaves the server as INTERNAL without a word.
  */
 export function toConnectError(error: unknown): unknown {
-  if (error instanceof DomainError) return refused(error, error);
+  if (error instanceof DomainError) return refused(error);
   if (error instanceof InvalidFields) return invalid(error);
   if (isDatabaseFault(error)) {
     const later = new DomainError("STORE_UNAVAILABLE", "try again in a moment", {

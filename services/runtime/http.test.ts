@@ -96,3 +96,11 @@ it("refuses more than it can work on at once, and still says how it is", async (
   expect(new Set((await Promise.all(taken)).map(({ status }) => status))).toEqual(new Set([200]));
   expect((await fetch(`${url}/slow`)).status).toBe(200);
 });
+
+it("answers HEAD as GET, without the body", async () => {
+  const { port, url } = await plainServer();
+  const answer = await talk(port, "HEAD /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+  expect(answer).toMatch(/^HTTP\/1\.1 200 /);
+  expect(answer).not.toContain("alive");
+  expect((await fetch(`${url}/none`, { method: "HEAD" })).status).toBe(404);
+});

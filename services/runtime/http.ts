@@ -1,5 +1,10 @@
 import { once } from "node:events";
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import {
+  createServer,
+  type IncomingMessage,
+  type OutgoingHttpHeaders,
+  type ServerResponse,
+} from "node:http";
 import type { AddressInfo } from "node:net";
 import type { HealthState } from "./health.ts";
 import type { Log } from "./log.ts";
@@ -12,8 +17,15 @@ export type HttpHandler = (req: IncomingMessage, res: ServerResponse) => Promise
 /** What is served beside the RPCs, by "METHOD /path". */
 export type HttpRoutes = ReadonlyMap<string, HttpHandler>;
 
-export const sendJson = (res: ServerResponse, status: number, body: unknown): void => {
-  res.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(body));
+export const sendJson = (
+  res: ServerResponse,
+  status: number,
+  body: unknown,
+  headers: OutgoingHttpHeaders = {},
+): void => {
+  res
+    .writeHead(status, { "content-type": "application/json", ...headers })
+    .end(JSON.stringify(body));
 };
 
 /** The routes that every service has: alive, ready, metrics. */
@@ -52,7 +64,8 @@ export async function serveHttp(options: Options): Promise<Server> {
   let inFlight = 0;
   async function answer(req: IncomingMessage, res: ServerResponse): Promise<void> {
     const path = (req.url ?? "/").split("?")[0] ?? "/";
-    const route = `${req.method} ${path}`;
+    // HEAD is GET without the body, which Node leaves out by itself.
+    const route = `${req.method === "HEAD" ? "GET" : req.method} ${path}`;
     const own = options.routes.get(route);
     const handler = own ?? standard.get(route);
     if (!handler) return sendJson(res, 404, { message: "nothing here" });

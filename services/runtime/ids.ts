@@ -12,6 +12,18 @@ export function bornAt(id: string): number {
   }
 }
 
+/** The clocks of two machines may be this far apart. */
+const CLOCK_SKEW_MS = 10_000;
+
+/**
+ * Whether a thing with this id may be there although we have not heard of it: it was made no longer ago
+ * than news may travel. An id of the future is made up, and waiting for it is pointless.
+ */
+export function isYoung(id: string, now: number, newsTravelsMs: number): boolean {
+  const age = now - bornAt(id);
+  return age < newsTravelsMs && age > -CLOCK_SKEW_MS;
+}
+
 /** The smallest id of a millisecond: those made before are smaller, those made later are not. */
 export function firstIdAt(ms: number): string {
   const time = Math.max(0, Math.floor(ms)).toString(16).padStart(12, "0");

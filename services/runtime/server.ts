@@ -18,6 +18,7 @@ import { authenticate, type TokenRules } from "./auth.ts";
 import { blameTheSender } from "./blame.ts";
 import { admit, inTime, logCalls, type Admission } from "./calls.ts";
 import { domainErrors } from "./errors.ts";
+import { idsInSmallLetters } from "./ids-in-requests.ts";
 import { healthService, type HealthState } from "./health.ts";
 import type { Log } from "./log.ts";
 import { reflectionService } from "./reflection.ts";
@@ -47,6 +48,7 @@ export const interceptors = (
   admit(admission),
   authenticate(rules),
   validate,
+  idsInSmallLetters,
 ];
 
 const READ_LIMIT = 64 * 1024;
@@ -97,6 +99,8 @@ export async function serve(options: Options): Promise<Server> {
   const router = createConnectRouter({
     interceptors: interceptors(log, rules, callTimeoutMs, admission),
     acceptCompression: [compressionGzip, compressionBrotli],
+    // A misspelled field would be dropped: of `requestID` nobody would hear that it was not `requestId`.
+    jsonOptions: { ignoreUnknownFields: false },
     shutdownSignal: shutdown.signal,
     readMaxBytes: READ_LIMIT,
     writeMaxBytes: WRITE_LIMIT,

@@ -22,7 +22,11 @@ import {
   ErrorInfoSchema,
   RetryInfoSchema,
 } from "@ticketing/proto/google/rpc/error_details";
-import { access, type Access } from "@ticketing/proto/options/v1/options";
+import {
+  access,
+  own_credentials as ownCredentials,
+  type Access,
+} from "@ticketing/proto/options/v1/options";
 import { connect, type Channel } from "amqplib";
 import {
   createLocalJWKSet,
@@ -200,6 +204,8 @@ export function testClient<S extends DescService>(
 export interface WordMethod {
   /** Who may call it; left out, the contract does not say. */
   access?: Access;
+  /** Whether it goes by what is in the call, and not by an access token. */
+  ownCredentials?: boolean;
   answer(word: string, ctx: HandlerContext): string | Promise<string>;
 }
 
@@ -216,9 +222,10 @@ export function wordService(methods: Record<string, WordMethod>): {
   service: DescService;
   routes: Routes;
 } {
-  const method = Object.entries(methods).map(([name, { access: asked }]) => {
+  const method = Object.entries(methods).map(([name, { access: asked, ownCredentials: own }]) => {
     const options = create(MethodOptionsSchema);
     if (asked !== undefined) setExtension(options, access, asked);
+    if (own !== undefined) setExtension(options, ownCredentials, own);
     return { name, inputType: WORD, outputType: WORD, options };
   });
   const file = create(FileDescriptorProtoSchema, {

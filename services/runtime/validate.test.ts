@@ -66,3 +66,21 @@ it("lets a request through that keeps the rules", async () => {
   expect((await client.createTicket(good, ann)).ticket?.id).toBe("made");
   expect((await client.listTickets({})).nextPageToken).toBe("listed");
 });
+
+it("an id in capitals is the same id, for every handler and in every field of a request", async () => {
+  const seen: string[] = [];
+  const heard = testClient(TicketService, (router) =>
+    router.service(TicketService, {
+      getTicket: ({ id }) => (seen.push(id), {}),
+      createTicket: ({ requestId, title }) => (seen.push(requestId, title), {}),
+      listTickets: ({ sellerId }) => (seen.push(sellerId), {}),
+    }),
+  );
+  const id = "019f00ab-cdef-7000-8000-0000000000ff";
+  const capitals = id.toUpperCase();
+  await heard.getTicket({ id: capitals });
+  await heard.createTicket({ ...good, title: "ABBA", requestId: capitals }, ann);
+  await heard.listTickets({ sellerId: capitals });
+  await heard.listTickets({});
+  expect(seen).toEqual([id, id, "ABBA", id, ""]);
+});

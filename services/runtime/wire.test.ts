@@ -8,6 +8,7 @@ import {
 } from "@connectrpc/connect-node";
 import { Access } from "@ticketing/proto/options/v1/options";
 import { describe, expect, it, onTestFinished } from "vitest";
+import { DomainError } from "./errors.ts";
 import { refusal, testServer, wordService, type WordClient } from "./testing.ts";
 
 // What the conformance suite does not look at.
@@ -38,6 +39,10 @@ const empty = new Uint8Array(5); // A message of gRPC: not compressed, no bytes.
 
 const { service, routes } = wordService({
   Echo: { access: Access.ANYONE, answer: (word) => word },
+  Later: {
+    access: Access.ANYONE,
+    answer: () => Promise.reject(new DomainError("NOT_READY", "later", { retryAfterMs: 2_100 })),
+  },
   Hold: {
     access: Access.ANYONE,
     answer: (_, { signal }) => {
@@ -84,6 +89,18 @@ describe("a server", () => {
     ["less than nothing", { "connect-timeout-ms": "-1" }],
   ])("says whose fault a malformed time limit is, over Connect: %s", async (_, limit) => {
     expect(await post({ ...json, ...limit }, '"hello"')).toBe("400");
+  });
+
+  it("says in a header too when to come back, which is all that clients of HTTP know", async () => {
+    for (const type of ["application/json", "application/grpc"]) {
+      const session = connect(baseUrl);
+      onTestFinished(() => session.destroy());
+      const call = { ":method": "POST", ":path": "/test.WordService/Later", "content-type": type };
+      const stream = session.request(call);
+      stream.end(type === "application/json" ? '"hello"' : empty);
+      const [head] = (await once(stream, "response")) as [IncomingHttpHeaders];
+      expect(head["retry-after"], type).toBe("3");
+    }
   });
 
   it("answers a call whose binary metadata is no base64", async () => {

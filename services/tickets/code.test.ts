@@ -95,6 +95,38 @@ describe("opening the code", () => {
   });
 });
 
+describe("a buyer of whose completed order tickets has not heard yet", () => {
+  const soon = { code: Code.Unavailable, reason: "NOT_READY", retryAfterMs: 200 };
+  const openAs = async (user: string, id: string, orderId = ""): Promise<unknown> =>
+    client.openTicketCode({ id, orderId }, await as(user));
+
+  it("is asked to come again, where their hold is known", async () => {
+    for (const steps of [["created"], ["created", "awaiting"]] as Step[][]) {
+      const { ticket } = await sold(steps);
+      expect(await refusal(openAs("ann", ticket.id))).toMatchObject(soon);
+      expect((await refusal(openAs("eve", ticket.id))).reason).toBe("TICKET_NOT_FOUND");
+    }
+  });
+
+  it("is asked to come again by the order that they name, where nothing is known", async () => {
+    const { id } = await list({ code: CODE });
+    const life = orderLife(id, 1, ["created", "awaiting", "completed"], "ann");
+    const orderId = life[0]?.order.id ?? "";
+    expect(await refusal(openAs("ann", id, orderId))).toMatchObject(soon);
+    for (const event of life) await hear(event);
+    expect(await openAs("ann", id, orderId.toUpperCase())).toMatchObject({ code: CODE });
+    expect((await refusal(openAs("eve", id, orderId))).reason).toBe("TICKET_NOT_FOUND");
+  });
+
+  it("is told that there is none, where the order is over, or of a time that cannot be", async () => {
+    const { ticket, orderId } = await sold(["created", "awaiting", "completed", "refunded"]);
+    const old = "01890000-0000-7000-8000-000000000000";
+    const toCome = "ffffffff-ffff-7000-8000-000000000000";
+    for (const named of ["", orderId, old, toCome, crypto.randomUUID()])
+      expect((await refusal(openAs("ann", ticket.id, named))).reason).toBe("TICKET_NOT_FOUND");
+  });
+});
+
 describe("the code and the money", () => {
   it("are never both had: whatever comes first, and however often, is what all are told", async () => {
     const firsts = new Set<string>();

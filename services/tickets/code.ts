@@ -5,6 +5,7 @@ import {
 } from "@ticketing/proto/tickets/v1/ticket_events";
 import { record } from "#runtime/aggregate.ts";
 import { DomainError } from "#runtime/errors.ts";
+import { isYoung } from "#runtime/ids.ts";
 import { markSeen } from "./attached-code.ts";
 import { recordUpdate, type Ticket } from "./ticket.ts";
 
@@ -19,10 +20,34 @@ function tellOpened(ticket: Ticket, orderId: string): void {
   recordUpdate(ticket); // Its version has changed, and those who copy it go by that.
 }
 
+/** Who opens a code, and the order by which they say that they have bought the ticket. */
+export interface Opening {
+  userId: string;
+  /** "" where they do not say. */
+  orderId: string;
+  now: number;
+}
+
+/** News of a sale may wait this long for a broker. */
+const NEWS_TRAVELS_MS = 86_400_000;
+const ASK_AGAIN_MS = 200;
+
+/** Whether the caller may have bought the ticket in an order of whose completion we have not heard yet. */
+function mayHaveBought(ticket: Ticket, { userId, orderId, now }: Opening): boolean {
+  if (ticket.status === "HELD" && ticket.buyerId === userId) return true;
+  if (ticket.orderId === orderId || ticket.sales.includes(orderId)) return false;
+  return isYoung(orderId, now, NEWS_TRAVELS_MS);
+}
+
 /** The buyer of the ticket's order opens the code. Answers whether that changes anything. */
-export function openCode(ticket: Ticket, userId: string, now: number): boolean {
+export function openCode(ticket: Ticket, opening: Opening): boolean {
   const { orderId, code } = ticket;
-  if (ticket.status !== "SOLD" || ticket.buyerId !== userId || !orderId) {
+  if (ticket.status !== "SOLD" || ticket.buyerId !== opening.userId || !orderId) {
+    if (mayHaveBought(ticket, opening)) {
+      throw new DomainError("NOT_READY", "the sale is very new; try again in a moment", {
+        retryAfterMs: ASK_AGAIN_MS,
+      });
+    }
     throw new DomainError("TICKET_NOT_FOUND", "there is no such ticket");
   }
   // Seen by the buyer of an earlier sale, of whose end we have not heard yet, it is not for this one.
@@ -33,7 +58,7 @@ export function openCode(ticket: Ticket, userId: string, now: number): boolean {
   }
   if (ticket.codeOpenedFor === orderId) return false;
   ticket.codeOpenedFor = orderId;
-  ticket.codeOpenTime = new Date(now);
+  ticket.codeOpenTime = new Date(opening.now);
   markSeen(ticket, code);
   tellOpened(ticket, orderId);
   return true;

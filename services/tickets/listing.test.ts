@@ -302,10 +302,13 @@ describe("the ticket's code (R9)", () => {
     expect(ticket.hasCode).toBe(true);
     const life = orderLife(ticket.id, 1, ["created", "awaiting", "completed", "refunded"], "ann");
     const [refunded] = life.splice(3);
-    for (const event of life) {
-      for (const user of ["ann", "seller", "eve"]) {
+    for (const [step, event] of life.entries()) {
+      for (const user of ["seller", "eve"]) {
         expect(await refusal(codeOf(ticket.id, user))).toMatchObject(hidden);
       }
+      // Whether she has paid meanwhile, only orders knows.
+      const buying = step === 0 ? hidden : { code: Code.Unavailable, reason: "NOT_READY" };
+      expect(await refusal(codeOf(ticket.id, "ann"))).toMatchObject(buying);
       await hear(event);
     }
     expect(await codeOf(ticket.id, "ann")).toBe(CODE);

@@ -142,11 +142,11 @@ export function ticketRoutes({ tickets, standings, now }: Deps) {
         return change(request.id, caller(ctx).id, (ticket) => relist(ticket, code));
       },
 
-      async openTicketCode({ id }, ctx) {
+      async openTicketCode({ id, orderId }, ctx) {
         const userId = caller(ctx).id;
         let code = "";
         const open = (ticket: Ticket): boolean => {
-          const changed = openCode(ticket, userId, now());
+          const changed = openCode(ticket, { userId, orderId, now: now() });
           code = ticket.code ?? "";
           return changed;
         };

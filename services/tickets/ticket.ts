@@ -276,7 +276,7 @@ export function keepHold(ticket: Ticket, hold: Hold): boolean {
   ticket.holdVersion = hold.version;
   ticket.orderId = holds ? hold.orderId : undefined;
   ticket.heldUntil = hold.state === "HELD" ? hold.expiresAt : undefined;
-  ticket.buyerId = hold.state === "SOLD" ? hold.buyerId : undefined;
+  ticket.buyerId = holds ? hold.buyerId : undefined;
   if (hold.state === "HELD" || hold.state === "SOLD") ticket.status = hold.state;
   else ticket.status = statusAtRest(ticket);
   recordUpdate(ticket);

@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import { createServer } from "node:http";
+import { isIP } from "node:net";
 import type { Mail, Mailbox } from "./mailbox.ts";
 
 const escaped = (text: string): string =>
@@ -33,6 +34,16 @@ const page = (mails: readonly Mail[]): string => `<!doctype html>
 ${mails.map(section).join("") || "<p>Nothing yet.</p>"}
 </html>`;
 
+/**
+ * Whether a call names its host by an address, or as this machine. A page of another site can give its own
+ * name our address, and would then read what is here, links to new passwords too: but its calls go on to
+ * name it.
+ */
+const namesAddress = (host = ""): boolean => {
+  const { hostname } = URL.parse(`http://${host}`) ?? {};
+  return hostname === "localhost" || isIP(hostname?.replace(/^\[|\]$/g, "") ?? "") > 0;
+};
+
 /** Shows the mailbox: as a page at "/", as JSON at "/mails". */
 export async function serveMails(
   mailbox: Mailbox,
@@ -40,6 +51,10 @@ export async function serveMails(
 ): Promise<void> {
   const server = createServer((req, res) => {
     const safe = { "cache-control": "no-store", "x-content-type-options": "nosniff" };
+    if (!namesAddress(req.headers.host)) {
+      res.writeHead(421, { ...safe, "content-type": "text/plain" });
+      return void res.end("Call the mailbox by its address, or as localhost.\n");
+    }
     if (req.url === "/mails") {
       res.writeHead(200, { ...safe, "content-type": "application/json" });
       return void res.end(JSON.stringify(mailbox.all()));

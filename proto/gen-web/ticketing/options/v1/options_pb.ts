@@ -14,7 +14,7 @@ import type { UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file ticketing/options/v1/options.proto.
  */
 export const file_ticketing_options_v1_options: GenFile = /*@__PURE__*/
-  fileDesc("CiJ0aWNrZXRpbmcvb3B0aW9ucy92MS9vcHRpb25zLnByb3RvEhR0aWNrZXRpbmcub3B0aW9ucy52MSp4CgZBY2Nlc3MSFgoSQUNDRVNTX1VOU1BFQ0lGSUVEEAASEQoNQUNDRVNTX0FOWU9ORRABEhQKEEFDQ0VTU19TSUdORURfSU4QAhIYChRBQ0NFU1NfQURNSU5JU1RSQVRPUhADEhMKD0FDQ0VTU19JTlRFUk5BTBAEOlYKBmFjY2VzcxIeLmdvb2dsZS5wcm90b2J1Zi5NZXRob2RPcHRpb25zGNGGAyABKA4yHC50aWNrZXRpbmcub3B0aW9ucy52MS5BY2Nlc3NSBmFjY2Vzc2IGcHJvdG8z", [file_google_protobuf_descriptor]);
+  fileDesc("CiJ0aWNrZXRpbmcvb3B0aW9ucy92MS9vcHRpb25zLnByb3RvEhR0aWNrZXRpbmcub3B0aW9ucy52MSp4CgZBY2Nlc3MSFgoSQUNDRVNTX1VOU1BFQ0lGSUVEEAASEQoNQUNDRVNTX0FOWU9ORRABEhQKEEFDQ0VTU19TSUdORURfSU4QAhIYChRBQ0NFU1NfQURNSU5JU1RSQVRPUhADEhMKD0FDQ0VTU19JTlRFUk5BTBAEOlYKBmFjY2VzcxIeLmdvb2dsZS5wcm90b2J1Zi5NZXRob2RPcHRpb25zGNGGAyABKA4yHC50aWNrZXRpbmcub3B0aW9ucy52MS5BY2Nlc3NSBmFjY2VzczpJCg9vd25fY3JlZGVudGlhbHMSHi5nb29nbGUucHJvdG9idWYuTWV0aG9kT3B0aW9ucxjShgMgASgIUg5vd25DcmVkZW50aWFsc2IGcHJvdG8z", [file_google_protobuf_descriptor]);
 
 /**
  * Who may call a method. It stands on every method; one without it refuses every call.
@@ -30,14 +30,14 @@ export const Access = {
   UNSPECIFIED: 0,
 
   /**
-   * Everyone, signed in or not. A stale session cookie locks nobody out.
+   * Everyone, signed in or not. An access token that is not valid makes a stranger, and locks nobody out.
    *
    * @generated from enum value: ACCESS_ANYONE = 1;
    */
   ANYONE: 1,
 
   /**
-   * Whoever has a valid access token; others get UNAUTHENTICATED.
+   * Whoever has a valid access token; others get UNAUTHENTICATED `UNAUTHENTICATED`.
    *
    * @generated from enum value: ACCESS_SIGNED_IN = 2;
    */
@@ -79,4 +79,13 @@ export const AccessSchema: GenEnum<Access> = /*@__PURE__*/
  */
 export const access: GenExtension<MethodOptions, Access> = /*@__PURE__*/
   extDesc(file_ticketing_options_v1_options, 0);
+
+/**
+ * Whether a call of this open method proves by its own fields or by a refresh token who it is for. Its
+ * access token then refuses nothing, not even that of a banned user.
+ *
+ * @generated from extension: bool own_credentials = 50002;
+ */
+export const own_credentials: GenExtension<MethodOptions, boolean> = /*@__PURE__*/
+  extDesc(file_ticketing_options_v1_options, 1);
 

@@ -62,7 +62,8 @@ export const actions: Actions = {
     const { api } = event.locals;
     try {
       const { order } = await api.orders.getOrder({ id: event.params.id });
-      const { code } = await patiently(() => api.tickets.openTicketCode({ id: order!.ticketId }));
+      const request = { id: order!.ticketId, orderId: order!.id };
+      const { code } = await patiently(() => api.tickets.openTicketCode(request));
       const answer = { message: "", fields: {} as Record<string, string>, reason: "" };
       return { ...answer, requestId: "", token: "", code };
     } catch (cause) {

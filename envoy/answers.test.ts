@@ -1,0 +1,150 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { ask, startWorld, type World } from "./testing.ts";
+import { askWhatIsThere, h2 } from "./testing-wire.ts";
+
+let world: World;
+beforeAll(async () => {
+  world = await startWorld();
+  await askWhatIsThere(world, "GET", "/api/tickets");
+}, 90_000);
+afterAll(() => world[Symbol.asyncDispose]());
+
+const id = "019f0000-0000-7000-8000-000000000001";
+const bearer = async () => ({ authorization: `Bearer ${await world.token()}` });
+
+describe("what an answer says of being kept", () => {
+  it.each([
+    ["GET", "/api/tickets", 200],
+    ["GET", `/api/tickets/${id}`, 200],
+    ["GET", "/api/users/currentuser", 200],
+    ["GET", "/api/orders", 200],
+    ["POST", "/api/users/signin", 200],
+    ["POST", "/ticketing.tickets.v1.TicketService/ListTickets", 200],
+    ["POST", "/ticketing.orders.v1.OrderService/ListOrders", 200],
+    ["GET", "/edge/client-address", 204],
+    ["POST", "/webhooks/stripe", 200],
+    ["GET", "/api/none", 404],
+    ["GET", "/api/tickets?colour=red", 400],
+    ["PUT", "/api/orders", 405],
+  ])("is that nothing of it may be: %s %s", async (method, path, status) => {
+    const body = method === "POST" ? { body: {} } : {};
+    const options = { headers: await bearer(), ...body };
+    const answer = await askWhatIsThere(world, method, path, options);
+    expect(answer.status).toBe(status);
+    expect(answer.headers["cache-control"]).toBe("no-store");
+  });
+
+  it.each(["/api/orders", "/ticketing.orders.v1.OrderService/ListOrders"])(
+    "is the same where the edge refuses a stranger: %s",
+    async (path) => {
+      const method = path.startsWith("/api") ? "GET" : "POST";
+      const body = method === "POST" ? { body: {} } : {};
+      const answer = await ask(world, method, path, body);
+      expect(answer.status).toBe(401);
+      expect(answer.headers["cache-control"]).toBe("no-store");
+    },
+  );
+
+  it("is the pages' own word where they are", async () => {
+    expect((await ask(world, "GET", "/tickets")).headers).not.toHaveProperty("cache-control");
+  });
+});
+
+describe("a path that hides a slash", () => {
+  it("is refused in words", async () => {
+    const { status, json } = await ask(world, "GET", "/api/tickets/a%2Fb");
+    expect(status).toBe(400);
+    expect(json).toMatchObject({
+      code: 3,
+      message: expect.stringContaining("path"),
+      details: [{ reason: "MALFORMED_REQUEST" }],
+    });
+  });
+
+  it.each([
+    "/ticketing.tickets.v1.TicketService%2FListTickets",
+    "/ticketing.tickets.v1.TicketService/..%2fListTickets",
+    "/api/tickets/a%5Cb",
+  ])("is to gRPC a method that there is not: %s", async (path) => {
+    const call = { ":method": "POST", ":path": path, "content-type": "application/grpc" };
+    const { status, headers } = await h2(world, call, new Uint8Array(5));
+    expect(status).toBe(200);
+    expect(["5", "12"]).toContain(headers["grpc-status"]);
+  });
+});
+
+describe("an RPC of a service that there is not", () => {
+  const paths = [
+    "/foo.Bar/Baz",
+    "/ticketing.none.v1.NoService/Get",
+    "/ticketing.orders.v1.NoService/Get",
+    "/ticketing.orders.v1.OrderService/Nothing",
+    "/grpc.health.v1.Health/Check",
+    "/",
+  ];
+  it.each(paths)("is UNIMPLEMENTED in gRPC: %s", async (path) => {
+    for (const type of ["application/grpc", "application/grpc+proto"]) {
+      const call = { ":method": "POST", ":path": path, "content-type": type, te: "trailers" };
+      const { status, headers } = await h2(world, call, new Uint8Array(5));
+      expect({ status, grpc: headers["grpc-status"] }).toEqual({ status: 200, grpc: "12" });
+    }
+  });
+
+  it.each(paths)("is UNIMPLEMENTED in gRPC-Web: %s", async (path) => {
+    const headers = { "content-type": "application/grpc-web+proto" };
+    const { status, text } = await ask(world, "POST", path, { headers, body: "\0\0\0\0\0" });
+    expect(status).toBe(200);
+    expect(text).toContain("grpc-status: 12\r\n");
+  });
+
+  it.each(paths)("is unimplemented in Connect: %s", async (path) => {
+    const headers = { "connect-protocol-version": "1" };
+    const { status, json } = await ask(world, "POST", path, { headers, body: {} });
+    expect({ status, json }).toMatchObject({ status: 404, json: { code: "unimplemented" } });
+  });
+});
+
+describe("a body of REST", () => {
+  const post = async (body: unknown, path = "/api/tickets") =>
+    ask(world, "POST", path, { headers: await bearer(), body });
+  const price = { currencyCode: "EUR", units: "20" };
+
+  it.each<[string, unknown, string]>([
+    ["at its top", { title: "x", requestID: "1" }, "requestID"],
+    ["in a message in it", { title: "x", price: { ...price, cents: 1 } }, "cents"],
+    ["after a list and a text with brackets", { title: '}"]{', price, x: [{}] }, "x"],
+    ["in capitals", { Title: "x" }, "Title"],
+  ])("is refused with a field that its message does not have: %s", async (_what, body, name) => {
+    world.seen.length = 0;
+    const { status, json } = await post(body);
+    expect({ status, json }).toMatchObject({
+      status: 400,
+      json: {
+        code: 3,
+        message: `the body has a field "${name}" that is not in the contract`,
+        details: [{ reason: "MALFORMED_REQUEST" }],
+      },
+    });
+    expect(world.seen).toEqual([]);
+  });
+
+  it.each(["{'requestID': '1'}", "{requestID: 1}", '{"request\\u0049D": "1"}', '{"": 1}'])(
+    "is refused with it however it is written: %s",
+    async (text) => {
+      const headers = { ...(await bearer()), "content-type": "application/json" };
+      expect((await ask(world, "POST", "/api/tickets", { headers, body: text })).status).toBe(400);
+    },
+  );
+
+  it("has its fields in either spelling of the contract's", async () => {
+    const eventTime = "2099-01-01T20:00:00Z";
+    const body = { title: 'a "quoted" { title', price, event_time: eventTime, requestId: id };
+    world.seen.length = 0;
+    expect((await post(body)).status).toBe(200);
+    expect(world.seen[0]?.request).toMatchObject({ title: body.title, requestId: id });
+  });
+
+  it("that a stranger sends is not looked at", async () => {
+    expect((await ask(world, "POST", "/api/tickets", { body: { requestID: 1 } })).status).toBe(401);
+  });
+});

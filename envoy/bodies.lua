@@ -1,0 +1,97 @@
+-- Whole bodies, for which the services and the transcoder have no eye. What stands above this, from
+-- contracts.ts: the `shapes` of messages, and which a path of REST has, `body_at(path)`.
+
+local DEEPEST = 32
+
+-- The end of the string that begins at `at`.
+local function end_of_string(text, at)
+  local quote, stop = text:sub(at, at), at
+  while true do
+    stop = text:find("[\\" .. quote .. "]", stop + 1)
+    if not stop or text:sub(stop, stop) == quote then return stop end
+    stop = stop + 1 -- what is escaped
+  end
+end
+
+-- The first field that is not in its message's shape. A shape that is nil is anything.
+local function unknown_field(text, shape)
+  local open, at, is_key, value = {}, 1, false, shape
+  local function value_ended()
+    local around = open[#open]
+    is_key = around ~= nil and not around.is_list
+    value = around and around.is_list and around.shape or nil
+  end
+  while true do
+    at = text:find("[^%s,:]", at)
+    if not at then return nil end
+    local char = text:sub(at, at)
+    if char == "{" or char == "[" then
+      if #open == DEEPEST then return nil end
+      open[#open + 1] = { is_list = char == "[", shape = value }
+      is_key, at = char == "{", at + 1
+    elseif char == "}" or char == "]" then
+      open[#open] = nil
+      value_ended()
+      at = at + 1
+    else
+      local word, stop
+      if char == '"' or char == "'" then
+        stop = end_of_string(text, at)
+        if not stop then return nil end
+        word = text:sub(at + 1, stop - 1)
+      else
+        stop = (text:find("[%s,:%[%]{}]", at) or #text + 1) - 1
+        word = text:sub(at, stop)
+      end
+      at = stop + 1
+      if is_key then
+        local fields = open[#open].shape
+        local known = fields and fields[word]
+        if fields and known == nil then return word end
+        value, is_key = shapes[known], false
+      else
+        value_ended()
+      end
+    end
+  end
+end
+
+-- A field that a message does not have the transcoder drops: of `requestID` nobody would hear that it was
+-- not `requestId`. What is no JSON is the transcoder's to refuse.
+local function refuse_unknown(handle, body, shape)
+  local found = unknown_field(body:getBytes(0, body:length()), shape)
+  if not found then return end
+  local name = found:match("^[%w_.-]+$") and #found <= 64 and ' "' .. found .. '"' or ""
+  handle:respond({ [":status"] = "400" }, "the body has a field" .. name .. " that is not in the contract")
+end
+
+-- gRPC-Web in base64, with padding wherever a frame ends.
+local DIGITS, EQUALS = {}, ("="):byte()
+for i, digit in ipairs({ ("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"):byte(1, 64) }) do
+  DIGITS[digit] = i - 1
+end
+
+local function from_base64(text)
+  local bytes = {}
+  for i = 1, #text, 4 do
+    local a, b, c, d = text:byte(i, i + 3)
+    local n = (DIGITS[a] or 0) * 262144 + (DIGITS[b] or 0) * 4096 + (DIGITS[c] or 0) * 64 + (DIGITS[d] or 0)
+    local three = string.char(math.floor(n / 65536), math.floor(n / 256) % 256, n % 256)
+    bytes[#bytes + 1] = three:sub(1, (c or EQUALS) == EQUALS and 1 or (d or EQUALS) == EQUALS and 2 or 3)
+  end
+  return table.concat(bytes)
+end
+
+function envoy_on_request(handle)
+  local headers = handle:headers()
+  local noted = handle:streamInfo():dynamicMetadata():get("edge")
+  if noted and noted["web_text"] then
+    local body = handle:body()
+    if body then body:setBytes(from_base64(body:getBytes(0, body:length()))) end
+    return
+  end
+  local bodies = body_at((headers:get(":path") or ""):match("^[^?#]*"))
+  local shape = bodies and shapes[bodies[headers:get(":method")]]
+  local body = shape and handle:body()
+  if body then refuse_unknown(handle, body, shape) end
+end

@@ -1,0 +1,231 @@
+import {
+  create,
+  type DescMessage,
+  type DescMethodUnary,
+  type MessageInitShape,
+} from "@bufbuild/protobuf";
+import { Code, ConnectError, type Transport } from "@connectrpc/connect";
+import {
+  createConnectTransport,
+  createGrpcTransport,
+  createGrpcWebTransport,
+} from "@connectrpc/connect-node";
+import { AuthService } from "@ticketing/proto/auth/v1/auth_service";
+import { ErrorInfoSchema, RetryInfoSchema } from "@ticketing/proto/google/rpc/error_details";
+import { OrderService } from "@ticketing/proto/orders/v1/order_service";
+import { TicketService } from "@ticketing/proto/tickets/v1/ticket_service";
+import { createLocalJWKSet } from "jose";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { DomainError } from "#runtime/errors.ts";
+import { testServer } from "#runtime/testing.ts";
+import { until } from "#stack/process.ts";
+import { ask, startWorld, type World } from "./testing.ts";
+
+// Whether the edge refuses or a service does, and whichever protocol asks: one matter has one reason.
+
+let world: World;
+
+/** Tickets as it runs, with all that stands before its handlers; these know no ticket. */
+const tickets = await testServer(
+  (router) =>
+    router.service(TicketService, {
+      getTicket: () => {
+        throw new DomainError("TICKET_NOT_FOUND", "there is no such ticket");
+      },
+      deleteTicket: () => {
+        throw new DomainError("NOT_READY", "not heard of yet", { retryAfterMs: 1_200 });
+      },
+    }),
+  {
+    rules: {
+      keys: (...asked) => createLocalJWKSet({ keys: [world.publicJwk] })(...asked),
+      issuer: "ticketing",
+      audience: "ticketing",
+      secureCookies: false,
+      isBanned: (id) => id === "banned",
+    },
+  },
+);
+
+beforeAll(async () => {
+  const variables = {
+    EDGE_ATTEMPTS_PER_MINUTE: "1",
+    TICKETS_RPC_ADDRESSES: `127.0.0.1:${tickets.port}`,
+  };
+  world = await startWorld({ variables });
+  await world.crash(world.upstreams.orders.rpc[0] ?? "");
+  const there = async () => (await ask(world, "GET", `/api/tickets/${ID}`)).status === 404;
+  await until(there, { what: "tickets to be served", timeoutMs: 60_000 });
+}, 120_000);
+afterAll(() => world[Symbol.asyncDispose]());
+
+const ID = "019f0000-0000-7000-8000-000000000001";
+
+interface Matter {
+  readonly reason: string;
+  readonly code: Code;
+  /** What REST says where that is another code. */
+  readonly restCode?: Code;
+  readonly method: DescMethodUnary;
+  readonly input?: object;
+  readonly rest: readonly [verb: string, path: string, body?: unknown];
+  readonly headers?: () => Promise<Record<string, string>> | Record<string, string>;
+  readonly retryAfter?: number;
+}
+
+const bearer = async (claims: object) => ({
+  authorization: `Bearer ${await world.token(claims)}`,
+});
+const relist = {
+  method: TicketService.method.relistTicket,
+  input: { id: ID },
+  rest: ["POST", `/api/tickets/${ID}/relist`, {}],
+} as const;
+const unauthenticated = { reason: "UNAUTHENTICATED", code: Code.Unauthenticated } as const;
+const none = { ...TicketService, typeName: "ticketing.tickets.v1.NoService" };
+
+const matters: Record<string, Matter> = {
+  "no token": { ...relist, ...unauthenticated },
+  "an expired token": { ...relist, ...unauthenticated, headers: () => bearer({ exp: 1 }) },
+  "a token for others": { ...relist, ...unauthenticated, headers: () => bearer({ aud: "x" }) },
+  "a token that the edge takes and the service does not": {
+    ...{ ...relist, ...unauthenticated },
+    headers: () => bearer({ sub: undefined }),
+  },
+  "a bad cookie": {
+    ...{ ...relist, ...unauthenticated },
+    headers: () => ({ cookie: "ticketing_access=x", origin: world.edge.url }),
+  },
+  "a banned user": {
+    ...{ ...relist, reason: "BANNED", code: Code.PermissionDenied },
+    headers: () => bearer({ sub: "banned" }),
+  },
+  "another site's page": {
+    ...{ ...relist, reason: "NOT_ACCEPTED", code: Code.PermissionDenied },
+    headers: () => ({ cookie: "a=b", origin: "http://evil.test" }),
+  },
+  "what is too large": {
+    ...{ ...relist, reason: "TOO_LARGE", code: Code.ResourceExhausted },
+    input: { id: ID, code: "x".repeat(70_000) },
+    rest: ["POST", `/api/tickets/${ID}/relist`, { code: "x".repeat(70_000) }],
+    headers: () => bearer({}),
+  },
+  "what is a byte too large, which over some protocols the service alone sees": {
+    ...{ ...relist, reason: "TOO_LARGE", code: Code.ResourceExhausted },
+    input: { id: ID, code: "x".repeat(65_537 - 38 - 4) },
+    rest: ["POST", `/api/tickets/${ID}/relist`, { code: "x".repeat(65_537 - 38 - 4) }],
+    headers: () => bearer({}),
+  },
+  "a path that there is not": {
+    ...{ reason: "NO_SUCH_PATH", code: Code.Unimplemented, restCode: Code.NotFound },
+    method: { ...relist.method, parent: none } as unknown as DescMethodUnary,
+    rest: ["POST", "/api/tickets/1/2/3", {}],
+  },
+  "a thing that there is not": {
+    ...{ reason: "TICKET_NOT_FOUND", code: Code.NotFound },
+    method: TicketService.method.getTicket,
+    input: { id: ID },
+    rest: ["GET", `/api/tickets/${ID}`],
+  },
+  "what is not ready yet": {
+    ...{ reason: "NOT_READY", code: Code.Unavailable, retryAfter: 2 },
+    method: TicketService.method.deleteTicket,
+    input: { id: ID },
+    rest: ["DELETE", `/api/tickets/${ID}`],
+    headers: () => bearer({}),
+  },
+  "a service that is away": {
+    ...{ reason: "UNAVAILABLE", code: Code.Unavailable, retryAfter: 1 },
+    method: OrderService.method.listOrders,
+    rest: ["GET", "/api/orders"],
+    headers: () => bearer({}),
+  },
+  "too many attempts": {
+    ...{ reason: "TOO_MANY_ATTEMPTS", code: Code.ResourceExhausted, retryAfter: 1 },
+    method: AuthService.method.signIn,
+    rest: ["POST", "/api/users/signin", {}],
+    headers: () => ({ "x-forwarded-for": "203.0.113.9" }),
+  },
+};
+
+interface Refused {
+  readonly code: Code;
+  readonly reason: string | undefined;
+  readonly message: string;
+  readonly isToRetry: boolean;
+  readonly retryAfter?: string | undefined;
+}
+
+async function byRpc(matter: Matter, transport: Transport): Promise<Refused> {
+  const { method, input = {}, headers = () => ({}) } = matter;
+  const message = create(method.input, input as MessageInitShape<DescMessage>);
+  const error = await transport.unary(method, undefined, undefined, await headers(), message).then(
+    () => expect.fail("it was not refused"),
+    (cause: unknown) => ConnectError.from(cause),
+  );
+  return {
+    code: error.code,
+    reason: error.findDetails(ErrorInfoSchema)[0]?.reason,
+    message: error.rawMessage,
+    isToRetry: error.findDetails(RetryInfoSchema).length > 0,
+  };
+}
+
+async function byRest({ rest, headers = () => ({}) }: Matter): Promise<Refused> {
+  const [verb, path, body] = rest;
+  const answer = await ask(world, verb, path, { headers: await headers(), body });
+  const { code, message, details } = answer.json;
+  const has = (name: string) => details.find((each: any) => each["@type"].endsWith(name));
+  const retryAfter = answer.headers["retry-after"];
+  const isToRetry = has("RetryInfo") !== undefined;
+  return { code, reason: has("ErrorInfo")?.reason, message, isToRetry, retryAfter };
+}
+
+const url = () => ({ baseUrl: world.edge.url });
+const clients: Record<string, (matter: Matter) => Promise<Refused>> = {
+  gRPC: (matter) => byRpc(matter, createGrpcTransport(url())),
+  "gRPC-Web": (matter) => byRpc(matter, createGrpcWebTransport({ ...url(), httpVersion: "1.1" })),
+  "Connect, JSON": (matter) =>
+    byRpc(matter, createConnectTransport({ ...url(), httpVersion: "1.1", useBinaryFormat: false })),
+  "Connect, binary": (matter) =>
+    byRpc(matter, createConnectTransport({ ...url(), httpVersion: "2", useBinaryFormat: true })),
+  REST: byRest,
+};
+
+describe.each(Object.entries(matters))("of %s", (what, matter) => {
+  if (what === "too many attempts") {
+    beforeAll(() => clients["REST"]?.(matter).catch(() => undefined)); // the one that is allowed
+  }
+  it.each(Object.entries(clients))("a client of %s hears the one reason", async (name, refuse) => {
+    const { reason, code, restCode = code, retryAfter } = matter;
+    const refused = await refuse(matter);
+    expect(refused).toMatchObject({ reason, code: name === "REST" ? restCode : code });
+    expect(refused.message).toMatch(/\w{3}/);
+    expect(refused.isToRetry).toBe(retryAfter !== undefined);
+    if (name === "REST" && retryAfter) {
+      expect(Number(refused.retryAfter)).toBeGreaterThanOrEqual(retryAfter);
+    }
+  });
+});
+
+describe("a request that cannot be decoded", () => {
+  const path = "/ticketing.tickets.v1.TicketService/GetTicket";
+  const frame = (text: string) => `\0\0\0\0${String.fromCharCode(text.length)}${text}`;
+  it.each([
+    ["REST, no JSON", `/api/tickets/${ID}/relist`, "application/json", "{"],
+    ["REST, an unknown field", `/api/tickets/${ID}/relist`, "application/json", '{"codE":"1"}'],
+    ["Connect, no JSON", path, "application/json", "{"],
+    ["Connect, an unknown field", path, "application/json", '{"ID":"1"}'],
+    ["Connect, garbage", path, "application/proto", "\u0007garbage"],
+    ["gRPC-Web, garbage", path, "application/grpc-web+proto", frame("\u0007garbage")],
+    ["gRPC-Web, an unknown field", path, "application/grpc-web+json", frame('{"ID":"1"}')],
+  ])("has one reason too: %s", async (_what, to, contentType, body) => {
+    const headers = { "content-type": contentType, ...(await bearer({})) };
+    const { text } = await ask(world, "POST", to, { headers, body });
+    const decoded = text.replace(
+      /[\w+/-]{24,}/g,
+      (word) => word + atob(word.replaceAll(/[-_]/g, "")),
+    );
+    expect(decoded).toContain("MALFORMED_REQUEST");
+  });
+});
