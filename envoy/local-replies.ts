@@ -29,7 +29,7 @@ const detail = <D extends DescMessage>(desc: D, value: MessageInitShape<D>): Det
   value: create(desc, value),
 });
 
-function detailsOf({ reason, retryAfter }: Refusal): Detail[] {
+function detailsOf({ reason, retryAfter }: Pick<Refusal, "reason" | "retryAfter">): Detail[] {
   const info = detail(ErrorInfoSchema, { reason, domain: "ticketing" });
   if (retryAfter === undefined) return [info];
   return [info, detail(RetryInfoSchema, { retryDelay: { seconds: BigInt(retryAfter) } })];
@@ -55,9 +55,9 @@ const type = (pattern: string) =>
   `('content-type' in request.headers && request.headers['content-type'].matches('^(?i)application/${pattern}'))`;
 const text = (words: string) => ({ text_format_source: { inline_string: words } });
 
-/** google.rpc.Status as JSON, as the transcoder makes it of a service's refusal. */
+/** google.rpc.Status as JSON, as the transcoder makes it of a service's refusal; a header says when to retry. */
 function restAnswer(refusal: Refusal) {
-  const details = detailsOf(refusal).map(({ desc, value }) => ({
+  const details = detailsOf({ ...refusal, retryAfter: undefined }).map(({ desc, value }) => ({
     "@type": `type.googleapis.com/${desc.typeName}`,
     ...(toJson(desc, value) as object),
   }));

@@ -175,10 +175,9 @@ async function byRest({ rest, headers = () => ({}) }: Matter): Promise<Refused> 
   const [verb, path, body] = rest;
   const answer = await ask(world, verb, path, { headers: await headers(), body });
   const { code, message, details } = answer.json;
-  const has = (name: string) => details.find((each: any) => each["@type"].endsWith(name));
+  const info = details.find((each: any) => each["@type"].endsWith("ErrorInfo"));
   const retryAfter = answer.headers["retry-after"];
-  const isToRetry = has("RetryInfo") !== undefined;
-  return { code, reason: has("ErrorInfo")?.reason, message, isToRetry, retryAfter };
+  return { code, reason: info?.reason, message, isToRetry: retryAfter !== undefined, retryAfter };
 }
 
 const url = () => ({ baseUrl: world.edge.url });

@@ -17,7 +17,7 @@ export interface Refusal {
   /** REST: Envoy's own words say better what is wrong. */
   readonly verbatim?: boolean;
   /** After how many seconds the same call may succeed. */
-  readonly retryAfter?: number;
+  readonly retryAfter?: number | undefined;
 }
 
 const malformed = { status: 400, code: Code.InvalidArgument, reason: "MALFORMED_REQUEST" } as const;

@@ -152,8 +152,22 @@ describe("GetCurrentUser", () => {
     const stale = { headers: { cookie: "ticketing_access=garbage" } };
     expect((await client.getCurrentUser({}, stale)).user).toBeUndefined();
     const forged = { headers: { authorization: "Bearer a.b.c" } };
-    expect((await refusal(client.getCurrentUser({}, forged))).code).toBe(Code.Unauthenticated);
+    expect((await client.getCurrentUser({}, forged)).user).toBeUndefined();
   });
+});
+
+it("a bad or old token in a header locks nobody out of signing in, renewing and signing out", async () => {
+  const who = somebody();
+  const { tokens } = await client.signUp(inBody(who));
+  for (const authorization of ["Bearer a.b.c", "Basic YTpi", "", "Bearer"]) {
+    const stale = { headers: { authorization } };
+    expect((await client.signIn(inBody(who), stale)).user).toBeDefined();
+    const { refreshToken = "" } = (await client.signIn(inBody(who), stale)).tokens ?? {};
+    const renewed = await client.refreshSession({ refreshToken }, stale);
+    expect(renewed.tokens?.accessToken).toBeTruthy();
+    await client.signOut({ refreshToken: renewed.tokens?.refreshToken ?? "" }, stale);
+  }
+  expect(tokens?.accessToken).toBeTruthy();
 });
 
 describe("the delivery of a session", () => {
