@@ -100,6 +100,11 @@ describe("the template", () => {
     expect(namesIn(render(presets))).toEqual([]);
   });
 
+  it("is short enough for one argument of a program, with room for what may be set", () => {
+    // Linux takes 128 KiB.
+    expect(JSON.stringify(render(presets)).length).toBeLessThan(120_000);
+  });
+
   it("trusts nobody, lends nobody a page, and shows no contract, unless told to", () => {
     const manager = managerOf(render(presets));
     const [xff] = manager.original_ip_detection_extensions;
