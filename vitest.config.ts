@@ -1,5 +1,9 @@
 import { defineConfig } from "vitest/config";
 
+const endToEnd = (name: string): string => `e2e/${name}.test.ts`;
+const outages = ["away", "crowd", "outage", "restart"].map(endToEnd);
+const faults = ["ban", "faults", "unguarded"].map(endToEnd);
+
 // Every run has servers, folders and ports of its own, so that two may run side by side.
 export default defineConfig({
   test: {
@@ -32,9 +36,7 @@ export default defineConfig({
           // One marketplace for all of them; a test of races wants the machine for itself.
           name: "e2e",
           include: ["e2e/**/*.test.ts"],
-          exclude: ["away", "faults", "ban", "crowd", "outage", "restart", "unguarded"].map(
-            (name) => `e2e/${name}.test.ts`,
-          ),
+          exclude: [...outages, ...faults],
           globalSetup: "e2e/setup.ts",
           fileParallelism: false,
         },
@@ -42,11 +44,18 @@ export default defineConfig({
       {
         extends: true,
         test: {
-          // Marketplaces of their own, in which things are killed.
+          // Marketplaces of their own, in which a part is away: two at a time, for they often wait.
+          name: "outages",
+          include: outages,
+          hookTimeout: 180_000,
+        },
+      },
+      {
+        extends: true,
+        test: {
+          // Marketplaces of their own, in which things are killed under load.
           name: "faults",
-          include: ["away", "faults", "ban", "crowd", "outage", "restart", "unguarded"].map(
-            (name) => `e2e/${name}.test.ts`,
-          ),
+          include: faults,
           fileParallelism: false,
           hookTimeout: 180_000,
         },

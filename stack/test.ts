@@ -46,9 +46,8 @@ const runs: readonly (() => Promise<Tally>)[] = [
   check,
   // They wait for their parts half of the time, so four of them fill two cores.
   () => vitest(["--project", "services", "--project", "parts", "--maxWorkers=4"]),
-  // With one of each service only what that could change: who is quicker.
-  () => vitest(["--project", "e2e", "race"], { INSTANCES: "1" }),
   () => vitest(["--project", "e2e"], { INSTANCES: "2" }),
+  () => vitest(["--project", "outages"]),
   () => vitest(["--project", "faults"]),
 ];
 
