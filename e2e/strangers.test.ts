@@ -167,3 +167,10 @@ describe("an unknown path", () => {
     },
   );
 });
+
+it("the public keys may be kept by everybody for a minute, and what the API answers by nobody", async () => {
+  const policy = async (path: string) => (await fetch(url + path)).headers.get("cache-control");
+  expect(await policy("/.well-known/jwks.json")).toBe("public, max-age=60");
+  for (const path of ["/api/tickets", "/api/users/currentuser", "/api/orders"])
+    expect(await policy(path), path).toBe("no-store");
+});

@@ -113,6 +113,13 @@ describe("a path with a slash at its end", () => {
   });
 });
 
+it("a path with a slash at its end is as open as the path without it, and no more", async () => {
+  const statusOfPath = async (path: string) => (await ask(world, "GET", path)).status;
+  expect(await statusOfPath("/api/tickets/")).toBe(200);
+  expect(await statusOfPath("/api/users/currentuser/")).toBe(200);
+  expect(await statusOfPath("/api/orders/")).toBe(401);
+});
+
 describe("a POST without a body", () => {
   const relist = `/api/tickets/${id}/relist`;
   it("needs no content type", async () => {

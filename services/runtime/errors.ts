@@ -129,6 +129,13 @@ const detail = <D extends DescMessage>(desc: D, value: MessageInitShape<D>): Det
   value: create(desc, value),
 });
 
+/** After how many seconds a client of HTTP may come back where nothing better is known. */
+function usualRetrySeconds(reason: Reason): number | undefined {
+  if (codes[reason] === Code.Unavailable) return 1;
+  // What is too large stays so.
+  return codes[reason] === Code.ResourceExhausted && reason !== "TOO_LARGE" ? 60 : undefined;
+}
+
 /** A refusal on the wire. When to come back stands in a header too, for clients that know only HTTP. */
 export function refused(error: DomainError, cause: unknown = error): ConnectError {
   const { reason, message, details } = error;
@@ -139,6 +146,8 @@ export function refused(error: DomainError, cause: unknown = error): ConnectErro
     told.push(detail(PreconditionFailureSchema, { violations }));
   }
   const header = new Headers();
+  const usual = usualRetrySeconds(reason);
+  if (usual !== undefined) header.set("retry-after", String(usual));
   if (retryAfterMs !== undefined) {
     // It may come from a store that does not know: then at once is the best that can be said.
     const ms = Math.max(0, Math.round(retryAfterMs) || 0);

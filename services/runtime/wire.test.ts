@@ -43,6 +43,14 @@ const { service, routes } = wordService({
     access: Access.ANYONE,
     answer: () => Promise.reject(new DomainError("NOT_READY", "later", { retryAfterMs: 2_100 })),
   },
+  Full: {
+    access: Access.ANYONE,
+    answer: () => Promise.reject(new DomainError("TOO_MANY_OPEN_ORDERS", "too many")),
+  },
+  Crowded: {
+    access: Access.ANYONE,
+    answer: () => Promise.reject(new DomainError("OUTBOX_FULL", "too many")),
+  },
   Hold: {
     access: Access.ANYONE,
     answer: (_, { signal }) => {
@@ -91,15 +99,23 @@ describe("a server", () => {
     expect(await post({ ...json, ...limit }, '"hello"')).toBe("400");
   });
 
-  it("says in a header too when to come back, which is all that clients of HTTP know", async () => {
+  it.each([
+    ["Later", "3"],
+    ["Full", "60"],
+    ["Crowded", "1"],
+  ])("says in a header too when to come back, for clients of HTTP: %s", async (method, seconds) => {
     for (const type of ["application/json", "application/grpc"]) {
       const session = connect(baseUrl);
       onTestFinished(() => session.destroy());
-      const call = { ":method": "POST", ":path": "/test.WordService/Later", "content-type": type };
+      const call = {
+        ":method": "POST",
+        ":path": `/test.WordService/${method}`,
+        "content-type": type,
+      };
       const stream = session.request(call);
       stream.end(type === "application/json" ? '"hello"' : empty);
       const [head] = (await once(stream, "response")) as [IncomingHttpHeaders];
-      expect(head["retry-after"], type).toBe("3");
+      expect(head["retry-after"], type).toBe(seconds);
     }
   });
 
