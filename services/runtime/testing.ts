@@ -343,6 +343,8 @@ export interface TestLine {
   cut(): void;
   /** Nothing comes through, in either direction, and nobody is told. */
   hang(): void;
+  /** As `hang`, and for those who are connected for good. */
+  forget(): void;
   /** What hangs goes on, and what is cut can be connected again. */
   mend(): void;
 }
@@ -381,6 +383,9 @@ export async function testLine(port: number): Promise<TestLine> {
   return {
     port: (server.address() as AddressInfo).port,
     cut,
+    forget() {
+      for (const socket of sockets) socket.removeAllListeners("data").resume();
+    },
     hang() {
       isHanging = true;
       for (const socket of sockets) socket.pause();
