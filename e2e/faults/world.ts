@@ -99,10 +99,13 @@ export async function startWorld(options: Options) {
     const person = await signUp(system.url, name);
     return { ...person, ...clients(transportTo(system.url, person.token, stubborn)) };
   }
-  const seller = await newcomer("seller");
-  const buyers = await Promise.all(
-    Array.from({ length: options.buyers }, (_, i) => newcomer(`buyer-${i}`)),
-  );
+  const names = Array.from({ length: options.buyers }, (_, i) => `buyer-${i}`);
+  const people = Promise.all([newcomer("seller"), Promise.all(names.map(newcomer))]);
+  // Whoever asked for a world that has nobody in it gets none to stop.
+  const [seller, buyers] = await people.catch(async (error: unknown) => {
+    await system.stop();
+    throw error;
+  });
 
   /** Answers the bank, with yes most of the time, as close to the end of the hold as people manage. */
   async function answerBank(page: string, order: Order): Promise<void> {
