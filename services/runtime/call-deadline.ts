@@ -1,5 +1,5 @@
 import { AsyncLocalStorage } from "node:async_hooks";
-import mongoose, { type Query, type Schema } from "mongoose";
+import type { Query, Schema } from "mongoose";
 import { DomainError } from "./errors.ts";
 
 // The deadline of the call that is being worked on, wherever its work has got to. Nobody waits for an
@@ -48,10 +48,10 @@ const queries = [
 ];
 
 /**
- * Tells the database with each query how long it may take, and begins nothing after the deadline. An
- * insert that has begun is finished; its limit is that of the connection.
+ * A plugin for a connection: tells the database with each query how long it may take, and begins
+ * nothing after the deadline. An insert that has begun is finished; its limit is that of the connection.
  */
-function tellDatabase(schema: Schema): void {
+export function keepDeadlines(schema: Schema): void {
   schema.pre(queries, { query: true, document: false }, function (this: Query<unknown, unknown>) {
     mustBeInTime();
     const left = msLeft();
@@ -59,5 +59,3 @@ function tellDatabase(schema: Schema): void {
   });
   schema.pre("save", mustBeInTime);
 }
-
-mongoose.plugin(tellDatabase);

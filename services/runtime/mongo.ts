@@ -1,4 +1,5 @@
 import mongoose, { mongo, type Connection, type ConnectOptions } from "mongoose";
+import { keepDeadlines } from "./call-deadline.ts";
 import type { Log } from "./log.ts";
 import { within } from "./within.ts";
 
@@ -54,6 +55,7 @@ export async function connectDatabase(
   for (;;) {
     try {
       const db = await mongoose.createConnection(uri, optionsFor(limits)).asPromise();
+      db.plugin(keepDeadlines);
       db.on("disconnected", () => log.warn("database gone"));
       db.on("reconnected", () => log.info("database back"));
       return db;
