@@ -34,7 +34,7 @@ beforeAll(async () => {
     },
   });
 });
-afterAll(() => world.stop());
+afterAll(() => world?.stop());
 
 const secondsSince = (begun: number): string => ((performance.now() - begun) / 1000).toFixed(1);
 

@@ -4,6 +4,7 @@ import { AccountService } from "@ticketing/proto/auth/v1/account_service";
 import { addressOf } from "#runtime/client-network.ts";
 import { update } from "#runtime/aggregate.ts";
 import { caller } from "#runtime/auth.ts";
+import { withoutDeadline } from "#runtime/call-deadline.ts";
 import { DomainError, invalidField } from "#runtime/errors.ts";
 import { bury, confirm, isSameStamp, setPassword } from "./account.ts";
 import { mustBeAddress } from "./address.ts";
@@ -46,6 +47,15 @@ const wrongPassword = (): DomainError =>
 
 const expired = (): DomainError =>
   new DomainError("LINK_EXPIRED", "this link is used up or too old; ask for another");
+
+/**
+ * What follows a change that is stored. It is done whoever still waits for the answer: nobody's account
+ * moves, or gets another password, without the letter that says so.
+ */
+async function finish(work: () => Promise<void>): Promise<Record<string, never>> {
+  await withoutDeadline(work);
+  return {};
+}
 
 export function accountRoutes(deps: Deps) {
   const { users, sessions, cookies, attempts, links, post, posts, claimsOf, now } = deps;
@@ -99,9 +109,10 @@ export function accountRoutes(deps: Deps) {
         mustBeGood(newPassword, email, "new_password");
         const passwordHash = await hashPassword(newPassword);
         await change(checked, (user) => setPassword(user, passwordHash, sessionId));
-        await sessions.endAll(id, sessionId);
-        await post.send("password", email, id);
-        return {};
+        return finish(async () => {
+          await sessions.endAll(id, sessionId);
+          await post.send("password", email, id);
+        });
       },
 
       async requestPasswordReset({ email }, ctx) {
@@ -120,9 +131,10 @@ export function accountRoutes(deps: Deps) {
           setPassword(user, passwordHash);
           user.emailConfirmed = true; // The link went there.
         });
-        await sessions.endAll(id);
-        await post.send("password", email, id);
-        return {};
+        return finish(async () => {
+          await sessions.endAll(id);
+          await post.send("password", email, id);
+        });
       },
 
       async changeEmail({ password, newEmail }, ctx) {
@@ -139,9 +151,10 @@ export function accountRoutes(deps: Deps) {
         await change(checked, (user) => beginMove(user, newEmail));
         // To the address as its account has it; one that is only reserved is known by its key.
         const isHeld = holder?.emailKey === emailKey(newEmail);
-        await post.send(holder ? "taken" : "move", isHeld ? holder.email : newEmail, id);
-        await post.send("moving", email, id);
-        return {};
+        return finish(async () => {
+          await post.send("moving", email, id);
+          await post.send(holder ? "taken" : "move", isHeld ? holder.email : newEmail, id);
+        });
       },
 
       async sendConfirmation(_request, ctx) {
@@ -172,9 +185,10 @@ export function accountRoutes(deps: Deps) {
           throw isEmailTaken(error) ? emailTaken() : error;
         });
         const id = links.userIdOf(token);
-        await sessions.endAll(id);
-        await post.send(canUndo ? "moved" : "undone", left, id);
-        return {};
+        return finish(async () => {
+          await post.send(canUndo ? "moved" : "undone", left, id);
+          await sessions.endAll(id);
+        });
       },
 
       async undoEmailChange({ token, newPassword }, ctx) {
@@ -188,10 +202,11 @@ export function accountRoutes(deps: Deps) {
           const former = links.formerOf(token, user);
           if (former) undoMove(user, former, passwordHash);
         });
-        await sessions.endAll(id);
-        await post.send("password", email, id);
-        await post.send("undone", left);
-        return {};
+        return finish(async () => {
+          await sessions.endAll(id);
+          await post.send("password", email, id);
+          await post.send("undone", left);
+        });
       },
 
       async exportAccount(_request, ctx) {
@@ -215,10 +230,11 @@ export function accountRoutes(deps: Deps) {
           bury(user, unusable, new Date(now()));
           user.forfeited = due.map(({ id: claimId }) => claimId);
         });
-        await sessions.endAll(id);
-        await post.send("deleted", email);
         cookies.clear(ctx.responseHeader);
-        return {};
+        return finish(async () => {
+          await sessions.endAll(id);
+          await post.send("deleted", email);
+        });
       },
     });
 }

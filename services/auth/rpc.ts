@@ -9,6 +9,7 @@ import {
 import { addressOf } from "#runtime/client-network.ts";
 import { caller, callerIfAny } from "#runtime/auth.ts";
 import { update } from "#runtime/aggregate.ts";
+import { withoutDeadline } from "#runtime/call-deadline.ts";
 import { DomainError } from "#runtime/errors.ts";
 import { rehash, signOutEverywhere } from "./account.ts";
 import { mustBeAddress } from "./address.ts";
@@ -157,10 +158,13 @@ export function authRoutes({ users, sessions, keys, cookies, attempts, post }: D
         await user.save().catch((error: unknown) => {
           throw isEmailTaken(error) ? emailTaken() : error;
         });
-        await post.send("welcome", email, user._id);
-        await attempts.forgive(addressOf(ctx.requestHeader), key);
-        const session = await sessions.begin(user, originOf(ctx));
-        return deliver(user, session, wantsBody(tokenDelivery), ctx);
+        // The account is there, so its letter is written, whoever still waits for the answer.
+        return withoutDeadline(async () => {
+          await post.send("welcome", email, user._id);
+          await attempts.forgive(addressOf(ctx.requestHeader), key);
+          const session = await sessions.begin(user, originOf(ctx));
+          return deliver(user, session, wantsBody(tokenDelivery), ctx);
+        });
       },
 
       async signIn({ email, password, tokenDelivery }, ctx) {
