@@ -48,6 +48,20 @@ it("a page of the list may sign in, for which it has no token yet", async () => 
   expect(answer.status).toBe(200);
 });
 
+it.each([
+  ["GET", "/api/orders/a/b/c", 404],
+  ["PUT", "/api/orders", 405],
+  ["POST", "/api/orders", 415],
+  ["GET", "/api/orders", 401],
+  ["POST", "/ticketing.orders.v1.OrderService/None", 404],
+] as const)("a page of the list may read a refusal: %s %s %i", async (method, path, status) => {
+  const headers = { origin: app, "content-type": "text/plain" };
+  const body = method === "GET" ? {} : { body: "x" };
+  const answer = await ask(world, method, path, { headers, ...body });
+  expect(answer.status).toBe(status);
+  expect(answer.headers["access-control-allow-origin"]).toBe(app);
+});
+
 it("a page of the list is lent no cookie", async () => {
   const asked = await preflight(app);
   expect(asked.headers).not.toHaveProperty("access-control-allow-credentials");
