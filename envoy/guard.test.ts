@@ -57,6 +57,17 @@ describe("a changing request from a browser", () => {
     });
   });
 
+  it("is checked too where a form of another site sends no body", async () => {
+    const session = { cookie: `ticketing_access=${await world.token()}` };
+    const form = { "content-type": "application/x-www-form-urlencoded", "content-length": "0" };
+    for (const path of [`/api/tickets/${id}/relist`, "/api/users/signout"])
+      for (const origin of [evil, "null", undefined]) {
+        const headers = { ...form, ...session, ...(origin && { origin }) };
+        expect((await ask(world, "POST", path, { headers })).status).toBe(403);
+      }
+    expect(world.seen).toEqual([]);
+  });
+
   it("is not asked for an origin where it carries its token in a header", async () => {
     const authorization = `Bearer ${await world.token()}`;
     const call = (headers: object) =>

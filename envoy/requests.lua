@@ -12,12 +12,11 @@ local function spell_bearer(headers)
   end
 end
 
--- Bodies are JSON, which no plain HTML form can send. Where there is no body, its type says nothing.
+-- Bodies are JSON, which no plain HTML form can send. Where there is no body, its type says nothing:
+-- libraries put one there of their own, such as that of a form.
 local function is_json(handle, headers)
-  local type = headers:get("content-type") or ""
-  if type ~= "" then
-    return type:lower():find("^application/json%s*$") or type:lower():find("^application/json%s*;")
-  end
+  local type = (headers:get("content-type") or ""):lower()
+  if type:find("^application/json%s*$") or type:find("^application/json%s*;") then return true end
   if (headers:get("content-length") or "0") ~= "0" then return false end
   local body = handle:body() -- nil where the headers were all
   if body and body:length() > 0 then return false end
