@@ -42,6 +42,8 @@ const errorOf = (refusal: Refusal): ConnectError =>
 interface Protocol {
   readonly spoken: string;
   readonly answer: (refusal: Refusal) => Answer;
+  /** The one status that it is needed for. */
+  readonly status?: number;
 }
 
 /** A part of Envoy's `ResponseMapper`. */
@@ -74,19 +76,31 @@ function grpcAnswer(refusal: Refusal) {
   return { headers_to_add, body_format_override: text(refusal.message) };
 }
 
-/** The trailers as the one frame of the body: whoever reads gRPC-Web looks at the HTTP status first. */
-function grpcWebAnswer(refusal: Refusal, error = errorOf(refusal)): Answer {
-  const trailer = setTrailerStatus(new Headers(), error);
-  const lines = Buffer.from(trailerSerialize(trailer));
+/** The trailers as the one frame of a body of gRPC-Web. */
+function trailerFrame(error: ConnectError): Buffer {
+  const lines = Buffer.from(trailerSerialize(setTrailerStatus(new Headers(), error)));
   const frame = Buffer.alloc(5 + lines.byteLength);
   frame.writeUInt8(trailerFlag, 0);
   frame.writeUInt32BE(lines.byteLength, 1);
   frame.set(lines, 5);
+  return frame;
+}
+
+/** Whoever reads gRPC-Web looks at the HTTP status first. */
+function grpcWebAnswer(error: ConnectError): Answer {
+  const frame = trailerFrame(error).toString("latin1");
   // In a format of Envoy's a percent sign is written twice.
-  const format = Buffer.from(frame.toString("latin1").replaceAll("%", "%%"), "latin1");
+  const format = Buffer.from(frame.replaceAll("%", "%%"), "latin1");
   const text_format_source = { inline_bytes: format.toString("base64") };
   const content_type = "application/grpc-web+proto";
   return { status_code: 200, body_format_override: { text_format_source, content_type } };
+}
+
+/** In base64, which else requests.lua makes of the answer. */
+function grpcWebTextAnswer(error: ConnectError): Answer {
+  const content_type = "application/grpc-web-text+proto";
+  const format = text(trailerFrame(error).toString("base64"));
+  return { status_code: 200, body_format_override: { ...format, content_type } };
 }
 
 function connectAnswer(refusal: Refusal) {
@@ -104,12 +118,20 @@ const isRest = `(('x-envoy-original-path' in request.headers && request.headers[
 const ours = "request.path.matches('^/ticketing[.]')";
 const isGrpc = type("grpc($|[+;])");
 const isGrpcWeb = type("grpc-web");
+/** Still so where requests.lua has not come to see the request. */
+const isGrpcWebText = type("grpc-web-text");
 
 /** A request that was transcoded has two paths and the content type of gRPC, so REST comes first. */
 const protocols: readonly Protocol[] = [
   { spoken: isRest, answer: restAnswer },
   { spoken: `${ours} && ${isGrpc}`, answer: grpcAnswer },
-  { spoken: `${ours} && ${isGrpcWeb}`, answer: (refusal) => grpcWebAnswer(refusal) },
+  {
+    // A path or a host that is none: the script does not see those.
+    status: 400,
+    spoken: `${ours} && ${isGrpcWebText}`,
+    answer: (refusal) => grpcWebTextAnswer(errorOf(refusal)),
+  },
+  { spoken: `${ours} && ${isGrpcWeb}`, answer: (refusal) => grpcWebAnswer(errorOf(refusal)) },
   { spoken: ours, answer: connectAnswer },
 ];
 
@@ -166,13 +188,13 @@ const foreign: readonly [spoken: string, answer: object][] = [
 /** What HTTP's status alone would make UNKNOWN to gRPC-Web. */
 const unknown = refusals.filter(({ status }) => status === 404 || status === 413);
 
-const foreignWeb = unknown.map((refusal) =>
-  mapper(
-    isGrpcWeb,
-    refusal,
-    grpcWebAnswer(refusal, new ConnectError(refusal.message, refusal.code)),
-  ),
-);
+const foreignWeb = unknown.flatMap((refusal) => {
+  const error = new ConnectError(refusal.message, refusal.code);
+  return [
+    ...(refusal.status === 404 ? [mapper(isGrpcWebText, refusal, grpcWebTextAnswer(error))] : []),
+    mapper(isGrpcWeb, refusal, grpcWebAnswer(error)),
+  ];
+});
 
 /** The pages, and what is no request of any protocol, are told in words. */
 const words = refusals.filter(({ retryAfter }) => retryAfter !== undefined);
@@ -180,8 +202,10 @@ const words = refusals.filter(({ retryAfter }) => retryAfter !== undefined);
 /** What Envoy is to make of its own answers. */
 export const localReplies = () => ({
   mappers: [
-    ...protocols.flatMap(({ spoken, answer }) =>
-      refusals.map((refusal) => mapper(spoken, refusal, answer(refusal))),
+    ...protocols.flatMap(({ spoken, answer, status: only }) =>
+      refusals
+        .filter(({ status }) => status === (only ?? status))
+        .map((refusal) => mapper(spoken, refusal, answer(refusal))),
     ),
     ...foreignWeb,
     ...foreign.map(([spoken, answer]) => mapper(spoken, {}, answer)),

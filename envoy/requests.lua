@@ -26,6 +26,15 @@ end
 
 local function note(handle, key) handle:streamInfo():dynamicMetadata():set("edge", key, true) end
 
+-- The makers' own client of gRPC-Web writes it in base64. The services speak it as it is: bodies.lua.
+local function spell_grpc_web(handle, headers)
+  local type = (headers:get("content-type") or ""):lower()
+  local web_text = type:match("^application/grpc%-web%-text(.*)$")
+  if not web_text then return end
+  note(handle, "web_text")
+  headers:replace("content-type", "application/grpc-web" .. web_text)
+end
+
 local WITH_BODY = { POST = true, PUT = true, PATCH = true }
 
 function envoy_on_request(handle)
@@ -36,6 +45,7 @@ function envoy_on_request(handle)
   if not is_rest and not path:find("^/ticketing%.") then return end
 
   spell_bearer(headers)
+  if not is_rest then spell_grpc_web(handle, headers) end -- before anything is refused in its words
   local plain = path:gsub("/+$", "")
   local there = endpoint(plain)
   if not there then
@@ -55,12 +65,6 @@ function envoy_on_request(handle)
   if is_rest and WITH_BODY[method] and not is_json(handle, headers) then
     return handle:respond({ [":status"] = "415" }, "")
   end
-
-  -- The makers' own client of gRPC-Web writes it in base64. The services speak it as it is: bodies.lua.
-  local web_text = (headers:get("content-type") or ""):match("^application/grpc%-web%-text(.*)$")
-  if is_rest or not web_text then return end
-  note(handle, "web_text")
-  headers:replace("content-type", "application/grpc-web" .. web_text)
 end
 
 function envoy_on_response(handle)

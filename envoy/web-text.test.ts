@@ -1,0 +1,112 @@
+import * as http2 from "node:http2";
+import { text as textOf } from "node:stream/consumers";
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import {
+  GetTicketRequestSchema,
+  GetTicketResponseSchema,
+  ListTicketsRequestSchema,
+  ListTicketsResponseSchema,
+  TicketService,
+} from "@ticketing/proto/tickets/v1/ticket_service";
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { ask, startWorld, type World } from "./testing.ts";
+
+// gRPC-Web in base64, as the makers' own client speaks it.
+
+let world: World;
+beforeAll(async () => void (world = await startWorld()), 90_000);
+afterAll(() => world[Symbol.asyncDispose]());
+beforeEach(() => void (world.seen.length = 0));
+
+const id = "019f0000-0000-7000-8000-000000000001";
+
+describe("grpc-web-text", () => {
+  const type = "application/grpc-web-text";
+  const call = (request: string, headers = {}) =>
+    ask(world, "POST", "/ticketing.tickets.v1.TicketService/GetTicket", {
+      headers: { "content-type": type, accept: type, "x-grpc-web": "1", ...headers },
+      body: request,
+    });
+  const list = "/ticketing.tickets.v1.TicketService/ListTickets";
+  function frame(bytes: Uint8Array): string {
+    const head = Buffer.alloc(5);
+    head.writeUInt32BE(bytes.byteLength, 1);
+    return Buffer.concat([head, bytes]).toString("base64");
+  }
+  /** The frames of an answer, each base64 of its own or all in one. */
+  const framesOf = (text: string): Buffer[] => {
+    let rest = Buffer.concat(
+      (text.match(/[^=]+=*/g) ?? []).map((part) => Buffer.from(part, "base64")),
+    );
+    const frames: Buffer[] = [];
+    for (; rest.byteLength >= 5; rest = rest.subarray(5 + rest.readUInt32BE(1)))
+      frames.push(rest.subarray(0, 5 + rest.readUInt32BE(1)));
+    return frames;
+  };
+
+  it("is answered in base64", async () => {
+    world.answer(TicketService.method.getTicket, ({ id }) => ({ ticket: { id, title: "Blue" } }));
+    const request = toBinary(GetTicketRequestSchema, create(GetTicketRequestSchema, { id }));
+    const answer = await call(frame(request));
+    expect(answer.status).toBe(200);
+    expect(answer.headers["content-type"]).toMatch(/^application\/grpc-web-text/);
+    const [message, trailer] = framesOf(answer.text);
+    const { ticket } = fromBinary(GetTicketResponseSchema, message!.subarray(5));
+    expect(ticket).toMatchObject({ id, title: "Blue" });
+    expect(trailer?.toString("latin1")).toMatch(/grpc-status: ?0/);
+  });
+
+  it("may be large, and come in pieces", async () => {
+    world.answer(TicketService.method.listTickets, ({ pageToken }) => ({
+      nextPageToken: pageToken,
+    }));
+    const pageToken = "x".repeat(45_000);
+    const session = http2.connect(world.edge.url);
+    const headers = { ":method": "POST", ":path": list, "content-type": type };
+    const stream = session.request(headers);
+    const bytes = toBinary(
+      ListTicketsRequestSchema,
+      create(ListTicketsRequestSchema, { pageToken }),
+    );
+    const text = frame(bytes);
+    for (let at = 0; at < text.length; at += 9_999) stream.write(text.slice(at, at + 9_999));
+    stream.end();
+    const [message] = framesOf(await textOf(stream));
+    session.destroy();
+    expect(fromBinary(ListTicketsResponseSchema, message!.subarray(5)).nextPageToken).toBe(
+      pageToken,
+    );
+  });
+
+  it("is refused in gRPC-Web's own words, in base64 too", async () => {
+    const path = "/ticketing.orders.v1.OrderService/ListOrders";
+    const headers = { "content-type": type, accept: type };
+    const refused = await ask(world, "POST", path, { headers, body: "AAAAAAA=" });
+    expect(refused.status).toBe(200);
+    expect(refused.headers["content-type"]).toMatch(/^application\/grpc-web-text/);
+    expect(framesOf(refused.text).map(String).join()).toMatch(/grpc-status: ?16/);
+  });
+});
+
+describe("grpc-web-text that no service is asked for", () => {
+  const own = "/ticketing.tickets.v1.TicketService";
+  it.each([
+    [12, "a method that there is not", "POST", `${own}/Nope`, {}],
+    [12, "a service that there is not", "POST", "/acme.v1.Service/Get", {}],
+    [12, "a service of ours that there is not", "POST", "/ticketing.none.v1.None/Get", {}],
+    [12, "another method of HTTP", "PUT", `${own}/GetTicket`, {}],
+    [12, "a path that hides a slash", "POST", `${own}%2fGetTicket`, {}],
+    [3, "a host that is none", "POST", `${own}/GetTicket`, { host: "a:b" }],
+    [16, "a method without a token", "POST", "/ticketing.orders.v1.OrderService/ListOrders", {}],
+  ] as const)("is refused in base64 with %i: %s", async (code, _, method, path, more) => {
+    for (const type of ["application/grpc-web-text", "Application/GRPC-Web-Text+Proto"]) {
+      const headers = { "content-type": type, ...more };
+      const refused = await ask(world, method, path, { headers, body: "AAAAAAA=" });
+      expect(refused.status).toBe(200);
+      expect(refused.headers["content-type"]).toMatch(/^application\/grpc-web-text/);
+      const frame = Buffer.from(refused.text, "base64");
+      expect([frame[0], frame.readUInt32BE(1)]).toEqual([0x80, frame.byteLength - 5]);
+      expect(frame.toString("latin1")).toMatch(new RegExp(`grpc-status: ?${code}\r`));
+    }
+  });
+});
