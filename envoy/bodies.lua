@@ -82,15 +82,25 @@ local function from_base64(text)
   return table.concat(bytes)
 end
 
+-- 64 KiB, and the frame around gRPC's message.
+local LARGEST_RPC = 65541
+
+-- What an RPC says, as it is and not in base64.
+local function refuse_large(handle, body)
+  local noted = handle:streamInfo():dynamicMetadata():get("edge")
+  if noted and noted["web_text"] then body:setBytes(from_base64(body:getBytes(0, body:length()))) end
+  if body:length() > LARGEST_RPC then handle:respond({ [":status"] = "413" }, "") end
+end
+
 function envoy_on_request(handle)
   local headers = handle:headers()
-  local noted = handle:streamInfo():dynamicMetadata():get("edge")
-  if noted and noted["web_text"] then
+  local path = (headers:get(":path") or ""):match("^[^?#]*")
+  if path:find("^/ticketing%.") then
     local body = handle:body()
-    if body then body:setBytes(from_base64(body:getBytes(0, body:length()))) end
+    if body then refuse_large(handle, body) end
     return
   end
-  local bodies = body_at((headers:get(":path") or ""):match("^[^?#]*"))
+  local bodies = body_at(path)
   local shape = bodies and shapes[bodies[headers:get(":method")]]
   local body = shape and handle:body()
   if body then refuse_unknown(handle, body, shape) end

@@ -60,7 +60,7 @@ describe("grpc-web-text", () => {
     world.answer(TicketService.method.listTickets, ({ pageToken }) => ({
       nextPageToken: pageToken,
     }));
-    const pageToken = "x".repeat(45_000);
+    const pageToken = "x".repeat(64 * 1024 - 4); // One byte names the field, three tell its length.
     const session = http2.connect(world.edge.url);
     const headers = { ":method": "POST", ":path": list, "content-type": type };
     const stream = session.request(headers);
@@ -76,6 +76,18 @@ describe("grpc-web-text", () => {
     expect(fromBinary(ListTicketsResponseSchema, message!.subarray(5)).nextPageToken).toBe(
       pageToken,
     );
+  });
+
+  it("holds 64 KiB, and not a byte more, as it does without base64", async () => {
+    const large = (bytes: number) => call(frame(new Uint8Array(bytes)));
+    for (const bytes of [64 * 1024 + 1, 70_000, 200_000])
+      expect(
+        framesOf((await large(bytes)).text)
+          .map(String)
+          .join(),
+        String(bytes),
+      ).toMatch(/grpc-status: ?8/);
+    expect(world.seen).toEqual([]);
   });
 
   it("is refused in gRPC-Web's own words, in base64 too", async () => {
