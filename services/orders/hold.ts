@@ -4,7 +4,7 @@ import { DomainError, invalidField } from "#runtime/errors.ts";
 import { duplicateOf } from "#runtime/mongo.ts";
 import { mustBeSameRequest, type RequestMark } from "#runtime/request-id.ts";
 import { touch, update } from "#runtime/aggregate.ts";
-import { isYoung } from "#runtime/ids.ts";
+import { askAgainMs, isYoung } from "#runtime/ids.ts";
 import { isOut, type Standings } from "#runtime/standing.ts";
 import { excessOf, holdSecondsFor, mustBeFair, type FairRules } from "./fair-hold.ts";
 import {
@@ -31,10 +31,8 @@ const ASK_AGAIN_MS = 200;
 /** No ticket changes so often while its news is on the way: whoever saw such a version made it up. */
 const MOST_AHEAD = 10_000;
 
-const notHeardYet = (): DomainError =>
-  new DomainError("NOT_READY", "this ticket is very new; try again in a moment", {
-    retryAfterMs: ASK_AGAIN_MS,
-  });
+const notHeardYet = (retryAfterMs = ASK_AGAIN_MS): DomainError =>
+  new DomainError("NOT_READY", "this ticket is very new; try again in a moment", { retryAfterMs });
 
 /** What a buyer sees of the ticket must be what they saw when they pressed *Buy* (R8, R15). */
 function mustBeAsSeen(ticket: TicketFields, seen: number): void {
@@ -59,7 +57,7 @@ async function mustBeForSale(
 ): Promise<TicketFields> {
   const ticket = await tickets.findById(ticketId).lean<TicketFields>();
   if (!ticket) {
-    if (isYoung(ticketId, now(), NEWS_TRAVELS_MS)) throw notHeardYet();
+    if (isYoung(ticketId, now(), NEWS_TRAVELS_MS)) throw notHeardYet(askAgainMs(ticketId, now()));
     throw new DomainError("TICKET_NOT_FOUND", "there is no such ticket");
   }
   const seen = Number(ticketVersion);

@@ -2,7 +2,7 @@ import Stripe from "stripe";
 import type { CreatePaymentRequest } from "@ticketing/proto/payments/v1/payment_service";
 import { update } from "#runtime/aggregate.ts";
 import { DomainError } from "#runtime/errors.ts";
-import { bornAt, isYoung } from "#runtime/ids.ts";
+import { askAgainMs, isYoung } from "#runtime/ids.ts";
 import { toMinor } from "#runtime/money.ts";
 import { mustBeSameRequest, type RequestMark } from "#runtime/request-id.ts";
 import { attachIntent, beginAttempt } from "./attempt.ts";
@@ -14,8 +14,6 @@ import { giveUp, letGo, note, settle } from "./settle.ts";
 import type { SettleDeps } from "./settle-deps.ts";
 import { notYet } from "./stripe.ts";
 
-/** News travels within this, unless something is wrong. */
-const NEWS_TRAVELS_MS = 10_000;
 /** No hold is longer: the greatest ORDER_HOLD_SECONDS and HOLD_EXTENSION_SECONDS together. */
 const LONGEST_HOLD_MS = (86_400 + 1_800) * 1_000;
 /** With less than this left, an authorization would come too late. */
@@ -47,11 +45,10 @@ async function find(
   if (payment?.order.userId === userId) return payment;
   // As long as the order may be there to be paid, its news may still be on the way.
   if (!payment && isYoung(orderId, now(), LONGEST_HOLD_MS)) {
-    const age = now() - bornAt(orderId);
     throw new DomainError(
       "NOT_READY",
       "payments has not heard of this order yet; try again in a moment",
-      laterMs(age < NEWS_TRAVELS_MS ? 200 : 5_000),
+      laterMs(askAgainMs(orderId, now())),
     );
   }
   throw new DomainError("ORDER_NOT_FOUND", "you have no such order");

@@ -24,6 +24,13 @@ export function isYoung(id: string, now: number, newsTravelsMs: number): boolean
   return age < newsTravelsMs && age > -CLOCK_SKEW_MS;
 }
 
+/**
+ * When to ask again for a thing of which we have not heard: soon while it is new, and more rarely the
+ * older it is, so that nobody asks all the time for one that somebody has made up.
+ */
+export const askAgainMs = (id: string, now: number): number =>
+  Math.min(Math.max(200, Math.round((now - bornAt(id)) / 5)), 60_000);
+
 /** The smallest id of a millisecond: those made before are smaller, those made later are not. */
 export function firstIdAt(ms: number): string {
   const time = Math.max(0, Math.floor(ms)).toString(16).padStart(12, "0");

@@ -31,6 +31,14 @@ const SEEN = /(?![\p{Default_Ignorable_Code_Point}\u2800])[\p{L}\p{N}\p{P}\p{S}]
 export const toLine = (text: string): string =>
   text.replace(PARTING, " ").replace(FORMAT, "").replace(/ {2,}/g, " ").trim().normalize("NFC");
 
+/** A text of several lines, as it is typed but for what is not seen: control and format characters. */
+export const toLines = (text: string): string =>
+  text
+    .replace(/\r\n?|[\v\f\u0085\u2028\u2029]/g, "\n")
+    .replace(/(?![\n\t])\p{Cc}/gu, "")
+    .replace(FORMAT, "")
+    .normalize("NFC");
+
 /** Whether there is anything to see in a text. */
 export const isSeen = (text: string): boolean => SEEN.test(text);
 

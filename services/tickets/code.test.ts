@@ -97,13 +97,14 @@ describe("opening the code", () => {
 
 describe("a buyer of whose completed order tickets has not heard yet", () => {
   const soon = { code: Code.Unavailable, reason: "NOT_READY", retryAfterMs: 200 };
+  const unpaid = { ...soon, retryAfterMs: 500 };
   const openAs = async (user: string, id: string, orderId = ""): Promise<unknown> =>
     client.openTicketCode({ id, orderId }, await as(user));
 
   it("is asked to come again, where their hold is known", async () => {
     for (const steps of [["created"], ["created", "awaiting"]] as Step[][]) {
       const { ticket } = await sold(steps);
-      expect(await refusal(openAs("ann", ticket.id))).toMatchObject(soon);
+      expect(await refusal(openAs("ann", ticket.id))).toMatchObject(unpaid);
       expect((await refusal(openAs("eve", ticket.id))).reason).toBe("TICKET_NOT_FOUND");
     }
   });

@@ -5,7 +5,7 @@ import {
 } from "@ticketing/proto/tickets/v1/ticket_events";
 import { record } from "#runtime/aggregate.ts";
 import { DomainError } from "#runtime/errors.ts";
-import { isYoung } from "#runtime/ids.ts";
+import { askAgainMs, isYoung } from "#runtime/ids.ts";
 import { markSeen } from "./attached-code.ts";
 import { recordUpdate, type Ticket } from "./ticket.ts";
 
@@ -30,22 +30,24 @@ export interface Opening {
 
 /** News of a sale may wait this long for a broker. */
 const NEWS_TRAVELS_MS = 86_400_000;
-const ASK_AGAIN_MS = 200;
+/** Its buyer may not have paid yet, or just now. */
+const UNPAID_MS = 500;
 
-/** Whether the caller may have bought the ticket in an order of whose completion we have not heard yet. */
-function mayHaveBought(ticket: Ticket, { userId, orderId, now }: Opening): boolean {
-  if (ticket.status === "HELD" && ticket.buyerId === userId) return true;
-  if (ticket.orderId === orderId || ticket.sales.includes(orderId)) return false;
-  return isYoung(orderId, now, NEWS_TRAVELS_MS);
+/** When to ask again, where the caller may have bought the ticket and we have not heard of it yet. */
+function notHeardFor(ticket: Ticket, { userId, orderId, now }: Opening): number | undefined {
+  if (ticket.status === "HELD" && ticket.buyerId === userId) return UNPAID_MS;
+  if (ticket.orderId === orderId || ticket.sales.includes(orderId)) return undefined;
+  return isYoung(orderId, now, NEWS_TRAVELS_MS) ? askAgainMs(orderId, now) : undefined;
 }
 
 /** The buyer of the ticket's order opens the code. Answers whether that changes anything. */
 export function openCode(ticket: Ticket, opening: Opening): boolean {
   const { orderId, code } = ticket;
   if (ticket.status !== "SOLD" || ticket.buyerId !== opening.userId || !orderId) {
-    if (mayHaveBought(ticket, opening)) {
-      throw new DomainError("NOT_READY", "the sale is very new; try again in a moment", {
-        retryAfterMs: ASK_AGAIN_MS,
+    const retryAfterMs = notHeardFor(ticket, opening);
+    if (retryAfterMs !== undefined) {
+      throw new DomainError("NOT_READY", "the ticket is not paid, or we have not heard of it yet", {
+        retryAfterMs,
       });
     }
     throw new DomainError("TICKET_NOT_FOUND", "there is no such ticket");

@@ -12,7 +12,7 @@ import { toChargeable } from "#runtime/money.ts";
 import { withoutDeadline } from "#runtime/call-deadline.ts";
 import { duplicateOf } from "#runtime/mongo.ts";
 import { isOut, type Standings } from "#runtime/standing.ts";
-import { isSeen, readLine } from "#runtime/text.ts";
+import { isSeen, readLine, toLines } from "#runtime/text.ts";
 import { mustBeSameRequest, requestMark, type RequestMark } from "#runtime/request-id.ts";
 import { openCode } from "./code.ts";
 import { mustBeUpcoming, toEventTime, toTimeZone } from "./event-time.ts";
@@ -56,9 +56,10 @@ function toListing(request: CreateTicketRequest | UpdateTicketRequest): Listing 
   };
 }
 
-/** A code is shown as it was typed, lines and all; but there is something to see. */
+/** A code is shown as it was typed, lines and all, and what is seen of it is all that there is. */
 function readCode(code: string | undefined): string | undefined {
-  if (!code || isSeen(code)) return code;
+  if (!code) return code;
+  if (isSeen(code)) return toLines(code);
   throw invalidField("code", "must have something that can be seen");
 }
 

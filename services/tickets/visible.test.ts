@@ -2,7 +2,7 @@ import { expect, it } from "vitest";
 import { as, refusal } from "#runtime/testing.ts";
 import { testTickets } from "./testing.ts";
 
-const { client, list } = await testTickets();
+const { client, deps, list } = await testTickets();
 const price = { currencyCode: "EUR", units: 20n };
 const update = async (id: string, change: object) =>
   client.updateTicket({ id, title: "A concert", price, ...change }, await as("seller"));
@@ -22,6 +22,12 @@ it.each(["\u200B", "\u202E", "\u3164", " \u00A0\n"])(
     expect((await refusal(relisted)).violations).toEqual(["code"]);
   },
 );
+
+it("a code is what is seen of it: nothing hides in it, and nothing turns it around", async () => {
+  const { id } = await list({ code: "AB\u202E321\r\n\tGate\u200B 7\u0000" });
+  const { code } = await deps.tickets.findById(id).select("+code").orFail();
+  expect(code).toBe("AB321\n\tGate 7");
+});
 
 it("title and venue are stored as they are seen, whoever lists or edits", async () => {
   const typed = { title: " Cafe\u0301\n\nPay \u202Eelsewhere ", venue: "Blue\u200B\tHall" };

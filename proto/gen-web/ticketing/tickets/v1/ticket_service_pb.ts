@@ -64,7 +64,7 @@ export type CreateTicketRequest = Message<"ticketing.tickets.v1.CreateTicketRequ
 
   /**
    * The code that opens the door: at most 4,096 characters, of which some can be seen, shown to the buyer
-   * alone.
+   * alone. Its lines stay; control and format characters go.
    *
    * @generated from field: string code = 6;
    */
@@ -275,7 +275,7 @@ export const ListTicketsResponseSchema: GenMessage<ListTicketsResponse> = /*@__P
  */
 export type ExportTicketsRequest = Message<"ticketing.tickets.v1.ExportTicketsRequest"> & {
   /**
-   * At most so many: 20 where it is 0, and 100 where it is more.
+   * At most so many: 20 where it is 0 or more than that.
    *
    * @generated from field: int32 page_size = 1;
    */
