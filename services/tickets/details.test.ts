@@ -55,10 +55,16 @@ describe("the version of what a buyer sees", () => {
     expect(await edited(change)).toEqual({ detailsVersion: 1n, priceVersion: 1n });
   });
 
-  it("is not raised by saying UTC, which is shown where nobody says a time zone", async () => {
-    const { id } = await list({ ...listing, timeZone: "" });
-    await client.updateTicket({ ...listing, id, timeZone: "UTC" }, await as("seller"));
-    expect(await get(id)).toMatchObject({ version: 2n, detailsVersion: 1n, timeZone: "UTC" });
+  it.each([
+    ["", "UTC"],
+    ["", "Etc/UTC"],
+    ["UTC", "etc/gmt"],
+    ["Asia/Kolkata", "Asia/Calcutta"],
+    ["US/Pacific", "America/Los_Angeles"],
+  ])("is not raised by another name of a time zone: %j, then %j", async (before, timeZone) => {
+    const { id } = await list({ ...listing, timeZone: before });
+    await client.updateTicket({ ...listing, id, timeZone }, await as("seller"));
+    expect(await get(id)).toMatchObject({ version: 2n, detailsVersion: 1n });
   });
 
   it("is not raised by a change of the price alone", async () => {

@@ -1,8 +1,9 @@
 import { toLine } from "#runtime/text.ts";
+import { resolvedZone } from "./event-time.ts";
 import type { Listing } from "./ticket.ts";
 
-/** The time zone that pages show an event time in. */
-const shownZone = ({ timeZone }: Listing): string => timeZone ?? "UTC";
+/** The time zone that pages show an event time in, whichever of its names was given. */
+const shownZone = ({ timeZone = "UTC" }: Listing): string => resolvedZone(timeZone) ?? timeZone;
 
 /** Whether a buyer sees the same, apart from the price, whose changes have a version of their own. */
 export const sameDetails = (one: Listing, other: Listing): boolean =>

@@ -61,7 +61,17 @@ describe("the time zone of an event", () => {
     ["Europe/Berlin", "Europe/Berlin"],
     ["europe/berlin", "Europe/Berlin"],
     ["Asia/Kolkata", "Asia/Kolkata"],
+    ["asia/kolkata", "Asia/Kolkata"],
+    ["ASIA/HO_CHI_MINH", "Asia/Ho_Chi_Minh"],
+    ["america/argentina/buenos_aires", "America/Argentina/Buenos_Aires"],
+    ["america/knox_in", "America/Knox_IN"],
+    ["australia/nsw", "Australia/NSW"],
+    ["america/port-au-prince", "America/Port-au-Prince"],
     ["UTC", "UTC"],
+    ["etc/utc", "UTC"],
+    ["etc/gmt+5", "Etc/GMT+5"],
+    ["us/pacific", "America/Los_Angeles"],
+    ["japan", "Asia/Tokyo"],
   ])("%s is stored and told as %s", async (timeZone, stored) => {
     const ticket = await list({ eventTime, timeZone });
     expect(ticket.timeZone).toBe(stored);

@@ -26,20 +26,44 @@ export function mustBeUpcoming(time: Date | undefined, now: number, stored?: Dat
   throw invalidField("event_time", `must be at most ${MOST_YEARS_AHEAD} years ahead`);
 }
 
-/** The usual spelling of each name, by its lower case: Intl takes names in any case. */
+/** Places that Intl knows under a name that it does not list, and whose spelling follows no rule. */
+const irregular = [
+  "America/Argentina/ComodRivadavia",
+  "America/Knox_IN",
+  "Australia/ACT",
+  "Australia/LHI",
+  "Australia/NSW",
+];
+
+/** The spelling of names by their lower case: Intl takes them in any case. */
 const spellings = new Map(
-  Intl.supportedValuesOf("timeZone").map((name) => [name.toLowerCase(), name]),
+  [...Intl.supportedValuesOf("timeZone"), ...irregular].map((name) => [name.toLowerCase(), name]),
 );
 
-/** The name of a time zone as it is stored; refuses one that nobody can show a time in. */
+/** The areas that IANA names places in. */
+const place = /^(africa|america|antarctica|arctic|asia|atlantic|australia|europe|indian|pacific)\//;
+
+/** The one name of all the names of a time zone; nothing where nobody can show a time in it. */
+export function resolvedZone(name: string): string | undefined {
+  // An offset ("+02:00") is no place, and does not know when clocks change.
+  if (!/^[A-Za-z]/.test(name)) return undefined;
+  try {
+    return new Intl.DateTimeFormat("en", { timeZone: name }).resolvedOptions().timeZone;
+  } catch {
+    return undefined;
+  }
+}
+
+/** The name of a time zone as IANA spells it; refuses one that nobody can show a time in. */
 export function toTimeZone(name: string): string | undefined {
   if (name === "") return undefined;
-  try {
-    // An offset ("+02:00") is no place, and does not know when clocks change.
-    if (!/^[A-Za-z]/.test(name)) throw new RangeError("not a name");
-    new Intl.DateTimeFormat("en", { timeZone: name });
-    return spellings.get(name.toLowerCase()) ?? name;
-  } catch {
+  const resolved = resolvedZone(name);
+  if (resolved === undefined)
     throw invalidField("time_zone", "must be the IANA name of a time zone, such as Europe/Berlin");
-  }
+  const lower = name.toLowerCase();
+  const listed = spellings.get(lower);
+  if (listed !== undefined) return listed;
+  // Asia/Kolkata is listed as Asia/Calcutta; but Japan, US/Pacific and Zulu name no place of theirs.
+  if (!place.test(lower)) return resolved;
+  return lower.replace(/(?<![a-z])[a-z]/g, (letter) => letter.toUpperCase());
 }
