@@ -1,4 +1,4 @@
-import { createClient, type RedisClientType } from "redis";
+import { createClient, ErrorReply, type RedisClientType } from "redis";
 import type { Log } from "./log.ts";
 import { within } from "./within.ts";
 
@@ -16,6 +16,8 @@ export async function connectRedis(url: string, log: Log): Promise<RedisClientTy
     disableOfflineQueue: true,
     socket: {
       connectTimeout: 2_000,
+      // Ends an attempt whose first words are not answered; once connected we ask more often than this.
+      socketTimeout: SILENT_MS,
       reconnectStrategy: (tries) => Math.min(100 * 2 ** tries, 3_000),
     },
   }) as RedisClientType;
@@ -29,20 +31,22 @@ export async function connectRedis(url: string, log: Log): Promise<RedisClientTy
 
 /**
  * Connects anew where nothing is answered, as after a firewall has forgotten the connection: the client
- * itself would wait for as long as the system sends again, which is a quarter of an hour.
+ * itself would wait for as long as the system sends again, which is a quarter of an hour. A refusal is
+ * an answer too. While the client connects it is left to do so: a second attempt beside its own would
+ * go on for ever.
  */
 function dropSilent(client: RedisClientType, log: Log): void {
   let heardAt = performance.now();
   let isRenewing = false;
+  const heard = (): void => void (heardAt = performance.now());
 
   async function look(): Promise<void> {
+    if (!client.isReady) return;
     const late = () => new Error("redis did not answer");
-    await within(LOOK_EVERY_MS, client.ping(), late).then(
-      () => (heardAt = performance.now()),
-      () => undefined,
-    );
-    if (!client.isOpen || performance.now() - heardAt < SILENT_MS) return;
-    heardAt = performance.now();
+    await within(LOOK_EVERY_MS, client.ping(), late).then(heard, (error: unknown) => {
+      if (error instanceof ErrorReply) heard();
+    });
+    if (!client.isReady || performance.now() - heardAt < SILENT_MS) return;
     log.warn("redis says nothing; connecting anew");
     isRenewing = true;
     client.destroy();
@@ -51,6 +55,7 @@ function dropSilent(client: RedisClientType, log: Log): void {
   }
 
   const timer = setInterval(() => void look(), LOOK_EVERY_MS).unref();
+  client.on("ready", heard);
   client.on("end", () => {
     if (!isRenewing) clearInterval(timer);
   });
