@@ -3,7 +3,7 @@ import { connect, createServer, type AddressInfo, type Socket } from "node:net";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { StringValueSchema } from "@bufbuild/protobuf/wkt";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { connectBroker, isBrokerFault } from "./broker.ts";
+import { connectBroker } from "./broker.ts";
 import { toProperties } from "./envelope.ts";
 import { consume, on } from "./events.ts";
 import { newId } from "./ids.ts";
@@ -81,7 +81,7 @@ async function listening(handle: (word: string, publish: () => Promise<void>) =>
   const stop = await consume({
     ...{ service: SERVICE, broker, publishers: () => ["teller"], log: silent },
     handlers: [on(StringValueSchema, ({ value }) => handle(value, publish))],
-    isFault: isBrokerFault,
+    isFault: () => false,
     recovered: () => Promise.resolve(),
   });
   onTestFinished(stop);
@@ -135,6 +135,43 @@ describe("a broker that takes no messages, being short of memory", () => {
     await stop();
     expect(tries.length).toBeLessThan(4); // Given back, it would have been here again at once, and again.
     expect([await left(), await left(deadQueue(SERVICE))]).toEqual([0, 0]);
+  });
+
+  it("holds up those alone that publish, and hears that the others are done", async () => {
+    const heard: string[] = [];
+    let tries = 0;
+    const { broker, fill, drain, tell, left, stop } = await listening(async (word, publish) => {
+      if (word !== "publishes") return heard.push(word);
+      tries += 1;
+      await publish();
+      return heard.push(word);
+    });
+    fill();
+    await eventually(() => !broker.connected, "it to be told");
+    await tell("publishes");
+    await eventually(() => tries > 0, "its first try");
+    for (let i = 0; i < 100; i += 1) await tell(`${i}`);
+    await eventually(() => heard.length === 100, "all others, more than fit into one hand");
+    expect([heard.includes("publishes"), tries, broker.connected]).toEqual([false, 1, false]);
+    drain();
+    await eventually(() => heard.length === 101, "it to be done");
+    await stop();
+    expect([await left(), await left("out"), await left(deadQueue(SERVICE))]).toEqual([0, 2, 0]);
+  });
+
+  it("gives back what waits for it where the service stops", async () => {
+    let tries = 0;
+    const { broker, fill, tell, left, stop } = await listening(async (_, publish) => {
+      tries += 1;
+      await publish();
+    });
+    fill();
+    await eventually(() => !broker.connected, "it to be told");
+    await tell("publishes");
+    await eventually(() => tries > 0, "its first try");
+    await stop();
+    await eventually(async () => (await left()) === 1, "it to be given back");
+    expect([tries, await left(deadQueue(SERVICE))]).toEqual([1, 0]);
   });
 
   it("is told and seen as one: what comes and goes is told once, though it is two connections", async () => {

@@ -1,7 +1,7 @@
 import { setTimeout as passing } from "node:timers/promises";
 import { fromBinary, type DescMessage, type MessageShape } from "@bufbuild/protobuf";
 import type { ConsumeMessage } from "amqplib";
-import type { Broker, Receive } from "./broker.ts";
+import { isBrokerFault, type Broker, type Receive } from "./broker.ts";
 import { fromProperties, type Envelope } from "./envelope.ts";
 import { isCrowded } from "./errors.ts";
 import { faultGate } from "./fault-gate.ts";
@@ -39,7 +39,7 @@ interface Options {
   /** Which services may publish a type, its owner if not said; of others nothing is handled. */
   publishers?: (type: string) => readonly string[];
   log: Log;
-  /** Whether an error is a fault of our own, which is no try of the message's. */
+  /** Whether an error is a fault of our own that concerns all messages, and is no try of theirs. */
   isFault: (error: unknown) => boolean;
   /** Resolves when the fault is over. */
   recovered: () => Promise<void>;
@@ -81,18 +81,19 @@ class Postponed extends Error {}
  * Reads a service's queue until the stop that it answers. Each message is acknowledged once its
  * effect is stored; one that fails is tried again after growing pauses, in which the broker waits
  * and those behind it go on; a hopeless one goes to the dead letters with the reason. A fault of our
- * own stops all of them until it is over.
+ * own stops all of them until it is over; a broker that takes nothing stops only those that publish.
  */
 export async function consume(options: Options): Promise<() => Promise<void>> {
   const { service, broker, publishers = ownersOf, log, isFault, recovered } = options;
   const byType = new Map(options.handlers.map((handler) => [handler.type, handler]));
   const stopping = new AbortController();
-  const gate = faultGate({ log, recovered: untilUsable, stopping: stopping.signal });
+  const gate = faultGate({ log, recovered, stopping: stopping.signal });
 
-  /** What a handler publishes needs a broker that takes it. */
-  async function untilUsable(): Promise<void> {
-    await recovered();
-    while (!broker.connected && !stopping.signal.aborted) await passing(AGAIN_MS);
+  /** What a handler publishes needs a broker that takes it; others need none, and go on meanwhile. */
+  async function untilTaken(gone: AbortSignal): Promise<void> {
+    const ending = AbortSignal.any([stopping.signal, gone]);
+    while (!broker.connected && !ending.aborted) await passing(AGAIN_MS);
+    if (ending.aborted) throw new Untried("ended while the broker took nothing");
   }
 
   /** Our own messages are good: what we sent to ourselves was good when it came. */
@@ -125,10 +126,12 @@ export async function consume(options: Options): Promise<() => Promise<void>> {
       } catch (error) {
         // The broker has taken it back.
         if (gone.aborted) throw new Untried("no channel", { cause: error });
-        const crowded = isCrowded(error);
-        if (!crowded && !isFault(error)) throw error;
+        const isOurs = isFault(error);
+        const isNotTaken = isBrokerFault(error);
+        if (!isOurs && !isNotTaken && !isCrowded(error)) throw error;
+        if (isNotTaken) await untilTaken(gone);
         if (round === ROUNDS) throw new Postponed((error as Error).message, { cause: error });
-        if (!crowded) gate.report(error);
+        if (isOurs) gate.report(error);
         await passing(AGAIN_MS * 2 ** round * (0.5 + Math.random()));
       }
     }

@@ -7,7 +7,7 @@ import type { TokenRules } from "./auth.ts";
 import { banSnapshot } from "./ban-snapshot.ts";
 import { followBans, type BanEvent, type KeptBan } from "./bans.ts";
 import { bootstrap, type Bootstrap, type Copies } from "./bootstrap.ts";
-import { connectBroker, isBrokerFault, type Broker } from "./broker.ts";
+import { connectBroker, type Broker } from "./broker.ts";
 import type { ServiceConfig } from "./config.ts";
 import { consume, type EventHandler } from "./events.ts";
 import { HealthState } from "./health.ts";
@@ -171,10 +171,9 @@ export async function startService(
     bootstrap: (db, copies) => bootstrap({ service: name, broker, log }, db, copies),
     async consume(handlers) {
       mustMatch(name, subscriptions, handlers);
-      const isFault = (error: unknown): boolean => isDatabaseFault(error) || isBrokerFault(error);
       const publishers = publishersOf(catalogue);
       const about = { service: name, broker, handlers, publishers, log };
-      closers.push(await consume({ ...about, isFault, recovered }));
+      closers.push(await consume({ ...about, isFault: isDatabaseFault, recovered }));
     },
     every(seconds, what, job) {
       closers.push(repeat(seconds, what, job, log));
