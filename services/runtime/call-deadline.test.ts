@@ -25,6 +25,18 @@ describe("the work of a call", () => {
     expect(performance.now() - begun).toBeLessThan(15_000);
   });
 
+  it("tells the database so little time that the call can still be answered, and never more than is left", async () => {
+    const told = (ms: number, passing: number): Promise<number> =>
+      underDeadline(ms, patient, async () => {
+        await past(passing);
+        const query = things.findOne();
+        await query.exec();
+        return Number(query.getOptions().maxTimeMS);
+      });
+    expect(await told(60_000, 0)).toBe(54_000);
+    expect(await told(60_000, 7_000)).toBeLessThanOrEqual(53_000);
+  });
+
   it.each([
     ["look for", () => things.findOne().exec()],
     ["count", () => things.countDocuments().exec()],

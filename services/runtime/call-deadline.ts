@@ -5,8 +5,13 @@ import { DomainError } from "./errors.ts";
 // The deadline of the call that is being worked on, wherever its work has got to. Nobody waits for an
 // answer after it, so what the work still asks of the database is time and room taken from others.
 
+/** No query has all of a call's time: its end has yet to be told to the caller. */
+const QUERY_SHARE = 0.9;
+
 interface Deadline {
   at: number;
+  /** What a single query may take. */
+  longestQueryMs: number;
   /** Its caller has gone, or had less time than we. */
   gone: AbortSignal;
   /** The work has ended. What it began and did not wait for has all the time it needs. */
@@ -21,17 +26,24 @@ export async function underDeadline<T>(
   gone: AbortSignal,
   work: () => Promise<T>,
 ): Promise<T> {
-  const deadline = { at: performance.now() + ms, gone, over: false };
+  const at = performance.now() + ms;
+  const deadline = { at, longestQueryMs: ms * QUERY_SHARE, gone, over: false };
   return current.run(deadline, work).finally(() => (deadline.over = true));
 }
 
 /** Runs work that must be finished and stored, however late: a payment that was made is one. */
 export const withoutDeadline = <T>(work: () => T): T => current.run(undefined, work);
 
+/** The deadline of now; undefined where nobody waits for an answer. */
+function awaited(): Deadline | undefined {
+  const deadline = current.getStore();
+  return deadline?.over ? undefined : deadline;
+}
+
 /** How many milliseconds the call has left; undefined where nobody waits for an answer. */
 export function msLeft(): number | undefined {
-  const deadline = current.getStore();
-  if (!deadline || deadline.over) return undefined;
+  const deadline = awaited();
+  if (!deadline) return undefined;
   return deadline.gone.aborted ? 0 : deadline.at - performance.now();
 }
 
@@ -55,7 +67,9 @@ export function keepDeadlines(schema: Schema): void {
   schema.pre(queries, { query: true, document: false }, function (this: Query<unknown, unknown>) {
     mustBeInTime();
     const left = msLeft();
-    if (left !== undefined) this.maxTimeMS(Math.ceil(left));
+    const longest = awaited()?.longestQueryMs;
+    if (left !== undefined && longest !== undefined)
+      this.maxTimeMS(Math.ceil(Math.min(left, longest)));
   });
   schema.pre("save", mustBeInTime);
 }

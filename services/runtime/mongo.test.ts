@@ -82,6 +82,19 @@ describe("the connection to the database", () => {
     expect(given).toBeLessThan(8_000);
   });
 
+  it("gives work that is no call's the time that it takes, longer than a call has", async () => {
+    const uri = testDatabaseUri();
+    const db = await connectDatabase(uri, silent, { callTimeoutMs: 2_000 });
+    onTestFinished(async () => {
+      await db.dropDatabase();
+      await db.close();
+    });
+    const things = db.collection<{ _id: string }>("things");
+    await eventually(() => answers(db), "a connection");
+    await things.insertOne({ _id: "a" });
+    expect(await things.findOne({ $where: "sleep(4000) || true" })).toEqual({ _id: "a" });
+  });
+
   it("ends at once where the database knows us and refuses", async () => {
     const wrong = testDatabaseUri().replace(/:[^:@]*@/, ":wrong@");
     await expect(connectDatabase(wrong, silent)).rejects.toThrow(/[Aa]uthentication failed/);

@@ -6,16 +6,17 @@ import { within } from "./within.ts";
 const PING_MS = 1_000;
 
 export interface DatabaseLimits {
-  /** How long a call may take; every wait for the database is shorter. */
+  /** How long a call may take; every wait for a place at the database is shorter. */
   callTimeoutMs?: number;
   /** How many connections there may be: those of the calls, and as many for all that runs beside them. */
   connections?: number;
 }
 
 /**
- * Writes wait for the majority's journals; given here, no connection string can lower it. All limits
- * lie below the call's, in the order in which the work runs into them, so that what nobody waits for
- * any more keeps no place. (The driver takes a `timeoutMS`, and does nothing about it.)
+ * Writes wait for the majority's journals; given here, no connection string can lower it. The waits
+ * lie below the call's limit, in the order in which the work runs into them, so that what nobody waits
+ * for any more keeps no place. What a query itself may take is told to the server, with each of a call's
+ * (call-deadline.ts): all other work has more time. (The driver takes a `timeoutMS`, and does nothing about it.)
  */
 const optionsFor = ({
   callTimeoutMs = 5_000,
@@ -35,7 +36,8 @@ const optionsFor = ({
   heartbeatFrequencyMS: Math.max(callTimeoutMs * 0.4, 500),
   serverSelectionTimeoutMS: callTimeoutMs * 0.6,
   waitQueueTimeoutMS: callTimeoutMs * 0.4,
-  socketTimeoutMS: callTimeoutMs * 0.9,
+  // A sweep may take longer than a call. A database that says nothing is found by the heartbeat.
+  socketTimeoutMS: callTimeoutMs * 4,
   bufferCommands: false,
   autoIndex: false, // See `buildIndexes`.
 });
