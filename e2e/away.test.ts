@@ -18,8 +18,10 @@ import { buy, clients, listTicket, pay, signUp, transportTo, type Person } from 
 
 const AWAY_MS = Number(process.env["AWAY_SECONDS"] ?? 3) * 1000;
 const AS_BEFORE_MS = 10_000;
-/** What a call may take where what it needs hangs: its limit at the edge, and a busy machine. */
+/** What a call may take where what it needs hangs: its limit at the edge, and the caller's own. */
 const ANSWERED_MS = 15_000;
+/** Until the one who asked knows: those limits, and the time in which a busy machine keeps them. */
+const KNOWN_MS = ANSWERED_MS + 2_000;
 
 const ways = openWays();
 let dir: string;
@@ -181,6 +183,6 @@ describe("people go on, and all is as before soon after, where", () => {
     const { auth } = clients(transportTo(system.url));
     expect((await auth.refreshSession({ refreshToken })).tokens).toBeDefined();
     expect(tookMs).toBeLessThan(AS_BEFORE_MS);
-    expect(longestMs).toBeLessThan(ANSWERED_MS);
+    expect(longestMs).toBeLessThan(KNOWN_MS);
   });
 });
