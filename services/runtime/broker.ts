@@ -8,7 +8,8 @@ export type { Receive } from "./consuming.ts";
 
 /**
  * RabbitMQ, by two connections. One that publishes is stopped by a broker short of memory or disk, and
- * what comes in must be acknowledged all the same: that is what makes room again.
+ * what comes in must be acknowledged all the same: that is what makes room again. Only an event whose
+ * handling publishes waits (events.ts).
  */
 export interface Broker extends Pick<Publishing, "publish">, Pick<Consuming, "consume" | "listen"> {
   /** Whether it is there, holds all that this version needs, and takes messages. */
