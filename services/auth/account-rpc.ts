@@ -209,12 +209,12 @@ export function accountRoutes(deps: Deps) {
         });
       },
 
-      async exportAccount(_request, ctx) {
+      async exportAccount({ pageToken }, ctx) {
         const user = await account(caller(ctx));
         const { sessionId } = caller(ctx);
         const open = await sessions.list(user);
         return {
-          ...(await exportUser(posts, user)),
+          ...(await exportUser(posts, user, pageToken)),
           sessions: open.map((session) => toSession(session, sessionId)),
           readTime: timestampFromDate(new Date(now())),
         };

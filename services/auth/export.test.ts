@@ -54,6 +54,18 @@ it("an export tells of the letters that are kept, also of those asked for withou
   ]);
 });
 
+it("an export tells of however many letters, in pages that hold each once", async () => {
+  const ann = await member();
+  const trade = { orderId: "order-1", title: "A concert", amount: "25.50 EUR" };
+  const sent = Array.from({ length: 600 }, () => kept({ cause: "sold", userId: ann.id, trade }));
+  await Promise.all(sent);
+  const first = await account.exportAccount({}, ann.as);
+  const second = await account.exportAccount({ pageToken: first.nextPageToken }, ann.as);
+  const letters = [...first.letters, ...second.letters].filter(({ cause }) => cause === "sold");
+  expect(new Set(letters.map(({ id }) => id)).size).toBe(600);
+  expect([letters.length, first.letters.length, second.nextPageToken]).toEqual([600, 500, ""]);
+});
+
 it("an export does not tell whether an address that somebody wants has an account", async () => {
   const ann = await member();
   await kept({ cause: "taken", to: "an-owner@example.com", userId: ann.id });

@@ -18,7 +18,9 @@ const AT_ONCE = 10;
 
 /** Everything that the marketplace keeps of the caller: all of it, or an error. */
 export async function exportData(api: Api): Promise<JsonObject> {
-  const account = await api.accounts.exportAccount({});
+  const pages = await all(api.accounts.exportAccount, (page) => [page]);
+  const letters = pages.flatMap((page) => page.letters);
+  const account = { ...pages[0]!, letters, nextPageToken: "" };
   const listings = await all(api.tickets.exportTickets, ({ tickets }) => tickets);
   const orders = await all(
     (page) => api.orders.listOrders({ ...page, filter: OrderFilter.ALL }),
