@@ -41,10 +41,11 @@ beforeAll(async () => {
   seller = await signUp(system.url, "seller");
 });
 afterAll(async () => {
-  await database.close();
-  await closeQueues();
-  await system.stop();
-  await ways.close();
+  // Whatever of it was there already, where the start has failed.
+  await database?.close();
+  await closeQueues?.();
+  await system?.stop();
+  await ways?.close();
   await rm(dir, { recursive: true, force: true, maxRetries: 3 });
 });
 

@@ -81,7 +81,8 @@ export type CreateTicketRequest = Message<"ticketing.tickets.v1.CreateTicketRequ
 
   /**
    * The time zone of the place where the event is: an IANA name such as `Europe/Berlin`, at most 64
-   * characters. Empty where it is not known; without an event time it is not kept.
+   * characters. It is stored in IANA's spelling, and a name that is no place's as the one it stands for.
+   * Empty where it is not known; without an event time it is not kept.
    *
    * @generated from field: string time_zone = 8;
    */
