@@ -165,9 +165,13 @@ describe("tail", () => {
     await channel.waitForConfirms();
     await ready("tickets", count);
     const path = `queues/${VHOST}`;
-    const queues = (await manage(rabbit.management, "GET", path)) as Record<string, unknown>[];
-    const own = queues.filter(({ exclusive }) => exclusive === true);
-    expect(own).toEqual([
+    const exclusives = async (): Promise<Record<string, unknown>[]> => {
+      const queues = (await manage(rabbit.management, "GET", path)) as Record<string, unknown>[];
+      return queues.filter(({ exclusive }) => exclusive === true);
+    };
+    // Those of watchers before may still be on their way out.
+    await until(async () => (await exclusives()).length === 1, { what: "its queue alone" });
+    expect(await exclusives()).toEqual([
       expect.objectContaining({
         auto_delete: true,
         arguments: expect.objectContaining({ "x-max-length": 10_000, "x-overflow": "drop-head" }),
