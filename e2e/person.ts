@@ -29,7 +29,7 @@ export interface Person {
 }
 
 /** Longer than the two seconds of a person's client: the machine of a test may be busy. */
-const PATIENCE_MS = 30_000;
+const PATIENCE_MS = 10_000;
 
 /** When a refusal asks to be tried again, or undefined where it does not. */
 function retryAfterMs(error: unknown): number | undefined {

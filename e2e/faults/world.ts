@@ -96,7 +96,9 @@ export async function startWorld(options: Options) {
   };
 
   async function newcomer(name: string): Promise<Person> {
-    const person = await signUp(system.url, name);
+    // All of them come at once, to services that have just started.
+    const signedUp = () => signUp(system.url, name);
+    const person = await until(signedUp, { what: `${name}'s account`, timeoutMs: 60_000 });
     return { ...person, ...clients(transportTo(system.url, person.token, stubborn)) };
   }
   const names = Array.from({ length: options.buyers }, (_, i) => `buyer-${i}`);

@@ -53,10 +53,14 @@ const withChannel = <T>(where: Where, work: (channel: ConfirmChannel) => Promise
   });
 
 async function runTail(where: Where, { type, id, json }: Values): Promise<void> {
-  const stop = await tail(where.amqp, { types: type, ids: id, json }, { print, note });
-  await new Promise((resolve) => {
-    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, resolve);
-  });
+  // Whoever reads that it watches may tell it to end at once.
+  const { promise: told, resolve: tell } = Promise.withResolvers<void>();
+  let stop: (() => Promise<void>) | undefined = undefined;
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+    process.on(signal, () => (stop ? tell() : process.exit()));
+  }
+  stop = await tail(where.amqp, { types: type, ids: id, json }, { print, note });
+  await told;
   await stop();
 }
 
