@@ -1,5 +1,5 @@
 import { timestampFromDate } from "@bufbuild/protobuf/wkt";
-import { paged, readPageToken, type Cursor } from "#runtime/page.ts";
+import { beyond, paged, readPageToken } from "#runtime/page.ts";
 import { emailKey } from "./address.ts";
 import type { MailFields, Posts } from "./mail.ts";
 import { toProto, type UserFields } from "./user.ts";
@@ -31,17 +31,14 @@ const lettersTo = ({ _id, email }: UserFields) => ({
 /** So many letters, with the longest of titles, are an answer that the edge lets through. */
 const LETTERS_ON_A_PAGE = 500;
 
-/** What lies after the cursor, the oldest first. */
-const beyond = ({ key, id }: Cursor) => ({
-  $or: [{ createTime: { $gt: new Date(key) } }, { createTime: new Date(key), _id: { $gt: id } }],
-});
-
 /** Everything that is kept of a user, but for their sessions and for what is secret. */
 export async function exportUser(posts: Posts, user: UserFields, token: string) {
   const query = ["letters", user._id];
   const after = readPageToken(query, token);
   const found = await posts
-    .find({ $and: [lettersTo(user), after ? beyond(after) : {}] })
+    .find({
+      $and: [lettersTo(user), after ? beyond("createTime", 1, new Date(after.key), after.id) : {}],
+    })
     .sort({ createTime: 1, _id: 1 })
     .limit(LETTERS_ON_A_PAGE + 1)
     .lean<MailFields[]>();

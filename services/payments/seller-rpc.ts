@@ -9,7 +9,7 @@ import {
 import { caller } from "#runtime/auth.ts";
 import { withoutDeadline } from "#runtime/call-deadline.ts";
 import { toMoney } from "#runtime/money.ts";
-import { paged, pageSize, readPageToken, type Cursor } from "#runtime/page.ts";
+import { beyond, paged, pageSize, readPageToken, type Cursor } from "#runtime/page.ts";
 import { earningsOf, type Earnings } from "./earnings.ts";
 import { availableTime } from "./earnings-rules.ts";
 import { feesIn, owedTo } from "./ledger.ts";
@@ -29,9 +29,7 @@ export interface SellerRouteDeps extends PayoutDeps {
 const ASK_EVERY_MS = 2_000;
 
 /** What lies after the cursor, in the order of a time and then of ids, the newest first. */
-const beyond = (field: string, { key, id }: Cursor) => ({
-  $or: [{ [field]: { $lt: new Date(key) } }, { [field]: new Date(key), _id: { $lt: id } }],
-});
+const older = (field: string, { key, id }: Cursor) => beyond(field, -1, new Date(key), id);
 
 const earningsToProto = ({ currency, held, available, paidOut }: Earnings) => ({
   held: toMoney({ amount: held, currency }),
@@ -45,6 +43,11 @@ const accountToProto = ({ accountId, changeTime, updateTime, askTime }: Seller) 
   updateTime: timestampFromDate(updateTime),
   ...(askTime && { askTime: timestampFromDate(askTime) }),
 });
+
+function onboardingOf(seller: Seller | null): OnboardingStatus {
+  if (!seller) return OnboardingStatus.UNSPECIFIED;
+  return seller.ready ? OnboardingStatus.COMPLETE : OnboardingStatus.INCOMPLETE;
+}
 
 function saleToProto(
   payment: PaymentFields,
@@ -68,14 +71,13 @@ function saleToProto(
 export function sellerRoutes(deps: SellerRouteDeps) {
   const { payments, payouts, sellers, log, now, holdDays, feeBps } = deps;
 
-  async function onboarding(seller: Seller | null): Promise<OnboardingStatus> {
-    if (!seller) return OnboardingStatus.UNSPECIFIED;
-    const isFresh = seller.ready || now() - seller.updateTime.getTime() < ASK_EVERY_MS;
-    // What is known already is an answer too.
-    const ready = isFresh
-      ? seller.ready
-      : await lookAtAccount(deps, seller).catch(() => seller.ready);
-    return ready ? OnboardingStatus.COMPLETE : OnboardingStatus.INCOMPLETE;
+  /** The caller's account at Stripe, as it is now; where Stripe does not answer, as it was. */
+  async function payoutAccountOf(sellerId: string): Promise<Seller | null> {
+    const seller = await sellers.findById(sellerId).lean<Seller>();
+    if (!seller || seller.ready || now() - seller.updateTime.getTime() < ASK_EVERY_MS)
+      return seller;
+    const looked = await lookAtAccount(deps, seller).catch(() => undefined);
+    return looked === undefined ? seller : sellers.findById(sellerId).lean<Seller>();
   }
 
   return (router: ConnectRouter) =>
@@ -83,11 +85,10 @@ export function sellerRoutes(deps: SellerRouteDeps) {
       async getEarnings(_, ctx) {
         const sellerId = caller(ctx).id;
         const earnings = await earningsOf(deps, sellerId);
-        const status = await onboarding(await sellers.findById(sellerId).lean<Seller>());
-        const seller = await sellers.findById(sellerId).lean<Seller>();
+        const seller = await payoutAccountOf(sellerId);
         return {
           earnings: earnings.map(earningsToProto),
-          onboarding: status,
+          onboarding: onboardingOf(seller),
           feeBps,
           ...(seller && { payoutAccount: accountToProto(seller) }),
         };
@@ -100,7 +101,7 @@ export function sellerRoutes(deps: SellerRouteDeps) {
         const size = pageSize(asked);
         const taken = { "order.sellerId": sellerId, captureTime: { $gt: new Date(0) } };
         const found = await payments
-          .find(after ? { $and: [taken, beyond("captureTime", after)] } : taken, { outbox: 0 })
+          .find(after ? { $and: [taken, older("captureTime", after)] } : taken, { outbox: 0 })
           .sort({ captureTime: -1, _id: -1 })
           .limit(size + 1)
           .lean<PaymentFields[]>();
@@ -120,7 +121,7 @@ export function sellerRoutes(deps: SellerRouteDeps) {
         const after = readPageToken(query, token);
         const size = pageSize(asked);
         const found = await payouts
-          .find({ sellerId, ...(after && beyond("createTime", after)) })
+          .find({ sellerId, ...(after && older("createTime", after)) })
           .sort({ createTime: -1, _id: -1 })
           .limit(size + 1)
           .lean<Payout[]>();

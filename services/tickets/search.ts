@@ -6,7 +6,7 @@ import {
 import { Category } from "@ticketing/proto/tickets/v1/ticket";
 import type { QueryFilter } from "mongoose";
 import { toMinor } from "#runtime/money.ts";
-import { paged, pageSize, readPageToken, type Cursor } from "#runtime/page.ts";
+import { beyond, paged, pageSize, readPageToken, type Cursor } from "#runtime/page.ts";
 import { isSeen, toLine } from "#runtime/text.ts";
 import type { CategoryWord, TicketFields, Tickets } from "./ticket.ts";
 
@@ -68,12 +68,9 @@ function prices({ currencyCode, minPrice, maxPrice }: ListTicketsRequest): Filte
 /** Everything behind the cursor: stable, whatever is listed or sold meanwhile. */
 function behind({ field, direction }: Sort, cursor: Cursor | undefined): Filter {
   if (!cursor) return {};
-  const beyond = direction === 1 ? "$gt" : "$lt";
-  if (field === "_id") return { _id: { [beyond]: cursor.id } };
+  if (field === "_id") return { _id: { [direction === 1 ? "$gt" : "$lt"]: cursor.id } };
   const key = field === "eventOrder" ? new Date(cursor.key) : cursor.key;
-  return {
-    $or: [{ [field]: { [beyond]: key } }, { [field]: key, _id: { [beyond]: cursor.id } }],
-  } as Filter;
+  return beyond(field, direction, key, cursor.id) as Filter;
 }
 
 function keyOf(ticket: TicketFields, { field }: Sort): number {
