@@ -3,7 +3,8 @@ import tseslint from "typescript-eslint";
 
 // The import rules are the rooms of CONTRIBUTING.md: what a room may not know, it cannot import. ESLint
 // takes the last rule of a name that is about a file, so each block below has all that holds for its
-// files; stack/lint.test.ts tries every one of them. A pattern is one of .gitignore: its # is escaped.
+// files; stack/checks/lint.test.ts tries every one of them. A pattern is one of .gitignore: its # is
+// escaped.
 
 /** Refuses imports that match, with the reason. */
 const forbid = (...rules) => ({
@@ -58,6 +59,11 @@ const asClients = [
 const noInsides = [
   ["**/services/**", "**/web/**", "**/e2e/**"],
   "What starts the parts knows the services by #runtime/… and #catalogue alone.",
+];
+
+const ownRoom = (up) => [
+  [`${up}[a-z]*/**`, "\\#stack/*/**"],
+  "A room of stack is entered by its name alone (#stack/process): its index.ts says what it offers.",
 ];
 
 const entryPoints = [
@@ -138,7 +144,9 @@ export default tseslint.config(
   { files: ["web/src/**/*.{ts,svelte}"], rules: forbid(contractsOnly) },
   { files: ["web/src/routes/**"], rules: forbid(contractsOnly, noTransport) },
   { files: ["e2e/**/*.ts"], rules: forbid(asClients) },
-  { files: ["stack/**/*.ts", "envoy/**/*.ts", "k8s/**/*.ts"], rules: forbid(noInsides) },
+  { files: ["envoy/**/*.ts", "k8s/**/*.ts"], rules: forbid(noInsides) },
+  { files: ["stack/*/*.ts"], rules: forbid(noInsides, ownRoom("../")) },
+  { files: ["stack/*/*/*.ts"], rules: forbid(noInsides, ownRoom("../../")) },
   {
     files: ["**/*.test.ts", "**/testing*.ts", "e2e/**", "stack/**"],
     rules: {

@@ -5,7 +5,7 @@ import { connect } from "amqplib";
 import { connectBroker } from "#runtime/broker.ts";
 import { createLog } from "#runtime/log.ts";
 import { connectDatabase } from "#runtime/mongo.ts";
-import { startParts } from "#stack/parts.ts";
+import { startParts } from "#stack/parts";
 import { service, subscriptions } from "./events/event.ts";
 import { latency } from "./events/latency.ts";
 import { throughput } from "./events/throughput.ts";

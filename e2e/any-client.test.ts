@@ -17,7 +17,7 @@ import { OrderService } from "@ticketing/proto/orders/v1/order_service";
 import { PaymentService } from "@ticketing/proto/payments/v1/payment_service";
 import { TicketService } from "@ticketing/proto/tickets/v1/ticket_service";
 import { beforeAll, describe, expect, inject, it } from "vitest";
-import { until } from "#stack/process.ts";
+import { until } from "#stack/process";
 import { listTicket, signUp, type Person } from "./person.ts";
 import "./setup.ts"; // For the type of what it provides.
 

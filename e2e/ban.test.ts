@@ -13,8 +13,8 @@ import { CancelReason, OrderStatus } from "@ticketing/proto/orders/v1/order";
 import { TicketStatus } from "@ticketing/proto/tickets/v1/ticket";
 import { createClient as createRedis } from "redis";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { until } from "#stack/process.ts";
-import type { System } from "#stack/system.ts";
+import { until } from "#stack/process";
+import type { System } from "#stack/launcher";
 import { startMarketplace } from "./marketplace.ts";
 import {
   buy,

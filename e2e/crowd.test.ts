@@ -1,7 +1,7 @@
 import { rm } from "node:fs/promises";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { until } from "#stack/process.ts";
-import type { System } from "#stack/system.ts";
+import { until } from "#stack/process";
+import type { System } from "#stack/launcher";
 import { startMarketplace } from "./marketplace.ts";
 import { clients, listTicket, signUp, transportTo } from "./person.ts";
 import { toRefusal } from "./refusal.ts";

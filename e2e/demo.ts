@@ -4,11 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { OrderStatus } from "@ticketing/proto/orders/v1/order";
 import { TicketStatus, type Ticket } from "@ticketing/proto/tickets/v1/ticket";
-import { buildWeb } from "#stack/build.ts";
-import { readable } from "#stack/lines.ts";
-import { until } from "#stack/process.ts";
-import { findRunning } from "#stack/running.ts";
-import { startSystem } from "#stack/system.ts";
+import { buildWeb, findRunning, readable, startSystem } from "#stack/launcher";
+import { until } from "#stack/process";
 import { buy, endOf, listTicket, orderNow, pay, signUp, ticketNow } from "./person.ts";
 import { toRefusal } from "./refusal.ts";
 

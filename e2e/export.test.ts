@@ -5,7 +5,7 @@ import { PayoutStatus, SellerService } from "@ticketing/proto/payments/v1/seller
 import { Category, TicketStatus, type Ticket } from "@ticketing/proto/tickets/v1/ticket";
 import { mongo } from "mongoose";
 import { afterAll, expect, inject, it } from "vitest";
-import { until } from "#stack/process.ts";
+import { until } from "#stack/process";
 import { documentsWith, missingIn, type Withheld } from "./kept.ts";
 import * as people from "./person.ts";
 import { Visitor } from "./visitor.ts";

@@ -7,7 +7,7 @@ import {
 } from "@ticketing/proto/grpc/health/v1/health";
 import type { Ticket } from "@ticketing/proto/tickets/v1/ticket";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { until } from "#stack/process.ts";
+import { until } from "#stack/process";
 import { readEverything } from "./faults/checker.ts";
 import { startWorld, type World } from "./faults/world.ts";
 import { buy, listTicket } from "./person.ts";

@@ -17,7 +17,7 @@ import { connect, type ChannelModel } from "amqplib";
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
 import { toProperties } from "#runtime/envelope.ts";
 import { EVENTS } from "#runtime/topology.ts";
-import { until } from "#stack/process.ts";
+import { until } from "#stack/process";
 import { buy, listTicket, orderNow, signUp, ticketNow, type Person } from "./person.ts";
 import "./setup.ts"; // For the type of what it provides.
 

@@ -1,7 +1,7 @@
 import { createConnection } from "mongoose";
 import { currencies } from "@ticketing/proto/currencies";
 import { beforeAll, describe, expect, inject, it } from "vitest";
-import { until } from "#stack/process.ts";
+import { until } from "#stack/process";
 import { listTicket, pay, signUp, buy, type Person } from "./person.ts";
 import { booksOf } from "./books.ts";
 import { field, formOn, member, Visitor } from "./visitor.ts";

@@ -14,7 +14,7 @@ import { TicketStatus } from "@ticketing/proto/tickets/v1/ticket";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
-import { until } from "#stack/process.ts";
+import { until } from "#stack/process";
 import { buy, endOf, listTicket, orderNow, pay, signUp, ticketNow, type Person } from "./person.ts";
 import { refusalOf } from "./refusal.ts";
 import { tap, type Heard } from "./tap.ts";

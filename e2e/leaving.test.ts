@@ -4,7 +4,7 @@ import { AuthService, TokenDelivery } from "@ticketing/proto/auth/v1/auth_servic
 import { ClaimKind } from "@ticketing/proto/payments/v1/claim";
 import { TicketStatus } from "@ticketing/proto/tickets/v1/ticket";
 import { expect, inject, it } from "vitest";
-import { until } from "#stack/process.ts";
+import { until } from "#stack/process";
 import {
   buy,
   clients,

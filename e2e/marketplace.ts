@@ -1,8 +1,7 @@
 import { mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { buildWeb } from "#stack/build.ts";
-import { startSystem, type System, type SystemOptions } from "#stack/system.ts";
+import { buildWeb, startSystem, type System, type SystemOptions } from "#stack/launcher";
 
 /** What would lead a test to somebody's real servers, or to people's real mail. */
 const ELSEWHERE = ["MONGODB_URI", "AMQP_URI", "REDIS_URI", "STRIPE_KEY", "SMTP_URL"];

@@ -1,8 +1,8 @@
 import { rm } from "node:fs/promises";
 import mongoose from "mongoose";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { until } from "#stack/process.ts";
-import type { System } from "#stack/system.ts";
+import { until } from "#stack/process";
+import type { System } from "#stack/launcher";
 import { startMarketplace } from "./marketplace.ts";
 import { formOn } from "./visitor.ts";
 

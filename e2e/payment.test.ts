@@ -1,7 +1,7 @@
 import { CancelReason, OrderStatus } from "@ticketing/proto/orders/v1/order";
 import { TicketStatus } from "@ticketing/proto/tickets/v1/ticket";
 import { beforeAll, describe, expect, inject, it } from "vitest";
-import { until } from "#stack/process.ts";
+import { until } from "#stack/process";
 import { booksOf } from "./books.ts";
 import { buy, listTicket, orderNow, pay, signUp, ticketNow, type Person } from "./person.ts";
 import { refusalOf } from "./refusal.ts";

@@ -7,7 +7,7 @@ import { OrderFilter } from "@ticketing/proto/orders/v1/order_service";
 import { TicketStatus } from "@ticketing/proto/tickets/v1/ticket";
 import { beforeAll, describe, expect, inject, it } from "vitest";
 import { services } from "#catalogue";
-import { until } from "#stack/process.ts";
+import { until } from "#stack/process";
 import { buy, endOf, listTicket, signUp, ticketNow, type Person } from "./person.ts";
 import { toRefusal } from "./refusal.ts";
 import "./setup.ts"; // For the type of what it provides.

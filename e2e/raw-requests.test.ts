@@ -7,7 +7,7 @@ import { oddFrames } from "./raw/http2.ts";
 import { sendGarbage } from "./raw/letters.ts";
 import { oddMail } from "./raw/smtp.ts";
 import { talk, together } from "./raw/talk.ts";
-import { until } from "#stack/process.ts";
+import { until } from "#stack/process";
 import "./setup.ts"; // For the type of what it provides.
 
 const SEED = process.env["SEED"] ?? String(Date.now() % 1_000_000);

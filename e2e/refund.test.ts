@@ -3,7 +3,7 @@ import { PaymentStatus, RefundReason, RefundStatus } from "@ticketing/proto/paym
 import { TicketStatus, type Ticket } from "@ticketing/proto/tickets/v1/ticket";
 import type { Order } from "@ticketing/proto/orders/v1/order";
 import { beforeAll, describe, expect, inject, it } from "vitest";
-import { until } from "#stack/process.ts";
+import { until } from "#stack/process";
 import { booksOf } from "./books.ts";
 import { buy, orderNow, pay, signUp, ticketNow, type Person } from "./person.ts";
 import { refusalOf } from "./refusal.ts";

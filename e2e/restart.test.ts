@@ -1,7 +1,7 @@
 import { readFile, rm } from "node:fs/promises";
 import { afterAll, beforeAll, expect, it, vi } from "vitest";
-import { until } from "#stack/process.ts";
-import type { System } from "#stack/system.ts";
+import { until } from "#stack/process";
+import type { System } from "#stack/launcher";
 import { startMarketplace } from "./marketplace.ts";
 import { buy, listTicket, pay, signUp } from "./person.ts";
 

@@ -4,7 +4,7 @@ import { mongo } from "mongoose";
 import { PaymentStatus } from "@ticketing/proto/payments/v1/payment";
 import { TicketStatus } from "@ticketing/proto/tickets/v1/ticket";
 import { afterAll, expect, inject, it } from "vitest";
-import { until } from "#stack/process.ts";
+import { until } from "#stack/process";
 import { booksOf } from "./books.ts";
 import { buy, listTicket, pay, signUp, ticketNow } from "./person.ts";
 import { refusalOf } from "./refusal.ts";

@@ -5,7 +5,7 @@ import { once } from "node:events";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import type { TestProject } from "vitest/node";
-import type { ServiceName, System } from "#stack/system.ts";
+import type { ServiceName, System } from "#stack/launcher";
 import { startMarketplace } from "./marketplace.ts";
 
 /** Where the whole marketplace is that the tests use, and how a test reaches behind it. */

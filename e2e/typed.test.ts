@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, inject, it } from "vitest";
-import { until } from "#stack/process.ts";
+import { until } from "#stack/process";
 import { field, formOn, member, Visitor } from "./visitor.ts";
 
 const { url } = inject("place");

@@ -1,7 +1,7 @@
 import { pathToFileURL } from "node:url";
 import { join } from "node:path";
 import { afterAll, expect, it } from "vitest";
-import { until } from "#stack/process.ts";
+import { until } from "#stack/process";
 import { readEverything, wrongs } from "./faults/checker.ts";
 import { startWorld, type World } from "./faults/world.ts";
 

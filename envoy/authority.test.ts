@@ -2,7 +2,7 @@ import { createClient } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
 import { TicketService } from "@ticketing/proto/tickets/v1/ticket_service";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { until } from "#stack/process.ts";
+import { until } from "#stack/process";
 import { AUTHORITY } from "./authority.ts";
 import { ask, startWorld, type World } from "./testing.ts";
 import { askWhatIsThere, h2, raw, statusOf } from "./testing-wire.ts";

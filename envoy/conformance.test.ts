@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { testServer } from "#runtime/testing.ts";
 import { conformanceSuite } from "#runtime/testing-conformance.ts";
-import { ensureTools } from "#stack/tools.ts";
+import { ensureTools } from "#stack/tools";
 import { startWorld } from "./testing.ts";
 
 const { suite, missing } = await conformanceSuite();

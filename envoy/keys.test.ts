@@ -1,7 +1,7 @@
 import { setTimeout as passing } from "node:timers/promises";
 import { exportJWK, generateKeyPair, type CryptoKey, type JWK } from "jose";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { until } from "#stack/process.ts";
+import { until } from "#stack/process";
 import { edgeConfig } from "./config.ts";
 import { render } from "./render.ts";
 import { ask, managerOf, startWorld, type World } from "./testing.ts";

@@ -18,7 +18,7 @@ import { createLocalJWKSet } from "jose";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { DomainError } from "#runtime/errors.ts";
 import { testServer } from "#runtime/testing.ts";
-import { until } from "#stack/process.ts";
+import { until } from "#stack/process";
 import { ask, startWorld, type World } from "./testing.ts";
 
 // Whether the edge refuses or a service does, and whichever protocol asks: one matter has one reason.

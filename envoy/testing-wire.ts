@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import * as http2 from "node:http2";
 import { connect } from "node:net";
-import { until } from "#stack/process.ts";
+import { until } from "#stack/process";
 import { ask, type Answer, type World } from "./testing.ts";
 
 // Requests as nobody's library would send them.

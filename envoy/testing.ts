@@ -28,9 +28,9 @@ import {
   type JWK,
   type JWTPayload,
 } from "jose";
-import { startEdge, type Edge, type EdgeVariables, type Upstreams } from "#stack/edge.ts";
-import { until } from "#stack/process.ts";
-import { ensureTools } from "#stack/tools.ts";
+import { type Edge, type EdgeVariables, startEdge, type Upstreams } from "#stack/launcher";
+import { until } from "#stack/process";
+import { ensureTools } from "#stack/tools";
 
 export { managerOf } from "./testing-manager.ts";
 

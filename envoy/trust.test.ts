@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { until } from "#stack/process.ts";
+import { until } from "#stack/process";
 import { ask, startWorld, type World } from "./testing.ts";
 import { askWhatIsThere, STRANGER } from "./testing-wire.ts";
 

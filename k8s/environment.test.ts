@@ -5,8 +5,8 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { expect, it } from "vitest";
 import { z } from "zod";
-import { describe } from "#stack/edge.ts";
-import { ensureTools } from "#stack/tools.ts";
+import { describe } from "#stack/launcher";
+import { ensureTools } from "#stack/tools";
 import { localSecrets } from "./local-secrets.ts";
 import { container, find, manifests, root, services, workloads, type Manifest } from "./testing.ts";
 

@@ -2,7 +2,7 @@ import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { expect, it } from "vitest";
-import { ensurePip } from "#stack/tools/pip.ts";
+import { ensurePip } from "#stack/tools";
 import { container, manifests, root, workloads } from "./testing.ts";
 
 const read = (file: string): string => readFileSync(join(root, file), "utf8");

@@ -1,7 +1,6 @@
 import { mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { debianSource } from "#stack/tools/apt-sources.ts";
-import { call, install } from "#stack/tools/install.ts";
+import { call, debianSource, install } from "#stack/tools";
 
 /** Gives the YAML of a kustomization in this folder. */
 export async function render(folder: string): Promise<string> {

@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { ensurePip } from "#stack/tools/pip.ts";
+import { ensurePip } from "#stack/tools";
 
 const version = "1.37.0";
 

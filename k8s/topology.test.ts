@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { expect, it } from "vitest";
 import { catalogue } from "#catalogue";
 import { definitionsOf } from "#runtime/permissions.ts";
-import { CLUSTER_TOPOLOGY } from "#stack/generate.ts";
+import { CLUSTER_TOPOLOGY } from "#stack/checks";
 import { localSecrets } from "./local-secrets.ts";
 import { root, services } from "./testing.ts";
 

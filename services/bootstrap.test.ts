@@ -34,8 +34,7 @@ import {
   testPublicKey,
   testVhost,
 } from "#runtime/testing.ts";
-import { freePorts } from "#stack/ports.ts";
-import { run, until, type Child } from "#stack/process.ts";
+import { type Child, freePorts, run, until } from "#stack/process";
 import { ticketOffer } from "./tickets/events.ts";
 import type { TicketFields } from "./tickets/ticket.ts";
 

@@ -1,6 +1,6 @@
 import { mongo } from "mongoose";
-import { manage } from "#stack/rabbit/management.ts";
-import type { System } from "#stack/system.ts";
+import { manage } from "#stack/parts";
+import type { System } from "#stack/launcher";
 import { booksOf } from "../books.ts";
 
 // What must be true of the whole marketplace when nothing is under way any more, whatever happened

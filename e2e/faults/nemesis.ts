@@ -1,6 +1,6 @@
 import { setTimeout as pass } from "node:timers/promises";
-import { until } from "#stack/process.ts";
-import { services, type ServiceName, type System } from "#stack/system.ts";
+import { until } from "#stack/process";
+import { type ServiceName, services, type System } from "#stack/launcher";
 import type { Line } from "./line.ts";
 
 /** What may happen to a system: each ends when everything is running again. */

@@ -1,8 +1,7 @@
 import type { mongo } from "mongoose";
 import { createClient } from "redis";
-import { manage } from "#stack/rabbit/management.ts";
-import { stores } from "#stack/databases.ts";
-import type { PartName, System } from "#stack/system.ts";
+import { manage, stores } from "#stack/parts";
+import type { PartName, System } from "#stack/launcher";
 import { openProxy, type Proxy } from "./proxy.ts";
 
 // What can be the matter with a part that services need, each for as long as a test wants.

@@ -4,8 +4,8 @@ import { Code, ConnectError, type Interceptor } from "@connectrpc/connect";
 import type { Order } from "@ticketing/proto/orders/v1/order";
 import type { Ticket } from "@ticketing/proto/tickets/v1/ticket";
 import { expect } from "vitest";
-import { until } from "#stack/process.ts";
-import type { ServiceName } from "#stack/system.ts";
+import { until } from "#stack/process";
+import type { ServiceName } from "#stack/launcher";
 import { startMarketplace } from "../marketplace.ts";
 import {
   buy,

@@ -1,7 +1,7 @@
 import { connect, type ConfirmChannel, type GetMessage, type Options } from "amqplib";
 import { snapshots, subscriptions } from "#catalogue";
 import { deadQueue, nowKey, QUEUES, type Subscriptions } from "#runtime/topology.ts";
-import { until } from "#stack/process.ts";
+import { until } from "#stack/process";
 import type { Chance } from "./chance.ts";
 
 /** By this what was sent here is found again, to be taken away: of many headers a service keeps some. */

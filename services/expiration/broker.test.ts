@@ -5,7 +5,7 @@ import { expect, it, onTestFinished } from "vitest";
 import { snapshots, subscriptions } from "#catalogue";
 import { newId } from "#runtime/ids.ts";
 import { eventually, testBroker } from "#runtime/testing.ts";
-import { startRabbit, type Rabbit } from "#stack/rabbit.ts";
+import { type Rabbit, startRabbit } from "#stack/parts";
 import { holds, nudgesTo, startExpiration } from "./testing.ts";
 
 /** A broker for one test, which may be killed. */

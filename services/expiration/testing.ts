@@ -8,7 +8,7 @@ import { toProperties } from "#runtime/envelope.ts";
 import { newId } from "#runtime/ids.ts";
 import { eventually, type TestBroker } from "#runtime/testing.ts";
 import { EVENTS } from "#runtime/topology.ts";
-import { run, type Child } from "#stack/process.ts";
+import { type Child, run } from "#stack/process";
 
 /** The service as a process of its own, ready. */
 export async function startExpiration(

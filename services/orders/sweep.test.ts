@@ -12,7 +12,7 @@ import { newId } from "#runtime/ids.ts";
 import { relay } from "#runtime/outbox.ts";
 import { eventually, recordedLog, testBroker, testLine, testVhost } from "#runtime/testing.ts";
 import { EVENTS, QUEUES, waitKey, waitQueue, WAITS } from "#runtime/topology.ts";
-import { run } from "#stack/process.ts";
+import { run } from "#stack/process";
 import { expireOverdue, orderEvents } from "./events.ts";
 import { testOrders } from "./testing.ts";
 

@@ -3,13 +3,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import Stripe from "stripe";
 import { onTestFinished } from "vitest";
-import { startStripe } from "#stack/stripe/server.ts";
+import { startStripe } from "#stack/stripe";
 import { createStripe } from "./stripe.ts";
 
 export const KEY = "sk_test_of_these_tests";
 export const WEBHOOK_SECRET = "whsec_of_these_tests";
 
-/** A misfortune of the local Stripe's; see stack/stripe/faults.ts. */
+/** A misfortune of the local Stripe's; see stack/stripe/requests/faults.ts. */
 export interface Fault {
   method?: string;
   path?: string;

@@ -2,7 +2,7 @@ import { createServer, connect } from "node:net";
 import { once } from "node:events";
 import { mongo, Schema } from "mongoose";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { freePort } from "#stack/ports.ts";
+import { freePort } from "#stack/process";
 import { buildIndexes } from "./indexes.ts";
 import { answers, connectDatabase, duplicateOf, isDatabaseFault } from "./mongo.ts";
 import {

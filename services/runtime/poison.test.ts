@@ -3,7 +3,7 @@ import { create, toBinary } from "@bufbuild/protobuf";
 import { OrderCreatedSchema } from "@ticketing/proto/orders/v1/order_events";
 import type { GetMessage } from "amqplib";
 import { beforeAll, beforeEach, expect, inject, it } from "vitest";
-import { manage } from "#stack/rabbit/management.ts";
+import { manage } from "#stack/parts";
 import { toProperties, type Envelope } from "./envelope.ts";
 import { consume, on } from "./events.ts";
 import { newId } from "./ids.ts";

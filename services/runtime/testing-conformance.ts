@@ -14,8 +14,8 @@ import {
 } from "@bufbuild/protobuf";
 import { FileDescriptorSetSchema, MethodOptionsSchema } from "@bufbuild/protobuf/wkt";
 import { Access, access } from "@ticketing/proto/options/v1/options";
-import { run } from "#stack/process.ts";
-import { ensureGo, goModule } from "#stack/tools/go.ts";
+import { run } from "#stack/process";
+import { ensureGo, goModule } from "#stack/tools";
 import type { Routes } from "./server.ts";
 import { conformanceRoutes } from "./testing-conformance-service.ts";
 

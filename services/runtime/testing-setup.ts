@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestProject } from "vitest/node";
-import { startParts } from "#stack/parts.ts";
+import { startParts } from "#stack/parts";
 
 /** Where the real servers are that the tests share; `testing.ts` gives each test file its own room. */
 export interface TestParts {

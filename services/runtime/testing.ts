@@ -39,7 +39,7 @@ import {
 import type { Connection } from "mongoose";
 import pino from "pino";
 import { afterAll, inject, onTestFinished } from "vitest";
-import { until, type Truthy } from "#stack/process.ts";
+import { type Truthy, until } from "#stack/process";
 import { ALGORITHM, type TokenRules } from "./auth.ts";
 import { connectBroker, type Broker } from "./broker.ts";
 import type { Admission } from "./calls.ts";

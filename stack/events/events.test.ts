@@ -13,10 +13,8 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { catalogue } from "#catalogue";
 import { toProperties } from "#runtime/envelope.ts";
 import { deadQueue, declareTopology, EVENTS } from "#runtime/topology.ts";
-import { until } from "#stack/process.ts";
-import { type Mongo, startMongo } from "#stack/mongo.ts";
-import { type Rabbit, startRabbit } from "#stack/rabbit.ts";
-import { manage } from "#stack/rabbit/management.ts";
+import { until } from "#stack/process";
+import { manage, type Mongo, type Rabbit, startMongo, startRabbit } from "#stack/parts";
 import { listDead } from "./dead.ts";
 import { depth, services } from "./letters.ts";
 

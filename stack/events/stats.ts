@@ -1,6 +1,6 @@
 import type { Channel, ChannelModel, ConfirmChannel } from "amqplib";
 import { waitQueue, WAITS } from "#runtime/topology.ts";
-import { manage } from "#stack/rabbit/management.ts";
+import { manage } from "#stack/parts";
 import { listDead } from "./dead.ts";
 import { services } from "./letters.ts";
 import type { Outbox } from "./outboxes.ts";

@@ -1,7 +1,6 @@
 import { connect, type ChannelModel } from "amqplib";
-import type { Management } from "#stack/rabbit/management.ts";
-import { inDatabase, stores } from "#stack/databases.ts";
-import { findRunning } from "#stack/running.ts";
+import { inDatabase, type Management, stores } from "#stack/parts";
+import { findRunning } from "#stack/launcher";
 
 /** What a person did wrong, or what is missing, in words for them. */
 export class Trouble extends Error {

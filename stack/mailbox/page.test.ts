@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { expect, onTestFinished, test } from "vitest";
-import { freePort } from "../ports.ts";
+import { freePort } from "#stack/process";
 import { openMailbox, type Mail } from "./mailbox.ts";
 import { serveMails } from "./page.ts";
 

@@ -3,16 +3,16 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import type { AddressInfo } from "node:net";
 import { text } from "node:stream/consumers";
 import Stripe from "stripe";
-import { answer, type Parts } from "./api.ts";
-import { challenge } from "./challenge.ts";
-import { Faults } from "./faults.ts";
-import { IdempotencyKeys } from "./idempotency.ts";
-import { expire, overdue } from "./intents.ts";
-import { Journal } from "./journal.ts";
-import { onboarding } from "./onboarding.ts";
+import { answer, type Parts } from "./api/api.ts";
+import { challenge } from "./payments/challenge.ts";
+import { Faults } from "./requests/faults.ts";
+import { IdempotencyKeys } from "./requests/idempotency.ts";
+import { expire, overdue } from "./payments/intents.ts";
+import { Journal } from "./store/journal.ts";
+import { onboarding } from "./connect/onboarding.ts";
 import { turn } from "./switches.ts";
-import { unasked } from "./unit.ts";
-import { type Endpoint, Webhooks } from "./webhooks.ts";
+import { unasked } from "./store/unit.ts";
+import { type Endpoint, Webhooks } from "./store/webhooks.ts";
 
 const EACH_SECOND = 1_000;
 

@@ -1,13 +1,13 @@
 import { z } from "zod";
-import { setStanding } from "./accounts.ts";
-import { closeDispute, openDispute } from "./disputes.ts";
-import { noSuch } from "./errors.ts";
-import type { Faults } from "./faults.ts";
-import { expire } from "./intents.ts";
-import type { Journal } from "./journal.ts";
-import { settleRefund } from "./refunds.ts";
-import { unasked } from "./unit.ts";
-import type { Webhooks } from "./webhooks.ts";
+import { setStanding } from "./connect/accounts.ts";
+import { closeDispute, openDispute } from "./payments/disputes.ts";
+import { noSuch } from "./objects/errors.ts";
+import type { Faults } from "./requests/faults.ts";
+import { expire } from "./payments/intents.ts";
+import type { Journal } from "./store/journal.ts";
+import { settleRefund } from "./payments/refunds.ts";
+import { unasked } from "./store/unit.ts";
+import type { Webhooks } from "./store/webhooks.ts";
 
 const fault = z.strictObject({
   method: z.string().optional(),

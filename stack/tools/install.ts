@@ -10,8 +10,7 @@ import {
 } from "node:fs";
 import { basename, join } from "node:path";
 import { promisify } from "node:util";
-import { tryLock } from "../lock.ts";
-import { until } from "../process.ts";
+import { tryLock, until } from "#stack/process";
 
 export type Log = (line: string) => void;
 

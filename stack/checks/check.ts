@@ -1,0 +1,103 @@
+import { execFile, execFileSync } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import pLimit from "p-limit";
+import { generate } from "./generate.ts";
+
+// `npm run check`: everything that can be said of the project without running it.
+
+const root = join(import.meta.dirname, "../..");
+const run = promisify(execFile);
+
+export interface Tally {
+  passed: number;
+  failed: number;
+  skipped: number;
+}
+
+/** What a check found; a reason where it could not be made here. */
+type Outcome = { ok: true } | { ok: false; said: string } | { skipped: string };
+
+async function command(program: string, ...args: string[]): Promise<Outcome> {
+  try {
+    await run(program, args, { cwd: root, maxBuffer: 1 << 26 });
+    return { ok: true };
+  } catch (error) {
+    const { stdout = "", stderr = "" } = error as { stdout?: string; stderr?: string };
+    return { ok: false, said: `${stdout}${stderr}` || String(error) };
+  }
+}
+
+/** The generated code must be what the contracts give, to the letter. */
+async function generated(): Promise<Outcome> {
+  const fresh = mkdtempSync(join(tmpdir(), "ticketing-generated-"));
+  try {
+    generate(fresh);
+    for (const folder of ["proto/gen", "proto/gen-web"]) {
+      const same = await command("diff", "-r", join(fresh, folder), join(root, folder));
+      if (!("ok" in same) || !same.ok) {
+        return { ok: false, said: `${folder} is not what the contracts give: npm run generate` };
+      }
+    }
+    return { ok: true };
+  } finally {
+    rmSync(fresh, { recursive: true, force: true });
+  }
+}
+
+/** Clients of the last release must go on working with the contracts of today. */
+async function breaking(): Promise<Outcome> {
+  const git = (...args: string[]) =>
+    execFileSync("git", args, { cwd: root, encoding: "utf8" }).trim();
+  try {
+    const tag = git("tag", "--list", "v*", "--sort=-v:refname").split("\n")[0];
+    if (!tag) return { skipped: "there is no release yet to compare the contracts with" };
+    return await command("buf", "breaking", "--against", `.git#tag=${tag}`);
+  } catch {
+    return { skipped: "this is no Git checkout, so there is no release to compare with" };
+  }
+}
+
+const checks: readonly [string, () => Promise<Outcome>][] = [
+  ["generated code", generated],
+  ["format of contracts", () => command("buf", "format", "--diff", "--exit-code", "proto")],
+  ["lint of contracts", () => command("buf", "lint")],
+  ["contracts against the last release", breaking],
+  ["format", () => command("prettier", "--check", ".")],
+  ["lint and import rules", () => command("eslint", ".", "--max-warnings", "0")],
+  ["types of services, tests and tools", () => command("tsc", "--noEmit", "--project", ".")],
+  ["types of the storefront", () => command("npm", "run", "check", "--workspace", "web")],
+];
+
+/** Makes every check, two at a time, and says of each how it went. */
+export async function check(): Promise<Tally> {
+  const tally: Tally = { passed: 0, failed: 0, skipped: 0 };
+  const limit = pLimit(2);
+  const made = checks.map(([name, make]) =>
+    limit(async () => {
+      const begun = performance.now();
+      const outcome = await make();
+      return { name, outcome, seconds: ((performance.now() - begun) / 1000).toFixed(1) };
+    }),
+  );
+  for await (const { name, outcome, seconds } of made) {
+    if ("skipped" in outcome) {
+      tally.skipped += 1;
+      console.log(`- ${name}: skipped, ${outcome.skipped}`);
+    } else if (outcome.ok) {
+      tally.passed += 1;
+      console.log(`✓ ${name} (${seconds} s)`);
+    } else {
+      tally.failed += 1;
+      console.log(`✗ ${name}\n${outcome.said}`);
+    }
+  }
+  return tally;
+}
+
+if (import.meta.main) {
+  const { failed } = await check();
+  process.exit(failed > 0 ? 1 : 0);
+}

@@ -1,0 +1,1 @@
+export { CLUSTER_TOPOLOGY } from "./generate.ts";

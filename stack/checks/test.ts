@@ -1,0 +1,65 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { prepareWeb } from "#stack/launcher";
+import { check, type Tally } from "./check.ts";
+
+// `npm test`: the checks, then all tests on real parts. Words after `--` go to vitest, and then it
+// alone runs: `npm test -- services/orders`.
+
+const root = join(import.meta.dirname, "../..");
+
+interface Report {
+  numPassedTests: number;
+  numFailedTests: number;
+  numPendingTests: number;
+}
+
+function read(file: string): Report {
+  try {
+    return JSON.parse(readFileSync(file, "utf8")) as Report;
+  } catch {
+    return { numPassedTests: 0, numFailedTests: 0, numPendingTests: 0 };
+  }
+}
+
+/** Runs vitest once; a run that breaks outside of any test counts as one failure. */
+async function vitest(args: readonly string[], env: Record<string, string> = {}): Promise<Tally> {
+  const dir = mkdtempSync(join(tmpdir(), "ticketing-report-"));
+  const file = join(dir, "report.json");
+  const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${file}`];
+  const child = spawn("vitest", ["run", ...args, ...reporters], {
+    cwd: root,
+    env: { ...process.env, ...env },
+    stdio: "inherit",
+  });
+  const [code] = (await once(child, "exit")) as [number | null];
+  const report = read(file);
+  rmSync(dir, { recursive: true, force: true });
+  const failed = report.numFailedTests + (code !== 0 && report.numFailedTests === 0 ? 1 : 0);
+  return { passed: report.numPassedTests, failed, skipped: report.numPendingTests };
+}
+
+const runs: readonly (() => Promise<Tally>)[] = [
+  check,
+  // They wait for their parts half of the time, so four of them fill two cores.
+  () => vitest(["--project", "services", "--project", "parts", "--maxWorkers=4"]),
+  () => vitest(["--project", "e2e"], { INSTANCES: "2" }),
+  () => vitest(["--project", "outages"]),
+  () => vitest(["--project", "faults"]),
+];
+
+await prepareWeb();
+const only = process.argv.slice(2);
+const total: Tally = { passed: 0, failed: 0, skipped: 0 };
+for (const run of only.length > 0 ? [() => vitest(only)] : runs) {
+  const { passed, failed, skipped } = await run();
+  total.passed += passed;
+  total.failed += failed;
+  total.skipped += skipped;
+}
+const skipped = total.skipped > 0 ? `, ${total.skipped} skipped` : "";
+console.log(`\n${total.passed} passed, ${total.failed} failed${skipped}`);
+process.exit(total.failed > 0 ? 1 : 0);

@@ -1,0 +1,12 @@
+export { buildWeb, prepareWeb } from "./build.ts";
+export { describe, startEdge, type Edge, type EdgeVariables, type Upstreams } from "./edge.ts";
+export { readable } from "./lines.ts";
+export { findRunning, type Running } from "./running.ts";
+export {
+  services,
+  startSystem,
+  type PartName,
+  type ServiceName,
+  type System,
+  type SystemOptions,
+} from "./system.ts";

@@ -1,0 +1,104 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { keep, marked, type Part } from "#stack/parts";
+import { type Child, freePort, freePorts, run, until } from "#stack/process";
+
+// What is beside the services on one machine: a Stripe and a mailbox of our own, and the storefront.
+
+const root = join(import.meta.dirname, "../..");
+
+interface ServerOptions {
+  /** Where data and logs lie. */
+  readonly dir: string;
+  /** Opens the local Stripe's switches. */
+  readonly test?: boolean;
+  readonly onLine?: (name: string, line: string) => void;
+}
+
+/** A server of ours, and where it listens. */
+export interface Listening {
+  part: Part;
+  url: string;
+}
+
+/** The local Stripe, unless the environment names an account at the real one. */
+export async function startStripe(
+  options: ServerOptions,
+  settings: { key: string; webhookSecret: string; edgeUrl: string },
+): Promise<Listening> {
+  const port = await freePort();
+  const url = `http://127.0.0.1:${port}`;
+  const start = (): Child =>
+    run("stripe", process.execPath, [join(root, "stack/stripe/main.ts")], {
+      cwd: root,
+      env: {
+        ...marked(options.dir),
+        STRIPE_PORT: String(port),
+        STRIPE_DIR: join(options.dir, "stripe"),
+        STRIPE_KEY: settings.key,
+        STRIPE_WEBHOOK_URL: `${settings.edgeUrl}/webhooks/stripe`,
+        STRIPE_WEBHOOK_SECRET: settings.webhookSecret,
+        STRIPE_TEST: String(options.test ?? false),
+      },
+      logFile: join(options.dir, "logs/stripe.log"),
+      onLine: (line) => options.onLine?.("stripe", line),
+    });
+  const ready = (child: Child) =>
+    until(() => fetch(url).then(() => true), { what: "the local Stripe", child });
+  return { url, part: await keep(start, ready) };
+}
+
+/** Where mail is taken, beside where it can be read. */
+interface Mails extends Listening {
+  smtp: string;
+}
+
+/** A mailbox for everything that is written to people on this machine. */
+export async function startMailbox(options: ServerOptions): Promise<Mails> {
+  const [smtp, page] = (await freePorts(2)) as [number, number];
+  const start = (): Child =>
+    run("mailbox", process.execPath, [join(root, "stack/mailbox/main.ts")], {
+      cwd: root,
+      env: {
+        ...marked(options.dir),
+        MAILBOX_DIR: join(options.dir, "mailbox"),
+        SMTP_PORT: String(smtp),
+        MAILBOX_PORT: String(page),
+      },
+      logFile: join(options.dir, "logs/mailbox.log"),
+      onLine: (line) => options.onLine?.("mailbox", line),
+    });
+  const url = `http://127.0.0.1:${page}`;
+  const ready = (child: Child) =>
+    until(() => fetch(url).then(() => true), { what: "the mailbox", child });
+  return { part: await keep(start, ready), url, smtp: `smtp://127.0.0.1:${smtp}` };
+}
+
+export async function startWeb(
+  options: ServerOptions,
+  variables: Readonly<Record<string, string>>,
+): Promise<Listening> {
+  const server = join(root, "web/build/index.js");
+  if (!existsSync(server)) throw new Error("The storefront is not built: npm run build -w web");
+  const port = await freePort();
+  const start = (): Child =>
+    run("web", process.execPath, [server], {
+      cwd: join(root, "web"),
+      env: {
+        ...marked(options.dir),
+        HOST: "127.0.0.1",
+        PORT: String(port),
+        PROTOCOL_HEADER: "x-forwarded-proto",
+        ADDRESS_HEADER: "x-forwarded-for",
+        HOST_HEADER: "x-forwarded-host",
+        BODY_SIZE_LIMIT: "64K",
+        ...variables,
+      },
+      logFile: join(options.dir, "logs/web.log"),
+      onLine: (line) => options.onLine?.("web", line),
+    });
+  const url = `http://127.0.0.1:${port}`;
+  const ready = (child: Child) =>
+    until(async () => (await fetch(`${url}/healthz`)).ok, { what: "the storefront", child });
+  return { part: await keep(start, ready), url };
+}

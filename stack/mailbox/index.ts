@@ -1,0 +1,2 @@
+export { openMailbox } from "./mailbox.ts";
+export { serveSmtp } from "./smtp.ts";

@@ -1,0 +1,129 @@
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { mongo as driver } from "mongoose";
+import { keep, type Part, type PartOptions } from "./part.ts";
+import { type Child, isOpen, portOr, run, until } from "#stack/process";
+import { ensureTools } from "#stack/tools";
+
+export interface Mongo extends Part {
+  /** For one service: it can read and write the database of its name, and no other. */
+  url(service: string): string;
+  /** May do everything. */
+  readonly adminUrl: string;
+  /** For tests: any database, with the rights of the administrator. */
+  databaseUrl(name: string): string;
+}
+
+const set = "rs0";
+
+/**
+ * Starts a MongoDB replica set of one member (transactions and change streams need a set), with
+ * a user of its own for each database.
+ */
+export async function startMongo(
+  options: PartOptions & { port?: number; databases: readonly string[] },
+): Promise<Mongo> {
+  const { dir, databases, secret, env, log = console.log } = options;
+  const { mongod } = await ensureTools(["mongod"], log);
+  const port = await portOr(options.port, "MongoDB", log);
+  const host = `127.0.0.1:${port}`;
+  const url = (user: string, database: string, source: string) =>
+    `mongodb://${user}:${secret(`mongo/${user}`)}@${host}/${database}` +
+    `?replicaSet=${set}&authSource=${source}`;
+
+  const keyFile = join(dir, "key");
+  const data = join(dir, "data");
+  mkdirSync(data, { recursive: true, mode: 0o700 });
+  writeFileSync(keyFile, secret("mongo-members"), { mode: 0o600 });
+
+  const args = flags({ data, keyFile, port });
+  const logFile = join(dir, "mongod.log");
+  const part = await keep(
+    () => run("mongod", mongod, args, { logFile, ...(env && { env }) }),
+    async (child) => {
+      await until(() => isOpen(port), { what: "MongoDB to listen", child });
+      await becomeReady({ child, host, password: secret("mongo/admin"), databases, secret });
+    },
+  );
+
+  return Object.assign(part, {
+    url: (service: string) => url(service, service, service),
+    adminUrl: url("admin", "admin", "admin"),
+    databaseUrl: (name: string) => url("admin", name, "admin"),
+  });
+}
+
+function flags({ data, keyFile, port }: { data: string; keyFile: string; port: number }): string[] {
+  return [
+    ...["--dbpath", data, "--port", `${port}`, "--bind_ip", "127.0.0.1", "--nounixsocket"],
+    ...["--replSet", set, "--auth", "--keyFile", keyFile],
+    ...["--wiredTigerCacheSizeGB", "0.25", "--oplogSize", "256", "--quiet"],
+    // Nobody takes over from a set of one, so it need not wait for that when it is told to stop.
+    ...["--setParameter", "shutdownTimeoutMillisForSignaledShutdown=0"],
+    ...["--setParameter", "diagnosticDataCollectionEnabled=false"],
+  ];
+}
+
+interface Setup {
+  readonly child: Child;
+  readonly host: string;
+  readonly password: string;
+  readonly databases: readonly string[];
+  readonly secret: (name: string) => string;
+}
+
+/** Every step looks first, for the one before us may have been killed between any two. */
+async function becomeReady(setup: Setup): Promise<void> {
+  const { child, host, databases, secret } = setup;
+  const client = await until(() => signIn(setup), { what: "MongoDB to let us in", child });
+  try {
+    const admin = client.db("admin");
+    await moveMember(admin, host);
+    const primary = async () => (await admin.command({ hello: 1 }))["isWritablePrimary"] as boolean;
+    await until(primary, { what: "MongoDB to become primary", child });
+
+    const { users } = await admin.command({ usersInfo: { forAllDBs: true } });
+    const known = new Set((users as { _id: string }[]).map((user) => user._id));
+    for (const name of databases.filter((name) => !known.has(`${name}.${name}`))) {
+      const roles = ["readWrite", "dbAdmin"];
+      await client.db(name).command({ createUser: name, pwd: secret(`mongo/${name}`), roles });
+    }
+  } finally {
+    await client.close();
+  }
+}
+
+/** As the administrator, who is made here at the very first start, like the set itself. */
+async function signIn({ host, password }: Setup): Promise<driver.MongoClient> {
+  const address = `mongodb://${host}/?directConnection=true`;
+  const limits = { serverSelectionTimeoutMS: 1000, connectTimeoutMS: 1000 };
+  const known = new driver.MongoClient(address, {
+    ...limits,
+    auth: { username: "admin", password },
+    authSource: "admin",
+  });
+  try {
+    return await known.connect();
+  } catch (error) {
+    await known.close();
+    if ((error as driver.MongoServerError).code !== 18) throw error; // anything but a bad password
+  }
+  // MongoDB lets a local stranger in as long as it knows nobody.
+  await using stranger = await new driver.MongoClient(address, limits).connect();
+  const admin = stranger.db("admin");
+  const { isWritablePrimary, setName } = await admin.command({ hello: 1 });
+  const members = [{ _id: 0, host }];
+  if (setName === undefined) await admin.command({ replSetInitiate: { _id: set, members } });
+  if (!isWritablePrimary) throw new Error("not yet primary");
+  await admin.command({ createUser: "admin", pwd: password, roles: ["root"] });
+  throw new Error("not yet signed in");
+}
+
+/** A member whose port has changed does not find itself in its set until it is told. */
+async function moveMember(admin: driver.Db, host: string): Promise<void> {
+  const { config } = await admin.command({ replSetGetConfig: 1 });
+  if (config.members[0].host === host) return;
+  const members = [{ ...config.members[0], host }];
+  const moved = { ...config, members, version: config.version + 1 };
+  await admin.command({ replSetReconfig: moved, force: true });
+}

@@ -1,0 +1,94 @@
+import { join } from "node:path";
+import { connect } from "amqplib";
+import type { Rights } from "#runtime/permissions.ts";
+import { declareTopology } from "#runtime/topology.ts";
+import { claim, marked } from "./claim.ts";
+import { inDatabase } from "./databases.ts";
+import { type Mongo, startMongo } from "./mongo.ts";
+import { type Rabbit, startRabbit } from "./rabbit/rabbit.ts";
+import { type Redis, startRedis } from "./redis.ts";
+import { openSecrets } from "./secrets.ts";
+
+export interface PartsOptions {
+  /** Where all data, logs and passwords lie; they are found again at the next start. */
+  readonly dir: string;
+  /** Any other free port is taken for one that is not given or not free. */
+  readonly ports?: { mongo?: number; amqp?: number; management?: number; redis?: number };
+  /** Each gets a user of its own at the broker ... */
+  readonly services: readonly string[];
+  /** ... who may do there what this says, and nothing if it is not said, ... */
+  readonly rights?: Rights;
+  /** ... and those that keep anything get one at the database (all, if not said). */
+  readonly databases?: readonly string[];
+  readonly log?: (line: string) => void;
+}
+
+export interface Parts {
+  mongoUrl(service: string): string;
+  amqpUrl(service: string): string;
+  readonly redisUrl: string;
+  /** Undefined where a URI in the environment names a server that is not ours. */
+  readonly mongo: Mongo | undefined;
+  readonly rabbit: Rabbit | undefined;
+  readonly redis: Redis | undefined;
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts MongoDB, RabbitMQ and Redis beside each other, ready for use when this resolves. A part
+ * whose address is in the environment (MONGODB_URI, AMQP_URI, REDIS_URI) is not started.
+ */
+export async function startParts(options: PartsOptions): Promise<Parts> {
+  const { dir, services, databases = services, rights, ports = {}, log = console.log } = options;
+  const letGo = await claim(dir, log);
+  const secret = openSecrets(join(dir, "secrets.json"));
+  const common = (name: string) => ({ dir: join(dir, name), secret, log, env: marked(dir) });
+  const { MONGODB_URI, AMQP_URI, REDIS_URI } = process.env;
+  const { mongo: port, redis: redisPort, ...rabbitPorts } = ports;
+
+  const starts = [
+    MONGODB_URI ? undefined : startMongo({ ...common("mongo"), ...at(port), databases }),
+    AMQP_URI
+      ? undefined
+      : startRabbit({ ...common("rabbit"), ports: rabbitPorts, services, rights }),
+    REDIS_URI ? undefined : startRedis({ ...common("redis"), ...at(redisPort) }),
+  ] as const;
+  const stop = async () => {
+    const started = (await Promise.allSettled(starts)).map((start) =>
+      start.status === "fulfilled" ? start.value : undefined,
+    );
+    await Promise.all(started.map((part) => part?.stop()));
+    letGo();
+  };
+
+  try {
+    const [mongo, rabbit, redis] = await Promise.all(starts);
+    if (AMQP_URI && rights) await declareAt(AMQP_URI, rights);
+    return {
+      mongo,
+      rabbit,
+      redis,
+      mongoUrl: (service) => mongo?.url(service) ?? inDatabase(MONGODB_URI ?? "", service),
+      amqpUrl: (service) => rabbit?.url(service) ?? AMQP_URI ?? "",
+      redisUrl: redis?.url ?? REDIS_URI ?? "",
+      stop,
+    };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+/** A broker that is not ours loads no definitions of ours. */
+async function declareAt(url: string, rights: Rights): Promise<void> {
+  const connection = await connect(url);
+  try {
+    await declareTopology(await connection.createChannel(), rights);
+  } finally {
+    await connection.close();
+  }
+}
+
+function at(port: number | undefined): { port?: number } {
+  return port === undefined ? {} : { port };
+}

@@ -1,0 +1,215 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { connect, type Channel, type ChannelModel, type ConfirmChannel } from "amqplib";
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
+import { catalogue, snapshots, subscriptions } from "#catalogue";
+import { deadQueue, EVENTS, QUEUES, topologyOf, waitQueue } from "#runtime/topology.ts";
+import { startRabbit, type Rabbit } from "./rabbit.ts";
+
+// Each service's own credentials on the real broker, as somebody who has stolen them would use them.
+
+const services = Object.keys(subscriptions);
+const dir = mkdtempSync(join(tmpdir(), "permissions-"));
+let rabbit: Rabbit;
+
+beforeAll(async () => {
+  const told = { secret: () => "secret", log: () => undefined };
+  rabbit = await startRabbit({ dir, services, rights: catalogue, ...told });
+}, 120_000);
+afterAll(async () => {
+  for (const connection of connections.values()) await (await connection).close();
+  await rabbit?.stop();
+  rmSync(dir, { recursive: true });
+}, 30_000);
+
+const connections = new Map<string, Promise<ChannelModel>>();
+
+async function connected(user: string): Promise<ChannelModel> {
+  const connection = await connect(rabbit.url(user));
+  connection.on("error", () => undefined);
+  return connection;
+}
+
+/** What the broker says to one thing that is tried on a channel of its own; "done" where it lets it. */
+async function attempt(
+  user: string,
+  act: (channel: ConfirmChannel) => Promise<unknown>,
+): Promise<string> {
+  const connection = connections.get(user) ?? connected(user);
+  connections.set(user, connection);
+  const channel = await (await connection).createConfirmChannel();
+  let said: string | undefined;
+  channel.on("error", (error: Error) => (said ??= error.message));
+  const ended = new Promise<void>((resolve) => channel.once("close", resolve));
+  try {
+    await act(channel);
+    // Publishing is refused after the fact, by the end of the channel.
+    await Promise.race([channel.waitForConfirms(), ended]);
+    return said ?? "done";
+  } catch (error) {
+    return said ?? (error as Error).message;
+  } finally {
+    await channel.close().catch(() => undefined);
+  }
+}
+
+const refused = expect.stringMatching(
+  /ACCESS_REFUSED|RESOURCE_LOCKED|PRECONDITION_FAILED/,
+) as string;
+/** What is tried, in a word or two, and how. */
+type Try = [what: string, act: (channel: ConfirmChannel) => Promise<unknown>];
+
+/** Tries everything at once: each waits for the broker's answer most of its time. */
+async function mustAllBeRefused(user: string, tries: readonly Try[]): Promise<void> {
+  const tried = tries.map(async ([what, act]) => [what, await attempt(user, act)]);
+  const answers = await Promise.all(tried);
+  expect(answers).toEqual(tries.map(([what]) => [what, refused]));
+}
+
+const body = Buffer.from("forged");
+const publish =
+  (exchange: string, key: string, properties: object = {}) =>
+  (channel: Channel): Promise<void> => {
+    channel.publish(exchange, key, body, properties);
+    return Promise.resolve();
+  };
+
+const typesOf = (owner: string): string[] => [
+  ...new Set(
+    Object.values(subscriptions)
+      .flat()
+      .map(({ typeName }) => typeName)
+      .filter((type) => type.startsWith(`ticketing.${owner}.`)),
+  ),
+];
+const requests = new Map(snapshots.map(({ request, askedBy }) => [request.typeName, askedBy]));
+const queues = topologyOf(catalogue).queues.map(({ name }) => name);
+
+describe.each(services)("with the password of %s", (user) => {
+  const others = services.filter((name) => name !== user);
+  const isOwn = (queue: string): boolean => queue === user || queue === deadQueue(user);
+  const foreign = queues.filter((queue) => !isOwn(queue));
+
+  it("nobody publishes what belongs to another service", async () => {
+    const tries: Try[] = [];
+    for (const type of others.flatMap(typesOf)) {
+      if (requests.get(type)?.includes(user)) continue;
+      tries.push([type, publish(EVENTS, type)]);
+    }
+    for (const { snapshot } of snapshots) {
+      if (snapshot.typeName.startsWith(`ticketing.${user}.`)) continue;
+      const key = `${snapshot.typeName}.${others[0]}`;
+      tries.push([key, publish(EVENTS, key)]);
+    }
+    await mustAllBeRefused(user, tries);
+  });
+
+  it("nobody puts anything into another's queue, by whatever exchange", async () => {
+    const tries: Try[] = [];
+    for (const other of others) {
+      for (const key of ["now", "dead", "wait.1s", "wait.0.2s"].map((way) => `${other}.${way}`)) {
+        tries.push([key, publish(QUEUES, key)]);
+      }
+      tries.push([other, publish("", other)]);
+      tries.push([other, publish("", deadQueue(other))]);
+    }
+    for (const exchange of ["amq.topic", "amq.direct", "amq.fanout", "ticketing.waited"]) {
+      tries.push([exchange, publish(exchange, `${user}.now`)]);
+    }
+    tries.push(["own", publish("", user)]);
+    await mustAllBeRefused(user, tries);
+  });
+
+  it("nobody takes, throws away or deletes what lies in another's queue", async () => {
+    const tries: Try[] = [];
+    for (const queue of foreign) {
+      tries.push([queue, (channel) => channel.get(queue)]);
+      const consume = (channel: Channel) => channel.consume(queue, () => undefined);
+      tries.push([queue, consume]);
+      tries.push([queue, (channel) => channel.purgeQueue(queue)]);
+    }
+    for (const queue of queues) {
+      const gone = (channel: Channel) => channel.deleteQueue(queue);
+      tries.push([queue, gone]);
+    }
+    await mustAllBeRefused(user, tries);
+  });
+
+  it("nobody changes what the broker holds, or where it leads", async () => {
+    const tries: Try[] = [];
+    for (const queue of queues) {
+      const bound = (channel: Channel) => channel.bindQueue(queue, EVENTS, "#");
+      tries.push([queue, bound]);
+      const unbound = (channel: Channel) => channel.unbindQueue(queue, QUEUES, `${user}.now`);
+      tries.push([queue, unbound]);
+    }
+    for (const { name } of topologyOf(catalogue).exchanges) {
+      tries.push([name, (c) => c.deleteExchange(name)]);
+      tries.push([name, (c) => c.assertExchange(name, "topic")]);
+    }
+    for (const name of [`${user}.more`, "more", waitQueue(1), "amq.gen-own", "amq.gen-"]) {
+      tries.push([name, (c) => c.assertQueue(name)]);
+      tries.push([name, (c) => c.assertExchange(name, "topic")]);
+    }
+    const led = (to: string, from: string, key: string) => (channel: Channel) =>
+      channel.bindExchange(to, from, key);
+    for (const key of ["#", `${others[0]}.now`, "ticketing.orders.v1.OrderCompleted"]) {
+      tries.push([key, led(QUEUES, EVENTS, key)]);
+      tries.push([key, led(EVENTS, QUEUES, key)]);
+      tries.push([key, led(QUEUES, "amq.topic", key)]);
+    }
+    await mustAllBeRefused(user, tries);
+  });
+
+  it("nobody listens to more than bans, nor to another instance's", async () => {
+    const tries: Try[] = [];
+    const listen = (key: string) => async (channel: Channel) => {
+      const { queue } = await channel.assertQueue("", { exclusive: true });
+      await channel.bindQueue(queue, EVENTS, key);
+    };
+    for (const key of ["#", "ticketing.#", "*.*.*.*", "ticketing.orders.v1.OrderCompleted"]) {
+      tries.push([key, listen(key)]);
+    }
+    const connection = await connect(rabbit.url(others[0] ?? ""));
+    onTestFinished(() => connection.close());
+    const channel = await connection.createChannel();
+    const { queue } = await channel.assertQueue("", { exclusive: true });
+    tries.push(["own", (c) => c.consume(queue, () => undefined)]);
+    tries.push(["own", (c) => c.bindQueue(queue, EVENTS, "#")]);
+    tries.push(["own", (c) => c.purgeQueue(queue)]);
+    await mustAllBeRefused(user, tries);
+  });
+
+  it("nobody sends in the name of another", async () => {
+    const key = `ticketing.${user}.v1.Anything`;
+    const as = (userId: string) => publish(EVENTS, key, { userId });
+    for (const other of [...others, "admin"]) {
+      expect(await attempt(user, as(other)), other).toEqual(refused);
+    }
+    expect(await attempt(user, as(user))).toBe("done");
+  });
+
+  it("the service does what it needs", async () => {
+    const asked = [...requests].filter(([, askedBy]) => askedBy.includes(user));
+    for (const key of [
+      ...typesOf(user).filter((type) => !requests.has(type)),
+      ...asked.flatMap(([type]) => type),
+    ]) {
+      expect(await attempt(user, publish(EVENTS, key, { userId: user })), key).toBe("done");
+    }
+    for (const way of ["now", "dead", "wait.0.2s", "wait.900s"]) {
+      expect(await attempt(user, publish(QUEUES, `${user}.${way}`)), way).toBe("done");
+    }
+    expect(await attempt(user, (channel) => channel.get(user))).toBe("done");
+    expect(await attempt(user, (channel) => channel.get(deadQueue(user)))).toBe("done");
+    for (const { type } of catalogue.banEvents) {
+      const listen = async (channel: Channel) => {
+        const { queue } = await channel.assertQueue("", { exclusive: true, autoDelete: true });
+        await channel.bindQueue(queue, EVENTS, type);
+        await channel.consume(queue, () => undefined);
+      };
+      expect(await attempt(user, listen), type).toBe("done");
+    }
+  });
+});

@@ -1,0 +1,57 @@
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { createClient } from "redis";
+import { keep, type Part, type PartOptions } from "./part.ts";
+import { portOr, run, until } from "#stack/process";
+import { ensureTools } from "#stack/tools";
+
+export interface Redis extends Part {
+  readonly url: string;
+}
+
+/** Starts Redis (or Valkey) with a password; every answered write survives a kill. */
+export async function startRedis(options: PartOptions & { port?: number }): Promise<Redis> {
+  const { dir, secret, env, log = console.log } = options;
+  const { redis } = await ensureTools(["redis"], log);
+  const port = await portOr(options.port, "Redis", log);
+  const password = secret("redis");
+  const url = `redis://:${password}@127.0.0.1:${port}`;
+  const config = join(dir, "redis.conf");
+
+  mkdirSync(dir, { recursive: true, mode: 0o700 });
+  // In a file of our own and not among the arguments, where every user would see the password.
+  writeFileSync(config, configuration(dir, port, password), { mode: 0o600 });
+
+  const logFile = join(dir, "redis.log");
+  const part = await keep(
+    () => run("redis", redis, [config], { logFile, ...(env && { env }) }),
+    (child) => until(() => ping(url), { what: "Redis to answer", child }),
+  );
+  return Object.assign(part, { url });
+}
+
+function configuration(dir: string, port: number, password: string): string {
+  return [
+    "bind 127.0.0.1",
+    `port ${port}`,
+    `dir "${dir}"`,
+    `requirepass ${password}`,
+    // Every write goes to the log before it is answered, and to the disk within a second.
+    "appendonly yes",
+    "appendfsync everysec",
+    `save ""`,
+    "set-proc-title no", // a new title would overwrite the environment that we know it by
+    "",
+  ].join("\n");
+}
+
+async function ping(url: string): Promise<boolean> {
+  const client = createClient({ url, socket: { reconnectStrategy: false } });
+  client.on("error", () => {});
+  try {
+    await client.connect();
+    return (await client.ping()) === "PONG"; // while it loads its data, it answers otherwise
+  } finally {
+    client.destroy();
+  }
+}

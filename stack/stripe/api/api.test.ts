@@ -1,0 +1,98 @@
+import type Stripe from "stripe";
+import { describe, expect, it } from "vitest";
+import { errorOf, local, sdk, secretOf, wish } from "../testing.ts";
+
+type Create = Stripe.PaymentIntentCreateParams;
+
+describe("a request", () => {
+  it.each([
+    ["an unknown parameter", { colour: "red" }, "parameter_unknown", "colour"],
+    [
+      "an unknown parameter within another",
+      { payment_method_data: { type: "card", cvc: "1" } },
+      "parameter_unknown",
+      "payment_method_data[cvc]",
+    ],
+    ["a word for a number", { amount: "ten" }, "parameter_invalid_integer", "amount"],
+    ["a fraction", { amount: 19.99 }, "parameter_invalid_integer", "amount"],
+    ["nothing to pay", { amount: 0 }, "parameter_invalid_integer", "amount"],
+    ["too little", { amount: 49 }, "amount_too_small", "amount"],
+    ["too much", { amount: 100_000_000 }, "amount_too_large", "amount"],
+    ["an empty word", { description: "" }, "parameter_invalid_empty", "description"],
+    ["an unknown currency", { currency: "xyz" }, undefined, "currency"],
+    ["an unknown capture method", { capture_method: "later" }, undefined, "capture_method"],
+    ["a bad address", { confirm: true, return_url: "shop" }, "url_invalid", "return_url"],
+    ["an unknown payment method", { payment_method: "pm_x" }, "resource_missing", "payment_method"],
+    [
+      "an unknown token",
+      { payment_method_data: { type: "card", card: { token: "tok_x" } } },
+      "resource_missing",
+      "payment_method_data[card][token]",
+    ],
+  ])("with %s is refused", async (_, wrong, code, param) => {
+    const { stripe, turn } = await local();
+    const error = await errorOf(stripe.paymentIntents.create({ ...wish, ...wrong } as Create));
+    expect(error).toMatchObject({ statusCode: 400, type: "StripeInvalidRequestError", param });
+    expect(error.code).toBe(code);
+    expect(await turn("GET", "books")).toMatchObject({ payment_intents: [], events: [] });
+  });
+
+  it("without a required parameter is refused", async () => {
+    const { stripe } = await local();
+    const error = await errorOf(stripe.paymentIntents.create({ currency: "usd" } as Create));
+    expect(error).toMatchObject({ code: "parameter_missing", param: "amount" });
+  });
+
+  it("needs an address to return to when Stripe may choose a redirecting method", async () => {
+    const { stripe } = await local();
+    const params = { amount: 1999, currency: "usd", payment_method: "pm_card_visa", confirm: true };
+    const error = await errorOf(stripe.paymentIntents.create(params));
+    expect(error.message).toContain("you must provide a `return_url`");
+    const automatic_payment_methods = { enabled: true, allow_redirects: "never" } as const;
+    const paid = await stripe.paymentIntents.create({ ...params, automatic_payment_methods });
+    expect(paid.status).toBe("succeeded");
+  });
+
+  it("for what does not exist is answered 404", async () => {
+    const { stripe, base, secretKey } = await local();
+    const missing = await errorOf(stripe.paymentIntents.retrieve("pi_none"));
+    expect(missing).toMatchObject({ statusCode: 404, code: "resource_missing", param: "intent" });
+    const headers = { authorization: `Bearer ${secretKey}` };
+    const response = await fetch(`${base}/v1/nothing`, { headers });
+    const body = (await response.json()) as { error: { message: string } };
+    expect([response.status, body.error.message]).toEqual([
+      404,
+      expect.stringContaining("Unrecognized request URL (GET: /v1/nothing)"),
+    ]);
+  });
+
+  it("needs the secret key", async () => {
+    const { base, secretKey } = await local();
+    const stranger = sdk(secretOf("sk_test"), Number(new URL(base).port));
+    const error = await errorOf(stranger.paymentIntents.create(wish));
+    expect(error).toMatchObject({ statusCode: 401, type: "StripeAuthenticationError" });
+    const url = `${base}/v1/payment_intents`;
+    expect((await fetch(url)).status).toBe(401);
+    const basic = Buffer.from(`${secretKey}:`).toString("base64");
+    expect((await fetch(url, { headers: { authorization: `Basic ${basic}` } })).status).toBe(200);
+  });
+
+  it("is answered with its id and the version it asked for", async () => {
+    const { stripe } = await local();
+    const { lastResponse } = await stripe.paymentIntents.create(wish);
+    expect(lastResponse.requestId).toMatch(/^req_/);
+    expect(lastResponse.apiVersion).toBe(stripe.getApiField("version"));
+  });
+});
+
+describe("the switches", () => {
+  it("are closed unless this is a test", async () => {
+    const { turn } = await local({ test: false });
+    await expect(turn("GET", "books")).rejects.toThrow();
+  });
+
+  it("refuse what they do not know", async () => {
+    const { turn } = await local();
+    await expect(turn("POST", "faults", { fial: 500 })).rejects.toThrow("fial");
+  });
+});

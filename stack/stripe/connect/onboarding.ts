@@ -1,0 +1,81 @@
+import { setStanding } from "./accounts.ts";
+import type { Parts } from "../api/api.ts";
+import type { AccountLink } from "../objects/connect.ts";
+import { invalid } from "../objects/errors.ts";
+import { newId, now } from "../objects/objects.ts";
+import { layout, type Shown } from "../requests/pages.ts";
+import type { Params } from "../requests/params.ts";
+import { type Unit, unasked } from "../store/unit.ts";
+
+/** How long a link waits to be opened, in seconds. */
+const LIFE = 5 * 60;
+
+/** The parameters of a link. */
+export const linkParams = {
+  account: "string!",
+  refresh_url: "url",
+  return_url: "url",
+  type: ["account_onboarding"],
+} as const;
+
+/** Makes a way to the onboarding of an account: for one visit, soon. */
+export function createLink(unit: Unit, params: Params<typeof linkParams>, base: string) {
+  const { refresh_url, return_url, type } = params;
+  if (!type || !refresh_url || !return_url) {
+    const param = type ? (refresh_url ? "return_url" : "refresh_url") : "type";
+    throw invalid(`Missing required param: ${param}.`, { code: "parameter_missing", param });
+  }
+  const { id, object, created, expires_at } = unit.put<AccountLink>({
+    id: newId("link"),
+    object: "account_link",
+    account: unit.find("account", params.account, "account").id,
+    created: now(),
+    expires_at: now() + LIFE,
+    opened: false,
+    refresh_url,
+    return_url,
+    session: null,
+  });
+  return { object, created, expires_at, url: `${base}/onboarding/${id}` };
+}
+
+/**
+ * The page where a seller says who they are, shown by GET and answered by POST. A link that was
+ * opened before, or too late, leads to where the platform makes a new one.
+ */
+export function onboarding(parts: Parts, method: string, url: URL, body: string): Shown {
+  const link = parts.journal.get("account_link", url.pathname.slice("/onboarding/".length));
+  if (!link) return { status: 404, html: layout("Onboarding", "<p>No such link.</p>") };
+  return method === "POST" ? answered(parts, link, body) : opened(parts, link);
+}
+
+function opened(parts: Parts, link: AccountLink): Shown {
+  if (link.opened || link.expires_at <= now()) return { status: 303, location: link.refresh_url };
+  const session = newId("session");
+  unasked(parts, (unit) => unit.put({ ...link, opened: true, session }));
+  return { status: 200, html: page(session) };
+}
+
+function answered(parts: Parts, link: AccountLink, body: string): Shown {
+  const form = new URLSearchParams(body);
+  if (link.session === null || form.get("session") !== link.session) {
+    return { status: 303, location: link.refresh_url };
+  }
+  unasked(parts, (unit) => {
+    unit.put({ ...link, session: null });
+    if (form.get("answer") === "complete") setStanding(unit, link.account, "active");
+  });
+  return { status: 303, location: link.return_url };
+}
+
+function page(session: string): string {
+  return layout(
+    "Be paid (test)",
+    `<p>Here Stripe would ask who you are and where your money goes. This is a test: nothing is asked, and no money moves.</p>
+<form method="post">
+<input type="hidden" name="session" value="${session}">
+<button name="answer" value="complete">Complete</button>
+<button class="quiet" name="answer" value="later">Later</button>
+</form>`,
+  );
+}

@@ -1,0 +1,53 @@
+import { type BalanceTransaction, newId, now } from "../objects/objects.ts";
+import type { Unit } from "../store/unit.ts";
+
+type Type = BalanceTransaction["type"];
+
+/** Writes down a movement of the platform's money. This Stripe takes no fee, so all of it is net. */
+export function book(
+  unit: Unit,
+  type: Type,
+  amount: number,
+  source: { id: string; currency: string },
+  reporting_category: string = type,
+): BalanceTransaction {
+  return unit.put<BalanceTransaction>({
+    id: newId("txn"),
+    object: "balance_transaction",
+    amount,
+    available_on: now(),
+    balance_type: "payments",
+    created: now(),
+    currency: source.currency,
+    description: null,
+    exchange_rate: null,
+    fee: 0,
+    fee_details: [],
+    net: amount,
+    reporting_category,
+    source: source.id,
+    status: "available",
+    type,
+  });
+}
+
+/** What the platform has in a currency: all that it took, less all that it gave. */
+export function balanceIn(unit: Unit, currency: string): number {
+  return unit
+    .all("balance_transaction")
+    .filter((each) => each.currency === currency)
+    .reduce((sum, { net }) => sum + net, 0);
+}
+
+/** What the platform has. Nothing waits here: what is captured can be given on at once. */
+export function balance(unit: Unit) {
+  const currencies = new Set(unit.all("balance_transaction").map(({ currency }) => currency));
+  const amounts = (amountIn: (currency: string) => number) =>
+    [...currencies].map((currency) => ({
+      amount: amountIn(currency),
+      currency,
+      source_types: { card: amountIn(currency) },
+    }));
+  const available = amounts((currency) => balanceIn(unit, currency));
+  return { object: "balance", available, livemode: false, pending: amounts(() => 0) };
+}

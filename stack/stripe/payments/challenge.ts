@@ -1,0 +1,50 @@
+import type { Parts } from "../api/api.ts";
+import { money } from "./currencies.ts";
+import type { Intent } from "../objects/objects.ts";
+import { escaped, layout, type Shown } from "../requests/pages.ts";
+import { answerChallenge } from "./payment.ts";
+import { unasked } from "../store/unit.ts";
+
+const TITLE = "3-D Secure (test)";
+
+/**
+ * The page of the bank, where the buyer proves to be the owner of the card, or does not: shown by
+ * GET, answered by POST. Its address holds the secret of the intent.
+ */
+export function challenge(parts: Parts, method: string, url: URL, body: string): Shown {
+  const id = url.pathname.slice("/challenge/".length);
+  const intent = parts.journal.get("payment_intent", id);
+  if (!intent || intent.client_secret !== url.searchParams.get("client_secret")) {
+    return { status: 404, html: layout(TITLE, "<p>No such payment.</p>") };
+  }
+  const shop = parts.journal.get("challenge", id)?.return_url ?? undefined;
+  if (method !== "POST") return { status: 200, html: page(intent, shop) };
+  const passed = new URLSearchParams(body).get("answer") === "complete";
+  const answered = unasked(parts, (unit) => answerChallenge(unit, intent, passed));
+  return shop
+    ? { status: 303, location: returnAddress(answered, shop) }
+    : { status: 200, html: page(answered, shop) };
+}
+
+function page(intent: Intent, shop: string | undefined): string {
+  const asked =
+    intent.status === "requires_action"
+      ? `<p>Test bank: do you allow a payment of <b>${money(intent.amount, intent.currency)}</b>?</p>
+<form method="post">
+<button name="answer" value="complete">Complete</button>
+<button class="quiet" name="answer" value="fail">Fail</button>
+</form>`
+      : `<p>This payment waits for nothing.</p>`;
+  const back = shop ? `<p><a href="${escaped(shop)}">Back to the shop</a></p>` : "";
+  return layout(TITLE, `${asked}\n${back}`);
+}
+
+/** Where the buyer goes after the answer, with what Stripe adds to the address. */
+function returnAddress({ id, client_secret, status }: Intent, shop: string): string {
+  const failed = status === "requires_payment_method" || status === "canceled";
+  const url = new URL(shop);
+  url.searchParams.set("payment_intent", id);
+  url.searchParams.set("payment_intent_client_secret", client_secret);
+  url.searchParams.set("redirect_status", failed ? "failed" : "succeeded");
+  return url.href;
+}

@@ -1,0 +1,38 @@
+import { connect } from "node:net";
+import { expect, it, onTestFinished, vi } from "vitest";
+import { Journal } from "../store/journal.ts";
+import { eventually, local, wish } from "../testing.ts";
+
+/** All that is answered to a request of which only the target is odd. */
+const ask = (base: string, target: string): Promise<string> =>
+  new Promise((resolve) => {
+    let answer = "";
+    const head = `GET ${target} HTTP/1.1\r\nHost: a:99999\r\nConnection: close\r\n\r\n`;
+    const socket = connect(Number(new URL(base).port), "127.0.0.1", () => socket.end(head));
+    socket.on("data", (chunk) => (answer += chunk.toString()));
+    socket.on("error", () => undefined);
+    socket.once("close", () => resolve(answer));
+  });
+
+it.each(["//[", "//a:99999/", "http://", "http://%/"])(
+  "answers 400 where the address of a request cannot be read: %s",
+  async (target) => {
+    const { base, stripe } = await local();
+    const answer = await ask(base, target);
+    expect(answer).toMatch(/^HTTP\/1\.1 400 /);
+    expect(answer).toContain('"invalid_request_error"');
+    expect((await stripe.paymentIntents.create(wish)).status).toBe("requires_payment_method");
+  },
+);
+
+it("goes on where what was due could not be done in its second", async () => {
+  const { stripe } = await local();
+  const told = vi.spyOn(console, "error").mockImplementation(() => undefined);
+  const all = vi.spyOn(Journal.prototype, "all").mockImplementation(() => {
+    throw new Error("the disk is full");
+  });
+  onTestFinished(() => vi.restoreAllMocks() as never);
+  await eventually(() => expect(told).toHaveBeenCalledTimes(2));
+  all.mockRestore();
+  expect((await stripe.paymentIntents.create(wish)).status).toBe("requires_payment_method");
+});
