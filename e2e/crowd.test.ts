@@ -5,7 +5,7 @@ import type { System } from "#stack/launcher";
 import { startMarketplace } from "./marketplace.ts";
 import { clients, listTicket, signUp, transportTo } from "./person.ts";
 import { toRefusal } from "./refusal.ts";
-import { formOn, Visitor } from "./visitor.ts";
+import { formOn, Browser } from "./browser.ts";
 
 // A marketplace with the rules of decision 28, which those of the other tests leave out.
 
@@ -27,7 +27,7 @@ afterAll(async () => {
 });
 
 /** Opens the link of somebody's first mail, on whichever device. */
-async function confirm(email: string, visitor = new Visitor(system.url)): Promise<void> {
+async function confirm(email: string, browser = new Browser(system.url)): Promise<void> {
   type Mail = { to: string[]; text: string };
   const welcome = async () => {
     const mails = (await (await fetch(`${system.mailbox}/mails`)).json()) as Mail[];
@@ -37,15 +37,15 @@ async function confirm(email: string, visitor = new Visitor(system.url)): Promis
   const { pathname, search } = new URL(
     await until(welcome, { what: `a mail to ${email}`, timeoutMs: 60_000 }),
   );
-  await visitor.send(pathname + search);
-  expect(await visitor.follow("/confirm-email", {})).toBe("/confirm-email?done");
+  await browser.send(pathname + search);
+  expect(await browser.follow("/confirm-email", {})).toBe("/confirm-email?done");
 }
 
 it.each(["the same device", "another device"])(
   "Buy asks for a confirmed address, and works once it was confirmed on %s",
   async (device) => {
     const { id } = await listTicket(await signUp(system.url, "seller"));
-    const [email, buyer] = [`${crypto.randomUUID()}@example.com`, new Visitor(system.url)];
+    const [email, buyer] = [`${crypto.randomUUID()}@example.com`, new Browser(system.url)];
     await buyer.follow("/sign-up", { email, password: crypto.randomUUID() });
     const press = async () =>
       buyer.submit(`/tickets/${id}?/buy`, formOn(await buyer.see(`/tickets/${id}`), "?/buy"));

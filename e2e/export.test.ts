@@ -8,7 +8,7 @@ import { afterAll, expect, inject, it } from "vitest";
 import { until } from "#stack/process";
 import { documentsWith, missingIn, type Withheld } from "./kept.ts";
 import * as people from "./person.ts";
-import { Visitor } from "./visitor.ts";
+import { Browser } from "./browser.ts";
 import "./setup.ts"; // For the type of what it provides.
 
 const { url, mongoUrl } = inject("place");
@@ -106,9 +106,9 @@ async function account() {
     return { transport: people.transportTo(url, tokens?.accessToken) };
   }
   async function exported(): Promise<string> {
-    const visitor = new Visitor();
-    await visitor.follow("/sign-in", credentials);
-    const answer = await visitor.send("/account/export");
+    const browser = new Browser();
+    await browser.follow("/sign-in", credentials);
+    const answer = await browser.send("/account/export");
     expect(answer.status).toBe(200);
     return JSON.stringify(await answer.json());
   }

@@ -4,24 +4,24 @@ import { beforeAll, describe, expect, inject, it } from "vitest";
 import { until } from "#stack/process";
 import { listTicket, pay, signUp, buy, type Person } from "./person.ts";
 import { booksOf } from "./books.ts";
-import { field, formOn, member, Visitor } from "./visitor.ts";
+import { field, formOn, newUser, Browser } from "./browser.ts";
 
 const { url, mongoUrl, stripeUrl } = inject("place");
 
-/** A visitor who may do what administrators may. */
-async function administrator(): Promise<Visitor> {
+/** A browser who may do what administrators may. */
+async function administrator(): Promise<Browser> {
   const email = `admin-${crypto.randomUUID()}@example.com`;
   const password = crypto.randomUUID();
-  await new Visitor().follow("/sign-up", { email, password });
+  await new Browser().follow("/sign-up", { email, password });
   const db = await createConnection(mongoUrl.replace("DATABASE", "auth")).asPromise();
   try {
     await db.collection("users").updateOne({ email }, { $set: { roles: ["ADMINISTRATOR"] } });
   } finally {
     await db.close();
   }
-  const visitor = new Visitor();
-  await visitor.follow("/sign-in", { email, password });
-  return visitor;
+  const browser = new Browser();
+  await browser.follow("/sign-in", { email, password });
+  return browser;
 }
 
 /** A ticket that was paid: its order's id, and Stripe's of the payment. */
@@ -47,9 +47,9 @@ async function refundsOf(stripeId: string): Promise<number[]> {
   return refunds.filter((one) => one.payment_intent === stripeId).map(({ amount }) => amount);
 }
 
-let seller: Visitor, admin: Visitor;
+let seller: Browser, admin: Browser;
 beforeAll(async () => {
-  [seller, admin] = await Promise.all([member("seller"), administrator()]);
+  [seller, admin] = await Promise.all([newUser("seller"), administrator()]);
 });
 
 describe("an administrator's refund", () => {
@@ -104,7 +104,7 @@ describe("an administrator's refund", () => {
 describe("a ban", () => {
   it("is told, and its form is kept where it is refused", async () => {
     const email = `banned-${crypto.randomUUID()}@example.com`;
-    await new Visitor().follow("/sign-up", { email, password: crypto.randomUUID() });
+    await new Browser().follow("/sign-up", { email, password: crypto.randomUUID() });
     const path = `/admin/users?email=${encodeURIComponent(email)}`;
     const action = `/admin/users?/ban&email=${encodeURIComponent(email)}`;
     const form: Record<string, string> = {
@@ -124,7 +124,7 @@ describe("a ban", () => {
 
 describe("passwords", () => {
   it("are never in an answer, whether the form was taken or refused", async () => {
-    const visitor = await member("careful");
+    const browser = await newUser("careful");
     const secret = `a-secret-${crypto.randomUUID()}`;
     for (const [action, fields] of [
       ["/account?/email", { password: secret, newEmail: "not an address" }],
@@ -132,7 +132,7 @@ describe("passwords", () => {
       ["/account?/delete", { password: secret }],
       ["/sign-in", { email: "nobody@example.com", password: secret }],
     ] as const) {
-      const page = await (await visitor.submit(action, fields)).text();
+      const page = await (await browser.submit(action, fields)).text();
       expect(page, action).not.toContain(secret);
       if ("newEmail" in fields) expect(page).toContain(fields.newEmail);
     }

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import { until } from "#stack/process";
 import type { System } from "#stack/launcher";
 import { startMarketplace } from "./marketplace.ts";
-import { formOn } from "./visitor.ts";
+import { formOn } from "./browser.ts";
 
 // A person with a browser, while auth's database is frozen, or dead. It is the storefront's server that
 // renews their session, and that passes on what becomes of their cookies.
@@ -29,7 +29,7 @@ const jarOf = (answer: Response): Map<string, string> =>
   );
 
 /** A browser whose access token has run out: what it has left is its refresh token. */
-async function returningVisitor() {
+async function returningBrowser() {
   const credentials = {
     email: `${crypto.randomUUID()}@example.com`,
     password: crypto.randomUUID(),
@@ -70,7 +70,7 @@ it("a frozen database signs nobody out, though it renews sessions when nobody wa
   const db = await mongoose.createConnection(mongo.databaseUrl("auth")).asPromise();
   try {
     const sessions = db.collection<{ _id: string; unanswered?: boolean }>("sessions");
-    const { open, id } = await returningVisitor();
+    const { open, id } = await returningBrowser();
     mongo.kill("SIGSTOP");
     await expectPatience(open).finally(() => mongo.kill("SIGCONT"));
     const renewed = () => sessions.findOne({ _id: id, unanswered: true });
@@ -87,7 +87,7 @@ it("a frozen database signs nobody out, though it renews sessions when nobody wa
 
 it("what was typed waits in the answer while nobody can be recognized, and is sent by one press", async () => {
   const mongo = system.parts.mongo!;
-  const { send } = await returningVisitor();
+  const { send } = await returningBrowser();
   const typed = { title: "Typed meanwhile", price: "25", currency: "EUR" };
   mongo.kill("SIGSTOP");
   const answer = await send("/tickets/new", typed).finally(() => mongo.kill("SIGCONT"));
@@ -101,7 +101,7 @@ it("what was typed waits in the answer while nobody can be recognized, and is se
 
 it("a dead database signs nobody out", async () => {
   const mongo = system.parts.mongo!;
-  const { open } = await returningVisitor();
+  const { open } = await returningBrowser();
   mongo.kill("SIGKILL");
   await mongo.child.exited;
   await expectPatience(open).finally(() => mongo.restart());

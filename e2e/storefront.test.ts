@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, inject, it } from "vitest";
 import { until } from "#stack/process";
-import { field, member, Visitor } from "./visitor.ts";
+import { field, newUser, Browser } from "./browser.ts";
 
 const { url, mailboxUrl } = inject("place");
 
@@ -21,7 +21,7 @@ const listing = (title: string) => ({
   requestId: crypto.randomUUID(),
 });
 
-async function press(buyer: Visitor, ticket: string): Promise<string> {
+async function press(buyer: Browser, ticket: string): Promise<string> {
   const page = await buyer.see(ticket);
   const fields = {
     ticketVersion: field(page, "ticketVersion"),
@@ -31,12 +31,12 @@ async function press(buyer: Visitor, ticket: string): Promise<string> {
   return buyer.follow(`${ticket}?/buy`, fields);
 }
 
-let seller: Visitor, buyer: Visitor, late: Visitor;
+let seller: Browser, buyer: Browser, late: Browser;
 beforeAll(async () => {
-  [seller, buyer, late] = (await Promise.all(["seller", "buyer", "late"].map(member))) as [
-    Visitor,
-    Visitor,
-    Visitor,
+  [seller, buyer, late] = (await Promise.all(["seller", "buyer", "late"].map(newUser))) as [
+    Browser,
+    Browser,
+    Browser,
   ];
 });
 
@@ -44,7 +44,7 @@ describe("a person without JavaScript", () => {
   it("can list, find, buy and pay, and reads the code", async () => {
     const title = `Recital ${crypto.randomUUID()}`;
     const ticket = await seller.follow("/tickets/new", listing(title));
-    expect(await new Visitor().see(`/?q=${encodeURIComponent(title)}`)).toContain(title);
+    expect(await new Browser().see(`/?q=${encodeURIComponent(title)}`)).toContain(title);
     expect(await seller.see("/listings")).toContain(title);
 
     const order = await press(buyer, ticket);
@@ -101,25 +101,25 @@ describe("a person without JavaScript", () => {
   });
 
   it("signs out, and is a stranger afterwards", async () => {
-    const visitor = await member("leaver");
-    expect((await visitor.send("/orders")).status).toBe(200);
-    await visitor.follow("/sign-out", {});
-    expect([...visitor.cookies.keys()].filter((name) => name.startsWith("ticketing"))).toEqual([]);
-    expect((await visitor.send("/orders")).status).toBe(303);
+    const browser = await newUser("leaver");
+    expect((await browser.send("/orders")).status).toBe(200);
+    await browser.follow("/sign-out", {});
+    expect([...browser.cookies.keys()].filter((name) => name.startsWith("ticketing"))).toEqual([]);
+    expect((await browser.send("/orders")).status).toBe(303);
   });
 
   it("stays signed in when the access token has gone, by the refresh token", async () => {
-    const visitor = await member("stayer");
-    const before = visitor.cookies.get("ticketing_refresh");
-    visitor.cookies.delete("ticketing_access");
-    expect((await visitor.send("/orders")).status).toBe(200);
-    expect(visitor.cookies.get("ticketing_access")).toBeTruthy();
-    expect(visitor.cookies.get("ticketing_refresh")).not.toBe(before);
+    const browser = await newUser("stayer");
+    const before = browser.cookies.get("ticketing_refresh");
+    browser.cookies.delete("ticketing_access");
+    expect((await browser.send("/orders")).status).toBe(200);
+    expect(browser.cookies.get("ticketing_access")).toBeTruthy();
+    expect(browser.cookies.get("ticketing_refresh")).not.toBe(before);
   });
 });
 
 /** Pays with a card, however new the order is; answers where that leads. */
-async function payWith(buyer: Visitor, order: string, token: string): Promise<void> {
+async function payWith(buyer: Browser, order: string, token: string): Promise<void> {
   const requestId = field(await buyer.see(order), "requestId");
   await until(
     async () => (await buyer.submit(`${order}?/pay`, { token, requestId })).status === 303,
@@ -131,8 +131,8 @@ async function payWith(buyer: Visitor, order: string, token: string): Promise<vo
 }
 
 /** Waits for words on a page. */
-const shows = (visitor: Visitor, path: string, words: string) =>
-  until(async () => (await visitor.see(path)).includes(words), {
+const shows = (browser: Browser, path: string, words: string) =>
+  until(async () => (await browser.see(path)).includes(words), {
     what: `${path} to say "${words}"`,
     timeoutMs: 15_000,
   });
@@ -181,7 +181,7 @@ describe("money", () => {
   });
 
   it("is paid out once its seller has told Stripe who they are", async () => {
-    const person = await member("payee");
+    const person = await newUser("payee");
     const page = await (await person.submit("/earnings?/onboard", {})).text();
     const stripe = /<a[^>]*href="([^"]*)"[^>]*>Go on at Stripe/.exec(page)?.[1] ?? "";
     expect((await fetch(stripe.replaceAll("&amp;", "&"))).status).toBe(200);
@@ -202,21 +202,21 @@ describe("the browser's safety", () => {
   });
 
   it("keeps cookies from scripts, and signed-in pages from caches", async () => {
-    const visitor = new Visitor();
-    const answer = await visitor.submit("/sign-up", {
+    const browser = new Browser();
+    const answer = await browser.submit("/sign-up", {
       email: `cookies-${crypto.randomUUID()}@example.com`,
       password: crypto.randomUUID(),
     });
     const lines = answer.headers.getSetCookie().filter((line) => line.startsWith("ticketing"));
     expect(lines).toHaveLength(2);
     for (const line of lines) expect(line).toMatch(/; HttpOnly; SameSite=Lax/);
-    const page = await visitor.send("/orders");
+    const page = await browser.send("/orders");
     expect(page.headers.get("cache-control")).toContain("no-store");
     expect(page.headers.get("referrer-policy")).toBe("same-origin");
   });
 
   it("allows no script, frame or form that is not this page's own", async () => {
-    const [first, second] = await Promise.all([1, 2].map(() => new Visitor().send("/sign-in")));
+    const [first, second] = await Promise.all([1, 2].map(() => new Browser().send("/sign-in")));
     const policy = first!.headers.get("content-security-policy") ?? "";
     for (const part of ["default-src 'none'", "frame-ancestors 'none'", "base-uri 'none'"])
       expect(policy).toContain(part);
@@ -235,14 +235,14 @@ describe("an account", () => {
 
   it("is open to its owner alone", async () => {
     for (const path of ["/account", "/account/export"]) {
-      const answer = await new Visitor().send(path);
+      const answer = await new Browser().send(path);
       expect([answer.status, answer.headers.get("location")], path).toEqual([
         303,
         `/sign-in?next=${encodeURIComponent(path)}`,
       ]);
     }
-    for (const visitor of [new Visitor(), buyer])
-      expect((await visitor.send("/admin/users")).status).toBe(404);
+    for (const browser of [new Browser(), buyer])
+      expect((await browser.send("/admin/users")).status).toBe(404);
     const ban = { userId: crypto.randomUUID(), reason: "none" };
     expect((await buyer.submit("/admin/users?/ban", ban)).status).toBe(404);
   });
@@ -251,12 +251,12 @@ describe("an account", () => {
     const page = await buyer.see("/account");
     expect(page).toContain("not confirmed yet");
     expect(page).toContain("This one");
-    expect(await new Visitor().see("/sign-in")).toContain("/forgotten-password");
+    expect(await new Browser().see("/sign-in")).toContain("/forgotten-password");
   });
 
   it("changes its password against the one of now, and ends the other sessions", async () => {
     const email = `changer-${crypto.randomUUID()}@example.com`;
-    const [here, elsewhere] = [new Visitor(), new Visitor()];
+    const [here, elsewhere] = [new Browser(), new Browser()];
     const password = crypto.randomUUID();
     await here.follow("/sign-up", { email, password });
     await elsewhere.follow("/sign-in", { email, password });
@@ -268,12 +268,12 @@ describe("an account", () => {
     expect((await here.send("/account")).status).toBe(200);
     elsewhere.cookies.delete("ticketing_access");
     expect((await elsewhere.send("/account")).status).toBe(303);
-    await new Visitor().follow("/sign-in", { email, password: change.newPassword });
+    await new Browser().follow("/sign-in", { email, password: change.newPassword });
   });
 
   it("ends one session, and all of them", async () => {
     const email = `roamer-${crypto.randomUUID()}@example.com`;
-    const [here, there, third] = [new Visitor(), new Visitor(), new Visitor()];
+    const [here, there, third] = [new Browser(), new Browser(), new Browser()];
     const password = crypto.randomUUID();
     await here.follow("/sign-up", { email, password });
     await there.follow("/sign-in", { email, password });
@@ -303,12 +303,12 @@ describe("an account", () => {
   it("is deleted against its password, and nobody signs in to it again", async () => {
     const email = `goer-${crypto.randomUUID()}@example.com`;
     const password = crypto.randomUUID();
-    const visitor = new Visitor();
-    await visitor.follow("/sign-up", { email, password });
-    expect((await visitor.submit("/account?/delete", { password: "a guess" })).status).toBe(401);
-    expect(await visitor.follow("/account?/delete", { password })).toBe("/sign-in?done=deleted");
-    expect((await visitor.send("/account")).status).toBe(303);
-    expect((await new Visitor().submit("/sign-in", { email, password })).status).toBe(401);
+    const browser = new Browser();
+    await browser.follow("/sign-up", { email, password });
+    expect((await browser.submit("/account?/delete", { password: "a guess" })).status).toBe(401);
+    expect(await browser.follow("/account?/delete", { password })).toBe("/sign-in?done=deleted");
+    expect((await browser.send("/account")).status).toBe(303);
+    expect((await new Browser().submit("/sign-in", { email, password })).status).toBe(401);
   });
 });
 
@@ -327,11 +327,11 @@ async function linkTo(email: string, subject: string): Promise<string> {
 describe("a link in a mail", () => {
   it("confirms the address of a new account", async () => {
     const email = `new-${crypto.randomUUID()}@example.com`;
-    const visitor = new Visitor();
-    await visitor.follow("/sign-up", { email, password: crypto.randomUUID() });
+    const browser = new Browser();
+    await browser.follow("/sign-up", { email, password: crypto.randomUUID() });
     const link = await linkTo(email, "Welcome to Ticketing");
-    await visitor.send(link); // A program that looks into mails opens it first.
-    const person = new Visitor();
+    await browser.send(link); // A program that looks into mails opens it first.
+    const person = new Browser();
     await person.send(link);
     await person.follow("/confirm-email", {});
     await person.send(link);
@@ -342,20 +342,20 @@ describe("a link in a mail", () => {
     const email = `forgetful-${crypto.randomUUID()}@example.com`;
     const password = crypto.randomUUID();
     const newPassword = crypto.randomUUID();
-    await new Visitor().follow("/sign-up", { email, password });
-    const person = new Visitor();
+    await new Browser().follow("/sign-up", { email, password });
+    const person = new Browser();
     await person.follow("/forgotten-password", { email });
     await person.send(await linkTo(email, "Set a new password"));
     await person.follow("/reset-password", { newPassword });
-    expect((await new Visitor().submit("/sign-in", { email, password })).status).toBe(401);
-    await new Visitor().follow("/sign-in", { email, password: newPassword });
+    expect((await new Browser().submit("/sign-in", { email, password })).status).toBe(401);
+    await new Browser().follow("/sign-in", { email, password: newPassword });
   });
 
   it("says the same of a forgotten password, whoever asks", async () => {
     const email = `nobody-${crypto.randomUUID()}@example.com`;
-    const visitor = new Visitor();
-    expect(await visitor.follow("/forgotten-password", { email })).toBe("/forgotten-password?sent");
-    expect(await visitor.see("/forgotten-password?sent")).toContain("Look into your mail");
+    const browser = new Browser();
+    expect(await browser.follow("/forgotten-password", { email })).toBe("/forgotten-password?sent");
+    expect(await browser.see("/forgotten-password?sent")).toContain("Look into your mail");
   });
 
   it("takes an account back at the address that it was moved away from", async () => {
@@ -363,14 +363,14 @@ describe("a link in a mail", () => {
       (name) => `${name}-${crypto.randomUUID()}@example.com`,
     ) as [string, string];
     const [password, newPassword] = [crypto.randomUUID(), crypto.randomUUID()];
-    const thief = new Visitor();
+    const thief = new Browser();
     await thief.follow("/sign-up", { email, password });
     await thief.follow("/account?/email", { password, newEmail });
     await thief.send(await linkTo(newEmail, "Confirm your new address"));
     await thief.follow("/confirm-email", {});
     await thief.follow("/sign-in", { email: newEmail, password });
 
-    const owner = new Visitor();
+    const owner = new Browser();
     await owner.send(await linkTo(email, "Your address was changed"));
     expect(await owner.see("/undo-email-change")).toContain("Restore your email address");
     const led = await owner.follow("/undo-email-change", { newPassword });
@@ -384,19 +384,19 @@ describe("a link in a mail", () => {
   it.each(["/reset-password", "/confirm-email", "/undo-email-change"])(
     "leaves its token in no address, no cache and no Referer: %s",
     async (path) => {
-      const visitor = new Visitor();
-      const opened = await visitor.send(`${path}?token=made-up`);
+      const browser = new Browser();
+      const opened = await browser.send(`${path}?token=made-up`);
       expect([opened.status, opened.headers.get("location")]).toEqual([303, path]);
       expect(opened.headers.get("referrer-policy")).toBe("no-referrer");
       const cookie = opened.headers.getSetCookie().find((line) => line.startsWith("mail-link="));
       expect(cookie).toMatch(/HttpOnly/i);
       expect(cookie).toContain(`Path=${path}`);
-      const page = await visitor.send(path);
+      const page = await browser.send(path);
       for (const { headers } of [opened, page])
         expect(headers.get("cache-control")).toBe("private, no-store");
       expect(await page.text()).not.toContain("made-up");
 
-      const answer = await visitor.submit(path, { newPassword: "a wholly new sentence" });
+      const answer = await browser.submit(path, { newPassword: "a wholly new sentence" });
       expect(answer.status).toBe(409);
       expect(await answer.text()).toContain("used, or is too old");
     },

@@ -1,11 +1,11 @@
 import { beforeAll, describe, expect, inject, it } from "vitest";
-import { formOn, member, type Visitor } from "./visitor.ts";
+import { formOn, newUser, type Browser } from "./browser.ts";
 
 const { url } = inject("place");
 
-let seller: Visitor;
+let seller: Browser;
 beforeAll(async () => {
-  seller = await member("seller");
+  seller = await newUser("seller");
 });
 
 interface Stored {

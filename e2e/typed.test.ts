@@ -1,12 +1,12 @@
 import { beforeAll, describe, expect, inject, it } from "vitest";
 import { until } from "#stack/process";
-import { field, formOn, member, Visitor } from "./visitor.ts";
+import { field, formOn, newUser, Browser } from "./browser.ts";
 
 const { url } = inject("place");
 
-let seller: Visitor;
+let seller: Browser;
 beforeAll(async () => {
-  seller = await member("seller");
+  seller = await newUser("seller");
 });
 
 const listing = (fields: Record<string, string> = {}) => ({
@@ -66,7 +66,7 @@ describe("what was typed when the session had ended", () => {
       "content-type": "application/x-www-form-urlencoded",
     };
     const body = new URLSearchParams(listing()).toString();
-    const answer = await new Visitor().send("/tickets/new", { method: "POST", headers, body });
+    const answer = await new Browser().send("/tickets/new", { method: "POST", headers, body });
     expect(answer.status).toBe(401);
     expect(await answer.json()).toMatchObject({
       type: "error",
@@ -79,7 +79,7 @@ describe("what was typed for a ticket", () => {
   it("stays where somebody has begun to buy it meanwhile, and is saved once it is free", async () => {
     const ticket = await seller.follow("/tickets/new", listing());
     const form = formOn(await seller.see(`${ticket}/edit`), "?/save");
-    const buyer = await member("buyer");
+    const buyer = await newUser("buyer");
     const press = formOn(await buyer.see(ticket), "?/buy");
     const order = await buyer.follow(`${ticket}?/buy`, press);
     const isHeld = async () => (await stored(ticket))["status"] === "TICKET_STATUS_HELD";
@@ -148,25 +148,25 @@ describe("the time of an event", () => {
       eventTime: "2030-06-06T00:00:00Z",
       timeZone: "America/New_York",
     });
-    const visitor = new Visitor();
-    visitor.cookies.set("time-zone", "Europe%2FBerlin");
+    const browser = new Browser();
+    browser.cookies.set("time-zone", "Europe%2FBerlin");
     for (const path of [ticket, `/?q=${encodeURIComponent(typed.title)}`]) {
-      const page = await visitor.see(path);
+      const page = await browser.see(path);
       expect(page).toMatch(/8:00\sPM in New York/);
       expect(page).toMatch(/2:00\sAM[^<]* your time/);
     }
-    visitor.cookies.set("time-zone", "America%2FToronto");
-    expect(await visitor.see(ticket)).not.toContain("your time");
+    browser.cookies.set("time-zone", "America%2FToronto");
+    expect(await browser.see(ticket)).not.toContain("your time");
   });
 
   it("is asked for in the visitor's zone, and of a ticket in the zone that it has", async () => {
-    const visitor = await member("traveller");
-    visitor.cookies.set("time-zone", "Asia%2FTokyo");
+    const browser = await newUser("traveller");
+    browser.cookies.set("time-zone", "Asia%2FTokyo");
     const selected = /<option[^>]*value="([^"]*)"[^>]* selected[^>]*>[^<]*\//;
-    expect(selected.exec(await visitor.see("/tickets/new"))?.[1]).toBe("Asia/Tokyo");
+    expect(selected.exec(await browser.see("/tickets/new"))?.[1]).toBe("Asia/Tokyo");
     const fields = listing({ eventTime, timeZone: "America/New_York" });
-    const ticket = await visitor.follow("/tickets/new", fields);
-    const form = formOn(await visitor.see(`${ticket}/edit`), "?/save");
+    const ticket = await browser.follow("/tickets/new", fields);
+    const form = formOn(await browser.see(`${ticket}/edit`), "?/save");
     expect(form).toMatchObject({ eventTime, timeZone: "America/New_York" });
   });
 
@@ -188,19 +188,19 @@ describe("an address", () => {
     ...[`/?q=${"a".repeat(199)}%F0%9F%8E%B8`, `/?q=${"%F0%9F%8E%B8".repeat(300)}`, "/?q=%00%ff"],
     ...[`/orders?page=${"a".repeat(2_000)}`, "/sign-in?done=abc&next=abc"],
   ])("%s shows its page, without what makes no sense in it", async (path) => {
-    const visitor = path.startsWith("/sign-in") ? new Visitor() : seller;
-    const answer = await visitor.send(path, { headers: { accept: "text/html" } });
+    const browser = path.startsWith("/sign-in") ? new Browser() : seller;
+    const answer = await browser.send(path, { headers: { accept: "text/html" } });
     if (answer.status === 200) return;
     const location = answer.headers.get("location") ?? "";
     expect([answer.status, location.startsWith("/sign-in")], path).toEqual([303, false]);
-    await visitor.see(location);
+    await browser.see(location);
   });
 });
 
 describe("buying", () => {
   it("by a stranger leads through the sign-in to a press that really holds the ticket", async () => {
     const ticket = await seller.follow("/tickets/new", listing());
-    const stranger = new Visitor();
+    const stranger = new Browser();
     const page = await stranger.see(ticket);
     expect(page).toContain("You sign in first, and then press Buy once more");
     const form = formOn(page, "?/buy");
@@ -223,15 +223,15 @@ describe("buying", () => {
 describe("no cache keeps", () => {
   it("a page, whoever asks for it, nor its data", async () => {
     const ticket = await seller.follow("/tickets/new", listing());
-    for (const visitor of [new Visitor(), seller])
+    for (const browser of [new Browser(), seller])
       for (const path of ["/", ticket, "/orders", "/nothing-here", `${ticket}/__data.json`]) {
-        const answer = await visitor.send(path);
+        const answer = await browser.send(path);
         expect(answer.headers.get("cache-control"), path).toContain("no-store");
       }
   });
 
   it("anything for good but scripts and styles, whose names change with them", async () => {
-    const page = await new Visitor().see("/");
+    const page = await new Browser().see("/");
     const asset = /href="\.?(\/_app\/immutable\/[^"]+)"/.exec(page)?.[1] ?? "";
     const answer = await fetch(url + asset);
     expect(answer.headers.get("cache-control")).toContain("immutable");

@@ -9,7 +9,7 @@ type Where = Pick<EdgeConfig, "WEB_ADDRESSES" | "TRUSTED_NETWORKS">;
  * visitor's address would not be believed, and all visitors would share one address's limits.
  *
  * A name that nothing answers to yet has no address to look at. The storefront asks once more by
- * itself, when both are there: web/src/lib/server/believed.ts.
+ * itself, when both are there: web/src/lib/server/api/proxy-trust.ts.
  */
 export async function notBelieved({ WEB_ADDRESSES, TRUSTED_NETWORKS }: Where): Promise<string[]> {
   const trusted = new BlockList();

@@ -16,7 +16,7 @@ const ts = (path: string): string => `${path}.ts`;
 it.each([
   // Services: no room's inside, no local parts, also where a process begins.
   ["services/orders/hold", "../tickets/ticket.ts"],
-  ["services/orders/hold", "../../web/src/lib/money.ts"],
+  ["services/orders/hold", "../../web/src/lib/format/money.ts"],
   ["services/orders/main", "../tickets/ticket.ts"],
   ["services/orders/main", "#stack/process"],
   ["services/orders/config", "../tickets/config.ts"],
@@ -49,9 +49,9 @@ it.each([
   // Tests of the whole: what a client knows. Whatever starts the parts: no inside of a service.
   ["e2e/journey.test", "#runtime/money.ts"],
   ["e2e/journey.test", "../services/orders/hold.ts"],
-  ["e2e/faults/world", "../../web/src/lib/money.ts"],
+  ["e2e/faults/world", "../../web/src/lib/format/money.ts"],
   ["stack/launcher/start", "../../services/orders/hold.ts"],
-  ["envoy/main", "../web/src/lib/money.ts"],
+  ["envoy/main", "../web/src/lib/format/money.ts"],
   ["k8s/topology.test", "../services/catalogue.ts"],
   // The rooms of stack: no room imports the inside of another.
   ["stack/launcher/start", "../parts/mongo.ts"],
@@ -67,7 +67,7 @@ it.each([
   ["services/orders/rpc", "@connectrpc/connect"],
   ["services/orders/hold.test", "#stack/process"],
   ["services/orders/hold", "mongoose"],
-  ["web/src/routes/+page.server", "#lib/money.ts"],
+  ["web/src/routes/+page.server", "#lib/format/money.ts"],
   ["e2e/journey.test", "#runtime/envelope.ts"],
   ["e2e/faults/world", "#stack/process"],
   ["stack/launcher/start", "#runtime/topology.ts"],

@@ -1,13 +1,13 @@
-import type { Api } from "#lib/server/edge.ts";
-import type { Typed } from "#lib/server/typed.ts";
-import type { Visitor } from "#lib/visitor.svelte.ts";
+import type { Api } from "#lib/server/api/api.ts";
+import type { UnsentForm } from "#lib/server/pages/unsent-form.ts";
+import type { Preferences } from "#lib/preferences.svelte.ts";
 
 declare global {
   namespace App {
     interface Error {
       message: string;
       /** What was typed into the form whose answer this is. */
-      typed?: Typed;
+      typed?: UnsentForm;
     }
     interface Locals {
       /** The backend, on behalf of this request's visitor. */
@@ -19,7 +19,7 @@ declare global {
       /** Whether there is a session that could not be renewed, by a fault of ours. */
       isUncertain: boolean;
       /** What was typed into the form that is being answered. */
-      typed?: Typed;
+      typed?: UnsentForm;
       locale: string;
       timeZone: string;
     }
@@ -33,7 +33,7 @@ declare global {
     }
     interface PageData {
       user?: User | undefined;
-      visitor?: Visitor;
+      preferences?: Preferences;
     }
   }
 }

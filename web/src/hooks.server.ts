@@ -1,19 +1,19 @@
 import type { RequestEvent } from "@sveltejs/kit";
 import type { Handle, HandleServerError, ServerInit } from "@sveltejs/kit/hooks";
 import { EDGE_URL, SECURE_COOKIES, STRIPE_PUBLISHABLE_KEY } from "$app/env/private";
-import { notBelieved } from "#lib/server/believed.ts";
-import { edge } from "#lib/server/edge.ts";
-import { admitStripe, protect } from "#lib/server/headers.ts";
-import { SessionCookies } from "#lib/server/session.ts";
-import { recognize } from "#lib/server/visit.ts";
-import { isTimeZone, preferredLocale } from "#lib/time.ts";
+import { proxyTrustError } from "#lib/server/api/proxy-trust.ts";
+import { createApi } from "#lib/server/api/api.ts";
+import { allowStripe, setSecurityHeaders } from "#lib/server/pages/security-headers.ts";
+import { SessionCookies } from "#lib/server/session/session-cookies.ts";
+import { authenticate } from "#lib/server/session/request-session.ts";
+import { isTimeZone, preferredLocale } from "#lib/format/time.ts";
 
 /** What an address may hold that nobody else may see: of a mail's link, and of the way back from a bank. */
 const SECRETS = ["token", "payment_intent_client_secret"];
 
 /** A server whose word the edge does not take ends; the first pages do not wait for the answer. */
 export const init: ServerInit = () => {
-  void notBelieved(EDGE_URL).then((why) => {
+  void proxyTrustError(EDGE_URL).then((why) => {
     if (why === undefined) return;
     console.error(`[web] ${why}`);
     process.exit(78); // EX_CONFIG
@@ -32,7 +32,7 @@ export const handle: Handle = async ({ event, resolve }) => {
   const sent = (name: string) => event.cookies.get(name, { decode: (raw) => raw });
   const session = new SessionCookies(sent, SECURE_COOKIES);
   const { request } = event;
-  const api = edge({
+  const api = createApi({
     edgeUrl: EDGE_URL,
     session,
     address: clientAddress(event),
@@ -42,7 +42,7 @@ export const handle: Handle = async ({ event, resolve }) => {
   const timeZone = event.cookies.get("time-zone") ?? "";
   Object.assign(event.locals, {
     api,
-    user: session.any ? await recognize(api, session) : undefined,
+    user: session.any ? await authenticate(api, session) : undefined,
     forget: () => session.forget(),
     isUncertain: session.isUncertain,
     locale: preferredLocale(request.headers.get("accept-language")),
@@ -51,13 +51,13 @@ export const handle: Handle = async ({ event, resolve }) => {
 
   const response = await resolve(event);
   for (const line of session.changes) response.headers.append("set-cookie", line);
-  protect(response.headers, {
+  setSecurityHeaders(response.headers, {
     secure: event.url.protocol === "https:",
     secretAddress: SECRETS.some((name) => event.url.searchParams.has(name)),
   });
   const policy = response.headers.get("content-security-policy");
   if (policy && STRIPE_PUBLISHABLE_KEY)
-    response.headers.set("content-security-policy", admitStripe(policy));
+    response.headers.set("content-security-policy", allowStripe(policy));
   return response;
 };
 

@@ -12,7 +12,7 @@ import {
   formatMoney,
   minorUnits as cardField,
   parsePrice,
-} from "../../../web/src/lib/money.ts";
+} from "../../../web/src/lib/format/money.ts";
 import { chargeable, money as stripesWords } from "./currencies.ts";
 
 /** Eight digits of minor units are the most that Stripe charges. */

@@ -2,5 +2,5 @@ import type { LayoutServerLoad } from "./$types";
 
 export const load: LayoutServerLoad = ({ locals: { user, locale, timeZone } }) => ({
   user,
-  visitor: { locale, timeZone },
+  preferences: { locale, timeZone },
 });

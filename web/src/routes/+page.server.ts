@@ -1,5 +1,5 @@
-import { browseRequest, readFilters } from "#lib/browse.ts";
-import { refusedPage } from "#lib/server/answers.ts";
+import { browseRequest, readFilters } from "#lib/tickets/ticket-search.ts";
+import { toFirstPageOrError } from "#lib/server/pages/form-errors.ts";
 import type { PageServerLoad } from "./$types";
 
 export const load: PageServerLoad = async (event) => {
@@ -8,6 +8,6 @@ export const load: PageServerLoad = async (event) => {
   const page = url.searchParams.get("page") ?? "";
   const { tickets, nextPageToken } = await locals.api.tickets
     .listTickets(browseRequest(filters, page))
-    .catch(refusedPage(event));
+    .catch(toFirstPageOrError(event));
   return { filters, page, tickets, nextPageToken };
 };

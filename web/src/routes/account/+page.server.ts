@@ -1,17 +1,17 @@
 import { redirect } from "@sveltejs/kit";
-import { failed, refused, signedIn } from "#lib/server/answers.ts";
-import { readForm } from "#lib/server/typed.ts";
+import { failForm, toErrorPage, requireUser } from "#lib/server/pages/form-errors.ts";
+import { readForm } from "#lib/server/pages/unsent-form.ts";
 import type { Actions, PageServerLoad, RequestEvent } from "./$types";
 
 export const load: PageServerLoad = async (event) => {
-  signedIn(event);
+  requireUser(event);
   const { auth, payments } = event.locals.api;
   // Without payments the rest of the page is still good: deleting asks again, and is refused.
   const due = payments.listClaims({}).then(
     ({ claims }) => claims,
     () => undefined,
   );
-  const { sessions } = await auth.listSessions({}).catch(refused(event));
+  const { sessions } = await auth.listSessions({}).catch(toErrorPage(event));
   return { sessions, claims: await due, done: event.url.searchParams.get("done") ?? "" };
 };
 
@@ -63,7 +63,7 @@ async function change(
   make: (api: App.Locals["api"], fields: Fields) => Promise<string>,
 ) {
   const form = await readForm(event);
-  signedIn(event);
+  requireUser(event);
   const text = (name: string) => String(form.get(name) ?? "");
   const newEmail = text("newEmail").trim();
   const fields = {
@@ -74,7 +74,7 @@ async function change(
     forfeit: form.getAll("forfeit").map(String),
   };
   const outcome = await make(event.locals.api, fields).catch((cause: unknown) =>
-    failed(event, cause, { part, newEmail }),
+    failForm(event, cause, { part, newEmail }),
   );
   if (typeof outcome === "string") redirect(303, outcome);
   // Who is signed in has given no address that could be wrong.

@@ -1,18 +1,23 @@
 import { redirect } from "@sveltejs/kit";
-import { failed, nextRequestId, refusedPage, signedIn } from "#lib/server/answers.ts";
-import { patiently } from "#lib/server/patience.ts";
-import { webAddress } from "#lib/server/web-address.ts";
+import {
+  failForm,
+  nextRequestId,
+  toFirstPageOrError,
+  requireUser,
+} from "#lib/server/pages/form-errors.ts";
+import { withRetries } from "#lib/server/api/retry-policy.ts";
+import { httpUrl } from "#lib/server/pages/http-url.ts";
 import type { Actions, PageServerLoad } from "./$types";
 
 export const load: PageServerLoad = async (event) => {
-  signedIn(event);
+  requireUser(event);
   const { sellers } = event.locals.api;
   const pageToken = event.url.searchParams.get("page") ?? "";
   const [earned, sold, paidOut] = await Promise.all([
     sellers.getEarnings({}),
     sellers.listSales({ pageToken }),
     sellers.listPayouts({ pageSize: 10 }),
-  ]).catch(refusedPage(event));
+  ]).catch(toFirstPageOrError(event));
   return {
     ...{ earnings: earned.earnings, onboarding: earned.onboarding, feeBps: earned.feeBps },
     ...{ sales: sold.sales, pageToken, nextPageToken: sold.nextPageToken },
@@ -28,25 +33,25 @@ const none = { orderId: "", requestId: "" };
 
 export const actions: Actions = {
   onboard: async (event) => {
-    signedIn(event);
+    requireUser(event);
     try {
-      const { url } = await patiently(() => event.locals.api.sellers.startOnboarding({}));
+      const { url } = await withRetries(() => event.locals.api.sellers.startOnboarding({}));
       // A link, because a form may not be answered by another site's page.
-      return { message: "", fields: {}, reason: "", ...none, stripeUrl: webAddress(url) };
+      return { message: "", fields: {}, reason: "", ...none, stripeUrl: httpUrl(url) };
     } catch (cause) {
-      return failed(event, cause, { ...none, stripeUrl: "" });
+      return failForm(event, cause, { ...none, stripeUrl: "" });
     }
   },
   refund: async (event) => {
-    signedIn(event);
+    requireUser(event);
     const form = await event.request.formData();
     const orderId = String(form.get("orderId") ?? "");
     const requestId = String(form.get("requestId") ?? "");
     try {
-      await patiently(() => event.locals.api.payments.refundPayment({ orderId, requestId }));
+      await withRetries(() => event.locals.api.payments.refundPayment({ orderId, requestId }));
     } catch (cause) {
       const next = nextRequestId(cause, requestId);
-      return failed(event, cause, { orderId, requestId: next, stripeUrl: "" });
+      return failForm(event, cause, { orderId, requestId: next, stripeUrl: "" });
     }
     redirect(303, "/earnings?done=refund");
   },

@@ -1,5 +1,5 @@
 import { redirect } from "@sveltejs/kit";
-import { failed } from "#lib/server/answers.ts";
+import { failForm } from "#lib/server/pages/form-errors.ts";
 import type { Actions, PageServerLoad } from "./$types";
 
 export const load: PageServerLoad = ({ url }) => ({ isSent: url.searchParams.has("sent") });
@@ -11,7 +11,7 @@ export const actions: Actions = {
     try {
       await event.locals.api.accounts.requestPasswordReset({ email });
     } catch (cause) {
-      return failed(event, cause, { email });
+      return failForm(event, cause, { email });
     }
     redirect(303, "/forgotten-password?sent");
   },

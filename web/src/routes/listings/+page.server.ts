@@ -1,12 +1,12 @@
 import { TicketAvailability } from "@ticketing/proto/web/tickets/v1/ticket_service";
-import { refusedPage, signedIn } from "#lib/server/answers.ts";
+import { toFirstPageOrError, requireUser } from "#lib/server/pages/form-errors.ts";
 import type { PageServerLoad } from "./$types";
 
 export const load: PageServerLoad = async (event) => {
-  const user = signedIn(event);
+  const user = requireUser(event);
   const pageToken = event.url.searchParams.get("page") ?? "";
   const { tickets, nextPageToken } = await event.locals.api.tickets
     .listTickets({ sellerId: user.id, availability: TicketAvailability.ANY, pageToken })
-    .catch(refusedPage(event));
+    .catch(toFirstPageOrError(event));
   return { tickets, pageToken, nextPageToken };
 };

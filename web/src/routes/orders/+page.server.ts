@@ -1,15 +1,15 @@
 import { OrderFilter } from "@ticketing/proto/web/orders/v1/order_service";
-import { refusedPage, signedIn } from "#lib/server/answers.ts";
+import { toFirstPageOrError, requireUser } from "#lib/server/pages/form-errors.ts";
 import type { PageServerLoad } from "./$types";
 
 export const load: PageServerLoad = async (event) => {
-  signedIn(event);
+  requireUser(event);
   const { locals, url } = event;
   const isPast = url.searchParams.get("filter") === "past";
   const pageToken = url.searchParams.get("page") ?? "";
   const filter = isPast ? OrderFilter.PAST : OrderFilter.ACTIVE;
   const { orders, nextPageToken } = await locals.api.orders
     .listOrders({ filter, pageToken })
-    .catch(refusedPage(event));
+    .catch(toFirstPageOrError(event));
   return { orders, isPast, pageToken, nextPageToken };
 };

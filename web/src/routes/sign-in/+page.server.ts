@@ -1,10 +1,10 @@
 import { redirect } from "@sveltejs/kit";
-import { safeNext } from "#lib/next.ts";
-import { failed } from "#lib/server/answers.ts";
+import { safeRedirectPath } from "#lib/redirect-path.ts";
+import { failForm } from "#lib/server/pages/form-errors.ts";
 import type { Actions, PageServerLoad } from "./$types";
 
 export const load: PageServerLoad = ({ locals, url }) => {
-  const next = safeNext(url.searchParams.get("next"));
+  const next = safeRedirectPath(url.searchParams.get("next"));
   if (locals.user) redirect(303, next);
   return { next, done: url.searchParams.get("done") ?? "" };
 };
@@ -17,8 +17,8 @@ export const actions: Actions = {
     try {
       await event.locals.api.auth.signIn({ email, password });
     } catch (cause) {
-      return failed(event, cause, { email });
+      return failForm(event, cause, { email });
     }
-    redirect(303, safeNext(String(form.get("next") ?? "")));
+    redirect(303, safeRedirectPath(String(form.get("next") ?? "")));
   },
 };

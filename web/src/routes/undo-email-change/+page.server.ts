@@ -1,10 +1,10 @@
 import { redirect } from "@sveltejs/kit";
-import { failed } from "#lib/server/answers.ts";
-import { dropToken, linkToken, takeToken } from "#lib/server/mail-link.ts";
+import { failForm } from "#lib/server/pages/form-errors.ts";
+import { clearLinkToken, readLinkToken, moveTokenToCookie } from "#lib/server/pages/email-link.ts";
 import type { Actions, PageServerLoad } from "./$types";
 
 export const load: PageServerLoad = (event) => ({
-  hasLink: takeToken(event, "/undo-email-change"),
+  hasLink: moveTokenToCookie(event, "/undo-email-change"),
 });
 
 export const actions: Actions = {
@@ -12,11 +12,11 @@ export const actions: Actions = {
     const { cookies, locals, request } = event;
     const newPassword = String((await request.formData()).get("newPassword") ?? "");
     try {
-      await locals.api.accounts.undoEmailChange({ token: linkToken(cookies), newPassword });
+      await locals.api.accounts.undoEmailChange({ token: readLinkToken(cookies), newPassword });
     } catch (cause) {
-      return failed(event, cause, {});
+      return failForm(event, cause, {});
     }
-    dropToken(cookies, "/undo-email-change");
+    clearLinkToken(cookies, "/undo-email-change");
     locals.forget();
     redirect(303, "/sign-in?done=undone");
   },

@@ -1,10 +1,10 @@
-import { refused, signedIn } from "#lib/server/answers.ts";
-import { exportData } from "#lib/server/export.ts";
+import { toErrorPage, requireUser } from "#lib/server/pages/form-errors.ts";
+import { exportAccountData } from "#lib/server/account-export.ts";
 import type { RequestHandler } from "./$types";
 
 export const GET: RequestHandler = async (event) => {
-  signedIn(event);
-  const data = await exportData(event.locals.api).catch(refused(event));
+  requireUser(event);
+  const data = await exportAccountData(event.locals.api).catch(toErrorPage(event));
   return new Response(`${JSON.stringify(data, undefined, 2)}\n`, {
     headers: {
       "content-type": "application/json",

@@ -2,9 +2,14 @@ import { redirect } from "@sveltejs/kit";
 import { OrderStatus, type Order } from "@ticketing/proto/web/orders/v1/order";
 import { TicketStatus, type Ticket } from "@ticketing/proto/web/tickets/v1/ticket";
 import { STRIPE_PUBLISHABLE_KEY } from "$app/env/private";
-import { failed, nextRequestId, refused, signedIn } from "#lib/server/answers.ts";
-import { patiently } from "#lib/server/patience.ts";
-import { webAddress } from "#lib/server/web-address.ts";
+import {
+  failForm,
+  nextRequestId,
+  toErrorPage,
+  requireUser,
+} from "#lib/server/pages/form-errors.ts";
+import { withRetries } from "#lib/server/api/retry-policy.ts";
+import { httpUrl } from "#lib/server/pages/http-url.ts";
 import type { Actions, PageServerLoad } from "./$types";
 
 /** A payment waits for the bank. */
@@ -16,9 +21,9 @@ const FROM_THE_BANK = "payment_intent_client_secret";
 export const load: PageServerLoad = async (event) => {
   // First of all: whoever has to sign in again would else take the secret along.
   if (event.url.searchParams.has(FROM_THE_BANK)) redirect(303, event.url.pathname);
-  signedIn(event);
+  requireUser(event);
   const { api } = event.locals;
-  const answer = await api.orders.getOrder({ id: event.params.id }).catch(refused(event));
+  const answer = await api.orders.getOrder({ id: event.params.id }).catch(toErrorPage(event));
   const order = answer.order!;
   // The order's page stands without its neighbours: what they cannot say is left out.
   const [payment, ticket] = await Promise.all([
@@ -29,7 +34,7 @@ export const load: PageServerLoad = async (event) => {
     order,
     payment: payment?.payment,
     refundability: payment?.refundability,
-    bankUrl: webAddress(payment?.actionUrl),
+    bankUrl: httpUrl(payment?.actionUrl),
     ticket: ticket?.ticket,
     code: order.status === OrderStatus.COMPLETED ? codeOf(order, ticket?.ticket) : undefined,
     now: Date.now(),
@@ -40,7 +45,7 @@ export const load: PageServerLoad = async (event) => {
 
 export const actions: Actions = {
   pay: async (event) => {
-    signedIn(event);
+    requireUser(event);
     const { api } = event.locals;
     const form = await event.request.formData();
     const requestId = String(form.get("requestId") ?? "");
@@ -50,44 +55,46 @@ export const actions: Actions = {
       // An order's price never changes: it is the one that the form showed.
       const { order } = await api.orders.getOrder({ id: orderId });
       const request = { orderId, token, requestId, amount: order!.price! };
-      await patiently(() => api.payments.createPayment(request, { timeoutMs: PAYMENT_TIMEOUT_MS }));
+      await withRetries(() =>
+        api.payments.createPayment(request, { timeoutMs: PAYMENT_TIMEOUT_MS }),
+      );
     } catch (cause) {
-      return failed(event, cause, { requestId: nextRequestId(cause, requestId), token });
+      return failForm(event, cause, { requestId: nextRequestId(cause, requestId), token });
     }
     // Where the bank asks, the page leads there: a form may not be answered by another site's page.
     redirect(303, `/orders/${orderId}`);
   },
   open: async (event) => {
-    signedIn(event);
+    requireUser(event);
     const { api } = event.locals;
     try {
       const { order } = await api.orders.getOrder({ id: event.params.id });
       const request = { id: order!.ticketId, orderId: order!.id };
-      const { code } = await patiently(() => api.tickets.openTicketCode(request));
+      const { code } = await withRetries(() => api.tickets.openTicketCode(request));
       const answer = { message: "", fields: {} as Record<string, string>, reason: "" };
       return { ...answer, requestId: "", token: "", code };
     } catch (cause) {
-      return failed(event, cause, { requestId: "", token: "" });
+      return failForm(event, cause, { requestId: "", token: "" });
     }
   },
   giveBack: async (event) => {
-    signedIn(event);
+    requireUser(event);
     const form = await event.request.formData();
     const requestId = String(form.get("requestId") ?? "");
     const orderId = event.params.id;
     try {
-      await patiently(() => event.locals.api.payments.refundPayment({ orderId, requestId }));
+      await withRetries(() => event.locals.api.payments.refundPayment({ orderId, requestId }));
     } catch (cause) {
-      return failed(event, cause, { requestId: nextRequestId(cause, requestId), token: "" });
+      return failForm(event, cause, { requestId: nextRequestId(cause, requestId), token: "" });
     }
     redirect(303, `/orders/${orderId}`);
   },
   cancel: async (event) => {
-    signedIn(event);
+    requireUser(event);
     try {
       await event.locals.api.orders.cancelOrder({ id: event.params.id });
     } catch (cause) {
-      return failed(event, cause, { requestId: "", token: "" });
+      return failForm(event, cause, { requestId: "", token: "" });
     }
     redirect(303, `/orders/${event.params.id}`);
   },

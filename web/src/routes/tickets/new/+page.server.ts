@@ -1,27 +1,27 @@
 import { redirect } from "@sveltejs/kit";
-import { failed, incomplete, nextRequestId, signedIn } from "#lib/server/answers.ts";
-import { readTicket, typedValues } from "#lib/server/ticket-form.ts";
-import { timeZones } from "#lib/server/time-zones.ts";
-import { readForm } from "#lib/server/typed.ts";
+import { failForm, failFields, nextRequestId, requireUser } from "#lib/server/pages/form-errors.ts";
+import { parseTicketForm, readFormValues } from "#lib/server/tickets/ticket-form.ts";
+import { timeZones } from "#lib/server/tickets/time-zones.ts";
+import { readForm } from "#lib/server/pages/unsent-form.ts";
 import type { Actions, PageServerLoad } from "./$types";
 
 export const load: PageServerLoad = (event) => {
-  signedIn(event);
+  requireUser(event);
   return { requestId: crypto.randomUUID(), timeZones };
 };
 
 export const actions: Actions = {
   default: async (event) => {
     const form = await readForm(event);
-    signedIn(event);
+    requireUser(event);
     const requestId = String(form.get("requestId") ?? "");
-    const values = typedValues(form);
-    const { input, fields } = readTicket(values);
-    if (!input) return incomplete(fields, { values, requestId });
+    const values = readFormValues(form);
+    const { input, fields } = parseTicketForm(values);
+    if (!input) return failFields(fields, { values, requestId });
     const created = await event.locals.api.tickets
       .createTicket({ ...input, requestId })
       .catch((cause) =>
-        failed(event, cause, { values, requestId: nextRequestId(cause, requestId) }),
+        failForm(event, cause, { values, requestId: nextRequestId(cause, requestId) }),
       );
     if ("status" in created) return created;
     redirect(303, `/tickets/${created.ticket!.id}`);

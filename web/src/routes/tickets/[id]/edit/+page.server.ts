@@ -1,17 +1,19 @@
 import { redirect } from "@sveltejs/kit";
-import { textOf } from "#lib/form-text.ts";
-import { failed, refused, signedIn, stop } from "#lib/server/answers.ts";
-import { saveTicket } from "#lib/server/save-ticket.ts";
-import { timeZones } from "#lib/server/time-zones.ts";
-import { readForm } from "#lib/server/typed.ts";
+import { textOf } from "#lib/format/form-text.ts";
+import { failForm, toErrorPage, requireUser, errorPage } from "#lib/server/pages/form-errors.ts";
+import { updateTicket } from "#lib/server/tickets/ticket-update.ts";
+import { timeZones } from "#lib/server/tickets/time-zones.ts";
+import { readForm } from "#lib/server/pages/unsent-form.ts";
 import type { Actions, PageServerLoad, RequestEvent } from "./$types";
 
 export const load: PageServerLoad = async (event) => {
-  const user = signedIn(event);
+  const user = requireUser(event);
   const { locals, params } = event;
-  const { ticket } = await locals.api.tickets.getTicket({ id: params.id }).catch(refused(event));
+  const { ticket } = await locals.api.tickets
+    .getTicket({ id: params.id })
+    .catch(toErrorPage(event));
   if (!ticket || ticket.userId !== user.id)
-    stop(event, 403, "Only the seller can change this ticket.");
+    errorPage(event, 403, "Only the seller can change this ticket.");
   return { ticket, timeZones };
 };
 
@@ -28,19 +30,19 @@ const none = {
 export const actions: Actions = {
   save: async (event) => {
     const form = await readForm(event);
-    signedIn(event);
-    const outcome = await saveTicket(event, event.params.id, form);
+    requireUser(event);
+    const outcome = await updateTicket(event, event.params.id, form);
     if (outcome) return outcome;
     redirect(303, `/tickets/${event.params.id}`);
   },
   withdraw: (event) => {
-    signedIn(event);
+    requireUser(event);
     const { tickets } = event.locals.api;
     return market(event, () => tickets.deleteTicket({ id: event.params.id }), none);
   },
   relist: async (event) => {
     const form = await readForm(event);
-    signedIn(event);
+    requireUser(event);
     const { tickets } = event.locals.api;
     const [code, noCode] = [textOf(form, "code").trim(), form.has("noCode")];
     // Left out, what is attached stays; empty, it is said that there is none.
@@ -55,7 +57,7 @@ async function market(event: RequestEvent, change: () => Promise<unknown>, echo:
   try {
     await change();
   } catch (cause) {
-    return failed(event, cause, echo);
+    return failForm(event, cause, echo);
   }
   redirect(303, `/tickets/${event.params.id}`);
 }

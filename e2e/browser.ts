@@ -1,0 +1,106 @@
+import { expect, inject } from "vitest";
+import "./setup.ts"; // For the type of what it provides.
+
+/** A browser without JavaScript: a cookie jar that follows links and sends forms. */
+export class Browser {
+  readonly cookies = new Map<string, string>();
+  readonly #url: string;
+
+  /** Where the marketplace is; the one that all tests share where nothing is said. */
+  constructor(url: string = inject("place").url) {
+    this.#url = url;
+  }
+
+  async send(path: string, init: RequestInit = {}): Promise<Response> {
+    const cookie = [...this.cookies].map(([name, value]) => `${name}=${value}`).join("; ");
+    const answer = await fetch(this.#url + path, {
+      ...init,
+      redirect: "manual",
+      headers: { ...(init.headers as Record<string, string>), ...(cookie ? { cookie } : {}) },
+    });
+    for (const line of answer.headers.getSetCookie()) {
+      const [, name = "", value = ""] = /^([^=]+)=([^;]*)/.exec(line) ?? [];
+      if (/max-age=0/i.test(line) || value === "") this.cookies.delete(name);
+      else this.cookies.set(name, value);
+    }
+    return answer;
+  }
+
+  /** The page at a path, as a person would read it. */
+  async see(path: string): Promise<string> {
+    const page = await this.send(path, { headers: { accept: "text/html" } });
+    expect(page.status, path).toBe(200);
+    return page.text();
+  }
+
+  submit(path: string, fields: Record<string, string>): Promise<Response> {
+    const headers = {
+      "content-type": "application/x-www-form-urlencoded",
+      origin: this.#url,
+      accept: "text/html",
+    };
+    return this.send(path, {
+      method: "POST",
+      headers,
+      body: new URLSearchParams(fields).toString(),
+    });
+  }
+
+  /** Sends a form, and answers where it leads. */
+  async follow(path: string, fields: Record<string, string>): Promise<string> {
+    const answer = await this.submit(path, fields);
+    expect(answer.status, `${path}: ${await answer.clone().text()}`).toBe(303);
+    return answer.headers.get("location") ?? "";
+  }
+}
+
+export async function newUser(name: string): Promise<Browser> {
+  const browser = new Browser();
+  const email = `${name}-${crypto.randomUUID()}@example.com`;
+  await browser.follow("/sign-up", { email, password: crypto.randomUUID() });
+  return browser;
+}
+
+/** A hidden field's value, as the page gave it. */
+export function field(page: string, name: string): string {
+  const input = [...page.matchAll(/<input[^>]*>/g)]
+    .map(([tag]) => tag)
+    .find((tag) => tag.includes(`name="${name}"`));
+  return /value="([^"]*)"/.exec(input ?? "")?.[1] ?? "";
+}
+
+const attribute = (tag: string, name: string): string | undefined =>
+  new RegExp(`\\s${name}="([^"]*)"`).exec(tag)?.[1];
+
+const plain = (text = ""): string =>
+  text
+    .replaceAll(/&#(\d+);/g, (_, code: string) => String.fromCodePoint(Number(code)))
+    .replaceAll("&lt;", "<")
+    .replaceAll("&gt;", ">")
+    .replaceAll("&quot;", '"')
+    .replaceAll("&amp;", "&");
+
+/** What a browser would send of a page's form if nothing in it were touched. */
+export function formOn(page: string, action: string): Record<string, string> {
+  const form = page
+    .split("<form")
+    .slice(1)
+    .map((part) => part.split("</form>")[0] ?? "")
+    .find((part) => plain(attribute(part, "action")).startsWith(action));
+  if (form === undefined) throw new Error(`no form leads to ${action}`);
+  const fields: Record<string, string> = {};
+  for (const [tag] of form.matchAll(/<input[^>]*>/g)) {
+    const name = attribute(tag, "name");
+    const isLeftOut = /type="(checkbox|radio)"/.test(tag) && !/\schecked/.test(tag);
+    if (name && !isLeftOut) fields[name] = plain(attribute(tag, "value"));
+  }
+  for (const [, tag = "", text] of form.matchAll(/<textarea([^>]*)>([^<]*)/g))
+    fields[attribute(tag, "name") ?? ""] = plain(text);
+  for (const [, tag = "", inside = ""] of form.matchAll(/<select([^>]*)>(.*?)<\/select>/gs)) {
+    const options = [...inside.matchAll(/<option([^>]*)>([^<]*)/g)];
+    const chosen = options.find(([, option]) => /\sselected/.test(option ?? "")) ?? options[0];
+    const [, option = "", label] = chosen ?? [];
+    fields[attribute(tag, "name") ?? ""] = plain(attribute(option, "value") ?? label).trim();
+  }
+  return fields;
+}
