@@ -29,9 +29,15 @@ COPY services services
 USER 1000:1000
 CMD ["node", "--eval", "throw new Error('say which service: node services/orders/main.ts')"]
 
-# The local cluster adds our own Stripe, and code that may be replaced while it runs.
+# The packages of development too: for the compiled contracts, and for what only a local cluster runs.
+FROM manifests AS all-packages
+RUN npm ci --include=dev --ignore-scripts \
+  && rm -rf node_modules/node-linux-* node_modules/.bin/node
+
+# The local cluster adds the local Stripe and the mailbox, and code that can be replaced while it runs.
 FROM services AS dev
 USER 0
+COPY --from=all-packages /app/node_modules node_modules
 COPY stack/stripe stack/stripe
 COPY stack/mailbox stack/mailbox
 RUN mkdir /data && chown -R 1000:1000 proto services stack /data
@@ -58,8 +64,7 @@ EXPOSE 3000
 CMD ["node", "web/build"]
 
 # The edge turns REST into RPC by the contracts themselves, in their compiled form.
-FROM manifests AS contracts
-RUN npm ci --include=dev --ignore-scripts
+FROM all-packages AS contracts
 COPY buf.yaml ./
 COPY third_party third_party
 COPY proto proto
