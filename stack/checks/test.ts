@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { prepareWeb } from "#stack/launcher";
 import { check, type Tally } from "./check.ts";
 
@@ -11,17 +11,47 @@ import { check, type Tally } from "./check.ts";
 
 const root = join(import.meta.dirname, "../..");
 
+/** What vitest writes as JSON, as far as it is read here. */
 interface Report {
   numPassedTests: number;
   numFailedTests: number;
   numPendingTests: number;
+  testResults: { name: string; assertionResults: { fullName: string; duration?: number }[] }[];
 }
 
 function read(file: string): Report {
   try {
     return JSON.parse(readFileSync(file, "utf8")) as Report;
   } catch {
-    return { numPassedTests: 0, numFailedTests: 0, numPendingTests: 0 };
+    return { numPassedTests: 0, numFailedTests: 0, numPendingTests: 0, testResults: [] };
+  }
+}
+
+interface TimedTest {
+  file: string;
+  name: string;
+  durationMs: number;
+}
+
+const timedTests: TimedTest[] = [];
+
+const timesIn = ({ testResults }: Report): TimedTest[] =>
+  testResults.flatMap(({ name: path, assertionResults }) =>
+    assertionResults.map(({ fullName: name, duration: durationMs = 0 }) => ({
+      file: relative(root, path),
+      name,
+      durationMs,
+    })),
+  );
+
+const SLOWEST_SHOWN = 10;
+
+function printSlowest(): void {
+  console.log(`\nThe ${SLOWEST_SHOWN} slowest tests:`);
+  const slowest = timedTests.sort((a, b) => b.durationMs - a.durationMs).slice(0, SLOWEST_SHOWN);
+  for (const { file, name, durationMs } of slowest) {
+    const seconds = (durationMs / 1_000).toFixed(1).padStart(6);
+    console.log(`${seconds} s  ${file}: ${name}`);
   }
 }
 
@@ -37,6 +67,7 @@ async function vitest(args: readonly string[], env: Record<string, string> = {})
   });
   const [code] = (await once(child, "exit")) as [number | null];
   const report = read(file);
+  timedTests.push(...timesIn(report));
   rmSync(dir, { recursive: true, force: true });
   const failed = report.numFailedTests + (code !== 0 && report.numFailedTests === 0 ? 1 : 0);
   return { passed: report.numPassedTests, failed, skipped: report.numPendingTests };
@@ -60,6 +91,7 @@ for (const run of only.length > 0 ? [() => vitest(only)] : runs) {
   total.failed += failed;
   total.skipped += skipped;
 }
+if (only.length === 0) printSlowest();
 const skipped = total.skipped > 0 ? `, ${total.skipped} skipped` : "";
 console.log(`\n${total.passed} passed, ${total.failed} failed${skipped}`);
 process.exit(total.failed > 0 ? 1 : 0);
