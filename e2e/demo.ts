@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { OrderStatus } from "@ticketing/proto/orders/v1/order";
 import { TicketStatus, type Ticket } from "@ticketing/proto/tickets/v1/ticket";
-import { buildWeb, findRunning, readable, startSystem } from "#stack/launcher";
+import { buildWeb, findRunning, formatLogLine, startSystem } from "#stack/launcher";
 import { until } from "#stack/process";
 import { buy, endOf, listTicket, orderNow, pay, signUp, ticketNow } from "./person.ts";
 import { toRefusal } from "./refusal.ts";
@@ -83,7 +83,7 @@ function watchEvents(logs: string): Watch {
       read.set(file, end);
       for (const line of fresh.split("\n").filter((text) => text.includes('"event":"'))) {
         const { time } = JSON.parse(line) as { time: string };
-        lines.push({ time, line: readable(file.replace(/\.log$/, ""), line) });
+        lines.push({ time, line: formatLogLine(file.replace(/\.log$/, ""), line) });
       }
     }
     for (const { line } of lines.sort((a, b) => a.time.localeCompare(b.time))) say(`    ${line}`);

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { expect, it } from "vitest";
 import { z } from "zod";
-import { describe } from "#stack/launcher";
+import { buildDescriptors } from "#stack/launcher";
 import { ensureTools } from "#stack/tools";
 import { localSecrets } from "./local-secrets.ts";
 import { container, find, manifests, root, services, workloads, type Manifest } from "./testing.ts";
@@ -49,7 +49,7 @@ it("starts the edge as its image does, with what Envoy itself accepts, and the c
   const { envoy } = await ensureTools(["envoy"], () => {});
   const dir = mkdtempSync(join(tmpdir(), "edge-k8s-"));
   try {
-    const descriptors = await describe(dir);
+    const descriptors = await buildDescriptors(dir);
     for (const documents of [base, local]) {
       const edge = find(documents, "Deployment", "edge");
       const [node, main, ...args] = container(edge).command as string[];

@@ -1,18 +1,18 @@
 import { mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { call, debianSource, install } from "#stack/tools";
+import { execute, debianSource, install } from "#stack/tools";
 
 /** Gives the YAML of a kustomization in this folder. */
 export async function render(folder: string): Promise<string> {
   const [program, ...args] = await kustomize();
-  return call(program, [...args, join(import.meta.dirname, folder)]);
+  return execute(program, [...args, join(import.meta.dirname, folder)]);
 }
 
 /** Kustomize 5: the machine's own, inside kubectl or alone, or Debian 13's, unpacked into .tools. */
 async function kustomize(): Promise<[program: string, ...args: string[]]> {
-  const kubectl = await call("kubectl", ["version", "--client"]).catch(() => "");
+  const kubectl = await execute("kubectl", ["version", "--client"]).catch(() => "");
   if (/Kustomize Version: v5\./.test(kubectl)) return ["kubectl", "kustomize"];
-  const own = await call("kustomize", ["version"]).catch(() => "");
+  const own = await execute("kustomize", ["version"]).catch(() => "");
   if (/\bv5\./.test(own)) return ["kustomize", "build"];
   return [join(await fromDebian(), "usr/bin/kustomize"), "build"];
 }
@@ -40,10 +40,10 @@ function fromDebian(): Promise<string> {
       "Acquire::Languages=none",
       "Acquire::Retries=3",
     ].flatMap((option) => ["--option", option]);
-    await call("apt-get", ["-q", ...options, "update"]);
-    await call("apt-get", ["-q", ...options, "download", "kustomize"], { cwd: apt });
+    await execute("apt-get", ["-q", ...options, "update"]);
+    await execute("apt-get", ["-q", ...options, "download", "kustomize"], { cwd: apt });
     const deb = readdirSync(apt).find((file) => file.endsWith(".deb"));
-    await call("dpkg", ["-x", join(apt, deb ?? ""), temp]);
+    await execute("dpkg", ["-x", join(apt, deb ?? ""), temp]);
     rmSync(apt, { recursive: true });
   };
   return install("kustomize-debian-13", fill, console.log);

@@ -1,6 +1,6 @@
 import type { mongo } from "mongoose";
 import { createClient } from "redis";
-import { manage, stores } from "#stack/parts";
+import { manage, servicesWithDatabase } from "#stack/parts";
 import type { PartName, System } from "#stack/launcher";
 import { openProxy, type Proxy } from "./proxy.ts";
 
@@ -78,7 +78,7 @@ export function troublesOf(harmed: () => Harmed): Trouble[] {
 
   const admin = (command: mongo.Document) => () => harmed().database.db("admin").command(command);
   const databaseRoles = (roles: string[]) => async () => {
-    for (const name of stores)
+    for (const name of servicesWithDatabase)
       await harmed().database.db(name).command({ updateUser: name, roles });
   };
   const redis = (command: string) => async () => {

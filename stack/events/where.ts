@@ -1,5 +1,5 @@
 import { connect, type ChannelModel } from "amqplib";
-import { inDatabase, type Management, stores } from "#stack/parts";
+import { withDatabase, type Management, servicesWithDatabase } from "#stack/parts";
 import { findRunning } from "#stack/launcher";
 
 /** What a person did wrong, or what is missing, in words for them. */
@@ -24,7 +24,7 @@ export interface Where {
 export async function findBroker(env: NodeJS.ProcessEnv): Promise<Where> {
   const { AMQP_URI: amqp, RABBITMQ_MANAGEMENT_URI: management, MONGODB_URI: mongo } = env;
   if (amqp) {
-    const databases = mongo ? stores.map((name) => [name, inDatabase(mongo, name)]) : [];
+    const databases = mongo ? servicesWithDatabase.map((name) => [name, withDatabase(mongo, name)]) : [];
     return {
       amqp,
       management: management ? toManagement(management) : undefined,

@@ -7,8 +7,8 @@ import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { promisify } from "node:util";
 import type { EdgeVariable } from "../../envoy/config.ts";
-import { keep, type Part } from "#stack/parts";
-import { type Child, portOr, run, until } from "#stack/process";
+import { startPart, type Part } from "#stack/parts";
+import { type Child, preferredPort, run, until } from "#stack/process";
 
 /** The addresses ("127.0.0.1:9000") of the instances of a service. */
 export interface Instances {
@@ -71,16 +71,16 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
   const { dir, env, onLine, log = console.log } = options;
   mkdirSync(dir, { recursive: true });
   const admin = adminAt(join(dir, "admin.sock"));
-  const descriptors = await describe(dir);
+  const descriptors = await buildDescriptors(dir);
   // 0 lets Envoy choose, once; it keeps its choice when it is started again.
-  let port = options.port ? await portOr(options.port, "The edge", log) : 0;
+  let port = options.port ? await preferredPort(options.port, "The edge", log) : 0;
   let adminPort = 0;
 
   const args = [
     ...[main, "--disable-hot-restart", "--file-flush-interval-msec", "200"],
     ...["--concurrency", "2", "--log-level", "warn"],
   ];
-  const part = await keep(async () => {
+  const part = await startPart(async () => {
     const logFile = join(dir, "envoy.log");
     const own = { port, adminPort, descriptors, adminSocket: admin.socket };
     const variables = variablesOf(options, own);
@@ -128,7 +128,7 @@ function variablesOf(
 }
 
 /** Writes what the contracts say to a file that Envoy reads, and gives its name. */
-export async function describe(dir: string): Promise<string> {
+export async function buildDescriptors(dir: string): Promise<string> {
   const root = join(import.meta.dirname, "../..");
   const file = join(dir, "ticketing.binpb");
   const args = ["build", "--as-file-descriptor-set", "--output", file];

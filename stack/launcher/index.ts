@@ -1,6 +1,6 @@
 export { buildWeb, prepareWeb } from "./build.ts";
-export { describe, startEdge, type Edge, type EdgeVariables, type Upstreams } from "./edge.ts";
-export { readable } from "./lines.ts";
+export { buildDescriptors, startEdge, type Edge, type EdgeVariables, type Upstreams } from "./edge.ts";
+export { formatLogLine } from "./lines.ts";
 export { findRunning, type Running } from "./running.ts";
 export {
   services,

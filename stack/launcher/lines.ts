@@ -27,7 +27,7 @@ function read(line: string): Said | undefined {
 }
 
 /** A service's log line for a person: its name in brackets, what it says, and what went wrong. */
-export function readable(name: string, line: string, coloured = process.stdout.isTTY): string {
+export function formatLogLine(name: string, line: string, coloured = process.stdout.isTTY): string {
   const said = read(line);
   const tag = coloured ? `\u001B[${colourOf(name)}m[${name}]\u001B[0m` : `[${name}]`;
   if (!said) return `${tag} ${line}`;
@@ -37,5 +37,5 @@ export function readable(name: string, line: string, coloured = process.stdout.i
 }
 
 /** Whether a person who watches wants to see a line: the edge's access log is for its own file. */
-export const isNews = (name: string, line: string): boolean =>
+export const isForConsole = (name: string, line: string): boolean =>
   name !== "edge" && line.trim() !== "" && (read(line)?.level ?? WARN) >= 30;

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { Management } from "#stack/parts";
 
 /** Where `npm start` keeps its data, its logs and its secrets. */
-export const home = join(import.meta.dirname, "../../.stack");
+export const stackDir = join(import.meta.dirname, "../../.stack");
 
 /** A marketplace that `npm start` has up: for the demo, and for whoever wants to know. */
 export interface Running {
@@ -21,15 +21,15 @@ export interface Running {
   stripe: { url?: string | undefined; key: string };
 }
 
-const file = join(home, "running.json");
+const file = join(stackDir, "running.json");
 
 /** Addresses have passwords in them, so only the owner can read the file. */
-export function announce(running: Running): void {
-  withdraw(); // A file that is there would keep its mode.
+export function writeRunning(running: Running): void {
+  removeRunning(); // A file that is there would keep its mode.
   writeFileSync(file, JSON.stringify(running), { mode: 0o600 });
 }
 
-export function withdraw(): void {
+export function removeRunning(): void {
   rmSync(file, { force: true });
 }
 

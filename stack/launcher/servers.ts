@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { keep, marked, type Part } from "#stack/parts";
+import { startPart, ownerVariables, type Part } from "#stack/parts";
 import { type Child, freePort, freePorts, run, until } from "#stack/process";
 
 // What is beside the services on one machine: a Stripe and a mailbox of our own, and the storefront.
@@ -32,7 +32,7 @@ export async function startStripe(
     run("stripe", process.execPath, [join(root, "stack/stripe/main.ts")], {
       cwd: root,
       env: {
-        ...marked(options.dir),
+        ...ownerVariables(options.dir),
         STRIPE_PORT: String(port),
         STRIPE_DIR: join(options.dir, "stripe"),
         STRIPE_KEY: settings.key,
@@ -45,7 +45,7 @@ export async function startStripe(
     });
   const ready = (child: Child) =>
     until(() => fetch(url).then(() => true), { what: "the local Stripe", child });
-  return { url, part: await keep(start, ready) };
+  return { url, part: await startPart(start, ready) };
 }
 
 /** Where mail is taken, beside where it can be read. */
@@ -60,7 +60,7 @@ export async function startMailbox(options: ServerOptions): Promise<Mails> {
     run("mailbox", process.execPath, [join(root, "stack/mailbox/main.ts")], {
       cwd: root,
       env: {
-        ...marked(options.dir),
+        ...ownerVariables(options.dir),
         MAILBOX_DIR: join(options.dir, "mailbox"),
         SMTP_PORT: String(smtp),
         MAILBOX_PORT: String(page),
@@ -71,7 +71,7 @@ export async function startMailbox(options: ServerOptions): Promise<Mails> {
   const url = `http://127.0.0.1:${page}`;
   const ready = (child: Child) =>
     until(() => fetch(url).then(() => true), { what: "the mailbox", child });
-  return { part: await keep(start, ready), url, smtp: `smtp://127.0.0.1:${smtp}` };
+  return { part: await startPart(start, ready), url, smtp: `smtp://127.0.0.1:${smtp}` };
 }
 
 export async function startWeb(
@@ -85,7 +85,7 @@ export async function startWeb(
     run("web", process.execPath, [server], {
       cwd: join(root, "web"),
       env: {
-        ...marked(options.dir),
+        ...ownerVariables(options.dir),
         HOST: "127.0.0.1",
         PORT: String(port),
         PROTOCOL_HEADER: "x-forwarded-proto",
@@ -100,5 +100,5 @@ export async function startWeb(
   const url = `http://127.0.0.1:${port}`;
   const ready = (child: Child) =>
     until(async () => (await fetch(`${url}/healthz`)).ok, { what: "the storefront", child });
-  return { part: await keep(start, ready), url };
+  return { part: await startPart(start, ready), url };
 }

@@ -4,8 +4,8 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "nod
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
-import { identity, tryLock, until } from "#stack/process";
-import { home } from "./running.ts";
+import { processIdentity, tryLock, until } from "#stack/process";
+import { stackDir } from "./running.ts";
 
 /** Runs `npm start` until it ends; answers how, and all that it said. */
 async function start(): Promise<{ code: number | null; said: string }> {
@@ -22,12 +22,12 @@ async function start(): Promise<{ code: number | null; said: string }> {
 }
 
 test("npm start twice in one folder says in a line who has it, and leaves that alone", async () => {
-  mkdirSync(home, { recursive: true, mode: 0o700 });
-  const held = tryLock(join(home, "owner")); // A number, where one runs here already.
+  mkdirSync(stackDir, { recursive: true, mode: 0o700 });
+  const held = tryLock(join(stackDir, "owner")); // A number, where one runs here already.
   if (typeof held !== "number") onTestFinished(held);
   const holder = typeof held === "number" ? held : process.pid;
   const { code, said } = await start();
-  expect(said).toBe(`It could not be started: ${home} is in use by process ${holder}.\n`);
+  expect(said).toBe(`It could not be started: ${stackDir} is in use by process ${holder}.\n`);
   expect(code).toBe(1);
 });
 
@@ -52,7 +52,7 @@ function inBackground(script: string, program: string) {
   onTestFinished(() => {
     shell.kill("SIGKILL");
     const program = pid("program");
-    if (program && identity(program)) process.kill(program, "SIGKILL");
+    if (program && processIdentity(program)) process.kill(program, "SIGKILL");
     rmSync(dir, { recursive: true });
   });
   const pid = (name: string) => Number(new RegExp(`^${name} (\\d+)$`, "m").exec(said)?.[1] ?? 0);
@@ -78,8 +78,8 @@ test.each([
     await until(() => pid("npm") && pid("program"), { what: "the program", timeoutMs: 60_000 });
     const [npm, running] = [pid("npm"), pid("program")];
     process.kill(npm, signal);
-    await until(() => identity(running) === undefined, { what: "the program to end" });
-    await until(() => identity(npm) === undefined, { what: "npm to end" });
+    await until(() => processIdentity(running) === undefined, { what: "the program to end" });
+    await until(() => processIdentity(npm) === undefined, { what: "npm to end" });
     expect(said()).toMatch(/^told$/m);
     expect(said()).not.toMatch(/^ +at /m);
   },

@@ -1,9 +1,9 @@
 import { join } from "node:path";
 import { buildWeb } from "./build.ts";
-import { mustBeFree, openSecrets, stores } from "#stack/parts";
-import { isNews, readable } from "./lines.ts";
-import { isEnding } from "#stack/process";
-import { announce, home, withdraw } from "./running.ts";
+import { assertUnclaimed, openSecrets, servicesWithDatabase } from "#stack/parts";
+import { isForConsole, formatLogLine } from "./lines.ts";
+import { isShuttingDown } from "#stack/process";
+import { writeRunning, stackDir, removeRunning } from "./running.ts";
 import { startSystem, type System } from "./system.ts";
 
 // `npm start`: the whole marketplace on this machine, with real parts, until Ctrl-C.
@@ -31,34 +31,34 @@ function table(system: System): string {
           string,
         ],
     ),
-    ["Logs and data", home],
+    ["Logs and data", stackDir],
   ];
   return rows.map(([name, where]) => `  ${name.padEnd(14)} ${where}`).join("\n");
 }
 
 async function start(): Promise<System> {
-  mustBeFree(home); // Before the storefront is built anew under somebody's feet.
+  assertUnclaimed(stackDir); // Before the storefront is built anew under somebody's feet.
   await buildWeb(console.log);
   const system = await startSystem({
-    dir: home,
+    dir: stackDir,
     port: Number(process.env["EDGE_PORT"] || 8080),
     env: { ORDER_HOLD_SECONDS: String(holdSeconds) },
     supervised: true,
     onLine: (name, line) => {
-      if (up && isNews(name, line)) console.log(readable(name, line));
+      if (up && isForConsole(name, line)) console.log(formatLogLine(name, line));
     },
   });
   const { rabbit, amqpUrl, mongoUrl } = system.parts;
-  announce({
+  writeRunning({
     url: system.url,
-    dir: home,
+    dir: stackDir,
     pid: process.pid,
     holdSeconds,
     amqp: rabbit?.adminUrl ?? amqpUrl("orders"),
     ...(rabbit ? { management: rabbit.management } : {}),
-    sealingKey: process.env["SEALING_KEY"] || openSecrets(join(home, "services.json"))("sealing"),
+    sealingKey: process.env["SEALING_KEY"] || openSecrets(join(stackDir, "services.json"))("sealing"),
     stripe: { url: system.stripe.url, key: system.stripe.key },
-    databases: Object.fromEntries(stores.map((name) => [name, mongoUrl(name)])),
+    databases: Object.fromEntries(servicesWithDatabase.map((name) => [name, mongoUrl(name)])),
   });
   return system;
 }
@@ -66,7 +66,7 @@ async function start(): Promise<System> {
 /** What went wrong, in a line: the way there through this code helps nobody. */
 function give(error: unknown): never | Promise<never> {
   // Told to end, we ended what others waited for; process.ts ends us too.
-  if (isEnding()) return new Promise(() => {});
+  if (isShuttingDown()) return new Promise(() => {});
   console.error(`It could not be started: ${(error as Error).message}`);
   process.exit(1);
 }
@@ -84,7 +84,7 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
     if (stopping) return;
     stopping = true;
     up = false;
-    withdraw();
+    removeRunning();
     console.log("\nStopping ...");
     void system.stop().then(() => process.exit(0));
   });

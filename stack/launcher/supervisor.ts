@@ -1,5 +1,5 @@
 import { setTimeout as passing } from "node:timers/promises";
-import { type Child, isEnding } from "#stack/process";
+import { type Child, isShuttingDown } from "#stack/process";
 
 /** What can be started again where it was. */
 export interface Restartable {
@@ -30,11 +30,11 @@ export function supervise(all: readonly Restartable[], options: Options): () => 
     for (let pause = firstPauseMs; ; pause = Math.min(pause * 2, LONGEST_PAUSE_MS)) {
       const begun = performance.now();
       const how = await Promise.race([one.child.exited, stopping.stopped]);
-      if (signal.aborted || isEnding()) return;
+      if (signal.aborted || isShuttingDown()) return;
       if (performance.now() - begun >= settledMs) pause = firstPauseMs;
       log(`${one.child.name} ended (${how}); it is started again in ${pause / 1000} s.`);
       await passing(pause, undefined, { signal }).catch(() => undefined);
-      if (signal.aborted || isEnding()) return;
+      if (signal.aborted || isShuttingDown()) return;
       await one.restart().then(
         () => log(`${one.child.name} is back.`),
         (error: unknown) => log(`${one.child.name} did not start: ${String(error)}`),
@@ -46,7 +46,7 @@ export function supervise(all: readonly Restartable[], options: Options): () => 
   return async () => {
     stopping.stop();
     // When we are told to end, what is just starting ends with us.
-    if (!isEnding()) await Promise.all(watching);
+    if (!isShuttingDown()) await Promise.all(watching);
   };
 }
 

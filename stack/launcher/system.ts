@@ -1,15 +1,15 @@
 import { join } from "node:path";
 import { catalogue } from "#catalogue";
-import { marked, openSecrets, type Part, type Parts, startParts, stores } from "#stack/parts";
+import { ownerVariables, openSecrets, type Part, type Parts, startParts, servicesWithDatabase } from "#stack/parts";
 import { startEdge, type Edge } from "./edge.ts";
-import { portOr } from "#stack/process";
+import { preferredPort } from "#stack/process";
 import { startMailbox, startStripe, startWeb } from "./servers.ts";
 import { startInstance, type Instance } from "./service.ts";
 import { supervise } from "./supervisor.ts";
 import { ensureTools } from "#stack/tools";
 
 /** Those that store something, and the one that does not. */
-export const services = [...stores, "expiration"] as const;
+export const services = [...servicesWithDatabase, "expiration"] as const;
 export type ServiceName = (typeof services)[number];
 
 /** What services reach by an address, and may find away. */
@@ -81,7 +81,7 @@ export async function startSystem(options: SystemOptions): Promise<System> {
   const parts = await startParts({
     dir,
     services: [...services],
-    databases: [...stores],
+    databases: [...servicesWithDatabase],
     rights: catalogue,
     log,
   });
@@ -92,7 +92,7 @@ export async function startSystem(options: SystemOptions): Promise<System> {
   }
 
   async function start(service: ServiceName, env: Record<string, string>): Promise<Instance[]> {
-    const store = (stores as readonly string[]).includes(service);
+    const store = (servicesWithDatabase as readonly string[]).includes(service);
     const direct = {
       AMQP_URI: parts.amqpUrl(service),
       ...(store ? { MONGODB_URI: parts.mongoUrl(service) } : {}),
@@ -110,7 +110,7 @@ export async function startSystem(options: SystemOptions): Promise<System> {
       return startInstance({
         name,
         service,
-        env: { ...marked(dir), ...variables, ...options.env },
+        env: { ...ownerVariables(dir), ...variables, ...options.env },
         logFile: join(dir, "logs", `${name}.log`),
         onLine: (line) => onLine?.(name, line),
       });
@@ -122,7 +122,7 @@ export async function startSystem(options: SystemOptions): Promise<System> {
 
   try {
     const secret = openSecrets(join(dir, "services.json"));
-    const port = await portOr(options.port, "The edge", log);
+    const port = await preferredPort(options.port, "The edge", log);
     const edgeUrl = `http://127.0.0.1:${port}`;
     const key = given("STRIPE_KEY") ?? `sk_test_${secret("stripe")}`;
     const webhookSecret = given("STRIPE_WEBHOOK_SECRET") ?? `whsec_${secret("webhook")}`;
@@ -172,7 +172,7 @@ export async function startSystem(options: SystemOptions): Promise<System> {
       envoy: tools.envoy,
       dir: join(dir, "edge"),
       port,
-      env: marked(dir),
+      env: ownerVariables(dir),
       log,
       variables: cookies,
       upstreams: {

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { claim } from "./claim.ts";
-import { identity, until } from "#stack/process";
+import { processIdentity, until } from "#stack/process";
 
 // Redis alone stands for all parts here: it is quick, and of the three the best at hiding.
 const env = { ...process.env, MONGODB_URI: "mongodb://not-used", AMQP_URI: "amqp://not-used" };
@@ -42,23 +42,23 @@ test.each(["SIGINT", "SIGTERM", "SIGHUP"] as const)(
   async (signal) => {
     parent.kill(signal);
     expect(await once(parent, "exit")).toEqual([null, signal]);
-    expect(identity(redis)).toBeUndefined();
+    expect(processIdentity(redis)).toBeUndefined();
   },
 );
 
 test("leaves nothing behind on an exception", async () => {
   parent.stdin?.write("now\n");
   expect(await once(parent, "exit")).toEqual([1, null]);
-  await until(() => identity(redis) === undefined, { what: "Redis to end", timeoutMs: 2000 });
+  await until(() => processIdentity(redis) === undefined, { what: "Redis to end", timeoutMs: 2000 });
 });
 
 test("ends what a killed parent left behind, and refuses a folder in use", async () => {
   await expect(claim(dir, () => {})).rejects.toThrow(`in use by process ${parent.pid}`);
   parent.kill("SIGKILL");
   await once(parent, "exit");
-  expect(identity(redis)).toBeDefined();
+  expect(processIdentity(redis)).toBeDefined();
   const said: string[] = [];
   (await claim(dir, (line) => said.push(line)))();
-  expect(identity(redis)).toBeUndefined();
+  expect(processIdentity(redis)).toBeUndefined();
   expect(said).toEqual([expect.stringContaining("Ending 1 process")]);
 });

@@ -1,12 +1,12 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { identity, tryLock, until } from "#stack/process";
+import { processIdentity, tryLock, until } from "#stack/process";
 
 /** The variable by which we know our own again, however far they have strayed from us. */
 const mark = "STACK_DIR";
 
 /** What must stand in the environment of everything that is started for `dir`. */
-export function marked(dir: string): Readonly<Record<string, string>> {
+export function ownerVariables(dir: string): Readonly<Record<string, string>> {
   return { [mark]: resolve(dir) };
 }
 
@@ -27,7 +27,7 @@ export async function claim(dir: string, log: (line: string) => void): Promise<(
 }
 
 /** Throws where another process has `dir` now. */
-export function mustBeFree(dir: string): void {
+export function assertUnclaimed(dir: string): void {
   mkdirSync(dir, { recursive: true, mode: 0o700 });
   take(dir)();
 }
@@ -43,7 +43,7 @@ async function endLeftovers(dir: string, log: (line: string) => void): Promise<v
   if (left.length === 0) return;
   log(`Ending ${left.length} processes that a killed start left behind.`);
   signalEach(left, "SIGTERM");
-  const gone = () => left.every(({ pid, id }) => identity(pid) !== id);
+  const gone = () => left.every(({ pid, id }) => processIdentity(pid) !== id);
   const what = "leftovers to end";
   await until(gone, { what, timeoutMs: 10_000 }).catch(() => signalEach(left, "SIGKILL"));
   await until(() => leftovers(dir).length === 0, { what, timeoutMs: 5_000 });
@@ -66,11 +66,11 @@ function leftovers(dir: string): Leftover[] {
     } catch {
       return []; // another user's, or gone
     }
-    const id = identity(pid);
+    const id = processIdentity(pid);
     return id === undefined ? [] : [{ pid, id }];
   });
 }
 
 function signalEach(left: readonly Leftover[], signal: NodeJS.Signals): void {
-  for (const { pid, id } of left) if (identity(pid) === id) process.kill(pid, signal);
+  for (const { pid, id } of left) if (processIdentity(pid) === id) process.kill(pid, signal);
 }

@@ -1,8 +1,8 @@
 /** The services that store something, each in the database of its own name. */
-export const stores = ["auth", "tickets", "orders", "payments"] as const;
+export const servicesWithDatabase = ["auth", "tickets", "orders", "payments"] as const;
 
 /** The same servers and user, another database; the user stays known where it was known. */
-export function inDatabase(uri: string, database: string): string {
+export function withDatabase(uri: string, database: string): string {
   const [, base, path = "", query = ""] =
     /^([^/]*\/\/[^/?]*)\/?([^?]*)(?:\?(.*))?$/.exec(uri) ?? [];
   const settings = new URLSearchParams(query);

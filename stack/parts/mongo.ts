@@ -1,8 +1,8 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { mongo as driver } from "mongoose";
-import { keep, type Part, type PartOptions } from "./part.ts";
-import { type Child, isOpen, portOr, run, until } from "#stack/process";
+import { startPart, type Part, type PartOptions } from "./part.ts";
+import { type Child, isListening, preferredPort, run, until } from "#stack/process";
 import { ensureTools } from "#stack/tools";
 
 export interface Mongo extends Part {
@@ -25,7 +25,7 @@ export async function startMongo(
 ): Promise<Mongo> {
   const { dir, databases, secret, env, log = console.log } = options;
   const { mongod } = await ensureTools(["mongod"], log);
-  const port = await portOr(options.port, "MongoDB", log);
+  const port = await preferredPort(options.port, "MongoDB", log);
   const host = `127.0.0.1:${port}`;
   const url = (user: string, database: string, source: string) =>
     `mongodb://${user}:${secret(`mongo/${user}`)}@${host}/${database}` +
@@ -38,10 +38,10 @@ export async function startMongo(
 
   const args = flags({ data, keyFile, port });
   const logFile = join(dir, "mongod.log");
-  const part = await keep(
+  const part = await startPart(
     () => run("mongod", mongod, args, { logFile, ...(env && { env }) }),
     async (child) => {
-      await until(() => isOpen(port), { what: "MongoDB to listen", child });
+      await until(() => isListening(port), { what: "MongoDB to listen", child });
       await becomeReady({ child, host, password: secret("mongo/admin"), databases, secret });
     },
   );

@@ -12,7 +12,7 @@ export interface Part {
 }
 
 /** Makes a part of the way to start it, and of the wait until it can be used, if that is apart. */
-export async function keep(
+export async function startPart(
   start: () => Child | Promise<Child>,
   ready: (child: Child) => Promise<unknown> = async () => {},
 ): Promise<Part> {

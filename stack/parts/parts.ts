@@ -2,8 +2,8 @@ import { join } from "node:path";
 import { connect } from "amqplib";
 import type { Rights } from "#runtime/permissions.ts";
 import { declareTopology } from "#runtime/topology.ts";
-import { claim, marked } from "./claim.ts";
-import { inDatabase } from "./databases.ts";
+import { claim, ownerVariables } from "./claim.ts";
+import { withDatabase } from "./databases.ts";
 import { type Mongo, startMongo } from "./mongo.ts";
 import { type Rabbit, startRabbit } from "./rabbit/rabbit.ts";
 import { type Redis, startRedis } from "./redis.ts";
@@ -42,7 +42,7 @@ export async function startParts(options: PartsOptions): Promise<Parts> {
   const { dir, services, databases = services, rights, ports = {}, log = console.log } = options;
   const letGo = await claim(dir, log);
   const secret = openSecrets(join(dir, "secrets.json"));
-  const common = (name: string) => ({ dir: join(dir, name), secret, log, env: marked(dir) });
+  const common = (name: string) => ({ dir: join(dir, name), secret, log, env: ownerVariables(dir) });
   const { MONGODB_URI, AMQP_URI, REDIS_URI } = process.env;
   const { mongo: port, redis: redisPort, ...rabbitPorts } = ports;
 
@@ -68,7 +68,7 @@ export async function startParts(options: PartsOptions): Promise<Parts> {
       mongo,
       rabbit,
       redis,
-      mongoUrl: (service) => mongo?.url(service) ?? inDatabase(MONGODB_URI ?? "", service),
+      mongoUrl: (service) => mongo?.url(service) ?? withDatabase(MONGODB_URI ?? "", service),
       amqpUrl: (service) => rabbit?.url(service) ?? AMQP_URI ?? "",
       redisUrl: redis?.url ?? REDIS_URI ?? "",
       stop,

@@ -1,8 +1,8 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createClient } from "redis";
-import { keep, type Part, type PartOptions } from "./part.ts";
-import { portOr, run, until } from "#stack/process";
+import { startPart, type Part, type PartOptions } from "./part.ts";
+import { preferredPort, run, until } from "#stack/process";
 import { ensureTools } from "#stack/tools";
 
 export interface Redis extends Part {
@@ -13,7 +13,7 @@ export interface Redis extends Part {
 export async function startRedis(options: PartOptions & { port?: number }): Promise<Redis> {
   const { dir, secret, env, log = console.log } = options;
   const { redis } = await ensureTools(["redis"], log);
-  const port = await portOr(options.port, "Redis", log);
+  const port = await preferredPort(options.port, "Redis", log);
   const password = secret("redis");
   const url = `redis://:${password}@127.0.0.1:${port}`;
   const config = join(dir, "redis.conf");
@@ -23,7 +23,7 @@ export async function startRedis(options: PartOptions & { port?: number }): Prom
   writeFileSync(config, configuration(dir, port, password), { mode: 0o600 });
 
   const logFile = join(dir, "redis.log");
-  const part = await keep(
+  const part = await startPart(
     () => run("redis", redis, [config], { logFile, ...(env && { env }) }),
     (child) => until(() => ping(url), { what: "Redis to answer", child }),
   );

@@ -1,3 +1,3 @@
-export { identity, tryLock } from "./lock.ts";
-export { freePort, freePorts, isOpen, portOr } from "./ports.ts";
-export { isEnding, run, until, type Child, type Truthy } from "./process.ts";
+export { processIdentity, tryLock } from "./lock.ts";
+export { freePort, freePorts, isListening, preferredPort } from "./ports.ts";
+export { isShuttingDown, run, until, type Child, type Truthy } from "./process.ts";

@@ -4,7 +4,7 @@ import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:
  * A name for a living process that no later process can inherit with the number: the number and
  * the time of its start. Undefined if it does not live. (Without /proc, the number must do.)
  */
-export function identity(pid: number): string | undefined {
+export function processIdentity(pid: number): string | undefined {
   try {
     process.kill(pid, 0);
   } catch (error) {
@@ -25,7 +25,7 @@ export function identity(pid: number): string | undefined {
  */
 export function tryLock(path: string): (() => void) | number {
   const mine = `${path}.${process.pid}`;
-  writeFileSync(mine, identity(process.pid) ?? "");
+  writeFileSync(mine, processIdentity(process.pid) ?? "");
   try {
     for (;;) {
       try {
@@ -37,7 +37,7 @@ export function tryLock(path: string): (() => void) | number {
       const holder = read(path);
       if (holder === undefined) continue;
       const pid = Number(holder.split(" ")[0]);
-      if (identity(pid) === holder) return pid;
+      if (processIdentity(pid) === holder) return pid;
       removeStale(path, holder);
     }
   } finally {

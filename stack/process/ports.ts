@@ -52,7 +52,7 @@ export async function freePort(): Promise<number> {
 }
 
 /** The wanted port if it is free, else another one, and says so. */
-export async function portOr(
+export async function preferredPort(
   wanted: number | undefined,
   what: string,
   log: (line: string) => void,
@@ -70,7 +70,7 @@ export async function portOr(
 }
 
 /** Whether somebody answers there. */
-export function isOpen(port: number): Promise<boolean> {
+export function isListening(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect(port, "127.0.0.1");
     socket.once("connect", () => resolve(true)).once("error", () => resolve(false));

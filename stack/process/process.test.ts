@@ -2,7 +2,7 @@ import { readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { identity } from "./lock.ts";
+import { processIdentity } from "./lock.ts";
 import { run, until } from "./process.ts";
 
 const shell = (script: string, options = {}) => run("it", "/bin/sh", ["-c", script], options);
@@ -25,7 +25,7 @@ test("ends by force what does not end when asked, with all that it started", asy
   const helper = await until(() => Number(child.tail()), { what: "its helper", child });
   await child.stop(50);
   expect(await child.exited).toBe("SIGKILL");
-  await until(() => identity(helper) === undefined, { what: "the helper to end" });
+  await until(() => processIdentity(helper) === undefined, { what: "the helper to end" });
 });
 
 test("says what it waited for in vain, and the last words of who ended", async () => {

@@ -160,7 +160,7 @@ function signal(pid: number, name: NodeJS.Signals): void {
 }
 
 /** Whether we were told to end, and end what we started. */
-export const isEnding = (): boolean => toldAt !== undefined;
+export const isShuttingDown = (): boolean => toldAt !== undefined;
 
 let guarded = false;
 let toldAt: number | undefined;

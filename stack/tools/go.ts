@@ -1,5 +1,5 @@
 import { basename, join } from "node:path";
-import { call, install, installed, type Log } from "./install.ts";
+import { execute, install, installed, type Log } from "./install.ts";
 import { find, isProgram } from "./path.ts";
 
 /**
@@ -25,7 +25,7 @@ export async function ensureGo(module: string, log: Log = console.log): Promise<
 
 async function build(module: string, folder: string): Promise<void> {
   await needGo();
-  await call("go", ["install", module], {
+  await execute("go", ["install", module], {
     env: { GOBIN: folder, GOTOOLCHAIN: "local" },
     timeoutMs: 600_000, // 70 s of work, on a machine that may have more to do
   });
@@ -34,13 +34,13 @@ async function build(module: string, folder: string): Promise<void> {
 /** The folder with the files of a Go module (`host/path@version`), which Go keeps once it has it. */
 export async function goModule(module: string): Promise<string> {
   await needGo();
-  const answer = await call("go", ["mod", "download", "-json", module], { cwd: "/" });
+  const answer = await execute("go", ["mod", "download", "-json", module], { cwd: "/" });
   return (JSON.parse(answer) as { Dir: string }).Dir;
 }
 
 async function needGo(): Promise<void> {
   try {
-    await call("go", ["version"]);
+    await execute("go", ["version"]);
   } catch (cause) {
     throw new Error("Go is needed (go.dev/dl)", { cause });
   }

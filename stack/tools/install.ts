@@ -80,7 +80,7 @@ async function lock(path: string, log: Log): Promise<() => void> {
 }
 
 /** Runs a program to its end and gives what it said; its complaint is in the error. */
-export async function call(
+export async function execute(
   command: string,
   args: readonly string[],
   options: { cwd?: string; env?: Readonly<Record<string, string>>; timeoutMs?: number } = {},

@@ -1,6 +1,6 @@
 import { accessSync, constants, globSync, realpathSync } from "node:fs";
 import { delimiter, dirname, join } from "node:path";
-import { call } from "./install.ts";
+import { execute } from "./install.ts";
 
 type Version = readonly [major: number, minor: number];
 
@@ -11,7 +11,7 @@ export async function find(
   least: Version,
 ): Promise<string | undefined> {
   for (const path of names.flatMap((name) => which(name) ?? [])) {
-    const said = await call(path, ["--version"]).catch(() => "");
+    const said = await execute(path, ["--version"]).catch(() => "");
     if (isRecent(version.exec(said), least)) return path;
   }
   return undefined;

@@ -1,4 +1,4 @@
-import { call, install, type Log } from "./install.ts";
+import { execute, install, type Log } from "./install.ts";
 
 /**
  * Installs a package of PyPI into `.tools/<name>` and gives that folder. The name should carry the
@@ -16,7 +16,7 @@ export function ensurePip(
     name,
     async (temp) => {
       const python = await findPython();
-      await call(python, ["-m", "pip", "install", ...flags, "--target", temp, spec]);
+      await execute(python, ["-m", "pip", "install", ...flags, "--target", temp, spec]);
     },
     log,
   );
@@ -25,7 +25,7 @@ export function ensurePip(
 async function findPython(): Promise<string> {
   for (const python of ["python3", "/usr/bin/python3"]) {
     try {
-      await call(python, ["-m", "pip", "--version"]);
+      await execute(python, ["-m", "pip", "--version"]);
       return python;
     } catch {
       // Not this one: absent, or without pip.

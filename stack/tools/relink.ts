@@ -1,7 +1,7 @@
 import { closeSync, globSync, openSync, readdirSync, readFileSync, readSync } from "node:fs";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { call } from "./install.ts";
+import { execute } from "./install.ts";
 
 /**
  * Makes the programs in `temp` use the libraries that came with them and that will lie in `home`,
@@ -14,7 +14,7 @@ export async function relink(temp: string, home: string, patchelf: string): Prom
   for (const folder of ["usr/bin", "usr/lib/erlang"]) {
     for (const file of elfFiles(join(temp, folder))) {
       const library = file.endsWith(".so");
-      await call(patchelf, [...(library ? [] : interpreter), ...rpath, file]);
+      await execute(patchelf, [...(library ? [] : interpreter), ...rpath, file]);
     }
   }
   for (const erl of globSync(join(temp, "usr/lib/erlang/{,erts-*/}bin/erl"))) {

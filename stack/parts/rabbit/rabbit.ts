@@ -1,12 +1,12 @@
 import { join } from "node:path";
 import { connect } from "amqplib";
 import type { Rights } from "#runtime/permissions.ts";
-import { keep, type Part, type PartOptions } from "../part.ts";
-import { type Child, freePorts, isOpen, portOr, run, until } from "#stack/process";
+import { startPart, type Part, type PartOptions } from "../part.ts";
+import { type Child, freePorts, isListening, preferredPort, run, until } from "#stack/process";
 import { configure } from "./config.ts";
 import { manage, type Management } from "./management.ts";
 import { electMissingLeaders } from "./repair.ts";
-import { call, ensureTools } from "#stack/tools";
+import { execute, ensureTools } from "#stack/tools";
 
 export interface Rabbit extends Part {
   /** For one service, with its own user, in the virtual host that all services share. */
@@ -35,8 +35,8 @@ const vhost = "ticketing";
 export async function startRabbit(options: RabbitOptions): Promise<Rabbit> {
   const { dir, services, rights, secret, log = console.log } = options;
   const { rabbitmq } = await ensureTools(["rabbitmq"], log);
-  const amqp = await portOr(options.ports?.amqp, "RabbitMQ", log);
-  const http = await portOr(options.ports?.management, "RabbitMQ's management", log);
+  const amqp = await preferredPort(options.ports?.amqp, "RabbitMQ", log);
+  const http = await preferredPort(options.ports?.management, "RabbitMQ's management", log);
   const [epmd, dist] = (await freePorts(2)) as [number, number];
 
   const password = (user: string) => secret(`rabbit/${user}`);
@@ -56,7 +56,7 @@ export async function startRabbit(options: RabbitOptions): Promise<Rabbit> {
   const startMapper = () => {
     const args = ["-address", "127.0.0.1", "-port", `${epmd}`];
     mapper = run("epmd", join(rabbitmq.erlang, "epmd"), args, { env });
-    return until(() => isOpen(epmd), { what: "epmd to listen", child: mapper });
+    return until(() => isListening(epmd), { what: "epmd to listen", child: mapper });
   };
   const start = async () => {
     if (!mapper?.running) await startMapper();
@@ -71,7 +71,7 @@ export async function startRabbit(options: RabbitOptions): Promise<Rabbit> {
     await electMissingLeaders(management, rabbitmq.sbin, env);
     await until(() => declares(url("admin", vhost)), { what: "RabbitMQ to serve", child });
   };
-  const part = await keep(start, ready).catch(async (error: unknown) => {
+  const part = await startPart(start, ready).catch(async (error: unknown) => {
     await mapper?.stop();
     throw error;
   });
@@ -86,7 +86,7 @@ export async function startRabbit(options: RabbitOptions): Promise<Rabbit> {
     adminUrl: url("admin", vhost),
     management,
     control: (...args: string[]) =>
-      call("./rabbitmqctl", args, { env, cwd: rabbitmq.sbin, timeoutMs: 60_000 }),
+      execute("./rabbitmqctl", args, { env, cwd: rabbitmq.sbin, timeoutMs: 60_000 }),
     async createVhost(name: string) {
       const path = encodeURIComponent(name);
       await manage(management, "PUT", `vhosts/${path}`);

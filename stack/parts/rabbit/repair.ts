@@ -1,4 +1,4 @@
-import { call } from "#stack/tools";
+import { execute } from "#stack/tools";
 import { manage, type Management } from "./management.ts";
 
 /**
@@ -15,7 +15,7 @@ export async function electMissingLeaders(
     type: string;
   }[];
   if (!queues.some(({ type }) => type === "quorum")) return;
-  await call("./rabbitmqctl", ["eval", elections], { env, cwd: sbin, timeoutMs: 120_000 });
+  await execute("./rabbitmqctl", ["eval", elections], { env, cwd: sbin, timeoutMs: 120_000 });
 }
 
 // The management API calls such a queue "running", so only the queues' own machinery can tell.
