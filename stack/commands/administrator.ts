@@ -1,4 +1,4 @@
-import { runServiceCommand } from "./command.ts";
+import { runServiceCommand } from "./service-command.ts";
 
 // `npm run administrator -- <email>`: makes an account of the marketplace that `npm start` has up an
 // administrator's.

@@ -1,4 +1,4 @@
-import { runServiceCommand } from "./command.ts";
+import { runServiceCommand } from "./service-command.ts";
 
 // `npm run keys`: auth's own command, on the marketplace that `npm start` runs from this folder, or
 // on the database that the environment names.

@@ -1,4 +1,4 @@
-import { runServiceCommand } from "./command.ts";
+import { runServiceCommand } from "./service-command.ts";
 
 // `npm run payments`: payments' own command, on the marketplace that `npm start` runs from this
 // folder, or on the database and the Stripe that the environment names.

@@ -15,8 +15,8 @@ import { toProperties } from "#runtime/envelope.ts";
 import { deadQueue, declareTopology, EVENTS } from "#runtime/topology.ts";
 import { until } from "#stack/process";
 import { manage, type Mongo, type Rabbit, startMongo, startRabbit } from "#stack/parts";
-import { listDead } from "./dead.ts";
-import { depth, services } from "./letters.ts";
+import { listDead } from "./dead-letter-list.ts";
+import { depth, services } from "./dead-letters.ts";
 
 const VHOST = "test";
 const TYPE = OrderCreatedSchema.typeName;

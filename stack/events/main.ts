@@ -1,12 +1,12 @@
 import { parseArgs } from "node:util";
 import type { ConfirmChannel } from "amqplib";
-import { deadTable, listDead } from "./dead.ts";
-import { mustBeService, services } from "./letters.ts";
+import { deadTable, listDead } from "./dead-letter-list.ts";
+import { mustBeService, services } from "./dead-letters.ts";
 import { replay } from "./replay.ts";
 import { readOutboxes, readStats, statsTable, withoutBroker, type Stats } from "./stats.ts";
-import { json as toJson, safe, shortType } from "./summary.ts";
+import { json as toJson, safe, shortType } from "./payload.ts";
 import { tail } from "./tail.ts";
-import { findBroker, Trouble, withBroker, type Where } from "./where.ts";
+import { findBroker, Trouble, withBroker, type Where } from "./broker.ts";
 
 // `npm run events`: for the people who look after it. docs/operations.md explains what one sees.
 

@@ -1,5 +1,5 @@
 import type { ConfirmChannel } from "amqplib";
-import { asNew, send, toLetter, visitDead, type Letter } from "./letters.ts";
+import { asNew, send, toLetter, visitDead, type Letter } from "./dead-letters.ts";
 
 /**
  * Sends dead letters to the queue of their service as if they had never been tried: those with these

@@ -1,11 +1,11 @@
 import type { Channel, ChannelModel, ConfirmChannel } from "amqplib";
 import { waitQueue, WAITS } from "#runtime/topology.ts";
 import { manage } from "#stack/parts";
-import { listDead } from "./dead.ts";
-import { services } from "./letters.ts";
+import { listDead } from "./dead-letter-list.ts";
+import { services } from "./dead-letters.ts";
 import type { Outbox } from "./outboxes.ts";
-import { age, table } from "./table.ts";
-import { Trouble, vhostOf, type Where } from "./where.ts";
+import { age, table } from "./text-table.ts";
+import { Trouble, vhostOf, type Where } from "./broker.ts";
 
 /** A service in numbers; what is not known is left out. */
 export interface ServiceStats {

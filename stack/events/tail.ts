@@ -2,8 +2,8 @@ import { styleText } from "node:util";
 import { connect, type ChannelModel, type ConsumeMessage } from "amqplib";
 import { fromProperties } from "#runtime/envelope.ts";
 import { EVENTS } from "#runtime/topology.ts";
-import { json as toJson, readPayload, safe, shortType } from "./summary.ts";
-import { Trouble, unreachable } from "./where.ts";
+import { json as toJson, readPayload, safe, shortType } from "./payload.ts";
+import { Trouble, unreachable } from "./broker.ts";
 
 export interface TailOptions {
   /** Only these types, each the short or the full name, with `*` for anything; all if none. */

@@ -1,6 +1,12 @@
-export { buildWeb, prepareWeb } from "./build.ts";
-export { buildDescriptors, startEdge, type Edge, type EdgeVariables, type Upstreams } from "./edge.ts";
-export { formatLogLine } from "./lines.ts";
+export { buildWeb, prepareWeb } from "./web-build.ts";
+export {
+  buildDescriptors,
+  startEdge,
+  type Edge,
+  type EdgeVariables,
+  type Upstreams,
+} from "./edge.ts";
+export { formatLogLine } from "./log-format.ts";
 export { findRunning, type Running } from "./running.ts";
 export {
   services,

@@ -1,7 +1,7 @@
 import { join } from "node:path";
-import { buildWeb } from "./build.ts";
+import { buildWeb } from "./web-build.ts";
 import { assertUnclaimed, openSecrets, servicesWithDatabase } from "#stack/parts";
-import { isForConsole, formatLogLine } from "./lines.ts";
+import { isForConsole, formatLogLine } from "./log-format.ts";
 import { isShuttingDown } from "#stack/process";
 import { writeRunning, stackDir, removeRunning } from "./running.ts";
 import { startSystem, type System } from "./system.ts";
@@ -56,7 +56,8 @@ async function start(): Promise<System> {
     holdSeconds,
     amqp: rabbit?.adminUrl ?? amqpUrl("orders"),
     ...(rabbit ? { management: rabbit.management } : {}),
-    sealingKey: process.env["SEALING_KEY"] || openSecrets(join(stackDir, "services.json"))("sealing"),
+    sealingKey:
+      process.env["SEALING_KEY"] || openSecrets(join(stackDir, "services.json"))("sealing"),
     stripe: { url: system.stripe.url, key: system.stripe.key },
     databases: Object.fromEntries(servicesWithDatabase.map((name) => [name, mongoUrl(name)])),
   });

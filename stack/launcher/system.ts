@@ -1,10 +1,17 @@
 import { join } from "node:path";
 import { catalogue } from "#catalogue";
-import { ownerVariables, openSecrets, type Part, type Parts, startParts, servicesWithDatabase } from "#stack/parts";
+import {
+  ownerVariables,
+  openSecrets,
+  type Part,
+  type Parts,
+  startParts,
+  servicesWithDatabase,
+} from "#stack/parts";
 import { startEdge, type Edge } from "./edge.ts";
 import { preferredPort } from "#stack/process";
-import { startMailbox, startStripe, startWeb } from "./servers.ts";
-import { startInstance, type Instance } from "./service.ts";
+import { startMailbox, startStripe, startWeb } from "./local-servers.ts";
+import { startInstance, type Instance } from "./instance.ts";
 import { supervise } from "./supervisor.ts";
 import { ensureTools } from "#stack/tools";
 

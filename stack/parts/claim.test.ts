@@ -49,7 +49,10 @@ test.each(["SIGINT", "SIGTERM", "SIGHUP"] as const)(
 test("leaves nothing behind on an exception", async () => {
   parent.stdin?.write("now\n");
   expect(await once(parent, "exit")).toEqual([1, null]);
-  await until(() => processIdentity(redis) === undefined, { what: "Redis to end", timeoutMs: 2000 });
+  await until(() => processIdentity(redis) === undefined, {
+    what: "Redis to end",
+    timeoutMs: 2000,
+  });
 });
 
 test("ends what a killed parent left behind, and refuses a folder in use", async () => {

@@ -42,7 +42,12 @@ export async function startParts(options: PartsOptions): Promise<Parts> {
   const { dir, services, databases = services, rights, ports = {}, log = console.log } = options;
   const letGo = await claim(dir, log);
   const secret = openSecrets(join(dir, "secrets.json"));
-  const common = (name: string) => ({ dir: join(dir, name), secret, log, env: ownerVariables(dir) });
+  const common = (name: string) => ({
+    dir: join(dir, name),
+    secret,
+    log,
+    env: ownerVariables(dir),
+  });
   const { MONGODB_URI, AMQP_URI, REDIS_URI } = process.env;
   const { mongo: port, redis: redisPort, ...rabbitPorts } = ports;
 

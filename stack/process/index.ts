@@ -1,3 +1,5 @@
 export { processIdentity, tryLock } from "./lock.ts";
 export { freePort, freePorts, isListening, preferredPort } from "./ports.ts";
-export { isShuttingDown, run, until, type Child, type Truthy } from "./process.ts";
+export { run, type Child } from "./process.ts";
+export { isShuttingDown } from "./shutdown.ts";
+export { until, type Truthy } from "./wait.ts";

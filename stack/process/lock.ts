@@ -1,8 +1,11 @@
 import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 
+/** The position of `starttime` in /proc/<pid>/stat, counted from the field after the state. */
+const START_TIME = 18;
+
 /**
- * A name for a living process that no later process can inherit with the number: the number and
- * the time of its start. Undefined if it does not live. (Without /proc, the number must do.)
+ * Names a living process by its pid and start time, so that a later process with the same pid has
+ * another name. Undefined if the process does not live. Without /proc it is the pid alone.
  */
 export function processIdentity(pid: number): string | undefined {
   try {
@@ -13,23 +16,23 @@ export function processIdentity(pid: number): string | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
     const [state, ...fields] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-    return state === "Z" ? undefined : `${pid} ${fields[18]}`;
+    return state === "Z" ? undefined : `${pid} ${fields[START_TIME]}`;
   } catch {
     return `${pid}`;
   }
 }
 
 /**
- * Takes the lock file at `path` for this process: gives the way to release it, or the number of
- * the process that has it. A lock whose holder no longer lives counts for nothing.
+ * Acquires the lock file at `path` for this process. Returns the function that releases it, or the
+ * pid of the process that holds it. The lock of a process that no longer lives is taken over.
  */
 export function tryLock(path: string): (() => void) | number {
-  const mine = `${path}.${process.pid}`;
-  writeFileSync(mine, processIdentity(process.pid) ?? "");
+  const own = `${path}.${process.pid}`;
+  writeFileSync(own, processIdentity(process.pid) ?? "");
   try {
     for (;;) {
       try {
-        linkSync(mine, path); // a link appears with its content, or not at all
+        linkSync(own, path); // Atomic: the lock appears with its content, or not at all.
         return () => rmSync(path, { force: true });
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
@@ -41,18 +44,18 @@ export function tryLock(path: string): (() => void) | number {
       removeStale(path, holder);
     }
   } finally {
-    rmSync(mine, { force: true });
+    rmSync(own, { force: true });
   }
 }
 
-/** Moved away before it is removed, lest we remove a lock that somebody took since we looked. */
+/** Renames a stale lock before it removes it, so that it cannot remove a newer one. */
 function removeStale(path: string, holder: string): void {
   const aside = `${path}.stale.${process.pid}`;
   try {
     renameSync(path, aside);
     if (read(aside) !== holder) linkSync(aside, path);
   } catch {
-    // Another was quicker; the caller looks again.
+    // Another process was faster, and the caller reads the lock again.
   } finally {
     rmSync(aside, { force: true });
   }

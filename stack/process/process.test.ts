@@ -3,11 +3,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { processIdentity } from "./lock.ts";
-import { run, until } from "./process.ts";
+import { run } from "./process.ts";
+import { until } from "./wait.ts";
 
 const shell = (script: string, options = {}) => run("it", "/bin/sh", ["-c", script], options);
 
-test("hears every line, and writes it down", async () => {
+test("passes on every line of output and appends it to the log file", async () => {
   const logFile = join(tmpdir(), `process-${process.pid}.log`);
   const lines: string[] = [];
   const child = shell("echo one; echo two; exit 3", {
@@ -20,7 +21,7 @@ test("hears every line, and writes it down", async () => {
   rmSync(logFile);
 });
 
-test("ends by force what does not end when asked, with all that it started", async () => {
+test("kills a program that ignores SIGTERM, with every process that it started", async () => {
   const child = shell("trap '' TERM; sleep 60 & echo $!; wait; sleep 60");
   const helper = await until(() => Number(child.tail()), { what: "its helper", child });
   await child.stop(50);
@@ -28,7 +29,7 @@ test("ends by force what does not end when asked, with all that it started", asy
   await until(() => processIdentity(helper) === undefined, { what: "the helper to end" });
 });
 
-test("says what it waited for in vain, and the last words of who ended", async () => {
+test("names what it waited for, and shows the last output of the child that ended", async () => {
   const child = shell("echo no port; exit 1");
   const wait = until(() => false, { what: "it to listen", child });
   await expect(wait).rejects.toThrow(
@@ -38,6 +39,6 @@ test("says what it waited for in vain, and the last words of who ended", async (
   await expect(failing).rejects.toThrow("Waited for X, but 1 ms have passed (Error: refused).");
 });
 
-test("names the program that is not there", () => {
+test("names a program that does not exist", () => {
   expect(() => run("it", "/nowhere/it", [])).toThrow("it: cannot start /nowhere/it");
 });

@@ -1,7 +1,7 @@
 import type { ConfirmChannel } from "amqplib";
-import { toLetter, visitDead, type Letter } from "./letters.ts";
-import { safe, shortType } from "./summary.ts";
-import { age, table } from "./table.ts";
+import { toLetter, visitDead, type Letter } from "./dead-letters.ts";
+import { safe, shortType } from "./payload.ts";
+import { age, table } from "./text-table.ts";
 
 /** The oldest dead letters of some services, and how many more there are. They stay where they are. */
 export async function listDead(

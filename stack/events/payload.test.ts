@@ -6,7 +6,7 @@ import { RefreshSessionResponseSchema } from "@ticketing/proto/auth/v1/auth_serv
 import { OrderStatus } from "@ticketing/proto/orders/v1/order";
 import { OrderCreatedSchema } from "@ticketing/proto/orders/v1/order_events";
 import { describe, expect, it } from "vitest";
-import { describe as tell, events, json, readPayload, safe, shortType } from "./summary.ts";
+import { describe as tell, events, json, readPayload, safe, shortType } from "./payload.ts";
 
 const event = create(OrderCreatedSchema, {
   order: {

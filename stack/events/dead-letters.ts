@@ -3,7 +3,7 @@ import { subscriptions } from "#catalogue";
 import { fromProperties } from "#runtime/envelope.ts";
 import { publisherOf } from "#runtime/publisher.ts";
 import { deadQueue } from "#runtime/topology.ts";
-import { Trouble } from "./where.ts";
+import { Trouble } from "./broker.ts";
 
 /** A message that a service could not handle. */
 export interface Letter {

@@ -24,7 +24,9 @@ export interface Where {
 export async function findBroker(env: NodeJS.ProcessEnv): Promise<Where> {
   const { AMQP_URI: amqp, RABBITMQ_MANAGEMENT_URI: management, MONGODB_URI: mongo } = env;
   if (amqp) {
-    const databases = mongo ? servicesWithDatabase.map((name) => [name, withDatabase(mongo, name)]) : [];
+    const databases = mongo
+      ? servicesWithDatabase.map((name) => [name, withDatabase(mongo, name)])
+      : [];
     return {
       amqp,
       management: management ? toManagement(management) : undefined,
