@@ -78,7 +78,7 @@ FROM node AS edge
 COPY --from=envoy /usr/local/bin/envoy /usr/local/bin/envoy
 COPY --from=services-packages /app ./
 COPY proto/gen proto/gen
-COPY services/catalogue.ts services/catalogue.ts
+COPY services/marketplace/catalogue.ts services/marketplace/catalogue.ts
 COPY services/runtime/config.ts services/runtime/config.ts
 COPY envoy envoy
 COPY --from=contracts /app/ticketing.binpb envoy/ticketing.binpb

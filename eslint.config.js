@@ -14,18 +14,19 @@ const forbid = (...rules) => ({
   ],
 });
 
-const outside = [
-  ["../**", "**/services/**", "**/web/**", "**/stack/**", "**/e2e/**"],
-  "A room is entered by its name (#runtime/…, #catalogue, #stack/…, @ticketing/proto/…).",
+/** What lies outside of a service, seen from this many folders below `services`. */
+const outside = (depth) => [
+  [`${"../".repeat(depth)}**`, "**/services/**", "**/web/**", "**/stack/**", "**/e2e/**"],
+  "Outside of its own folder a service imports by name (#runtime/…, #marketplace/…, @ticketing/proto/…).",
 ];
 const noWire = [
-  ["@connectrpc/*", "amqplib", "./rpc.ts", "./events.ts"],
+  ["@connectrpc/*", "amqplib", "**/rpc.ts", "**/events.ts"],
   "Rules know nothing of the wire: rpc.ts and events.ts decode, call the rule and encode.",
 ];
 const noBroker = ["amqplib", "Calls record events beside the change; the relay publishes them."];
 const noBusiness = [
   [
-    "\\#catalogue",
+    "\\#marketplace/*",
     "@ticketing/proto/auth/*",
     "@ticketing/proto/tickets/**",
     "@ticketing/proto/orders/**",
@@ -41,7 +42,7 @@ const contractsOnly = [
     "mongoose",
     "amqplib",
     "\\#runtime/*",
-    "\\#catalogue",
+    "\\#marketplace/*",
     "\\#stack/*",
     "**/services/**",
     "**/stack/**",
@@ -53,12 +54,20 @@ const noTransport = [
   "Pages call through #lib; only it knows the backend.",
 ];
 const asClients = [
-  ["\\#runtime/*", "!#runtime/envelope.ts", "!#runtime/topology.ts", "**/services/**", "**/web/**"],
+  [
+    "\\#runtime/*",
+    "!\\#runtime/messaging",
+    "\\#runtime/messaging/*",
+    "!\\#runtime/messaging/envelope.ts",
+    "!\\#runtime/messaging/topology.ts",
+    "**/services/**",
+    "**/web/**",
+  ],
   "These tests know what a client knows, and what stands at the broker.",
 ];
 const noInsides = [
   ["**/services/**", "**/web/**", "**/e2e/**"],
-  "What starts the parts knows the services by #runtime/… and #catalogue alone.",
+  "What starts the parts knows the services by #runtime/… and #marketplace/… alone.",
 ];
 
 const ownRoom = (up) => [
@@ -66,15 +75,71 @@ const ownRoom = (up) => [
   "A room of stack is entered by its name alone (#stack/process): its index.ts says what it offers.",
 ];
 
+const testing = ["**/*.test.ts", "**/testing*.ts"];
 const entryPoints = [
   "**/main.ts",
   "**/*-command.ts",
   "**/command.ts",
   "**/administrator.ts",
   "**/config.ts",
-  "**/testing*.ts",
-  "**/*.test.ts",
+  ...testing,
 ];
+
+/**
+ * The rooms of each service, from top to bottom: a room imports from those below it and from the files
+ * of its service that stand in no room.
+ */
+const rooms = {
+  runtime: [
+    "testing",
+    "rpc",
+    "identity",
+    "messaging/snapshots",
+    "messaging/delay",
+    "messaging",
+    "store",
+  ],
+  auth: ["accounts", "mail", "sessions", "keys"],
+  payments: ["operations", "checkout", "settlement", "payouts", "refunds", "stripe"],
+  tickets: [],
+  orders: [],
+  expiration: [],
+  marketplace: [],
+};
+
+/** Every folder with code of services: how deep it lies, and which rooms stand above it. */
+const folders = Object.entries(rooms).flatMap(([service, names]) => [
+  { service, path: `services/${service}`, depth: 1, above: [] },
+  ...names.map((name, i) => ({
+    service,
+    path: `services/${service}/${name}`,
+    depth: 1 + name.split("/").length,
+    above: names.slice(0, i),
+  })),
+]);
+
+/** What each kind of file in a folder may import; ESLint takes the last block that is about a file. */
+function importRules({ service, path, depth, above }) {
+  if (path.endsWith("/testing"))
+    return [{ files: [`${path}/*.ts`], rules: forbid(outside(depth)) }];
+  const arrows = above.map((room) => [
+    [`${"../".repeat(depth - 1)}${room}/*`],
+    `Imports run one way: ${room} stands above this room.`,
+  ]);
+  const all = [outside(depth), noStack, ...arrows];
+  const rule = service === "runtime" ? noBusiness : noWire;
+  const methods = `${path}/*rpc.ts`;
+  const events = `${path}/events.ts`;
+  return [
+    { files: [`${path}/*.ts`], ignores: entryPoints, rules: forbid(...all, rule) },
+    { files: [methods, events], rules: forbid(...all, noBroker) },
+    { files: entryPoints.map((name) => name.replace("**", path)), rules: forbid(...all) },
+    {
+      files: testing.map((name) => name.replace(/^.*\*\*(?=\/)/, path)),
+      rules: forbid(outside(depth)),
+    },
+  ];
+}
 
 export default tseslint.config(
   {
@@ -106,7 +171,7 @@ export default tseslint.config(
   },
   {
     files: ["services/**/*.ts"],
-    ignores: entryPoints,
+    ignores: [...entryPoints, "services/*/testing/*.ts"],
     rules: {
       "no-console": "error",
       "no-restricted-syntax": [
@@ -118,19 +183,9 @@ export default tseslint.config(
       ],
     },
   },
-  { files: ["services/**/*.ts"], rules: forbid(outside, noStack) },
-  { files: ["services/**/{testing*,*.test}.ts"], rules: forbid(outside) },
-  {
-    files: ["services/runtime/*.ts"],
-    ignores: entryPoints,
-    rules: forbid(outside, noStack, noBusiness),
-  },
-  {
-    files: ["services/{auth,tickets,orders,payments}/*.ts"],
-    ignores: [...entryPoints, "**/*rpc.ts", "**/events.ts"],
-    rules: forbid(outside, noStack, noWire),
-  },
-  { files: ["services/*/*rpc.ts"], rules: forbid(outside, noStack, noBroker) },
+  { files: ["services/**/*.ts"], rules: forbid(outside(1), noStack) },
+  { files: ["services/*.test.ts"], rules: forbid(outside(1)) },
+  ...folders.flatMap(importRules),
   {
     files: ["web/**/*.{ts,svelte}"],
     languageOptions: { parserOptions: { parser: tseslint.parser } },
@@ -148,7 +203,7 @@ export default tseslint.config(
   { files: ["stack/*/*.ts"], rules: forbid(noInsides, ownRoom("../")) },
   { files: ["stack/*/*/*.ts"], rules: forbid(noInsides, ownRoom("../../")) },
   {
-    files: ["**/*.test.ts", "**/testing*.ts", "e2e/**", "stack/**"],
+    files: [...testing, "services/*/testing/*.ts", "e2e/**", "stack/**"],
     rules: {
       "@typescript-eslint/no-non-null-assertion": "off",
       "@typescript-eslint/no-explicit-any": "off",

@@ -17,7 +17,7 @@ export default defineConfig({
         test: {
           name: "services",
           include: ["services/**/*.test.ts", "proto/**/*.test.ts", "web/src/**/*.test.ts"],
-          globalSetup: "services/runtime/testing-setup.ts",
+          globalSetup: "services/runtime/testing/setup.ts",
           // Each file has its own database and broker; loading the code for each takes half the time.
           isolate: false,
         },

@@ -15,8 +15,8 @@ import {
 import { TicketStatus } from "@ticketing/proto/tickets/v1/ticket";
 import { connect, type ChannelModel } from "amqplib";
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
-import { toProperties } from "#runtime/envelope.ts";
-import { EVENTS } from "#runtime/topology.ts";
+import { toProperties } from "#runtime/messaging/envelope.ts";
+import { EVENTS } from "#runtime/messaging/topology.ts";
 import { until } from "#stack/process";
 import { buy, listTicket, orderNow, signUp, ticketNow, type Person } from "./person.ts";
 import "./setup.ts"; // For the type of what it provides.

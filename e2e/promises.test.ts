@@ -6,7 +6,7 @@ import { access, Access } from "@ticketing/proto/options/v1/options";
 import { OrderFilter } from "@ticketing/proto/orders/v1/order_service";
 import { TicketStatus } from "@ticketing/proto/tickets/v1/ticket";
 import { beforeAll, describe, expect, inject, it } from "vitest";
-import { services } from "#catalogue";
+import { services } from "#marketplace/catalogue.ts";
 import { until } from "#stack/process";
 import { buy, endOf, listTicket, signUp, ticketNow, type Person } from "./person.ts";
 import { toRefusal } from "./refusal.ts";

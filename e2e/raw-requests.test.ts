@@ -1,5 +1,5 @@
 import { expect, inject, it } from "vitest";
-import { services } from "#catalogue";
+import { services } from "#marketplace/catalogue.ts";
 import { Chance } from "./raw/chance.ts";
 import { answers, serves, takesMail } from "./raw/health.ts";
 import { oddRequest } from "./raw/http1.ts";

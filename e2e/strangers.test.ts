@@ -3,7 +3,7 @@ import { http } from "@ticketing/proto/google/api/annotations";
 import { access, Access } from "@ticketing/proto/options/v1/options";
 import { exportJWK, generateKeyPair, SignJWT } from "jose";
 import { beforeAll, describe, expect, inject, it } from "vitest";
-import { services } from "#catalogue";
+import { services } from "#marketplace/catalogue.ts";
 import { listTicket, signUp, type Person } from "./person.ts";
 import "./setup.ts"; // For the type of what it provides.
 

@@ -1,5 +1,5 @@
 import { connect } from "amqplib";
-import { EVENTS } from "#runtime/topology.ts";
+import { EVENTS } from "#runtime/messaging/topology.ts";
 
 /** One event as it went over the exchange. */
 export interface Heard {

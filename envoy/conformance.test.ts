@@ -2,8 +2,8 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { testServer } from "#runtime/testing.ts";
-import { conformanceSuite } from "#runtime/testing-conformance.ts";
+import { testServer } from "#runtime/testing/server.ts";
+import { conformanceSuite } from "#runtime/testing/conformance.ts";
 import { ensureTools } from "#stack/tools";
 import { startWorld } from "./testing.ts";
 

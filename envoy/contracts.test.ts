@@ -4,7 +4,7 @@ import { access, Access } from "@ticketing/proto/options/v1/options";
 import { http } from "@ticketing/proto/google/api/annotations";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { readTemplate } from "./render.ts";
-import { services } from "#catalogue";
+import { services } from "#marketplace/catalogue.ts";
 import { ask, managerOf, nameOf, startWorld, type World } from "./testing.ts";
 
 const methods = services.flatMap((service): readonly DescMethod[] => service.methods);

@@ -9,7 +9,7 @@ import {
 } from "@bufbuild/protobuf";
 import { MethodOptions_IdempotencyLevel as Idempotency } from "@bufbuild/protobuf/wkt";
 import { http } from "@ticketing/proto/google/api/annotations";
-import { services } from "#catalogue";
+import { services } from "#marketplace/catalogue.ts";
 
 // What the contracts say of paths and bodies, as tables of Lua for the edge's scripts.
 

@@ -17,7 +17,7 @@ import { TicketService } from "@ticketing/proto/tickets/v1/ticket_service";
 import { createLocalJWKSet } from "jose";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { DomainError } from "#runtime/errors.ts";
-import { testServer } from "#runtime/testing.ts";
+import { testServer } from "#runtime/testing/server.ts";
 import { until } from "#stack/process";
 import { ask, startWorld, type World } from "./testing.ts";
 

@@ -19,21 +19,17 @@ import {
   it,
   onTestFinished,
 } from "vitest";
-import { catalogue } from "#catalogue";
-import { newId } from "#runtime/ids.ts";
-import { connectDatabase } from "#runtime/mongo.ts";
-import { connectRedis } from "#runtime/redis.ts";
-import { banSnapshot } from "#runtime/ban-snapshot.ts";
-import { PAGE } from "#runtime/offer.ts";
-import {
-  as,
-  declareAt,
-  eventually,
-  silent,
-  testDatabaseUri,
-  testPublicKey,
-  testVhost,
-} from "#runtime/testing.ts";
+import { catalogue } from "#marketplace/catalogue.ts";
+import { newId } from "#runtime/store/ids.ts";
+import { connectDatabase } from "#runtime/store/database.ts";
+import { connectRedis } from "#runtime/store/redis.ts";
+import { banSnapshot } from "#runtime/identity/ban-snapshot.ts";
+import { PAGE } from "#runtime/messaging/snapshots/publisher.ts";
+import { as, testPublicKey } from "#runtime/testing/tokens.ts";
+import { declareAt, testVhost } from "#runtime/testing/broker.ts";
+import { eventually } from "#runtime/testing/eventually.ts";
+import { silent } from "#runtime/testing/log.ts";
+import { testDatabaseUri } from "#runtime/testing/database.ts";
 import { type Child, freePorts, run, until } from "#stack/process";
 import { ticketOffer } from "./tickets/events.ts";
 import type { TicketFields } from "./tickets/ticket.ts";

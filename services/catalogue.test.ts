@@ -15,9 +15,9 @@ import { file_ticketing_orders_v1_order_events as orderEventsFile } from "@ticke
 import { file_ticketing_payments_v1_payment_events as paymentEventsFile } from "@ticketing/proto/payments/v1/payment_events";
 import { file_ticketing_tickets_v1_ticket_events as ticketEventsFile } from "@ticketing/proto/tickets/v1/ticket_events";
 import { describe, expect, it } from "vitest";
-import type { EventHandler } from "#runtime/events.ts";
-import { services, subscriptions } from "./catalogue.ts";
-import { claimDesk } from "./auth/claims.ts";
+import type { EventHandler } from "#runtime/messaging/consumer.ts";
+import { services, subscriptions } from "#marketplace/catalogue.ts";
+import { claimDesk } from "./auth/accounts/claims.ts";
 import { letterEvents } from "./auth/events.ts";
 import { expirationEvents } from "./expiration/events.ts";
 import { orderEvents, orderOffer, ticketCopies } from "./orders/events.ts";

@@ -1,7 +1,7 @@
 import { create, toBinary } from "@bufbuild/protobuf";
 import { StringValueSchema } from "@bufbuild/protobuf/wkt";
-import { toProperties } from "#runtime/envelope.ts";
-import { newId } from "#runtime/ids.ts";
+import { toProperties } from "#runtime/messaging/envelope.ts";
+import { newId } from "#runtime/store/ids.ts";
 
 /** The service that the benchmark plays. */
 export const service = "bench";

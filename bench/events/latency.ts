@@ -1,12 +1,12 @@
 import { setTimeout as passing } from "node:timers/promises";
 import type { ChannelModel } from "amqplib";
 import { Schema, type Connection } from "mongoose";
-import { aggregate, record, type AggregateFields } from "#runtime/aggregate.ts";
-import type { Broker } from "#runtime/broker.ts";
-import { consume, on } from "#runtime/events.ts";
-import { buildIndexes } from "#runtime/indexes.ts";
+import { aggregate, record, type AggregateFields } from "#runtime/store/aggregate.ts";
+import type { Broker } from "#runtime/messaging/broker.ts";
+import { consume, on } from "#runtime/messaging/consumer.ts";
+import { buildIndexes } from "#runtime/store/indexes.ts";
 import type { Log } from "#runtime/log.ts";
-import { relay } from "#runtime/outbox.ts";
+import { relay } from "#runtime/messaging/relay.ts";
 import { percentile } from "../figures.ts";
 import { event, EVENT, service, subscriptions, VALUE } from "./event.ts";
 

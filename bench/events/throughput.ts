@@ -1,6 +1,6 @@
 import type { ChannelModel, ConfirmChannel } from "amqplib";
-import type { Broker } from "#runtime/broker.ts";
-import { consume, on } from "#runtime/events.ts";
+import type { Broker } from "#runtime/messaging/broker.ts";
+import { consume, on } from "#runtime/messaging/consumer.ts";
 import type { Log } from "#runtime/log.ts";
 import { median } from "../figures.ts";
 import { event, EVENT, service } from "./event.ts";

@@ -1,6 +1,6 @@
 import { connect, type ConfirmChannel, type GetMessage, type Options } from "amqplib";
-import { snapshots, subscriptions } from "#catalogue";
-import { deadQueue, nowKey, QUEUES, type Subscriptions } from "#runtime/topology.ts";
+import { snapshots, subscriptions } from "#marketplace/catalogue.ts";
+import { deadQueue, nowKey, QUEUES, type Subscriptions } from "#runtime/messaging/topology.ts";
 import { until } from "#stack/process";
 import type { Chance } from "./chance.ts";
 

@@ -1,9 +1,9 @@
 import { UserUpdatedSchema } from "@ticketing/proto/auth/v1/user_events";
 import mongoose from "mongoose";
 import { z } from "zod";
-import { record, update } from "#runtime/aggregate.ts";
+import { record, update } from "#runtime/store/aggregate.ts";
 import { parseConfig, storeConfig } from "#runtime/config.ts";
-import { sessionModel } from "./session.ts";
+import { sessionModel } from "./sessions/session.ts";
 import { emailKey, toState, userModel } from "./user.ts";
 
 // `node services/auth/administrator.ts <email>`: makes an account an administrator's. There is no

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { LONGEST_TOKEN_SECONDS } from "#runtime/bans.ts";
+import { LONGEST_TOKEN_SECONDS } from "#runtime/identity/bans.ts";
 import { booleanVariable, serviceConfig, storeConfig } from "#runtime/config.ts";
 
 export const authConfig = serviceConfig.extend({

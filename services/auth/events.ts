@@ -6,10 +6,10 @@ import {
   ChargeFailedSchema,
   ChargeRefundedSchema,
 } from "@ticketing/proto/payments/v1/payment_events";
-import { on, type EventHandler } from "#runtime/events.ts";
+import { on, type EventHandler } from "#runtime/messaging/consumer.ts";
 import { inWords, toMinor } from "#runtime/money.ts";
-import type { Trade } from "./letters.ts";
-import type { Post } from "./post.ts";
+import type { Trade } from "./mail/templates.ts";
+import type { Post } from "./mail/mail-queue.ts";
 
 /** What every event of a trade says, of an order or of its payment. */
 interface About {

@@ -1,7 +1,7 @@
 import { AuthService } from "@ticketing/proto/auth/v1/auth_service";
 import { expect, it } from "vitest";
-import { throwGarbage } from "#runtime/testing-garbage.ts";
-import { testServer } from "#runtime/testing.ts";
+import { throwGarbage } from "#runtime/testing/garbage.ts";
+import { testServer } from "#runtime/testing/server.ts";
 import { from, inBody, somebody, testAuth } from "./testing.ts";
 
 // A request without fields has nothing in it to be wrong.

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { eventually } from "#runtime/testing.ts";
+import { eventually } from "#runtime/testing/eventually.ts";
 import { inBody, somebody, testAuth } from "./testing.ts";
 
 const { client, account, users, mails } = await testAuth();

@@ -3,7 +3,7 @@ import { UserCreatedSchema } from "@ticketing/proto/auth/v1/user_events";
 import { fromBinary } from "@bufbuild/protobuf";
 import { decodeJwt, decodeProtectedHeader } from "jose";
 import { describe, expect, it } from "vitest";
-import { refusal } from "#runtime/testing.ts";
+import { refusal } from "#runtime/testing/refusal.ts";
 import { from, inBody, somebody, testAuth } from "./testing.ts";
 
 const { client, users, keys, lines } = await testAuth();

@@ -6,29 +6,29 @@ import {
   TokenDelivery,
   type TokensSchema,
 } from "@ticketing/proto/auth/v1/auth_service";
-import { addressOf } from "#runtime/client-network.ts";
-import { caller, callerIfAny } from "#runtime/auth.ts";
-import { update } from "#runtime/aggregate.ts";
+import { addressOf } from "#runtime/identity/client-network.ts";
+import { caller, callerIfAny } from "#runtime/rpc/authentication.ts";
+import { update } from "#runtime/store/aggregate.ts";
 import { withoutDeadline } from "#runtime/call-deadline.ts";
 import { DomainError } from "#runtime/errors.ts";
-import { rehash, signOutEverywhere } from "./account.ts";
-import { mustBeAddress } from "./address.ts";
-import { standingNow } from "./ban.ts";
-import type { Attempts } from "./attempts.ts";
-import { callerAccount } from "./caller-account.ts";
-import { deviceOf } from "./device.ts";
-import type { SessionCookies } from "./cookies.ts";
-import type { SigningKeys } from "./keys.ts";
-import { hashPassword, isPassword, isWeak, mustBeGood } from "./password.ts";
-import { placeOf } from "./place.ts";
-import type { Post } from "./post.ts";
+import { rehash, signOutEverywhere } from "./accounts/credentials.ts";
+import { mustBeAddress } from "./accounts/email-address.ts";
+import { standingNow } from "./accounts/ban.ts";
+import type { Attempts } from "./sessions/attempt-limits.ts";
+import { callerAccount } from "./accounts/caller-account.ts";
+import { deviceOf } from "./sessions/device.ts";
+import type { SessionCookies } from "./sessions/cookies.ts";
+import type { SigningKeys } from "./keys/signing-keys.ts";
+import { hashPassword, isPassword, isWeak, mustBeGood } from "./accounts/password.ts";
+import { placeOf } from "./sessions/location.ts";
+import type { Post } from "./mail/mail-queue.ts";
 import {
   isCurrent,
   toProto as toSession,
   type OpenSession,
   type Origin,
   type SessionKeeper,
-} from "./session.ts";
+} from "./sessions/session.ts";
 import {
   emailKey,
   emailTaken,

@@ -6,24 +6,31 @@ import { createClient, createRouterTransport } from "@connectrpc/connect";
 import { exportJWK, generateKeyPair, type JWK } from "jose";
 import { createClient as createRedis, type RedisClientType } from "redis";
 import { afterAll, inject } from "vitest";
-import { buildIndexes } from "#runtime/indexes.ts";
-import { interceptors, type Routes } from "#runtime/server.ts";
-import { PATIENCE_MS, recordedLog, testDatabase } from "#runtime/testing.ts";
-import { accountRoutes } from "./account-rpc.ts";
-import { attemptLimits, type Attempts } from "./attempts.ts";
-import type { KnownClaim } from "./claims.ts";
-import { sessionCookies } from "./cookies.ts";
-import { keyModel } from "./key.ts";
-import { keyStore, readKeys } from "./key-store.ts";
-import { signingKeys, type SigningKeys } from "./keys.ts";
-import { knownPlaces, placeModel } from "./known-places.ts";
-import { linkTokens, type LinkTokens } from "./links.ts";
-import type { Mail } from "./mailer.ts";
-import { postModel } from "./mail.ts";
-import { startPost, type Post } from "./post.ts";
+import { buildIndexes } from "#runtime/store/indexes.ts";
+import { interceptors, type Routes } from "#runtime/rpc/server.ts";
+import { PATIENCE_MS } from "#runtime/testing/client.ts";
+import { recordedLog } from "#runtime/testing/log.ts";
+import { testDatabase } from "#runtime/testing/database.ts";
+import { accountRoutes } from "./accounts/account-rpc.ts";
+import { attemptLimits, type Attempts } from "./sessions/attempt-limits.ts";
+import type { KnownClaim } from "./accounts/claims.ts";
+import { sessionCookies } from "./sessions/cookies.ts";
+import { keyModel } from "./keys/key.ts";
+import { keyStore, readKeys } from "./keys/key-store.ts";
+import { signingKeys, type SigningKeys } from "./keys/signing-keys.ts";
+import { knownPlaces, placeModel } from "./sessions/known-networks.ts";
+import { linkTokens, type LinkTokens } from "./mail/link-tokens.ts";
+import type { Mail } from "./mail/mailer.ts";
+import { postModel } from "./mail/mail-store.ts";
+import { startPost, type Post } from "./mail/mail-queue.ts";
 import { authRoutes } from "./rpc.ts";
-import { sessionKeeper, sessionModel, type SessionKeeper, type Sessions } from "./session.ts";
-import { userRoutes } from "./user-rpc.ts";
+import {
+  sessionKeeper,
+  sessionModel,
+  type SessionKeeper,
+  type Sessions,
+} from "./sessions/session.ts";
+import { userRoutes } from "./accounts/user-rpc.ts";
 import { userModel, type Users } from "./user.ts";
 
 /** A private key as a start makes one. */

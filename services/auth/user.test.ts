@@ -2,8 +2,10 @@ import { fromBinary } from "@bufbuild/protobuf";
 import { Role, UserStatus } from "@ticketing/proto/auth/v1/user";
 import { UserCreatedSchema } from "@ticketing/proto/auth/v1/user_events";
 import { describe, expect, it } from "vitest";
-import { relay } from "#runtime/outbox.ts";
-import { eventually, silent, testBroker } from "#runtime/testing.ts";
+import { relay } from "#runtime/messaging/relay.ts";
+import { eventually } from "#runtime/testing/eventually.ts";
+import { silent } from "#runtime/testing/log.ts";
+import { testBroker } from "#runtime/testing/broker.ts";
 import { somebody, testAuth } from "./testing.ts";
 import { emailKey, enrol, toProto } from "./user.ts";
 

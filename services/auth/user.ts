@@ -3,10 +3,10 @@ import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import { UserCreatedSchema, type UserStateSchema } from "@ticketing/proto/auth/v1/user_events";
 import { Role, UserStatus, type UserSchema } from "@ticketing/proto/auth/v1/user";
 import { Schema, type Connection, type HydratedDocument } from "mongoose";
-import { aggregate, record, type AggregateFields } from "#runtime/aggregate.ts";
+import { aggregate, record, type AggregateFields } from "#runtime/store/aggregate.ts";
 import { DomainError } from "#runtime/errors.ts";
-import { duplicateOf } from "#runtime/mongo.ts";
-import { emailKey } from "./address.ts";
+import { duplicateOf } from "#runtime/store/database.ts";
+import { emailKey } from "./accounts/email-address.ts";
 
 type RoleWord = "ADMINISTRATOR";
 type Status = "ACTIVE" | "BANNED" | "DELETED";

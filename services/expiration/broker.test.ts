@@ -2,9 +2,10 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, it, onTestFinished } from "vitest";
-import { snapshots, subscriptions } from "#catalogue";
-import { newId } from "#runtime/ids.ts";
-import { eventually, testBroker } from "#runtime/testing.ts";
+import { snapshots, subscriptions } from "#marketplace/catalogue.ts";
+import { newId } from "#runtime/store/ids.ts";
+import { eventually } from "#runtime/testing/eventually.ts";
+import { testBroker } from "#runtime/testing/broker.ts";
 import { type Rabbit, startRabbit } from "#stack/parts";
 import { holds, nudgesTo, startExpiration } from "./testing.ts";
 

@@ -3,21 +3,17 @@ import { timestampDate, timestampFromDate } from "@bufbuild/protobuf/wkt";
 import { ExpirationCompleteSchema } from "@ticketing/proto/expiration/v1/expiration_events";
 import { OrderCreatedSchema } from "@ticketing/proto/orders/v1/order_events";
 import { describe, expect, inject, it, onTestFinished } from "vitest";
-import { catalogue } from "#catalogue";
-import { startDelay, type DelayMode } from "#runtime/delay.ts";
-import { toProperties } from "#runtime/envelope.ts";
-import { consume } from "#runtime/events.ts";
-import { newId } from "#runtime/ids.ts";
-import { pluginStandIn } from "#runtime/testing-delay.ts";
-import {
-  eventually,
-  recordedLog,
-  silent,
-  testBroker,
-  testLine,
-  testVhost,
-} from "#runtime/testing.ts";
-import { deadQueue, EVENTS } from "#runtime/topology.ts";
+import { catalogue } from "#marketplace/catalogue.ts";
+import { startDelay, type DelayMode } from "#runtime/messaging/delay/delay.ts";
+import { toProperties } from "#runtime/messaging/envelope.ts";
+import { consume } from "#runtime/messaging/consumer.ts";
+import { newId } from "#runtime/store/ids.ts";
+import { pluginStandIn } from "#runtime/testing/delay-plugin.ts";
+import { eventually } from "#runtime/testing/eventually.ts";
+import { recordedLog, silent } from "#runtime/testing/log.ts";
+import { testBroker, testVhost } from "#runtime/testing/broker.ts";
+import { testLine } from "#runtime/testing/proxy.ts";
+import { deadQueue, EVENTS } from "#runtime/messaging/topology.ts";
 import { expirationEvents } from "./events.ts";
 
 const { subscriptions } = catalogue;

@@ -6,13 +6,13 @@ import {
 } from "@ticketing/proto/expiration/v1/expiration_events";
 import type { Order } from "@ticketing/proto/orders/v1/order";
 import { OrderCreatedSchema, OrderExtendedSchema } from "@ticketing/proto/orders/v1/order_events";
-import type { Broker } from "#runtime/broker.ts";
-import type { Delay } from "#runtime/delay.ts";
-import { toProperties } from "#runtime/envelope.ts";
-import { on, type EventHandler } from "#runtime/events.ts";
-import { newId } from "#runtime/ids.ts";
+import type { Broker } from "#runtime/messaging/broker.ts";
+import type { Delay } from "#runtime/messaging/delay/delay.ts";
+import { toProperties } from "#runtime/messaging/envelope.ts";
+import { on, type EventHandler } from "#runtime/messaging/consumer.ts";
+import { newId } from "#runtime/store/ids.ts";
 import type { Log } from "#runtime/log.ts";
-import { EVENTS } from "#runtime/topology.ts";
+import { EVENTS } from "#runtime/messaging/topology.ts";
 
 interface Deps {
   broker: Broker;

@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
-import { snapshots, subscriptions } from "#catalogue";
-import { eventually, testBroker, type TestBroker } from "#runtime/testing.ts";
-import { waitQueue, WAITS } from "#runtime/topology.ts";
+import { snapshots, subscriptions } from "#marketplace/catalogue.ts";
+import { eventually } from "#runtime/testing/eventually.ts";
+import { testBroker, type TestBroker } from "#runtime/testing/broker.ts";
+import { waitQueue, WAITS } from "#runtime/messaging/topology.ts";
 import { holds, nudgesTo, startExpiration } from "./testing.ts";
 
 /** How many messages are with the broker, and not with the service. */

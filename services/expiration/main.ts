@@ -1,6 +1,6 @@
-import { catalogue } from "#catalogue";
+import { catalogue } from "#marketplace/catalogue.ts";
 import { parseConfig } from "#runtime/config.ts";
-import { startDelay } from "#runtime/delay.ts";
+import { startDelay } from "#runtime/messaging/delay/delay.ts";
 import { startService } from "#runtime/service.ts";
 import { expirationConfig } from "./config.ts";
 import { expirationEvents } from "./events.ts";

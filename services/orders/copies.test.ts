@@ -6,12 +6,14 @@ import {
   type TicketSnapshotRequested,
 } from "@ticketing/proto/tickets/v1/ticket_events";
 import { expect, it, onTestFinished } from "vitest";
-import { subscriptions } from "#catalogue";
-import { bootstrap } from "#runtime/bootstrap.ts";
-import { consume } from "#runtime/events.ts";
-import { newId } from "#runtime/ids.ts";
-import { eventually, recordedLog, testBroker } from "#runtime/testing.ts";
-import { deadQueue } from "#runtime/topology.ts";
+import { subscriptions } from "#marketplace/catalogue.ts";
+import { bootstrap } from "#runtime/messaging/snapshots/replica.ts";
+import { consume } from "#runtime/messaging/consumer.ts";
+import { newId } from "#runtime/store/ids.ts";
+import { eventually } from "#runtime/testing/eventually.ts";
+import { recordedLog } from "#runtime/testing/log.ts";
+import { testBroker } from "#runtime/testing/broker.ts";
+import { deadQueue } from "#runtime/messaging/topology.ts";
 import { ticketCopies } from "./events.ts";
 import { testOrders, ticketMessage } from "./testing.ts";
 

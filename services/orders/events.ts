@@ -18,15 +18,15 @@ import {
   TicketSnapshotSchema,
   TicketUpdatedSchema,
 } from "@ticketing/proto/tickets/v1/ticket_events";
-import { banEvents } from "#catalogue";
-import { update } from "#runtime/aggregate.ts";
-import type { Ban } from "#runtime/bans.ts";
-import type { Copies } from "#runtime/bootstrap.ts";
-import { on, type EventHandler } from "#runtime/events.ts";
+import { banEvents } from "#marketplace/catalogue.ts";
+import { update } from "#runtime/store/aggregate.ts";
+import type { Ban } from "#runtime/identity/bans.ts";
+import type { Copies } from "#runtime/messaging/snapshots/replica.ts";
+import { on, type EventHandler } from "#runtime/messaging/consumer.ts";
 import type { Log } from "#runtime/log.ts";
-import { isDatabaseFault } from "#runtime/mongo.ts";
-import type { Offer } from "#runtime/offer.ts";
-import { hearStanding, type Standings } from "#runtime/standing.ts";
+import { isDatabaseFault } from "#runtime/store/database.ts";
+import type { Offer } from "#runtime/messaging/snapshots/publisher.ts";
+import { hearStanding, type Standings } from "#marketplace/ban-replica.ts";
 import {
   accept,
   complete,

@@ -9,7 +9,7 @@ import {
   PaymentAuthorizedSchema,
 } from "@ticketing/proto/payments/v1/payment_events";
 import { describe, expect, it } from "vitest";
-import { recordedLog } from "#runtime/testing.ts";
+import { recordedLog } from "#runtime/testing/log.ts";
 import { expireOverdue } from "./events.ts";
 import { stuckOrders } from "./stuck.ts";
 import { paymentMessage, testOrders, wordsOf } from "./testing.ts";

@@ -7,8 +7,9 @@ import {
   PaymentAuthorizedSchema,
 } from "@ticketing/proto/payments/v1/payment_events";
 import { describe, expect, it } from "vitest";
-import { newId } from "#runtime/ids.ts";
-import { as, refusal, token } from "#runtime/testing.ts";
+import { newId } from "#runtime/store/ids.ts";
+import { as, token } from "#runtime/testing/tokens.ts";
+import { refusal } from "#runtime/testing/refusal.ts";
 import { orderConfig } from "./config.ts";
 import { paymentMessage, testOrders } from "./testing.ts";
 

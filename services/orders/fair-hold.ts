@@ -1,7 +1,7 @@
-import type { Caller } from "#runtime/auth.ts";
-import { addressOf, networkOf } from "#runtime/client-network.ts";
+import type { Caller } from "#runtime/rpc/authentication.ts";
+import { addressOf, networkOf } from "#runtime/identity/client-network.ts";
 import { DomainError } from "#runtime/errors.ts";
-import { hashedKey } from "#runtime/rate-limit.ts";
+import { hashedKey } from "#runtime/store/rate-limit.ts";
 import { ACTIVE, type Order, type Orders } from "./order.ts";
 
 // How much one buyer, and one network, can hold without paying. Decision 28 has the arithmetic.

@@ -1,7 +1,8 @@
 import { OrderFilter, OrderService } from "@ticketing/proto/orders/v1/order_service";
 import { expect, it } from "vitest";
-import { throwGarbage } from "#runtime/testing-garbage.ts";
-import { as, testServer } from "#runtime/testing.ts";
+import { throwGarbage } from "#runtime/testing/garbage.ts";
+import { as } from "#runtime/testing/tokens.ts";
+import { testServer } from "#runtime/testing/server.ts";
 import { orderRoutes } from "./rpc.ts";
 import { testOrders } from "./testing.ts";
 

@@ -9,8 +9,9 @@ import {
 } from "@ticketing/proto/payments/v1/payment_events";
 import { v4 } from "uuid";
 import { describe, expect, it } from "vitest";
-import { firstIdAt, newId } from "#runtime/ids.ts";
-import { as, refusal } from "#runtime/testing.ts";
+import { firstIdAt, newId } from "#runtime/store/ids.ts";
+import { as } from "#runtime/testing/tokens.ts";
+import { refusal } from "#runtime/testing/refusal.ts";
 import { expireOverdue } from "./events.ts";
 import { paymentMessage, testOrders, ticketMessage, wordsOf } from "./testing.ts";
 

@@ -1,11 +1,11 @@
 import type { CreateOrderRequest } from "@ticketing/proto/orders/v1/order_service";
 import { withoutDeadline } from "#runtime/call-deadline.ts";
 import { DomainError, invalidField } from "#runtime/errors.ts";
-import { duplicateOf } from "#runtime/mongo.ts";
-import { mustBeSameRequest, type RequestMark } from "#runtime/request-id.ts";
-import { touch, update } from "#runtime/aggregate.ts";
-import { askAgainMs, isYoung } from "#runtime/ids.ts";
-import { isOut, type Standings } from "#runtime/standing.ts";
+import { duplicateOf } from "#runtime/store/database.ts";
+import { mustBeSameRequest, type RequestMark } from "#runtime/store/request-id.ts";
+import { touch, update } from "#runtime/store/aggregate.ts";
+import { askAgainMs, isYoung } from "#runtime/store/ids.ts";
+import { isOut, type Standings } from "#marketplace/ban-replica.ts";
 import { excessOf, holdSecondsFor, mustBeFair, type FairRules } from "./fair-hold.ts";
 import {
   ban,

@@ -5,8 +5,9 @@ import {
   PaymentAuthorizedSchema,
 } from "@ticketing/proto/payments/v1/payment_events";
 import { describe, expect, it } from "vitest";
-import { newId } from "#runtime/ids.ts";
-import { as, refusal } from "#runtime/testing.ts";
+import { newId } from "#runtime/store/ids.ts";
+import { as } from "#runtime/testing/tokens.ts";
+import { refusal } from "#runtime/testing/refusal.ts";
 import { paymentMessage, testOrders } from "./testing.ts";
 
 const { client, hear, ticket, buy } = await testOrders({ maxOpenOrders: 1000 });

@@ -4,10 +4,10 @@ import * as events from "@ticketing/proto/orders/v1/order_events";
 import { CancelReason, OrderStatus, type OrderSchema } from "@ticketing/proto/orders/v1/order";
 import { Category } from "@ticketing/proto/tickets/v1/ticket";
 import { Schema, type Connection, type HydratedDocument } from "mongoose";
-import { aggregate, record, type AggregateFields } from "#runtime/aggregate.ts";
+import { aggregate, record, type AggregateFields } from "#runtime/store/aggregate.ts";
 import { DomainError } from "#runtime/errors.ts";
 import { toMoney } from "#runtime/money.ts";
-import type { RequestMark } from "#runtime/request-id.ts";
+import type { RequestMark } from "#runtime/store/request-id.ts";
 import type { CategoryWord } from "./ticket.ts";
 
 type Status = "CREATED" | "AWAITING_PAYMENT" | "COMPLETED" | "CANCELLED";

@@ -1,7 +1,8 @@
 import { v4 } from "uuid";
 import { describe, expect, it } from "vitest";
-import { newId } from "#runtime/ids.ts";
-import { as, refusal } from "#runtime/testing.ts";
+import { newId } from "#runtime/store/ids.ts";
+import { as } from "#runtime/testing/tokens.ts";
+import { refusal } from "#runtime/testing/refusal.ts";
 import { testOrders } from "./testing.ts";
 
 const { client, deps, standing, ticket, buy } = await testOrders();

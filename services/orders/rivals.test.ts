@@ -11,8 +11,8 @@ import { TicketStatus } from "@ticketing/proto/tickets/v1/ticket";
 import { TicketUpdatedSchema } from "@ticketing/proto/tickets/v1/ticket_events";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { as } from "#runtime/testing.ts";
-import { anyOrder, expectCounterexample, hearAll } from "#runtime/testing-stories.ts";
+import { as } from "#runtime/testing/tokens.ts";
+import { anyOrder, expectCounterexample, hearAll } from "#runtime/testing/event-orders.ts";
 import { paymentMessage, testOrders, ticketMessage, wordsOf } from "./testing.ts";
 
 const { deps, client, hear, pass, ticket, buy, get, told } = await testOrders();

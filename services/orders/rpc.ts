@@ -4,11 +4,11 @@ import {
   OrderFilter,
   OrderService,
 } from "@ticketing/proto/orders/v1/order_service";
-import { update } from "#runtime/aggregate.ts";
-import { caller } from "#runtime/auth.ts";
+import { update } from "#runtime/store/aggregate.ts";
+import { caller } from "#runtime/rpc/authentication.ts";
 import { DomainError } from "#runtime/errors.ts";
-import { paged, pageSize, readPageToken } from "#runtime/page.ts";
-import { requestMark } from "#runtime/request-id.ts";
+import { paged, pageSize, readPageToken } from "#runtime/store/paging.ts";
+import { requestMark } from "#runtime/store/request-id.ts";
 import { mustBeConfirmed, networkKey } from "./fair-hold.ts";
 import { hold, type HoldDeps } from "./hold.ts";
 import { ACTIVE, cancel, PAST, toProto, type OrderFields } from "./order.ts";

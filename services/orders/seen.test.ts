@@ -4,8 +4,9 @@ import type { Order } from "@ticketing/proto/orders/v1/order";
 import { Category, type Ticket } from "@ticketing/proto/tickets/v1/ticket";
 import { TicketUpdatedSchema } from "@ticketing/proto/tickets/v1/ticket_events";
 import { describe, expect, it } from "vitest";
-import { newId } from "#runtime/ids.ts";
-import { as, refusal } from "#runtime/testing.ts";
+import { newId } from "#runtime/store/ids.ts";
+import { as } from "#runtime/testing/tokens.ts";
+import { refusal } from "#runtime/testing/refusal.ts";
 import { expireOverdue, orderOffer, ticketCopies } from "./events.ts";
 import { testOrders, ticketMessage } from "./testing.ts";
 

@@ -6,9 +6,9 @@ import {
 } from "@ticketing/proto/tickets/v1/ticket_events";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { newId } from "#runtime/ids.ts";
-import { refusal } from "#runtime/testing.ts";
-import { expectCounterexample, expectSameEnd, hearAll } from "#runtime/testing-stories.ts";
+import { newId } from "#runtime/store/ids.ts";
+import { refusal } from "#runtime/testing/refusal.ts";
+import { expectCounterexample, expectSameEnd, hearAll } from "#runtime/testing/event-orders.ts";
 import { ticketCopies } from "./events.ts";
 import { testOrders, ticketMessage } from "./testing.ts";
 

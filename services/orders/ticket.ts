@@ -6,7 +6,7 @@ import {
 } from "@ticketing/proto/tickets/v1/ticket";
 import { Schema, type Connection } from "mongoose";
 import { toMinor } from "#runtime/money.ts";
-import { duplicateOf } from "#runtime/mongo.ts";
+import { duplicateOf } from "#runtime/store/database.ts";
 
 /** What kind of event it is for, as it is stored: the contract's word. */
 export type CategoryWord = keyof typeof Category;

@@ -1,7 +1,7 @@
 import { PaymentAuthorizedSchema } from "@ticketing/proto/payments/v1/payment_events";
 import { describe, expect, it } from "vitest";
-import { newId } from "#runtime/ids.ts";
-import { refusal } from "#runtime/testing.ts";
+import { newId } from "#runtime/store/ids.ts";
+import { refusal } from "#runtime/testing/refusal.ts";
 import { paymentMessage, testOrders, wordsOf } from "./testing.ts";
 
 const { buy, get, hear, standing, ticket, told } = await testOrders({ maxOpenOrders: 100 });

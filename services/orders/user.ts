@@ -1,4 +1,4 @@
-import { update } from "#runtime/aggregate.ts";
+import { update } from "#runtime/store/aggregate.ts";
 import { ban, type Orders } from "./order.ts";
 
 /** So many at once: some sellers have thousands of tickets. */

@@ -1,7 +1,8 @@
 import { timestampDate, timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { Code } from "@connectrpc/connect";
 import { describe, expect, it } from "vitest";
-import { as, refusal } from "#runtime/testing.ts";
+import { as } from "#runtime/testing/tokens.ts";
+import { refusal } from "#runtime/testing/refusal.ts";
 import { askBack, bought, type Asker } from "./testing-refunds.ts";
 import { world, type World } from "./testing.ts";
 

@@ -13,18 +13,20 @@ import {
 } from "@ticketing/proto/payments/v1/payment_events";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { subscriptions } from "#catalogue";
-import { consume } from "#runtime/events.ts";
-import { newId } from "#runtime/ids.ts";
-import { relay } from "#runtime/outbox.ts";
-import { EVENTS } from "#runtime/topology.ts";
-import { eventually, silent, testBroker } from "#runtime/testing.ts";
+import { subscriptions } from "#marketplace/catalogue.ts";
+import { consume } from "#runtime/messaging/consumer.ts";
+import { newId } from "#runtime/store/ids.ts";
+import { relay } from "#runtime/messaging/relay.ts";
+import { EVENTS } from "#runtime/messaging/topology.ts";
+import { eventually } from "#runtime/testing/eventually.ts";
+import { silent } from "#runtime/testing/log.ts";
+import { testBroker } from "#runtime/testing/broker.ts";
 import {
   anyOrder,
   expectCounterexample,
   expectSameEnd,
   hearAll,
-} from "#runtime/testing-stories.ts";
+} from "#runtime/testing/event-orders.ts";
 import { orderCopies, paymentEvents } from "./events.ts";
 import { world, type World } from "./testing.ts";
 

@@ -15,19 +15,19 @@ import {
   TicketCodeSealedSchema,
 } from "@ticketing/proto/tickets/v1/ticket_events";
 import { ClaimsRequestedSchema, UserDeletedSchema } from "@ticketing/proto/auth/v1/user_events";
-import { banEvents } from "#catalogue";
-import { update } from "#runtime/aggregate.ts";
-import type { Ban, BanEvent } from "#runtime/bans.ts";
-import type { Copies } from "#runtime/bootstrap.ts";
-import { on, type EventHandler } from "#runtime/events.ts";
+import { banEvents } from "#marketplace/catalogue.ts";
+import { update } from "#runtime/store/aggregate.ts";
+import type { Ban, BanEvent } from "#runtime/identity/bans.ts";
+import type { Copies } from "#runtime/messaging/snapshots/replica.ts";
+import { on, type EventHandler } from "#runtime/messaging/consumer.ts";
 import type { Log } from "#runtime/log.ts";
 import { toMinor } from "#runtime/money.ts";
-import { duplicateOf } from "#runtime/mongo.ts";
-import { hearStanding, type Standings } from "#runtime/standing.ts";
-import { claimsOf, type ClaimDeps, type Claims } from "./claims.ts";
-import { isInDoubt, keepOrder, keepSnapshot } from "./order-copy.ts";
+import { duplicateOf } from "#runtime/store/database.ts";
+import { hearStanding, type Standings } from "#marketplace/ban-replica.ts";
+import { claimsOf, type ClaimDeps, type Claims } from "./payouts/claims.ts";
+import { isInDoubt, keepOrder, keepSnapshot } from "./order-replica.ts";
 import { type OrderCopy, type Payment, type Payments } from "./payment.ts";
-import { openCode, sealCode } from "./refund.ts";
+import { openCode, sealCode } from "./refunds/refund.ts";
 
 const words = {
   [OrderStatus.CREATED]: "CREATED",

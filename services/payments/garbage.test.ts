@@ -1,7 +1,8 @@
 import { PaymentService } from "@ticketing/proto/payments/v1/payment_service";
 import { expect, it } from "vitest";
-import { throwGarbage } from "#runtime/testing-garbage.ts";
-import { as, testServer } from "#runtime/testing.ts";
+import { throwGarbage } from "#runtime/testing/garbage.ts";
+import { as } from "#runtime/testing/tokens.ts";
+import { testServer } from "#runtime/testing/server.ts";
 import { paymentRoutes } from "./rpc.ts";
 import { world } from "./testing.ts";
 

@@ -5,11 +5,11 @@ import type {
   RefundStatus,
 } from "@ticketing/proto/payments/v1/payment";
 import { Schema, type Connection, type HydratedDocument } from "mongoose";
-import { aggregate, type AggregateFields } from "#runtime/aggregate.ts";
-import type { RequestMark } from "#runtime/request-id.ts";
-import { countedSchema, type Countable } from "./balance.ts";
+import { aggregate, type AggregateFields } from "#runtime/store/aggregate.ts";
+import type { RequestMark } from "#runtime/store/request-id.ts";
+import { countedSchema, type Countable } from "./payouts/balance.ts";
 import { postingSchema, type Posting } from "./ledger.ts";
-import type { Poll } from "./polling.ts";
+import type { Poll } from "./settlement/polling.ts";
 
 type Word<E> = Exclude<keyof E, "UNSPECIFIED">;
 export type AttemptStatus = Word<typeof PaymentStatus>;

@@ -4,8 +4,9 @@ import { CancelReason, type Order } from "@ticketing/proto/orders/v1/order";
 import { OrderExtendedSchema } from "@ticketing/proto/orders/v1/order_events";
 import { PaymentStatus } from "@ticketing/proto/payments/v1/payment";
 import { describe, expect, it } from "vitest";
-import { newId } from "#runtime/ids.ts";
-import { as, refusal } from "#runtime/testing.ts";
+import { newId } from "#runtime/store/ids.ts";
+import { as } from "#runtime/testing/tokens.ts";
+import { refusal } from "#runtime/testing/refusal.ts";
 import { PUBLIC_URL, world, type World } from "./testing.ts";
 
 const ASKED = "tok_threeDSecure2Required";

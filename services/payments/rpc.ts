@@ -6,19 +6,19 @@ import {
   RefundPaymentRequestSchema,
   type GetPaymentResponseSchema,
 } from "@ticketing/proto/payments/v1/payment_service";
-import { caller, type Caller } from "#runtime/auth.ts";
+import { caller, type Caller } from "#runtime/rpc/authentication.ts";
 import { withoutDeadline } from "#runtime/call-deadline.ts";
-import { addressOf } from "#runtime/client-network.ts";
-import { requestMark } from "#runtime/request-id.ts";
-import { openActions } from "./action.ts";
-import { claimsOf, type ClaimDeps } from "./claims.ts";
-import { pay, type PayDeps } from "./pay.ts";
-import { refundToProto, toBuyersProto, toProto, toSellersProto } from "./payment-proto.ts";
+import { addressOf } from "#runtime/identity/client-network.ts";
+import { requestMark } from "#runtime/store/request-id.ts";
+import { openActions } from "./checkout/next-action.ts";
+import { claimsOf, type ClaimDeps } from "./payouts/claims.ts";
+import { pay, type PayDeps } from "./checkout/pay.ts";
+import { refundToProto, toBuyersProto, toProto, toSellersProto } from "./payment-message.ts";
 import { isOpen, type PaymentFields } from "./payment.ts";
-import { noSuchPayment, refundPayment, roleOf, type RefundDeps } from "./refund-payment.ts";
-import { refundability, type Role } from "./refund-rule.ts";
-import { settle } from "./settle.ts";
-import { withoutSecrets } from "./stripe.ts";
+import { noSuchPayment, refundPayment, roleOf, type RefundDeps } from "./refunds/refund-payment.ts";
+import { refundability, type Role } from "./refunds/refundability.ts";
+import { settle } from "./settlement/settle.ts";
+import { withoutSecrets } from "./stripe/client.ts";
 
 /** While an attempt is open, whoever asks for it makes us ask Stripe, so often at most. */
 const ASK_EVERY_MS = 2_000;

@@ -1,11 +1,11 @@
 import { CancelReason, OrderStatus, type Order } from "@ticketing/proto/orders/v1/order";
 import { OrderAwaitingPaymentSchema } from "@ticketing/proto/orders/v1/order_events";
 import { expect, it } from "vitest";
-import { newId } from "#runtime/ids.ts";
-import { refusal } from "#runtime/testing.ts";
+import { newId } from "#runtime/store/ids.ts";
+import { refusal } from "#runtime/testing/refusal.ts";
 import { orderCopies } from "./events.ts";
 import { newest } from "./payment.ts";
-import { settle } from "./settle.ts";
+import { settle } from "./settlement/settle.ts";
 import { hastyStripe } from "./testing-stripe.ts";
 import { world, type World } from "./testing.ts";
 

@@ -5,7 +5,8 @@ import type {
   RefundPaymentRequestSchema,
   RefundPaymentResponse,
 } from "@ticketing/proto/payments/v1/payment_service";
-import { as, eventually } from "#runtime/testing.ts";
+import { as } from "#runtime/testing/tokens.ts";
+import { eventually } from "#runtime/testing/eventually.ts";
 import { newest } from "./payment.ts";
 import type { World } from "./testing.ts";
 

@@ -1,8 +1,9 @@
 import { Schema } from "mongoose";
 import { describe, expect, it } from "vitest";
 import { mustBeInTime, msLeft, underDeadline, withoutDeadline } from "./call-deadline.ts";
-import { isDatabaseFault } from "./mongo.ts";
-import { eventually, testDatabase } from "./testing.ts";
+import { isDatabaseFault } from "./store/database.ts";
+import { eventually } from "./testing/eventually.ts";
+import { testDatabase } from "./testing/database.ts";
 
 const db = await testDatabase();
 const things = db.model("Thing", new Schema({ _id: String, name: String }), "things");

@@ -4,7 +4,8 @@ import { RefundRequestedSchema } from "@ticketing/proto/payments/v1/payment_even
 import type { Ticket } from "@ticketing/proto/tickets/v1/ticket";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { as, refusal } from "#runtime/testing.ts";
+import { as } from "#runtime/testing/tokens.ts";
+import { refusal } from "#runtime/testing/refusal.ts";
 import { ticketEvents } from "./events.ts";
 import { orderLife, testTickets, type Step } from "./testing.ts";
 

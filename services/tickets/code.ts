@@ -3,9 +3,9 @@ import {
   TicketCodeOpenedSchema,
   TicketCodeSealedSchema,
 } from "@ticketing/proto/tickets/v1/ticket_events";
-import { record } from "#runtime/aggregate.ts";
+import { record } from "#runtime/store/aggregate.ts";
 import { DomainError } from "#runtime/errors.ts";
-import { askAgainMs, isYoung } from "#runtime/ids.ts";
+import { askAgainMs, isYoung } from "#runtime/store/ids.ts";
 import { markSeen } from "./attached-code.ts";
 import { recordUpdate, type Ticket } from "./ticket.ts";
 

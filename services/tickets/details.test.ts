@@ -1,7 +1,7 @@
 import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import { Category } from "@ticketing/proto/tickets/v1/ticket";
 import { describe, expect, it } from "vitest";
-import { as } from "#runtime/testing.ts";
+import { as } from "#runtime/testing/tokens.ts";
 import { orderLife, testTickets, type OrderEvent } from "./testing.ts";
 
 const { client, hear, list, get } = await testTickets();

@@ -2,7 +2,8 @@ import { timestampDate, timestampFromDate } from "@bufbuild/protobuf/wkt";
 import { Code } from "@connectrpc/connect";
 import type { Ticket } from "@ticketing/proto/tickets/v1/ticket";
 import { describe, expect, it } from "vitest";
-import { as, refusal } from "#runtime/testing.ts";
+import { as } from "#runtime/testing/tokens.ts";
+import { refusal } from "#runtime/testing/refusal.ts";
 import { testTickets } from "./testing.ts";
 
 const { deps, client, list, get, told } = await testTickets();

@@ -15,13 +15,13 @@ import {
   TicketSnapshotRequestedSchema,
   TicketSnapshotSchema,
 } from "@ticketing/proto/tickets/v1/ticket_events";
-import { banEvents } from "#catalogue";
-import { update } from "#runtime/aggregate.ts";
-import type { Ban } from "#runtime/bans.ts";
-import type { Copies } from "#runtime/bootstrap.ts";
-import { on, type EventHandler } from "#runtime/events.ts";
-import type { Offer } from "#runtime/offer.ts";
-import { hearStanding, type Standings } from "#runtime/standing.ts";
+import { banEvents } from "#marketplace/catalogue.ts";
+import { update } from "#runtime/store/aggregate.ts";
+import type { Ban } from "#runtime/identity/bans.ts";
+import type { Copies } from "#runtime/messaging/snapshots/replica.ts";
+import { on, type EventHandler } from "#runtime/messaging/consumer.ts";
+import type { Offer } from "#runtime/messaging/snapshots/publisher.ts";
+import { hearStanding, type Standings } from "#marketplace/ban-replica.ts";
 import { sealCode } from "./code.ts";
 import { withholdListings } from "./seller.ts";
 import {

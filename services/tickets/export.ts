@@ -4,7 +4,7 @@ import type {
   ExportedTicketSchema,
   ExportTicketsRequest,
 } from "@ticketing/proto/tickets/v1/ticket_service";
-import { paged, pageSize, readPageToken } from "#runtime/page.ts";
+import { paged, pageSize, readPageToken } from "#runtime/store/paging.ts";
 import { toProto, type TicketFields, type Tickets } from "./ticket.ts";
 
 const toExported = (ticket: TicketFields): MessageInitShape<typeof ExportedTicketSchema> => ({

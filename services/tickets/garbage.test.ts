@@ -1,7 +1,8 @@
 import { TicketAvailability, TicketService } from "@ticketing/proto/tickets/v1/ticket_service";
 import { expect, it } from "vitest";
-import { throwGarbage } from "#runtime/testing-garbage.ts";
-import { as, testServer } from "#runtime/testing.ts";
+import { throwGarbage } from "#runtime/testing/garbage.ts";
+import { as } from "#runtime/testing/tokens.ts";
+import { testServer } from "#runtime/testing/server.ts";
 import { orderLife, testTickets } from "./testing.ts";
 import { ticketRoutes } from "./rpc.ts";
 

@@ -3,14 +3,14 @@ import { CancelReason, OrderStatus } from "@ticketing/proto/orders/v1/order";
 import { TicketStatus, type Ticket } from "@ticketing/proto/tickets/v1/ticket";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { newId } from "#runtime/ids.ts";
-import { as } from "#runtime/testing.ts";
+import { newId } from "#runtime/store/ids.ts";
+import { as } from "#runtime/testing/tokens.ts";
 import {
   anyOrder,
   expectCounterexample,
   expectSameEnd,
   hearAll,
-} from "#runtime/testing-stories.ts";
+} from "#runtime/testing/event-orders.ts";
 import { holdCopies } from "./events.ts";
 import { keepHold, list, type Hold } from "./ticket.ts";
 import { orderLife, testTickets, type OrderEvent, type Step } from "./testing.ts";

@@ -3,8 +3,10 @@ import { Code } from "@connectrpc/connect";
 import { Category, TicketStatus, type Ticket } from "@ticketing/proto/tickets/v1/ticket";
 import { v4 } from "uuid";
 import { describe, expect, it } from "vitest";
-import { newId } from "#runtime/ids.ts";
-import { as, recordedLog, refusal } from "#runtime/testing.ts";
+import { newId } from "#runtime/store/ids.ts";
+import { as } from "#runtime/testing/tokens.ts";
+import { recordedLog } from "#runtime/testing/log.ts";
+import { refusal } from "#runtime/testing/refusal.ts";
 import { orderLife, testTickets, type Step } from "./testing.ts";
 
 const { log, lines } = recordedLog();

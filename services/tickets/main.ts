@@ -1,7 +1,7 @@
-import { catalogue } from "#catalogue";
+import { catalogue } from "#marketplace/catalogue.ts";
 import { parseConfig } from "#runtime/config.ts";
-import { buildIndexes } from "#runtime/indexes.ts";
-import { standingModel } from "#runtime/standing.ts";
+import { buildIndexes } from "#runtime/store/indexes.ts";
+import { standingModel } from "#marketplace/ban-replica.ts";
 import { startService } from "#runtime/service.ts";
 import { ticketConfig } from "./config.ts";
 import { holdCopies, ticketEvents, ticketOffer } from "./events.ts";

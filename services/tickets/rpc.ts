@@ -5,15 +5,15 @@ import {
   type CreateTicketRequest,
   type UpdateTicketRequest,
 } from "@ticketing/proto/tickets/v1/ticket_service";
-import { update } from "#runtime/aggregate.ts";
-import { caller, callerIfAny } from "#runtime/auth.ts";
+import { update } from "#runtime/store/aggregate.ts";
+import { caller, callerIfAny } from "#runtime/rpc/authentication.ts";
 import { DomainError, invalidField } from "#runtime/errors.ts";
 import { toChargeable } from "#runtime/money.ts";
 import { withoutDeadline } from "#runtime/call-deadline.ts";
-import { duplicateOf } from "#runtime/mongo.ts";
-import { isOut, type Standings } from "#runtime/standing.ts";
+import { duplicateOf } from "#runtime/store/database.ts";
+import { isOut, type Standings } from "#marketplace/ban-replica.ts";
 import { isSeen, readLine, toLines } from "#runtime/text.ts";
-import { mustBeSameRequest, requestMark, type RequestMark } from "#runtime/request-id.ts";
+import { mustBeSameRequest, requestMark, type RequestMark } from "#runtime/store/request-id.ts";
 import { openCode } from "./code.ts";
 import { mustBeUpcoming, toEventTime, toTimeZone } from "./event-time.ts";
 import { exportTickets } from "./export.ts";

@@ -3,8 +3,9 @@ import { create } from "@bufbuild/protobuf";
 import { RefundRequestedSchema } from "@ticketing/proto/payments/v1/payment_events";
 import { TicketStatus, type Ticket } from "@ticketing/proto/tickets/v1/ticket";
 import { describe, expect, it } from "vitest";
-import { newId } from "#runtime/ids.ts";
-import { as, refusal } from "#runtime/testing.ts";
+import { newId } from "#runtime/store/ids.ts";
+import { as } from "#runtime/testing/tokens.ts";
+import { refusal } from "#runtime/testing/refusal.ts";
 import { ticketEvents } from "./events.ts";
 import { orderLife, testTickets, type OrderEvent, type Step } from "./testing.ts";
 

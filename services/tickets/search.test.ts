@@ -8,8 +8,9 @@ import {
   type ListTicketsRequestSchema,
 } from "@ticketing/proto/tickets/v1/ticket_service";
 import { describe, expect, it } from "vitest";
-import { newId } from "#runtime/ids.ts";
-import { as, refusal } from "#runtime/testing.ts";
+import { newId } from "#runtime/store/ids.ts";
+import { as } from "#runtime/testing/tokens.ts";
+import { refusal } from "#runtime/testing/refusal.ts";
 import { orderLife, testTickets, type Step } from "./testing.ts";
 
 type Request = MessageInitShape<typeof ListTicketsRequestSchema>;

@@ -6,7 +6,7 @@ import {
 import { Category } from "@ticketing/proto/tickets/v1/ticket";
 import type { QueryFilter } from "mongoose";
 import { toMinor } from "#runtime/money.ts";
-import { beyond, paged, pageSize, readPageToken, type Cursor } from "#runtime/page.ts";
+import { beyond, paged, pageSize, readPageToken, type Cursor } from "#runtime/store/paging.ts";
 import { isSeen, toLine } from "#runtime/text.ts";
 import type { CategoryWord, TicketFields, Tickets } from "./ticket.ts";
 

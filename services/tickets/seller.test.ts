@@ -1,7 +1,8 @@
 import { TicketStatus } from "@ticketing/proto/tickets/v1/ticket";
 import { describe, expect, it } from "vitest";
-import { newId } from "#runtime/ids.ts";
-import { as, refusal } from "#runtime/testing.ts";
+import { newId } from "#runtime/store/ids.ts";
+import { as } from "#runtime/testing/tokens.ts";
+import { refusal } from "#runtime/testing/refusal.ts";
 import { orderLife, testTickets } from "./testing.ts";
 
 const eve = newId();

@@ -1,4 +1,4 @@
-import { update } from "#runtime/aggregate.ts";
+import { update } from "#runtime/store/aggregate.ts";
 import { setSellerBanned, type Tickets } from "./ticket.ts";
 
 /** So many at once: some sellers have thousands. */

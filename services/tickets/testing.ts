@@ -31,11 +31,14 @@ import {
   CreateTicketRequestSchema,
   TicketService,
 } from "@ticketing/proto/tickets/v1/ticket_service";
-import { newId } from "#runtime/ids.ts";
-import { buildIndexes } from "#runtime/indexes.ts";
+import { newId } from "#runtime/store/ids.ts";
+import { buildIndexes } from "#runtime/store/indexes.ts";
 import type { Log } from "#runtime/log.ts";
-import { standingModel } from "#runtime/standing.ts";
-import { as, silent, testClient, testDatabase } from "#runtime/testing.ts";
+import { standingModel } from "#marketplace/ban-replica.ts";
+import { as } from "#runtime/testing/tokens.ts";
+import { silent } from "#runtime/testing/log.ts";
+import { testClient } from "#runtime/testing/client.ts";
+import { testDatabase } from "#runtime/testing/database.ts";
 import { ticketEvents } from "./events.ts";
 import { ticketRoutes } from "./rpc.ts";
 import { ticketModel } from "./ticket.ts";

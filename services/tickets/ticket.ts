@@ -6,10 +6,10 @@ import {
   TicketUpdatedSchema,
 } from "@ticketing/proto/tickets/v1/ticket_events";
 import { Schema, type Connection, type HydratedDocument } from "mongoose";
-import { aggregate, record, type AggregateFields } from "#runtime/aggregate.ts";
+import { aggregate, record, type AggregateFields } from "#runtime/store/aggregate.ts";
 import { DomainError } from "#runtime/errors.ts";
 import { toMoney } from "#runtime/money.ts";
-import type { RequestMark } from "#runtime/request-id.ts";
+import type { RequestMark } from "#runtime/store/request-id.ts";
 import { attachCode, dropSeenCode } from "./attached-code.ts";
 import { sameDetails } from "./details.ts";
 

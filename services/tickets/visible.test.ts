@@ -1,5 +1,6 @@
 import { expect, it } from "vitest";
-import { as, refusal } from "#runtime/testing.ts";
+import { as } from "#runtime/testing/tokens.ts";
+import { refusal } from "#runtime/testing/refusal.ts";
 import { testTickets } from "./testing.ts";
 
 const { client, deps, list } = await testTickets();

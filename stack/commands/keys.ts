@@ -4,7 +4,7 @@ import { runServiceCommand } from "./service-command.ts";
 // on the database that the environment names.
 
 await runServiceCommand({
-  module: "services/auth/keys-command.ts",
+  module: "services/auth/keys/keys-command.ts",
   of({ databases: { auth }, sealingKey }) {
     return auth ? { MONGODB_URI: auth, SEALING_KEY: sealingKey } : undefined;
   },

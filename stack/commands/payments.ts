@@ -4,7 +4,7 @@ import { runServiceCommand } from "./service-command.ts";
 // folder, or on the database and the Stripe that the environment names.
 
 await runServiceCommand({
-  module: "services/payments/command.ts",
+  module: "services/payments/operations/command.ts",
   of({ databases: { payments }, stripe, url }) {
     if (!payments) return undefined;
     return {

@@ -1,8 +1,8 @@
 import type { Channel, ConfirmChannel, GetMessage, Options } from "amqplib";
-import { subscriptions } from "#catalogue";
-import { fromProperties } from "#runtime/envelope.ts";
-import { publisherOf } from "#runtime/publisher.ts";
-import { deadQueue } from "#runtime/topology.ts";
+import { subscriptions } from "#marketplace/catalogue.ts";
+import { fromProperties } from "#runtime/messaging/envelope.ts";
+import { publisherOf } from "#runtime/messaging/ownership.ts";
+import { deadQueue } from "#runtime/messaging/topology.ts";
 import { Trouble } from "./broker.ts";
 
 /** A message that a service could not handle. */

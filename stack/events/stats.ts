@@ -1,5 +1,5 @@
 import type { Channel, ChannelModel, ConfirmChannel } from "amqplib";
-import { waitQueue, WAITS } from "#runtime/topology.ts";
+import { waitQueue, WAITS } from "#runtime/messaging/topology.ts";
 import { manage } from "#stack/parts";
 import { listDead } from "./dead-letter-list.ts";
 import { services } from "./dead-letters.ts";

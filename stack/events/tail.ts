@@ -1,7 +1,7 @@
 import { styleText } from "node:util";
 import { connect, type ChannelModel, type ConsumeMessage } from "amqplib";
-import { fromProperties } from "#runtime/envelope.ts";
-import { EVENTS } from "#runtime/topology.ts";
+import { fromProperties } from "#runtime/messaging/envelope.ts";
+import { EVENTS } from "#runtime/messaging/topology.ts";
 import { json as toJson, readPayload, safe, shortType } from "./payload.ts";
 import { Trouble, unreachable } from "./broker.ts";
 

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { catalogue } from "#catalogue";
+import { catalogue } from "#marketplace/catalogue.ts";
 import {
   ownerVariables,
   openSecrets,

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { connect } from "amqplib";
-import type { Rights } from "#runtime/permissions.ts";
-import { declareTopology } from "#runtime/topology.ts";
+import type { Rights } from "#runtime/messaging/permissions.ts";
+import { declareTopology } from "#runtime/messaging/topology.ts";
 import { claim, ownerVariables } from "./claim.ts";
 import { withDatabase } from "./databases.ts";
 import { type Mongo, startMongo } from "./mongo.ts";

@@ -3,8 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { connect, type Channel, type ChannelModel, type ConfirmChannel } from "amqplib";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
-import { catalogue, snapshots, subscriptions } from "#catalogue";
-import { deadQueue, EVENTS, QUEUES, topologyOf, waitQueue } from "#runtime/topology.ts";
+import { catalogue, snapshots, subscriptions } from "#marketplace/catalogue.ts";
+import { deadQueue, EVENTS, QUEUES, topologyOf, waitQueue } from "#runtime/messaging/topology.ts";
 import { startRabbit, type Rabbit } from "./rabbit.ts";
 
 // Each service's own credentials on the real broker, as somebody who has stolen them would use them.

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { connect } from "amqplib";
-import type { Rights } from "#runtime/permissions.ts";
+import type { Rights } from "#runtime/messaging/permissions.ts";
 import { startPart, type Part, type PartOptions } from "../part.ts";
 import { type Child, freePorts, isListening, preferredPort, run, until } from "#stack/process";
 import { configure } from "./config.ts";

@@ -1,0 +1,221 @@
+import { Code } from "@connectrpc/connect";
+import { describe, expect, it } from "vitest";
+import { eventually } from "#runtime/testing/eventually.ts";
+import { refusal } from "#runtime/testing/refusal.ts";
+import { forgetFormerEmails } from "./email-change.ts";
+import { inBody, somebody, testAuth } from "../testing.ts";
+
+const auth = await testAuth();
+const { client, account, admin, users, links, mails, pass, post } = auth;
+const boss = await auth.administrator();
+
+const DAY = 86_400_000;
+const expired = { code: Code.FailedPrecondition, reason: "LINK_EXPIRED" };
+const wrong = { code: Code.Unauthenticated, reason: "WRONG_CREDENTIALS" };
+const fresh = (): string => crypto.randomUUID();
+
+const signIn = (email: string, password: string) => client.signIn(inBody({ email, password }));
+
+async function mailTo(to: string, subject: RegExp): Promise<string> {
+  const found = () => mails.findLast((mail) => mail.to === to && subject.test(mail.subject));
+  return (await eventually(found, `a mail to ${to}`)).text;
+}
+const tokenIn = (text: string): string => /token=(\S+)/.exec(text)?.[1] ?? "no token";
+const undoLinkTo = async (to: string): Promise<string> => tokenIn(await mailTo(to, /was changed/));
+const undo = (token: string, newPassword = fresh()) =>
+  account.undoEmailChange({ token, newPassword });
+
+/** Somebody whose address is confirmed; `password` is the one of now. */
+async function owner() {
+  const { email, password } = somebody();
+  const { user } = await client.signUp(inBody({ email, password }));
+  const id = user!.id;
+  const stored = () => users.findById(id).orFail();
+  await account.confirmEmail({ token: links.make("confirm", await stored()) });
+  return { id, email, password, stored };
+}
+type Owner = Awaited<ReturnType<typeof owner>>;
+
+/** Whoever has the password moves the account. */
+async function moveTo({ id, password }: Pick<Owner, "id" | "password">, newEmail: string) {
+  const { email } = await users.findById(id).orFail();
+  const { tokens } = await signIn(email, password);
+  const headers = { authorization: `Bearer ${tokens!.accessToken}` };
+  await account.changeEmail({ password, newEmail }, { headers });
+  const token = links.make("move", await users.findById(id).orFail());
+  await account.confirmEmail({ token });
+  return newEmail;
+}
+
+describe("a thief who moves an account", () => {
+  it("gets nothing from the move once its owner does what the warning says", async () => {
+    const ann = await owner();
+    const thief = somebody().email;
+    const { tokens } = await signIn(ann.email, ann.password);
+    const headers = { authorization: `Bearer ${tokens!.accessToken}` };
+    await account.changeEmail({ password: ann.password, newEmail: thief }, { headers });
+    const move = tokenIn(await mailTo(thief, /new address/));
+    expect(await mailTo(ann.email, /about to change/)).toContain("forgotten-password");
+    await account.requestPasswordReset({ email: ann.email });
+    const token = tokenIn(await mailTo(ann.email, /Set a new password/));
+    const newPassword = fresh();
+    await account.resetPassword({ token, newPassword });
+    expect(await refusal(account.confirmEmail({ token: move }))).toMatchObject(expired);
+    expect((await signIn(ann.email, newPassword)).user?.id).toBe(ann.id);
+  });
+
+  it("loses it again: the old address is told, and undoes the move with a new password", async () => {
+    const ann = await owner();
+    const thief = await moveTo(ann, somebody().email);
+    const { tokens } = await signIn(thief, ann.password);
+    const token = await undoLinkTo(ann.email);
+    const tooCommon = await refusal(undo(token, "password1"));
+    expect(tooCommon.violations).toEqual(["new_password PASSWORD_TOO_COMMON"]);
+    const newPassword = fresh();
+    await undo(token, newPassword);
+    const { user } = await signIn(ann.email, newPassword);
+    expect(user).toMatchObject({ id: ann.id, email: ann.email, emailConfirmed: true });
+    const { refreshToken } = tokens!;
+    expect((await refusal(client.refreshSession({ refreshToken }))).reason).toBe("SESSION_ENDED");
+    for (const email of [thief, ann.email]) {
+      expect(await refusal(signIn(email, ann.password))).toMatchObject(wrong);
+    }
+    await mailTo(thief, /old address again/);
+    await mailTo(ann.email, /password was changed/);
+    expect(await refusal(undo(token))).toMatchObject(expired);
+  });
+
+  it("does not keep it by moving on, by a new password, nor by a sign-out everywhere", async () => {
+    const ann = await owner();
+    const first = await moveTo(ann, somebody().email);
+    const token = await undoLinkTo(ann.email);
+    const second = await moveTo(ann, somebody().email);
+    const byThief = await undoLinkTo(first);
+    const { tokens } = await signIn(second, ann.password);
+    const headers = { authorization: `Bearer ${tokens!.accessToken}` };
+    await account.changePassword({ password: ann.password, newPassword: fresh() }, { headers });
+    await client.signOutEverywhere({}, { headers });
+    await undo(token);
+    expect(await refusal(undo(byThief))).toMatchObject(expired);
+    expect(await ann.stored()).toMatchObject({ email: ann.email, formerEmails: [] });
+  });
+
+  it("does not keep it by undoing the newer of two moves", async () => {
+    const ann = await owner();
+    const first = await moveTo(ann, somebody().email);
+    const token = await undoLinkTo(ann.email);
+    await moveTo(ann, somebody().email);
+    await undo(await undoLinkTo(first));
+    expect((await ann.stored()).email).toBe(first);
+    await undo(token);
+    expect((await ann.stored()).email).toBe(ann.email);
+  });
+
+  it("cannot undo the owner's moving back by a link of their own", async () => {
+    const ann = await owner();
+    const thief = await moveTo(ann, somebody().email);
+    await moveTo(ann, ann.email);
+    expect(await ann.stored()).toMatchObject({ email: ann.email, formerEmails: [] });
+    await mailTo(thief, /old address again/);
+    expect(mails.filter(({ to, subject }) => to === thief && /was changed/.test(subject))).toEqual(
+      [],
+    );
+  });
+
+  it("cannot take the old address, nor may anybody else, while the move can be undone", async () => {
+    const ann = await owner();
+    await moveTo(ann, somebody().email);
+    const squatter = { email: ann.email.toUpperCase(), password: fresh() };
+    expect((await refusal(client.signUp(inBody(squatter)))).reason).toBe("EMAIL_TAKEN");
+    const bob = await owner();
+    expect((await refusal(moveTo(bob, ann.email))).reason).toBe("EMAIL_TAKEN");
+    await undo(await undoLinkTo(ann.email));
+  });
+
+  it("is found out by whoever asks for a new password at the old address", async () => {
+    const ann = await owner();
+    await moveTo(ann, somebody().email);
+    const before = mails.length;
+    await eventually(async () => (await auth.posts.countDocuments()) === 0, "all mails written");
+    await account.requestPasswordReset({ email: ann.email });
+    const again = () => mails.slice(before).findLast(({ to }) => to === ann.email);
+    await undo(tokenIn((await eventually(again, "a mail")).text));
+    expect((await ann.stored()).email).toBe(ann.email);
+  });
+});
+
+describe("the link that undoes a move", () => {
+  it("works for seven days, or one where the old address was never confirmed; then it is free", async () => {
+    const ann = await owner();
+    const { email, password } = somebody();
+    const { user } = await client.signUp(inBody({ email, password }));
+    await moveTo(ann, somebody().email);
+    await moveTo({ id: user!.id, password }, somebody().email);
+    const [confirmed, never] = [await undoLinkTo(ann.email), await undoLinkTo(email)];
+    pass(DAY);
+    expect(await refusal(undo(never))).toMatchObject(expired);
+    pass(5.9 * DAY);
+    expect(await refusal(undo(confirmed, "short"))).toMatchObject({ code: Code.InvalidArgument });
+    pass(0.1 * DAY);
+    expect(await refusal(undo(confirmed))).toMatchObject(expired);
+    pass(-7 * DAY);
+    await forgetFormerEmails(users, Date.now() + 7 * DAY);
+    expect((await ann.stored()).formerEmails).toEqual([]);
+    expect(await refusal(undo(confirmed))).toMatchObject(expired);
+    await client.signUp(inBody({ email: ann.email, password: fresh() }));
+  });
+
+  it("waits for the end of a ban, and ends with the account", async () => {
+    const ann = await owner();
+    const thief = await moveTo(ann, somebody().email);
+    const token = await undoLinkTo(ann.email);
+    await admin.banUser({ userId: ann.id, reason: "x" }, boss);
+    expect(await refusal(undo(token))).toMatchObject(expired);
+    await admin.unbanUser({ userId: ann.id }, boss);
+    const { tokens } = await signIn(thief, ann.password);
+    const headers = { authorization: `Bearer ${tokens!.accessToken}` };
+    await account.deleteAccount({ password: ann.password }, { headers });
+    expect(await refusal(undo(token))).toMatchObject(expired);
+    expect(JSON.stringify(await ann.stored())).not.toContain(ann.email.split("@")[0]);
+    await client.signUp(inBody({ email: ann.email, password: fresh() }));
+  });
+
+  it("is nobody's who changes it, and can be used by one of two at once", async () => {
+    const ann = await owner();
+    await moveTo(ann, somebody().email);
+    const token = await undoLinkTo(ann.email);
+    const [purpose, id, end = "", mac = ""] = token.split(".");
+    const forged = [
+      ["undo", id, String(Number(end) + 1), mac].join("."),
+      [purpose, (await owner()).id, end, mac].join("."),
+      [purpose, id, end, mac.slice(1)].join("."),
+      links.make("reset", await ann.stored()),
+      "undo",
+    ];
+    for (const one of forged) expect(await refusal(undo(one))).toMatchObject(expired);
+    expect(await refusal(account.confirmEmail({ token }))).toMatchObject(expired);
+    const reset = account.resetPassword({ token, newPassword: fresh() });
+    expect(await refusal(reset)).toMatchObject(expired);
+    const both = await Promise.allSettled([undo(token), undo(token)]);
+    expect(both.filter(({ status }) => status === "fulfilled")).toHaveLength(1);
+  });
+
+  it("is not written where the move was undone before its mail was", async () => {
+    const ann = await owner();
+    await moveTo(ann, somebody().email);
+    await undo(await undoLinkTo(ann.email));
+    await eventually(async () => (await auth.posts.countDocuments()) === 0, "all mails written");
+    const before = mails.length;
+    await post.send("moved", ann.email, ann.id);
+    await eventually(async () => (await auth.posts.countDocuments()) === 0, "all mails written");
+    expect(mails.slice(before)).toEqual([]);
+  });
+});
+
+it("an account moves ten times in some days, and no more", async () => {
+  const ann = await owner();
+  for (let i = 0; i < 10; i += 1) await moveTo(ann, somebody().email);
+  const refused = await refusal(moveTo(ann, somebody().email));
+  expect(refused.reason).toBe("TOO_MANY_ATTEMPTS");
+  expect(refused.retryAfterMs).toBeGreaterThan(0);
+});

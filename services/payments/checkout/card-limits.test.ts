@@ -1,0 +1,169 @@
+import { Code, type CallOptions } from "@connectrpc/connect";
+import { createClient, type RedisClientType } from "redis";
+import { describe, expect, inject, it, onTestFinished } from "vitest";
+import { connectRedis } from "#runtime/store/redis.ts";
+import { as } from "#runtime/testing/tokens.ts";
+import { refusal } from "#runtime/testing/refusal.ts";
+import { silent } from "#runtime/testing/log.ts";
+import { cardLimits, type CardLimits } from "./card-limits.ts";
+import { world, type World } from "../testing.ts";
+
+const { redisUrl } = inject("parts");
+const rates = {
+  perAccountAndHour: 10,
+  perAccountAndDay: 30,
+  perAddressAndHour: 12,
+  perAddressAndDay: 40,
+};
+
+async function limits(change: Partial<typeof rates> = {}): Promise<CardLimits> {
+  const redis = await connectRedis(redisUrl, silent);
+  onTestFinished(() => redis.destroy());
+  return cardLimits({ redis, ...rates, ...change });
+}
+
+const somebody = (): string => crypto.randomUUID();
+const somewhere = (): string =>
+  `10.${[1, 2, 3].map(() => Math.floor(Math.random() * 256)).join(".")}`;
+
+/** A call of somebody's from an address, as the edge passes it on. */
+async function from(userId: string, address: string): Promise<CallOptions> {
+  const { headers } = await as(userId);
+  return { headers: { ...(headers as Record<string, string>), "x-forwarded-for": address } };
+}
+
+const WRONG = "tok_chargeDeclinedIncorrectCvc";
+
+/** Tries a card on an order of its own, and answers how that was refused. */
+async function tries(all: World, userId: string, address: string, token = WRONG) {
+  const order = await all.buy({ userId });
+  return refusal(all.pay(order, token, {}, await from(userId, address)));
+}
+
+describe("whoever tests cards", () => {
+  it("with one account in a row learns of three what is wrong, of ten that it is, and of no more", async () => {
+    const all = await world({ cards: await limits() });
+    const [eve, address] = [somebody(), somewhere()];
+    const answers: Awaited<ReturnType<typeof tries>>[] = [];
+    for (let i = 0; i < 40; i += 1) answers.push(await tries(all, eve, address));
+    const refused = answers.filter(({ reason }) => reason === "PAYMENT_METHOD_REFUSED");
+    expect(refused).toHaveLength(10);
+    expect(refused.map(({ metadata }) => metadata)).toEqual([
+      ...Array.from({ length: 3 }, () => ({ code: "incorrect_cvc" })),
+      ...Array.from({ length: 7 }, () => ({})),
+    ]);
+    expect(answers.at(-1)).toMatchObject({
+      code: Code.ResourceExhausted,
+      reason: "TOO_MANY_CARDS",
+    });
+    const { retryAfterMs } = await tries(all, eve, somewhere());
+    expect(retryAfterMs).toBeGreaterThan(3_000_000);
+    expect(retryAfterMs).toBeLessThanOrEqual(3_600_000);
+  });
+
+  it("is told no more by the payment than by the refusal", async () => {
+    const all = await world({ cards: await limits() });
+    const [eve, address] = [somebody(), somewhere()];
+    for (let i = 0; i < 3; i += 1) await tries(all, eve, address);
+    for (const token of [WRONG, "tok_chargeDeclinedInsufficientFunds"]) {
+      const order = await all.buy({ userId: eve });
+      const call = await from(eve, address);
+      expect((await refusal(all.pay(order, token, {}, call))).metadata).toEqual({});
+      const { payment } = await all.client.getPayment({ orderId: order.id }, call);
+      expect([payment?.failureCode, payment?.attempts[0]?.failureCode]).toEqual(["", ""]);
+      const seen = await all.client.getPayment(
+        { orderId: order.id },
+        await as("root", "administrator"),
+      );
+      expect(seen.payment?.failureCode).toMatch(/incorrect_cvc|insufficient_funds/);
+    }
+  });
+
+  it("with 400 tries of one account at once gets no further than in a row", async () => {
+    const cards = await limits();
+    const payer = { userId: somebody(), address: somewhere() };
+    const rush = await Promise.allSettled(Array.from({ length: 400 }, () => cards.count(payer)));
+    expect(rush.filter(({ status }) => status === "fulfilled")).toHaveLength(10);
+  });
+
+  it("with an account for each card is refused by the address", async () => {
+    const all = await world({ cards: await limits() });
+    const address = somewhere();
+    const answers: (string | undefined)[] = [];
+    const told: object[] = [];
+    for (let i = 0; i < 20; i += 1) {
+      const { reason, metadata = {} } = await tries(all, somebody(), address);
+      answers.push(reason);
+      told.push(metadata);
+    }
+    expect(answers.filter((reason) => reason === "PAYMENT_METHOD_REFUSED")).toHaveLength(12);
+    expect(answers.at(-1)).toBe("TOO_MANY_CARDS");
+    expect(told[9]).toEqual({ code: "incorrect_cvc" });
+    expect(told[10]).toEqual({});
+    expect((await tries(all, somebody(), somewhere())).reason).toBe("PAYMENT_METHOD_REFUSED");
+  });
+
+  it("from an address for each card is refused by the account", async () => {
+    const all = await world({ cards: await limits() });
+    const eve = somebody();
+    const answers: (string | undefined)[] = [];
+    for (let i = 0; i < 20; i += 1) answers.push((await tries(all, eve, somewhere())).reason);
+    expect(answers.filter((reason) => reason === "PAYMENT_METHOD_REFUSED")).toHaveLength(10);
+    expect(answers.at(-1)).toBe("TOO_MANY_CARDS");
+  });
+
+  it("slowly enough for the hour is refused by the day", async () => {
+    const cards = await limits({ perAccountAndHour: 1_000, perAddressAndHour: 1_000 });
+    const eve = somebody();
+    for (let i = 0; i < 30; i += 1) await cards.count({ userId: eve, address: somewhere() });
+    const late = cards.count({ userId: eve, address: somewhere() });
+    await expect(late).rejects.toMatchObject({ reason: "TOO_MANY_CARDS" });
+    const address = somewhere();
+    for (let i = 0; i < 40; i += 1) await cards.refused({ userId: somebody(), address });
+    const there = cards.count({ userId: somebody(), address });
+    await expect(there).rejects.toMatchObject({ reason: "TOO_MANY_CARDS" });
+  });
+});
+
+describe("who only buys", () => {
+  it("is not counted for what goes well, however much that is", async () => {
+    const all = await world({
+      cards: await limits({ perAccountAndHour: 2, perAddressAndHour: 2 }),
+    });
+    const [ann, address] = [somebody(), somewhere()];
+    for (let i = 0; i < 6; i += 1) {
+      const order = await all.buy({ userId: ann });
+      await all.pay(order, "tok_visa", {}, await from(ann, address));
+    }
+  });
+
+  it("is not counted for what Stripe did not answer, nor for the same request again", async () => {
+    const all = await world({ cards: await limits({ perAccountAndHour: 1 }) });
+    const [ann, address] = [somebody(), somewhere()];
+    const order = await all.buy({ userId: ann });
+    const requestId = crypto.randomUUID();
+    const call = await from(ann, address);
+    await all.fault({ method: "POST", path: "/v1/payment_intents", fail: 500, times: 3 });
+    expect((await refusal(all.pay(order, WRONG, {}, call))).reason).toBe("NOT_READY");
+    for (let i = 0; i < 3; i += 1) {
+      const { reason } = await refusal(all.pay(order, WRONG, { requestId }, call));
+      expect(reason).toBe("PAYMENT_METHOD_REFUSED");
+    }
+    expect((await refusal(all.pay(order, WRONG, {}, call))).reason).toBe("TOO_MANY_CARDS");
+  });
+
+  it("goes on without Redis, and whoever tests cards is still refused", async () => {
+    const redis = createClient({ url: "redis://127.0.0.1:1", disableOfflineQueue: true });
+    redis.on("error", () => undefined);
+    void redis.connect().catch(() => undefined);
+    onTestFinished(() => redis.destroy());
+    const all = await world({ cards: cardLimits({ redis: redis as RedisClientType, ...rates }) });
+    const [ann, eve] = [somebody(), somebody()];
+    const order = await all.buy({ userId: ann });
+    await all.pay(order, "tok_visa", {}, await from(ann, somewhere()));
+    const answers: (string | undefined)[] = [];
+    for (let i = 0; i < 12; i += 1) answers.push((await tries(all, eve, somewhere())).reason);
+    expect(answers.filter((reason) => reason === "PAYMENT_METHOD_REFUSED")).toHaveLength(10);
+    expect(answers.at(-1)).toBe("TOO_MANY_CARDS");
+  });
+});

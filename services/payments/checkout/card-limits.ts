@@ -1,0 +1,81 @@
+import type { RedisClientType } from "redis";
+import { networkOf } from "#runtime/identity/client-network.ts";
+import { hashedKey, rateLimit, type RateLimit } from "#runtime/store/rate-limit.ts";
+
+/** Who tries a card, and from where. */
+export interface Payer {
+  userId: string;
+  /** The client's address, as the edge tells it. */
+  address: string;
+}
+
+/** Limits card testing: whoever tries many cards is finding out which of them are any good. */
+export interface CardLimits {
+  /**
+   * Counts a try of a card, or refuses it. Answers whether the payer has tried so many that they are
+   * no longer told why one was refused.
+   */
+  count(payer: Payer): Promise<{ isTerse: boolean }>;
+  /** A card was refused. */
+  refused(payer: Payer): Promise<void>;
+  /** Nothing was found out about a card, or it was good. */
+  giveBack(payer: Payer): Promise<void>;
+}
+
+interface Options {
+  redis: RedisClientType;
+  perAccountAndHour: number;
+  perAccountAndDay: number;
+  perAddressAndHour: number;
+  perAddressAndDay: number;
+}
+
+/** After so many tries of an account within an hour, it is not told more than that a card was refused. */
+const ACCOUNT_IS_TOLD = 3;
+/** The same of an address: many honest people may share one. */
+const ADDRESS_IS_TOLD = 10;
+
+const HOUR = 3_600;
+const DAY = 86_400;
+const tooMany = {
+  reason: "TOO_MANY_CARDS",
+  message: "too many cards were tried; try again later",
+} as const;
+
+/**
+ * An account's tries are counted before the card is tried, so that a rush of them gets no further than
+ * a row of them; an address' refused cards after, so that a crowd that buys at the same moment from
+ * behind one address is not refused. What went well counts for nothing. All instances count together,
+ * by Redis; without it each counts by itself, and buying goes on.
+ */
+export function cardLimits(options: Options): CardLimits {
+  const { redis } = options;
+  const limit = (name: string, points: number, seconds: number): RateLimit =>
+    rateLimit(redis, `cards:${name}`, { points, seconds }, tooMany);
+  const accounts = [
+    limit("account-hour", options.perAccountAndHour, HOUR),
+    limit("account-day", options.perAccountAndDay, DAY),
+  ];
+  const addresses = [
+    limit("address-hour", options.perAddressAndHour, HOUR),
+    limit("address-day", options.perAddressAndDay, DAY),
+  ];
+  const network = (address: string): string => hashedKey("address", networkOf(address));
+
+  return {
+    async count({ userId, address }) {
+      const refused = await Promise.all(addresses.map((each) => each.check(network(address))));
+      const tried = await Promise.all(accounts.map((each) => each.count(userId)));
+      const [ofAddress = 0] = refused;
+      const [ofAccount = 0] = tried;
+      return { isTerse: ofAccount > ACCOUNT_IS_TOLD || ofAddress >= ADDRESS_IS_TOLD };
+    },
+    async refused({ address }) {
+      // One that is too much is refused when it next tries.
+      await Promise.allSettled(addresses.map((each) => each.count(network(address))));
+    },
+    async giveBack({ userId }) {
+      await Promise.allSettled(accounts.map((each) => each.giveBack(userId)));
+    },
+  };
+}

@@ -1,0 +1,35 @@
+import type Stripe from "stripe";
+import { newest, type PaymentFields } from "../payment.ts";
+
+/** So many of the newest are remembered; another one is asked for again. */
+const MOST = 1_000;
+
+/** How the buyer confirms a payment that the bank asks about: for them alone, and nothing else. */
+export interface Action {
+  /** What Stripe's client code needs. */
+  clientSecret: string;
+  /** The bank's page. */
+  actionUrl: string;
+}
+
+const NONE: Action = { clientSecret: "", actionUrl: "" };
+
+/** Finds out what a payment's buyer has to do. That is a secret: remembered for a while, never stored. */
+export function openActions(stripe: Stripe): (payment: PaymentFields) => Promise<Action> {
+  const known = new Map<string, Action>();
+  return async (payment) => {
+    const { status, stripeId = "" } = newest(payment) ?? {};
+    if (status !== "REQUIRES_ACTION") return NONE;
+    const found = known.get(stripeId);
+    if (found) return found;
+    const intent = await stripe.paymentIntents.retrieve(stripeId);
+    const action = {
+      clientSecret: intent.client_secret ?? "",
+      actionUrl: intent.next_action?.redirect_to_url?.url ?? "",
+    };
+    known.set(stripeId, action);
+    const [oldest = ""] = known.keys();
+    if (known.size > MOST) known.delete(oldest);
+    return action;
+  };
+}

@@ -1,0 +1,505 @@
+import { Code } from "@connectrpc/connect";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { CancelReason, OrderStatus } from "@ticketing/proto/orders/v1/order";
+import { OrderCompletedSchema } from "@ticketing/proto/orders/v1/order_events";
+import { PaymentStatus } from "@ticketing/proto/payments/v1/payment";
+import { v7 } from "uuid";
+import { describe, expect, it } from "vitest";
+import { newId } from "#runtime/store/ids.ts";
+import { as } from "#runtime/testing/tokens.ts";
+import { eventually } from "#runtime/testing/eventually.ts";
+import { refusal } from "#runtime/testing/refusal.ts";
+import { hastyStripe } from "../testing-stripe.ts";
+import { world } from "../testing.ts";
+
+const usd = (units: bigint, nanos = 0) => ({ currencyCode: "USD", units, nanos });
+
+describe("CreatePayment", () => {
+  it("reserves the price and takes nothing yet", async () => {
+    const { buy, pay, books, names } = await world();
+    const order = await buy();
+    const { payment, clientSecret } = await pay(order);
+    const { intents, taken } = await books(order);
+    expect(payment).toMatchObject({
+      orderId: order.id,
+      stripeId: intents[0]?.id,
+      amount: { currencyCode: "USD", units: 25n, nanos: 500_000_000 },
+      status: PaymentStatus.AUTHORIZED,
+      failureCode: "",
+    });
+    expect(clientSecret).toBe("");
+    expect(intents).toHaveLength(1);
+    expect(intents[0]).toMatchObject({ status: "requires_capture", amount_capturable: 2550 });
+    expect(taken).toEqual([]);
+    expect(await names(order)).toEqual(["PaymentAuthorized"]);
+  });
+
+  it("makes an unconfirmed intent with manual capture, tied to its order and its attempt", async () => {
+    const { buy, pay, bank, fault, books, load } = await world();
+    const order = await buy({ title: "A concert 🎸" });
+    await fault({ path: "/confirm", hold: true });
+    const paying = pay(order);
+    const [intent] = await eventually(async () => {
+      const { intents } = await books(order);
+      return intents.length > 0 && intents;
+    }, "an intent");
+    const [attempt] = (await load(order.id)).attempts;
+    expect(intent).toMatchObject({
+      status: "requires_confirmation",
+      capture_method: "manual",
+      amount: 2550,
+      currency: "usd",
+      allowed_payment_method_types: ["card"],
+      description: "A concert 🎸",
+      metadata: { order_id: order.id, attempt_id: attempt?._id },
+    });
+    const { data } = await hastyStripe(bank.base).events.list({ type: "payment_intent.created" });
+    expect(data[0]?.request?.idempotency_key).toBe(attempt?._id);
+    await bank.turn("DELETE", "faults");
+    await paying;
+  });
+
+  it("writes the attempt before it calls Stripe", async () => {
+    const { buy, pay, bank, fault, books, load } = await world();
+    const order = await buy();
+    await fault({ hold: true });
+    const paying = pay(order);
+    await eventually(async () => (await load(order.id)).attempts.length === 1, "the attempt");
+    expect((await load(order.id)).attempts[0]).toMatchObject({ status: "PENDING" });
+    expect((await load(order.id)).attempts[0]).not.toHaveProperty("stripeId");
+    expect((await books(order)).intents).toEqual([]);
+    await bank.turn("DELETE", "faults");
+    await paying;
+  });
+
+  it("knows the intent before it is confirmed", async () => {
+    const { buy, pay, bank, fault, books, load } = await world();
+    const order = await buy();
+    await fault({ path: "/confirm", hold: true });
+    const paying = pay(order);
+    const known = await eventually(async () => (await load(order.id)).attempts[0]?.stripeId, "it");
+    expect((await books(order)).intents).toMatchObject([
+      { id: known, status: "requires_confirmation" },
+    ]);
+    await bank.turn("DELETE", "faults");
+    await paying;
+  });
+
+  it("takes a payment method as well as a token", async () => {
+    const { buy, pay, settled } = await world();
+    const order = await buy();
+    await pay(order, "pm_card_mastercard");
+    expect(await settled(order)).toBe("COMPLETED");
+  });
+
+  it.each([
+    ["JPY", 1999, { currencyCode: "JPY", units: 1999n }],
+    ["KWD", 1990, { currencyCode: "KWD", units: 1n, nanos: 990_000_000 }],
+  ])("takes %s in its own minor units", async (currency, amount, price) => {
+    const { buy, pay, settled, books } = await world();
+    const order = await buy({ price });
+    await pay(order, "tok_visa", { amount: price });
+    expect(await settled(order)).toBe("COMPLETED");
+    const charge = { currency: currency.toLowerCase(), amount_captured: amount };
+    expect((await books(order)).taken).toMatchObject([charge]);
+  });
+
+  it("takes payment for the longest of titles, whatever it is written with", async () => {
+    const { buy, pay } = await world();
+    const order = await buy({ title: `a${"🎸".repeat(199)}` });
+    expect((await pay(order)).payment?.status).toBe(PaymentStatus.AUTHORIZED);
+  });
+});
+
+describe("CreatePayment asks nothing of Stripe and refuses", () => {
+  it("whoever is not signed in", async () => {
+    const { buy, pay, books } = await world();
+    const order = await buy();
+    const refused = await refusal(pay(order, "tok_visa", {}, {}));
+    expect(refused).toMatchObject({ code: Code.Unauthenticated, reason: "UNAUTHENTICATED" });
+    expect((await books(order)).intents).toEqual([]);
+  });
+
+  it("somebody else's order, as if there were none", async () => {
+    const { buy, pay, anOrder, books } = await world();
+    const order = await buy();
+    const other = await refusal(pay(order, "tok_visa", {}, await as("eve")));
+    const old = anOrder({ id: v7({ msecs: Date.now() - 90_000_000 }) });
+    const none = await refusal(pay(old, "tok_visa", {}, await as("eve")));
+    expect(other).toMatchObject({ code: Code.NotFound, reason: "ORDER_NOT_FOUND" });
+    expect(other).toEqual(none);
+    expect((await books(order)).intents).toEqual([]);
+  });
+
+  it("an order that it has not heard of: for now while it is young, for good when it is old", async () => {
+    const { pay, anOrder, tell, clock } = await world();
+    const young = anOrder();
+    expect(await refusal(pay(young))).toMatchObject({
+      code: Code.Unavailable,
+      reason: "NOT_READY",
+      retryAfterMs: 200,
+    });
+    // As long as it may be there to be paid, its news may be on the way.
+    // It is worth asking more rarely, the longer that lasts.
+    clock.ahead = 86_400_000;
+    const later = { reason: "NOT_READY", retryAfterMs: 60_000 };
+    expect(await refusal(pay(young))).toMatchObject(later);
+    clock.ahead = 88_200_001;
+    expect(await refusal(pay(young))).toMatchObject({
+      code: Code.NotFound,
+      reason: "ORDER_NOT_FOUND",
+    });
+    const toCome = anOrder({ id: v7({ msecs: Date.now() + 200_000_000 }) });
+    expect((await refusal(pay(toCome))).reason).toBe("ORDER_NOT_FOUND");
+    const foreign = anOrder({ id: crypto.randomUUID() });
+    expect((await refusal(pay(foreign))).reason).toBe("ORDER_NOT_FOUND");
+    expect(tell).toBeDefined();
+  });
+
+  it.each([
+    ["too little", usd(25n)],
+    ["too much", usd(25n, 510_000_000)],
+    [
+      "the right number of another currency",
+      { currencyCode: "EUR", units: 25n, nanos: 500_000_000 },
+    ],
+    ["nothing", usd(0n)],
+    ["less than nothing", usd(-25n, -500_000_000)],
+  ])("an agreed amount of %s", async (_, amount) => {
+    const { buy, pay, books } = await world();
+    const order = await buy();
+    expect(await refusal(pay(order, "tok_visa", { amount }))).toMatchObject({
+      code: Code.InvalidArgument,
+      reason: "AMOUNT_MISMATCH",
+    });
+    expect((await books(order)).intents).toEqual([]);
+  });
+
+  it.each([
+    ["fractions of a cent", usd(25n, 500_000_001), "amount.nanos"],
+    ["units and nanos of two signs", usd(26n, -500_000_000), "amount.nanos"],
+    ["more nanos than a unit has", usd(24n, 1_500_000_000), "amount.nanos"],
+    ["an unknown currency", { currencyCode: "XXX", units: 25n }, "amount.currency_code"],
+  ])("an agreed amount of %s, and says in which field", async (_, amount, field) => {
+    const { buy, pay } = await world();
+    const refused = await refusal(pay(await buy(), "tok_visa", { amount }));
+    expect(refused).toMatchObject({ code: Code.InvalidArgument, violations: [field] });
+  });
+
+  it.each(["", "4242424242424242", "tok_", "tok_a b", "src_visa", `tok_${"x".repeat(251)}`])(
+    'the token "%s"',
+    async (token) => {
+      const { buy, pay } = await world();
+      expect(await refusal(pay(await buy(), token))).toMatchObject({
+        code: Code.InvalidArgument,
+        violations: ["token STRING_PATTERN"],
+      });
+    },
+  );
+
+  it("ids that are none", async () => {
+    const { buy, pay } = await world();
+    const order = await buy();
+    const request = { orderId: "x", requestId: "y" };
+    expect((await refusal(pay(order, "tok_visa", request))).violations).toEqual([
+      "order_id STRING_UUID",
+      "request_id STRING_UUID",
+    ]);
+  });
+
+  it("an order that is over, being paid or paid", async () => {
+    const { buy, pay, cancel, accept, change, tell, books } = await world();
+    const [cancelled, expired, awaiting, completed] = [
+      await buy(),
+      await buy(),
+      await buy(),
+      await buy(),
+    ];
+    await cancel(cancelled);
+    await cancel(expired, CancelReason.EXPIRED);
+    await accept(awaiting, newId());
+    change(completed, { status: OrderStatus.COMPLETED });
+    await tell(OrderCompletedSchema, completed);
+    for (const [order, reason] of [
+      [cancelled, "ORDER_CANCELLED"],
+      [expired, "ORDER_EXPIRED"],
+      [awaiting, "PAYMENT_IN_PROGRESS"],
+      [completed, "ALREADY_PAID"],
+    ] as const) {
+      expect(await refusal(pay(order))).toMatchObject({ code: Code.FailedPrecondition, reason });
+      expect((await books(order)).intents).toEqual([]);
+    }
+  });
+
+  it("an order in its last five seconds", async () => {
+    const { buy, pay, clock, books } = await world();
+    const order = await buy({ expiresAt: timestampFromMs(Date.now() + 60_000) });
+    clock.ahead = 55_001;
+    expect(await refusal(pay(order))).toMatchObject({
+      code: Code.FailedPrecondition,
+      reason: "ORDER_EXPIRED",
+    });
+    expect((await books(order)).intents).toEqual([]);
+    clock.ahead = 54_000;
+    expect((await pay(order)).payment?.status).toBe(PaymentStatus.AUTHORIZED);
+  });
+});
+
+// What Stripe's own test cards do.
+const slips = [
+  ["chargeDeclinedExpiredCard", "expired_card"],
+  ["chargeDeclinedIncorrectCvc", "incorrect_cvc"],
+  ["chargeDeclinedProcessingError", "processing_error"],
+] as const;
+const declines = [
+  ["chargeCustomerFail", "generic_decline"],
+  ["chargeDeclined", "generic_decline"],
+  ["chargeDeclinedFraudulent", "fraudulent"],
+  ["chargeDeclinedInsufficientFunds", "insufficient_funds"],
+  ["chargeDeclinedLostCard", "lost_card"],
+  ["chargeDeclinedStolenCard", "stolen_card"],
+  ["radarBlock", "fraudulent"],
+  ["visa_chargeDeclinedVelocityLimitExceeded", "card_velocity_exceeded"],
+] as const;
+
+describe("a slip", () => {
+  it.each(slips)("of the card %s lets the order live: %s", async (card, code) => {
+    const { buy, pay, names, load, books, settled } = await world();
+    const order = await buy();
+    expect(await refusal(pay(order, `tok_${card}`))).toMatchObject({
+      code: Code.InvalidArgument,
+      reason: "PAYMENT_METHOD_REFUSED",
+      metadata: { code },
+    });
+    expect((await load(order.id)).attempts).toMatchObject([
+      { status: "FAILED", failureCode: code },
+    ]);
+    expect(await names(order)).toEqual([]);
+    expect((await books(order)).intents).toMatchObject([{ status: "canceled" }]);
+    await pay(order, "pm_card_visa");
+    expect(await settled(order)).toBe("COMPLETED");
+  });
+
+  it.each(["tok_of_nobody", "pm_of_nobody"])(
+    "is a token that Stripe does not know: %s",
+    async (token) => {
+      const { buy, pay, names, books, settled } = await world();
+      const order = await buy();
+      expect(await refusal(pay(order, token))).toMatchObject({
+        code: Code.InvalidArgument,
+        reason: "PAYMENT_METHOD_REFUSED",
+        metadata: { code: "resource_missing" },
+      });
+      expect(await names(order)).toEqual([]);
+      expect((await books(order)).intents).toEqual([]);
+      await pay(order);
+      expect(await settled(order)).toBe("COMPLETED");
+    },
+  );
+
+  it("may be made again and again, each time as a new attempt, but not without end", async () => {
+    const { buy, pay, load, statuses } = await world();
+    const order = await buy();
+    for (let i = 0; i < 20; i += 1) {
+      const { reason } = await refusal(pay(order, "tok_chargeDeclinedIncorrectCvc"));
+      expect(reason).toBe("PAYMENT_METHOD_REFUSED");
+    }
+    expect(await refusal(pay(order))).toMatchObject({
+      code: Code.ResourceExhausted,
+      reason: "TOO_MANY_CARDS",
+    });
+    const ids = (await load(order.id)).attempts.map(({ _id }) => _id);
+    expect(new Set(ids).size).toBe(20);
+    expect(new Set(await statuses(order))).toEqual(new Set(["FAILED"]));
+  });
+});
+
+describe("a decline", () => {
+  it.each(declines)("of the card %s ends the order: %s", async (card, code) => {
+    const { buy, pay, heard, books, settled } = await world();
+    const order = await buy();
+    expect(await refusal(pay(order, `tok_${card}`))).toMatchObject({
+      code: Code.FailedPrecondition,
+      reason: "PAYMENT_DECLINED",
+      metadata: { code },
+    });
+    const [event, ...more] = await heard(order.id);
+    const [intent] = (await books(order)).intents;
+    expect(event).toMatchObject({
+      name: "ChargeFailed",
+      payment: {
+        orderId: order.id,
+        attemptId: intent?.metadata["attempt_id"],
+        status: PaymentStatus.FAILED,
+        failureCode: code,
+      },
+    });
+    expect(more).toEqual([]);
+    expect(await settled(order)).toBe("CANCELLED");
+    expect(order.cancelReason).toBe(CancelReason.PAYMENT_FAILED);
+    expect((await refusal(pay(order))).reason).toBe("ORDER_CANCELLED");
+  });
+});
+
+describe("a fault that is ours, not the card's", () => {
+  it("is not called a slip: the buyer is asked to come back, and we are alarmed", async () => {
+    const { buy, pay, lines, statuses } = await world();
+    const order = await buy({ price: { currencyCode: "USD", units: 0n, nanos: 10_000_000 } });
+    expect(await refusal(pay(order))).toMatchObject({
+      code: Code.Unavailable,
+      reason: "NOT_READY",
+    });
+    expect(lines).toContainEqual(
+      expect.objectContaining({ alarm: true, orderId: order.id, code: "amount_too_small" }),
+    );
+    expect(await statuses(order)).toEqual(["FAILED"]);
+  });
+
+  it("is a wrong key, of which nobody is told more", async () => {
+    const { buy, bank, start, lines } = await world();
+    const order = await buy();
+    const { client } = start(hastyStripe(bank.base, { key: "sk_test_of_somebody_else" }));
+    const refused = await refusal(
+      client.createPayment({ orderId: order.id, token: "tok_visa" }, await as("ann")),
+    );
+    expect(refused).toMatchObject({ code: Code.Unavailable, reason: "NOT_READY" });
+    expect(JSON.stringify([lines, refused])).not.toMatch(/sk_test/);
+    expect(lines).toContainEqual(expect.objectContaining({ alarm: true, orderId: order.id }));
+  });
+});
+
+describe("the same request again", () => {
+  it("gets the same payment, five times one after the other", async () => {
+    const { buy, pay, books, settled } = await world();
+    const order = await buy();
+    const requestId = crypto.randomUUID();
+    const ids = new Set<string | undefined>();
+    for (let i = 0; i < 5; i += 1) {
+      ids.add((await pay(order, "tok_visa", { requestId })).payment?.attemptId);
+    }
+    expect(ids.size).toBe(1);
+    expect((await books(order)).intents).toHaveLength(1);
+    expect(await settled(order)).toBe("COMPLETED");
+    const { payment } = await pay(order, "tok_visa", { requestId: requestId.toUpperCase() });
+    expect(payment?.status).toBe(PaymentStatus.CAPTURED);
+    expect((await books(order)).intents).toHaveLength(1);
+  });
+
+  it("gets the same payment, five times at once", async () => {
+    const { buy, pay, books, settled } = await world();
+    for (let round = 0; round < 5; round += 1) {
+      const order = await buy();
+      const requestId = crypto.randomUUID();
+      const calls = Array.from({ length: 5 }, () => pay(order, "tok_visa", { requestId }));
+      const ids = (await Promise.all(calls)).map(({ payment }) => payment?.attemptId);
+      expect(new Set(ids).size).toBe(1);
+      expect((await books(order)).intents).toHaveLength(1);
+      expect(await settled(order)).toBe("COMPLETED");
+    }
+  });
+
+  it("is not another one under the same id", async () => {
+    const { buy, pay, books } = await world();
+    const order = await buy();
+    const requestId = crypto.randomUUID();
+    await pay(order, "tok_visa", { requestId });
+    for (const [token, more] of [
+      ["tok_mastercard", {}],
+      ["tok_visa", { amount: usd(25n, 500_000_000) }],
+    ] as const) {
+      expect(await refusal(pay(order, token, { requestId, ...more }))).toMatchObject({
+        code: Code.InvalidArgument,
+        reason: "REQUEST_ID_REUSED",
+      });
+    }
+    expect((await books(order)).intents).toHaveLength(1);
+  });
+
+  it.each([
+    ["tok_chargeDeclinedIncorrectCvc", "PAYMENT_METHOD_REFUSED"],
+    ["tok_of_nobody", "PAYMENT_METHOD_REFUSED"],
+    ["tok_chargeDeclined", "PAYMENT_DECLINED"],
+  ])("of a card that was refused is refused as it was, each time: %s", async (token, reason) => {
+    const { buy, pay, books, cancel, settled } = await world();
+    const order = await buy();
+    const requestId = crypto.randomUUID();
+    const first = await refusal(pay(order, token, { requestId }));
+    expect(first.reason).toBe(reason);
+    for (let i = 0; i < 2; i += 1)
+      expect(await refusal(pay(order, token, { requestId }))).toEqual(first);
+    // Also when the order has ended since, or another card was tried.
+    if (reason === "PAYMENT_DECLINED") expect(await settled(order)).toBe("CANCELLED");
+    else {
+      await refusal(pay(order, "tok_chargeDeclinedExpiredCard", {}));
+      expect(await refusal(pay(order, token, { requestId }))).toEqual(first);
+      await cancel(order, CancelReason.EXPIRED);
+    }
+    expect(await refusal(pay(order, token, { requestId }))).toEqual(first);
+    const made = (await books(order)).intents.filter(({ status }) => status !== "canceled");
+    expect(made).toEqual([]);
+  });
+
+  it("of an order that ended while the bank was asked is refused as it was, each time", async () => {
+    const { buy, pay, bank, fault, cancel, reaches, settled } = await world();
+    const order = await buy();
+    const requestId = crypto.randomUUID();
+    await fault({ method: "POST", path: "/confirm", hold: true });
+    const paying = refusal(pay(order, "tok_visa", { requestId }));
+    await reaches(order, "PENDING");
+    await cancel(order, CancelReason.EXPIRED);
+    await bank.turn("DELETE", "faults");
+    const first = await paying;
+    expect(first.reason).toBe("ORDER_EXPIRED");
+    expect(await settled(order)).toBe("CANCELLED");
+    expect(await refusal(pay(order, "tok_visa", { requestId }))).toEqual(first);
+  });
+});
+
+describe("two requests at once", () => {
+  it("for one order: one pays, the other is told that it is being paid", async () => {
+    const { buy, pay, books, settled, statuses } = await world();
+    for (let round = 0; round < 10; round += 1) {
+      const order = await buy();
+      const calls = await Promise.allSettled(
+        ["tok_visa", "tok_mastercard"].map((token) =>
+          pay(order, token, { requestId: crypto.randomUUID() }),
+        ),
+      );
+      const refused = calls.filter(({ status }) => status === "rejected");
+      expect(refused).toHaveLength(1);
+      const [lost] = refused as PromiseRejectedResult[];
+      expect(await refusal(Promise.reject(lost?.reason))).toMatchObject({
+        code: Code.FailedPrecondition,
+        reason: "PAYMENT_IN_PROGRESS",
+      });
+      expect(await settled(order)).toBe("COMPLETED");
+      expect(await statuses(order)).toEqual(["CAPTURED"]);
+      expect((await books(order)).intents).toHaveLength(1);
+    }
+  });
+
+  it("of thirty, too", async () => {
+    const { buy, pay, books, settled } = await world();
+    const order = await buy();
+    const calls = await Promise.allSettled(Array.from({ length: 30 }, () => pay(order)));
+    expect(calls.filter(({ status }) => status === "fulfilled")).toHaveLength(1);
+    expect(await settled(order)).toBe("COMPLETED");
+    expect((await books(order)).taken).toHaveLength(1);
+  });
+
+  it("on two instances, the first of them held up at the bank", async () => {
+    const { buy, pay, bank, fault, start, books, settled, reaches } = await world();
+    const order = await buy();
+    await fault({ path: "/confirm", hold: true });
+    const first = pay(order);
+    await reaches(order, "PENDING");
+    const other = start();
+    const call = { orderId: order.id, token: "tok_mastercard" };
+    const refused = await refusal(other.client.createPayment(call, await as("ann")));
+    expect(refused).toMatchObject({ reason: "PAYMENT_IN_PROGRESS", retryAfterMs: 1000 });
+    await bank.turn("DELETE", "faults");
+    await first;
+    expect(await settled(order)).toBe("COMPLETED");
+    expect((await books(order)).intents).toHaveLength(1);
+  });
+});

@@ -1,0 +1,123 @@
+import { execFile } from "node:child_process";
+import { join } from "node:path";
+import { expect, it } from "vitest";
+import { wrongBalances } from "./balances-check.ts";
+import { lookAtEndpoints } from "./webhook-endpoints.ts";
+import { DAY_MS, money, PUBLIC_URL, type Money } from "../testing-payouts.ts";
+import { KEY } from "../testing-stripe.ts";
+import { WEBHOOK_EVENTS } from "../stripe/webhook-events.ts";
+
+const command = join(import.meta.dirname, "command.ts");
+
+/** The command as an operator runs it. */
+function operator({ base, uri }: Money) {
+  const env = {
+    ...process.env,
+    ...{ MONGODB_URI: uri, STRIPE_KEY: KEY, STRIPE_API_BASE: base, PUBLIC_URL },
+  };
+  return (...args: string[]) =>
+    new Promise<{ code: number; out: string[]; err: string }>((resolve) => {
+      execFile(process.execPath, [command, ...args], { env }, (error, stdout, err) => {
+        resolve({ code: Number(error?.code ?? 0), out: stdout.trim().split("\n"), err });
+      });
+    });
+}
+
+it("compares a day, and says what is not the same", async () => {
+  const all = await money();
+  const payments = operator(all);
+  const id = await all.sell();
+  await all.payments.updateOne({ _id: id }, { $pop: { postings: 1 } });
+  const day = new Date().toISOString().slice(0, 10);
+  const intent = await all.intentOf(id);
+  const said = `missing here: sale ${intent}: here nothing, at Stripe 100.00 EUR`;
+  const wrong = { code: 1, out: [said, `${day}: 1 difference.`] };
+  const [today, before, never] = await Promise.all([
+    payments("compare", day),
+    payments("compare"),
+    payments("compare", "2027-02-30"),
+  ]);
+  expect(today).toMatchObject(wrong);
+  const yesterday = new Date(Date.now() - DAY_MS).toISOString().slice(0, 10);
+  expect(before).toMatchObject({ code: 0, out: [`${yesterday}: the same on both sides.`] });
+  expect(never).toMatchObject({ code: 2 });
+});
+
+it("says what it would give back of an event, and does so only where it is told to", async () => {
+  const all = await money();
+  const payments = operator(all);
+  const event = { title: "A concert", venue: "The hall", eventTime: new Date("2027-06-01T19:00Z") };
+  for (let i = 0; i < 2; i += 1) await all.sell(event);
+  const elsewhere = await all.sell({ ...event, venue: "The other hall" });
+  const words = ["--title", "a CONCERT", "--venue", "the hall", "--time", "2027-06-01T21:00+02:00"];
+  const found = `"A concert", The hall, 2027-06-01T19:00:00.000Z: 2 payments, 200.00 EUR`;
+  const ticket = expect.stringMatching(/^ {2}ticket .+, order .+: 100\.00 EUR$/);
+  const asked = await payments("refund-event", ...words);
+  expect(asked).toMatchObject({
+    code: 0,
+    out: [found, ticket, ticket, expect.stringContaining("--yes")],
+  });
+  expect(await all.payments.countDocuments({ "refunds.status": "PENDING" })).toBe(0);
+  const begun = await payments("refund-event", ...words, "--yes");
+  expect(begun.out[3]).toMatch(/^Begun: 2 payments, 200\.00 EUR\./);
+  expect(await all.payments.countDocuments({ "refunds.status": "PENDING" })).toBe(2);
+  expect((await all.payments.findById(elsewhere).orFail()).refunds).toEqual([]);
+});
+
+it("gives nothing back by a title alone, which may be of several events", async () => {
+  const all = await money();
+  const payments = operator(all);
+  const orderId = await all.sell({ title: "A concert" });
+  await all.sell({ title: "A concert" });
+  const { ticketId } = (await all.payments.findById(orderId).orFail()).order;
+  const [refused, mixed] = await Promise.all([
+    payments("refund-event", "--title", "A concert", "--yes"),
+    payments("refund-event", "--ticket", ticketId, "--title", "A concert"),
+  ]);
+  expect(mixed).toMatchObject({ code: 2 });
+  expect(refused).toMatchObject({ code: 1 });
+  expect(refused.out[0]).toBe(`"A concert", no venue, no date: 2 payments, 200.00 EUR`);
+  expect(await all.payments.countDocuments({ "refunds.status": "PENDING" })).toBe(0);
+  expect(await payments("refund-event", "--ticket", ticketId, "--yes")).toMatchObject({ code: 0 });
+  const begun = await all.payments.find({ "refunds.status": "PENDING" });
+  expect(begun.map(({ _id }) => _id)).toEqual([orderId]);
+});
+
+it("compares the balances that are kept with the ledger, and counts anew where it is told to", async () => {
+  const all = await money();
+  await all.sell({ eventDaysAgo: 2 });
+  expect(await wrongBalances(all.deps, false)).toEqual([]);
+  await all.deps.balances.updateMany({}, { $inc: { available: 500 } });
+  const line = "not the same: seller sam: available 100.00 EUR, by the ledger 95.00 EUR";
+  const out = [line, "1 balance differs. Add --mend to count anew."];
+  expect(await operator(all)("balances")).toMatchObject({ code: 1, out });
+  expect(await wrongBalances(all.deps, true)).toHaveLength(1);
+  expect(await wrongBalances(all.deps, false)).toEqual([]);
+});
+
+it("says which events Stripe does not tell us, and by which of its two endpoints", async () => {
+  const url = `${PUBLIC_URL}/webhooks/stripe`;
+  const own = WEBHOOK_EVENTS.filter((type) => !type.startsWith("account."));
+  const all = await money({ url, secret: "whsec_of_nobody" });
+  const look = () => lookAtEndpoints(all.stripe, PUBLIC_URL);
+  const isThere = { isThere: true, missing: [] };
+  expect(await look()).toEqual({ url, own: isThere, connect: isThere }); // All that there are.
+  await all.turn("PUT", "webhooks", { events: own });
+  const connect = { isThere: false, missing: ["account.updated"] };
+  expect(await look()).toEqual({ url, own: isThere, connect });
+  expect(await lookAtEndpoints(all.stripe, "https://other.example/")).toEqual({
+    url: "https://other.example/webhooks/stripe",
+    own: { isThere: false, missing: own },
+    connect,
+  });
+  await all.turn("PUT", "webhooks", { events: own.slice(2) });
+  const [first, second] = own;
+  expect(await operator(all)("endpoint")).toMatchObject({
+    code: 1,
+    out: [
+      ...[`missing: ${first}`, `missing: ${second}`],
+      `Stripe tells nobody of sellers' accounts at ${url}: add that endpoint.`,
+      "missing: account.updated",
+    ],
+  });
+});

@@ -1,0 +1,212 @@
+import { OrderStatus, type Order } from "@ticketing/proto/orders/v1/order";
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { newId } from "#runtime/store/ids.ts";
+import { toMoney } from "#runtime/money.ts";
+import { expectCounterexample } from "#runtime/testing/event-orders.ts";
+import { as } from "#runtime/testing/tokens.ts";
+import { settle } from "../settlement/settle.ts";
+import { askBack, stripeIdOf, type Asker } from "../testing-refunds.ts";
+import { hastyStripe, type Fault, dying, type StripeStep } from "../testing-stripe.ts";
+import { world, type World } from "../testing.ts";
+
+const cards = [
+  "tok_visa",
+  "tok_threeDSecure2Required",
+  "tok_threeDSecureRequiredChargeDeclined",
+  "tok_chargeDeclined",
+  "tok_chargeDeclinedIncorrectCvc",
+];
+const paths = ["/v1/payment_intents", "/confirm", "/capture", "/cancel", "/v1/refunds"];
+const stepNames: StripeStep[] = ["create", "confirm", "capture", "cancel", "refund"];
+
+/** Something that may happen to an order and its payment, at any time. */
+type Happening =
+  | {
+      what: "pay" | "pay twice at once" | "pay in a process that dies";
+      card: string;
+      step: StripeStep;
+      after: boolean;
+    }
+  | { what: "the bank's answer"; passed: boolean }
+  | { what: "orders decides" | "the buyer cancels" | "the time runs out" | "reconciler" }
+  | { what: "Stripe's own capture" }
+  | { what: "somebody asks back"; who: Asker; cents: number }
+  | { what: "a refund on Stripe's pages"; cents: number }
+  | { what: "the buyer opens the code" | "tickets answers" }
+  | { what: "an event comes"; which: number; stays: boolean }
+  | { what: "a fault"; fault: Fault };
+
+const paying = (what: "pay" | "pay twice at once" | "pay in a process that dies") =>
+  fc.record({
+    what: fc.constant(what),
+    card: fc.constantFrom(...cards),
+    step: fc.constantFrom(...stepNames),
+    after: fc.boolean(),
+  });
+const kinds: Fault[] = [{ drop: true }, { fail: 500 }, { fail: 500, late: true }, { slow: 20 }];
+
+const happening: fc.Arbitrary<Happening> = fc.oneof(
+  { weight: 3, arbitrary: paying("pay") },
+  paying("pay twice at once"),
+  paying("pay in a process that dies"),
+  fc.record({ what: fc.constant("the bank's answer" as const), passed: fc.boolean() }),
+  { weight: 3, arbitrary: fc.constant({ what: "orders decides" as const }) },
+  fc.constant({ what: "the buyer cancels" as const }),
+  fc.constant({ what: "the time runs out" as const }),
+  fc.constant({ what: "reconciler" as const }),
+  fc.constant({ what: "Stripe's own capture" as const }),
+  fc.record({
+    what: fc.constant("somebody asks back" as const),
+    who: fc.constantFrom<Asker>("buyer", "seller", "administrator", "stranger"),
+    cents: fc.constantFrom(0, 1, 1275, 2550), // 0 for all of it.
+  }),
+  fc.record({
+    what: fc.constant("a refund on Stripe's pages" as const),
+    cents: fc.constantFrom(1, 1275, 2550),
+  }),
+  fc.constant({ what: "the buyer opens the code" as const }),
+  fc.constant({ what: "tickets answers" as const }),
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      what: fc.constant("an event comes" as const),
+      which: fc.nat(),
+      stays: fc.boolean(),
+    }),
+  },
+  fc.record({
+    what: fc.constant("a fault" as const),
+    fault: fc
+      .tuple(fc.constantFrom(...paths), fc.constantFrom(...kinds), fc.integer({ min: 1, max: 4 }))
+      .map(([path, kind, times]) => ({ method: "POST", path, times, ...kind })),
+  }),
+);
+
+/** What luck alone does not bring in every run. */
+const paidAndAccepted: Happening[] = [
+  { what: "pay", card: "tok_visa", step: "create", after: false },
+  { what: "orders decides" },
+];
+const soldAndGivenBack: Happening[] = [
+  ...paidAndAccepted,
+  { what: "an event comes", which: 0, stays: false },
+  { what: "reconciler" },
+  { what: "orders decides" },
+  { what: "an event comes", which: 0, stays: true },
+  { what: "somebody asks back", who: "administrator", cents: 1 },
+  { what: "a refund on Stripe's pages", cents: 1275 },
+  { what: "a fault", fault: { method: "POST", path: "/v1/refunds", drop: true, times: 4 } },
+  { what: "somebody asks back", who: "buyer", cents: 0 },
+  { what: "tickets answers" },
+];
+
+type Mail = (() => Promise<unknown>)[];
+const nothing = (): undefined => undefined;
+
+/** What became of the code of an order's ticket; only tickets knows. */
+type Codes = Map<string, "opened" | "sealed">;
+
+/** Tickets answers a buyer who wants the money back: the code is sealed, unless it was opened before. */
+async function answerAsTickets(all: World, order: Order, codes: Codes): Promise<void> {
+  const { refunds } = await all.load(order.id);
+  if (!refunds.some(({ status }) => status === "REQUESTED")) return;
+  const became = codes.get(order.id) ?? "sealed";
+  codes.set(order.id, became);
+  await all.tellCode(order, became);
+}
+
+async function happen(all: World, order: Order, it: Happening, mail: Mail, codes: Codes) {
+  const isOpen = order.status === OrderStatus.CREATED;
+  const stripe = hastyStripe(all.bank.base);
+  switch (it.what) {
+    case "pay":
+      return all.pay(order, it.card).catch(nothing);
+    case "pay twice at once":
+      return Promise.allSettled([all.pay(order, it.card), all.pay(order, it.card)]);
+    case "pay in a process that dies": {
+      const { stripe: mortal, died } = dying(stripe, it.step, it.after ? "after" : "before");
+      const { client, settler } = all.start(mortal);
+      const call = client.createPayment({ orderId: order.id, token: it.card }, await as("ann"));
+      await Promise.race([call.catch(nothing), died]);
+      return void settler.close();
+    }
+    case "the bank's answer":
+      return all.answerBank(order, it.passed ? "complete" : "fail").catch(nothing);
+    case "orders decides":
+      return all.decide(order);
+    case "the buyer cancels":
+    case "the time runs out":
+      return isOpen && all.cancel(order, it.what === "the buyer cancels" ? 1 : 2);
+    case "reconciler":
+      all.clock.ahead += 61_000;
+      return all.settler.reconcile();
+    case "Stripe's own capture":
+      return stripe.paymentIntents.capture(await stripeIdOf(all, order)).catch(nothing);
+    case "somebody asks back": {
+      const amount = toMoney({ amount: it.cents, currency: "USD" });
+      return askBack(all, order, it.who, it.cents > 0 ? { amount } : {}).catch(nothing);
+    }
+    case "a refund on Stripe's pages": {
+      const payment_intent = await stripeIdOf(all, order);
+      return stripe.refunds.create({ payment_intent, amount: it.cents }).catch(nothing);
+    }
+    case "the buyer opens the code":
+      if (order.status !== OrderStatus.COMPLETED || codes.get(order.id) === "sealed") return;
+      codes.set(order.id, "opened");
+      return all.tellCode(order, "opened");
+    case "tickets answers":
+      return answerAsTickets(all, order, codes);
+    case "an event comes": {
+      const [deliver] = mail.splice(it.which % (mail.length || 1), 1);
+      if (deliver && it.stays) mail.push(deliver);
+      return deliver?.();
+    }
+    case "a fault":
+      return all.fault(it.fault);
+  }
+}
+
+/** That after any story the books balance: ours, those of orders, and Stripe's own. */
+const itBalances = (all: World, stories: fc.Arbitrary<Happening[]>, ends = new Set<string>()) =>
+  fc.asyncProperty(stories, async (story) => {
+    all.clock.ahead = 0;
+    const mail: Mail = [];
+    const codes: Codes = new Map();
+    const order = await all.buy({ id: newId() });
+    all.hold(mail);
+    for (const each of story) await happen(all, order, each, mail, codes);
+    // Then the faults are over, what is late arrives, and the time runs out.
+    await all.bank.turn("DELETE", "faults");
+    all.hold(undefined);
+    for (const deliver of mail.toReversed()) await deliver();
+    all.clock.ahead += 61_000;
+    await all.settler.reconcile();
+    await all.decide(order);
+    if (order.status === OrderStatus.CREATED) await all.cancel(order, 2);
+    await all.settled(order, false);
+    await answerAsTickets(all, order, codes);
+    await settle(all.deps, order.id, true); // As a webhook would have it.
+    ends.add(await all.settled(order));
+  });
+
+const anyStory = fc.array(happening, { minLength: 2, maxLength: 12 });
+
+describe("whatever happens, and in whatever order", () => {
+  it("the money is kept if and only if the order is completed, and once (R62)", async () => {
+    const ends = new Set<string>();
+    await fc.assert(itBalances(await world(), anyStory, ends), {
+      numRuns: 25,
+      examples: [[paidAndAccepted], [soldAndGivenBack]],
+    });
+    expect(ends).toEqual(new Set(["COMPLETED", "CANCELLED"]));
+  });
+
+  it("it would not be, were changes saved without a look at what came first", async () => {
+    const rivals = fc.constant<Happening[]>([
+      { what: "pay twice at once", card: "tok_visa", step: "create", after: false },
+      { what: "orders decides" },
+    ]);
+    await expectCounterexample(itBalances(await world({ unguarded: true }), rivals));
+  });
+});

@@ -1,0 +1,99 @@
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { timestampFromDate } from "@bufbuild/protobuf/wkt";
+import { ClaimKind, type ClaimSchema } from "@ticketing/proto/payments/v1/claim";
+import { movablePart, toMoney } from "#runtime/money.ts";
+import { earningsOf, type EarningsDeps } from "./earnings.ts";
+import { KEPT, LIVE, refunded, type PaymentFields } from "../payment.ts";
+import type { Payout } from "./payout.ts";
+
+export type ClaimDeps = EarningsDeps;
+type Claim = MessageInitShape<typeof ClaimSchema>;
+export type Claims = Claim[];
+
+const about = ({ _id, order }: PaymentFields, amount = order.price) => ({
+  orderId: _id,
+  title: order.title,
+  amount: toMoney({ amount, currency: order.currency }),
+});
+
+/** An order that is not at its end; one whose time is up ends by itself, unless money is under way. */
+function openOrder(payment: PaymentFields, userId: string, now: number): Claim[] {
+  const { _id, order, attempts } = payment;
+  const isOpen = order.status === "CREATED" || order.status === "AWAITING_PAYMENT";
+  const isPaying = attempts.some(({ status }) => LIVE.includes(status));
+  const isOver = order.status === "CREATED" && order.expiresAt.getTime() <= now && !isPaying;
+  if (!isOpen || isOver) return [];
+  const kind = order.userId === userId ? ClaimKind.ORDER : ClaimKind.SALE;
+  return [
+    { id: `order:${_id}`, kind, ...about(payment), time: timestampFromDate(order.expiresAt) },
+  ];
+}
+
+/** A ticket that was paid and not used: its event is to come, and nobody has seen its code. */
+function unusedTicket(payment: PaymentFields, now: number): Claim[] {
+  const { _id, order, codeOpenTime } = payment;
+  const begins = order.eventTime;
+  const isUsed = codeOpenTime !== undefined || (begins && begins.getTime() <= now);
+  if (order.status !== "COMPLETED" || isUsed) return [];
+  const time = begins && { time: timestampFromDate(begins) };
+  return [{ id: `ticket:${_id}`, kind: ClaimKind.TICKET, ...about(payment), ...time }];
+}
+
+/** Money of the buyer's that is on its way back, or should be: its order has ended without them. */
+function refundsDue(payment: PaymentFields): Claim[] {
+  const { _id, order, attempts, refunds } = payment;
+  const going = refunds.filter(({ status }) => status === "REQUESTED" || status === "PENDING");
+  const claims = going.map((refund) => ({
+    ...{ id: `refund:${refund._id}`, kind: ClaimKind.REFUND },
+    ...about(payment, refund.amount),
+  }));
+  const wasTaken = attempts.some(({ status }) => KEPT.includes(status));
+  if (claims.length > 0 || order.status !== "CANCELLED" || !wasTaken) return claims;
+  const left = order.price - refunded(payment);
+  return [{ id: `refund:${_id}:${left}`, kind: ClaimKind.REFUND, ...about(payment, left) }];
+}
+
+/** What is earned and not paid out, whether or not there is an account to pay it to. */
+async function unpaid(deps: ClaimDeps, sellerId: string): Promise<Claim[]> {
+  const earnings = await earningsOf(deps, sellerId);
+  const owed = earnings.map(({ currency, held, available }) => ({
+    currency,
+    amount: movablePart({ amount: held + available, currency }),
+  }));
+  return owed
+    .filter(({ amount }) => amount > 0)
+    .map(({ currency, amount }) => ({
+      id: `earnings:${currency}:${amount}`,
+      kind: ClaimKind.EARNINGS,
+      amount: toMoney({ amount, currency }),
+    }));
+}
+
+/**
+ * All that is due to a user, as it is at this moment. Payments alone can say so: it decides about money,
+ * and keeps a copy of every order and of whether its code was opened.
+ */
+export async function claimsOf(deps: ClaimDeps, userId: string): Promise<Claims> {
+  const { payments, payouts } = deps;
+  const now = deps.now();
+  const open = { "order.status": { $in: ["CREATED" as const, "AWAITING_PAYMENT" as const] } };
+  const [bought, selling, pending, earned] = await Promise.all([
+    payments.find({ "order.userId": userId }, { outbox: 0 }).lean<PaymentFields[]>(),
+    payments.find({ "order.sellerId": userId, ...open }, { outbox: 0 }).lean<PaymentFields[]>(),
+    payouts.find({ sellerId: userId, status: "PENDING" }).lean<Payout[]>(),
+    unpaid(deps, userId),
+  ]);
+  return [
+    ...earned,
+    ...pending.map(({ _id, ...sum }) => ({
+      ...{ id: `payout:${_id}`, kind: ClaimKind.PAYOUT },
+      amount: toMoney(sum),
+    })),
+    ...bought.flatMap((payment) => [
+      ...openOrder(payment, userId, now),
+      ...unusedTicket(payment, now),
+      ...refundsDue(payment),
+    ]),
+    ...selling.flatMap((payment) => openOrder(payment, userId, now)),
+  ];
+}

@@ -1,0 +1,121 @@
+import fc from "fast-check";
+import { minorUnits } from "@ticketing/proto/currencies";
+import { expect, it } from "vitest";
+import { earningsInLedger, earningsOf, type Earnings } from "./earnings.ts";
+import { left } from "../refunds/refund.ts";
+import { DAY_MS, money, type Money } from "../testing-payouts.ts";
+
+const SELLERS = ["eve", "sam"] as const;
+const TROUBLE = {
+  "the answer is lost": { drop: true },
+  "it fails after the work": { fail: 500, late: true },
+  "it fails before the work": { fail: 503 },
+} as const;
+
+const sellerId = fc.constantFrom(...SELLERS);
+const sell = fc.record({
+  sellerId,
+  currency: fc.constantFrom("EUR", "JPY", "KWD"),
+  price: fc.integer({ min: 10, max: 9_999 }).map((tens) => tens * 10),
+  eventDaysAgo: fc.constantFrom(2, -2, undefined),
+});
+/** Of one of the sales so far. */
+const n = fc.nat({ max: 20 });
+const part = fc.double({ min: 0, max: 1, noNaN: true });
+const ends = fc.constantFrom("won" as const, "lost" as const, undefined);
+const status = fc.constantFrom("active" as const, "restricted" as const);
+const trouble = fc.constantFrom(...(Object.keys(TROUBLE) as (keyof typeof TROUBLE)[]));
+
+/** One thing that happens. */
+const step = fc.oneof(
+  { arbitrary: fc.record({ sell }), weight: 5 },
+  { arbitrary: fc.record({ refund: fc.record({ n, part }) }), weight: 3 },
+  { arbitrary: fc.record({ dispute: fc.record({ n, end: ends }) }), weight: 2 },
+  { arbitrary: fc.constant({ sweep: true }), weight: 4 },
+  { arbitrary: fc.record({ days: fc.constantFrom(1, 15) }), weight: 2 },
+  { arbitrary: fc.record({ account: fc.record({ sellerId, status }) }), weight: 1 },
+  { arbitrary: fc.record({ trouble }), weight: 1 },
+);
+type Step = typeof step extends fc.Arbitrary<infer S> ? S : never;
+
+/** What Stripe does not allow, as to give back what the bank has, happens nowhere. */
+const ifAllowed = (done: Promise<void>): Promise<void> =>
+  done.catch((error: unknown) => {
+    if (!/refund|disput/i.test(String(error))) throw error;
+  });
+
+async function play(all: Money, now: Step): Promise<unknown> {
+  const saleAt = async (at: number) => {
+    const sales = await all.payments.find().sort({ _id: 1 });
+    return sales[at % sales.length];
+  };
+  if ("sell" in now) return all.sell(now.sell);
+  if ("sweep" in now) return all.start().sweep();
+  if ("days" in now) return (all.clock.ahead += now.days * DAY_MS);
+  if ("account" in now) return all.stand(now.account.status, now.account.sellerId);
+  if ("trouble" in now) {
+    return all.fault({ ...TROUBLE[now.trouble], path: "/v1/transfers", method: "POST" });
+  }
+  const sale = await saleAt("refund" in now ? now.refund.n : now.dispute.n);
+  if (!sale) return;
+  if ("dispute" in now) return ifAllowed(all.dispute(sale._id, now.dispute.end));
+  const { step: least = 1 } = minorUnits(sale.order.currency) ?? {};
+  const amount = Math.ceil((left(sale) * now.refund.part) / least) * least;
+  return amount > 0 && ifAllowed(all.refund(sale._id, amount));
+}
+
+const sums = (of: readonly { currency: string; amount: number }[]): Record<string, number> => {
+  const sum: Record<string, number> = {};
+  for (const { currency, amount } of of) {
+    sum[currency.toUpperCase()] = (sum[currency.toUpperCase()] ?? 0) + amount;
+  }
+  return sum;
+};
+
+const notZero = (sum: Record<string, number>): [string, number][] =>
+  Object.entries(sum)
+    .filter(([, amount]) => amount !== 0)
+    .sort();
+
+/** What is owed to sellers, as each of them is told. */
+async function told({ deps }: Money): Promise<{ currency: string; amount: number }[]> {
+  const all = await Promise.all(SELLERS.map((seller) => earningsOf(deps, seller)));
+  return all.flat().map(({ currency, held, available }) => ({
+    currency,
+    amount: held + available,
+  }));
+}
+
+/** A balance of nothing is as good as none. */
+const hasMoved = ({ held, available, paidOut, payouts }: Earnings): boolean =>
+  held !== 0 || available !== 0 || paidOut !== 0 || payouts !== 0;
+
+it("the ledger sums to zero, is what the kept balances say, and has with Stripe what Stripe says it holds", async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { minLength: 8, maxLength: 24 }), async (course) => {
+      const all = await money();
+      for (const seller of SELLERS) await all.onboarded(seller);
+      for (const now of course) await play(all, now);
+      const lines = await all.ledger();
+      expect(notZero(sums(lines))).toEqual([]);
+      const of = (account: string) => lines.filter((line) => line.account === account);
+      const owed = of("seller").map((line) => ({ ...line, amount: 0 - line.amount }));
+      expect(notZero(sums(await told(all)))).toEqual(notZero(sums(owed)));
+      for (const seller of SELLERS) {
+        const kept = await earningsOf(all.deps, seller);
+        const summed = await earningsInLedger(all.deps, seller);
+        expect(kept.filter(hasMoved)).toEqual(summed.filter(hasMoved));
+      }
+      // A payout is counted from its beginning on, before Stripe has heard of it.
+      const { transfers } = await all.books();
+      const heard = transfers.map(({ transfer_group: id }) => id);
+      const open = (await all.all()).filter(
+        ({ _id, status: now }) => now === "PENDING" && !heard.includes(_id),
+      );
+      const less = open.map(({ currency, amount }) => ({ currency, amount: 0 - amount }));
+      const { available } = await all.stripe.balance.retrieve();
+      expect(notZero(sums(of("stripe")))).toEqual(notZero(sums([...available, ...less])));
+    }),
+    { numRuns: 6 },
+  );
+});

@@ -1,0 +1,201 @@
+import type { Log } from "#runtime/log.ts";
+import { movablePart } from "#runtime/money.ts";
+import { isOut, type Standings } from "#marketplace/ban-replica.ts";
+import { balanceId, withLease, type Balance } from "./balance.ts";
+import { countDue } from "./counting.ts";
+import { earningsOf, type EarningsDeps } from "./earnings.ts";
+import {
+  abandonPayout,
+  beginPayout,
+  noteFault,
+  notePaid,
+  noteRefused,
+  noteSent,
+  OUR_REASONS,
+  type OurReason,
+  type Payout,
+} from "./payout.ts";
+import type { Transferred } from "../stripe/accounts.ts";
+import { askAgainAbout, lookAtAccount, type Seller, type SellerDeps } from "./seller.ts";
+
+export interface PayoutDeps extends EarningsDeps, SellerDeps {
+  standings: Standings;
+  log: Log;
+}
+
+const DAY_MS = 86_400_000;
+
+/** What Stripe has of this payout already: an earlier try may have got further than we heard. */
+async function made(
+  { accounts }: PayoutDeps,
+  { _id, amount }: Payout,
+): Promise<string | undefined> {
+  const transfer = await accounts.find(_id);
+  if (transfer && transfer.amount !== amount) throw new Error("Stripe has it with another amount");
+  return transfer?.id;
+}
+
+/** Asks Stripe to move the money; where it refuses, it may have moved it at an earlier try. */
+async function send(deps: PayoutDeps, payout: Payout): Promise<Transferred> {
+  const { _id: id, accountId, amount, currency, faults } = payout;
+  const sent = await deps.accounts.transfer({ id, faults, amount, currency, accountId });
+  if (sent.outcome !== "refused") return sent;
+  const transferId = await made(deps, payout);
+  return transferId === undefined ? sent : { outcome: "paid", transferId };
+}
+
+/** Why a payout is not to be made, as things are now; undefined where nothing speaks against it. */
+async function objection(
+  deps: PayoutDeps,
+  { sellerId, currency }: Payout,
+): Promise<OurReason | undefined> {
+  if (await isOut(deps.standings, sellerId)) return "seller_banned";
+  const earnings = await earningsOf(deps, sellerId);
+  const now = earnings.find((each) => each.currency === currency);
+  // This payout is in the sum: what is below nothing, it would take from others.
+  return (now?.available ?? 0) < 0 ? "balance_changed" : undefined;
+}
+
+/** A request that Stripe was sent so long ago has ended, one way or the other. */
+const LONGEST_REQUEST_MS = 600_000;
+
+/** Gives up a payout that Stripe has not made, as soon as it can no longer be made of an earlier try. */
+async function abandon(deps: PayoutDeps, payout: Payout, why: OurReason): Promise<void> {
+  const { payouts, log, now } = deps;
+  const about = { payoutId: payout._id, why };
+  if (payout.sentTime && now() - payout.sentTime.getTime() < LONGEST_REQUEST_MS) {
+    log.info(about, "a payout waits: it is not wanted any more, and may still be made");
+  } else if (await abandonPayout(payouts, payout, why, new Date(now()))) {
+    log.info(about, "a payout was given up; the money is in the balance again");
+    await countDue(deps, payout.sellerId);
+  }
+}
+
+/**
+ * Moves the money of a payout, once, and writes down what became of it. However often it is tried,
+ * each try decides anew: what Stripe has made is paid, and what the seller owes since is carried; what
+ * it has not made is made only if it still should be.
+ */
+async function finish(deps: PayoutDeps, payout: Payout): Promise<void> {
+  const { payouts, log, now } = deps;
+  const { _id: payoutId, sellerId, accountId } = payout;
+  const known = await made(deps, payout);
+  if (known !== undefined) return notePaid(payouts, payout, known, new Date(now()));
+  const why = await objection(deps, payout);
+  if (why) return abandon(deps, payout, why);
+  if (!(await noteSent(payouts, payout, new Date(now())))) return;
+  const sent = await send(deps, payout);
+  if (sent.outcome === "paid") {
+    await notePaid(payouts, payout, sent.transferId, new Date(now()));
+    return;
+  }
+  const { code } = sent;
+  if (sent.outcome === "fault") {
+    await noteFault(payouts, payout);
+    log.warn({ payoutId, code }, "a payout was not made; it is tried again");
+    return;
+  }
+  if (!(await noteRefused(payouts, payout, code, new Date(now())))) return;
+  const about = { alarm: true, payoutId, code };
+  log.error(about, "a payout was refused; the money is available again");
+  await lookAtAccount(deps, { _id: sellerId, accountId });
+}
+
+/** Goes on with a payout of which it is not known how far it came. */
+async function resume(deps: PayoutDeps, payout: Payout): Promise<void> {
+  const { log, now } = deps;
+  if (now() - payout.createTime.getTime() > DAY_MS) {
+    const about = { alarm: true, payoutId: payout._id };
+    log.error(about, "a payout has been on its way for more than a day; look at Stripe");
+  }
+  await finish(deps, payout);
+}
+
+/** Pays out what is available in a balance. */
+async function payOut(
+  deps: PayoutDeps,
+  { sellerId, currency }: Balance,
+  { accountId, changeTime }: Seller,
+): Promise<void> {
+  const { payouts, standings, now } = deps;
+  if (await isOut(standings, sellerId)) return; // What they have earned waits until the ban is lifted.
+  const earnings = await earningsOf(deps, sellerId);
+  const { available = 0, payouts: before = 0 } =
+    earnings.find((each) => each.currency === currency) ?? {};
+  const amount = movablePart({ amount: available, currency });
+  if (amount <= 0) return;
+  // What was refused would be again, unless the account has changed since.
+  const since = new Date(Math.max(now() - DAY_MS, changeTime.getTime()));
+  const refused = {
+    ...{ sellerId, currency, status: "FAILED" as const, updateTime: { $gt: since } },
+    failureCode: { $nin: OUR_REASONS },
+  };
+  if (await payouts.exists(refused)) return;
+  const beginning = { sellerId, accountId, currency, amount, before };
+  const payout = await beginPayout(payouts, beginning, new Date(now()));
+  if (payout) await finish(deps, payout); // Else somebody else has begun one.
+}
+
+export interface PayoutWorker {
+  /** Looks at every payout that is open, and every balance with something to pay out of it. */
+  sweep(): Promise<void>;
+  /** Begins nothing more. */
+  stop(): void;
+}
+
+/**
+ * Pays sellers out. Any number of instances may do so at once, of each balance one, and any of them may
+ * die anywhere: a payout is stored, and counted, before its money moves, and moves under one key.
+ */
+export function payoutWorker(deps: PayoutDeps): PayoutWorker {
+  const { sellers, payouts, balances, log } = deps;
+  let stopped = false;
+
+  /** One that fails keeps nobody else from their money; it is tried again at the next sweep. */
+  async function each<T extends { _id: string }>(
+    found: AsyncIterable<T>,
+    work: (thing: T) => Promise<unknown>,
+  ): Promise<void> {
+    for await (const thing of found) {
+      if (stopped) return;
+      await work(thing).catch((error: unknown) => {
+        const { message, type } = error as Error & { type?: string };
+        log.warn({ id: thing._id, type, err: message }, "a payout waits; it is tried again");
+      });
+    }
+  }
+
+  const due = () =>
+    balances
+      .find({ available: { $gt: 0 } })
+      .lean<Balance[]>()
+      .cursor();
+  const leased = (id: string, work: () => Promise<void>): Promise<void> =>
+    withLease(balances, id, deps.now(), work);
+
+  /** Pays out of a balance, if its seller is ready or, where that was not so, is found to be. */
+  async function pay(balance: Balance, isReady: boolean): Promise<void> {
+    const seller = await sellers.findById(balance.sellerId).lean<Seller>();
+    if (seller?.ready !== isReady || (!isReady && !(await askAgainAbout(deps, seller)))) return;
+    await leased(balance._id, () => payOut(deps, balance, seller));
+  }
+
+  return {
+    async sweep() {
+      await countDue(deps);
+      const open = payouts.find({ status: "PENDING" }).lean<Payout[]>().cursor();
+      await each(open, ({ _id, sellerId, currency }: Payout) =>
+        leased(balanceId(sellerId, currency), async () => {
+          const payout = await payouts.findOne({ _id, status: "PENDING" }).lean<Payout>();
+          if (payout) await resume(deps, payout);
+        }),
+      );
+      // Those who are ready wait for nobody who is not.
+      await each(due(), (balance: Balance) => pay(balance, true));
+      await each(due(), (balance: Balance) => pay(balance, false));
+    },
+    stop() {
+      stopped = true;
+    },
+  };
+}

@@ -1,0 +1,71 @@
+import { createConnection } from "mongoose";
+import { expect, it } from "vitest";
+import { noteDispute } from "./dispute.ts";
+import { heldIn, sale } from "../ledger.ts";
+import { paymentModel, type Payment } from "../payment.ts";
+import { isDisputed } from "./refund.ts";
+
+const payments = paymentModel(createConnection()); // Nothing is stored here.
+
+/** A payment of 25.50, all of it with us. */
+const taken = (): Payment =>
+  new payments({
+    _id: "order",
+    order: { price: 2550 },
+    fee: 128,
+    postings: [sale("attempt", new Date(0), 2550, 128)],
+  });
+
+it.each<[heard: string[], status: string, held: number]>([
+  [["needs_response"], "OPEN", 0],
+  [["needs_response", "under_review"], "OPEN", 0],
+  [["needs_response", "lost"], "LOST", 0],
+  [["needs_response", "won"], "WON", 2550],
+  [["lost"], "LOST", 0],
+  [["won"], "WON", 2550],
+  // The bank only asks: no money moves.
+  [["warning_needs_response"], "OPEN", 2550],
+  [["warning_needs_response", "warning_under_review", "warning_closed"], "WON", 2550],
+  [["warning_needs_response", "needs_response"], "OPEN", 0],
+  [["warning_needs_response", "needs_response", "won"], "WON", 2550],
+  [["prevented"], "WON", 2550],
+  // An older answer of Stripe's comes late.
+  [["needs_response", "won", "needs_response"], "WON", 2550],
+  [["lost", "under_review"], "LOST", 0],
+  [["won", "needs_response"], "WON", 2550],
+  [["needs_response", "lost", "appeal_under_review"], "LOST", 0],
+  [["needs_response", "lost", "won"], "WON", 2550],
+])("of a dispute that is said to be %j is known: %s, and %i with us", (heard, status, held) => {
+  const payment = taken();
+  for (const said of heard) {
+    const dispute = { id: "dp_1", amount: 2550, status: said };
+    noteDispute(payment, dispute);
+    const { version } = payment;
+    expect(noteDispute(payment, dispute)).toBe(false); // Heard again, it changes nothing.
+    expect(payment.version).toBe(version);
+  }
+  expect(payment.dispute?.status).toBe(status);
+  expect(heldIn(payment.postings)).toBe(held);
+});
+
+it("takes nothing out of our hands while the bank only asks: then the money can be given back", () => {
+  const payment = taken();
+  noteDispute(payment, { id: "dp_1", amount: 2550, status: "warning_needs_response" });
+  expect(isDisputed(payment)).toBe(false);
+  noteDispute(payment, { id: "dp_1", amount: 2550, status: "needs_response" });
+  expect(isDisputed(payment)).toBe(true);
+});
+
+it("is one of several: each takes its own part, and brings it again", () => {
+  const payment = taken();
+  const hear = (status1: string, status2: string) => {
+    noteDispute(payment, { id: "dp_1", amount: 1000, status: status1 }, false);
+    noteDispute(payment, { id: "dp_2", amount: 500, status: status2 }, true);
+    return heldIn(payment.postings);
+  };
+  expect(hear("needs_response", "needs_response")).toBe(1050);
+  expect(hear("won", "needs_response")).toBe(2050);
+  expect(payment.dispute).toMatchObject({ _id: "dp_2", status: "OPEN" });
+  expect(hear("won", "won")).toBe(2550);
+  expect(isDisputed(payment)).toBe(false);
+});

@@ -1,0 +1,420 @@
+import { request } from "node:http";
+import { CancelReason, OrderStatus } from "@ticketing/proto/orders/v1/order";
+import Stripe from "stripe";
+import { describe, expect, it, onTestFinished } from "vitest";
+import { HealthState } from "#runtime/rpc/health.ts";
+import { serveHttp } from "#runtime/http.ts";
+import { connectDatabase } from "#runtime/store/database.ts";
+import { as } from "#runtime/testing/tokens.ts";
+import { eventually } from "#runtime/testing/eventually.ts";
+import { recordedLog, silent } from "#runtime/testing/log.ts";
+import { testDatabaseUri } from "#runtime/testing/database.ts";
+import { bought, stripeIdOf } from "../testing-refunds.ts";
+import { hastyStripe, WEBHOOK_SECRET, dying } from "../testing-stripe.ts";
+import { world, type World } from "../testing.ts";
+import { stripeWebhook } from "./webhook-handler.ts";
+import { paymentListener } from "../settlement/payment-listener.ts";
+import { take, webhookModel, type Listener } from "./webhooks.ts";
+import { paymentModel } from "../payment.ts";
+
+const now = (): number => Math.floor(Date.now() / 1000);
+
+/** A signature as Stripe makes it. */
+const sign = (body: string, secret = WEBHOOK_SECRET, timestamp = now()): string =>
+  Stripe.webhooks.generateTestHeaderString({ payload: body, secret, timestamp });
+
+const post = async (url: string, body: string, signature?: string): Promise<number> => {
+  const headers: Record<string, string> = { "content-type": "application/json" };
+  if (signature !== undefined) headers["stripe-signature"] = signature;
+  return (await fetch(url, { method: "POST", headers, body })).status;
+};
+
+/** An event that says that something about this order's intent has changed. */
+const eventOf = (orderId: string, change: object = {}): string =>
+  JSON.stringify({
+    id: "evt_1",
+    object: "event",
+    type: "payment_intent.amount_capturable_updated",
+    data: { object: { id: "pi_1", object: "payment_intent", metadata: { order_id: orderId } } },
+    ...change,
+  });
+
+/** A payment whose buyer has passed 3-D Secure, which only Stripe knows yet. */
+async function passed(all: World) {
+  const order = await all.buy();
+  await all.pay(order, "tok_threeDSecure2Required");
+  await all.answerBank(order, "complete");
+  return order;
+}
+
+describe("a webhook", () => {
+  it("is stored by its id, and makes us ask Stripe", async () => {
+    const all = await world();
+    const order = await passed(all);
+    const body = eventOf(order.id);
+    expect(await post(all.webhookUrl, body, sign(body))).toBe(200);
+    expect(await all.webhooks.find().lean()).toMatchObject([
+      { _id: "evt_1", type: "payment_intent.amount_capturable_updated", subject: order.id },
+    ]);
+    await all.reaches(order, "AUTHORIZED");
+  });
+
+  it("counts for no more than that: what it says of the payment is not believed (P15)", async () => {
+    const all = await world();
+    const order = await all.buy();
+    await all.pay(order, "tok_threeDSecure2Required");
+    const metadata = { order_id: order.id };
+    const data = {
+      object: { id: "pi_1", object: "payment_intent", status: "succeeded", metadata },
+    };
+    const body = eventOf(order.id, { type: "payment_intent.succeeded", data });
+    expect(await post(all.webhookUrl, body, sign(body))).toBe(200);
+    await all.settler.close(); // What was begun has ended.
+    expect(await all.statuses(order)).toEqual(["REQUIRES_ACTION"]);
+    expect(await all.names(order)).toEqual(["PaymentActionRequired"]);
+  });
+
+  const body = eventOf("0198b6a1-0000-7000-8000-000000000000");
+  const [time = "", v1 = ""] = sign(body).split(",");
+  it.each([
+    ["without a signature", body, undefined],
+    ["with an empty one", body, ""],
+    ["with garbage for one", body, "garbage"],
+    ["signed with another secret", body, sign(body, "whsec_of_somebody_else")],
+    ["signed 301 seconds ago", body, sign(body, WEBHOOK_SECRET, now() - 301)],
+    ["signed a day ago", body, sign(body, WEBHOOK_SECRET, now() - 86_400)],
+    ["whose time was changed", body, `t=${now() - 1},${v1}`],
+    ["whose body was changed", body.replace("evt_1", "evt_2"), sign(body)],
+    ["whose body was written anew", JSON.stringify(JSON.parse(body), null, 1), sign(body)],
+    ["with a signature of the old scheme alone", body, `${time},${v1.replace("v1", "v0")}`],
+    ["with the right signature of nothing", "", sign(body)],
+  ])("%s is refused, and nothing is stored", async (_, sent, signature) => {
+    const all = await world();
+    expect(await post(all.webhookUrl, sent, signature)).toBe(400);
+    expect(await all.webhooks.countDocuments()).toBe(0);
+    expect(all.lines).toContainEqual(
+      expect.objectContaining({ msg: "a webhook with a wrong signature was refused" }),
+    );
+  });
+
+  const order_id = "0198b6a1-0000-7000-8000-000000000000";
+  const object = { id: "pi_1", metadata: { order_id } };
+  const anything = { $ne: null };
+  it.each([
+    ["its id", { id: anything }],
+    ["its id, a list", { id: ["evt_1"] }],
+    ["no id", { id: "" }],
+    ["its type", { type: anything }],
+    ["its data", { data: "pi_1" }],
+    ["what it is about", { data: { object: null } }],
+    ["the order", { data: { object: { ...object, metadata: { order_id: anything } } } }],
+    ["the order, a number", { data: { object: { ...object, metadata: { order_id: 7 } } } }],
+    ["the metadata", { data: { object: { ...object, metadata: "order" } } }],
+    ["the intent", { data: { object: { payment_intent: anything } } }],
+    ["the intent, a list", { data: { object: { payment_intent: ["pi_1"] } } }],
+  ])("with something else for %s is refused, however it was signed", async (_, change) => {
+    const all = await world();
+    const sent = eventOf(order_id, change);
+    expect(await post(all.webhookUrl, sent, sign(sent))).toBe(400);
+    expect(await all.webhooks.countDocuments()).toBe(0);
+    expect(all.lines.filter(({ msg }) => msg === "request failed")).toEqual([]);
+  });
+
+  it("with something else for the account is refused too, before anybody looks for it", async () => {
+    const { webhooks } = await world();
+    const looked: unknown[] = [];
+    const listener: Listener = {
+      hears: (type) => type === "account.updated",
+      subjectOf: async (about) => void looked.push(about),
+      ask: () => undefined,
+    };
+    for (const id of [anything, ["acct_1"], 7, {}]) {
+      const event = { id: "evt_1", type: "account.updated", data: { object: { id } } };
+      expect(await take({ webhooks, listeners: [listener] }, event)).toBe(false);
+    }
+    expect(looked).toEqual([]);
+  });
+
+  it("of a type that we do not hear is none of our business, whatever is in it", async () => {
+    const all = await world();
+    const sent = eventOf(order_id, { type: "invoice.paid", data: { object: { metadata: 7 } } });
+    expect(await post(all.webhookUrl, sent, sign(sent))).toBe(200);
+    expect(await all.webhooks.countDocuments()).toBe(0);
+  });
+
+  it.each([
+    ["signed 290 seconds ago", () => sign(body, WEBHOOK_SECRET, now() - 290)],
+    [
+      "signed with the old secret and the new one, while it changes",
+      () => `${sign(body, "whsec_of_before")},${sign(body).split(",")[1]}`,
+    ],
+  ])("%s is accepted", async (_, signature) => {
+    const all = await world();
+    expect(await post(all.webhookUrl, body, signature())).toBe(200);
+    expect(await all.webhooks.countDocuments()).toBe(1);
+  });
+
+  it.each(["whsec_of_before", WEBHOOK_SECRET, "whsec_of_connect"])(
+    "signed with any of the secrets of its endpoints is accepted: %s",
+    async (secret) => {
+      const all = await world({ secrets: ["whsec_of_before", WEBHOOK_SECRET, "whsec_of_connect"] });
+      expect(await post(all.webhookUrl, body, sign(body, secret))).toBe(200);
+      expect(await post(all.webhookUrl, body, sign(body, "whsec_of_nobody"))).toBe(400);
+      expect(await post(all.webhookUrl, body, sign(body, secret, now() - 301))).toBe(400);
+      expect(await all.webhooks.countDocuments()).toBe(1);
+    },
+  );
+
+  it("that comes a thousand times is stored once, and has its effect once", async () => {
+    const all = await world();
+    const order = await passed(all);
+    const again = eventOf(order.id);
+    for (let round = 0; round < 20; round += 1) {
+      const sent = Array.from({ length: 50 }, () => post(all.webhookUrl, again, sign(again)));
+      expect(new Set(await Promise.all(sent))).toEqual(new Set([200]));
+    }
+    expect(await all.webhooks.countDocuments()).toBe(1);
+    expect(await all.settled(order)).toBe("COMPLETED");
+    expect(await all.names(order)).toEqual([
+      "PaymentActionRequired",
+      "PaymentAuthorized",
+      "ChargeCreated",
+    ]);
+  }, 120_000);
+
+  it.each([
+    ["without metadata", {}],
+    ["with none", { metadata: null }],
+    ["with that of somebody else", { metadata: { invoice: "7" } }],
+  ])("of another's %s is taken, and forgotten", async (_, object) => {
+    const all = await world();
+    const other = eventOf("", { type: "charge.succeeded", data: { object } });
+    expect(await post(all.webhookUrl, other, sign(other))).toBe(200);
+    expect(await all.webhooks.countDocuments()).toBe(0);
+  });
+
+  it("of a type that nobody here needs is taken, and forgotten", async () => {
+    const all = await world();
+    const order = await all.buy();
+    const other = eventOf(order.id, { type: "charge.updated" });
+    expect(await post(all.webhookUrl, other, sign(other))).toBe(200);
+    expect(await all.webhooks.countDocuments()).toBe(0);
+  });
+
+  it("about an order that we do not know changes nothing", async () => {
+    const all = await world();
+    expect(await post(all.webhookUrl, body, sign(body))).toBe(200);
+    await all.settler.close();
+    expect(await all.payments.countDocuments()).toBe(0);
+  });
+
+  it("that is too large is refused before it is read to the end", async () => {
+    const all = await world();
+    const large = eventOf("x", { padding: "x".repeat(256 * 1024) });
+    expect(await post(all.webhookUrl, large, sign(large))).toBe(413);
+    const status = await new Promise((resolve, reject) => {
+      const req = request(all.webhookUrl, { method: "POST" }, (res) => {
+        req.destroy();
+        resolve(res.statusCode);
+      });
+      req.on("error", reject);
+      const more = (): void => void (req.destroyed || req.write("x".repeat(65_536), more));
+      more(); // In chunks, and without an end: no header says how large it is.
+    });
+    expect(status).toBe(413);
+    const nearly = eventOf("x", { padding: "x".repeat(250 * 1024) });
+    expect(await post(all.webhookUrl, nearly, sign(nearly))).toBe(200);
+  });
+
+  it("that cannot be stored is not taken, so that Stripe sends it again", async () => {
+    const all = await world();
+    const { log, lines } = recordedLog();
+    const gone = await connectDatabase(testDatabaseUri(), silent);
+    await gone.close();
+    const asked: string[] = [];
+    const handler = stripeWebhook({
+      webhooks: webhookModel(gone),
+      stripe: all.deps.stripe,
+      secrets: [WEBHOOK_SECRET],
+      listeners: [paymentListener(paymentModel(gone), { ask: (id) => void asked.push(id) })],
+      log,
+    });
+    const { port, close } = await serveHttp({
+      service: "payments",
+      host: "127.0.0.1",
+      port: 0,
+      routes: new Map([["POST /webhooks/stripe", handler]]),
+      health: new HealthState(),
+      log,
+    });
+    onTestFinished(close);
+    expect(await post(`http://127.0.0.1:${port}/webhooks/stripe`, body, sign(body))).toBe(503);
+    expect(asked).toEqual([]);
+    expect(lines.map(({ msg }) => msg)).toEqual([
+      "a webhook could not be stored; Stripe sends it again",
+    ]);
+  });
+});
+
+describe("Stripe's side of the story", () => {
+  it("may come before our own answer", async () => {
+    const all = await world({ webhooks: true });
+    const order = await all.buy();
+    const { stripe, died } = dying(hastyStripe(all.bank.base), "confirm", "after");
+    const { client } = all.start(stripe);
+    void client.createPayment({ orderId: order.id, token: "tok_visa" }, await as("ann"));
+    await died;
+    all.start(); // Its webhooks come to a process that lives.
+    await all.reaches(order, "AUTHORIZED");
+    expect(await all.settled(order)).toBe("COMPLETED");
+  });
+
+  it("may come before we know which intent it is about", async () => {
+    const all = await world();
+    const order = await all.buy();
+    const { stripe, died } = dying(hastyStripe(all.bank.base), "create", "after");
+    const { client } = all.start(stripe);
+    void client.createPayment({ orderId: order.id, token: "tok_visa" }, await as("ann"));
+    await died;
+    const { settler } = all.start();
+    const body = eventOf(order.id, { type: "payment_intent.created" });
+    expect(await post(all.webhookUrl, body, sign(body))).toBe(200);
+    await settler.close();
+    expect(await all.statuses(order)).toEqual(["PENDING"]);
+  });
+
+  it("may come late, twice and in any order (P16)", async () => {
+    const all = await world({ webhooks: true });
+    await all.bank.turn("PUT", "webhooks", { duplicate: true, shuffle: true, delay: 50 });
+    const orders = await Promise.all(Array.from({ length: 10 }, () => all.buy()));
+    await Promise.all(
+      orders.map(async (order, i) => {
+        await all.pay(order, i % 2 === 0 ? "tok_visa" : "tok_threeDSecure2Required");
+        if (i % 2 === 1) await all.answerBank(order, "complete");
+        expect(await all.settled(order)).toBe("COMPLETED");
+      }),
+    );
+  });
+
+  it.each(["refund", "dispute"])(
+    "is remembered over a crash: a %s of what is at rest is not lost",
+    async (what) => {
+      const all = await world();
+      const order = await bought(all);
+      await all.settler.close();
+      const { stripe } = dying(hastyStripe(all.bank.base), "list", "before");
+      const first = all.start(stripe);
+      const stripeId = await stripeIdOf(all, order);
+      if (what === "dispute") await all.bank.turn("POST", "disputes", { payment_intent: stripeId });
+      else await hastyStripe(all.bank.base).refunds.create({ payment_intent: stripeId });
+      const type = what === "dispute" ? "charge.dispute.created" : "refund.created";
+      const object = { payment_intent: stripeId };
+      const body = eventOf(order.id, { type, data: { object } });
+      expect(await post(all.webhookUrl, body, sign(body))).toBe(200);
+      expect(await all.webhooks.findById("evt_1").lean()).not.toHaveProperty("handledAt");
+      void first; // It has died, and knows no more of it.
+
+      const second = all.start();
+      await second.settler.reconcile();
+      expect((await all.load(order.id)).refunds).toEqual([]); // It is at rest, for all that we know.
+      await second.askAgain(); // It may yet be in the hands of the first.
+      expect(await all.webhooks.findById("evt_1").lean()).not.toHaveProperty("handledAt");
+      all.clock.ahead += 61_000;
+      await second.askAgain();
+      await eventually(
+        async () => (await all.webhooks.findById("evt_1"))?.handledAt,
+        "the webhook",
+      );
+      const { dispute, refunds } = await all.load(order.id);
+      expect(what === "dispute" ? dispute?.status : refunds[0]?.status).toBe(
+        what === "dispute" ? "OPEN" : "SUCCEEDED",
+      );
+    },
+  );
+
+  it("is asked about until Stripe has answered", async () => {
+    const all = await world({ webhooks: true });
+    const order = await bought(all);
+    await all.fault({ method: "GET", path: "/v1/refunds", fail: 500, times: 7 });
+    await hastyStripe(all.bank.base).refunds.create({
+      payment_intent: await stripeIdOf(all, order),
+    });
+    await all.reaches(order, "REFUNDED");
+    await eventually(
+      async () => (await all.webhooks.countDocuments({ handledAt: null })) === 0,
+      "all to be handled",
+    );
+  });
+
+  it("needs no metadata of ours: it is found by its intent", async () => {
+    const all = await world();
+    const order = await bought(all);
+    const object = { payment_intent: await stripeIdOf(all, order), metadata: {} };
+    const body = eventOf("", { type: "charge.dispute.created", data: { object } });
+    expect(await post(all.webhookUrl, body, sign(body))).toBe(200);
+    expect(await all.webhooks.find().lean()).toMatchObject([{ subject: order.id }]);
+  });
+
+  it("may never come: a payment by card alone needs none", async () => {
+    const all = await world({ webhooks: true });
+    await all.bank.turn("PUT", "webhooks", { off: true });
+    const order = await all.buy();
+    await all.pay(order);
+    expect(await all.settled(order)).toBe("COMPLETED");
+    expect(await all.webhooks.countDocuments()).toBe(0);
+  });
+
+  it("is how we learn that the whole amount was given back by hand: the order is cancelled", async () => {
+    const all = await world({ webhooks: true });
+    const order = await all.buy();
+    const { payment } = await all.pay(order);
+    await all.settled(order);
+    const stripe = hastyStripe(all.bank.base);
+    await stripe.refunds.create({ payment_intent: payment!.stripeId, amount: 1000 });
+    await stripe.refunds.create({ payment_intent: payment!.stripeId });
+    await all.reaches(order, "REFUNDED");
+    await all.decide(order);
+    expect(order).toMatchObject({
+      status: OrderStatus.CANCELLED,
+      cancelReason: CancelReason.REFUNDED,
+    });
+    expect(await all.names(order)).toEqual([
+      "PaymentAuthorized",
+      "ChargeCreated",
+      "ChargeRefunded",
+      "ChargeRefunded",
+    ]);
+    await all.balance(order);
+  });
+
+  it("of a part that was given back by hand is noted, and the ticket stays the buyer's", async () => {
+    const all = await world();
+    const order = await all.buy();
+    const { payment } = await all.pay(order);
+    await all.settled(order);
+    const part = { payment_intent: payment!.stripeId, amount: 1000 };
+    await hastyStripe(all.bank.base).refunds.create(part);
+    const body = eventOf(order.id, { type: "charge.refunded" });
+    expect(await post(all.webhookUrl, body, sign(body))).toBe(200);
+    await all.reaches(order, "PARTLY_REFUNDED");
+    expect(await all.settled(order)).toBe("COMPLETED");
+  });
+});
+
+describe("what no webhook ever told", () => {
+  it("of a payment at rest, Stripe's own list of events tells", async () => {
+    const all = await world();
+    const [disputed, returned] = [await bought(all), await bought(all)];
+    const payment_intent = await stripeIdOf(all, disputed);
+    await all.bank.turn("POST", "disputes", { payment_intent });
+    const refunded = { payment_intent: await stripeIdOf(all, returned) };
+    await hastyStripe(all.bank.base).refunds.create(refunded);
+    await all.catchUp();
+    await all.reaches(returned, "REFUNDED");
+    const status = async () => (await all.load(disputed.id)).dispute?.status === "OPEN";
+    await eventually(status, "the dispute to be known");
+    const stored = await all.webhooks.countDocuments();
+    await all.catchUp();
+    expect(await all.webhooks.countDocuments()).toBe(stored);
+  });
+});

@@ -1,0 +1,219 @@
+import { StringValueSchema } from "@bufbuild/protobuf/wkt";
+import type { GetMessage } from "amqplib";
+import { describe, expect, inject, it, onTestFinished } from "vitest";
+import { startDelay, type Delay, type DelayMode } from "./delay.ts";
+import { pluginStandIn } from "../../testing/delay-plugin.ts";
+import { eventually } from "../../testing/eventually.ts";
+import { recordedLog } from "../../testing/log.ts";
+import { testBroker, testVhost, type TestBroker } from "../../testing/broker.ts";
+import { testLine } from "../../testing/proxy.ts";
+import { DELAYED, DELAYED_QUEUE, waitQueue, WAITS } from "../topology.ts";
+
+const subscriptions = { one: [StringValueSchema] };
+
+/** Whether the broker has the plugin, asked in another way than services can ask. */
+async function hasPlugin(): Promise<boolean> {
+  const { url, user, password } = inject("parts").management;
+  const headers = { authorization: `Basic ${btoa(`${user}:${password}`)}` };
+  const answer = await fetch(`${url}/api/overview`, { headers });
+  const { exchange_types: types } = (await answer.json()) as { exchange_types: { name: string }[] };
+  return types.some(({ name }) => name === "x-delayed-message");
+}
+const pluginHere = await hasPlugin();
+
+interface Started {
+  delay: Delay;
+  broker: TestBroker;
+  /** The modes that it has told of, one for each time that it found out. */
+  modes(): unknown[];
+  /** How often the service's own connection was lost. */
+  losses(): number;
+  warnings(): string[];
+}
+
+async function start(url: string, mode: DelayMode = "auto"): Promise<Started> {
+  const { log, lines } = recordedLog();
+  const broker = await testBroker("one", subscriptions, { url, log });
+  const delay = await startDelay({ broker, url, service: "one", mode, log });
+  onTestFinished(() => delay.close());
+  const said = (): string[] => lines.map(({ msg }) => String(msg));
+  return {
+    delay,
+    broker,
+    modes: () => lines.flatMap((line) => line["delay"] ?? []),
+    losses: () => said().filter((msg) => msg === "broker gone").length,
+    warnings: () => lines.flatMap(({ level, msg }) => (Number(level) >= 40 ? String(msg) : [])),
+  };
+}
+
+const words = (text: string) => ({ content: Buffer.from(text), properties: { messageId: text } });
+const soon = (ms: number): Date => new Date(Date.now() + ms);
+const heard = ({ broker }: Pick<Started, "broker">): Promise<GetMessage> =>
+  eventually(() => broker.raw.get("one", { noAck: true }), "the message");
+const waiting = async ({ broker }: Started): Promise<number> => {
+  const queues = WAITS.map((seconds) => broker.raw.checkQueue(waitQueue(seconds)));
+  return (await Promise.all(queues)).reduce((sum, { messageCount }) => sum + messageCount, 0);
+};
+
+describe("what waits", () => {
+  it(`is found out within a second, here: ${pluginHere ? "plugin" : "native"}`, async () => {
+    const url = await testVhost();
+    const { log, lines } = recordedLog();
+    const broker = await testBroker("one", subscriptions, { url, log });
+    const began = performance.now();
+    const delay = await startDelay({ broker, url, service: "one", mode: "auto", log });
+    const tookMs = performance.now() - began;
+    onTestFinished(() => delay.close());
+    console.log(`what waits was found out in ${tookMs.toFixed(0)} ms`);
+    expect(tookMs).toBeLessThan(1_000);
+    const told = lines.filter(({ delay: found }) => found !== undefined);
+    expect(told).toEqual([expect.objectContaining({ delay: pluginHere ? "plugin" : "native" })]);
+    expect(lines.filter(({ msg }) => msg === "broker gone")).toEqual([]);
+    expect(broker.connected).toBe(true);
+  });
+
+  it.skipIf(pluginHere)("is told with the broker's own reason (no plugin here)", async () => {
+    const { log, lines } = recordedLog();
+    const broker = await testBroker("one", subscriptions, { log });
+    const { url } = broker;
+    const plugin = startDelay({ broker, url, service: "one", mode: "plugin", log });
+    await expect(plugin).rejects.toThrow("DELAY=plugin, but the broker has no delayed exchange");
+    expect(lines).toContainEqual(
+      expect.objectContaining({
+        level: 50,
+        reason: expect.stringContaining("no exchange 'ticketing.delayed'") as string,
+      }),
+    );
+    expect(broker.connected).toBe(true);
+  });
+
+  it("is found out anew after every connect", async () => {
+    const plugin = await pluginStandIn(await testVhost());
+    const one = await start(plugin.url);
+    expect(one.modes()).toEqual(["plugin"]);
+    const seen = ["plugin"];
+    for (const installed of [false, true, true, false]) {
+      plugin.install(installed);
+      await plugin.restart();
+      seen.push(installed ? "plugin" : "native"); // The stand-in hides a real one.
+      await eventually(() => one.modes().length >= seen.length, "what waits now");
+      expect(one.modes()).toEqual(seen);
+    }
+    // It was asked for once a connect, and none of the answers cost the service its connection.
+    expect(plugin.declared).toBe(seen.length);
+    expect(one.losses()).toBe(4);
+  });
+
+  it("is found out where the broker closes the connection over it, as RabbitMQ 3 does", async () => {
+    const plugin = await pluginStandIn(await testVhost());
+    plugin.install("RabbitMQ 3 without it");
+    await expect(start(plugin.url, "plugin")).rejects.toMatchObject({
+      cause: expect.objectContaining({ code: 503 }) as Error,
+    });
+    const one = await start(plugin.url);
+    expect(one.modes()).toEqual(["native"]);
+    expect(one.losses()).toBe(0);
+    await one.delay.leave(words("hello"), soon(100));
+    expect((await heard(one)).content.toString()).toBe("hello");
+  });
+
+  it("is not asked for where the configuration says it", async () => {
+    const plugin = await pluginStandIn(await testVhost());
+    const one = await start(plugin.url, "native");
+    expect(one.modes()).toEqual(["native"]);
+    expect(plugin.declared).toBe(0);
+    await one.delay.leave(words("hello"), soon(100));
+    expect(plugin.delays).toEqual([]);
+    expect((await heard(one)).content.toString()).toBe("hello");
+  });
+});
+
+describe("a message left with the plugin", () => {
+  it("comes out into the service's queue, unchanged, and not before its time", async () => {
+    const plugin = await pluginStandIn(await testVhost());
+    const one = await start(plugin.url, "plugin");
+    const at = soon(700);
+    const properties = { messageId: "m", type: "t", headers: { "x-tries": 2 } };
+    await one.delay.leave({ content: Buffer.from("hello"), properties }, at);
+    expect(await waiting(one)).toBe(0);
+    const message = await heard(one);
+    expect(Date.now()).toBeGreaterThanOrEqual(at.getTime());
+    expect(message.content.toString()).toBe("hello");
+    expect(message.properties).toMatchObject({ messageId: "m", type: "t", deliveryMode: 2 });
+    expect(message.properties.headers).toEqual({ "x-tries": 2 });
+    expect((await one.broker.raw.checkQueue(DELAYED_QUEUE)).messageCount).toBe(0);
+  });
+
+  it.each([
+    ["at least a millisecond", -5_000, 1],
+    ["at most what the plugin can count", 60 * 86_400_000, 2 ** 32 - 1],
+  ])("waits %s", async (_, ms, delay) => {
+    const plugin = await pluginStandIn(await testVhost());
+    const one = await start(plugin.url, "plugin");
+    await one.delay.leave(words("hello"), soon(ms));
+    await eventually(() => plugin.delays.length > 0, "the message");
+    expect(plugin.delays).toEqual([delay]);
+  });
+
+  it("waits in the queues where the plugin is lost, and with the plugin once it is back", async () => {
+    const plugin = await pluginStandIn(await testVhost());
+    const one = await start(plugin.url, "plugin");
+    plugin.install(false);
+    plugin.cutUsers();
+    await eventually(() => one.warnings().length > 0, "the loss to be noticed");
+    await one.delay.leave(words("meanwhile"), soon(300));
+    expect((await heard(one)).content.toString()).toBe("meanwhile");
+    expect(plugin.delays).toEqual([]);
+    plugin.install(true);
+    const asked = one.modes().length;
+    await plugin.restart();
+    await eventually(() => one.modes().slice(asked).includes("plugin"), "the plugin again");
+    await one.delay.leave(words("after"), soon(300));
+    // The test's own channel was cut too.
+    const bare = { broker: await testBroker("one", subscriptions, { url: plugin.url }) };
+    expect((await heard(bare)).content.toString()).toBe("after");
+    expect(plugin.delays).toHaveLength(1);
+  });
+
+  it("is taken by the queues where the plugin's exchange refuses it", async () => {
+    const plugin = await pluginStandIn(await testVhost());
+    const one = await start(plugin.url);
+    await one.broker.raw.deleteExchange(DELAYED);
+    await one.delay.leave(words("hello"), soon(300));
+    expect((await heard(one)).content.toString()).toBe("hello");
+    expect(one.losses()).toBe(0);
+    // Only an administrator can declare the exchange again; until then the queues wait.
+    await eventually(() => one.modes().length === 2, "the loss to be found out");
+    expect(one.modes()).toEqual(["plugin", "native"]);
+  });
+
+  it("comes to nobody's harm where it fell due while nobody listened", async () => {
+    const plugin = await pluginStandIn(await testVhost());
+    const one = await start(plugin.url);
+    await one.delay.leave(words("hello"), soon(300));
+    await one.delay.close();
+    const { raw } = one.broker;
+    const due = async () => (await raw.checkQueue(DELAYED_QUEUE)).messageCount === 1;
+    await eventually(due, "the message in the queue behind");
+    expect(await raw.get("one", { noAck: true })).toBe(false);
+    const next = await start(plugin.url);
+    expect((await heard(next)).content.toString()).toBe("hello");
+  });
+});
+
+describe("a broker that is away", () => {
+  it("refuses to take a message at once, and takes it when it is back", async () => {
+    const url = new URL(await testVhost());
+    const line = await testLine(Number(url.port));
+    url.port = String(line.port);
+    const one = await start(url.href);
+    line.cut();
+    await eventually(() => !one.broker.connected, "the loss");
+    await expect(one.delay.leave(words("lost"), soon(300))).rejects.toThrow("no broker");
+    line.mend();
+    await eventually(() => one.modes().length === 2, "what waits now");
+    await one.delay.leave(words("kept"), soon(300));
+    const bare = { broker: await testBroker("one", subscriptions, { url: url.href }) };
+    expect((await heard(bare)).content.toString()).toBe("kept");
+  });
+});

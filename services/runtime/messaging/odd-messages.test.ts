@@ -1,0 +1,85 @@
+import { create, toBinary } from "@bufbuild/protobuf";
+import { OrderCreatedSchema } from "@ticketing/proto/orders/v1/order_events";
+import type { Options } from "amqplib";
+import { expect, it } from "vitest";
+import { followBans } from "../identity/bans.ts";
+import { toProperties } from "./envelope.ts";
+import { consume, on } from "./consumer.ts";
+import { newId } from "../store/ids.ts";
+import { eventually } from "../testing/eventually.ts";
+import { recordedLog, silent } from "../testing/log.ts";
+import { testBroker } from "../testing/broker.ts";
+import { deadQueue, EVENTS } from "./topology.ts";
+
+// Everything but the body: a header of AMQP may be of twenty types, a table among them.
+
+const SERVICE = "hearer";
+const TYPE = OrderCreatedSchema.typeName;
+const noString = { toString: "x", valueOf: "x" };
+const usual = { "cloudEvents:type": TYPE, "cloudEvents:source": "/ticketing/orders" };
+
+const odd: Record<string, Options.Publish> = {
+  "no headers": {},
+  "a subject that is a table": { headers: { ...usual, "cloudEvents:subject": noString } },
+  "a type that is a table": { headers: { "cloudEvents:type": noString } },
+  "a source that is a list": { headers: { ...usual, "cloudEvents:source": [[[]]] } },
+  "a time that is none": { type: TYPE, headers: { ...usual, "cloudEvents:time": -1 } },
+  "a count of tries that is a table": { type: TYPE, headers: { "x-ticketing-tries": noString } },
+  "a count of tries that is a word": { type: TYPE, headers: { "x-ticketing-tries": "many" } },
+  "a count of tries that is no number": { type: TYPE, headers: { "x-ticketing-tries": 0.5 } },
+  "headers as large as a frame": { type: TYPE, headers: { a: "x".repeat(60_000) } },
+  "a thousand headers": {
+    type: TYPE,
+    headers: Object.fromEntries(Array.from({ length: 1_000 }, (_, i) => [`h${i}`, "x".repeat(40)])),
+  },
+  "a publisher that is a table": { type: TYPE, headers: { "x-ticketing-publisher": noString } },
+  "names of the language": { type: TYPE, headers: { constructor: "x", hasOwnProperty: 1 } },
+};
+
+it.each(Object.entries(odd))("a message with %s holds up nobody, and is kept", async (_, props) => {
+  const { log, lines } = recordedLog();
+  const broker = await testBroker(SERVICE, { [SERVICE]: [OrderCreatedSchema] }, { log });
+  const handled: string[] = [];
+  const handler = on(OrderCreatedSchema, ({ order }) => {
+    handled.push(order?.id ?? "none");
+    return Promise.resolve();
+  });
+  const stop = await consume({
+    ...{ service: SERVICE, broker, handlers: [handler], log: silent },
+    ...{ isFault: () => false, recovered: () => Promise.resolve() },
+  });
+  // More of them than a service has in hand at once, and each cannot be decoded.
+  const userId = SERVICE; // The service's own, so that it is looked into.
+  for (let i = 0; i < 40; i += 1) {
+    broker.raw.sendToQueue(SERVICE, Buffer.from([0x0a, 0xff]), { ...props, userId });
+  }
+  const body = toBinary(OrderCreatedSchema, create(OrderCreatedSchema, { order: { id: "good" } }));
+  const about = { id: newId(), type: TYPE, subject: "good", source: "orders", time: new Date() };
+  broker.raw.sendToQueue(SERVICE, Buffer.from(body), { ...toProperties(about), userId });
+  await eventually(() => handled.includes("good"), "the one behind them");
+  await eventually(
+    async () => (await broker.raw.checkQueue(deadQueue(SERVICE))).messageCount === 40,
+    "the dead letters",
+  );
+  await stop();
+  expect(lines.filter(({ msg }) => msg === "broker gone")).toEqual([]);
+});
+
+it("an instance that follows bans keeps its connection, whatever is published", async () => {
+  const { log, lines } = recordedLog();
+  const broker = await testBroker("one", {}, { log });
+  const read = (body: Uint8Array) => ({
+    ...{ userId: Buffer.from(body).toString(), version: 1, banned: true },
+  });
+  const events = [{ type: TYPE, read }];
+  const bans = await followBans({ broker, log, events, load: () => Promise.resolve([]) });
+  const owned = { userId: "orders" };
+  for (const props of Object.values(odd)) {
+    if (props.type === undefined) continue; // Of no type that it follows: it is none of its owner's.
+    broker.raw.publish(EVENTS, TYPE, Buffer.alloc(9), { ...props, ...owned });
+  }
+  broker.raw.publish(EVENTS, TYPE, Buffer.from("ann"), { type: TYPE, ...owned });
+  await eventually(() => bans.isBanned("ann"), "the ban behind them");
+  bans.close();
+  expect(lines.filter(({ level }) => Number(level) >= 40)).toEqual([]);
+});

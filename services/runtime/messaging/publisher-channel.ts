@@ -1,0 +1,76 @@
+import type { ConfirmChannel, Options as Amqp } from "amqplib";
+import { guard, openConnection, TIMEOUT_MS, type BrokerConnection } from "./connection.ts";
+import { newId } from "../store/ids.ts";
+import type { Log } from "../log.ts";
+
+/** The broker does not have a message: it is away, refused it, or knows no queue for it. */
+class NotPublished extends Error {}
+
+/** Whether a publish failed, which is never the fault of what was published. */
+export const isBrokerFault = (error: unknown): boolean => error instanceof NotPublished;
+
+/** The connection that messages go out by. */
+export interface Publishing extends BrokerConnection {
+  /**
+   * Publishes in the service's name. Resolves when the broker has the message safe; rejects where it
+   * has not, or cannot route it.
+   */
+  publish(exchange: string, key: string, body: Buffer, options: Amqp.Publish): Promise<void>;
+}
+
+interface Options {
+  url: string;
+  /** The service's name, which is also its user's at the broker. */
+  name: string;
+  /** An exchange that stands where the broker's definitions are those of this version. */
+  marker: string;
+  log: Log;
+  onChange: () => void;
+}
+
+export async function openPublishing(options: Options): Promise<Publishing> {
+  const { url, name, marker, log, onChange } = options;
+  const returned = new Set<string>();
+  let channel: ConfirmChannel | undefined;
+
+  const connection = await openConnection({
+    ...{ url, name: `${name} publishing`, log, onChange },
+    async prepare(model) {
+      const opened = guard(model, await model.createConfirmChannel(), log);
+      opened.on("return", ({ properties }) => returned.add(String(properties.messageId)));
+      await opened.checkExchange(marker).catch((cause: unknown) => {
+        const missing = "the broker does not hold what this version needs; import its definitions";
+        throw new Error(`${missing} (there is no ${marker})`, { cause });
+      });
+      channel = opened;
+    },
+  });
+
+  async function publish(
+    exchange: string,
+    key: string,
+    body: Buffer,
+    publishOptions: Amqp.Publish,
+  ): Promise<void> {
+    if (!channel || !connection.model || connection.blocked) throw new NotPublished("no broker");
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const messageId = String(publishOptions.messageId ?? newId());
+    const sent = { persistent: true, ...publishOptions, messageId, userId: name };
+    const confirmed = (err: unknown): void => {
+      if (returned.delete(messageId)) reject(new NotPublished(`no queue for ${key}`));
+      else if (err) reject(new NotPublished("refused by the broker", { cause: err }));
+      else resolve();
+    };
+    try {
+      channel.publish(exchange, key, body, sent, confirmed);
+    } catch (cause) {
+      // A channel that has just ended says so by throwing.
+      throw new NotPublished("no channel to the broker", { cause });
+    }
+    const late = () => reject(new NotPublished("the broker did not confirm in time"));
+    const timer = setTimeout(late, TIMEOUT_MS);
+    await promise.finally(() => clearTimeout(timer));
+  }
+
+  return Object.assign(connection, { publish });
+}

@@ -1,0 +1,239 @@
+import { fromBinary } from "@bufbuild/protobuf";
+import { Int64ValueSchema, StringValueSchema } from "@bufbuild/protobuf/wkt";
+import type { GetMessage } from "amqplib";
+import { Schema } from "mongoose";
+import { describe, expect, it, onTestFinished } from "vitest";
+import { aggregate, record, update, type AggregateFields } from "../store/aggregate.ts";
+import type { Broker } from "./broker.ts";
+import { newId } from "../store/ids.ts";
+import { buildIndexes } from "../store/indexes.ts";
+import type { Log } from "../log.ts";
+import { eventCount } from "../metrics.ts";
+import { relay } from "./relay.ts";
+import { EVENTS } from "./topology.ts";
+import { eventually } from "../testing/eventually.ts";
+import { recordedLog, silent } from "../testing/log.ts";
+import { testBroker, testVhost } from "../testing/broker.ts";
+import { testDatabase } from "../testing/database.ts";
+import { testLine } from "../testing/proxy.ts";
+
+const schema = new Schema<AggregateFields>({});
+aggregate(schema);
+const db = await testDatabase();
+const url = await testVhost();
+// Words are heard by a service, numbers by nobody.
+const subscriptions = { listener: [StringValueSchema] };
+const broker = await testBroker("things", subscriptions, { url });
+const { raw } = broker;
+const WORD = StringValueSchema.typeName;
+
+/** A collection for one test alone. */
+async function collection() {
+  const things = db.model(`Thing${newId()}`, schema, newId());
+  await buildIndexes(things);
+  await raw.purgeQueue("listener");
+  return things;
+}
+type Things = Awaited<ReturnType<typeof collection>>;
+
+/** Relays what the collection records until the test is over. */
+function start(things: Things, options: { broker?: Broker; log?: Log } = {}) {
+  const running = relay(things, {
+    service: "things",
+    broker,
+    subscriptions,
+    log: silent,
+    ...options,
+  });
+  onTestFinished(() => running.close());
+  return running;
+}
+
+/** A new thing with these words to publish. */
+function say(things: Things, ...words: string[]) {
+  const thing = new things();
+  for (const value of words) record(thing, StringValueSchema, () => ({ value }));
+  return thing.save();
+}
+
+const arrived = (what: string): Promise<GetMessage> =>
+  eventually(() => raw.get("listener", { noAck: true }), what);
+
+const wordIn = (body: Uint8Array): string => fromBinary(StringValueSchema, body).value;
+const wordOf = ({ content }: GetMessage): string => wordIn(content);
+
+/** Takes everything that has arrived. */
+async function allWords(): Promise<string[]> {
+  const { messageCount } = await raw.checkQueue("listener");
+  const words: string[] = [];
+  while (words.length < messageCount) words.push(wordOf(await arrived("the next")));
+  return words;
+}
+
+/** A broker on a line that can be cut. */
+async function shakyBroker() {
+  const line = await testLine(Number(new URL(url).port));
+  const through = new URL(url);
+  through.port = String(line.port);
+  return { line, broker: await testBroker("things", subscriptions, { url: through.href }) };
+}
+
+const waiting = (things: Things): Promise<number> =>
+  things.countDocuments({ "outbox._id": { $exists: true } }).exec();
+
+const allPublished = (things: Things): Promise<boolean> =>
+  eventually(async () => (await waiting(things)) === 0, "the outbox to be empty");
+
+describe("an event that was saved", () => {
+  it("is published at once, and taken out when the broker has it safe", async () => {
+    const things = await collection();
+    const { log, lines } = recordedLog();
+    start(things, { log });
+    const { _id, outbox } = await say(things, "hello");
+    const message = await arrived("the event");
+    expect(wordOf(message)).toBe("hello");
+    await allPublished(things);
+    expect(message.fields).toMatchObject({ exchange: EVENTS, routingKey: WORD });
+    expect(message.properties).toMatchObject({
+      messageId: outbox[0]?._id,
+      type: WORD,
+      contentType: "application/protobuf",
+      deliveryMode: 2,
+      headers: {
+        "cloudEvents:specversion": "1.0",
+        "cloudEvents:id": outbox[0]?._id,
+        "cloudEvents:type": WORD,
+        "cloudEvents:source": "/ticketing/things",
+        "cloudEvents:subject": _id,
+        "cloudEvents:time": outbox[0]?.time.toISOString(),
+      },
+    });
+    expect(lines).toContainEqual(
+      expect.objectContaining({ msg: `published ${WORD} ${_id}`, event: "published", id: _id }),
+    );
+  });
+
+  it("is found by the sweep where a crash has left it", async () => {
+    const things = await collection();
+    await say(things, "left behind");
+    start(things);
+    expect(wordOf(await arrived("the event"))).toBe("left behind");
+    await allPublished(things);
+  });
+
+  it("goes out before the relay ends", async () => {
+    const things = await collection();
+    const running = start(things);
+    const made = await Promise.all(Array.from({ length: 100 }, (_, i) => say(things, `${i}`)));
+    await running.close();
+    expect(await waiting(things)).toBe(0);
+    expect((await raw.checkQueue("listener")).messageCount).toBe(made.length);
+  });
+
+  it("stays while nobody is bound who should hear it, and goes out when the binding is back (P8)", async () => {
+    const things = await collection();
+    const { log, lines } = recordedLog();
+    await raw.unbindQueue("listener", EVENTS, WORD);
+    start(things, { log });
+    await say(things, "for later");
+    const refused = (): boolean => lines.some(({ msg }) => String(msg).includes("not published"));
+    await eventually(refused, "the broker to refuse it");
+    const { values } = await eventCount.get();
+    expect(values).toContainEqual(
+      expect.objectContaining({ labels: { outcome: "refused", type: WORD } }),
+    );
+    expect(await waiting(things)).toBe(1);
+    await raw.bindQueue("listener", EVENTS, WORD);
+    expect(wordOf(await arrived("the event"))).toBe("for later");
+    await allPublished(things);
+  });
+
+  it("goes out though nobody hears its type", async () => {
+    const things = await collection();
+    start(things);
+    const thing = new things();
+    record(thing, Int64ValueSchema, () => ({ value: 1n }));
+    await thing.save();
+    await allPublished(things);
+  });
+
+  it("comes after those that the same thing recorded before", async () => {
+    const things = await collection();
+    start(things);
+    const first = Array.from({ length: 20 }, (_, i) => `${i}`);
+    const { _id } = await say(things, ...first);
+    for (let i = 20; i < 40; i += 1) {
+      await update(things, _id, (thing) => {
+        record(thing, StringValueSchema, () => ({ value: `${i}` }));
+      });
+    }
+    await allPublished(things);
+    const words = await allWords();
+    // A repeat would be allowed, so only first appearances count.
+    expect([...new Set(words)]).toEqual(Array.from({ length: 40 }, (_, i) => `${i}`));
+  });
+
+  it("is not lost when the line to the broker breaks, again and again (P6, P7, P24)", async () => {
+    const things = await collection();
+    const { line, broker: shaky } = await shakyBroker();
+    start(things, { broker: shaky });
+    for (let round = 0; round < 10; round += 1) {
+      const saving = Array.from({ length: 30 }, async (_, i) => {
+        if (i === 15) line.cut();
+        return say(things, `${round} ${i}`);
+      });
+      await Promise.all(saving);
+      await eventually(() => !shaky.connected, "the loss to be noticed");
+      expect(await waiting(things)).toBeGreaterThan(0);
+      line.mend();
+      await eventually(() => shaky.connected, "the broker to be back");
+    }
+    await allPublished(things);
+    expect(new Set(await allWords()).size).toBe(300);
+  });
+
+  it("goes out though its retry comes while more wait than the relay remembers", async () => {
+    const things = await collection();
+    const ready = Promise.withResolvers<void>();
+    let refusals = 0;
+    const slow = Object.create(broker, {
+      publish: {
+        async value(...args: Parameters<Broker["publish"]>) {
+          if (wordIn(args[2]) === "refused" && refusals < 1) {
+            refusals += 1;
+            throw new Error("refused once");
+          }
+          await ready.promise;
+          return broker.publish(...args);
+        },
+      },
+    }) as Broker;
+    start(things, { broker: slow });
+    await say(things, "refused");
+    await eventually(() => refusals === 1, "the refusal");
+    const refusedAt = performance.now();
+    for (let i = 0; i < 12; i += 1) {
+      await Promise.all(Array.from({ length: 100 }, (_, j) => say(things, `${i} ${j}`)));
+    }
+    await eventually(() => performance.now() - refusedAt > 1_500, "its pause to be over");
+    ready.resolve();
+    await allPublished(things);
+  });
+
+  it("waits in the database while the broker is away, however many there are", async () => {
+    const things = await collection();
+    const { line, broker: shaky } = await shakyBroker();
+    line.cut();
+    await eventually(() => !shaky.connected, "the broker to be gone");
+    start(things, { broker: shaky });
+    // More than the relay keeps in mind.
+    const many = Array.from({ length: 1_500 }, (_, i) => i);
+    for (let i = 0; i < many.length; i += 100) {
+      await Promise.all(many.slice(i, i + 100).map((word) => say(things, `${word}`)));
+    }
+    expect(await waiting(things)).toBe(many.length);
+    line.mend();
+    await allPublished(things);
+    expect(new Set(await allWords()).size).toBe(many.length);
+  });
+});

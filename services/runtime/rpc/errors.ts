@@ -1,0 +1,80 @@
+import { create, type DescMessage, type MessageInitShape } from "@bufbuild/protobuf";
+import { Code, ConnectError, type Interceptor } from "@connectrpc/connect";
+import {
+  BadRequestSchema,
+  ErrorInfoSchema,
+  PreconditionFailureSchema,
+  RetryInfoSchema,
+} from "@ticketing/proto/google/rpc/error_details";
+import { codes, DomainError, InvalidFields, type Reason } from "../errors.ts";
+import { isDatabaseFault } from "../store/database.ts";
+
+interface Detail {
+  desc: DescMessage;
+  value: MessageInitShape<DescMessage>;
+}
+
+const detail = <D extends DescMessage>(desc: D, value: MessageInitShape<D>): Detail => ({
+  desc,
+  value: create(desc, value),
+});
+
+/** After how many seconds a client of HTTP may come back where nothing better is known. */
+function usualRetrySeconds(reason: Reason): number | undefined {
+  if (codes[reason] === Code.Unavailable) return 1;
+  // What is too large stays so.
+  return codes[reason] === Code.ResourceExhausted && reason !== "TOO_LARGE" ? 60 : undefined;
+}
+
+/** A refusal on the wire. When to come back stands in a header too, for clients that know only HTTP. */
+export function refused(error: DomainError, cause: unknown = error): ConnectError {
+  const { reason, message, details } = error;
+  const { metadata = {}, retryAfterMs, obstacles = [] } = details;
+  const told = [detail(ErrorInfoSchema, { reason, domain: "ticketing", metadata })];
+  if (obstacles.length > 0) {
+    const violations = obstacles.map((obstacle) => ({ ...obstacle }));
+    told.push(detail(PreconditionFailureSchema, { violations }));
+  }
+  const header = new Headers();
+  const usual = usualRetrySeconds(reason);
+  if (usual !== undefined) header.set("retry-after", String(usual));
+  if (retryAfterMs !== undefined) {
+    // It may come from a store that does not know: then at once is the best that can be said.
+    const ms = Math.max(0, Math.round(retryAfterMs) || 0);
+    const retryDelay = { seconds: BigInt(Math.floor(ms / 1000)), nanos: (ms % 1000) * 1_000_000 };
+    told.push(detail(RetryInfoSchema, { retryDelay }));
+    header.set("retry-after", String(Math.max(1, Math.ceil(ms / 1000))));
+  }
+  return new ConnectError(message, codes[reason], header, told, cause);
+}
+
+function invalid(error: InvalidFields): ConnectError {
+  const fieldViolations = error.violations.map((violation) => ({ ...violation }));
+  const told = [detail(BadRequestSchema, { fieldViolations })];
+  return new ConnectError(error.message, Code.InvalidArgument, undefined, told, error);
+}
+
+/**
+ * What a client is told of an error. A fault of the database is a refusal that can be retried; what
+ * nobody has foreseen goes on as it is, and leaves the server as INTERNAL without a word.
+ */
+export function toConnectError(error: unknown): unknown {
+  if (error instanceof DomainError) return refused(error);
+  if (error instanceof InvalidFields) return invalid(error);
+  if (isDatabaseFault(error)) {
+    const later = new DomainError("STORE_UNAVAILABLE", "try again in a moment", {
+      retryAfterMs: 1000,
+    });
+    return refused(later, error);
+  }
+  return error;
+}
+
+/** The one place where the words of the business become those of the wire. */
+export const domainErrors: Interceptor = (next) => async (req) => {
+  try {
+    return await next(req);
+  } catch (error) {
+    throw toConnectError(error);
+  }
+};

@@ -1,0 +1,141 @@
+import { once } from "node:events";
+import { createServer, type Http2ServerRequest, type ServerHttp2Session } from "node:http2";
+import type { AddressInfo } from "node:net";
+import type { DescService } from "@bufbuild/protobuf";
+import {
+  Code,
+  ConnectError,
+  createConnectRouter,
+  type ConnectRouter,
+  type Interceptor,
+} from "@connectrpc/connect";
+import { compressionBrotli, compressionGzip } from "@connectrpc/connect-node";
+import { Health } from "@ticketing/proto/grpc/health/v1/health";
+import { ServerReflection } from "@ticketing/proto/grpc/reflection/v1/reflection";
+import { ServerReflection as ServerReflectionAlpha } from "@ticketing/proto/grpc/reflection/v1alpha/reflection";
+import { requestListener } from "./adapter.ts";
+import { authenticate, type TokenRules } from "./authentication.ts";
+import { blameTheSender } from "./decode-errors.ts";
+import { admit, inTime, logCalls, type Admission } from "./calls.ts";
+import { domainErrors } from "./errors.ts";
+import { idsInSmallLetters } from "./lowercase-ids.ts";
+import { healthService, type HealthState } from "./health.ts";
+import type { Log } from "../log.ts";
+import { reflectionService } from "./reflection.ts";
+import { validate } from "./validate.ts";
+
+/** Puts a service's handlers on a router; they know nothing of the server under them. */
+export type Routes = (router: ConnectRouter) => void;
+
+export interface Server {
+  port: number;
+  close(): Promise<void>;
+}
+
+const CALL_TIMEOUT_MS = 5_000;
+const ADMISSION: Admission = { concurrency: 64, capacity: 1_000 };
+
+/** What surrounds every call, outermost first. */
+export const interceptors = (
+  log: Log,
+  rules: TokenRules,
+  callTimeoutMs = CALL_TIMEOUT_MS,
+  admission: Admission = ADMISSION,
+): Interceptor[] => [
+  logCalls(log),
+  domainErrors,
+  inTime(callTimeoutMs),
+  admit(admission),
+  authenticate(rules),
+  validate,
+  idsInSmallLetters,
+];
+
+const READ_LIMIT = 64 * 1024;
+const WRITE_LIMIT = 1024 * 1024;
+const LONGEST_CALL_MS = 60_000;
+const DRAIN_MS = 10_000;
+const GRACE_MS = 1_000;
+
+interface Options {
+  host: string;
+  port: number;
+  routes: Routes;
+  rules: TokenRules;
+  health: HealthState;
+  /** All public services, for reflection. */
+  catalogue: readonly DescService[];
+  log: Log;
+  /** A call is answered after so long, whatever becomes of it. */
+  callTimeoutMs?: number;
+  /** How many calls there may be at once. */
+  admission?: Admission;
+}
+
+/**
+ * Throws away what a refused request still sends: unread, it would keep its memory and its stream for
+ * as long as the connection lives, and some clients never end what they have begun.
+ */
+function discardRest(request: Http2ServerRequest): void {
+  const { stream } = request;
+  request.once("close", () => {
+    if (request.readableEnded || stream.closed) return;
+    stream.removeAllListeners("data").resume();
+    const end = (): void => stream.close();
+    // Not at once, for a client in the middle of sending would miss the answer.
+    setTimeout(
+      () => (stream.writableFinished ? end() : stream.once("finish", end)),
+      GRACE_MS,
+    ).unref();
+  });
+}
+
+/** Serves gRPC, gRPC-Web and Connect over cleartext HTTP/2, with health and reflection. */
+export async function serve(options: Options): Promise<Server> {
+  const { host, port, routes, rules, health, catalogue, log, callTimeoutMs, admission } = options;
+  const shutdown = new AbortController();
+  const sessions = new Set<ServerHttp2Session>();
+  const reflection = reflectionService(catalogue);
+  const router = createConnectRouter({
+    interceptors: interceptors(log, rules, callTimeoutMs, admission),
+    acceptCompression: [compressionGzip, compressionBrotli],
+    // A misspelled field would be dropped: of `requestID` nobody would hear that it was not `requestId`.
+    jsonOptions: { ignoreUnknownFields: false },
+    shutdownSignal: shutdown.signal,
+    readMaxBytes: READ_LIMIT,
+    writeMaxBytes: WRITE_LIMIT,
+    maxTimeoutMs: LONGEST_CALL_MS,
+  });
+  routes(router);
+  router.handlers.splice(0, Infinity, ...router.handlers.map(blameTheSender));
+  // Probes and tools have no token, and their methods carry no option of ours.
+  router.service(Health, healthService(health), { interceptors: [] });
+  router.service(ServerReflection, reflection, { interceptors: [] });
+  router.service(ServerReflectionAlpha, reflection as never, { interceptors: [] });
+  const server = createServer(
+    { settings: { maxConcurrentStreams: 1000 }, maxHeaderListPairs: 100 },
+    requestListener(router, log),
+  );
+  server.on("request", discardRest);
+  server.on("session", (session) => {
+    sessions.add(session);
+    session.once("close", () => sessions.delete(session));
+  });
+  await once(server.listen(port, host), "listening");
+  server.on("error", (err) => log.error({ err }, "a connection could not be accepted"));
+  return {
+    port: (server.address() as AddressInfo).port,
+    async close() {
+      const closed = once(server, "close");
+      server.close();
+      // Streams without an end (health watchers) are told to come back; calls begun are finished.
+      shutdown.abort(new ConnectError("the server is stopping", Code.Unavailable));
+      for (const session of sessions) session.close();
+      const limit = setTimeout(() => {
+        for (const session of sessions) session.destroy();
+      }, DRAIN_MS);
+      await closed;
+      clearTimeout(limit);
+    },
+  };
+}

@@ -1,0 +1,143 @@
+import { once } from "node:events";
+import { connect, constants, type IncomingHttpHeaders } from "node:http2";
+import { Code, createClient } from "@connectrpc/connect";
+import {
+  createConnectTransport,
+  createGrpcTransport,
+  createGrpcWebTransport,
+} from "@connectrpc/connect-node";
+import { Access } from "@ticketing/proto/options/v1/options";
+import { describe, expect, it, onTestFinished } from "vitest";
+import { DomainError } from "../errors.ts";
+import { refusal } from "../testing/refusal.ts";
+import { testServer } from "../testing/server.ts";
+import { wordService, type WordClient } from "../testing/word-service.ts";
+
+// What the conformance suite does not look at.
+
+type Headers = Record<string, string>;
+
+/** What the server answers to these bytes: its status, or that of gRPC, which is in the trailers. */
+async function post(headers: Headers, body: Uint8Array | string): Promise<string> {
+  const session = connect(baseUrl);
+  onTestFinished(() => session.destroy());
+  const stream = session.request({
+    ":method": "POST",
+    ":path": "/test.WordService/Echo",
+    ...headers,
+  });
+  let status = "";
+  const told = (answer: IncomingHttpHeaders): void => {
+    status = String(answer["grpc-status"] ?? (status || answer[":status"]));
+  };
+  stream.on("response", told).on("trailers", told).resume().end(body);
+  await once(stream, "close");
+  return status;
+}
+
+const grpc = { "content-type": "application/grpc", te: "trailers" };
+const json = { "content-type": "application/json" };
+const empty = new Uint8Array(5); // A message of gRPC: not compressed, no bytes.
+
+const { service, routes } = wordService({
+  Echo: { access: Access.ANYONE, answer: (word) => word },
+  Later: {
+    access: Access.ANYONE,
+    answer: () => Promise.reject(new DomainError("NOT_READY", "later", { retryAfterMs: 2_100 })),
+  },
+  Full: {
+    access: Access.ANYONE,
+    answer: () => Promise.reject(new DomainError("TOO_MANY_OPEN_ORDERS", "too many")),
+  },
+  Crowded: {
+    access: Access.ANYONE,
+    answer: () => Promise.reject(new DomainError("OUTBOX_FULL", "too many")),
+  },
+  Hold: {
+    access: Access.ANYONE,
+    answer: (_, { signal }) => {
+      begun.resolve();
+      return new Promise((resolve) => signal.addEventListener("abort", () => resolve(left())));
+    },
+  },
+});
+const begun = Promise.withResolvers<void>();
+const gone = Promise.withResolvers<void>();
+const left = (): string => {
+  gone.resolve();
+  return "nobody";
+};
+const { url: baseUrl } = await testServer(routes);
+const http2 = { baseUrl, httpVersion: "2" } as const;
+
+describe("a server", () => {
+  it.each([
+    ["Connect", createConnectTransport({ ...http2, useBinaryFormat: true })],
+    ["gRPC", createGrpcTransport({ baseUrl })],
+    ["gRPC-Web", createGrpcWebTransport(http2)],
+  ])("reads a message of exactly 64 KiB over %s, and none a byte larger", async (_, transport) => {
+    const client = createClient(service, transport) as unknown as WordClient;
+    const value = "x".repeat(64 * 1024 - 4); // One byte names the field, three tell its length.
+    expect((await client["echo"]?.({ value }))?.value).toBe(value);
+    const refused = await refusal(client["echo"]?.({ value: `${value}x` }) as Promise<unknown>);
+    expect(refused.code).toBe(Code.ResourceExhausted);
+  });
+
+  it.each<[string, Headers]>([
+    ["words", { "grpc-timeout": "soon" }],
+    ["no unit", { "grpc-timeout": "100" }],
+    ["too many digits", { "grpc-timeout": "123456789m" }],
+    ["less than nothing", { "grpc-timeout": "-1S" }],
+  ])("says whose fault a malformed time limit is, over gRPC: %s", async (_, limit) => {
+    expect(await post({ ...grpc, ...limit }, empty)).toBe(String(Code.InvalidArgument));
+  });
+
+  it.each<[string, Headers]>([
+    ["words", { "connect-timeout-ms": "soon" }],
+    ["a fraction", { "connect-timeout-ms": "1.5" }],
+    ["too many digits", { "connect-timeout-ms": "12345678901" }],
+    ["less than nothing", { "connect-timeout-ms": "-1" }],
+  ])("says whose fault a malformed time limit is, over Connect: %s", async (_, limit) => {
+    expect(await post({ ...json, ...limit }, '"hello"')).toBe("400");
+  });
+
+  it.each([
+    ["Later", "3"],
+    ["Full", "60"],
+    ["Crowded", "1"],
+  ])("says in a header too when to come back, for clients of HTTP: %s", async (method, seconds) => {
+    for (const type of ["application/json", "application/grpc"]) {
+      const session = connect(baseUrl);
+      onTestFinished(() => session.destroy());
+      const call = {
+        ":method": "POST",
+        ":path": `/test.WordService/${method}`,
+        "content-type": type,
+      };
+      const stream = session.request(call);
+      stream.end(type === "application/json" ? '"hello"' : empty);
+      const [head] = (await once(stream, "response")) as [IncomingHttpHeaders];
+      expect(head["retry-after"], type).toBe(seconds);
+    }
+  });
+
+  it("answers a call whose binary metadata is no base64", async () => {
+    const garbage = { "some-bin": "*** ***" };
+    expect(await post({ ...grpc, ...garbage }, empty)).toBe("0");
+    expect(await post({ ...json, ...garbage }, '"hello"')).toBe("200");
+  });
+
+  it("tells a handler that its caller has gone, and serves the others on that connection", async () => {
+    const session = connect(baseUrl);
+    onTestFinished(() => session.destroy());
+    const call = (method: string) =>
+      session.request({ ":method": "POST", ":path": `/test.WordService/${method}`, ...json });
+    const reset = call("Hold").on("error", () => undefined);
+    reset.end('"hello"');
+    await begun.promise;
+    reset.close(constants.NGHTTP2_CANCEL);
+    await gone.promise;
+    const [answer] = (await once(call("Echo").end('"hello"'), "response")) as [IncomingHttpHeaders];
+    expect(answer[":status"]).toBe(200);
+  });
+});

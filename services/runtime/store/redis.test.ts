@@ -1,0 +1,99 @@
+import { expect, inject, it, onTestFinished } from "vitest";
+import { connectRedis } from "./redis.ts";
+import { newId } from "./ids.ts";
+import { eventually } from "../testing/eventually.ts";
+import { recordedLog, silent } from "../testing/log.ts";
+import { testLine } from "../testing/proxy.ts";
+
+const answers = (client: Awaited<ReturnType<typeof connectRedis>>): Promise<boolean> =>
+  Promise.race([
+    client.ping().then(
+      () => true,
+      () => false,
+    ),
+    new Promise<boolean>((resolve) => setTimeout(resolve, 200, false)),
+  ]);
+
+/** Resolves after so long, at the earliest. */
+const passed = (ms: number): Promise<boolean> => {
+  const end = performance.now() + ms;
+  return eventually(() => performance.now() > end, `${ms} ms to pass`, ms + 60_000);
+};
+
+/** A client, the line that it goes by, and how often it has connected. */
+async function byLine(harm?: "hang", change?: (url: URL) => void) {
+  const url = new URL(inject("parts").redisUrl);
+  const line = await testLine(Number(url.port));
+  url.port = String(line.port);
+  change?.(url);
+  if (harm) line[harm]();
+  const { log, lines } = recordedLog();
+  const client = await connectRedis(url.href, log);
+  onTestFinished(() => client.destroy());
+  let connects = 0;
+  client.on("connect", () => (connects += 1));
+  return { client, line, lines, connects: () => connects };
+}
+
+it.each([
+  ["that breaks", (line: { cut(): void }) => line.cut()],
+  ["on which nothing arrives any more", (line: { forget(): void }) => line.forget()],
+] as const)("Redis is there again soon after a line %s", async (_, harm) => {
+  const { client, line } = await byLine();
+  expect(await answers(client)).toBe(true);
+  harm(line);
+  expect(await answers(client)).toBe(false);
+  line.mend();
+  await eventually(() => answers(client), "Redis to answer");
+});
+
+it("Redis is left alone once its client is told to end", async () => {
+  const client = await connectRedis(inject("parts").redisUrl, silent);
+  expect(await answers(client)).toBe(true);
+  client.destroy();
+  await eventually(() => !client.isOpen, "its end");
+  let opened = 0;
+  client.on("ready", () => (opened += 1));
+  await passed(5_000); // Longer than a silence lasts.
+  expect(opened).toBe(0);
+});
+
+it("Redis that is away is asked by one attempt after the other, however long, and connected to once", async () => {
+  const { client, line, connects } = await byLine();
+  expect(await answers(client)).toBe(true);
+  line.cut();
+  await passed(17_000);
+  // After 0.2, 0.4, 0.8 and 1.6 seconds, and then every three.
+  expect(connects()).toBeLessThanOrEqual(10);
+  line.mend();
+  await eventually(() => answers(client), "Redis to answer");
+  const before = connects();
+  await passed(5_000);
+  expect(connects()).toBe(before);
+});
+
+it("Redis that refuses is not taken for one that says nothing", async () => {
+  const admin = await connectRedis(inject("parts").redisUrl, silent);
+  onTestFinished(() => admin.destroy());
+  const user = newId();
+  const rights = ["on", "nopass", "-@all", "+hello", "+auth"];
+  await admin.sendCommand(["ACL", "SETUSER", user, ...rights]);
+  onTestFinished(async () => void (await admin.sendCommand(["ACL", "DELUSER", user])));
+  const { client, lines, connects } = await byLine(undefined, (url) =>
+    Object.assign(url, { username: user, password: "any" }),
+  );
+  await expect(client.ping()).rejects.toThrow("NOPERM");
+  const before = connects();
+  await passed(7_000);
+  expect(connects()).toBe(before);
+  expect(lines.filter(({ msg }) => String(msg).includes("says nothing"))).toEqual([]);
+});
+
+it("Redis that takes a connection and says nothing is connected to anew, by one attempt after the other", async () => {
+  const { client, line, connects } = await byLine("hang");
+  await eventually(() => connects() >= 2, "it to try again", 60_000);
+  await passed(10_000);
+  expect(connects()).toBeLessThanOrEqual(6);
+  line.mend();
+  await eventually(() => answers(client), "Redis to answer");
+});

@@ -1,0 +1,27 @@
+import { createHash } from "node:crypto";
+import { clone, toBinary, type DescMessage, type MessageShape } from "@bufbuild/protobuf";
+import { DomainError } from "../errors.ts";
+
+/** What a document keeps of the request that made it, so that a retry makes no second one. */
+export interface RequestMark {
+  requestId: string;
+  requestHash: string;
+}
+
+/** The mark of a request, or nothing where its client sent no `request_id`. */
+export function requestMark<D extends DescMessage>(
+  schema: D,
+  request: MessageShape<D> & { requestId: string },
+): Partial<RequestMark> {
+  if (request.requestId === "") return {};
+  const rest = clone(schema, request);
+  Object.assign(rest, { requestId: "" });
+  const requestHash = createHash("sha256").update(toBinary(schema, rest)).digest("base64url");
+  return { requestId: request.requestId.toLowerCase(), requestHash };
+}
+
+/** Refuses a request id that already stands for another request. */
+export function mustBeSameRequest(stored: Partial<RequestMark>, mark: Partial<RequestMark>): void {
+  if (stored.requestHash === mark.requestHash) return;
+  throw new DomainError("REQUEST_ID_REUSED", "this request_id already stands for another request");
+}

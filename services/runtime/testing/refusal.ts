@@ -1,0 +1,40 @@
+import { type Code, ConnectError } from "@connectrpc/connect";
+import {
+  BadRequestSchema,
+  ErrorInfoSchema,
+  RetryInfoSchema,
+} from "@ticketing/proto/google/rpc/error_details";
+
+/** A refused call, as a program sees it. */
+export interface Refusal {
+  code: Code;
+  /** The sentence for people. */
+  message: string;
+  reason: string | undefined;
+  metadata: Record<string, string>;
+  /** The wrong fields, each as "path REASON". */
+  violations: string[];
+  retryAfterMs: number | undefined;
+}
+
+/** How a call was refused; an error where it was not. */
+export async function refusal(call: Promise<unknown>): Promise<Refusal> {
+  const error = await call.then(
+    () => undefined,
+    (reason: unknown) => ConnectError.from(reason),
+  );
+  if (!error) throw new Error("the call was not refused");
+  const [info] = error.findDetails(ErrorInfoSchema);
+  const [bad] = error.findDetails(BadRequestSchema);
+  const delay = error.findDetails(RetryInfoSchema)[0]?.retryDelay;
+  return {
+    code: error.code,
+    message: error.rawMessage,
+    reason: info?.reason,
+    metadata: { ...info?.metadata },
+    violations: (bad?.fieldViolations ?? []).map(({ field, reason }) =>
+      `${field} ${reason}`.trim(),
+    ),
+    retryAfterMs: delay && Number(delay.seconds) * 1000 + delay.nanos / 1e6,
+  };
+}

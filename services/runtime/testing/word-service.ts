@@ -1,0 +1,62 @@
+import { create, createFileRegistry, type DescService, setExtension } from "@bufbuild/protobuf";
+import {
+  file_google_protobuf_wrappers,
+  FileDescriptorProtoSchema,
+  MethodOptionsSchema,
+} from "@bufbuild/protobuf/wkt";
+import type { CallOptions, HandlerContext } from "@connectrpc/connect";
+import {
+  access,
+  type Access,
+  own_credentials as ownCredentials,
+} from "@ticketing/proto/options/v1/options";
+import type { Routes } from "../rpc/server.ts";
+
+/** A method of a service of words: a word goes in, a word comes out. */
+export interface WordMethod {
+  /** Who may call it; left out, the contract does not say. */
+  access?: Access;
+  /** Whether it goes by what is in the call, and not by an access token. */
+  ownCredentials?: boolean;
+  answer(word: string, ctx: HandlerContext): string | Promise<string>;
+}
+
+/** The calls of a service of words, by method. */
+export type WordClient = Record<
+  string,
+  (request: { value?: string }, options?: CallOptions) => Promise<{ value: string }>
+>;
+
+const WORD = ".google.protobuf.StringValue";
+
+/** A service that is made at run time, for what is true of every service and every contract. */
+export function wordService(methods: Record<string, WordMethod>): {
+  service: DescService;
+  routes: Routes;
+} {
+  const method = Object.entries(methods).map(([name, { access: asked, ownCredentials: own }]) => {
+    const options = create(MethodOptionsSchema);
+    if (asked !== undefined) setExtension(options, access, asked);
+    if (own !== undefined) setExtension(options, ownCredentials, own);
+    return { name, inputType: WORD, outputType: WORD, options };
+  });
+  const file = create(FileDescriptorProtoSchema, {
+    name: "test/words.proto",
+    package: "test",
+    syntax: "proto3",
+    dependency: ["google/protobuf/wrappers.proto"],
+    service: [{ name: "WordService", method }],
+  });
+  const service = createFileRegistry(file, (name) =>
+    name === "google/protobuf/wrappers.proto" ? file_google_protobuf_wrappers : undefined,
+  ).getService("test.WordService");
+  if (!service) throw new Error("the service was not made");
+  const handlers = service.methods.map(({ name, localName }) => [
+    localName,
+    async ({ value }: { value: string }, ctx: HandlerContext) => ({
+      value: await methods[name]?.answer(value, ctx),
+    }),
+  ]);
+  const routes: Routes = (router) => router.service(service, Object.fromEntries(handlers) as never);
+  return { service, routes };
+}
