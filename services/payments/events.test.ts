@@ -28,7 +28,7 @@ import {
   hearAll,
 } from "#runtime/testing/event-orders.ts";
 import { orderCopies, paymentEvents } from "./events.ts";
-import { world, type World } from "./testing.ts";
+import { world, type World } from "./testing/payments-fixture.ts";
 
 /** An event of an order: its type, and the order after it. */
 type Told = [DescMessage, Order];

@@ -25,7 +25,7 @@ import { toMinor } from "#runtime/money.ts";
 import { duplicateOf } from "#runtime/store/database.ts";
 import { hearStanding, type Standings } from "#marketplace/ban-replica.ts";
 import { claimsOf, type ClaimDeps, type Claims } from "./payouts/claims.ts";
-import { isInDoubt, keepOrder, keepSnapshot } from "./order-replica.ts";
+import { isInDoubt, keepOrder, keepSnapshot } from "./settlement/order-replica.ts";
 import { type OrderCopy, type Payment, type Payments } from "./payment.ts";
 import { openCode, sealCode } from "./refunds/refund.ts";
 

@@ -4,7 +4,7 @@ import { throwGarbage } from "#runtime/testing/garbage.ts";
 import { as } from "#runtime/testing/tokens.ts";
 import { testServer } from "#runtime/testing/server.ts";
 import { paymentRoutes } from "./rpc.ts";
-import { world } from "./testing.ts";
+import { world } from "./testing/payments-fixture.ts";
 
 it(
   "requests that nobody means break nothing, and charge nobody",

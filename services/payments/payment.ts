@@ -7,9 +7,9 @@ import type {
 import { Schema, type Connection, type HydratedDocument } from "mongoose";
 import { aggregate, type AggregateFields } from "#runtime/store/aggregate.ts";
 import type { RequestMark } from "#runtime/store/request-id.ts";
-import { countedSchema, type Countable } from "./payouts/balance.ts";
+import { countedSchema, type Countable } from "./balances/balance.ts";
 import { postingSchema, type Posting } from "./ledger.ts";
-import type { Poll } from "./settlement/polling.ts";
+import type { Poll } from "./settlement/poll-claim.ts";
 
 type Word<E> = Exclude<keyof E, "UNSPECIFIED">;
 export type AttemptStatus = Word<typeof PaymentStatus>;

@@ -7,7 +7,7 @@ import { describe, expect, it } from "vitest";
 import { newId } from "#runtime/store/ids.ts";
 import { as } from "#runtime/testing/tokens.ts";
 import { refusal } from "#runtime/testing/refusal.ts";
-import { PUBLIC_URL, world, type World } from "./testing.ts";
+import { PUBLIC_URL, world, type World } from "./testing/payments-fixture.ts";
 
 const ASKED = "tok_threeDSecure2Required";
 

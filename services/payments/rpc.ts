@@ -12,12 +12,12 @@ import { addressOf } from "#runtime/identity/client-network.ts";
 import { requestMark } from "#runtime/store/request-id.ts";
 import { openActions } from "./checkout/next-action.ts";
 import { claimsOf, type ClaimDeps } from "./payouts/claims.ts";
-import { pay, type PayDeps } from "./checkout/pay.ts";
+import { pay, type PayDeps } from "./checkout/create-payment.ts";
 import { refundToProto, toBuyersProto, toProto, toSellersProto } from "./payment-message.ts";
 import { isOpen, type PaymentFields } from "./payment.ts";
 import { noSuchPayment, refundPayment, roleOf, type RefundDeps } from "./refunds/refund-payment.ts";
 import { refundability, type Role } from "./refunds/refundability.ts";
-import { settle } from "./settlement/settle.ts";
+import { settle } from "./settlement/settlement.ts";
 import { withoutSecrets } from "./stripe/client.ts";
 
 /** While an attempt is open, whoever asks for it makes us ask Stripe, so often at most. */

@@ -6,7 +6,7 @@ import { as } from "#runtime/testing/tokens.ts";
 import { refusal } from "#runtime/testing/refusal.ts";
 import { silent } from "#runtime/testing/log.ts";
 import { cardLimits, type CardLimits } from "./card-limits.ts";
-import { world, type World } from "../testing.ts";
+import { world, type World } from "../testing/payments-fixture.ts";
 
 const { redisUrl } = inject("parts");
 const rates = {

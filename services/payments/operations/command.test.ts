@@ -1,10 +1,10 @@
 import { execFile } from "node:child_process";
 import { join } from "node:path";
 import { expect, it } from "vitest";
-import { wrongBalances } from "./balances-check.ts";
+import { wrongBalances } from "./balance-check.ts";
 import { lookAtEndpoints } from "./webhook-endpoints.ts";
-import { DAY_MS, money, PUBLIC_URL, type Money } from "../testing-payouts.ts";
-import { KEY } from "../testing-stripe.ts";
+import { DAY_MS, money, PUBLIC_URL, type Money } from "../testing/payouts-fixture.ts";
+import { KEY } from "../testing/stripe-fixture.ts";
 import { WEBHOOK_EVENTS } from "../stripe/webhook-events.ts";
 
 const command = join(import.meta.dirname, "command.ts");

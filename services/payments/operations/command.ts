@@ -3,13 +3,13 @@ import { parseConfig } from "#runtime/config.ts";
 import { createLog } from "#runtime/log.ts";
 import { inWords } from "#runtime/money.ts";
 import { connectDatabase } from "#runtime/store/database.ts";
-import { balanceModel } from "../payouts/balance.ts";
-import { wrongBalances } from "./balances-check.ts";
+import { balanceModel } from "../balances/balance.ts";
+import { wrongBalances } from "./balance-check.ts";
 import { compare, type Difference } from "./reconciliation.ts";
 import { paymentConfig } from "../config.ts";
 import { lookAtEndpoints } from "./webhook-endpoints.ts";
 import { paymentModel, type Payments } from "../payment.ts";
-import { payoutModel } from "../payouts/payout.ts";
+import { payoutModel } from "../payout.ts";
 import {
   findEvent,
   isOneEvent,

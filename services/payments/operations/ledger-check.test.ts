@@ -5,10 +5,10 @@ import { newId } from "#runtime/store/ids.ts";
 import { toMoney } from "#runtime/money.ts";
 import { expectCounterexample } from "#runtime/testing/event-orders.ts";
 import { as } from "#runtime/testing/tokens.ts";
-import { settle } from "../settlement/settle.ts";
-import { askBack, stripeIdOf, type Asker } from "../testing-refunds.ts";
-import { hastyStripe, type Fault, dying, type StripeStep } from "../testing-stripe.ts";
-import { world, type World } from "../testing.ts";
+import { settle } from "../settlement/settlement.ts";
+import { askBack, stripeIdOf, type Asker } from "../testing/refunds.ts";
+import { hastyStripe, type Fault, dying, type StripeStep } from "../testing/stripe-fixture.ts";
+import { world, type World } from "../testing/payments-fixture.ts";
 
 const cards = [
   "tok_visa",

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { compare, type Span } from "./reconciliation.ts";
-import { beginPayout, notePaid } from "../payouts/payout.ts";
-import { money, type Money } from "../testing-payouts.ts";
+import { beginPayout, notePaid } from "../payout.ts";
+import { money, type Money } from "../testing/payouts-fixture.ts";
 
 const HOUR_MS = 3_600_000;
 

@@ -1,7 +1,7 @@
 import type Stripe from "stripe";
 import type { Posting } from "../ledger.ts";
 import type { PaymentFields, Payments } from "../payment.ts";
-import type { Payout, Payouts } from "../payouts/payout.ts";
+import type { Payout, Payouts } from "../payout.ts";
 
 // Stripe's books and ours, side by side. They are matched by what the money moved for, and not by
 // time: around midnight a thing may be written down here on one day and there on the other.

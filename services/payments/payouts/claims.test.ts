@@ -2,7 +2,7 @@ import { ClaimKindSchema } from "@ticketing/proto/payments/v1/claim";
 import { describe, expect, it } from "vitest";
 import { claimsOf } from "./claims.ts";
 import type { PaymentFields } from "../payment.ts";
-import { DAY_MS, money, type Money } from "../testing-payouts.ts";
+import { DAY_MS, money, type Money } from "../testing/payouts-fixture.ts";
 
 /** What is due, as "KIND id". */
 const due = async ({ deps }: Money, userId: string): Promise<string[]> =>

@@ -2,9 +2,9 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import { ClaimKind, type ClaimSchema } from "@ticketing/proto/payments/v1/claim";
 import { movablePart, toMoney } from "#runtime/money.ts";
-import { earningsOf, type EarningsDeps } from "./earnings.ts";
+import { earningsOf, type EarningsDeps } from "../balances/earnings.ts";
 import { KEPT, LIVE, refunded, type PaymentFields } from "../payment.ts";
-import type { Payout } from "./payout.ts";
+import type { Payout } from "../payout.ts";
 
 export type ClaimDeps = EarningsDeps;
 type Claim = MessageInitShape<typeof ClaimSchema>;

@@ -1,9 +1,9 @@
 import fc from "fast-check";
 import { minorUnits } from "@ticketing/proto/currencies";
 import { expect, it } from "vitest";
-import { earningsInLedger, earningsOf, type Earnings } from "./earnings.ts";
+import { earningsInLedger, earningsOf, type Earnings } from "../balances/earnings.ts";
 import { left } from "../refunds/refund.ts";
-import { DAY_MS, money, type Money } from "../testing-payouts.ts";
+import { DAY_MS, money, type Money } from "../testing/payouts-fixture.ts";
 
 const SELLERS = ["eve", "sam"] as const;
 const TROUBLE = {

@@ -6,15 +6,15 @@ import {
 } from "@ticketing/proto/auth/v1/user_events";
 import { describe, expect, it } from "vitest";
 import { update } from "#runtime/store/aggregate.ts";
-import { earningsOf } from "./earnings.ts";
+import { earningsOf } from "../balances/earnings.ts";
 import { noteDispute } from "../refunds/dispute.ts";
 import { paymentEvents } from "../events.ts";
-import { beginPayout, notePaid, noteRefused, type Payout } from "./payout.ts";
-import type { PayoutAccounts } from "../stripe/accounts.ts";
+import { beginPayout, notePaid, noteRefused, type Payout } from "../payout.ts";
+import type { PayoutAccounts } from "../stripe/payout-accounts.ts";
 import { noteRefund, requestRefund } from "../refunds/refund.ts";
-import { hastyStripe, type Fault } from "../testing-stripe.ts";
+import { hastyStripe, type Fault } from "../testing/stripe-fixture.ts";
 import { onboard } from "./seller.ts";
-import { DAY_MS, money, type Money } from "../testing-payouts.ts";
+import { DAY_MS, money, type Money } from "../testing/payouts-fixture.ts";
 
 const HOUR_MS = 3_600_000;
 

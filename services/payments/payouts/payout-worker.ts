@@ -1,9 +1,9 @@
 import type { Log } from "#runtime/log.ts";
 import { movablePart } from "#runtime/money.ts";
 import { isOut, type Standings } from "#marketplace/ban-replica.ts";
-import { balanceId, withLease, type Balance } from "./balance.ts";
-import { countDue } from "./counting.ts";
-import { earningsOf, type EarningsDeps } from "./earnings.ts";
+import { balanceId, withLease, type Balance } from "../balances/balance.ts";
+import { countDue } from "../balances/materialization.ts";
+import { earningsOf, type EarningsDeps } from "../balances/earnings.ts";
 import {
   abandonPayout,
   beginPayout,
@@ -14,8 +14,8 @@ import {
   OUR_REASONS,
   type OurReason,
   type Payout,
-} from "./payout.ts";
-import type { Transferred } from "../stripe/accounts.ts";
+} from "../payout.ts";
+import type { Transferred } from "../stripe/payout-accounts.ts";
 import { askAgainAbout, lookAtAccount, type Seller, type SellerDeps } from "./seller.ts";
 
 export interface PayoutDeps extends EarningsDeps, SellerDeps {

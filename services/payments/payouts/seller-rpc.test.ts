@@ -7,10 +7,10 @@ import { as } from "#runtime/testing/tokens.ts";
 import { eventually } from "#runtime/testing/eventually.ts";
 import { refusal } from "#runtime/testing/refusal.ts";
 import { silent } from "#runtime/testing/log.ts";
-import type { PayoutAccounts } from "../stripe/accounts.ts";
-import { sellerListener } from "./seller-listener.ts";
+import type { PayoutAccounts } from "../stripe/payout-accounts.ts";
+import { sellerListener } from "./account-listener.ts";
 import { onboard } from "./seller.ts";
-import { DAY_MS, money, PUBLIC_URL, type Money } from "../testing-payouts.ts";
+import { DAY_MS, money, PUBLIC_URL, type Money } from "../testing/payouts-fixture.ts";
 import { webhookModel } from "../stripe/webhooks.ts";
 
 const EUR = (amount: number) => toMoney({ amount, currency: "EUR" });

@@ -1,6 +1,6 @@
 import { Schema, type Connection } from "mongoose";
-import type { PayoutAccounts } from "../stripe/accounts.ts";
-import { growingGapMs } from "../poll-gap.ts";
+import type { PayoutAccounts } from "../stripe/payout-accounts.ts";
+import { growingGapMs } from "../stripe/poll-interval.ts";
 
 /** Somebody who sells, and where their money goes; who has not begun with that has none. */
 export interface Seller {

@@ -2,7 +2,7 @@ import { expect, it } from "vitest";
 import { update } from "#runtime/store/aggregate.ts";
 import { findEvent, isOneEvent, refundAll, sumOf } from "./event-refunds.ts";
 import { requestRefund } from "./refund.ts";
-import { money } from "../testing-payouts.ts";
+import { money } from "../testing/payouts-fixture.ts";
 
 const title = "Rock am Ring";
 const venue = "Nürburgring";

@@ -12,7 +12,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { as } from "#runtime/testing/tokens.ts";
 import { refusal } from "#runtime/testing/refusal.ts";
-import { settle } from "../settlement/settle.ts";
+import { settle } from "../settlement/settlement.ts";
 import {
   askBack,
   bought,
@@ -20,8 +20,8 @@ import {
   refundsOf,
   stripeIdOf,
   type Asker,
-} from "../testing-refunds.ts";
-import { world, type World } from "../testing.ts";
+} from "../testing/refunds.ts";
+import { world, type World } from "../testing/payments-fixture.ts";
 
 const HALF_HOUR = 30 * 60_000;
 const usd = (units: bigint, nanos = 0) => ({ currencyCode: "USD", units, nanos });

@@ -1,6 +1,6 @@
 import type { Payments } from "../payment.ts";
 import { type Listener, needed } from "../stripe/webhooks.ts";
-import type { Settler } from "./settler.ts";
+import type { Settler } from "./settlement-worker.ts";
 
 /**
  * Whatever happens to intents, and to their charges, refunds and disputes. What was made on Stripe's own

@@ -1,6 +1,6 @@
 import Stripe from "stripe";
 import { DomainError } from "#runtime/errors.ts";
-import type { Pace } from "./pace.ts";
+import type { Pace } from "./request-pace.ts";
 
 /** The version that this code was written against; Stripe answers in it whatever the account's is. */
 const API_VERSION = "2026-10-28.endive";

@@ -2,7 +2,7 @@ import { type Connection, Schema } from "mongoose";
 import type Stripe from "stripe";
 import { z } from "zod";
 import { duplicateOf } from "#runtime/store/database.ts";
-import { pollGapMs } from "../poll-gap.ts";
+import { pollGapMs } from "./poll-interval.ts";
 import { WEBHOOK_EVENTS } from "./webhook-events.ts";
 
 /** An event of Stripe's, stored before it is acknowledged. */

@@ -4,8 +4,8 @@ import { PayoutStatus, type PayoutSchema } from "@ticketing/proto/payments/v1/se
 import { Schema, type Connection } from "mongoose";
 import { toMoney } from "#runtime/money.ts";
 import { duplicateOf } from "#runtime/store/database.ts";
-import { countedSchema, type Countable } from "./balance.ts";
-import { postingSchema, type Posting } from "../ledger.ts";
+import { countedSchema, type Countable } from "./balances/balance.ts";
+import { postingSchema, type Posting } from "./ledger.ts";
 
 /** Earnings on their way to their seller; written before Stripe is called, so a crash forgets none. */
 export interface Payout extends Countable {

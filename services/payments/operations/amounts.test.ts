@@ -1,8 +1,8 @@
 import { expect, it } from "vitest";
 import { toMoney } from "#runtime/money.ts";
-import { feeOf, feesIn, heldIn, owedTo } from "./ledger.ts";
-import { askBack, bought } from "./testing-refunds.ts";
-import { FEE_BPS, world } from "./testing.ts";
+import { feeOf, feesIn, heldIn, owedTo } from "../ledger.ts";
+import { askBack, bought } from "../testing/refunds.ts";
+import { FEE_BPS, world } from "../testing/payments-fixture.ts";
 
 // Smallest and greatest, no digits, two and three, and prices that no binary fraction is equal to.
 const amounts: [currency: string, minor: number, units: bigint, nanos: number][] = [

@@ -8,9 +8,9 @@ import {
   markLeft,
   markUncounted,
   recount,
-} from "./counting.ts";
+} from "./materialization.ts";
 import { earningsInLedger, earningsOf } from "./earnings.ts";
-import { DAY_MS, money, type Money } from "../testing-payouts.ts";
+import { DAY_MS, money, type Money } from "../testing/payouts-fixture.ts";
 
 /** What the kept balances say is what the ledger says. */
 async function agree(all: Money): Promise<void> {

@@ -1,10 +1,10 @@
 import type Stripe from "stripe";
 import { lanes } from "#runtime/keyed-queue.ts";
 import { UNSETTLED, type PaymentFields } from "../payment.ts";
-import { claim, isDecided, isDue } from "./polling.ts";
-import { settle } from "./settle.ts";
+import { claim, isDecided, isDue } from "./poll-claim.ts";
+import { settle } from "./settlement.ts";
 import type { SettleDeps } from "../deps.ts";
-import type { Pace } from "../stripe/pace.ts";
+import type { Pace } from "../stripe/request-pace.ts";
 
 export interface Settler {
   /** Something happened outside that Stripe knows more of: ask it. `eventId` is the webhook that says so. */

@@ -9,8 +9,8 @@ import { newId } from "#runtime/store/ids.ts";
 import { as } from "#runtime/testing/tokens.ts";
 import { eventually } from "#runtime/testing/eventually.ts";
 import { refusal } from "#runtime/testing/refusal.ts";
-import { hastyStripe } from "../testing-stripe.ts";
-import { world } from "../testing.ts";
+import { hastyStripe } from "../testing/stripe-fixture.ts";
+import { world } from "../testing/payments-fixture.ts";
 
 const usd = (units: bigint, nanos = 0) => ({ currencyCode: "USD", units, nanos });
 

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import Stripe from "stripe";
 import { onTestFinished } from "vitest";
 import { startStripe } from "#stack/stripe";
-import { createStripe } from "./stripe/client.ts";
+import { createStripe } from "../stripe/client.ts";
 
 export const KEY = "sk_test_of_these_tests";
 export const WEBHOOK_SECRET = "whsec_of_these_tests";

@@ -1,5 +1,5 @@
 import { touch } from "#runtime/store/aggregate.ts";
-import { LIVE, newest, type OrderCopy, type Payment, type PaymentFields } from "./payment.ts";
+import { LIVE, newest, type OrderCopy, type Payment, type PaymentFields } from "../payment.ts";
 
 /** Keeps the newer of our copy of the order and what an event tells. */
 export function keepOrder(payment: Payment, order: OrderCopy): boolean {

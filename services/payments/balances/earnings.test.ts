@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { earningsOf } from "./earnings.ts";
-import { DAY_MS, money, type Money } from "../testing-payouts.ts";
+import { DAY_MS, money, type Money } from "../testing/payouts-fixture.ts";
 
 /** In minor units; the fee is 5 %. */
 async function earnings({ deps }: Money, sellerId = "sam"): Promise<unknown> {

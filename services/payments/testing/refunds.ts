@@ -7,8 +7,8 @@ import type {
 } from "@ticketing/proto/payments/v1/payment_service";
 import { as } from "#runtime/testing/tokens.ts";
 import { eventually } from "#runtime/testing/eventually.ts";
-import { newest } from "./payment.ts";
-import type { World } from "./testing.ts";
+import { newest } from "../payment.ts";
+import type { World } from "./payments-fixture.ts";
 
 // For tests of money that goes back.
 

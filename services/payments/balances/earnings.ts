@@ -1,5 +1,5 @@
 import type { Balance } from "./balance.ts";
-import { countDue, type CountingDeps } from "./counting.ts";
+import { countDue, type CountingDeps } from "./materialization.ts";
 import { EVENT_MS } from "./availability.ts";
 
 const DAY_MS = 86_400_000;

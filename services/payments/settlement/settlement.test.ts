@@ -6,9 +6,9 @@ import { newId } from "#runtime/store/ids.ts";
 import { as } from "#runtime/testing/tokens.ts";
 import { eventually } from "#runtime/testing/eventually.ts";
 import { refusal } from "#runtime/testing/refusal.ts";
-import { settle } from "./settle.ts";
-import { hastyStripe, type Fault, dying, type StripeStep } from "../testing-stripe.ts";
-import { world, type World } from "../testing.ts";
+import { settle } from "./settlement.ts";
+import { hastyStripe, type Fault, dying, type StripeStep } from "../testing/stripe-fixture.ts";
+import { world, type World } from "../testing/payments-fixture.ts";
 
 describe("an authorized payment", () => {
   it("is captured when the order accepts it, once", async () => {

@@ -3,11 +3,11 @@ import { describe, expect, it, onTestFinished } from "vitest";
 import { newId } from "#runtime/store/ids.ts";
 import { eventually } from "#runtime/testing/eventually.ts";
 import { newest, type PaymentFields } from "../payment.ts";
-import { pollGapMs } from "../poll-gap.ts";
+import { pollGapMs } from "../stripe/poll-interval.ts";
 import { createStripe } from "../stripe/client.ts";
-import { stripePace } from "../stripe/pace.ts";
-import { KEY } from "../testing-stripe.ts";
-import { world, type World } from "../testing.ts";
+import { stripePace } from "../stripe/request-pace.ts";
+import { KEY } from "../testing/stripe-fixture.ts";
+import { world, type World } from "../testing/payments-fixture.ts";
 
 const MINUTE_MS = 60_000;
 /** What a poll asks of Stripe. */

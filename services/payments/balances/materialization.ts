@@ -14,7 +14,7 @@ import {
 import { availableTime } from "./availability.ts";
 import { owedTo } from "../ledger.ts";
 import type { PaymentFields, Payments } from "../payment.ts";
-import type { Payout, Payouts } from "./payout.ts";
+import type { Payout, Payouts } from "../payout.ts";
 
 // Balances follow the ledger: whatever changes a sale or a payout marks it in the same write, and here
 // the difference to what was counted of it is added to its seller's balance, once. No transaction

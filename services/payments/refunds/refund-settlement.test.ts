@@ -4,10 +4,10 @@ import { describe, expect, it } from "vitest";
 import { refusal } from "#runtime/testing/refusal.ts";
 import { feesIn, heldIn, owedTo } from "../ledger.ts";
 import { UNSETTLED } from "../payment.ts";
-import { settle } from "../settlement/settle.ts";
-import { askBack, bought, refundsOf, stripeIdOf } from "../testing-refunds.ts";
-import { hastyStripe, type Fault } from "../testing-stripe.ts";
-import { world, type World } from "../testing.ts";
+import { settle } from "../settlement/settlement.ts";
+import { askBack, bought, refundsOf, stripeIdOf } from "../testing/refunds.ts";
+import { hastyStripe, type Fault } from "../testing/stripe-fixture.ts";
+import { world, type World } from "../testing/payments-fixture.ts";
 import { waitingRefunds } from "./waiting-refunds.ts";
 
 const usd = (units: bigint, nanos = 0) => ({ currencyCode: "USD", units, nanos });

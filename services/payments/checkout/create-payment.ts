@@ -7,7 +7,7 @@ import { toMinor } from "#runtime/money.ts";
 import { mustBeSameRequest, type RequestMark } from "#runtime/store/request-id.ts";
 import { attachIntent, beginAttempt } from "../settlement/attempt.ts";
 import type { CardLimits, Payer } from "./card-limits.ts";
-import { createIntent, isOurMistake, outcomeFrom } from "../stripe/intent.ts";
+import { createIntent, isOurMistake, outcomeFrom } from "../stripe/payment-intent.ts";
 import { ABANDONED, CANCELED } from "../stripe/outcome.ts";
 import {
   isOpen,
@@ -17,7 +17,7 @@ import {
   type Payment,
   type PaymentFields,
 } from "../payment.ts";
-import { giveUp, letGo, note, settle } from "../settlement/settle.ts";
+import { giveUp, letGo, note, settle } from "../settlement/settlement.ts";
 import type { SettleDeps } from "../deps.ts";
 import { notYet } from "../stripe/client.ts";
 

@@ -3,8 +3,8 @@ import { Code } from "@connectrpc/connect";
 import { describe, expect, it } from "vitest";
 import { as } from "#runtime/testing/tokens.ts";
 import { refusal } from "#runtime/testing/refusal.ts";
-import { askBack, bought, type Asker } from "./testing-refunds.ts";
-import { world, type World } from "./testing.ts";
+import { askBack, bought, type Asker } from "../testing/refunds.ts";
+import { world, type World } from "../testing/payments-fixture.ts";
 
 const MINUTE_MS = 60_000;
 

@@ -1,5 +1,5 @@
 import { isSuperfluous, LIVE, newest, type PaymentFields, type Payments } from "../payment.ts";
-import { pollGapMs } from "../poll-gap.ts";
+import { pollGapMs } from "../stripe/poll-interval.ts";
 import { isUnwanted, pendingRefund } from "../refunds/refund.ts";
 
 /** When a payment may be polled again, and what was known of it when that was said. */

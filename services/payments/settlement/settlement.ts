@@ -1,7 +1,7 @@
 import type Stripe from "stripe";
 import { update } from "#runtime/store/aggregate.ts";
 import { authorize, capture, fail, release, requireAction } from "./attempt.ts";
-import { settleRefunds } from "../refunds/settle-refunds.ts";
+import { settleRefunds } from "../refunds/refund-settlement.ts";
 import { ABANDONED, CANCELED, outcomeOf, type Outcome } from "../stripe/outcome.ts";
 import {
   isSuperfluous,

@@ -3,11 +3,11 @@ import { OrderAwaitingPaymentSchema } from "@ticketing/proto/orders/v1/order_eve
 import { expect, it } from "vitest";
 import { newId } from "#runtime/store/ids.ts";
 import { refusal } from "#runtime/testing/refusal.ts";
-import { orderCopies } from "./events.ts";
-import { newest } from "./payment.ts";
-import { settle } from "./settlement/settle.ts";
-import { hastyStripe } from "./testing-stripe.ts";
-import { world, type World } from "./testing.ts";
+import { orderCopies } from "../events.ts";
+import { newest } from "../payment.ts";
+import { settle } from "./settlement.ts";
+import { hastyStripe } from "../testing/stripe-fixture.ts";
+import { world, type World } from "../testing/payments-fixture.ts";
 
 // Payments with an older database than orders has, or an empty one: a snapshot tells it of orders.
 

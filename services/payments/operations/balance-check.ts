@@ -1,5 +1,5 @@
-import { recount, type CountingDeps } from "../payouts/counting.ts";
-import { earningsInLedger, earningsOf } from "../payouts/earnings.ts";
+import { recount, type CountingDeps } from "../balances/materialization.ts";
+import { earningsInLedger, earningsOf } from "../balances/earnings.ts";
 
 /** A balance that is not what the ledger says; what is available and held together, in minor units. */
 export interface WrongBalance {
