@@ -31,4 +31,6 @@ async function generateTopology(): Promise<void> {
 if (import.meta.main) {
   generate();
   await generateTopology();
+  const { generateFlow } = await import("./flow-page.ts");
+  generateFlow();
 }
