@@ -1,27 +1,21 @@
-import { connect, type ChannelModel } from "amqplib";
-import { withDatabase, type Management, servicesWithDatabase } from "#stack/parts";
+import { connect, type ChannelModel, type ConfirmChannel } from "amqplib";
 import { findRunning } from "#stack/launcher";
+import { servicesWithDatabase, withDatabase, type Management } from "#stack/parts";
+import { CliError } from "./cli-error.ts";
 
-/** What a person did wrong, or what is missing, in words for them. */
-export class Trouble extends Error {
-  readonly exitCode: 1 | 2;
+const CONNECT_TIMEOUT_MS = 10_000;
+const EXAMPLE_URL = "amqp://user:password@host:5672/vhost";
 
-  constructor(message: string, exitCode: 1 | 2 = 1) {
-    super(message);
-    this.exitCode = exitCode;
-  }
-}
-
-/** The broker to look at, and what else helps to see. */
-export interface Where {
+/** The broker to read, with the other addresses that `stats` needs. */
+export interface BrokerTarget {
   readonly amqp: string;
   readonly management: Management | undefined;
-  /** The databases of the services, by their names. */
+  /** The URLs of the databases by service. */
   readonly databases: Readonly<Record<string, string>>;
 }
 
-/** The broker that the environment names; else that of the marketplace running from this folder. */
-export async function findBroker(env: NodeJS.ProcessEnv): Promise<Where> {
+/** The broker in the environment, or that of the marketplace that runs from this folder. */
+export async function findBroker(env: NodeJS.ProcessEnv): Promise<BrokerTarget> {
   const { AMQP_URI: amqp, RABBITMQ_MANAGEMENT_URI: management, MONGODB_URI: mongo } = env;
   if (amqp) {
     const databases = mongo
@@ -29,20 +23,21 @@ export async function findBroker(env: NodeJS.ProcessEnv): Promise<Where> {
       : [];
     return {
       amqp,
-      management: management ? toManagement(management) : undefined,
+      management: management ? parseManagementUrl(management) : undefined,
       databases: Object.fromEntries(databases) as Record<string, string>,
     };
   }
   const running = await findRunning();
   if (running) return { ...running, management: running.management };
-  throw new Trouble(
-    "No broker: run npm start, or give AMQP_URI (amqp://user:password@host:5672/vhost).",
+  throw new CliError(
+    `No marketplace runs from this folder. Run npm start, or set AMQP_URI (${EXAMPLE_URL}).`,
   );
 }
 
-function toManagement(uri: string): Management {
+function parseManagementUrl(uri: string): Management {
   if (!URL.canParse(uri)) {
-    throw new Trouble("RABBITMQ_MANAGEMENT_URI is no URL (http://user:password@host:15672).");
+    const example = "http://user:password@host:15672";
+    throw new CliError(`RABBITMQ_MANAGEMENT_URI is not a URL (${example}).`);
   }
   const { origin, pathname, username, password } = new URL(uri);
   return {
@@ -52,25 +47,23 @@ function toManagement(uri: string): Management {
   };
 }
 
-/** The virtual host that an address leads to. */
+/** The virtual host in the URL of a broker. */
 export const vhostOf = (amqp: string): string =>
   decodeURIComponent(new URL(amqp).pathname.slice(1)) || "/";
 
-/** The same failure in one line that says what to give; the address without its password. */
-export function unreachable(amqp: string, error: unknown): Trouble {
-  if (!URL.canParse(amqp)) {
-    return new Trouble("AMQP_URI is no URL (amqp://user:password@host:5672/vhost).");
-  }
+/** Turns a failed connection into a message that names the cause, without the password. */
+export function connectionError(amqp: string, error: unknown): CliError {
+  if (!URL.canParse(amqp)) return new CliError(`AMQP_URI is not a URL (${EXAMPLE_URL}).`);
   const { code, message } = error as NodeJS.ErrnoException;
   const { host } = new URL(amqp);
   if (/ACCESS.REFUSED/.test(message)) {
-    return new Trouble(`The broker at ${host} refuses the user and password of AMQP_URI.`);
+    return new CliError(`The broker at ${host} rejected the user or password in AMQP_URI.`);
   }
   if (message.startsWith("Expected ConnectionOpenOk")) {
     const vhost = vhostOf(amqp);
-    return new Trouble(`The broker at ${host} has no virtual host "${vhost}" for this user.`);
+    return new CliError(`The broker at ${host} has no virtual host "${vhost}" for this user.`);
   }
-  return new Trouble(`No broker answers at ${host} (${code ?? message}).`);
+  return new CliError(`Cannot connect to the broker at ${host} (${code ?? message}).`);
 }
 
 /** Runs `work` on a connection of its own. */
@@ -80,17 +73,32 @@ export async function withBroker<T>(
 ): Promise<T> {
   const connection = await connect(amqp, {
     clientProperties: { connection_name: "events" },
-    timeout: 10_000,
+    timeout: CONNECT_TIMEOUT_MS,
   }).catch((error: unknown) => {
-    throw unreachable(amqp, error);
+    throw connectionError(amqp, error);
   });
   connection.on("error", () => undefined);
-  const gone = new Promise<never>((_, reject) => {
-    connection.once("close", () => reject(new Trouble("The broker is gone; try again.")));
+  const closed = new Promise<never>((_, reject) => {
+    connection.once("close", () =>
+      reject(new CliError("Lost the connection to the broker. Try again.")),
+    );
   });
   try {
-    return await Promise.race([work(connection), gone]);
+    return await Promise.race([work(connection), closed]);
   } finally {
     await connection.close().catch(() => undefined);
   }
+}
+
+/** Runs `work` on a channel of its own. */
+export function withChannel<T>(
+  amqp: string,
+  work: (channel: ConfirmChannel) => Promise<T>,
+): Promise<T> {
+  return withBroker(amqp, async (connection) => {
+    const channel = await connection.createConfirmChannel();
+    channel.on("error", () => undefined);
+    // Closed before its connection, which would otherwise overtake the last acknowledgements.
+    return work(channel).finally(() => channel.close().catch(() => undefined));
+  });
 }

@@ -15,8 +15,9 @@ import { toProperties } from "#runtime/messaging/envelope.ts";
 import { deadQueue, declareTopology, EVENTS } from "#runtime/messaging/topology.ts";
 import { until } from "#stack/process";
 import { manage, type Mongo, type Rabbit, startMongo, startRabbit } from "#stack/parts";
-import { listDead } from "./dead-letter-list.ts";
-import { depth, services } from "./dead-letters.ts";
+import { consumers } from "./dead-letters/dead-letter.ts";
+import { listDeadLetters } from "./dead-letters/list.ts";
+import { depth } from "./dead-letters/queue.ts";
 
 const VHOST = "test";
 const TYPE = OrderCreatedSchema.typeName;
@@ -28,10 +29,10 @@ let connection: ChannelModel;
 let channel: ConfirmChannel;
 
 beforeAll(async () => {
-  const told = { secret: () => "secret", log: () => {} };
+  const options = { secret: () => "secret", log: () => {} };
   [rabbit, mongo] = await Promise.all([
-    startRabbit({ dir: join(dir, "rabbit"), services: [], ...told }),
-    startMongo({ dir: join(dir, "mongo"), databases: ["tickets"], ...told }),
+    startRabbit({ dir: join(dir, "rabbit"), services: [], ...options }),
+    startMongo({ dir: join(dir, "mongo"), databases: ["tickets"], ...options }),
   ]);
   amqp = await rabbit.createVhost(VHOST);
   connection = await connect(amqp);
@@ -40,7 +41,7 @@ beforeAll(async () => {
 }, 120_000);
 
 afterEach(async () => {
-  for (const queue of services.flatMap((name) => [name, deadQueue(name)]))
+  for (const queue of consumers.flatMap((name) => [name, deadQueue(name)]))
     await channel.purgeQueue(queue);
 });
 
@@ -52,17 +53,17 @@ afterAll(async () => {
 
 type Command = ChildProcessByStdio<null, Readable, Readable>;
 
-/** Starts the command as a person would, on the broker of this test. */
+/** Starts the command as a user does, on the broker of this test. */
 function start(args: readonly string[], env: Record<string, string> = {}): Command {
   const { url, user, password } = rabbit.management;
-  const page = url.replace("//", `//${user}:${password}@`);
+  const managementUrl = url.replace("//", `//${user}:${password}@`);
   return spawn(process.execPath, [join(import.meta.dirname, "main.ts"), ...args], {
-    env: { ...process.env, AMQP_URI: amqp, RABBITMQ_MANAGEMENT_URI: page, ...env },
+    env: { ...process.env, AMQP_URI: amqp, RABBITMQ_MANAGEMENT_URI: managementUrl, ...env },
     stdio: ["ignore", "pipe", "pipe"],
   });
 }
 
-/** What the command said, and with which code it ended. */
+/** The output of the command and its exit code. */
 async function run(
   args: readonly string[],
   env?: Record<string, string>,
@@ -73,7 +74,7 @@ async function run(
   return { out, err, code };
 }
 
-/** A running `tail` that sees what is published from now on. */
+/** A running `tail` that shows what is published from now on. */
 async function watch(...args: string[]): Promise<{
   child: Command;
   lines: () => string[];
@@ -111,22 +112,22 @@ function publish(id: string): void {
   channel.publish(EVENTS, TYPE, body(id), envelope(id));
 }
 
-/** Puts a letter among the dead of tickets, as its consumer would. */
-function bury(id: string, reason = "no such ticket"): void {
+/** Adds a dead letter of tickets, as its consumer does. */
+function addDeadLetter(id: string, reason = "no such ticket"): void {
   const { headers, ...properties } = envelope(id);
-  const told = { "x-ticketing-tries": 5, "x-ticketing-reason": reason };
+  const failure = { "x-ticketing-tries": 5, "x-ticketing-reason": reason };
   const origin = { "x-ticketing-origin": "tickets" };
-  const all = { ...headers, ...told, ...origin };
+  const all = { ...headers, ...failure, ...origin };
   channel.sendToQueue("tickets.dead", body(id), { ...properties, headers: all, persistent: true });
 }
 
-const dead = (limit = 100) => listDead(channel, ["tickets"], limit);
-const idsOf = async (): Promise<string[]> => (await dead()).letters.map(({ id }) => id);
+const dead = (limit = 100) => listDeadLetters(channel, ["tickets"], limit);
+const idsOf = async (): Promise<string[]> => (await dead()).deadLetters.map(({ id }) => id);
 const ready = (queue: string, count: number): Promise<boolean> =>
   until(async () => (await depth(channel, queue)) === count, { what: `${count} in ${queue}` });
 
 describe("tail", () => {
-  it("shows each event in one line, and ends quietly at Ctrl-C", async () => {
+  it("shows each event in one line, and ends quietly on Ctrl-C", async () => {
     const { lines, stop } = await watch();
     publish("o1");
     channel.publish(EVENTS, "any", Buffer.from("noise\n"), { type: "nobody.Knows" });
@@ -137,7 +138,7 @@ describe("tail", () => {
     expect(await stop()).toBe(0);
   });
 
-  it("picks by type and by the end of any id, and speaks JSON", async () => {
+  it("filters by type and by the end of any ID, and prints JSON", async () => {
     const { lines, stop } = await watch("--type", "order*", "--id", "f-o2", "--json");
     channel.publish(EVENTS, "nobody.Knows", Buffer.from("of-o2"));
     for (const id of ["o1", "o2", "o3"]) publish(id);
@@ -155,7 +156,7 @@ describe("tail", () => {
     ]);
   });
 
-  it("slows nobody, though its reader has stopped", { timeout: 90_000 }, async () => {
+  it("does not slow the broker when its reader has stopped", { timeout: 90_000 }, async () => {
     const { child, stop } = await watch();
     child.kill("SIGSTOP");
     const count = 2_000;
@@ -167,7 +168,7 @@ describe("tail", () => {
       const queues = (await manage(rabbit.management, "GET", path)) as Record<string, unknown>[];
       return queues.filter(({ exclusive }) => exclusive === true);
     };
-    // Those of watchers before may still be on their way out.
+    // The broker can still be deleting the queues of earlier watchers.
     await until(async () => (await exclusives()).length === 1, { what: "its queue alone" });
     expect(await exclusives()).toEqual([
       expect.objectContaining({
@@ -179,7 +180,7 @@ describe("tail", () => {
     expect(await stop()).toBe(0);
   });
 
-  it("ends with the pipe that it writes into", async () => {
+  it("ends when its output pipe is closed", async () => {
     const { child, lines } = await watch();
     publish("o1");
     await until(() => lines().length === 1, { what: "a line" });
@@ -189,7 +190,7 @@ describe("tail", () => {
     expect((await ended)[0]).toBe(0);
   });
 
-  it("goes on after the broker was gone", async () => {
+  it("reconnects after it has lost the broker", async () => {
     const { child, lines, stop } = await watch();
     let err = "";
     child.stderr.on("data", (data: Buffer) => (err += data.toString()));
@@ -207,54 +208,54 @@ describe("tail", () => {
     await until(() => err.includes("Watching"), { what: "tail to watch again" });
     publish("o1");
     await until(() => lines().length === 1, { what: "a line" });
-    expect(err).toMatch(/^The broker is gone; waiting for it\.$/m);
+    expect(err).toMatch(/^Lost the connection to the broker\. Waiting to reconnect\.$/m);
     expect(await stop()).toBe(0);
   });
 });
 
 describe("dead", () => {
-  it("lists what could not be handled, with the reason, and leaves it there", async () => {
+  it("lists dead letters with their reasons, and leaves them in the queue", async () => {
     const reason = `no such ticket${"!".repeat(200)}`;
-    bury("o1", reason);
+    addDeadLetter("o1", reason);
     channel.sendToQueue("tickets.dead", Buffer.from([7]), { headers: {} });
     await ready("tickets.dead", 2);
     const { out, code } = await run(["dead"]);
     expect(out.trim().split("\n")).toEqual([
       expect.stringMatching(/^SERVICE +AGE +TRIES +TYPE +ID +SUBJECT +REASON$/),
       expect.stringMatching(/^tickets +\d+ s +5 +OrderCreated +e-o1 +o1 +no such ticket!{200}$/),
-      expect.stringMatching(/^tickets +- +- +- +- +- +nobody said$/),
+      expect.stringMatching(/^tickets +- +- +- +- +- +unknown$/),
     ]);
     expect(code).toBe(0);
     await ready("tickets.dead", 2);
   });
 
-  it("can be asked any number of times, and the letters stay in their order", async () => {
+  it("keeps the order of the dead letters, however often it runs", async () => {
     const ids = ["o1", "o2", "o3"];
-    for (const id of ids) bury(id);
+    for (const id of ids) addDeadLetter(id);
     await ready("tickets.dead", ids.length);
-    // By default the broker throws a message away at the 20th failed delivery.
-    for (let look = 0; look < 25; look += 1) {
+    // By default the broker drops a message at the 20th failed delivery.
+    for (let round = 0; round < 25; round += 1) {
       expect(await idsOf()).toEqual(ids.map((id) => `e-${id}`));
       await ready("tickets.dead", ids.length);
     }
   });
 
-  it("says how many more there are", async () => {
-    for (let i = 0; i < 5; i += 1) bury(`o${i}`);
+  it("says how many dead letters it does not show", async () => {
+    for (let i = 0; i < 5; i += 1) addDeadLetter(`o${i}`);
     await ready("tickets.dead", 5);
     const { out, err } = await run(["dead", "tickets", "--limit", "2", "--json"]);
     expect(out.trim().split("\n")).toHaveLength(2);
-    expect(err).toBe("… and 3 more; --limit shows them.\n");
+    expect(err).toBe("3 more not shown. Use --limit to show more.\n");
   });
 
-  it("says so where there are none", async () => {
+  it("says that there are no dead letters", async () => {
     expect(await run(["dead"])).toEqual({ out: "", err: "No dead letters.\n", code: 0 });
   });
 });
 
 describe("replay", () => {
-  it("sends one letter to its service as if it had never been tried", async () => {
-    for (const id of ["o1", "o2", "o3"]) bury(id);
+  it("sends one dead letter to its service without any trace of earlier tries", async () => {
+    for (const id of ["o1", "o2", "o3"]) addDeadLetter(id);
     await ready("tickets.dead", 3);
     const { out, code } = await run(["replay", "tickets", "--id", "e-o2"]);
     expect(out).toBe("replayed e-o2 OrderCreated o2\n");
@@ -272,15 +273,15 @@ describe("replay", () => {
     ).toEqual([]);
   });
 
-  it("sends a letter in the name of who published it at first, so that a forged one stays forged", async () => {
+  it("sends a dead letter in the name of its original publisher, so that a forged message stays refused", async () => {
     const { headers, ...properties } = envelope("o1");
-    const buried = (userId: string, publisher: string): void => {
+    const addFor = (userId: string, publisher: string): void => {
       const all = { ...(headers as object), "x-ticketing-publisher": publisher };
       const about = { ...properties, userId, headers: all, persistent: true };
       channel.sendToQueue("tickets.dead", body("o1"), about);
     };
-    buried("tickets", "expiration"); // By the consumer, which knows who it was.
-    buried("expiration", "orders"); // By the broker itself, as it came.
+    addFor("tickets", "expiration"); // By the consumer, which knows the publisher.
+    addFor("expiration", "orders"); // By the broker itself, which leaves the message as it was.
     await ready("tickets.dead", 2);
     expect((await run(["replay", "tickets"])).code).toBe(0);
     await ready("tickets", 2);
@@ -290,32 +291,34 @@ describe("replay", () => {
     }
   });
 
-  it("sends all that there are, oldest first", async () => {
+  it("sends all dead letters, the oldest first", async () => {
     const ids = Array.from({ length: 20 }, (_, i) => `o${i}`);
-    for (const id of ids) bury(id);
+    for (const id of ids) addDeadLetter(id);
     await ready("tickets.dead", ids.length);
     const { out, err, code } = await run(["replay", "tickets"]);
     expect(out.trim().split("\n")).toEqual(ids.map((id) => `replayed e-${id} OrderCreated ${id}`));
-    expect(err).toBe("20 sent to tickets again; what fails once more comes back to dead.\n");
+    expect(err).toBe(
+      "Replayed 20 to tickets. An event that fails again becomes a dead letter again.\n",
+    );
     expect(code).toBe(0);
     await ready("tickets.dead", 0);
     await ready("tickets", ids.length);
   });
 
-  it("keeps a letter that it cannot place", async () => {
-    bury("o1");
+  it("keeps a dead letter that it cannot send", async () => {
+    addDeadLetter("o1");
     await ready("tickets.dead", 1);
     await channel.deleteQueue("tickets");
     const { err, code } = await run(["replay", "tickets"]);
     await declareTopology(channel, catalogue);
-    expect(err).toBe("There is no queue tickets.\n");
+    expect(err).toBe("Queue tickets does not exist.\n");
     expect(code).toBe(1);
     await ready("tickets.dead", 1);
   });
 
-  it("says which ids are of no letter", async () => {
+  it("names the IDs that no dead letter has", async () => {
     const { err, code } = await run(["replay", "tickets", "--id", "e-o9"]);
-    expect(err).toContain("No dead letter of tickets has the id e-o9.");
+    expect(err).toContain("tickets has no dead letter with ID e-o9.");
     expect(code).toBe(1);
   });
 });
@@ -323,7 +326,7 @@ describe("replay", () => {
 describe("stats", () => {
   const heads = /^SERVICE +READY +UNACKED +CONSUMERS +DEAD +OLDEST +OUTBOX +OLDEST\n/;
 
-  it("shows of each service its queue, its dead letters and its outbox", async () => {
+  it("shows the queue, the dead letters and the outbox of each service", async () => {
     const MONGODB_URI = mongo.databaseUrl("any");
     await using client = await new driver.MongoClient(MONGODB_URI).connect();
     const tickets = client.db("tickets").collection("tickets");
@@ -331,15 +334,15 @@ describe("stats", () => {
     const time = new Date(Date.now() - 2 * 3_600_000);
     await tickets.insertOne({ outbox: [{ _id: "e1", time }, { _id: "e2" }] });
     for (const id of ["o1", "o2"]) publish(id);
-    bury("o3");
+    addDeadLetter("o3");
     await ready("tickets", 2);
     await ready("tickets.dead", 1);
     await channel.get("tickets");
-    // Only the management knows what is unacknowledged, and it counts every few seconds.
+    // The management API alone knows unacknowledged messages, and it counts every few seconds.
     const out = await until(
       async () => {
-        const told = await run(["stats"], { MONGODB_URI });
-        return /^tickets +\d+ +1 /m.test(told.out) && told.out;
+        const { out } = await run(["stats"], { MONGODB_URI });
+        return /^tickets +\d+ +1 /m.test(out) && out;
       },
       { what: "the numbers" },
     );
@@ -352,63 +355,63 @@ describe("stats", () => {
     );
   });
 
-  it("shows the outboxes also without a broker", async () => {
+  it("shows the outboxes when the broker is away", async () => {
     const env = { AMQP_URI: "amqp://127.0.0.1:1", MONGODB_URI: mongo.databaseUrl("any") };
     const { out, err, code } = await run(["stats"], env);
     expect(out).toMatch(/^auth +- +- +- +- +0$/m);
-    expect(err).toMatch(/^No broker answers at /);
+    expect(err).toMatch(/^Cannot connect to the broker at /);
     expect(code).toBe(1);
   });
 
-  it("shows what any user may see, and says what gives no answer", async () => {
+  it("shows what it can read without the management API, and marks a database that does not answer", async () => {
     publish("o1");
     await ready("tickets", 1);
     const env = { RABBITMQ_MANAGEMENT_URI: "", MONGODB_URI: "" };
     const nowhere = "mongodb://127.0.0.1:1/?directConnection=true";
-    const [{ out, code }, { out: told }] = await Promise.all([
+    const [{ out, code }, { out: withoutDatabase }] = await Promise.all([
       run(["stats"], env),
       run(["stats"], { ...env, MONGODB_URI: nowhere }),
     ]);
     expect(out).toMatch(/^tickets +1 +- +0 +0 +-$/m);
     expect(code).toBe(0);
-    expect(told).toMatch(/^tickets +1 +- +0 +0 +no answer$/m);
+    expect(withoutDatabase).toMatch(/^tickets +1 +- +0 +0 +no answer$/m);
   });
 });
 
-describe("a mistake", () => {
+describe("an error", () => {
   const mistakes: [string[], Record<string, string>, number, RegExp][] = [
     [
       ["dead"],
       { AMQP_URI: "amqp://a:hush@127.0.0.1:1" },
       1,
-      /^No broker answers at 127\.0\.0\.1:1 /,
+      /^Cannot connect to the broker at 127\.0\.0\.1:1 /,
     ],
-    [["tail"], { AMQP_URI: "here" }, 1, /^AMQP_URI is no URL/],
+    [["tail"], { AMQP_URI: "here" }, 1, /^AMQP_URI is not a URL/],
     [[], {}, 2, /^npm run events -- <command>/],
-    [["purge"], {}, 2, /^No command "purge"/],
+    [["purge"], {}, 2, /^Unknown command "purge"/],
     [["tail", "--fast"], {}, 2, /^Unknown option '--fast'/],
-    [["stats", "tickets"], {}, 2, /^Too many words after "stats"/],
-    [["dead", "cinema"], {}, 2, /^No service "cinema" hears events/],
-    [["replay"], {}, 2, /^Replay what\?/],
-    [["dead", "--limit", "few"], {}, 2, /^--limit is a number/],
+    [["stats", "tickets"], {}, 2, /^Too many arguments for "stats"/],
+    [["dead", "cinema"], {}, 2, /^Unknown service "cinema"/],
+    [["replay"], {}, 2, /^replay requires a service/],
+    [["dead", "--limit", "few"], {}, 2, /^--limit must be a positive integer/],
   ];
 
-  it("is told in a line", async () => {
+  it("is reported in one line", async () => {
     await Promise.all(
       mistakes.map(async ([args, env, code, words]) => {
-        const told = await run(args, env);
-        expect(told.err).toMatch(words);
-        expect(told).toMatchObject({ out: "", code });
-        expect(told.err).not.toMatch(/hush| at file/);
+        const result = await run(args, env);
+        expect(result.err).toMatch(words);
+        expect(result).toMatchObject({ out: "", code });
+        expect(result.err).not.toMatch(/hush| at file/);
       }),
     );
   });
 
-  it("is told in a line, also of a broker where no service ever ran", async () => {
+  it("is reported in one line on a broker where no service has run", async () => {
     const empty = await rabbit.createVhost("empty");
     for (const [args, words] of [
-      [["tail"], "No exchange ticketing.events here"],
-      [["dead"], "No queue auth.dead here"],
+      [["tail"], "Exchange ticketing.events does not exist"],
+      [["dead"], "Queue auth.dead does not exist"],
     ] as const) {
       const { err, code } = await run(args, { AMQP_URI: empty });
       expect(err).toContain(words);
@@ -417,7 +420,7 @@ describe("a mistake", () => {
     await rabbit.deleteVhost("empty");
   });
 
-  it("is not needed to get help", async () => {
+  it("does not occur when help is requested", async () => {
     const { out, code } = await run(["--help"], { AMQP_URI: "" });
     for (const command of ["tail", "dead", "replay", "stats"]) expect(out).toContain(command);
     expect(code).toBe(0);

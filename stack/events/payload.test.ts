@@ -6,7 +6,9 @@ import { RefreshSessionResponseSchema } from "@ticketing/proto/auth/v1/auth_serv
 import { OrderStatus } from "@ticketing/proto/orders/v1/order";
 import { OrderCreatedSchema } from "@ticketing/proto/orders/v1/order_events";
 import { describe, expect, it } from "vitest";
-import { describe as tell, events, json, readPayload, safe, shortType } from "./payload.ts";
+import { describe as describePayload, readPayload } from "./payload.ts";
+import { events, shortType } from "./registry.ts";
+import { sanitize, toSafeJson } from "./terminal-text.ts";
 
 const event = create(OrderCreatedSchema, {
   order: {
@@ -22,7 +24,7 @@ const event = create(OrderCreatedSchema, {
 });
 
 describe("the summary of an event", () => {
-  it("tells every field that is set, in the words of the contract", () => {
+  it("shows every field that is set, under its name in the contract", () => {
     const { summary } = readPayload(
       OrderCreatedSchema.typeName,
       toBinary(OrderCreatedSchema, event),
@@ -37,19 +39,24 @@ describe("the summary of an event", () => {
   it("never shows what the contract marks debug_redact", () => {
     const tokens = { accessToken: "hush", refreshToken: "hush" };
     const secret = create(RefreshSessionResponseSchema, { user: { id: "u1" }, tokens });
-    const told = tell(RefreshSessionResponseSchema, secret);
-    expect(told.summary).toBe("user.id=u1");
-    expect(JSON.stringify([told.summary, told.json, [...told.values]])).not.toContain("hush");
+    const payload = describePayload(RefreshSessionResponseSchema, secret);
+    expect(payload.summary).toBe("user.id=u1");
+    expect(JSON.stringify([payload.summary, payload.json, [...payload.values]])).not.toContain(
+      "hush",
+    );
   });
 
-  it("tells an id by its end", () => {
+  it("shortens an ID to its end", () => {
     const ticketId = "01a20566-86cc-7690-b88a-1151dee8c342";
-    const told = tell(OrderCreatedSchema, create(OrderCreatedSchema, { order: { ticketId } }));
-    expect(told.summary).toBe("ticketId=…dee8c342");
-    expect(told.values).toContain(ticketId);
+    const payload = describePayload(
+      OrderCreatedSchema,
+      create(OrderCreatedSchema, { order: { ticketId } }),
+    );
+    expect(payload.summary).toBe("ticketId=…dee8c342");
+    expect(payload.values).toContain(ticketId);
   });
 
-  it("says why there is none", () => {
+  it("says why a body cannot be shown", () => {
     const noise = Buffer.from([0x0a, 0xff, 0x01]);
     expect(readPayload("nobody.Knows", noise).summary).toBe("(3 bytes, unknown type)");
     expect(readPayload(OrderCreatedSchema.typeName, noise).summary).toBe(
@@ -57,20 +64,32 @@ describe("the summary of an event", () => {
     );
   });
 
-  it("has nothing in it that a terminal would obey", () => {
+  it("contains no control characters for a terminal", () => {
     const bad = "\u001B[2J\nnext\u202Eline\u009B1m";
-    const title = tell(OrderCreatedSchema, create(OrderCreatedSchema, { order: { title: bad } }));
+    const title = describePayload(
+      OrderCreatedSchema,
+      create(OrderCreatedSchema, { order: { title: bad } }),
+    );
     const price = { currencyCode: bad, units: 1n };
-    const odd = tell(OrderCreatedSchema, create(OrderCreatedSchema, { order: { price } }));
-    for (const text of [title.summary, odd.summary, safe(bad), shortType(bad), json({ bad })])
+    const odd = describePayload(
+      OrderCreatedSchema,
+      create(OrderCreatedSchema, { order: { price } }),
+    );
+    for (const text of [
+      title.summary,
+      odd.summary,
+      sanitize(bad),
+      shortType(bad),
+      toSafeJson({ bad }),
+    ])
       expect(text).not.toMatch(/[\p{Cc}\p{Cf}]/u);
     const far = `${bad}\u{E0001}`;
-    expect(JSON.parse(json({ far }))).toEqual({ far });
-    expect(safe("x".repeat(5_000)).length).toBeLessThan(100);
+    expect(JSON.parse(toSafeJson({ far }))).toEqual({ far });
+    expect(sanitize("x".repeat(5_000)).length).toBeLessThan(100);
   });
 });
 
-it("knows every event of the contracts", () => {
+it("the registry contains every event of the contracts", () => {
   const proto = join(import.meta.dirname, "../../proto");
   const types = globSync("ticketing/**/*_events.proto", { cwd: proto }).flatMap((file) => {
     const text = readFileSync(join(proto, file), "utf8");

@@ -1,13 +1,14 @@
 import type { Channel, ChannelModel, ConfirmChannel } from "amqplib";
 import { waitQueue, WAITS } from "#runtime/messaging/topology.ts";
 import { manage } from "#stack/parts";
-import { listDead } from "./dead-letter-list.ts";
-import { services } from "./dead-letters.ts";
-import type { Outbox } from "./outboxes.ts";
+import { vhostOf, type BrokerTarget } from "./broker.ts";
+import { CliError } from "./cli-error.ts";
+import { consumers } from "./dead-letters/dead-letter.ts";
+import { listDeadLetters } from "./dead-letters/list.ts";
+import { readOutbox, type Outbox } from "./outboxes.ts";
 import { age, table } from "./text-table.ts";
-import { Trouble, vhostOf, type Where } from "./broker.ts";
 
-/** A service in numbers; what is not known is left out. */
+/** The numbers of one service. Unknown numbers are undefined. */
 export interface ServiceStats {
   service: string;
   ready?: number;
@@ -20,88 +21,92 @@ export interface ServiceStats {
 
 export interface Stats {
   services: ServiceStats[];
-  /** How many messages wait with the broker, by the seconds that they wait. */
+  /** The number of delayed messages at the broker by their delay. */
   waiting: Record<string, number>;
-}
-
-/** On a channel of its own: a no of the broker, as to a queue that is not there, costs it. */
-async function ask<T>(
-  connection: ChannelModel,
-  question: (channel: ConfirmChannel) => Promise<T>,
-): Promise<T | undefined> {
-  const channel = await connection.createConfirmChannel();
-  channel.on("error", () => undefined);
-  const answer = await question(channel).catch(() => undefined);
-  await channel.close().catch(() => undefined);
-  return answer;
-}
-
-const look = (queue: string) => (channel: Channel) => channel.checkQueue(queue);
-
-async function queueOf(connection: ChannelModel, service: string): Promise<Partial<ServiceStats>> {
-  const queue = await ask(connection, look(service));
-  const dead = await ask(connection, (channel) => listDead(channel, [service], 1));
-  const oldest = dead?.letters[0]?.time;
-  return {
-    ...(queue && { ready: queue.messageCount, consumers: queue.consumerCount }),
-    ...(dead && { dead: dead.letters.length + dead.more }),
-    ...(oldest && { oldestDead: oldest }),
-  };
-}
-
-/** What the services have in hand: only the management knows, and some seconds late. */
-async function unackedOf({ management, amqp }: Where): Promise<ReadonlyMap<string, number>> {
-  if (!management) return new Map();
-  const path = `queues/${encodeURIComponent(vhostOf(amqp))}`;
-  const queues = await manage(management, "GET", path).catch((error: unknown) => {
-    throw new Trouble(`RabbitMQ's management does not answer: ${(error as Error).message}`);
-  });
-  const known = queues as { name: string; messages_unacknowledged?: number }[];
-  return new Map(known.map((queue) => [queue.name, queue.messages_unacknowledged ?? 0]));
 }
 
 export type Outboxes = ReadonlyMap<string, Outbox>;
 
-export async function readOutboxes({ databases }: Where): Promise<Outboxes> {
-  const uris = Object.entries(databases);
-  if (uris.length === 0) return new Map();
-  // The database's driver is slow to load, and nothing else needs it.
-  const { readOutbox } = await import("./outboxes.ts");
-  const all = uris.map(async ([service, uri]) => [service, await readOutbox(uri)] as const);
+export async function readOutboxes({ databases }: BrokerTarget): Promise<Outboxes> {
+  const all = Object.entries(databases).map(
+    async ([service, uri]) => [service, await readOutbox(uri)] as const,
+  );
   return new Map(await Promise.all(all));
 }
 
-/** What is known without the broker. */
-export const withoutBroker = (outboxes: Outboxes): Stats => ({
+/** The numbers that are known without the broker. */
+export const statsWithoutBroker = (outboxes: Outboxes): Stats => ({
   services: [...outboxes].map(([service, outbox]) => ({ service, outbox })),
   waiting: {},
 });
 
 export async function readStats(
   connection: ChannelModel,
-  where: Where,
+  target: BrokerTarget,
   outboxes: Outboxes,
 ): Promise<Stats> {
-  const unacked = await unackedOf(where);
+  const unackedByQueue = await readUnacked(target);
   const stats: Stats = { services: [], waiting: {} };
-  for (const service of new Set([...outboxes.keys(), ...services])) {
-    const inHand = unacked.get(service);
+  for (const service of new Set([...outboxes.keys(), ...consumers])) {
+    const unacked = unackedByQueue.get(service);
     const outbox = outboxes.get(service);
     stats.services.push({
       service,
-      ...(services.includes(service) ? await queueOf(connection, service) : {}),
-      ...(inHand === undefined ? {} : { unacked: inHand }),
+      ...(consumers.includes(service) ? await readQueue(connection, service) : {}),
+      ...(unacked === undefined ? {} : { unacked }),
       ...(outbox && { outbox }),
     });
   }
   for (const seconds of WAITS) {
-    const queue = await ask(connection, look(waitQueue(seconds)));
+    const queue = await inChannel(connection, checkQueue(waitQueue(seconds)));
     if (queue) stats.waiting[`${seconds} s`] = queue.messageCount;
   }
   return stats;
 }
 
-const heads = ["SERVICE", "READY", "UNACKED", "CONSUMERS", "DEAD", "OLDEST", "OUTBOX", "OLDEST"];
+/** Runs `work` in a channel of its own: the broker closes the channel when a queue does not exist. */
+async function inChannel<T>(
+  connection: ChannelModel,
+  work: (channel: ConfirmChannel) => Promise<T>,
+): Promise<T | undefined> {
+  const channel = await connection.createConfirmChannel();
+  channel.on("error", () => undefined);
+  const result = await work(channel).catch(() => undefined);
+  await channel.close().catch(() => undefined);
+  return result;
+}
+
+const checkQueue = (queue: string) => (channel: Channel) => channel.checkQueue(queue);
+
+async function readQueue(
+  connection: ChannelModel,
+  service: string,
+): Promise<Partial<ServiceStats>> {
+  const queue = await inChannel(connection, checkQueue(service));
+  const dead = await inChannel(connection, (channel) => listDeadLetters(channel, [service], 1));
+  const oldest = dead?.deadLetters[0]?.time;
+  return {
+    ...(queue && { ready: queue.messageCount, consumers: queue.consumerCount }),
+    ...(dead && { dead: dead.deadLetters.length + dead.more }),
+    ...(oldest && { oldestDead: oldest }),
+  };
+}
+
+/** Unacknowledged messages by queue. The management API alone knows them, some seconds late. */
+async function readUnacked({
+  management,
+  amqp,
+}: BrokerTarget): Promise<ReadonlyMap<string, number>> {
+  if (!management) return new Map();
+  const path = `queues/${encodeURIComponent(vhostOf(amqp))}`;
+  const queues = await manage(management, "GET", path).catch((error: unknown) => {
+    throw new CliError(`Cannot read RabbitMQ's management API: ${(error as Error).message}`);
+  });
+  const known = queues as { name: string; messages_unacknowledged?: number }[];
+  return new Map(known.map((queue) => [queue.name, queue.messages_unacknowledged ?? 0]));
+}
+
+const HEADERS = ["SERVICE", "READY", "UNACKED", "CONSUMERS", "DEAD", "OLDEST", "OUTBOX", "OLDEST"];
 const cell = (value: number | string | undefined): string => String(value ?? "-");
 
 function row({ service, outbox, ...stats }: ServiceStats): string[] {
@@ -118,12 +123,12 @@ function row({ service, outbox, ...stats }: ServiceStats): string[] {
 }
 
 export function statsTable(stats: Stats): string {
-  const all = table(heads, stats.services.map(row));
-  const waits = Object.entries(stats.waiting);
-  if (waits.length === 0) return all;
+  const services = table(HEADERS, stats.services.map(row));
+  const delays = Object.entries(stats.waiting);
+  if (delays.length === 0) return services;
   const waiting = table(
-    ["WAITING FOR", ...waits.map(([time]) => time)],
-    [["messages", ...waits.map(([, messages]) => String(messages))]],
+    ["WAITING FOR", ...delays.map(([delay]) => delay)],
+    [["messages", ...delays.map(([, messages]) => String(messages))]],
   );
-  return `${all}\n\n${waiting}`;
+  return `${services}\n\n${waiting}`;
 }
