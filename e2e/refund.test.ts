@@ -74,10 +74,10 @@ describe.concurrent("money", () => {
     expect((await refusalOf(buyer.tickets.openTicketCode({ id: ticket.id }))).code).toBe(
       "NotFound",
     );
-    await until(async () => (await subjectsTo(buyer)).includes("Money back: Given back"), {
+    await until(async () => (await subjectsTo(buyer)).includes("Refund: Given back"), {
       what: "the letter to the buyer",
     });
-    await until(async () => (await subjectsTo(seller)).includes("Money given back: Given back"), {
+    await until(async () => (await subjectsTo(seller)).includes("Refunded to the buyer: Given back"), {
       what: "the letter to the seller",
     });
     expect(await subjectsTo(buyer)).toContain("Your ticket: Given back");

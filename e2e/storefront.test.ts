@@ -366,12 +366,12 @@ describe("a link in a mail", () => {
     const thief = new Browser();
     await thief.follow("/sign-up", { email, password });
     await thief.follow("/account?/email", { password, newEmail });
-    await thief.send(await linkTo(newEmail, "Confirm your new address"));
+    await thief.send(await linkTo(newEmail, "Confirm your new email address"));
     await thief.follow("/confirm-email", {});
     await thief.follow("/sign-in", { email: newEmail, password });
 
     const owner = new Browser();
-    await owner.send(await linkTo(email, "Your address was changed"));
+    await owner.send(await linkTo(email, "Your email address was changed"));
     expect(await owner.see("/undo-email-change")).toContain("Restore your email address");
     const led = await owner.follow("/undo-email-change", { newPassword });
     expect(await owner.see(led)).toContain("has its former address again");

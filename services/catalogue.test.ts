@@ -18,7 +18,7 @@ import { describe, expect, it } from "vitest";
 import type { EventHandler } from "#runtime/messaging/consumer.ts";
 import { services, subscriptions } from "#marketplace/catalogue.ts";
 import { claimDesk } from "./auth/accounts/claims.ts";
-import { letterEvents } from "./auth/events.ts";
+import { tradeEmailHandlers } from "./auth/events.ts";
 import { expirationEvents } from "./expiration/events.ts";
 import { orderEvents, orderOffer, ticketCopies } from "./orders/events.ts";
 import { claimEvents, orderCopies, paymentEvents } from "./payments/events.ts";
@@ -171,7 +171,7 @@ describe("every service", () => {
   // What they do is not asked here, only for which events.
   const none = {} as never;
   const handlers: Record<keyof typeof subscriptions, EventHandler[]> = {
-    auth: [...letterEvents(none), claimDesk(none).handler],
+    auth: [...tradeEmailHandlers(none), claimDesk(none).handler],
     tickets: ticketEvents(none),
     orders: orderEvents(none),
     payments: [...paymentEvents(none), ...claimEvents(none)],

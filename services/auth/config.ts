@@ -41,3 +41,5 @@ export const authConfig = serviceConfig.extend({
   PUBLIC_URL: z.url({ protocol: /^https?$/ }).default("http://localhost:8080"),
   ATTEMPTS_WINDOW_SECONDS: z.coerce.number().int().positive().default(900),
 });
+
+export type AuthConfig = z.infer<typeof authConfig>;

@@ -8,8 +8,8 @@ import {
 } from "@ticketing/proto/payments/v1/payment_events";
 import { on, type EventHandler } from "#runtime/messaging/consumer.ts";
 import { inWords, toMinor } from "#runtime/money.ts";
-import type { Trade } from "./mail/templates.ts";
-import type { Post } from "./mail/mail-queue.ts";
+import type { Trade } from "./mail/trade-templates.ts";
+import type { MailQueue } from "./mail/mail-queue.ts";
 
 /** What every event of a trade says, of an order or of its payment. */
 interface About {
@@ -37,28 +37,28 @@ const wasSold = ({ reason }: Refund): boolean => reason !== RefundReason.ORDER_E
  * The letters about trades are written here, because nobody else knows people's addresses: they are in
  * no event. A letter's id says what it is about, so it is written once however often it is heard of.
  */
-export function letterEvents(post: Pick<Post, "sendOnce">): EventHandler[] {
+export function tradeEmailHandlers(mailQueue: Pick<MailQueue, "enqueueOnce">): EventHandler[] {
   return [
     on(OrderCompletedSchema, async ({ order }) => {
       if (!order) throw new Error("an event without its order");
       const { id, userId, sellerId, title, price } = order;
       const trade = toTrade({ orderId: id, title, amount: price });
-      await post.sendOnce(`paid:${id}`, "paid", userId, trade);
-      await post.sendOnce(`sold:${id}`, "sold", sellerId, trade);
+      await mailQueue.enqueueOnce(`paid:${id}`, "paid", userId, trade);
+      await mailQueue.enqueueOnce(`sold:${id}`, "sold", sellerId, trade);
     }),
     on(ChargeFailedSchema, async ({ payment }) => {
       if (!payment) throw new Error("an event without its payment");
       const { attemptId, userId } = payment;
-      await post.sendOnce(`refused:${attemptId}`, "refused", userId, toTrade(payment));
+      await mailQueue.enqueueOnce(`refused:${attemptId}`, "refused", userId, toTrade(payment));
     }),
     on(ChargeRefundedSchema, async ({ payment }) => {
       if (!payment) throw new Error("an event without its payment");
       const { orderId, title, userId, sellerId } = payment;
       for (const refund of payment.refunds.filter(wasPaid)) {
         const trade = toTrade({ orderId, title, amount: refund.amount });
-        await post.sendOnce(`refunded:${refund.id}`, "refunded", userId, trade);
+        await mailQueue.enqueueOnce(`refunded:${refund.id}`, "refunded", userId, trade);
         if (!wasSold(refund)) continue;
-        await post.sendOnce(`returned:${refund.id}`, "returned", sellerId, trade);
+        await mailQueue.enqueueOnce(`returned:${refund.id}`, "returned", sellerId, trade);
       }
     }),
   ];

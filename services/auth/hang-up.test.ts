@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { eventually } from "#runtime/testing/eventually.ts";
 import { inBody, somebody, testAuth } from "./testing.ts";
 
-const { client, account, users, mails } = await testAuth();
+const { client, account, users, sentEmails } = await testAuth();
 
 async function member() {
   const credentials = somebody();
@@ -28,7 +28,7 @@ async function hangUp(call: (signal: AbortSignal) => Promise<unknown>): Promise<
 
 const mailTo = (to: string, subject: RegExp) =>
   eventually(
-    () => mails.findLast((mail) => mail.to === to && subject.test(mail.subject)),
+    () => sentEmails.findLast((mail) => mail.to === to && subject.test(mail.subject)),
     `the mail to ${to}`,
   );
 const tokenIn = ({ text }: { text: string }): string => /token=(\S+)/.exec(text)?.[1] ?? "";
@@ -39,7 +39,7 @@ describe("whoever hangs up once it is stored keeps nobody from being told of", (
     const { email: newEmail } = somebody();
     await hangUp((signal) => account.changeEmail({ password, newEmail }, { headers, signal }));
     await mailTo(email, /about to change/);
-    const token = tokenIn(await mailTo(newEmail, /new address/));
+    const token = tokenIn(await mailTo(newEmail, /new email address/));
     await hangUp((signal) => account.confirmEmail({ token }, { signal }));
     expect(tokenIn(await mailTo(email, /was changed/))).not.toBe("");
   });

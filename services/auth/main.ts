@@ -12,15 +12,14 @@ import { claimDesk, claimModel } from "./accounts/claims.ts";
 import { authConfig } from "./config.ts";
 import { sessionCookies } from "./sessions/cookies.ts";
 import { forgetFormerEmails } from "./accounts/email-change.ts";
-import { letterEvents } from "./events.ts";
+import { tradeEmailHandlers } from "./events.ts";
 import { keyModel } from "./keys/key.ts";
-import { keyStore, readKeys } from "./keys/key-store.ts";
-import { signingKeys } from "./keys/signing-keys.ts";
+import { startSigningKeys } from "./keys/signing-keys.ts";
 import { knownPlaces, placeModel } from "./sessions/known-networks.ts";
 import { linkTokens } from "./mail/link-tokens.ts";
-import { smtpMailer } from "./mail/mailer.ts";
-import { postModel } from "./mail/mail-store.ts";
-import { startPost } from "./mail/mail-queue.ts";
+import { smtpMailer } from "./mail/smtp-mailer.ts";
+import { mailModel } from "./mail/mail.ts";
+import { startMailQueue } from "./mail/mail-queue.ts";
 import { authRoutes } from "./rpc.ts";
 import { sessionKeeper, sessionModel } from "./sessions/session.ts";
 import { snapshotKeeper } from "./accounts/ban-snapshot.ts";
@@ -29,7 +28,6 @@ import { userModel } from "./user.ts";
 
 const config = parseConfig(authConfig, process.env);
 const { TOKEN_ISSUER: issuer, TOKEN_AUDIENCE: audience } = config;
-const imported = config.SIGNING_KEYS ? readKeys(config.SIGNING_KEYS) : undefined;
 const service = await startService("auth", config, catalogue);
 const db = await service.database(config.MONGODB_URI);
 const redis = await connectRedis(config.REDIS_URI, service.log);
@@ -37,17 +35,13 @@ service.onStop(() => redis.destroy());
 const users = userModel(db);
 const sessions = sessionModel(db);
 const places = placeModel(db);
-const posts = postModel(db);
+const posts = mailModel(db);
 const answers = claimModel(db);
 const model = keyModel(db);
 // Nothing serves before its indexes stand.
 await buildIndexes(users, sessions, places, posts, answers, model);
 
-const { SEALING_KEY: sealingKey, ACCESS_TOKEN_SECONDS: tokenSeconds } = config;
-const store = keyStore({ model, sealingKey, tokenSeconds, ...(imported && { imported }) });
-const keys = await signingKeys({ store, issuer, audience, lifeSeconds: tokenSeconds });
-service.every(1, "reading the keys again", () => keys.reload());
-service.every(60, "looking after the keys", () => store.tend(config.KEY_DAYS * 86_400_000));
+const keys = await startSigningKeys(service, model, config);
 
 const deps = {
   users,
@@ -74,8 +68,11 @@ const deps = {
 };
 
 const links = linkTokens(config.REFRESH_KEY, Date.now);
-const post = startPost({
-  ...{ posts, users, links, log: service.log },
+const post = startMailQueue({
+  mails: posts,
+  users,
+  links,
+  log: service.log,
   mailer: smtpMailer(config.SMTP_URL, config.MAIL_FROM),
   mayNotify: deps.attempts.mayNotify,
   publicUrl: config.PUBLIC_URL.replace(/\/$/, ""),
@@ -87,7 +84,7 @@ const claims = claimDesk({
   answers,
   ask: (request) => service.publish(ClaimsRequestedSchema, request.userId, request),
 });
-await service.consume([...letterEvents(post), claims.handler]);
+await service.consume([...tradeEmailHandlers(post), claims.handler]);
 
 const snapshot = snapshotKeeper({ users, redis, events: banEvents, log: service.log });
 service.relay(users, snapshot.before);
@@ -106,9 +103,9 @@ const routes = [
 const mayBeKept = { "cache-control": "public, max-age=60" };
 await service.serve({
   routes: (router) => routes.forEach((route) => route(router)),
-  rules: { keys: keys.check, issuer, audience, secureCookies: config.SECURE_COOKIES, isBanned },
+  rules: { keys: keys.getKey, issuer, audience, secureCookies: config.SECURE_COOKIES, isBanned },
   http: {
-    "GET /.well-known/jwks.json": (_req, res) => sendJson(res, 200, keys.published, mayBeKept),
+    "GET /.well-known/jwks.json": (_req, res) => sendJson(res, 200, keys.jwks, mayBeKept),
   },
 });
 await service.untilStopped();

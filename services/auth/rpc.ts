@@ -21,7 +21,7 @@ import type { SessionCookies } from "./sessions/cookies.ts";
 import type { SigningKeys } from "./keys/signing-keys.ts";
 import { hashPassword, isPassword, isWeak, mustBeGood } from "./accounts/password.ts";
 import { placeOf } from "./sessions/location.ts";
-import type { Post } from "./mail/mail-queue.ts";
+import type { MailQueue } from "./mail/mail-queue.ts";
 import {
   isCurrent,
   toProto as toSession,
@@ -46,7 +46,7 @@ interface Deps {
   keys: SigningKeys;
   cookies: SessionCookies;
   attempts: Attempts;
-  post: Post;
+  post: MailQueue;
 }
 
 const originOf = (ctx: HandlerContext): Origin => ({
@@ -160,7 +160,7 @@ export function authRoutes({ users, sessions, keys, cookies, attempts, post }: D
         });
         // The account is there, so its letter is written, whoever still waits for the answer.
         return withoutDeadline(async () => {
-          await post.send("welcome", email, user._id);
+          await post.enqueue("welcome", email, user._id);
           await attempts.forgive(addressOf(ctx.requestHeader), key);
           const session = await sessions.begin(user, originOf(ctx));
           return deliver(user, session, wantsBody(tokenDelivery), ctx);

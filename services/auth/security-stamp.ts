@@ -4,19 +4,19 @@ import type { User, UserFields } from "./user.ts";
 // for others, who know neither its address nor its password.
 
 /** The security stamp of a user, also of one who was stored before there were any. */
-export const stampOf = ({ securityStamp = 0 }: Pick<UserFields, "securityStamp">): number =>
+export const securityStampOf = ({ securityStamp = 0 }: Pick<UserFields, "securityStamp">): number =>
   securityStamp;
 
 /** Whether nothing has ended all sessions and links between these two states of a user. */
 export const isSameStamp = (one: UserFields, other: UserFields): boolean =>
-  stampOf(one) === stampOf(other);
+  securityStampOf(one) === securityStampOf(other);
 
 /**
  * Ends, by the save that follows, all sessions but the excepted one, all links in mails, and a move that
  * waits for its answer: whatever was begun under the old stamp counts no more.
  */
-export function revoke(user: User, exceptSession?: string): void {
-  user.securityStamp = stampOf(user) + 1;
+export function revokeAccess(user: User, exceptSession?: string): void {
+  user.securityStamp = securityStampOf(user) + 1;
   user.keptSession = exceptSession;
   user.newEmail = undefined;
 }

@@ -16,13 +16,15 @@ import { attemptLimits, type Attempts } from "./sessions/attempt-limits.ts";
 import type { KnownClaim } from "./accounts/claims.ts";
 import { sessionCookies } from "./sessions/cookies.ts";
 import { keyModel } from "./keys/key.ts";
-import { keyStore, readKeys } from "./keys/key-store.ts";
+import { keyRotation } from "./keys/key-rotation.ts";
+import { keyStore } from "./keys/key-store.ts";
+import { parsePrivateKeys } from "./keys/private-key.ts";
 import { signingKeys, type SigningKeys } from "./keys/signing-keys.ts";
 import { knownPlaces, placeModel } from "./sessions/known-networks.ts";
 import { linkTokens, type LinkTokens } from "./mail/link-tokens.ts";
-import type { Mail } from "./mail/mailer.ts";
-import { postModel } from "./mail/mail-store.ts";
-import { startPost, type Post } from "./mail/mail-queue.ts";
+import type { Email } from "./mail/smtp-mailer.ts";
+import { mailModel } from "./mail/mail.ts";
+import { startMailQueue, type MailQueue } from "./mail/mail-queue.ts";
 import { authRoutes } from "./rpc.ts";
 import {
   sessionKeeper,
@@ -46,9 +48,9 @@ export interface TestAuth {
   /** An administrator who is signed in: their id, and the options of their calls. */
   administrator(): Promise<{ id: string; headers: Record<string, string> }>;
   /** What was written, oldest first. */
-  mails: Mail[];
-  posts: ReturnType<typeof postModel>;
-  post: Post;
+  sentEmails: Email[];
+  storedMails: ReturnType<typeof mailModel>;
+  mailQueue: MailQueue;
   routes: Routes;
   users: Users;
   sessions: Sessions;
@@ -88,15 +90,16 @@ export async function testAuth(limits: Limits = {}): Promise<TestAuth> {
   const { log, lines } = recordedLog();
   const issuer = "ticketing";
   const audience = "ticketing";
-  const imported = readKeys(
+  const imported = parsePrivateKeys(
     JSON.stringify({ keys: [await privateJwk("now"), await privateJwk("next")] }),
   );
   const model = keyModel(db);
   const places = placeModel(db);
   await buildIndexes(model, places);
   const sealingKey = crypto.randomUUID();
-  const store = keyStore({ model, sealingKey, tokenSeconds: 300, imported });
-  const keys = await signingKeys({ store, issuer, audience, lifeSeconds: 300 });
+  const store = keyStore({ model, sealingKey, tokenSeconds: 300 });
+  const rotation = keyRotation({ store, imported });
+  const keys = await signingKeys({ store, rotation, issuer, audience, lifetimeSeconds: 300 });
   const users = userModel(db);
   const sessions = sessionModel(db);
   await buildIndexes(users, sessions);
@@ -119,22 +122,38 @@ export async function testAuth(limits: Limits = {}): Promise<TestAuth> {
     windowSeconds: 60,
   });
   const cookies = sessionCookies(secure);
-  const mails: Mail[] = [];
+  const sentEmails: Email[] = [];
   const links = linkTokens(crypto.randomUUID(), now);
-  const mailer = { send: (mail: Mail) => Promise.resolve(void mails.push(mail)), close: () => {} };
-  const posts = postModel(db);
-  const post = startPost({
-    ...{ posts, users, links, mailer, log, publicUrl: "http://shop.test" },
+  const mailer = {
+    send: (mail: Email) => Promise.resolve(void sentEmails.push(mail)),
+    close: () => {},
+  };
+  const storedMails = mailModel(db);
+  const mailQueue = startMailQueue({
+    mails: storedMails,
+    users,
+    links,
+    mailer,
+    log,
+    publicUrl: "http://shop.test",
     mayNotify: attempts.mayNotify,
   });
-  afterAll(() => post.close());
-  const deps = { users, sessions: keeper, keys, cookies, attempts, post, posts };
+  afterAll(() => mailQueue.close());
+  const deps = {
+    users,
+    sessions: keeper,
+    keys,
+    cookies,
+    attempts,
+    post: mailQueue,
+    posts: storedMails,
+  };
   const routes = (router: ConnectRouter): void => {
     authRoutes(deps)(router);
     accountRoutes({ ...deps, links, claimsOf: (id) => Promise.resolve(due(id)), now })(router);
     userRoutes({ users, sessions: keeper, now })(router);
   };
-  const rules = { keys: keys.check, issuer, audience, secureCookies: secure };
+  const rules = { keys: keys.getKey, issuer, audience, secureCookies: secure };
   const router = { interceptors: interceptors(log, rules, PATIENCE_MS) };
   const transport = createRouterTransport(routes, { router });
   const client = createClient(AuthService, transport);
@@ -155,9 +174,9 @@ export async function testAuth(limits: Limits = {}): Promise<TestAuth> {
     account,
     admin,
     administrator,
-    mails,
-    posts,
-    post,
+    sentEmails,
+    storedMails,
+    mailQueue,
     routes,
     users,
     sessions,

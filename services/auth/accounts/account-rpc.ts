@@ -14,12 +14,12 @@ import { callerAccount } from "./caller-account.ts";
 import { mustBeGivenUp, type KnownClaim } from "./claims.ts";
 import type { SessionCookies } from "../sessions/cookies.ts";
 import { beginMove, move, undoMove } from "./email-change.ts";
-import { formerEmail } from "../former-email.ts";
+import { findFormerEmail } from "../former-email.ts";
 import { exportUser } from "./export.ts";
-import type { LinkTokens, Purpose } from "../mail/link-tokens.ts";
-import type { Posts } from "../mail/mail-store.ts";
+import type { LinkTokens, LinkPurpose } from "../mail/link-tokens.ts";
+import type { Mails } from "../mail/mail.ts";
 import { hashPassword, isPassword, mustBeGood } from "./password.ts";
-import type { Post } from "../mail/mail-queue.ts";
+import type { MailQueue } from "../mail/mail-queue.ts";
 import { toProto as toSession, type SessionKeeper } from "../sessions/session.ts";
 import {
   emailKey,
@@ -37,8 +37,8 @@ interface Deps {
   cookies: SessionCookies;
   attempts: Attempts;
   links: LinkTokens;
-  post: Post;
-  posts: Posts;
+  post: MailQueue;
+  posts: Mails;
   /** What is due to a user at this moment. */
   claimsOf: (userId: string) => Promise<KnownClaim[]>;
   now: () => number;
@@ -84,22 +84,26 @@ export function accountRoutes(deps: Deps) {
     });
   }
 
-  function mustAnswer(purpose: Purpose, token: string, user: UserFields | null | undefined) {
-    if (user?.status === "ACTIVE" && links.isGood(purpose, token, user)) return user;
+  function mustAnswer(purpose: LinkPurpose, token: string, user: UserFields | null | undefined) {
+    if (user?.status === "ACTIVE" && links.isValid(purpose, token, user)) return user;
     throw expired();
   }
 
   /** The account that a link is of, if the link is good. */
-  const answered = async (purpose: Purpose, token: string): Promise<UserFields> =>
-    mustAnswer(purpose, token, await load(links.userIdOf(token)));
+  const answered = async (purpose: LinkPurpose, token: string): Promise<UserFields> =>
+    mustAnswer(purpose, token, await load(links.claimedUserId(token)));
 
   /** Does what a link is for. The account that is saved is the one that the link is good for. */
-  async function answer(purpose: Purpose, token: string, how: (user: User) => void): Promise<void> {
+  async function answer(
+    purpose: LinkPurpose,
+    token: string,
+    how: (user: User) => void,
+  ): Promise<void> {
     const change = (user: User): void => {
       mustAnswer(purpose, token, user);
       how(user);
     };
-    if (!(await update(users, links.userIdOf(token), change))) throw expired();
+    if (!(await update(users, links.claimedUserId(token), change))) throw expired();
   }
 
   return (router: ConnectRouter) =>
@@ -113,14 +117,14 @@ export function accountRoutes(deps: Deps) {
         await change(checked, (user) => setPassword(user, passwordHash, sessionId));
         return finish(async () => {
           await sessions.endAll(id, sessionId);
-          await post.send("password", email, id);
+          await post.enqueue("password", email, id);
         });
       },
 
       async requestPasswordReset({ email }, ctx) {
         // No look at accounts before the answer: whether there is one is found when the mail is written.
         await attempts.countReset(addressOf(ctx.requestHeader), emailKey(email));
-        if (await attempts.mayReset(emailKey(email))) await post.send("reset", emailKey(email));
+        if (await attempts.mayReset(emailKey(email))) await post.enqueue("reset", emailKey(email));
         return {};
       },
 
@@ -135,7 +139,7 @@ export function accountRoutes(deps: Deps) {
         });
         return finish(async () => {
           await sessions.endAll(id);
-          await post.send("password", email, id);
+          await post.enqueue("password", email, id);
         });
       },
 
@@ -154,8 +158,8 @@ export function accountRoutes(deps: Deps) {
         // To the address as its account has it; one that is only reserved is known by its key.
         const isHeld = holder?.emailKey === emailKey(newEmail);
         return finish(async () => {
-          await post.send("moving", email, id);
-          await post.send(holder ? "taken" : "move", isHeld ? holder.email : newEmail, id);
+          await post.enqueue("moving", email, id);
+          await post.enqueue(holder ? "taken" : "move", isHeld ? holder.email : newEmail, id);
         });
       },
 
@@ -166,13 +170,13 @@ export function accountRoutes(deps: Deps) {
         }
         await attempts.count(addressOf(ctx.requestHeader));
         await attempts.countMail(user.emailKey, user.emailKey);
-        await post.send("confirm", user.email, user._id);
+        await post.enqueue("confirm", user.email, user._id);
         return {};
       },
 
       async confirmEmail({ token }, ctx) {
         await attempts.count(addressOf(ctx.requestHeader));
-        if (links.purposeOf(token) !== "move") {
+        if (links.claimedPurpose(token) !== "move") {
           await answer("confirm", token, confirm);
           return {};
         }
@@ -181,14 +185,14 @@ export function accountRoutes(deps: Deps) {
         const toNewEmail = (user: User): void => {
           left = user.email;
           move(user, new Date(now()));
-          canUndo = formerEmail(user, emailKey(left)) !== undefined;
+          canUndo = findFormerEmail(user, emailKey(left)) !== undefined;
         };
         await answer("move", token, toNewEmail).catch((error: unknown) => {
           throw isEmailTaken(error) ? emailTaken() : error;
         });
-        const id = links.userIdOf(token);
+        const id = links.claimedUserId(token);
         return finish(async () => {
-          await post.send(canUndo ? "moved" : "undone", left, id);
+          await post.enqueue(canUndo ? "moved" : "undone", left, id);
           await sessions.endAll(id);
         });
       },
@@ -197,17 +201,17 @@ export function accountRoutes(deps: Deps) {
         await attempts.count(addressOf(ctx.requestHeader));
         const found = await answered("undo", token);
         const { _id: id, email: left } = found;
-        const email = links.formerOf(token, found)?.email ?? "";
+        const email = links.formerEmailOf(token, found)?.email ?? "";
         mustBeGood(newPassword, email, "new_password");
         const passwordHash = await hashPassword(newPassword);
         await answer("undo", token, (user) => {
-          const former = links.formerOf(token, user);
+          const former = links.formerEmailOf(token, user);
           if (former) undoMove(user, former, passwordHash);
         });
         return finish(async () => {
           await sessions.endAll(id);
-          await post.send("password", email, id);
-          await post.send("undone", left);
+          await post.enqueue("password", email, id);
+          await post.enqueue("undone", left);
         });
       },
 
@@ -235,7 +239,7 @@ export function accountRoutes(deps: Deps) {
         cookies.clear(ctx.responseHeader);
         return finish(async () => {
           await sessions.endAll(id);
-          await post.send("deleted", email);
+          await post.enqueue("deleted", email);
         });
       },
     });

@@ -4,7 +4,7 @@ import { UserBannedSchema, UserUnbannedSchema } from "@ticketing/proto/auth/v1/u
 import type { UserRecordSchema } from "@ticketing/proto/auth/v1/user_service";
 import { record, update } from "#runtime/store/aggregate.ts";
 import { KEEP_MS, type KeptBan } from "#runtime/identity/bans.ts";
-import { revoke } from "../security-stamp.ts";
+import { revokeAccess } from "../security-stamp.ts";
 import { toProto, toState, type User, type UserFields, type Users } from "../user.ts";
 
 /**
@@ -13,7 +13,7 @@ import { toProto, toState, type User, type UserFields, type Users } from "../use
  */
 export function ban(user: User, reason: string, endsAt: Date | undefined, now: Date): boolean {
   if (user.status === "DELETED") return false;
-  revoke(user);
+  revokeAccess(user);
   user.status = "BANNED";
   user.ban = { reason, time: now, ...(endsAt && { endsAt }) };
   user.standingTime = now;

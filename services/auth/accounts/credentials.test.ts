@@ -9,7 +9,7 @@ import { refusal } from "#runtime/testing/refusal.ts";
 import { from, inBody, somebody, testAuth } from "../testing.ts";
 
 const auth = await testAuth();
-const { client, account, users, mails, pass } = auth;
+const { client, account, users, sentEmails, pass } = auth;
 
 const bearer = (token: string) => ({ headers: { authorization: `Bearer ${token}` } });
 
@@ -28,7 +28,7 @@ const signIn = ({ email }: { email: string }, password: string) =>
 /** The newest mail to somebody about something. */
 const mailTo = (to: string, subject: RegExp) =>
   eventually(
-    () => mails.findLast((mail) => mail.to === to && subject.test(mail.subject)),
+    () => sentEmails.findLast((mail) => mail.to === to && subject.test(mail.subject)),
     `a mail to ${to}`,
   );
 const tokenIn = ({ text }: { text: string }): string =>
@@ -169,8 +169,11 @@ describe("a forgotten password", () => {
     expect(await account.requestPasswordReset({ email })).toEqual(
       await account.requestPasswordReset({ email: (await member()).email }),
     );
-    await eventually(async () => (await auth.posts.countDocuments()) === 0, "all mails written");
-    expect(mails.filter(({ to }) => to === email)).toEqual([]);
+    await eventually(
+      async () => (await auth.storedMails.countDocuments()) === 0,
+      "all mails written",
+    );
+    expect(sentEmails.filter(({ to }) => to === email)).toEqual([]);
   });
 });
 
@@ -210,7 +213,7 @@ describe("an address", () => {
     await account.changeEmail(change, ann.as);
     expect((await mailTo(ann.email, /about to change/)).text).not.toContain(newEmail);
     await signIn(ann, ann.password);
-    const token = tokenIn(await mailTo(newEmail, /new address/));
+    const token = tokenIn(await mailTo(newEmail, /new email address/));
     await account.confirmEmail({ token });
     expect(await refusal(signIn(ann, ann.password))).toMatchObject(wrong);
     const { user } = await signIn({ email: newEmail }, ann.password);
@@ -226,9 +229,9 @@ describe("an address", () => {
     const { password } = ann;
     const welcome = tokenIn(await mailTo(ann.email, /Welcome/));
     await account.changeEmail({ password, newEmail: first }, ann.as);
-    const toFirst = tokenIn(await mailTo(first, /new address/));
+    const toFirst = tokenIn(await mailTo(first, /new email address/));
     await account.sendConfirmation({}, ann.as);
-    const toNow = tokenIn(await mailTo(ann.email, /Confirm your address/));
+    const toNow = tokenIn(await mailTo(ann.email, /Confirm your email address/));
     await account.changeEmail({ password, newEmail: second }, ann.as);
     expect(await refusal(account.confirmEmail({ token: toFirst }))).toMatchObject(expired);
     await account.confirmEmail({ token: toNow });
@@ -246,7 +249,7 @@ describe("an address", () => {
     const reset = tokenIn(await mailTo(ann.email, /Set a new password/));
     const { email: newEmail } = somebody();
     await account.changeEmail({ password: ann.password, newEmail }, ann.as);
-    await account.confirmEmail({ token: tokenIn(await mailTo(newEmail, /new address/)) });
+    await account.confirmEmail({ token: tokenIn(await mailTo(newEmail, /new email address/)) });
     const late = account.resetPassword({ token: reset, newPassword: crypto.randomUUID() });
     expect(await refusal(late)).toMatchObject(expired);
   });
@@ -258,9 +261,12 @@ describe("an address", () => {
       await account.changeEmail({ ...change, newEmail: somebody().email }, ann.as),
     );
     expect((await mailTo(bob.email, /have an account/)).text).not.toContain("token=");
-    await eventually(async () => (await auth.posts.countDocuments()) === 0, "all mails written");
+    await eventually(
+      async () => (await auth.storedMails.countDocuments()) === 0,
+      "all mails written",
+    );
     expect(
-      mails.filter(({ to, subject }) => to === ann.email && /about to/.test(subject)),
+      sentEmails.filter(({ to, subject }) => to === ann.email && /about to/.test(subject)),
     ).toHaveLength(2);
     await signIn(bob, bob.password);
   });
@@ -269,7 +275,7 @@ describe("an address", () => {
     const ann = await member();
     const bob = somebody();
     await account.changeEmail({ password: ann.password, newEmail: bob.email }, ann.as);
-    const token = tokenIn(await mailTo(bob.email, /new address/));
+    const token = tokenIn(await mailTo(bob.email, /new email address/));
     await client.signUp(inBody(bob));
     expect((await refusal(account.confirmEmail({ token }))).reason).toBe("EMAIL_TAKEN");
     await signIn(ann, ann.password);

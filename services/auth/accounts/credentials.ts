@@ -1,12 +1,12 @@
 import { UserDeletedSchema } from "@ticketing/proto/auth/v1/user_events";
 import { record, touch } from "#runtime/store/aggregate.ts";
-import { revoke } from "../security-stamp.ts";
+import { revokeAccess } from "../security-stamp.ts";
 import type { User } from "../user.ts";
 
 /** The user wants all their sessions to end. Whoever is banned or gone has none. */
 export function signOutEverywhere(user: User): boolean {
   if (user.status !== "ACTIVE") return false;
-  revoke(user);
+  revokeAccess(user);
   touch(user);
   return true;
 }
@@ -14,7 +14,7 @@ export function signOutEverywhere(user: User): boolean {
 /** A new password. Whoever knew the old one has nothing left but, where given, the one session. */
 export function setPassword(user: User, passwordHash: string, exceptSession?: string): void {
   user.passwordHash = passwordHash;
-  revoke(user, exceptSession);
+  revokeAccess(user, exceptSession);
   touch(user);
 }
 
@@ -41,7 +41,7 @@ export function confirm(user: User): void {
  * no password has.
  */
 export function bury(user: User, unusable: string, now: Date): void {
-  revoke(user);
+  revokeAccess(user);
   user.email = "";
   user.emailKey = `deleted:${user._id}`;
   user.formerEmails = [];

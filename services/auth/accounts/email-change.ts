@@ -1,6 +1,6 @@
 import { DomainError } from "#runtime/errors.ts";
 import { touch, update } from "#runtime/store/aggregate.ts";
-import { revoke } from "../security-stamp.ts";
+import { revokeAccess } from "../security-stamp.ts";
 import { emailKey, type FormerEmail, type User, type Users } from "../user.ts";
 import { setPassword } from "./credentials.ts";
 
@@ -62,7 +62,7 @@ export function move(user: User, now: Date): void {
     user.formerEmails = [...former, { email, undoUntil: new Date(end) }];
   }
   settle(user, newEmail);
-  revoke(user);
+  revokeAccess(user);
   touch(user);
 }
 

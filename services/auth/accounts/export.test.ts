@@ -3,7 +3,7 @@ import { eventually } from "#runtime/testing/eventually.ts";
 import { inBody, somebody, testAuth } from "../testing.ts";
 
 const auth = await testAuth();
-const { client, account, posts, mails } = auth;
+const { client, account, storedMails, sentEmails } = auth;
 
 async function member() {
   const credentials = somebody();
@@ -14,12 +14,12 @@ async function member() {
 
 const mailTo = (to: string, subject: RegExp) =>
   eventually(
-    () => mails.findLast((mail) => mail.to === to && subject.test(mail.subject)),
+    () => sentEmails.findLast((mail) => mail.to === to && subject.test(mail.subject)),
     "a mail",
   );
 
 const kept = (mail: object) =>
-  posts.create({
+  storedMails.create({
     ...{ _id: crypto.randomUUID(), createTime: new Date(), takenUntil: new Date("9999-01-01") },
     ...mail,
   });
@@ -28,7 +28,7 @@ it("an export tells which addresses the account has left, and when it was banned
   const [ann, boss] = [await member(), await auth.administrator()];
   const { email: newEmail } = somebody();
   await account.changeEmail({ password: ann.password, newEmail }, ann.as);
-  const { text } = await mailTo(newEmail, /new address/);
+  const { text } = await mailTo(newEmail, /new email address/);
   await account.confirmEmail({ token: /token=(\S+)/.exec(text)![1]! });
   await auth.admin.banUser({ userId: ann.id, reason: "A mistake" }, boss);
   await auth.admin.unbanUser({ userId: ann.id }, boss);

@@ -1,7 +1,7 @@
 import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import { beyond, paged, readPageToken } from "#runtime/store/paging.ts";
 import { emailKey } from "./email-address.ts";
-import type { MailFields, Posts } from "../mail/mail-store.ts";
+import type { MailFields, Mails } from "../mail/mail.ts";
 import { toProto, type UserFields } from "../user.ts";
 
 const letterToProto = (mail: MailFields) => ({
@@ -32,7 +32,7 @@ const lettersTo = ({ _id, email }: UserFields) => ({
 const LETTERS_ON_A_PAGE = 500;
 
 /** Everything that is kept of a user, but for their sessions and for what is secret. */
-export async function exportUser(posts: Posts, user: UserFields, token: string) {
+export async function exportUser(posts: Mails, user: UserFields, token: string) {
   const query = ["letters", user._id];
   const after = readPageToken(query, token);
   const found = await posts

@@ -6,8 +6,8 @@ import { testDatabaseUri } from "#runtime/testing/database.ts";
 
 const command = join(import.meta.dirname, "keys-command.ts");
 
-/** The command as an operator runs it, on a database of its own. */
-async function operator() {
+/** Runs the command like an operator does, on its own database. */
+async function keysCommand() {
   const uri = testDatabaseUri();
   onTestFinished(async () => {
     const db = await createConnection(uri).asPromise();
@@ -24,11 +24,11 @@ async function operator() {
 }
 
 it("rotates, withdraws and lists the keys", { timeout: 60_000 }, async () => {
-  const keys = await operator();
+  const keys = await keysCommand();
   const { code, out: rotated } = await keys("rotate");
   expect(code).toBe(0);
   const [first = ""] = rotated.map((line) => line.split(/\s+/)[0]);
-  // The second key is to sign as soon as everyone has it, and the one after it is there.
+  // The second key is promoted for when every verifier has it, and a third one exists.
   expect(rotated.map((line) => line.split(/\s+/)[1])).toEqual(["signs", "next", "next"]);
 
   const { out: left } = await keys("withdraw", first);

@@ -3,8 +3,11 @@ import { describe, expect, it } from "vitest";
 import { verify } from "#runtime/rpc/authentication.ts";
 import { buildIndexes } from "#runtime/store/indexes.ts";
 import { testDatabase } from "#runtime/testing/database.ts";
-import { keyModel, type Stage } from "./key.ts";
-import { keyStore, readKeys } from "./key-store.ts";
+import { keyModel } from "./key.ts";
+import { keyRotation } from "./key-rotation.ts";
+import type { KeyStage } from "./key-stage.ts";
+import { keyStore } from "./key-store.ts";
+import { parsePrivateKeys } from "./private-key.ts";
 import { signingKeys } from "./signing-keys.ts";
 import { privateJwk } from "../testing.ts";
 
@@ -16,35 +19,39 @@ const set = (...keys: object[]): string => JSON.stringify({ keys });
 const MINUTE = 60_000;
 const DAY = 24 * 60 * MINUTE;
 
-/** An empty database and a clock; instances of auth on it, each with what it reads from there. */
-async function auths() {
+/** An empty database, a clock, and instances of auth that share both. */
+async function keysFixture() {
   const model = keyModel(await testDatabase());
   await buildIndexes(model);
   let offset = 0;
   const now = (): number => Date.now() + offset;
-  const store = (sealingKey = "a secret", json?: string) => {
-    const imported = json ? { imported: readKeys(json) } : {};
-    return keyStore({ model, sealingKey, tokenSeconds: 300, now, ...imported });
-  };
+  function open(sealingKey = "a secret", json?: string) {
+    const store = keyStore({ model, sealingKey, tokenSeconds: 300, now });
+    const imported = json ? parsePrivateKeys(json) : undefined;
+    return { store, rotation: keyRotation({ store, imported }) };
+  }
   async function instance(json?: string) {
-    const own = store("a secret", json);
-    const keys = await signingKeys({ store: own, ...expected, lifeSeconds: 300 });
-    const takes = (token: string): Promise<boolean> =>
-      verify(token, { ...expected, keys: keys.check }).then(
+    const { store, rotation } = open("a secret", json);
+    const keys = await signingKeys({ store, rotation, ...expected, lifetimeSeconds: 300 });
+    const accepts = (token: string): Promise<boolean> =>
+      verify(token, { ...expected, keys: keys.getKey }).then(
         () => true,
         () => false,
       );
     const sign = async (): Promise<string> => (await keys.sign(claims)).token;
-    return { ...own, keys, sign, takes, reload: keys.reload };
+    return { ...rotation, keys, sign, accepts, reload: keys.reload };
   }
-  const stages = async (): Promise<Stage[]> => (await store().list()).map(({ stage }) => stage);
-  return { model, store, instance, stages, pass: (ms: number) => void (offset += ms) };
+  async function stages(): Promise<KeyStage[]> {
+    const { store } = open();
+    return store.stages(await store.all()).map(({ stage }) => stage);
+  }
+  return { model, open, instance, stages, pass: (ms: number) => void (offset += ms) };
 }
 const kidOf = (token: string): string => decodeProtectedHeader(token).kid ?? "";
 
-describe("a signed token", () => {
-  it("says when it stops working, as its signer does", async () => {
-    const { keys } = await (await auths()).instance();
+describe("an access token", () => {
+  it("expires when its signer says so", async () => {
+    const { keys } = await (await keysFixture()).instance();
     const { token, expiresAt } = await keys.sign(claims);
     expect(decodeJwt(token).exp).toBe(expiresAt.getTime() / 1000);
     expect(decodeJwt(token)["roles"]).toEqual(["administrator"]);
@@ -52,81 +59,86 @@ describe("a signed token", () => {
 });
 
 describe("the first start", () => {
-  it("makes the key that signs and the next, however many instances start at once", async () => {
-    const { instance, model } = await auths();
+  it("creates one signing key and one next key when five instances start at once", async () => {
+    const { instance, model } = await keysFixture();
     const all = await Promise.all(Array.from({ length: 5 }, () => instance()));
     expect(await model.countDocuments()).toBe(2);
     for (const one of all) await one.reload();
     const tokens = await Promise.all(all.map(({ sign }) => sign()));
     expect(new Set(tokens.map(kidOf)).size).toBe(1);
-    for (const { takes } of all) expect(await takes(tokens[0]!)).toBe(true);
+    for (const { accepts } of all) expect(await accepts(tokens[0]!)).toBe(true);
   });
 
-  it("begins with given keys, and reads them no more later", async () => {
-    const { instance, model } = await auths();
+  it("imports the given keys once and ignores them later", async () => {
+    const { instance, model } = await keysFixture();
     expect(kidOf(await (await instance(set(first, second))).sign())).toBe("first");
     const third = await privateJwk("third");
     expect(kidOf(await (await instance(set(third))).sign())).toBe("first");
     expect(await model.distinct("_id")).toEqual(["first", "second"]);
   });
 
-  it("leaves nothing in the database with which somebody else could sign", async () => {
-    const { instance, model, store } = await auths();
+  it("stores nothing that could sign without SEALING_KEY", async () => {
+    const { instance, model, open } = await keysFixture();
     await instance(set(first, second));
     const stored = JSON.stringify(await model.find().lean());
     for (const { d } of [first, second]) expect(stored).not.toContain(d);
-    const stranger = signingKeys({ store: store("another"), ...expected, lifeSeconds: 300 });
-    await expect(stranger).rejects.toThrow(/SEALING_KEY/);
+    const withWrongKey = signingKeys({ ...open("another"), ...expected, lifetimeSeconds: 300 });
+    await expect(withWrongKey).rejects.toThrow(/SEALING_KEY/);
   });
 });
 
 describe("the published keys", () => {
-  it("are those that sign and will sign, with how they are used, and nothing private", async () => {
-    const { keys } = await (await auths()).instance(set(first, second));
+  it("are the signing and the next key, with their use and without private parts", async () => {
+    const { keys } = await (await keysFixture()).instance(set(first, second));
     const { x, y } = first;
-    expect(keys.published.keys.map(({ kid }) => kid)).toEqual(["first", "second"]);
-    expect(keys.published.keys[0]).toEqual({
-      ...{ kid: "first", kty: "EC", crv: "P-256", x, y },
-      ...{ alg: "ES256", use: "sig" },
+    expect(keys.jwks.keys.map(({ kid }) => kid)).toEqual(["first", "second"]);
+    expect(keys.jwks.keys[0]).toEqual({
+      kid: "first",
+      kty: "EC",
+      crv: "P-256",
+      x,
+      y,
+      alg: "ES256",
+      use: "sig",
     });
-    const said = JSON.stringify(keys.published);
-    for (const { d } of [first, second]) expect(said).not.toContain(d);
+    const published = JSON.stringify(keys.jwks);
+    for (const { d } of [first, second]) expect(published).not.toContain(d);
   });
 });
 
 describe("a rotation", () => {
-  it("signs nobody out: every token of five rotations is good at every instance", async () => {
-    const { instance, pass } = await auths();
+  it("signs nobody out: every instance accepts every token of five rotations", async () => {
+    const { instance, pass } = await keysFixture();
     const [one, other] = [await instance(), await instance()];
     const kids = new Set<string>();
     for (let round = 0; round < 5; round += 1) {
-      pass(3 * MINUTE); // So long a new key is shown before it signs.
+      pass(3 * MINUTE); // A new key is published this long before it signs.
       const before = await one.sign();
       expect(await one.rotate()).toBe(true);
       await one.reload();
       const after = await one.sign();
       expect(kidOf(after)).not.toBe(kidOf(before));
-      // The other instance has not even read the keys again.
-      for (const token of [before, after]) expect(await other.takes(token)).toBe(true);
+      // The other instance has not reloaded the keys yet.
+      for (const token of [before, after]) expect(await other.accepts(token)).toBe(true);
       await other.reload();
-      for (const token of [before, after]) expect(await other.takes(token)).toBe(true);
+      for (const token of [before, after]) expect(await other.accepts(token)).toBe(true);
       kids.add(kidOf(before)).add(kidOf(after));
     }
     expect(kids.size).toBe(6);
   });
 
-  it("is one write: of five who rotate at once, as many say so as keys began to sign", async () => {
-    const { instance, model, pass } = await auths();
+  it("reports success to as many of five concurrent callers as keys were promoted", async () => {
+    const { instance, model, pass } = await keysFixture();
     const all = await Promise.all(Array.from({ length: 5 }, () => instance()));
     pass(3 * MINUTE);
     const done = await Promise.all(all.map(({ rotate }) => rotate()));
-    const began = await model.countDocuments({ signsFrom: { $ne: null } });
-    expect(done.filter(Boolean)).toHaveLength(began - 1); // The first one signs from the start.
+    const promoted = await model.countDocuments({ signsFrom: { $ne: null } });
+    expect(done.filter(Boolean)).toHaveLength(promoted - 1); // The first key was never promoted.
     expect(done).toContain(true);
   });
 
-  it("waits until everyone can have the next key", async () => {
-    const { instance, pass } = await auths();
+  it("waits until every verifier has the next key", async () => {
+    const { instance, pass } = await keysFixture();
     const auth = await instance();
     const before = kidOf(await auth.sign());
     await auth.rotate();
@@ -137,50 +149,50 @@ describe("a rotation", () => {
     expect(kidOf(await auth.sign())).not.toBe(before);
   });
 
-  it("shows the old key while its tokens live, and then forgets it", async () => {
-    const { instance, stages, pass, model } = await auths();
+  it("publishes the old key while its tokens are valid, and then deletes its private part", async () => {
+    const { instance, stages, pass, model } = await keysFixture();
     const auth = await instance();
     pass(3 * MINUTE);
     await auth.rotate();
-    expect(await stages()).toEqual(["checks", "signs", "next"]);
+    expect(await stages()).toEqual(["verifies", "signs", "next"]);
     pass(7 * MINUTE);
-    expect(await stages()).toEqual(["over", "signs", "next"]);
-    await auth.tend(30 * DAY);
+    expect(await stages()).toEqual(["retired", "signs", "next"]);
+    await auth.maintain(30 * DAY);
     expect(await model.countDocuments({ sealed: { $ne: null } })).toBe(2);
     await auth.reload();
-    expect(auth.keys.published.keys).toHaveLength(2);
+    expect(auth.keys.jwks.keys).toHaveLength(2);
   });
 
-  it("comes by age, once, however many instances look after it", async () => {
-    const { instance, stages, pass } = await auths();
+  it("happens once by age when five instances maintain the keys", async () => {
+    const { instance, stages, pass } = await keysFixture();
     const all = await Promise.all(Array.from({ length: 5 }, () => instance()));
-    const tend = () => Promise.all(all.map((one) => one.tend(30 * DAY)));
+    const maintain = () => Promise.all(all.map((one) => one.maintain(30 * DAY)));
     pass(29 * DAY);
-    await tend();
+    await maintain();
     expect(await stages()).toEqual(["signs", "next"]);
     pass(2 * DAY);
-    for (let round = 0; round < 3; round += 1) await tend();
-    expect(await stages()).toEqual(["checks", "signs", "next"]);
+    for (let round = 0; round < 3; round += 1) await maintain();
+    expect(await stages()).toEqual(["verifies", "signs", "next"]);
   });
 });
 
 describe("a withdrawn key", () => {
-  it("is worth nothing once an instance has read the keys again, and the next one signs (P47)", async () => {
-    const { instance } = await auths();
+  it("verifies no token after a reload, and the next key signs (P47)", async () => {
+    const { instance } = await keysFixture();
     const [one, other] = [await instance(), await instance()];
     const token = await one.sign();
     expect(await one.withdraw(kidOf(token))).toBe(true);
     for (const each of [one, other]) {
       await each.reload();
-      expect(await each.takes(token)).toBe(false);
+      expect(await each.accepts(token)).toBe(false);
       const fresh = await each.sign();
-      expect(await one.takes(fresh)).toBe(true);
-      expect(each.keys.published.keys).toHaveLength(2);
+      expect(await one.accepts(fresh)).toBe(true);
+      expect(each.keys.jwks.keys).toHaveLength(2);
     }
   });
 
-  it("leaves no private part behind, and can be any of them", async () => {
-    const { instance, model, stages } = await auths();
+  it("loses its private part, whichever key it is", async () => {
+    const { instance, model, stages } = await keysFixture();
     const auth = await instance(set(first, second));
     await auth.withdraw("second");
     expect(await stages()).toContain("withdrawn");
@@ -195,27 +207,27 @@ describe("a withdrawn key", () => {
     expect(["first", "second"]).not.toContain(kidOf(await auth.sign()));
   });
 
-  it("helps whoever has lost SEALING_KEY: all withdrawn, new ones are made", async () => {
-    const { instance, store } = await auths();
+  it("is replaced when all keys are withdrawn because SEALING_KEY is lost", async () => {
+    const { instance, open } = await keysFixture();
     await instance(set(first, second));
-    const anew = store("another secret");
-    for (const kid of ["first", "second"]) await anew.withdraw(kid);
-    const keys = await signingKeys({ store: anew, ...expected, lifeSeconds: 300 });
+    const afterLoss = open("another secret");
+    for (const kid of ["first", "second"]) await afterLoss.rotation.withdraw(kid);
+    const keys = await signingKeys({ ...afterLoss, ...expected, lifetimeSeconds: 300 });
     expect((await keys.sign(claims)).token).toBeTruthy();
   });
 });
 
-describe("given keys are refused", async () => {
+describe("imported keys are refused", async () => {
   const { privateKey } = await generateKeyPair("RS256", { extractable: true });
   const { d: _private, ...publicHalf } = first;
   it.each([
-    ["that are no JSON", "garbage"],
-    ["of which there is none", set()],
-    ["without a name", set({ ...first, kid: undefined })],
-    ["without their private half", set(publicHalf)],
-    ["of another kind", set({ ...(await exportJWK(privateKey)), kid: "rsa" })],
+    ["that are not JSON", "garbage"],
+    ["that are an empty set", set()],
+    ["without a kid", set({ ...first, kid: undefined })],
+    ["without a private part", set(publicHalf)],
+    ["of another key type", set({ ...(await exportJWK(privateKey)), kid: "rsa" })],
     ["of another curve", set({ ...first, crv: "P-384" })],
   ])("%s", (_, json) => {
-    expect(() => readKeys(json)).toThrow();
+    expect(() => parsePrivateKeys(json)).toThrow();
   });
 });

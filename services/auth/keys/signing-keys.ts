@@ -1,103 +1,111 @@
-import {
-  createLocalJWKSet,
-  importJWK,
-  SignJWT,
-  type CryptoKey,
-  type JWK,
-  type JWTVerifyGetKey,
-} from "jose";
+import { createLocalJWKSet, importJWK, type CryptoKey, type JWK, type JWTVerifyGetKey } from "jose";
 import { ALGORITHM } from "#runtime/rpc/authentication.ts";
-import { isShown, type KeyFields } from "./key.ts";
-import { publicHalf, type KeyStore } from "./key-store.ts";
+import type { Service } from "#runtime/service.ts";
+import type { AuthConfig } from "../config.ts";
+import {
+  signAccessToken,
+  type AccessToken,
+  type AccessTokenClaims,
+  type TokenIssuer,
+} from "./access-token.ts";
+import { keyRotation, type KeyRotation } from "./key-rotation.ts";
+import { isPublished } from "./key-stage.ts";
+import { keyStore, type KeyStore } from "./key-store.ts";
+import type { KeyFields, KeyModel } from "./key.ts";
+import { parsePrivateKeys, toPublicJwk } from "./private-key.ts";
 
-/** What a new access token says. */
-export interface Claims {
-  userId: string;
-  sessionId: string;
-  roles: readonly string[];
-  emailConfirmed: boolean;
-}
+const DAY_MS = 86_400_000;
 
 export interface SigningKeys {
-  /** What everyone may see, to check tokens with. */
-  readonly published: { keys: JWK[] };
-  check: JWTVerifyGetKey;
-  /** Signs an access token; answers it with the time at which it stops working. */
-  sign(claims: Claims): Promise<{ token: string; expiresAt: Date }>;
+  /** The public keys, with which everyone can verify tokens. */
+  readonly jwks: { keys: JWK[] };
+  getKey: JWTVerifyGetKey;
+  sign(claims: AccessTokenClaims): Promise<AccessToken>;
   /** Reads the keys again: another instance, or a command, may have changed them. */
   reload(): Promise<void>;
 }
 
-interface Options {
+interface Options extends TokenIssuer {
   store: KeyStore;
-  issuer: string;
-  audience: string;
-  lifeSeconds: number;
+  rotation: Pick<KeyRotation, "ensureKeys">;
 }
 
-interface Held {
-  published: { keys: JWK[] };
-  check: JWTVerifyGetKey;
+interface LoadedKeys {
+  jwks: { keys: JWK[] };
+  getKey: JWTVerifyGetKey;
   kid: string;
-  secret: CryptoKey;
+  privateKey: CryptoKey;
 }
 
-/** The keys of the store as this instance holds them: it goes on with them while the store is away. */
-export async function signingKeys(options: Options): Promise<SigningKeys> {
-  const { store, issuer, audience, lifeSeconds } = options;
-  const secrets = new Map<string, CryptoKey>(); // One more a month: not worth forgetting.
+function decrypt(store: KeyStore, key: KeyFields): string {
+  try {
+    return store.decrypt(key);
+  } catch (cause) {
+    const problem = `SEALING_KEY does not decrypt the signing key ${key._id}`;
+    throw new Error(`${problem}: restore the previous SEALING_KEY, or withdraw the key`, { cause });
+  }
+}
 
-  async function secretOf(key: KeyFields): Promise<CryptoKey> {
-    const known = secrets.get(key._id);
+/** Imports private keys, each one once. The cache grows by one key a month, so it needs no eviction. */
+function privateKeyCache(store: KeyStore) {
+  const imported = new Map<string, CryptoKey>();
+  return async (key: KeyFields): Promise<CryptoKey> => {
+    const known = imported.get(key._id);
     if (known) return known;
-    const jwk = { ...publicHalf(key), d: open(key) };
-    const secret = (await importJWK(jwk, ALGORITHM)) as CryptoKey;
-    secrets.set(key._id, secret);
-    return secret;
-  }
+    const jwk = { ...toPublicJwk(key), d: decrypt(store, key) };
+    const privateKey = (await importJWK(jwk, ALGORITHM)) as CryptoKey;
+    imported.set(key._id, privateKey);
+    return privateKey;
+  };
+}
 
-  function open({ _id, sealed = "" }: KeyFields): string {
-    try {
-      return store.open(_id, sealed);
-    } catch (cause) {
-      const what = `SEALING_KEY does not open the signing key ${_id}`;
-      throw new Error(`${what}: give the old one back, or withdraw the key`, { cause });
-    }
-  }
+/** The keys of the store in this instance's memory, which it uses while the database is down. */
+export async function signingKeys({ store, rotation, ...issuer }: Options): Promise<SigningKeys> {
+  const privateKeyOf = privateKeyCache(store);
 
-  async function read(): Promise<Held> {
-    const listed = await store.list();
+  async function load(): Promise<LoadedKeys> {
+    const listed = store.stages(await store.all());
     const signing = listed.find(({ stage }) => stage === "signs")?.key;
     if (!signing) throw new Error("there is no signing key");
-    const secret = await secretOf(signing);
-    const shown = listed.filter(({ stage }) => isShown(stage)).map(({ key }) => publicHalf(key));
-    const published = { keys: shown };
-    return { published, check: createLocalJWKSet(published), kid: signing._id, secret };
+    const privateKey = await privateKeyOf(signing);
+    const jwks = { keys: listed.filter(isPublished).map(({ key }) => toPublicJwk(key)) };
+    return { jwks, getKey: createLocalJWKSet(jwks), kid: signing._id, privateKey };
   }
 
-  await store.complete();
-  let held = await read();
+  await rotation.ensureKeys();
+  let loaded = await load();
   return {
-    get published() {
-      return held.published;
+    get jwks() {
+      return loaded.jwks;
     },
-    check: (header, token) => held.check(header, token),
+    getKey: (header, token) => loaded.getKey(header, token),
+    sign: (claims) => signAccessToken(claims, loaded, issuer),
     async reload() {
-      held = await read();
-    },
-    async sign({ userId, sessionId, roles, emailConfirmed }) {
-      const { kid, secret } = held;
-      const iat = Math.floor(Date.now() / 1000);
-      const exp = iat + lifeSeconds;
-      const token = await new SignJWT({ sid: sessionId, roles, email_verified: emailConfirmed })
-        .setProtectedHeader({ alg: ALGORITHM, kid, typ: "JWT" })
-        .setSubject(userId)
-        .setIssuer(issuer)
-        .setAudience(audience)
-        .setIssuedAt(iat)
-        .setExpirationTime(exp)
-        .sign(secret);
-      return { token, expiresAt: new Date(exp * 1000) };
+      loaded = await load();
     },
   };
+}
+
+/** Starts the signing keys of a service: they are reloaded every second, and rotated by their age. */
+export async function startSigningKeys(
+  service: Service,
+  model: KeyModel,
+  config: AuthConfig,
+): Promise<SigningKeys> {
+  const { SEALING_KEY: sealingKey, ACCESS_TOKEN_SECONDS: tokenSeconds } = config;
+  const store = keyStore({ model, sealingKey, tokenSeconds });
+  const imported = config.SIGNING_KEYS ? parsePrivateKeys(config.SIGNING_KEYS) : undefined;
+  const rotation = keyRotation({ store, imported });
+  const keys = await signingKeys({
+    store,
+    rotation,
+    issuer: config.TOKEN_ISSUER,
+    audience: config.TOKEN_AUDIENCE,
+    lifetimeSeconds: tokenSeconds,
+  });
+  service.every(1, "reloading the signing keys", () => keys.reload());
+  service.every(60, "maintaining the signing keys", () =>
+    rotation.maintain(config.KEY_DAYS * DAY_MS),
+  );
+  return keys;
 }

@@ -1,68 +1,72 @@
 import { createHmac, timingSafeEqual } from "node:crypto";
-import { stampOf } from "../security-stamp.ts";
+import { securityStampOf } from "../security-stamp.ts";
 import { emailKey, type FormerEmail, type UserFields } from "../user.ts";
 
-/** What a link in a mail does when it is answered. */
-export type Purpose = "reset" | "confirm" | "move" | "undo";
+/** What using a link in an email does. */
+export type LinkPurpose = "reset" | "confirm" | "move" | "undo";
 
-/** For so long a link can be answered; one that undoes a move for as long as the address is kept. */
-const LIFE_MS: Record<Exclude<Purpose, "undo">, number> = {
+/** How long a link can be used. One that undoes an email change is valid while the address is reserved. */
+const LIFETIME_MS: Record<Exclude<LinkPurpose, "undo">, number> = {
   reset: 3_600_000,
   confirm: 86_400_000,
   move: 86_400_000,
 };
 
-/** What every link but one dies with, and the address of the account when it was written. */
-const base = (user: UserFields): string => `${user.emailKey} ${stampOf(user)}`;
+/** The account's address and security stamp when the link was created. */
+const accountState = (user: UserFields): string => `${user.emailKey} ${securityStampOf(user)}`;
 
-/** The former address that a link of this end puts back. */
-const formerOf = (user: UserFields, expires: number): FormerEmail | undefined =>
-  user.formerEmails?.find(({ undoUntil }) => undoUntil.getTime() === expires);
+/** The former address that a link with this expiry restores. */
+const formerEmailExpiringAt = (user: UserFields, expiresAt: number): FormerEmail | undefined =>
+  user.formerEmails?.find(({ undoUntil }) => undoUntil.getTime() === expiresAt);
 
 /**
- * What a token is bound to: the security stamp, so it dies with all that ends sessions; what the answer
- * changes, so it works once; and the address that the mail went to, so it proves no other. The one that
- * undoes a move outlives the stamp: a thief would raise it at once.
+ * The state that a token is bound to: the security stamp, so that revoking all sessions revokes it; the
+ * field that it changes, so that it works once; and the receiver's address, so that it confirms no other.
+ * An undo link ignores the stamp, because a thief would raise it immediately.
  */
-const stateOf: Record<Purpose, (user: UserFields, expires: number) => string> = {
-  reset: (user) => base(user),
-  confirm: (user) => `${base(user)} ${user.emailConfirmed}`,
-  move: (user) => `${base(user)} ${user.newEmail}`,
-  undo: (user, expires) => emailKey(formerOf(user, expires)?.email ?? ""),
+const boundState: Record<LinkPurpose, (user: UserFields, expiresAt: number) => string> = {
+  reset: (user) => accountState(user),
+  confirm: (user) => `${accountState(user)} ${user.emailConfirmed}`,
+  move: (user) => `${accountState(user)} ${user.newEmail}`,
+  undo: (user, expiresAt) => emailKey(formerEmailExpiringAt(user, expiresAt)?.email ?? ""),
 };
 
+/** The expiry that a token claims, in milliseconds. */
+const claimedExpiry = (token: string): number => Number(token.split(".")[2]);
+
 /**
- * The tokens of links. None is stored: it is derived, under a key of the server's, from what it is for,
- * whose it is, until when, and from what its answer will change.
+ * The tokens of links in emails. They are derived, not stored: an HMAC under a server key over purpose,
+ * user, expiry and the state that the link changes.
  */
 export function linkTokens(serverKey: string, now: () => number) {
   const key = createHmac("sha256", serverKey).update("links in mails").digest();
 
-  const write = (purpose: Purpose, user: UserFields, expires: number): string => {
-    const said = `${purpose}.${user._id}.${expires}`;
-    const mac = createHmac("sha256", key).update(`${said} ${stateOf[purpose](user, expires)}`);
-    return `${said}.${mac.digest("base64url")}`;
+  const derive = (purpose: LinkPurpose, user: UserFields, expiresAt: number): string => {
+    const claims = `${purpose}.${user._id}.${expiresAt}`;
+    const state = boundState[purpose](user, expiresAt);
+    const mac = createHmac("sha256", key).update(`${claims} ${state}`).digest("base64url");
+    return `${claims}.${mac}`;
   };
 
   return {
-    make: (purpose: Exclude<Purpose, "undo">, user: UserFields): string =>
-      write(purpose, user, now() + LIFE_MS[purpose]),
-    /** For the owner of a former address, to put it back. */
-    makeUndo: (user: UserFields, { undoUntil }: FormerEmail): string =>
-      write("undo", user, undoUntil.getTime()),
-    /** The former address that a good token puts back; undefined for any other token. */
-    formerOf: (token: string, user: UserFields): FormerEmail | undefined =>
-      formerOf(user, Number(token.split(".")[2])),
-    /** What a token says that it is for; nothing is proven by that. */
-    purposeOf: (token: string): string => token.split(".")[0] ?? "",
-    /** Whose a token says that it is; nothing is proven by that. */
-    userIdOf: (token: string): string => token.split(".")[1] ?? "",
-    /** Whether it is one of ours, for this, of this user as they are now, and in time. */
-    isGood(purpose: Purpose, token: string, user: UserFields): boolean {
-      const expires = Number(token.split(".")[2]);
-      if (!(expires > now())) return false;
-      if (purpose === "undo" && !formerOf(user, expires)) return false;
-      const expected = Buffer.from(write(purpose, user, expires));
+    create: (purpose: Exclude<LinkPurpose, "undo">, user: UserFields): string =>
+      derive(purpose, user, now() + LIFETIME_MS[purpose]),
+    /** A token for the owner of a former address, to restore it. */
+    createUndo: (user: UserFields, { undoUntil }: FormerEmail): string =>
+      derive("undo", user, undoUntil.getTime()),
+    /** The former address that a valid undo token restores. Undefined for any other token. */
+    formerEmailOf: (token: string, user: UserFields): FormerEmail | undefined =>
+      formerEmailExpiringAt(user, claimedExpiry(token)),
+    /** The purpose that a token claims. This is not verified. */
+    claimedPurpose: (token: string): string => token.split(".")[0] ?? "",
+    /** The user that a token claims. This is not verified. */
+    claimedUserId: (token: string): string => token.split(".")[1] ?? "",
+    /** Whether a token was issued for this purpose and this state of the user, and has not expired. */
+    isValid(purpose: LinkPurpose, token: string, user: UserFields): boolean {
+      const expiresAt = claimedExpiry(token);
+      if (!(expiresAt > now())) return false;
+      if (purpose === "undo" && !formerEmailExpiringAt(user, expiresAt)) return false;
+      const expected = Buffer.from(derive(purpose, user, expiresAt));
       const given = Buffer.from(token);
       return given.length === expected.length && timingSafeEqual(given, expected);
     },

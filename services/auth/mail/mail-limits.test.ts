@@ -4,10 +4,10 @@ import { refusal } from "#runtime/testing/refusal.ts";
 import { from, inBody, somebody, testAuth } from "../testing.ts";
 
 const auth = await testAuth({ mailsPerAddress: 5, perAccount: 20, perAccountAndAddress: 10 });
-const { client, account, users, mails, posts } = auth;
+const { client, account, users, sentEmails, storedMails } = auth;
 
 let host = 0;
-/** Calls from an address of their own each. */
+/** Calls from a new client address each time. */
 const fromSomewhere = (headers: Record<string, string> = {}) =>
   from(`198.51.${(host += 1) >> 8}.${host & 255}`, headers);
 
@@ -19,10 +19,10 @@ async function member(email = somebody().email) {
 }
 
 const allWritten = () =>
-  eventually(async () => (await posts.countDocuments()) === 0, "all mails written");
-const to = (email: string) => mails.filter((mail) => mail.to === email);
+  eventually(async () => (await storedMails.countDocuments()) === 0, "all emails to be sent");
+const to = (email: string) => sentEmails.filter((mail) => mail.to === email);
 
-/** How many of these calls were answered, and with which reasons the others were refused. */
+/** How many of these calls succeed, and with which reasons the others fail. */
 async function outcomes(times: number, call: () => Promise<unknown>) {
   const reasons = new Set<string>();
   let answered = 0;
@@ -37,8 +37,8 @@ async function outcomes(times: number, call: () => Promise<unknown>) {
   return { answered, reasons: [...reasons] };
 }
 
-describe("a stranger is not flooded with mails", () => {
-  it("by an account that wants to move to their address again and again", async () => {
+describe("a stranger is not flooded with emails", () => {
+  it("by an account that requests an email change to their address repeatedly", async () => {
     const [thief, victim] = [await member(), somebody().email];
     const move = () =>
       account.changeEmail({ password: thief.password, newEmail: victim }, thief.as());
@@ -47,7 +47,7 @@ describe("a stranger is not flooded with mails", () => {
     expect(to(victim)).toHaveLength(5);
   });
 
-  it("by many accounts, nor are many strangers by one account", async () => {
+  it("by many accounts, and one account cannot flood many strangers", async () => {
     const victim = somebody().email;
     for (let i = 0; i < 6; i += 1) {
       const thief = await member();
@@ -63,7 +63,7 @@ describe("a stranger is not flooded with mails", () => {
     expect(to(victim)).toHaveLength(5);
   });
 
-  it("by whoever made an account with their address", async () => {
+  it("by an account that was created with their address", async () => {
     const victim = somebody().email;
     const thief = await member(victim);
     let { password } = thief;
@@ -77,7 +77,7 @@ describe("a stranger is not flooded with mails", () => {
     expect(to(victim)).toHaveLength(5);
   });
 
-  it("and the owner of a confirmed address is told of every change all the same", async () => {
+  it("but the owner of a confirmed address is told about every change", async () => {
     const ann = await member();
     await users.updateOne({ _id: ann.id }, { $set: { emailConfirmed: true } });
     let { password } = ann;
@@ -92,7 +92,7 @@ describe("a stranger is not flooded with mails", () => {
 });
 
 describe("a forgotten password", () => {
-  it("is asked for by strangers as often as they like: its owner is answered, and has one mail", async () => {
+  it("requested by strangers many times sends its owner one email and does not block them", async () => {
     const ann = await member();
     const ask = () => account.requestPasswordReset({ email: ann.email }, fromSomewhere());
     expect(await outcomes(40, ask)).toEqual({ answered: 40, reasons: [] });
@@ -105,7 +105,7 @@ describe("a forgotten password", () => {
     expect(to(ann.email).filter(({ subject }) => /new password/.test(subject))).toHaveLength(1);
   });
 
-  it("is sent to the address of the account, and not as somebody has typed it", async () => {
+  it("is sent to the address of the account, not to the typed spelling", async () => {
     const ann = await member(`Kate-${crypto.randomUUID()}@Kite.example.com`);
     const typed = ann.email.toUpperCase();
     await account.requestPasswordReset({ email: typed }, fromSomewhere());
@@ -114,16 +114,16 @@ describe("a forgotten password", () => {
   });
 
   it.each(["\u212A", "\uFF2B", "\u041A"])(
-    "is nobody's with a letter like K: %s",
+    "does not treat a letter that looks like K as K: %s",
     async (letter) => {
       const ann = await member(`Kate-${crypto.randomUUID()}@Kite.example.com`);
       const typed = ann.email.replaceAll("K", letter);
       await account.requestPasswordReset({ email: typed }, fromSomewhere());
       await allWritten();
       expect(
-        mails.filter(({ subject }) => /new password/.test(subject)).map(({ to }) => to),
+        sentEmails.filter(({ subject }) => /new password/.test(subject)).map(({ to }) => to),
       ).not.toContain(typed);
-      expect(to(ann.email)).toHaveLength(1); // The first one.
+      expect(to(ann.email)).toHaveLength(1); // The welcome email.
       expect(
         (await refusal(client.signIn(inBody({ ...ann, email: typed }), fromSomewhere()))).reason,
       ).toBe("WRONG_CREDENTIALS");
@@ -131,7 +131,7 @@ describe("a forgotten password", () => {
   );
 });
 
-it("tries to sign up with an address do not keep its owner from doing so", async () => {
+it("failed sign-ups with an address do not prevent its owner from signing up", async () => {
   const ann = somebody();
   const bad = () => client.signUp(inBody({ ...ann, password: "password1" }), fromSomewhere());
   for (let i = 0; i < 30; i += 1) await refusal(bad());
@@ -161,7 +161,7 @@ describe("an address", () => {
     "\u212Aate@example.com",
   ];
   const owner = member();
-  it.each(wrong)("that is none is taken on by no account: %j", async (email) => {
+  it.each(wrong)("that is invalid is refused: %j", async (email) => {
     const ann = await owner;
     const { violations } = await refusal(
       client.signUp(inBody({ ...somebody(), email }), fromSomewhere()),
@@ -172,7 +172,10 @@ describe("an address", () => {
     expect(refused.violations?.map((each) => each.split(" ")[0])).toContain("new_email");
   });
 
-  it.each(["o'brien+tickets", "a.b-c_d", "x", "!#$%&"])("that is one is: %s", async (local) => {
-    await member(`${local}${crypto.randomUUID()}@mail.xn--bcher-kva.example`);
-  });
+  it.each(["o'brien+tickets", "a.b-c_d", "x", "!#$%&"])(
+    "that is valid is accepted: %s",
+    async (local) => {
+      await member(`${local}${crypto.randomUUID()}@mail.xn--bcher-kva.example`);
+    },
+  );
 });

@@ -17,20 +17,20 @@ import { recordedLog } from "#runtime/testing/log.ts";
 import { testDatabase } from "#runtime/testing/database.ts";
 import { openMailbox, serveSmtp } from "#stack/mailbox";
 import { freePort } from "#stack/process";
-import { letterEvents } from "../events.ts";
+import { tradeEmailHandlers } from "../events.ts";
 import { linkTokens } from "./link-tokens.ts";
-import { smtpMailer, type Mailer } from "./mailer.ts";
-import { postModel } from "./mail-store.ts";
-import { startPost } from "./mail-queue.ts";
+import { smtpMailer, type Mailer } from "./smtp-mailer.ts";
+import { mailModel } from "./mail.ts";
+import { startMailQueue } from "./mail-queue.ts";
 import { enrol, userModel } from "../user.ts";
 
 const FROM = "Ticketing <no-reply@shop.test>";
 
-/** A post office with a real mail server that may not be there yet. */
-async function office() {
+/** A mail queue with a real mail server, which is down until `open` starts it. */
+async function mailQueueFixture() {
   const db = await testDatabase();
-  const [users, posts] = [userModel(db), postModel(db)];
-  await buildIndexes(users, posts);
+  const [users, storedMails] = [userModel(db), mailModel(db)];
+  await buildIndexes(users, storedMails);
   const dir = await mkdtemp(join(tmpdir(), "mailbox-"));
   onTestFinished(() => rm(dir, { recursive: true }));
   const mailbox = openMailbox(dir);
@@ -39,8 +39,8 @@ async function office() {
   const links = linkTokens("a key", Date.now);
 
   function start(mailer: Mailer = smtpMailer(`smtp://127.0.0.1:${port}`, FROM)) {
-    const post = startPost({
-      posts,
+    const mailQueue = startMailQueue({
+      mails: storedMails,
       users,
       mailer,
       links,
@@ -48,8 +48,8 @@ async function office() {
       publicUrl: "http://shop.test",
       mayNotify: async () => true,
     });
-    onTestFinished(() => post.close());
-    return post;
+    onTestFinished(() => mailQueue.close());
+    return mailQueue;
   }
   async function member(email: string) {
     const user = new users({ email, emailKey: email, passwordHash: "a hash" });
@@ -58,78 +58,81 @@ async function office() {
     return user;
   }
   const open = () => serveSmtp(mailbox, { host: "127.0.0.1", port });
-  return { users, posts, mailbox, lines, start, member, open };
+  return { users, storedMails, mailbox, lines, start, member, open };
 }
 
-describe("a mail", () => {
-  it("goes over SMTP to its receiver alone, with its link, and is forgotten", async () => {
-    const { posts, mailbox, lines, start, member, open } = await office();
+describe("an email", () => {
+  it("is sent over SMTP to its receiver with its link, and then deleted", async () => {
+    const { storedMails, mailbox, lines, start, member, open } = await mailQueueFixture();
     await open();
     await member("ann@example.com");
-    await start().send("reset", "ann@example.com");
+    await start().enqueue("reset", "ann@example.com");
     const [mail] = await eventually(() => mailbox.all().length > 0 && mailbox.all(), "the mail");
     expect(mail).toMatchObject({ to: ["ann@example.com"], subject: "Set a new password" });
     expect(mail?.text).toMatch(/http:\/\/shop\.test\/reset-password\?token=\S+/);
-    await eventually(async () => (await posts.countDocuments()) === 0, "it to be forgotten");
+    await eventually(async () => (await storedMails.countDocuments()) === 0, "its deletion");
     const token = /token=(\S+)/.exec(mail?.text ?? "")?.[1] ?? "";
     expect(JSON.stringify(lines)).not.toContain(token);
     expect(JSON.stringify(lines)).not.toContain("ann@example.com");
   });
 
-  it("waits without its link while the mail server is away, and is sent by whoever starts next", async () => {
-    const { posts, mailbox, lines, start, member, open } = await office();
+  it("waits without its link while the mail server is down, and the next instance sends it", async () => {
+    const { storedMails, mailbox, lines, start, member, open } = await mailQueueFixture();
     await member("ann@example.com");
     const first = start();
-    await first.send("reset", "ann@example.com");
-    await eventually(() => lines.some(({ msg }) => msg === "mail not sent yet"), "a failure");
+    await first.enqueue("reset", "ann@example.com");
+    await eventually(
+      () => lines.some(({ msg }) => msg === "email not sent; it is retried"),
+      "a failure",
+    );
     await first.close();
-    expect(JSON.stringify(await posts.find().lean())).not.toContain("token");
+    expect(JSON.stringify(await storedMails.find().lean())).not.toContain("token");
     await open();
     const second = start();
     const isSent = async () => (await second.sweep(), mailbox.all().length === 1);
     await eventually(isSent, "the mail");
   });
 
-  it("is sent once, though two instances find it at the same time", async () => {
-    const { posts, mailbox, start, open } = await office();
+  it("is sent once when three instances find it at the same time", async () => {
+    const { storedMails, mailbox, start, open } = await mailQueueFixture();
     await open();
     const createTime = new Date();
     const many = Array.from({ length: 30 }, () => ({ _id: newId(), cause: "password" as const }));
-    await posts.create(
+    await storedMails.create(
       many.map((one) => ({ ...one, to: "ann@example.com", createTime, takenUntil: new Date(0) })),
     );
-    await Promise.all([start(), start(), start()].map((post) => post.sweep()));
-    await eventually(async () => (await posts.countDocuments()) === 0, "all to be sent");
+    await Promise.all([start(), start(), start()].map((mailQueue) => mailQueue.sweep()));
+    await eventually(async () => (await storedMails.countDocuments()) === 0, "all to be sent");
     expect(mailbox.all()).toHaveLength(many.length);
   });
 
-  it("that an instance took with it is sent by another, a minute later", async () => {
-    const { posts, mailbox, start, open } = await office();
+  it("that a crashed instance had claimed is sent by another a minute later", async () => {
+    const { storedMails, mailbox, start, open } = await mailQueueFixture();
     await open();
     const about = { cause: "password" as const, to: "ann@example.com", createTime: new Date() };
-    await posts.create({ _id: newId(), ...about, takenUntil: new Date(Date.now() + 60_000) });
-    const post = start();
-    await post.sweep();
+    await storedMails.create({ _id: newId(), ...about, takenUntil: new Date(Date.now() + 60_000) });
+    const mailQueue = start();
+    await mailQueue.sweep();
     expect(mailbox.all()).toEqual([]);
-    await posts.updateMany({}, { $set: { takenUntil: new Date(Date.now() - 1) } });
-    await post.sweep();
+    await storedMails.updateMany({}, { $set: { takenUntil: new Date(Date.now() - 1) } });
+    await mailQueue.sweep();
     await eventually(() => mailbox.all().length === 1, "the mail");
   });
 });
 
-describe("a letter about a trade", () => {
+describe("an email about a trade", () => {
   const price = { currencyCode: "EUR", units: 25n, nanos: 500_000_000 };
 
-  /** What a trade is heard of: sold by one, bought by the other. */
-  async function traders() {
-    const all = await office();
+  /** A buyer, a seller, and the events of their trade. */
+  async function tradeFixture() {
+    const all = await mailQueueFixture();
     await all.open();
     const [buyer, seller] = [
       await all.member("ann@example.com"),
       await all.member("sam@example.com"),
     ];
-    const post = all.start();
-    const handlers = new Map(letterEvents(post).map((each) => [each.type, each]));
+    const mailQueue = all.start();
+    const handlers = new Map(tradeEmailHandlers(mailQueue).map((each) => [each.type, each]));
     const people = { userId: buyer._id, sellerId: seller._id, title: "Front row" };
     async function hear<D extends DescMessage>(schema: D, event: MessageInitShape<D>) {
       await handlers.get(schema.typeName)?.handle(create(schema, event));
@@ -147,17 +150,17 @@ describe("a letter about a trade", () => {
     const mails = () => all.mailbox.all().map(({ to, subject }) => `${to[0]}: ${subject}`);
     const allSent = () =>
       eventually(
-        async () => (await all.posts.countDocuments({ sentTime: null })) === 0,
+        async () => (await all.storedMails.countDocuments({ sentTime: null })) === 0,
         "the mails",
       );
-    return { ...all, post, people, hear, order, refund, refunded, completed, mails, allSent };
+    return { ...all, mailQueue, people, hear, order, refund, refunded, completed, mails, allSent };
   }
 
-  it("goes to the buyer and to the seller, once, however often it is heard of", async () => {
-    const { completed, allSent, mails, mailbox, order, posts } = await traders();
+  it("is sent once to the buyer and the seller when its event is redelivered", async () => {
+    const { completed, allSent, mails, mailbox, order, storedMails } = await tradeFixture();
     await Promise.all([completed(), completed()]);
     await allSent();
-    await completed(); // Again, long after.
+    await completed(); // Redelivered much later.
     await allSent();
     expect(mails().toSorted()).toEqual([
       "ann@example.com: Your ticket: Front row",
@@ -166,19 +169,19 @@ describe("a letter about a trade", () => {
     const [bought] = mailbox.all().filter(({ to }) => to[0] === "ann@example.com");
     expect(bought?.text).toContain("25.50 EUR");
     expect(bought?.text).toContain(`http://shop.test/orders/${order.id}`);
-    expect(JSON.stringify(await posts.find().lean())).not.toContain("@example.com");
+    expect(JSON.stringify(await storedMails.find().lean())).not.toContain("@example.com");
   });
 
-  it("tells the buyer of a refused payment, and the seller nothing", async () => {
-    const { people, hear, order, allSent, mails } = await traders();
+  it("tells only the buyer about a declined payment", async () => {
+    const { people, hear, order, allSent, mails } = await tradeFixture();
     const payment = { ...people, orderId: order.id, attemptId: newId(), amount: price };
     await hear(ChargeFailedSchema, { payment });
     await allSent();
-    expect(mails()).toEqual(["ann@example.com: Not paid: Front row"]);
+    expect(mails()).toEqual(["ann@example.com: Payment declined: Front row"]);
   });
 
-  it("tells of each refund with its own amount, in whatever order they are heard of", async () => {
-    const { refund, refunded, allSent, mailbox } = await traders();
+  it("states the amount of each refund, in whatever order the events arrive", async () => {
+    const { refund, refunded, allSent, mailbox } = await tradeFixture();
     const [first, second] = [refund("one", 5n), refund("two", 7n)];
     await refunded([first, second]);
     await refunded([first]);
@@ -192,8 +195,8 @@ describe("a letter about a trade", () => {
     ]);
   });
 
-  it("is not written again with a later refund, when nobody remembers that it was sent", async () => {
-    const { refund, refunded, allSent, mailbox } = await traders();
+  it("is not repeated by a later refund after its record has expired", async () => {
+    const { refund, refunded, allSent, mailbox } = await tradeFixture();
     const old = { ...refund("old", 5n), updateTime: timestampFromMs(Date.now() - 40 * 86_400_000) };
     await refunded([old, refund("new", 7n)]);
     await allSent();
@@ -201,15 +204,15 @@ describe("a letter about a trade", () => {
     expect(mailbox.all()).toHaveLength(2);
   });
 
-  it("tells no seller of money that came too late for a sale", async () => {
-    const { refund, refunded, allSent, mails } = await traders();
+  it("does not tell the seller about a refund of an order that never became a sale", async () => {
+    const { refund, refunded, allSent, mails } = await tradeFixture();
     await refunded([refund("late", 25n, RefundReason.ORDER_ENDED)]);
     await allSent();
-    expect(mails()).toEqual(["ann@example.com: Money back: Front row"]);
+    expect(mails()).toEqual(["ann@example.com: Refund: Front row"]);
   });
 
-  it("goes to the address of now, and to nobody who has left", async () => {
-    const { users, people, completed, allSent, mails } = await traders();
+  it("is sent to the current address, and not to a deleted account", async () => {
+    const { users, people, completed, allSent, mails } = await tradeFixture();
     await users.updateOne({ _id: people.userId }, { $set: { email: "new@example.com" } });
     await users.updateOne({ _id: people.sellerId }, { $set: { status: "DELETED" } });
     await completed();

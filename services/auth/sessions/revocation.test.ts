@@ -16,7 +16,8 @@ async function member() {
   const id = user!.id;
   const headers = { authorization: `Bearer ${tokens!.accessToken}` };
   const stored = () => users.findById(id).select("+passwordHash").orFail();
-  const link = async (purpose: "reset" | "confirm" | "move") => links.make(purpose, await stored());
+  const link = async (purpose: "reset" | "confirm" | "move") =>
+    links.create(purpose, await stored());
   return { ...credentials, id, tokens: tokens!, as: { headers }, stored, link };
 }
 type Member = Awaited<ReturnType<typeof member>>;

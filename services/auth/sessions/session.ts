@@ -5,7 +5,7 @@ import type { SessionSchema } from "@ticketing/proto/auth/v1/session";
 import { Schema, type Connection } from "mongoose";
 import { DomainError } from "#runtime/errors.ts";
 import { newId } from "#runtime/store/ids.ts";
-import { stampOf } from "../security-stamp.ts";
+import { securityStampOf } from "../security-stamp.ts";
 import type { UserFields } from "../user.ts";
 
 export interface SessionFields {
@@ -82,7 +82,7 @@ type Owner = Pick<UserFields, "_id" | "securityStamp" | "keptSession">;
 export const isCurrent = (
   { id, securityStamp = 0 }: { id: string; securityStamp?: number | undefined },
   owner: Owner,
-): boolean => securityStamp === stampOf(owner) || id === owner.keptSession;
+): boolean => securityStamp === securityStampOf(owner) || id === owner.keptSession;
 
 /**
  * Sessions and their refresh tokens. A token is not stored but derived from the session's id and its
@@ -136,7 +136,7 @@ export function sessionKeeper({ sessions, key, lifeMs, now }: Options) {
       const at = new Date(now());
       const expiresAt = new Date(now() + lifeMs);
       const times = { createTime: at, rotatedAt: at, expiresAt };
-      const owner = { userId: user._id, securityStamp: stampOf(user) };
+      const owner = { userId: user._id, securityStamp: securityStampOf(user) };
       const session = { _id: newId(), ...owner, device, place, generation: 1, ...times };
       await sessions.create(session);
       return opened(session);

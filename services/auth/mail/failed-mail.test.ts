@@ -7,33 +7,34 @@ import { buildIndexes } from "#runtime/store/indexes.ts";
 import { eventually } from "#runtime/testing/eventually.ts";
 import { recordedLog } from "#runtime/testing/log.ts";
 import { testDatabase } from "#runtime/testing/database.ts";
-import { tradeLetter } from "./templates.ts";
+import { tradeEmail } from "./trade-templates.ts";
 import { linkTokens } from "./link-tokens.ts";
-import { mailStore, postModel } from "./mail-store.ts";
-import { smtpMailer, type Mailer } from "./mailer.ts";
-import { startPost } from "./mail-queue.ts";
+import { mailModel } from "./mail.ts";
+import { mailStore } from "./mail-store.ts";
+import { smtpMailer, type Mailer } from "./smtp-mailer.ts";
+import { startMailQueue } from "./mail-queue.ts";
 import { userModel } from "../user.ts";
 
 const FROM = "Ticketing <no-reply@shop.test>";
 
-interface Answers {
+interface Replies {
   greeting?: string;
   from?: string;
   receiver?: string;
   content?: string;
 }
 
-/** A mail server that says so, of what it refuses, and counts what it was asked. */
-async function mailServer({ greeting, from, receiver, content }: Answers) {
-  const asked = { times: 0 };
+/** A mail server that replies with these codes, and counts its connections. */
+async function mailServer({ greeting, from, receiver, content }: Replies) {
+  const connections = { count: 0 };
   const refusal = (answer: string | undefined) => {
     if (!answer) return undefined;
-    return Object.assign(new Error("not here"), { responseCode: Number(answer) });
+    return Object.assign(new Error("rejected"), { responseCode: Number(answer) });
   };
   const server = new SMTPServer({
     authOptional: true,
     disabledCommands: ["AUTH", "STARTTLS"],
-    onConnect: (_, done) => ((asked.times += 1), done(refusal(greeting))),
+    onConnect: (_, done) => ((connections.count += 1), done(refusal(greeting))),
     onMailFrom: (_, __, done) => done(refusal(from)),
     onRcptTo: (_, __, done) => done(refusal(receiver)),
     onData: (stream, _, done) => (stream.resume(), stream.on("end", () => done(refusal(content)))),
@@ -42,76 +43,76 @@ async function mailServer({ greeting, from, receiver, content }: Answers) {
   await once(server.listen(0, "127.0.0.1"), "listening");
   onTestFinished(() => new Promise<void>((resolve) => server.close(() => resolve())));
   const { port } = server.server.address() as AddressInfo;
-  return { url: `smtp://127.0.0.1:${port}`, asked };
+  return { url: `smtp://127.0.0.1:${port}`, connections };
 }
 
-async function office(mailer: Mailer) {
+async function mailQueueFixture(mailer: Mailer) {
   const db = await testDatabase();
-  const [users, posts] = [userModel(db), postModel(db)];
-  await buildIndexes(users, posts);
+  const [users, storedMails] = [userModel(db), mailModel(db)];
+  await buildIndexes(users, storedMails);
   const { log, lines } = recordedLog();
   const links = linkTokens("a key", Date.now);
-  const options = { posts, users, mailer, links, log, publicUrl: "http://shop.test" };
-  const post = startPost({ ...options, mayNotify: async () => true });
-  onTestFinished(() => post.close());
-  return { posts, post, lines };
+  const options = { mails: storedMails, users, mailer, links, log, publicUrl: "http://shop.test" };
+  const mailQueue = startMailQueue({ ...options, mayNotify: async () => true });
+  onTestFinished(() => mailQueue.close());
+  return { storedMails, mailQueue, lines };
 }
 
 const about = { cause: "password" as const, createTime: new Date() };
 
-describe("a mail that its server refuses for good", () => {
-  it.each<[string, Answers]>([
+describe("an email that the mail server rejects permanently", () => {
+  it.each<[string, Replies]>([
     ["its receiver", { receiver: "550" }],
     ["its sender", { from: "553" }],
     ["its content", { content: "554" }],
-  ])("is not tried again, and operators see it: %s", async (_, answers) => {
-    const { url, asked } = await mailServer(answers);
-    const { post, posts, lines } = await office(smtpMailer(url, FROM));
-    await post.send("password", "gone@example.com");
+  ])("is not retried, and is logged: %s", async (_, answers) => {
+    const { url, connections } = await mailServer(answers);
+    const { mailQueue, storedMails, lines } = await mailQueueFixture(smtpMailer(url, FROM));
+    await mailQueue.enqueue("password", "gone@example.com");
     const refused = await eventually(
-      () => posts.findOne({ refusedTime: { $exists: true } }).lean(),
-      "the refusal to be stored",
+      () => storedMails.findOne({ refusedTime: { $exists: true } }).lean(),
+      "the stored rejection",
     );
     const code = Object.values(answers)[0];
     expect(refused.refusal).toContain(code);
-    const line = lines.find(({ msg }) => msg === "mail refused for good");
+    const line = lines.find(({ msg }) => msg === "the mail server rejected an email permanently");
     expect(line).toMatchObject({ mail: "password", id: refused._id });
     expect(JSON.stringify(lines)).not.toContain("gone@example.com");
-    for (let i = 0; i < 5; i += 1) await post.sweep();
-    expect(asked.times).toBe(1);
+    for (let i = 0; i < 5; i += 1) await mailQueue.sweep();
+    expect(connections.count).toBe(1);
     expect(refused.takenUntil.getFullYear()).toBe(9999);
   });
 
-  it("is also one that is no address, in whatever way it came there", async () => {
-    const { url, asked } = await mailServer({});
-    const { post, posts } = await office(smtpMailer(url, FROM));
-    await post.send("password", "a@example.com\r\nRCPT TO:<b@example.com>");
-    await eventually(() => posts.exists({ refusedTime: { $exists: true } }), "the refusal");
-    expect(asked.times).toBe(0);
+  it("is also one whose address has several lines", async () => {
+    const { url, connections } = await mailServer({});
+    const { mailQueue, storedMails } = await mailQueueFixture(smtpMailer(url, FROM));
+    await mailQueue.enqueue("password", "a@example.com\r\nRCPT TO:<b@example.com>");
+    await eventually(() => storedMails.exists({ refusedTime: { $exists: true } }), "the rejection");
+    expect(connections.count).toBe(0);
   });
 });
 
-describe("a mail that cannot be sent now", () => {
-  it.each<[string, Answers]>([
+describe("an email that cannot be sent now", () => {
+  it.each<[string, Replies]>([
     ["its receiver's mailbox is busy", { receiver: "450" }],
-    ["the server asks for a password that we have not", { from: "530" }],
-    ["the server does not want to talk to us", { greeting: "554" }],
-  ])("is tried again after pauses that grow: %s", async (_, answers) => {
+    ["the server requires authentication", { from: "530" }],
+    ["the server rejects the connection", { greeting: "554" }],
+  ])("is retried with exponential backoff: %s", async (_, answers) => {
     const { url } = await mailServer(answers);
-    const { post, posts } = await office(smtpMailer(url, FROM));
-    await post.send("password", "ann@example.com");
+    const { mailQueue, storedMails } = await mailQueueFixture(smtpMailer(url, FROM));
+    await mailQueue.enqueue("password", "ann@example.com");
     const pauses: number[] = [];
     for (let tries = 1; tries <= 3; tries += 1) {
-      const mail = await eventually(() => posts.findOne({ tries }).lean(), "a failure");
+      const mail = await eventually(() => storedMails.findOne({ tries }).lean(), "a failure");
       pauses.push(mail.takenUntil.getTime() - Date.now());
       expect(mail.refusedTime).toBeUndefined();
-      await posts.updateOne({ _id: mail._id }, { $set: { takenUntil: new Date(0) } });
-      await post.sweep();
+      await storedMails.updateOne({ _id: mail._id }, { $set: { takenUntil: new Date(0) } });
+      await mailQueue.sweep();
     }
     expect(pauses[2]).toBeGreaterThan((pauses[0] ?? 0) * 2);
   });
 
-  it("a thousand of them hold up nobody's mail", async () => {
+  it("does not delay new emails, even if there are a thousand", async () => {
     const sent: string[] = [];
     let released = () => {};
     const forever = new Promise<void>((resolve) => (released = resolve));
@@ -119,36 +120,36 @@ describe("a mail that cannot be sent now", () => {
       send: ({ to }) => (to.startsWith("bad") ? forever : Promise.resolve(void sent.push(to))),
       close: () => {},
     };
-    const { post, posts } = await office(mailer);
+    const { mailQueue, storedMails } = await mailQueueFixture(mailer);
     onTestFinished(released);
     const bad = Array.from({ length: 1_500 }, (_, i) => ({
       ...{ ...about, _id: newId(), to: `bad${i}@example.com`, tries: 3 },
       takenUntil: new Date(0),
     }));
-    await posts.insertMany(bad);
-    await post.sweep();
+    await storedMails.insertMany(bad);
+    await mailQueue.sweep();
     const good = { ...about, _id: newId(), to: "ann@example.com", takenUntil: new Date(1) };
-    await posts.create(good); // As after a restart: nobody but the sweep knows of it.
-    await post.sweep();
-    await eventually(() => sent.includes("ann@example.com"), "the good one");
+    await storedMails.create(good); // As after a restart: only the sweep finds it.
+    await mailQueue.sweep();
+    await eventually(() => sent.includes("ann@example.com"), "the new email");
     released();
   });
 
-  it("waits a quarter of an hour at most, however often it has failed", async () => {
+  it("is retried after at most 15 minutes, also after 400 attempts", async () => {
     const db = await testDatabase();
-    const posts = postModel(db);
-    const store = mailStore(posts);
+    const storedMails = mailModel(db);
+    const store = mailStore(storedMails);
     const mail = { ...about, _id: newId(), to: "ann@example.com", takenUntil: new Date(0) };
-    await posts.create({ ...mail, tries: 400 });
+    await storedMails.create({ ...mail, tries: 400 });
     await store.postpone({ ...mail, tries: 400 });
-    const { takenUntil, tries } = await posts.findById(mail._id).lean().orFail();
+    const { takenUntil, tries } = await storedMails.findById(mail._id).lean().orFail();
     expect(tries).toBe(401);
     expect(takenUntil.getTime()).toBeGreaterThan(Date.now() + 11 * 60_000);
     expect(takenUntil.getTime()).toBeLessThanOrEqual(Date.now() + 15 * 60_000);
   });
 });
 
-it("what people have typed makes no header and no line of its own in a mail", async () => {
+it("user input adds no header and no line to an email", async () => {
   const lines: string[] = [];
   const server = createServer((socket) => {
     let inData = false;
@@ -160,7 +161,7 @@ it("what people have typed makes no header and no line of its own in a mail", as
         if (line === ".") inData = false;
         const isData = line === "DATA";
         if (isData) inData = true;
-        if (!inData || isData) socket.write(isData ? "354 go on\r\n" : "250 ok\r\n");
+        if (!inData || isData) socket.write(isData ? "354 continue\r\n" : "250 ok\r\n");
       }
     });
   });
@@ -170,9 +171,9 @@ it("what people have typed makes no header and no line of its own in a mail", as
   const mailer = smtpMailer(`smtp://127.0.0.1:${port}`, FROM);
   onTestFinished(() => mailer.close());
   const title = "Front row\r\nBcc: thief@example.com\u2028Reply-To: x\u0000\u202Eend";
-  const letter = tradeLetter("sold", "http://shop.test", { orderId: "1", title, amount: "1 EUR" });
-  await mailer.send({ id: newId(), to: "ann@example.com", ...letter });
+  const email = tradeEmail("sold", "http://shop.test", { orderId: "1", title, amount: "1 EUR" });
+  await mailer.send({ id: newId(), to: "ann@example.com", ...email });
   expect(lines.filter((line) => /^(Bcc|Reply-To):/i.test(line))).toEqual([]);
-  expect(letter.text).toContain("Front row Bcc: thief@example.com Reply-To: x end.");
-  expect(letter.text).not.toMatch(/[\r\u0000\u2028\u202E]/);
+  expect(email.text).toContain("Front row Bcc: thief@example.com Reply-To: x end.");
+  expect(email.text).not.toMatch(/[\r\u0000\u2028\u202E]/);
 });
