@@ -139,9 +139,10 @@ function importRules({ service, path, depth, above }) {
   const rule = service === "runtime" ? noBusiness : noWire;
   const methods = `${path}/*rpc.ts`;
   const events = `${path}/events.ts`;
+  const errors = `${path}/errors.ts`;
   return [
     { files: [`${path}/*.ts`], ignores: entryPoints, rules: forbid(...all, rule) },
-    { files: [methods, events], rules: forbid(...all, noBroker) },
+    { files: [methods, events, errors], rules: forbid(...all, noBroker) },
     { files: entryPoints.map((name) => name.replace("**", path)), rules: forbid(...all) },
     {
       files: testing.map((name) => name.replace(/^.*\*\*(?=\/)/, path)),

@@ -16,7 +16,7 @@ import { OrderService } from "@ticketing/proto/orders/v1/order_service";
 import { TicketService } from "@ticketing/proto/tickets/v1/ticket_service";
 import { createLocalJWKSet } from "jose";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { DomainError } from "#runtime/errors.ts";
+import { CallError, DomainError } from "#runtime/errors.ts";
 import { testServer } from "#runtime/testing/server.ts";
 import { until } from "#stack/process";
 import { ask, startWorld, type World } from "./testing.ts";
@@ -30,10 +30,10 @@ const tickets = await testServer(
   (router) =>
     router.service(TicketService, {
       getTicket: () => {
-        throw new DomainError("TICKET_NOT_FOUND", "there is no such ticket");
+        throw new DomainError("TICKET_NOT_FOUND", Code.NotFound, "there is no such ticket");
       },
       deleteTicket: () => {
-        throw new DomainError("NOT_READY", "not heard of yet", { retryAfterMs: 1_200 });
+        throw new CallError("NOT_READY", "not heard of yet", { retryAfterMs: 1_200 });
       },
     }),
   {

@@ -10,7 +10,8 @@ import { addressOf } from "#runtime/identity/client-network.ts";
 import { caller, callerIfAny } from "#runtime/rpc/authentication.ts";
 import { update } from "#runtime/store/aggregate.ts";
 import { withoutDeadline } from "#runtime/call-deadline.ts";
-import { DomainError } from "#runtime/errors.ts";
+import { CallError, DomainError } from "#runtime/errors.ts";
+import { AuthError } from "./errors.ts";
 import { rehash, signOutEverywhere } from "./accounts/credentials.ts";
 import { mustBeAddress } from "./accounts/email-address.ts";
 import { standingNow } from "./accounts/ban.ts";
@@ -58,12 +59,12 @@ const originOf = (ctx: HandlerContext): Origin => ({
 async function mustBeActive(users: Users, found: UserFields): Promise<UserFields> {
   const user = await standingNow(users, found, Date.now());
   if (user.status === "ACTIVE") return user;
-  if (user.status === "BANNED") throw new DomainError("BANNED", "this account is banned");
-  throw new DomainError("SESSION_ENDED", "this account is gone");
+  if (user.status === "BANNED") throw new CallError("BANNED", "this account is banned");
+  throw new AuthError("SESSION_ENDED", "this account is gone");
 }
 
 const sessionEnded = (): DomainError =>
-  new DomainError("SESSION_ENDED", "the session has ended; sign in again");
+  new AuthError("SESSION_ENDED", "the session has ended; sign in again");
 
 /** Whether an error says that a session is over, for good. */
 const isRefusal = (error: unknown): boolean =>
@@ -101,7 +102,7 @@ export function authRoutes({ users, sessions, keys, cookies, attempts, post }: D
   async function open(key: string, password: string, ctx: HandlerContext) {
     const found = await users.findOne({ emailKey: key }).select("+passwordHash");
     if (!(await isPassword(password, found?.passwordHash)) || !found) {
-      throw new DomainError("WRONG_CREDENTIALS", "the email address or the password is wrong");
+      throw new AuthError("WRONG_CREDENTIALS", "the email address or the password is wrong");
     }
     const active = await mustBeActive(users, found);
     await attempts.forgive(addressOf(ctx.requestHeader), key);
@@ -172,8 +173,7 @@ export function authRoutes({ users, sessions, keys, cookies, attempts, post }: D
         await attempts.count(addressOf(ctx.requestHeader), key);
         // Where the account changed in the middle, the password is checked against what it is now.
         const opened = (await open(key, password, ctx)) ?? (await open(key, password, ctx));
-        if (!opened)
-          throw new DomainError("CHANGED_MEANWHILE", "the account keeps changing; retry");
+        if (!opened) throw new CallError("CHANGED_MEANWHILE", "the account keeps changing; retry");
         return deliver(opened.user, opened.session, wantsBody(tokenDelivery), ctx);
       },
 

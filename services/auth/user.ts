@@ -4,7 +4,8 @@ import { UserCreatedSchema, type UserStateSchema } from "@ticketing/proto/auth/v
 import { Role, UserStatus, type UserSchema } from "@ticketing/proto/auth/v1/user";
 import { Schema, type Connection, type HydratedDocument } from "mongoose";
 import { aggregate, record, type AggregateFields } from "#runtime/store/aggregate.ts";
-import { DomainError } from "#runtime/errors.ts";
+import type { DomainError } from "#runtime/errors.ts";
+import { AuthError } from "./errors.ts";
 import { duplicateOf } from "#runtime/store/database.ts";
 import { emailKey } from "./accounts/email-address.ts";
 
@@ -94,7 +95,7 @@ export const isEmailTaken = (error: unknown): boolean =>
   ["email", "reservedEmail"].includes(duplicateOf(error) ?? "");
 
 export const emailTaken = (): DomainError =>
-  new DomainError("EMAIL_TAKEN", "there is an account with this email address already");
+  new AuthError("EMAIL_TAKEN", "there is an account with this email address already");
 
 /** The user as they may see themselves. */
 export const toProto = (user: UserFields): MessageInitShape<typeof UserSchema> => ({

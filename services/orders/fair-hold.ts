@@ -1,6 +1,7 @@
 import type { Caller } from "#runtime/rpc/authentication.ts";
 import { addressOf, networkOf } from "#runtime/identity/client-network.ts";
-import { DomainError } from "#runtime/errors.ts";
+import type { DomainError } from "#runtime/errors.ts";
+import { OrderError } from "./errors.ts";
 import { hashedKey } from "#runtime/store/rate-limit.ts";
 import { ACTIVE, type Order, type Orders } from "./order.ts";
 
@@ -43,7 +44,7 @@ const UNPAID: ("BUYER" | "EXPIRED" | "PAYMENT_FAILED")[] = ["BUYER", "EXPIRED", 
 /** Holding asks for an address that answers: accounts by the dozen cost something then. */
 export function mustBeConfirmed({ requireConfirmedEmail }: FairRules, caller: Caller): void {
   if (!requireConfirmedEmail || caller.emailConfirmed) return;
-  throw new DomainError("EMAIL_NOT_CONFIRMED", "confirm your email address first");
+  throw new OrderError("EMAIL_NOT_CONFIRMED", "confirm your email address first");
 }
 
 /** The network that a call comes from, as a hold keeps it; none where it did not come by the edge. */
@@ -59,18 +60,15 @@ async function openOrdersOf(rules: FairRules, userId: string): Promise<number> {
 }
 
 const tooManyOpen = (max: number): DomainError =>
-  new DomainError(
-    "TOO_MANY_OPEN_ORDERS",
-    `${max} orders are open; pay or cancel one of them first`,
-  );
+  new OrderError("TOO_MANY_OPEN_ORDERS", `${max} orders are open; pay or cancel one of them first`);
 
 const tooManyOfTicket = (retryAfterMs: number): DomainError =>
-  new DomainError("TOO_MANY_HOLDS", "you have held this ticket too often; try again later", {
+  new OrderError("TOO_MANY_HOLDS", "you have held this ticket too often; try again later", {
     retryAfterMs,
   });
 
 const tooManyOfNetwork = (): DomainError =>
-  new DomainError(
+  new OrderError(
     "TOO_MANY_HOLDS_FROM_NETWORK",
     "too many tickets are held from your network; try again in a few minutes",
     { retryAfterMs: MINUTE_MS },

@@ -1,6 +1,8 @@
 import type { CreateOrderRequest } from "@ticketing/proto/orders/v1/order_service";
 import { withoutDeadline } from "#runtime/call-deadline.ts";
-import { DomainError, invalidField } from "#runtime/errors.ts";
+import type { DomainError } from "#runtime/errors.ts";
+import { CallError, invalidField } from "#runtime/errors.ts";
+import { OrderError } from "./errors.ts";
 import { duplicateOf } from "#runtime/store/database.ts";
 import { mustBeSameRequest, type RequestMark } from "#runtime/store/request-id.ts";
 import { touch, update } from "#runtime/store/aggregate.ts";
@@ -32,7 +34,7 @@ const ASK_AGAIN_MS = 200;
 const MOST_AHEAD = 10_000;
 
 const notHeardYet = (retryAfterMs = ASK_AGAIN_MS): DomainError =>
-  new DomainError("NOT_READY", "this ticket is very new; try again in a moment", { retryAfterMs });
+  new CallError("NOT_READY", "this ticket is very new; try again in a moment", { retryAfterMs });
 
 /** What a buyer sees of the ticket must be what they saw when they pressed *Buy* (R8, R15). */
 function mustBeAsSeen(ticket: TicketFields, seen: number): void {
@@ -40,12 +42,12 @@ function mustBeAsSeen(ticket: TicketFields, seen: number): void {
   if (seen === 0) return;
   const metadata = { version: String(version) };
   if (seen < detailsVersion) {
-    throw new DomainError("TICKET_CHANGED", "the ticket has changed; look at it again", {
+    throw new OrderError("TICKET_CHANGED", "the ticket has changed; look at it again", {
       metadata,
     });
   }
   if (seen < priceVersion) {
-    throw new DomainError("PRICE_CHANGED", "the price has changed; look at it again", { metadata });
+    throw new OrderError("PRICE_CHANGED", "the price has changed; look at it again", { metadata });
   }
 }
 
@@ -58,7 +60,7 @@ async function mustBeForSale(
   const ticket = await tickets.findById(ticketId).lean<TicketFields>();
   if (!ticket) {
     if (isYoung(ticketId, now(), NEWS_TRAVELS_MS)) throw notHeardYet(askAgainMs(ticketId, now()));
-    throw new DomainError("TICKET_NOT_FOUND", "there is no such ticket");
+    throw new OrderError("TICKET_NOT_FOUND", "there is no such ticket");
   }
   const seen = Number(ticketVersion);
   if (seen > ticket.version + MOST_AHEAD) {
@@ -66,14 +68,14 @@ async function mustBeForSale(
   }
   if (seen > ticket.version) throw notHeardYet();
   if (ticket.sellerId === buyerId) {
-    throw new DomainError("OWN_TICKET", "this is your own ticket");
+    throw new OrderError("OWN_TICKET", "this is your own ticket");
   }
   if (ticket.withdrawn) {
-    throw new DomainError("TICKET_WITHDRAWN", "this ticket is no longer for sale");
+    throw new OrderError("TICKET_WITHDRAWN", "this ticket is no longer for sale");
   }
-  if (ticket.sold) throw new DomainError("TICKET_SOLD", "this ticket is sold");
+  if (ticket.sold) throw new OrderError("TICKET_SOLD", "this ticket is sold");
   if (ticket.eventTime && ticket.eventTime.getTime() <= now()) {
-    throw new DomainError("EVENT_BEGUN", "the event has begun; the ticket can no longer be bought");
+    throw new OrderError("EVENT_BEGUN", "the event has begun; the ticket can no longer be bought");
   }
   mustBeAsSeen(ticket, seen);
   return ticket;
@@ -106,19 +108,19 @@ async function unlessBanned({ orders, standings }: HoldDeps, order: Order): Prom
   ]);
   if (!buyerIsOut && !sellerIsOut) return order;
   await takeBack(orders, _id, ban);
-  if (buyerIsOut) throw new DomainError("BANNED", "this account is banned");
-  throw new DomainError("TICKET_WITHDRAWN", "this ticket is no longer for sale");
+  if (buyerIsOut) throw new CallError("BANNED", "this account is banned");
+  throw new OrderError("TICKET_WITHDRAWN", "this ticket is no longer for sale");
 }
 
 function refusal(holder: Order, buyerId: string): DomainError {
-  if (holder.status === "COMPLETED") return new DomainError("TICKET_SOLD", "this ticket is sold");
+  if (holder.status === "COMPLETED") return new OrderError("TICKET_SOLD", "this ticket is sold");
   const until = holder.expiresAt.toISOString();
   if (holder.userId === buyerId) {
     const metadata = { order_id: holder._id, until };
-    return new DomainError("ALREADY_HOLDING", "you are holding this ticket already", { metadata });
+    return new OrderError("ALREADY_HOLDING", "you are holding this ticket already", { metadata });
   }
   const metadata = { until };
-  return new DomainError("TICKET_HELD", `somebody else holds this ticket until ${until}`, {
+  return new OrderError("TICKET_HELD", `somebody else holds this ticket until ${until}`, {
     metadata,
   });
 }
@@ -212,5 +214,5 @@ export async function hold(
       if (!duplicateOf(error)) throw error;
     }
   }
-  throw new DomainError("CHANGED_MEANWHILE", "many want this ticket; try again");
+  throw new CallError("CHANGED_MEANWHILE", "many want this ticket; try again");
 }

@@ -5,7 +5,7 @@ import { CancelReason, OrderStatus, type OrderSchema } from "@ticketing/proto/or
 import { Category } from "@ticketing/proto/tickets/v1/ticket";
 import { Schema, type Connection, type HydratedDocument } from "mongoose";
 import { aggregate, record, type AggregateFields } from "#runtime/store/aggregate.ts";
-import { DomainError } from "#runtime/errors.ts";
+import { OrderError } from "./errors.ts";
 import { toMoney } from "#runtime/money.ts";
 import type { RequestMark } from "#runtime/store/request-id.ts";
 import type { CategoryWord } from "./ticket.ts";
@@ -136,7 +136,7 @@ function end(order: Order, reason: Reason): true {
 export function cancel(order: Order): boolean {
   if (order.status === "CANCELLED") return false;
   if (order.status !== "CREATED") {
-    throw new DomainError("ORDER_NOT_OPEN", "this order is being paid, or has been");
+    throw new OrderError("ORDER_NOT_OPEN", "this order is being paid, or has been");
   }
   return end(order, "BUYER");
 }

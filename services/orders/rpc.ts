@@ -6,7 +6,8 @@ import {
 } from "@ticketing/proto/orders/v1/order_service";
 import { update } from "#runtime/store/aggregate.ts";
 import { caller } from "#runtime/rpc/authentication.ts";
-import { DomainError } from "#runtime/errors.ts";
+import type { DomainError } from "#runtime/errors.ts";
+import { OrderError } from "./errors.ts";
 import { paged, pageSize, readPageToken } from "#runtime/store/paging.ts";
 import { requestMark } from "#runtime/store/request-id.ts";
 import { mustBeConfirmed, networkKey } from "./fair-hold.ts";
@@ -18,7 +19,7 @@ const statuses = (filter: OrderFilter) => {
   return filter === OrderFilter.PAST ? PAST : ACTIVE;
 };
 
-const notFound = (): DomainError => new DomainError("ORDER_NOT_FOUND", "you have no such order");
+const notFound = (): DomainError => new OrderError("ORDER_NOT_FOUND", "you have no such order");
 
 export function orderRoutes(deps: HoldDeps) {
   const { orders } = deps;

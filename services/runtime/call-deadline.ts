@@ -1,6 +1,6 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import type { Query, Schema } from "mongoose";
-import { DomainError } from "./errors.ts";
+import { CallError } from "./errors.ts";
 
 // The deadline of the call that is being worked on, wherever its work has got to. Nobody waits for an
 // answer after it, so what the work still asks of the database is time and room taken from others.
@@ -50,7 +50,7 @@ export function msLeft(): number | undefined {
 /** Ends work that nobody waits for any more. */
 export function mustBeInTime(): void {
   if ((msLeft() ?? 1) > 0) return;
-  throw new DomainError("TOO_SLOW", "this takes too long", { retryAfterMs: 1_000 });
+  throw new CallError("TOO_SLOW", "this takes too long", { retryAfterMs: 1_000 });
 }
 
 const queries = [

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { DomainError } from "#runtime/errors.ts";
+import { TicketError } from "./errors.ts";
 import type { TicketFields } from "./ticket.ts";
 
 // A code never outlives its sale: whoever has seen it can walk in with it, so it is sold once.
@@ -20,7 +20,7 @@ const isSeen = (ticket: Coded, code: string): boolean =>
 /** The seller says what opens the door from now on; an empty code says that nothing does. */
 export function attachCode(ticket: Coded, code: string): void {
   if (code !== "" && isSeen(ticket, code)) {
-    throw new DomainError("CODE_ALREADY_SEEN", "a buyer of an earlier sale has seen this code");
+    throw new TicketError("CODE_ALREADY_SEEN", "a buyer of an earlier sale has seen this code");
   }
   ticket.code = code;
   ticket.hasCode = code !== "";

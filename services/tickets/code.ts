@@ -4,7 +4,8 @@ import {
   TicketCodeSealedSchema,
 } from "@ticketing/proto/tickets/v1/ticket_events";
 import { record } from "#runtime/store/aggregate.ts";
-import { DomainError } from "#runtime/errors.ts";
+import { CallError } from "#runtime/errors.ts";
+import { TicketError } from "./errors.ts";
 import { askAgainMs, isYoung } from "#runtime/store/ids.ts";
 import { markSeen } from "./attached-code.ts";
 import { recordUpdate, type Ticket } from "./ticket.ts";
@@ -46,17 +47,17 @@ export function openCode(ticket: Ticket, opening: Opening): boolean {
   if (ticket.status !== "SOLD" || ticket.buyerId !== opening.userId || !orderId) {
     const retryAfterMs = notHeardFor(ticket, opening);
     if (retryAfterMs !== undefined) {
-      throw new DomainError("NOT_READY", "the ticket is not paid, or we have not heard of it yet", {
+      throw new CallError("NOT_READY", "the ticket is not paid, or we have not heard of it yet", {
         retryAfterMs,
       });
     }
-    throw new DomainError("TICKET_NOT_FOUND", "there is no such ticket");
+    throw new TicketError("TICKET_NOT_FOUND", "there is no such ticket");
   }
   // Seen by the buyer of an earlier sale, of whose end we have not heard yet, it is not for this one.
   const isStale = ticket.codeSeen && ticket.codeOpenedFor !== orderId;
-  if (!code || isStale) throw new DomainError("CODE_NOT_FOUND", "the seller attached no code");
+  if (!code || isStale) throw new TicketError("CODE_NOT_FOUND", "the seller attached no code");
   if (ticket.codeSealedFor === orderId) {
-    throw new DomainError("CODE_SEALED", "you have asked for your money back");
+    throw new TicketError("CODE_SEALED", "you have asked for your money back");
   }
   if (ticket.codeOpenedFor === orderId) return false;
   ticket.codeOpenedFor = orderId;

@@ -7,7 +7,9 @@ import {
 } from "@ticketing/proto/tickets/v1/ticket_service";
 import { update } from "#runtime/store/aggregate.ts";
 import { caller, callerIfAny } from "#runtime/rpc/authentication.ts";
-import { DomainError, invalidField } from "#runtime/errors.ts";
+import type { DomainError } from "#runtime/errors.ts";
+import { CallError, invalidField } from "#runtime/errors.ts";
+import { TicketError } from "./errors.ts";
 import { toChargeable } from "#runtime/money.ts";
 import { withoutDeadline } from "#runtime/call-deadline.ts";
 import { duplicateOf } from "#runtime/store/database.ts";
@@ -38,7 +40,7 @@ interface Deps {
   now: () => number;
 }
 
-const notFound = (): DomainError => new DomainError("TICKET_NOT_FOUND", "there is no such ticket");
+const notFound = (): DomainError => new TicketError("TICKET_NOT_FOUND", "there is no such ticket");
 
 function toListing(request: CreateTicketRequest | UpdateTicketRequest): Listing {
   if (!request.price) throw invalidField("price", "is required");
@@ -89,7 +91,7 @@ export function ticketRoutes({ tickets, standings, now }: Deps) {
   async function mustNotBeOut(userId: string, ticketId: string): Promise<void> {
     if (!(await isOut(standings, userId))) return;
     await update(tickets, ticketId, (found) => setSellerBanned(found, true));
-    throw new DomainError("BANNED", "this account is banned");
+    throw new CallError("BANNED", "this account is banned");
   }
 
   return (router: ConnectRouter) =>
@@ -127,7 +129,7 @@ export function ticketRoutes({ tickets, standings, now }: Deps) {
         const code = readCode(request.code);
         return change(request.id, caller(ctx).id, (ticket) => {
           if (request.version > 0 && Number(request.version) !== ticket.version) {
-            throw new DomainError("CHANGED_MEANWHILE", "the ticket has changed; look at it again");
+            throw new CallError("CHANGED_MEANWHILE", "the ticket has changed; look at it again");
           }
           mustBeUpcoming(listing.eventTime, now(), ticket.eventTime);
           edit(ticket, listing, code);

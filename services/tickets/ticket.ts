@@ -7,7 +7,7 @@ import {
 } from "@ticketing/proto/tickets/v1/ticket_events";
 import { Schema, type Connection, type HydratedDocument } from "mongoose";
 import { aggregate, record, type AggregateFields } from "#runtime/store/aggregate.ts";
-import { DomainError } from "#runtime/errors.ts";
+import { TicketError } from "./errors.ts";
 import { toMoney } from "#runtime/money.ts";
 import type { RequestMark } from "#runtime/store/request-id.ts";
 import { attachCode, dropSeenCode } from "./attached-code.ts";
@@ -173,12 +173,12 @@ export function list(ticket: Ticket): void {
 /** Only the seller changes a ticket, and only while nobody holds it (R6, R30). */
 export function mustBeChangeable(ticket: Ticket, userId: string): void {
   if (ticket.userId !== userId) {
-    throw new DomainError("NOT_THE_SELLER", "only its seller may change a ticket");
+    throw new TicketError("NOT_THE_SELLER", "only its seller may change a ticket");
   }
-  if (ticket.status === "SOLD") throw new DomainError("TICKET_SOLD", "this ticket is sold");
+  if (ticket.status === "SOLD") throw new TicketError("TICKET_SOLD", "this ticket is sold");
   if (ticket.status !== "HELD") return;
   const until = ticket.heldUntil?.toISOString() ?? "";
-  throw new DomainError("TICKET_HELD", `somebody is buying this ticket; try again after ${until}`, {
+  throw new TicketError("TICKET_HELD", `somebody is buying this ticket; try again after ${until}`, {
     metadata: { until },
   });
 }
@@ -219,7 +219,7 @@ export function relist(ticket: Ticket, code?: string): boolean {
   const hadCode = ticket.hasCode;
   if (code !== undefined) attachCode(ticket, code);
   if (ticket.needsNewCode || (ticket.hasCode && ticket.codeSeen)) {
-    throw new DomainError(
+    throw new TicketError(
       "CODE_ALREADY_SEEN",
       "a buyer has seen the ticket's code; attach a new one, or say that it has none",
     );

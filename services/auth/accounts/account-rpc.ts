@@ -5,7 +5,9 @@ import { addressOf } from "#runtime/identity/client-network.ts";
 import { update } from "#runtime/store/aggregate.ts";
 import { caller } from "#runtime/rpc/authentication.ts";
 import { withoutDeadline } from "#runtime/call-deadline.ts";
-import { DomainError, invalidField } from "#runtime/errors.ts";
+import type { DomainError} from "#runtime/errors.ts";
+import { invalidField } from "#runtime/errors.ts";
+import { AuthError } from "../errors.ts";
 import { bury, confirm, setPassword } from "./credentials.ts";
 import { isSameStamp } from "../security-stamp.ts";
 import { mustBeAddress } from "./email-address.ts";
@@ -45,10 +47,10 @@ interface Deps {
 }
 
 const wrongPassword = (): DomainError =>
-  new DomainError("WRONG_CREDENTIALS", "the password is wrong");
+  new AuthError("WRONG_CREDENTIALS", "the password is wrong");
 
 const expired = (): DomainError =>
-  new DomainError("LINK_EXPIRED", "this link is used up or too old; ask for another");
+  new AuthError("LINK_EXPIRED", "this link is used up or too old; ask for another");
 
 /**
  * What follows a change that is stored. It is done whoever still waits for the answer: nobody's account
@@ -166,7 +168,7 @@ export function accountRoutes(deps: Deps) {
       async sendConfirmation(_request, ctx) {
         const user = await account(caller(ctx));
         if (user.emailConfirmed) {
-          throw new DomainError("EMAIL_CONFIRMED", "this address is confirmed already");
+          throw new AuthError("EMAIL_CONFIRMED", "this address is confirmed already");
         }
         await attempts.count(addressOf(ctx.requestHeader));
         await attempts.countMail(user.emailKey, user.emailKey);

@@ -1,5 +1,6 @@
 import type { Caller } from "#runtime/rpc/authentication.ts";
-import { DomainError } from "#runtime/errors.ts";
+import { CallError } from "#runtime/errors.ts";
+import { AuthError } from "../errors.ts";
 import type { SessionKeeper } from "../sessions/session.ts";
 import type { UserFields, Users } from "../user.ts";
 
@@ -17,7 +18,7 @@ export function callerAccount({ users, sessions }: Deps) {
     const { id, sessionId } = who;
     const user = await users.findById(id, { outbox: 0 }).lean<UserFields>();
     if (user?.status === "ACTIVE" && (await sessions.isOpen(sessionId, user))) return user;
-    throw new DomainError("SESSION_ENDED", "the session has ended; sign in again");
+    throw new AuthError("SESSION_ENDED", "the session has ended; sign in again");
   };
 }
 
@@ -27,6 +28,6 @@ export function callingAdministrator(deps: Deps) {
   return async (who: Caller): Promise<UserFields> => {
     const user = await account(who);
     if (user.roles.includes("ADMINISTRATOR")) return user;
-    throw new DomainError("NOT_ALLOWED", "you may not do this");
+    throw new CallError("NOT_ALLOWED", "you may not do this");
   };
 }

@@ -2,7 +2,8 @@ import { setTimeout as passing } from "node:timers/promises";
 import { ClaimKindSchema } from "@ticketing/proto/payments/v1/claim";
 import { ClaimsAnsweredSchema } from "@ticketing/proto/payments/v1/payment_events";
 import { Schema, type Connection } from "mongoose";
-import { DomainError } from "#runtime/errors.ts";
+import { CallError } from "#runtime/errors.ts";
+import { AuthError } from "../errors.ts";
 import { on, type EventHandler } from "#runtime/messaging/consumer.ts";
 import { newId } from "#runtime/store/ids.ts";
 
@@ -57,7 +58,7 @@ export function mustBeGivenUp(due: readonly KnownClaim[], forfeit: readonly stri
   const given = new Set(forfeit);
   const left = due.filter(({ id }) => !given.has(id));
   if (left.length === 0) return;
-  throw new DomainError("ACCOUNT_HAS_CLAIMS", "something is due to this account", {
+  throw new AuthError("ACCOUNT_HAS_CLAIMS", "something is due to this account", {
     obstacles: left.map(({ id, kind }) => ({
       type: kind,
       subject: id,
@@ -90,7 +91,7 @@ export function claimDesk({ answers, ask }: Deps) {
         const answer = await answers.findById(requestId).lean<AnswerFields>();
         if (answer) return answer.claims;
       }
-      throw new DomainError("NOT_READY", "what is due cannot be found out now; try again", {
+      throw new CallError("NOT_READY", "what is due cannot be found out now; try again", {
         retryAfterMs: 2_000,
       });
     },

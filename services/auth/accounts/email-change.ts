@@ -1,4 +1,4 @@
-import { DomainError } from "#runtime/errors.ts";
+import { AuthError } from "../errors.ts";
 import { touch, update } from "#runtime/store/aggregate.ts";
 import { revokeAccess } from "../security-stamp.ts";
 import { emailKey, type FormerEmail, type User, type Users } from "../user.ts";
@@ -21,7 +21,7 @@ const MOST_FORMER = 10;
 /** The account is to move to another address, once that one has answered. */
 export function beginMove(user: User, newEmail: string): void {
   if ((user.formerEmails?.length ?? 0) >= MOST_FORMER) {
-    throw new DomainError("TOO_MANY_ATTEMPTS", "the address has changed too often", {
+    throw new AuthError("TOO_MANY_ATTEMPTS", "the address has changed too often", {
       retryAfterMs: DAY_MS,
     });
   }

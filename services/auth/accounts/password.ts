@@ -1,7 +1,7 @@
 import { dictionary } from "@zxcvbn-ts/language-common";
 import { hash, verify, type Options } from "@node-rs/argon2";
 import pLimit from "p-limit";
-import { DomainError, invalidField } from "#runtime/errors.ts";
+import { CallError, invalidField } from "#runtime/errors.ts";
 
 /**
  * OWASP's parameters for argon2id, which is the library's default algorithm. Each hash is a PHC
@@ -21,7 +21,7 @@ const pool = pLimit(WIDTH);
 
 function inTurn<T>(work: () => Promise<T>): Promise<T> {
   if (pool.pendingCount < ROOM) return pool(work);
-  throw new DomainError("NOT_READY", "many people are signing in; try again in a moment", {
+  throw new CallError("NOT_READY", "many people are signing in; try again in a moment", {
     retryAfterMs: 2_000,
   });
 }

@@ -3,7 +3,9 @@ import type { ConnectRouter } from "@connectrpc/connect";
 import { UserStatus } from "@ticketing/proto/auth/v1/user";
 import { UserService } from "@ticketing/proto/auth/v1/user_service";
 import { update } from "#runtime/store/aggregate.ts";
-import { DomainError, invalidField } from "#runtime/errors.ts";
+import type { DomainError} from "#runtime/errors.ts";
+import { invalidField } from "#runtime/errors.ts";
+import { AuthError } from "../errors.ts";
 import { paged, pageSize, readPageToken } from "#runtime/store/paging.ts";
 import { readLine } from "#runtime/text.ts";
 import { ban, toRecord, unban } from "./ban.ts";
@@ -21,7 +23,7 @@ interface Deps {
 /** The first moment that the contract can no longer carry. */
 const NEVER = new Date("+010000-01-01T00:00:00Z");
 
-const notFound = (): DomainError => new DomainError("USER_NOT_FOUND", "there is no such user");
+const notFound = (): DomainError => new AuthError("USER_NOT_FOUND", "there is no such user");
 
 function toEnd(time: Timestamp | undefined, now: number): Date | undefined {
   if (!time) return undefined;
@@ -69,7 +71,7 @@ export function userRoutes({ users, sessions, now }: Deps) {
       async banUser({ userId, reason, endsAt }, ctx) {
         const { _id: ownId } = await administrator(caller(ctx));
         if (userId === ownId) {
-          throw new DomainError("OWN_ACCOUNT", "nobody can ban themselves");
+          throw new AuthError("OWN_ACCOUNT", "nobody can ban themselves");
         }
         const why = readLine(reason, "reason", { max: 500, required: true });
         const end = toEnd(endsAt, now());

@@ -2,6 +2,7 @@ import type { RedisClientType } from "redis";
 import { networkOf } from "#runtime/identity/client-network.ts";
 import { DomainError } from "#runtime/errors.ts";
 import { hashedKey, rateLimit, type RateLimit } from "#runtime/store/rate-limit.ts";
+import { AuthError } from "../errors.ts";
 import type { KnownPlaces } from "./known-networks.ts";
 
 interface Options {
@@ -39,6 +40,9 @@ export interface Attempts {
   forgive(address: string, account: string): Promise<void>;
 }
 
+const tooManyAttempts = (retryAfterMs: number): Error =>
+  new AuthError("TOO_MANY_ATTEMPTS", "too many attempts; try again later", { retryAfterMs });
+
 /**
  * Counts attempts by address, and by account. A stranger's guesses must not lock the owner out: an
  * address that the account has signed in from of late has a count of its own, and of all others
@@ -49,7 +53,7 @@ export function attemptLimits(options: Options): Attempts {
   const { redis, known, windowSeconds } = options;
 
   const limit = (name: string, points: number, seconds = windowSeconds): RateLimit =>
-    rateLimit(redis, `attempts:${name}`, { points, seconds });
+    rateLimit(redis, `attempts:${name}`, { points, seconds }, tooManyAttempts);
   const addresses = limit("address", options.perAddress);
   const pairs = limit("pair", options.perAccountAndAddress);
   const accounts = limit("account", options.perAccount);

@@ -3,7 +3,8 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import type { SessionSchema } from "@ticketing/proto/auth/v1/session";
 import { Schema, type Connection } from "mongoose";
-import { DomainError } from "#runtime/errors.ts";
+import type { DomainError } from "#runtime/errors.ts";
+import { AuthError } from "../errors.ts";
 import { newId } from "#runtime/store/ids.ts";
 import { securityStampOf } from "../security-stamp.ts";
 import type { UserFields } from "../user.ts";
@@ -51,7 +52,7 @@ const GRACE_MS = 10_000;
 const MOST_DOUBTS = 10_000;
 
 const ended = (): DomainError =>
-  new DomainError("SESSION_ENDED", "the session has ended; sign in again");
+  new AuthError("SESSION_ENDED", "the session has ended; sign in again");
 
 interface Options {
   sessions: Sessions;

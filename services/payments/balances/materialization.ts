@@ -1,5 +1,5 @@
 import { setTimeout as passing } from "node:timers/promises";
-import { DomainError } from "#runtime/errors.ts";
+import { CallError } from "#runtime/errors.ts";
 import { UNHURRIED } from "#runtime/store/database.ts";
 import {
   NONE,
@@ -147,7 +147,7 @@ export async function count(deps: CountingDeps, kind: Kind, id: string): Promise
       await passing(Math.random() * 10 * (round + 1)); // Others count too.
     }
   }
-  throw new DomainError("CHANGED_MEANWHILE", "others keep changing this balance; try again");
+  throw new CallError("CHANGED_MEANWHILE", "others keep changing this balance; try again");
 }
 
 /** Counts whatever has changed since it was counted, of one seller or of all. */

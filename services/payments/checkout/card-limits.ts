@@ -1,4 +1,5 @@
 import type { RedisClientType } from "redis";
+import { PaymentError } from "../errors.ts";
 import { networkOf } from "#runtime/identity/client-network.ts";
 import { hashedKey, rateLimit, type RateLimit } from "#runtime/store/rate-limit.ts";
 
@@ -37,10 +38,10 @@ const ADDRESS_IS_TOLD = 10;
 
 const HOUR = 3_600;
 const DAY = 86_400;
-const tooMany = {
-  reason: "TOO_MANY_CARDS",
-  message: "too many cards were tried; try again later",
-} as const;
+const tooManyCards = (retryAfterMs: number): Error =>
+  new PaymentError("TOO_MANY_CARDS", "too many cards were tried; try again later", {
+    retryAfterMs,
+  });
 
 /**
  * An account's tries are counted before the card is tried, so that a rush of them gets no further than
@@ -51,7 +52,7 @@ const tooMany = {
 export function cardLimits(options: Options): CardLimits {
   const { redis } = options;
   const limit = (name: string, points: number, seconds: number): RateLimit =>
-    rateLimit(redis, `cards:${name}`, { points, seconds }, tooMany);
+    rateLimit(redis, `cards:${name}`, { points, seconds }, tooManyCards);
   const accounts = [
     limit("account-hour", options.perAccountAndHour, HOUR),
     limit("account-day", options.perAccountAndDay, DAY),

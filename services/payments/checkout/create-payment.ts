@@ -1,7 +1,8 @@
 import Stripe from "stripe";
 import type { CreatePaymentRequest } from "@ticketing/proto/payments/v1/payment_service";
 import { update } from "#runtime/store/aggregate.ts";
-import { DomainError } from "#runtime/errors.ts";
+import { CallError } from "#runtime/errors.ts";
+import { PaymentError } from "../errors.ts";
 import { askAgainMs, isYoung } from "#runtime/store/ids.ts";
 import { toMinor } from "#runtime/money.ts";
 import { mustBeSameRequest, type RequestMark } from "#runtime/store/request-id.ts";
@@ -52,29 +53,29 @@ async function find(
   if (payment?.order.userId === userId) return payment;
   // As long as the order may be there to be paid, its news may still be on the way.
   if (!payment && isYoung(orderId, now(), LONGEST_HOLD_MS)) {
-    throw new DomainError(
+    throw new CallError(
       "NOT_READY",
       "payments has not heard of this order yet; try again in a moment",
       laterMs(askAgainMs(orderId, now())),
     );
   }
-  throw new DomainError("ORDER_NOT_FOUND", "you have no such order");
+  throw new PaymentError("ORDER_NOT_FOUND", "you have no such order");
 }
 
 function mustBePayable({ order }: PaymentFields, now: number): void {
   if (order.status === "CANCELLED") {
-    if (order.expired) throw new DomainError("ORDER_EXPIRED", "the time to pay has run out");
-    throw new DomainError("ORDER_CANCELLED", "this order was cancelled");
+    if (order.expired) throw new PaymentError("ORDER_EXPIRED", "the time to pay has run out");
+    throw new PaymentError("ORDER_CANCELLED", "this order was cancelled");
   }
-  if (order.status === "COMPLETED") throw new DomainError("ALREADY_PAID", "this order is paid");
+  if (order.status === "COMPLETED") throw new PaymentError("ALREADY_PAID", "this order is paid");
   if (order.status === "AWAITING_PAYMENT") {
-    throw new DomainError("PAYMENT_IN_PROGRESS", "this order is being paid");
+    throw new PaymentError("PAYMENT_IN_PROGRESS", "this order is being paid");
   }
   if (order.eventTime && order.eventTime.getTime() <= now) {
-    throw new DomainError("EVENT_BEGUN", "the event has begun; nothing can be paid any more");
+    throw new PaymentError("EVENT_BEGUN", "the event has begun; nothing can be paid any more");
   }
   if (order.expiresAt.getTime() - now <= LAST_MOMENT_MS) {
-    throw new DomainError("ORDER_EXPIRED", "there is not enough time left to pay");
+    throw new PaymentError("ORDER_EXPIRED", "there is not enough time left to pay");
   }
 }
 
@@ -82,18 +83,18 @@ function mustAgree({ order }: PaymentFields, { amount }: CreatePaymentRequest): 
   if (!amount) return;
   const agreed = toMinor(amount, "amount");
   if (agreed.amount !== order.price || agreed.currency !== order.currency) {
-    throw new DomainError("AMOUNT_MISMATCH", "this is not the amount due");
+    throw new PaymentError("AMOUNT_MISMATCH", "this is not the amount due");
   }
 }
 
 /** Whether nothing can come of the attempts before, so that a new one may begin. */
 function mustBeClear({ attempts }: PaymentFields): void {
   if (attempts.length >= MOST_ATTEMPTS) {
-    throw new DomainError("TOO_MANY_CARDS", "too many cards were tried for this order");
+    throw new PaymentError("TOO_MANY_CARDS", "too many cards were tried for this order");
   }
   const last = attempts.at(-1);
   if (last && last.status !== "FAILED") {
-    throw new DomainError("PAYMENT_IN_PROGRESS", "this order is being paid", laterMs(1_000));
+    throw new PaymentError("PAYMENT_IN_PROGRESS", "this order is being paid", laterMs(1_000));
   }
 }
 
@@ -165,10 +166,10 @@ function refuseCard({ declined, failureCode: code = "", terse }: Attempt): never
   const metadata = terse ? {} : { code };
   if (declined) {
     const words = "the card was declined, and the order is cancelled";
-    throw new DomainError("PAYMENT_DECLINED", words, { metadata });
+    throw new PaymentError("PAYMENT_DECLINED", words, { metadata });
   }
   const words = "the card could not be used; check it and try again";
-  throw new DomainError("PAYMENT_METHOD_REFUSED", words, { metadata });
+  throw new PaymentError("PAYMENT_METHOD_REFUSED", words, { metadata });
 }
 
 /** What became of an attempt: the same to whoever made the request, and to whoever repeats it. */

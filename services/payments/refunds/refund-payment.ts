@@ -1,7 +1,9 @@
 import type { RefundPaymentRequest } from "@ticketing/proto/payments/v1/payment_service";
 import { update } from "#runtime/store/aggregate.ts";
 import type { Caller } from "#runtime/rpc/authentication.ts";
-import { DomainError, invalidField } from "#runtime/errors.ts";
+import type { DomainError} from "#runtime/errors.ts";
+import { CallError, invalidField } from "#runtime/errors.ts";
+import { PaymentError } from "../errors.ts";
 import { toMovable } from "#runtime/money.ts";
 import { mustBeSameRequest, type RequestMark } from "#runtime/store/request-id.ts";
 import { newest, type Payment, type PaymentFields, type Refund } from "../payment.ts";
@@ -24,14 +26,14 @@ export function roleOf({ id, roles }: Caller, payment: PaymentFields): Role | un
 }
 
 export const noSuchPayment = (): DomainError =>
-  new DomainError("PAYMENT_NOT_FOUND", "you have made no such payment");
+  new PaymentError("PAYMENT_NOT_FOUND", "you have made no such payment");
 
 /** How much, in minor units: all that is left, unless an administrator says so. */
 function amountOf(payment: PaymentFields, role: Role, { amount }: RefundPaymentRequest): number {
   const most = left(payment);
   if (!amount) return most;
   if (role !== "ADMINISTRATOR") {
-    throw new DomainError("NOT_ALLOWED", "only an administrator may give a part of it back");
+    throw new CallError("NOT_ALLOWED", "only an administrator may give a part of it back");
   }
   const asked = toMovable(amount, "amount");
   if (asked.currency !== payment.order.currency) {

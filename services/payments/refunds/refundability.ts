@@ -2,6 +2,7 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import type { RefundabilitySchema } from "@ticketing/proto/payments/v1/payment";
 import { DomainError } from "#runtime/errors.ts";
+import { PaymentError } from "../errors.ts";
 import { toMoney } from "#runtime/money.ts";
 import { newest, type PaymentFields } from "../payment.ts";
 import { isDisputed, isKept, left, pendingRefund, refundInProgress } from "./refund.ts";
@@ -36,16 +37,16 @@ export function refundableUntil(
 /** Whether there is anything that can be given back now, whoever wants it. */
 function mustBeFree(payment: PaymentFields, role: Role, isPart: boolean): void {
   if (isDisputed(payment)) {
-    throw new DomainError("DISPUTED", "the buyer's bank has taken this money already");
+    throw new PaymentError("DISPUTED", "the buyer's bank has taken this money already");
   }
   if (role === "BUYER" || isPart ? refundInProgress(payment) : pendingRefund(payment)) {
-    throw new DomainError(
+    throw new PaymentError(
       "REFUND_IN_PROGRESS",
       "money is going back already; see what comes of it",
     );
   }
   if (!isKept(payment)) {
-    throw new DomainError("NOTHING_TO_REFUND", "there is no money to give back");
+    throw new PaymentError("NOTHING_TO_REFUND", "there is no money to give back");
   }
 }
 
@@ -57,11 +58,11 @@ export function mustBeRefundable(
 ): void {
   mustBeFree(payment, role, isPart);
   if (role === "BUYER" && payment.codeOpenTime) {
-    throw new DomainError("CODE_OPENED", "the ticket's code was opened");
+    throw new PaymentError("CODE_OPENED", "the ticket's code was opened");
   }
   const until = refundableUntil(payment, role, holdDays);
   if (!until || now < until.getTime()) return;
-  throw new DomainError("REFUND_TOO_LATE", "it is too late to give this back", {
+  throw new PaymentError("REFUND_TOO_LATE", "it is too late to give this back", {
     metadata: { until: until.toISOString() },
   });
 }

@@ -1,5 +1,5 @@
 import Stripe from "stripe";
-import { DomainError } from "#runtime/errors.ts";
+import { CallError, type DomainError } from "#runtime/errors.ts";
 import type { Pace } from "./request-pace.ts";
 
 /** The version that this code was written against; Stripe answers in it whatever the account's is. */
@@ -28,7 +28,7 @@ export function createStripe(key: string, base: string | undefined, pace?: Pace)
 
 /** Stripe's answer is not there yet: what became of the payment will be known a little later. */
 export const notYet = (): DomainError =>
-  new DomainError("NOT_READY", "the bank has not answered yet; ask again in a moment", {
+  new CallError("NOT_READY", "the bank has not answered yet; ask again in a moment", {
     retryAfterMs: 2_000,
   });
 

@@ -6,7 +6,7 @@ import type { GetMessage } from "amqplib";
 import { describe, expect, it, onTestFinished } from "vitest";
 import type { Broker } from "./broker.ts";
 import { toProperties } from "./envelope.ts";
-import { DomainError } from "../errors.ts";
+import { CallError } from "../errors.ts";
 import { consume, on } from "./consumer.ts";
 import { newId } from "../store/ids.ts";
 import type { Log } from "../log.ts";
@@ -364,7 +364,7 @@ it("an event in a crowd comes back less and less often, and is never dead of it"
   let crowded = true;
   const { service, tell } = await listen(async () => {
     times.push(performance.now());
-    if (crowded) throw new DomainError("CHANGED_MEANWHILE", "others keep changing this");
+    if (crowded) throw new CallError("CHANGED_MEANWHILE", "others keep changing this");
   });
   tell("hello", 4); // One more try of its own, and it were dead.
   await eventually(() => times.length > 7, "it to come back");

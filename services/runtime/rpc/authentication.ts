@@ -12,7 +12,8 @@ import {
   own_credentials as ownCredentials,
 } from "@ticketing/proto/options/v1/options";
 import { jwtVerify, type JWTPayload, type JWTVerifyGetKey } from "jose";
-import { DomainError } from "../errors.ts";
+import type { DomainError } from "../errors.ts";
+import { CallError } from "../errors.ts";
 
 /** Who is calling, as their access token says. */
 export interface Caller {
@@ -108,12 +109,12 @@ function unlessBanned(
 ): Caller | undefined {
   if (!found || !isBanned?.(found.id)) return found;
   if (admitsBanned(req)) return undefined;
-  throw new DomainError("BANNED", "this account is banned");
+  throw new CallError("BANNED", "this account is banned");
 }
 
 /** Without a token, with a bad one and with one that has expired: one answer, which the edge gives too. */
 const unauthenticated = (): DomainError =>
-  new DomainError(
+  new CallError(
     "UNAUTHENTICATED",
     "sign in, or refresh the session: this needs a valid access token",
   );
@@ -124,7 +125,7 @@ function admit(req: UnaryRequest | StreamRequest, caller: Caller | undefined): v
   if (!caller) throw unauthenticated();
   if (asked === Access.SIGNED_IN) return;
   if (asked === Access.ADMINISTRATOR && caller.roles.includes("administrator")) return;
-  throw new DomainError("NOT_ALLOWED", "you may not do this");
+  throw new CallError("NOT_ALLOWED", "you may not do this");
 }
 
 /**

@@ -1,7 +1,7 @@
 import { Code, ConnectError, type Interceptor } from "@connectrpc/connect";
 import pLimit from "p-limit";
 import { mustBeInTime, underDeadline } from "../call-deadline.ts";
-import { DomainError } from "../errors.ts";
+import { CallError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import { within } from "../deadline.ts";
 
@@ -30,7 +30,7 @@ export function logCalls(log: Log): Interceptor {
 }
 
 const tooSlow = (): Error =>
-  new DomainError("TOO_SLOW", "this takes too long", { retryAfterMs: 1_000 });
+  new CallError("TOO_SLOW", "this takes too long", { retryAfterMs: 1_000 });
 
 /**
  * Answers a call that takes too long, as when the database hangs: the caller learns that it may ask
@@ -66,7 +66,7 @@ export function admit({ concurrency, capacity }: Admission): Interceptor {
   return (next) => async (req) => {
     if (req.stream) return next(req);
     if (limit.activeCount + limit.pendingCount >= capacity) {
-      throw new DomainError("OVERLOADED", "too many requests at once; try again in a moment", {
+      throw new CallError("OVERLOADED", "too many requests at once; try again in a moment", {
         retryAfterMs: 1_000,
       });
     }

@@ -11,7 +11,7 @@ import {
 } from "@connectrpc/connect/protocol-connect";
 import { setTrailerStatus } from "@connectrpc/connect/protocol-grpc";
 import { trailerFlag, trailerParse, trailerSerialize } from "@connectrpc/connect/protocol-grpc-web";
-import { DomainError } from "../errors.ts";
+import { CallError } from "../errors.ts";
 import { refused } from "./errors.ts";
 
 // The library decodes a request before any interceptor runs. What it cannot decode it calls INTERNAL,
@@ -31,10 +31,10 @@ const isDecoding = (code: Code | undefined): boolean =>
 
 const withReason: Mend = (code, message) => {
   if (isDecoding(code) && MALFORMED.test(message)) {
-    return refused(new DomainError("MALFORMED_REQUEST", message));
+    return refused(new CallError("MALFORMED_REQUEST", message));
   }
   if (code === Code.ResourceExhausted && TOO_LARGE.test(message)) {
-    return refused(new DomainError("TOO_LARGE", "the request is larger than 64 KiB"));
+    return refused(new CallError("TOO_LARGE", "the request is larger than 64 KiB"));
   }
   return undefined;
 };
@@ -135,7 +135,7 @@ function isGarbled({ method, url }: UniversalServerRequest): boolean {
 }
 
 const garbled = (): UniversalServerResponse =>
-  told(refused(new DomainError("MALFORMED_REQUEST", "the message is not base64")));
+  told(refused(new CallError("MALFORMED_REQUEST", "the message is not base64")));
 
 /** Whether a method, or a path, is one of our own contracts. */
 export const isOurs = (name: string): boolean => /^\/?ticketing\./.test(name);

@@ -30,7 +30,12 @@ describe("a client is told", () => {
   it("the code, the reason, the sentence and what else a refusal of the business says", async () => {
     const details = { metadata: { until: "soon" }, retryAfterMs: 1250 };
     const refused = await refusals(() => {
-      throw new DomainError("TICKET_HELD", "somebody else holds this ticket", details);
+      throw new DomainError(
+        "TICKET_HELD",
+        Code.FailedPrecondition,
+        "somebody else holds this ticket",
+        details,
+      );
     });
     for (const each of refused) {
       expect(each).toEqual({

@@ -6,7 +6,7 @@ import {
   PreconditionFailureSchema,
   RetryInfoSchema,
 } from "@ticketing/proto/google/rpc/error_details";
-import { codes, DomainError, InvalidFields, type Reason } from "../errors.ts";
+import { CallError, DomainError, InvalidFields } from "../errors.ts";
 import { isDatabaseFault } from "../store/database.ts";
 
 interface Detail {
@@ -20,15 +20,15 @@ const detail = <D extends DescMessage>(desc: D, value: MessageInitShape<D>): Det
 });
 
 /** After how many seconds a client of HTTP may come back where nothing better is known. */
-function usualRetrySeconds(reason: Reason): number | undefined {
-  if (codes[reason] === Code.Unavailable) return 1;
-  // What is too large stays so.
-  return codes[reason] === Code.ResourceExhausted && reason !== "TOO_LARGE" ? 60 : undefined;
+function usualRetrySeconds({ code, reason }: DomainError): number | undefined {
+  if (code === Code.Unavailable) return 1;
+  // What is too large stays too large.
+  return code === Code.ResourceExhausted && reason !== "TOO_LARGE" ? 60 : undefined;
 }
 
 /** A refusal on the wire. When to come back stands in a header too, for clients that know only HTTP. */
 export function refused(error: DomainError, cause: unknown = error): ConnectError {
-  const { reason, message, details } = error;
+  const { reason, code, message, details } = error;
   const { metadata = {}, retryAfterMs, obstacles = [] } = details;
   const told = [detail(ErrorInfoSchema, { reason, domain: "ticketing", metadata })];
   if (obstacles.length > 0) {
@@ -36,7 +36,7 @@ export function refused(error: DomainError, cause: unknown = error): ConnectErro
     told.push(detail(PreconditionFailureSchema, { violations }));
   }
   const header = new Headers();
-  const usual = usualRetrySeconds(reason);
+  const usual = usualRetrySeconds(error);
   if (usual !== undefined) header.set("retry-after", String(usual));
   if (retryAfterMs !== undefined) {
     // It may come from a store that does not know: then at once is the best that can be said.
@@ -45,7 +45,7 @@ export function refused(error: DomainError, cause: unknown = error): ConnectErro
     told.push(detail(RetryInfoSchema, { retryDelay }));
     header.set("retry-after", String(Math.max(1, Math.ceil(ms / 1000))));
   }
-  return new ConnectError(message, codes[reason], header, told, cause);
+  return new ConnectError(message, code, header, told, cause);
 }
 
 function invalid(error: InvalidFields): ConnectError {
@@ -62,7 +62,7 @@ export function toConnectError(error: unknown): unknown {
   if (error instanceof DomainError) return refused(error);
   if (error instanceof InvalidFields) return invalid(error);
   if (isDatabaseFault(error)) {
-    const later = new DomainError("STORE_UNAVAILABLE", "try again in a moment", {
+    const later = new CallError("STORE_UNAVAILABLE", "try again in a moment", {
       retryAfterMs: 1000,
     });
     return refused(later, error);

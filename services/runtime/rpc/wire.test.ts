@@ -8,7 +8,7 @@ import {
 } from "@connectrpc/connect-node";
 import { Access } from "@ticketing/proto/options/v1/options";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { DomainError } from "../errors.ts";
+import { CallError, DomainError } from "../errors.ts";
 import { refusal } from "../testing/refusal.ts";
 import { testServer } from "../testing/server.ts";
 import { wordService, type WordClient } from "../testing/word-service.ts";
@@ -43,15 +43,16 @@ const { service, routes } = wordService({
   Echo: { access: Access.ANYONE, answer: (word) => word },
   Later: {
     access: Access.ANYONE,
-    answer: () => Promise.reject(new DomainError("NOT_READY", "later", { retryAfterMs: 2_100 })),
+    answer: () => Promise.reject(new CallError("NOT_READY", "later", { retryAfterMs: 2_100 })),
   },
   Full: {
     access: Access.ANYONE,
-    answer: () => Promise.reject(new DomainError("TOO_MANY_OPEN_ORDERS", "too many")),
+    answer: () =>
+      Promise.reject(new DomainError("TOO_MANY_OPEN_ORDERS", Code.ResourceExhausted, "too many")),
   },
   Crowded: {
     access: Access.ANYONE,
-    answer: () => Promise.reject(new DomainError("OUTBOX_FULL", "too many")),
+    answer: () => Promise.reject(new CallError("OUTBOX_FULL", "too many")),
   },
   Hold: {
     access: Access.ANYONE,

@@ -1,3 +1,4 @@
+import { Code } from "@connectrpc/connect";
 import { fromBinary } from "@bufbuild/protobuf";
 import { Int64ValueSchema, StringValueSchema } from "@bufbuild/protobuf/wkt";
 import mongoose, { Schema } from "mongoose";
@@ -167,7 +168,7 @@ describe("update", () => {
   it("passes on what the change throws, and writes nothing", async () => {
     const { _id } = await make();
     const refused = update(things, _id, () => {
-      throw new DomainError("TICKET_SOLD", "sold");
+      throw new DomainError("TICKET_SOLD", Code.FailedPrecondition, "sold");
     });
     await expect(refused).rejects.toMatchObject({ reason: "TICKET_SOLD" });
     expect(await things.findById(_id)).toMatchObject({ version: 1 });

@@ -2,7 +2,7 @@ import { create, toBinary, type DescMessage, type MessageInitShape } from "@bufb
 import { setTimeout as passing } from "node:timers/promises";
 import mongoose, { Schema, type HydratedDocument, type Model } from "mongoose";
 import { newId } from "./ids.ts";
-import { DomainError } from "../errors.ts";
+import { CallError } from "../errors.ts";
 
 /** An event that was saved with the change it tells of, and waits to be published. */
 export interface OutboxEntry {
@@ -77,7 +77,7 @@ export function record<D extends DescMessage>(
   event: () => MessageInitShape<D>,
 ): void {
   if (doc.outbox.length >= OUTBOX_LIMIT) {
-    throw new DomainError("OUTBOX_FULL", "too many changes at once; try again shortly", {
+    throw new CallError("OUTBOX_FULL", "too many changes at once; try again shortly", {
       retryAfterMs: 1000,
     });
   }
@@ -112,5 +112,5 @@ export async function update<F extends AggregateFields>(
       await passing(Math.random() * 5 * round); // The more of us there are, the further apart.
     }
   }
-  throw new DomainError("CHANGED_MEANWHILE", "others keep changing this; read it again and retry");
+  throw new CallError("CHANGED_MEANWHILE", "others keep changing this; read it again and retry");
 }

@@ -1,7 +1,6 @@
 import { createHash } from "node:crypto";
 import { RateLimiterMemory, RateLimiterRedis, RateLimiterRes } from "rate-limiter-flexible";
 import type { RedisClientType } from "redis";
-import { DomainError, type Reason } from "../errors.ts";
 import { within } from "../deadline.ts";
 
 /** How much is let through for one key: so many points within so many seconds. */
@@ -25,11 +24,6 @@ export interface RateLimit {
   forget(key: string): Promise<void>;
 }
 
-interface Refusal {
-  reason: Reason;
-  message: string;
-}
-
 /** Redis may take this long; one that is frozen keeps nobody waiting. */
 const LONGEST_ANSWER_MS = 500;
 
@@ -40,11 +34,6 @@ const soon = <T>(answer: Promise<T>): Promise<T> =>
 export const hashedKey = (...words: string[]): string =>
   createHash("sha256").update(words.join(" ")).digest("base64url");
 
-const TOO_MANY: Refusal = {
-  reason: "TOO_MANY_ATTEMPTS",
-  message: "too many attempts; try again later",
-};
-
 /**
  * A limit whose counts all instances share through Redis. Each instance counts by itself too: that is
  * what counts where Redis is away, or does not answer soon, which is weaker but never open, and never
@@ -54,7 +43,7 @@ export function rateLimit(
   redis: RedisClientType,
   name: string,
   { points, seconds }: Rate,
-  { reason, message }: Refusal = TOO_MANY,
+  tooMany: (retryAfterMs: number) => Error,
 ): RateLimit {
   const rate = { keyPrefix: name, points, duration: seconds };
   const shared = new RateLimiterRedis({ ...rate, storeClient: redis, useRedisPackage: true });
@@ -68,7 +57,7 @@ export function rateLimit(
   }
 
   const refuse = ({ msBeforeNext }: RateLimiterRes): never => {
-    throw new DomainError(reason, message, { retryAfterMs: msBeforeNext });
+    throw tooMany(msBeforeNext);
   };
 
   return {

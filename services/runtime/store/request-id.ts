@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { clone, toBinary, type DescMessage, type MessageShape } from "@bufbuild/protobuf";
-import { DomainError } from "../errors.ts";
+import { CallError } from "../errors.ts";
 
 /** What a document keeps of the request that made it, so that a retry makes no second one. */
 export interface RequestMark {
@@ -23,5 +23,5 @@ export function requestMark<D extends DescMessage>(
 /** Refuses a request id that already stands for another request. */
 export function mustBeSameRequest(stored: Partial<RequestMark>, mark: Partial<RequestMark>): void {
   if (stored.requestHash === mark.requestHash) return;
-  throw new DomainError("REQUEST_ID_REUSED", "this request_id already stands for another request");
+  throw new CallError("REQUEST_ID_REUSED", "this request_id already stands for another request");
 }
