@@ -10,6 +10,8 @@ import { talk, together } from "./raw/talk.ts";
 import { until } from "#stack/process";
 import "./setup.ts"; // For the type of what it provides.
 
+// P54: malformed input ends no process.
+
 const SEED = process.env["SEED"] ?? String(Date.now() % 1_000_000);
 console.log(`raw requests: SEED=${SEED}`);
 

@@ -11,6 +11,8 @@ import { refusalOf } from "./refusal.ts";
 import { tap } from "./tap.ts";
 import "./setup.ts"; // For the type of what it provides.
 
+// P56: no secret is in a log.
+
 const { url, amqpUrl, mongoUrl, stripeUrl, logs, secrets } = inject("place");
 const listening = await tap(amqpUrl);
 afterAll(() => listening.close());

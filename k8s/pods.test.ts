@@ -3,6 +3,8 @@ import { beyondRestricted } from "./restricted.ts";
 import { container, find, manifests, services, workloads } from "./testing.ts";
 import type { Manifest, Pod, SecurityContext } from "./testing.ts";
 
+// P60: pods run with the restricted profile, with limits and probes.
+
 const base = await manifests("base");
 const local = await manifests("local"); // with the data services
 const ours = [...services, "web", "edge"];

@@ -8,7 +8,7 @@ import { expect, it } from "vitest";
 const root = join(import.meta.dirname, "../..");
 const read = (file: string): string => readFileSync(join(root, file), "utf8");
 
-/** Everything that people write here, but for the list itself and what only tells of the past. */
+/** Every file written by hand, except the list itself and the changelog, which may cite the past. */
 const sources = execFileSync("git", ["ls-files", "--cached", "--others", "--exclude-standard"], {
   cwd: root,
   encoding: "utf8",
@@ -24,6 +24,11 @@ const cited = (files: readonly string[]): Set<string> =>
 
 it("every number that is cited means something", () => {
   expect([...cited(sources)].filter((number) => !defined.includes(number))).toEqual([]);
+});
+
+it("every number that is defined is cited", () => {
+  const used = cited(sources);
+  expect(defined.filter((number) => number && !used.has(number))).toEqual([]);
 });
 
 it("every promise is shown by a test that cites it", () => {

@@ -15,7 +15,7 @@ export const file_ticketing_orders_v1_order_events: GenFile = /*@__PURE__*/
   fileDesc("CiZ0aWNrZXRpbmcvb3JkZXJzL3YxL29yZGVyX2V2ZW50cy5wcm90bxITdGlja2V0aW5nLm9yZGVycy52MSI5CgxPcmRlckNyZWF0ZWQSKQoFb3JkZXIYASABKAsyGi50aWNrZXRpbmcub3JkZXJzLnYxLk9yZGVyIjoKDU9yZGVyRXh0ZW5kZWQSKQoFb3JkZXIYASABKAsyGi50aWNrZXRpbmcub3JkZXJzLnYxLk9yZGVyIkEKFE9yZGVyQXdhaXRpbmdQYXltZW50EikKBW9yZGVyGAEgASgLMhoudGlja2V0aW5nLm9yZGVycy52MS5PcmRlciI7Cg5PcmRlckNhbmNlbGxlZBIpCgVvcmRlchgBIAEoCzIaLnRpY2tldGluZy5vcmRlcnMudjEuT3JkZXIiOQoMT3JkZXJFeHBpcmVkEikKBW9yZGVyGAEgASgLMhoudGlja2V0aW5nLm9yZGVycy52MS5PcmRlciI7Cg5PcmRlckNvbXBsZXRlZBIpCgVvcmRlchgBIAEoCzIaLnRpY2tldGluZy5vcmRlcnMudjEuT3JkZXIiUwoWT3JkZXJTbmFwc2hvdFJlcXVlc3RlZBIRCglyZXF1ZXN0ZXIYASABKAkSEgoKcmVxdWVzdF9pZBgCIAEoCRISCgpwYWdlX3Rva2VuGAMgASgJIo0BCg1PcmRlclNuYXBzaG90EioKBm9yZGVycxgBIAMoCzIaLnRpY2tldGluZy5vcmRlcnMudjEuT3JkZXISEgoKcmVxdWVzdF9pZBgCIAEoCRISCgpwYWdlX3Rva2VuGAMgASgJEhcKD25leHRfcGFnZV90b2tlbhgEIAEoCRIPCgdlZGl0aW9uGAUgASgFYgZwcm90bzM", [file_ticketing_orders_v1_order]);
 
 /**
- * *Buy* was pressed: the ticket is held.
+ * An order was created: it holds its ticket.
  *
  * @generated from message ticketing.orders.v1.OrderCreated
  */
@@ -36,7 +36,7 @@ export const OrderCreatedSchema: GenMessage<OrderCreated> = /*@__PURE__*/
   messageDesc(file_ticketing_orders_v1_order_events, 0);
 
 /**
- * The hold was made longer, once, because the buyer's bank is asking them to confirm the payment.
+ * The hold was extended, once, because the buyer has to confirm the payment at their bank.
  *
  * @generated from message ticketing.orders.v1.OrderExtended
  */
@@ -57,7 +57,7 @@ export const OrderExtendedSchema: GenMessage<OrderExtended> = /*@__PURE__*/
   messageDesc(file_ticketing_orders_v1_order_events, 1);
 
 /**
- * The order accepted an authorized payment: payments may take the money of `order.attempt_id`.
+ * The order accepted an authorized payment: payments captures the attempt `order.attempt_id`.
  *
  * @generated from message ticketing.orders.v1.OrderAwaitingPayment
  */
@@ -78,7 +78,7 @@ export const OrderAwaitingPaymentSchema: GenMessage<OrderAwaitingPayment> = /*@_
   messageDesc(file_ticketing_orders_v1_order_events, 2);
 
 /**
- * The order is over for another reason than time; the ticket is free, or withdrawn after a refund.
+ * The order ended for another reason than its expiry. The ticket is free, or withdrawn after a refund.
  *
  * @generated from message ticketing.orders.v1.OrderCancelled
  */
@@ -99,7 +99,7 @@ export const OrderCancelledSchema: GenMessage<OrderCancelled> = /*@__PURE__*/
   messageDesc(file_ticketing_orders_v1_order_events, 3);
 
 /**
- * The hold ran out; the ticket is free.
+ * The hold expired; the ticket is free.
  *
  * @generated from message ticketing.orders.v1.OrderExpired
  */
@@ -120,7 +120,7 @@ export const OrderExpiredSchema: GenMessage<OrderExpired> = /*@__PURE__*/
   messageDesc(file_ticketing_orders_v1_order_events, 4);
 
 /**
- * The money was taken; the ticket is the buyer's.
+ * The payment was captured; the ticket is the buyer's.
  *
  * @generated from message ticketing.orders.v1.OrderCompleted
  */
@@ -141,29 +141,29 @@ export const OrderCompletedSchema: GenMessage<OrderCompleted> = /*@__PURE__*/
   messageDesc(file_ticketing_orders_v1_order_events, 5);
 
 /**
- * A service asks orders for the orders that there are, because its database has no copies of them, or
- * old ones: it is new, or was restored. It may ask for the same page again, and at any time.
+ * A service requests a snapshot page of all orders, because its replica is empty or old: its database is new
+ * or was restored. It may request the same page again, at any time.
  *
  * @generated from message ticketing.orders.v1.OrderSnapshotRequested
  */
 export type OrderSnapshotRequested = Message<"ticketing.orders.v1.OrderSnapshotRequested"> & {
   /**
-   * The service that asks, by its name, which is its queue's too: the answer goes there, and to
-   * nobody else.
+   * The name of the requesting service, which is also the name of its queue. Only that queue gets the page.
    *
    * @generated from field: string requester = 1;
    */
   requester: string;
 
   /**
-   * The same for all pages of one rebuilding, so that an answer to an earlier one is not taken for it.
+   * The same for all pages of one rebuild, so that a page of an earlier rebuild is not mistaken for one of
+   * this.
    *
    * @generated from field: string request_id = 2;
    */
   requestId: string;
 
   /**
-   * `next_page_token` of the page before; empty for the first one.
+   * `next_page_token` of the previous page; empty for the first page.
    *
    * @generated from field: string page_token = 3;
    */
@@ -178,16 +178,16 @@ export const OrderSnapshotRequestedSchema: GenMessage<OrderSnapshotRequested> = 
   messageDesc(file_ticketing_orders_v1_order_events, 6);
 
 /**
- * The answer to an `OrderSnapshotRequested`: one page of orders as they are now, the newest first, so
- * of one ticket's holds the latest comes first. What is made or changes afterwards comes as an event,
- * as always, and may come before its page: keep the greater `version`. It tells of a state and not of
- * something that has happened: no money is taken because of it.
+ * A snapshot page: the response to an `OrderSnapshotRequested`, with orders as they are now, newest first, so
+ * the latest hold of a ticket comes first. Later changes arrive as events, possibly before the page: keep the
+ * greater `version`. A page contains states; it does not say that something has happened, and no payment is
+ * captured because of it.
  *
  * @generated from message ticketing.orders.v1.OrderSnapshot
  */
 export type OrderSnapshot = Message<"ticketing.orders.v1.OrderSnapshot"> & {
   /**
-   * At most 200.
+   * At most 200 orders.
    *
    * @generated from field: repeated ticketing.orders.v1.Order orders = 1;
    */
@@ -201,21 +201,21 @@ export type OrderSnapshot = Message<"ticketing.orders.v1.OrderSnapshot"> & {
   requestId: string;
 
   /**
-   * As in the request: which page this is.
+   * As in the request; it says which page this is.
    *
    * @generated from field: string page_token = 3;
    */
   pageToken: string;
 
   /**
-   * What to ask for when this page is stored; empty after the last one.
+   * The `page_token` of the next request, once this page is stored; empty after the last page.
    *
    * @generated from field: string next_page_token = 4;
    */
   nextPageToken: string;
 
   /**
-   * How much is told of each order, as in TicketSnapshot.
+   * Which fields each order has, as in TicketSnapshot.
    *
    * @generated from field: int32 edition = 5;
    */

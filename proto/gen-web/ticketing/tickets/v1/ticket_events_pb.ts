@@ -38,7 +38,7 @@ export const TicketCreatedSchema: GenMessage<TicketCreated> = /*@__PURE__*/
   messageDesc(file_ticketing_tickets_v1_ticket_events, 0);
 
 /**
- * A ticket changed: its seller edited, withdrew or relisted it, or it was held, freed or sold.
+ * A ticket changed: its seller edited, withdrew or relisted it, or an order held, released or bought it.
  *
  * @generated from message ticketing.tickets.v1.TicketUpdated
  */
@@ -59,28 +59,28 @@ export const TicketUpdatedSchema: GenMessage<TicketUpdated> = /*@__PURE__*/
   messageDesc(file_ticketing_tickets_v1_ticket_events, 1);
 
 /**
- * The buyer has opened the ticket's code, so the sale can no longer be undone by them alone. The code
- * is not in it.
+ * The buyer has opened the ticket's code, so they can no longer get a refund by themselves. The event does
+ * not contain the code.
  *
  * @generated from message ticketing.tickets.v1.TicketCodeOpened
  */
 export type TicketCodeOpened = Message<"ticketing.tickets.v1.TicketCodeOpened"> & {
   /**
-   * The ticket.
+   * The id of the ticket.
    *
    * @generated from field: string ticket_id = 1;
    */
   ticketId: string;
 
   /**
-   * The order whose buyer opened it.
+   * The id of the order whose buyer opened it.
    *
    * @generated from field: string order_id = 2;
    */
   orderId: string;
 
   /**
-   * When it was opened first.
+   * When it was opened for the first time.
    *
    * @generated from field: google.protobuf.Timestamp open_time = 3;
    */
@@ -95,20 +95,21 @@ export const TicketCodeOpenedSchema: GenMessage<TicketCodeOpened> = /*@__PURE__*
   messageDesc(file_ticketing_tickets_v1_ticket_events, 2);
 
 /**
- * The buyer wants the money back and had not opened the ticket's code, which they cannot any more.
+ * The buyer has requested a refund and had not opened the ticket's code. The code is now locked: the buyer
+ * can no longer open it.
  *
  * @generated from message ticketing.tickets.v1.TicketCodeSealed
  */
 export type TicketCodeSealed = Message<"ticketing.tickets.v1.TicketCodeSealed"> & {
   /**
-   * The ticket.
+   * The id of the ticket.
    *
    * @generated from field: string ticket_id = 1;
    */
   ticketId: string;
 
   /**
-   * The order of that buyer.
+   * The id of that buyer's order.
    *
    * @generated from field: string order_id = 2;
    */
@@ -123,29 +124,29 @@ export const TicketCodeSealedSchema: GenMessage<TicketCodeSealed> = /*@__PURE__*
   messageDesc(file_ticketing_tickets_v1_ticket_events, 3);
 
 /**
- * A service asks tickets for the tickets that there are, because its database has no copies of them:
- * it is new, or was restored. It may ask for the same page again, and at any time.
+ * A service requests a snapshot page of all tickets, because its replica is empty: its database is new or
+ * was restored. It may request the same page again, at any time.
  *
  * @generated from message ticketing.tickets.v1.TicketSnapshotRequested
  */
 export type TicketSnapshotRequested = Message<"ticketing.tickets.v1.TicketSnapshotRequested"> & {
   /**
-   * The service that asks, by its name, which is its queue's too: the answer goes there, and to
-   * nobody else.
+   * The name of the requesting service, which is also the name of its queue. Only that queue gets the page.
    *
    * @generated from field: string requester = 1;
    */
   requester: string;
 
   /**
-   * The same for all pages of one rebuilding, so that an answer to an earlier one is not taken for it.
+   * The same for all pages of one rebuild, so that a page of an earlier rebuild is not mistaken for one of
+   * this.
    *
    * @generated from field: string request_id = 2;
    */
   requestId: string;
 
   /**
-   * `next_page_token` of the page before; empty for the first one.
+   * `next_page_token` of the previous page; empty for the first page.
    *
    * @generated from field: string page_token = 3;
    */
@@ -160,15 +161,15 @@ export const TicketSnapshotRequestedSchema: GenMessage<TicketSnapshotRequested> 
   messageDesc(file_ticketing_tickets_v1_ticket_events, 4);
 
 /**
- * The answer to a `TicketSnapshotRequested`: one page of tickets as they are now, the newest first.
- * What is listed or changes afterwards comes as an event, as always, and may come before its page:
- * keep the greater `version`. It tells of a state and not of something that has happened.
+ * A snapshot page: the response to a `TicketSnapshotRequested`, with tickets as they are now, newest first.
+ * Later changes arrive as events, possibly before the page: keep the greater `version`. A page contains
+ * states; it does not say that something has happened.
  *
  * @generated from message ticketing.tickets.v1.TicketSnapshot
  */
 export type TicketSnapshot = Message<"ticketing.tickets.v1.TicketSnapshot"> & {
   /**
-   * At most 200.
+   * At most 200 tickets.
    *
    * @generated from field: repeated ticketing.tickets.v1.Ticket tickets = 1;
    */
@@ -182,23 +183,23 @@ export type TicketSnapshot = Message<"ticketing.tickets.v1.TicketSnapshot"> & {
   requestId: string;
 
   /**
-   * As in the request: which page this is.
+   * As in the request; it says which page this is.
    *
    * @generated from field: string page_token = 3;
    */
   pageToken: string;
 
   /**
-   * What to ask for when this page is stored; empty after the last one.
+   * The `page_token` of the next request, once this page is stored; empty after the last page.
    *
    * @generated from field: string next_page_token = 4;
    */
   nextPageToken: string;
 
   /**
-   * How much is told of each ticket: 2 since `details_version` is, 3 since `time_zone` is. 0 where the
-   * owner is of a version that does not say. Whoever needs more than that asks again, until another
-   * instance answers.
+   * Which fields each ticket has: 2 with `details_version`, 3 also with `time_zone`, 0 if the publisher is
+   * older than this field. A service that needs a higher edition requests the page again until an instance
+   * of a newer version responds.
    *
    * @generated from field: int32 edition = 5;
    */

@@ -26,8 +26,8 @@ export const file_ticketing_tickets_v1_ticket_service: GenFile = /*@__PURE__*/
  */
 export type CreateTicketRequest = Message<"ticketing.tickets.v1.CreateTicketRequest"> & {
   /**
-   * What it is a ticket for: 1 to 200 characters, of which some can be seen. It is stored as one line: in
-   * Unicode's form NFC, trimmed, one space for each run of them and for line ends, without control and
+   * What the ticket is for: 1 to 200 characters, at least one of them visible. It is stored as one line, in
+   * Unicode NFC, trimmed, with single spaces in place of runs of spaces and line ends, without control and
    * format characters.
    *
    * @generated from field: string title = 1;
@@ -35,7 +35,7 @@ export type CreateTicketRequest = Message<"ticketing.tickets.v1.CreateTicketRequ
   title: string;
 
   /**
-   * What a buyer shall pay: more than nothing, in whole minor units of an ISO 4217 currency.
+   * What a buyer pays: more than zero, in whole minor units of an ISO 4217 currency.
    *
    * @generated from field: google.type.Money price = 2;
    */
@@ -49,38 +49,39 @@ export type CreateTicketRequest = Message<"ticketing.tickets.v1.CreateTicketRequ
   category: Category;
 
   /**
-   * Where: at most 200 characters, stored as the title is.
+   * Where the event takes place: at most 200 characters, stored in the same form as the title.
    *
    * @generated from field: string venue = 4;
    */
   venue: string;
 
   /**
-   * When the event begins: in the future, and at most ten years ahead.
+   * When the event begins: in the future, at most ten years ahead.
    *
    * @generated from field: google.protobuf.Timestamp event_time = 5;
    */
   eventTime?: Timestamp | undefined;
 
   /**
-   * The code that opens the door: at most 4,096 characters, of which some can be seen, shown to the buyer
-   * alone. Its lines stay; control and format characters go.
+   * The code that admits its holder, shown to the buyer only: at most 4,096 characters, at least one of them
+   * visible. Line ends are kept; control and format characters are removed.
    *
    * @generated from field: string code = 6;
    */
   code: string;
 
   /**
-   * A UUID of the client's choice. The same one again gives the same ticket, not a second one.
+   * The idempotency key, a UUID chosen by the client. A repeated request returns the same ticket and creates
+   * no second one.
    *
    * @generated from field: string request_id = 7;
    */
   requestId: string;
 
   /**
-   * The time zone of the place where the event is: an IANA name such as `Europe/Berlin`, at most 64
-   * characters. It is stored in IANA's spelling, and a name that is no place's as the one it stands for.
-   * Empty where it is not known; without an event time it is not kept.
+   * The time zone of the venue, an IANA name such as `Europe/Berlin`, at most 64 characters. It is stored in
+   * IANA's spelling, and an alias as the name that it stands for. Empty if it is not known; ignored without
+   * an event time.
    *
    * @generated from field: string time_zone = 8;
    */
@@ -95,13 +96,13 @@ export const CreateTicketRequestSchema: GenMessage<CreateTicketRequest> = /*@__P
   messageDesc(file_ticketing_tickets_v1_ticket_service, 0);
 
 /**
- * The ticket listed.
+ * The listed ticket.
  *
  * @generated from message ticketing.tickets.v1.CreateTicketResponse
  */
 export type CreateTicketResponse = Message<"ticketing.tickets.v1.CreateTicketResponse"> & {
   /**
-   * As stored.
+   * Its stored state.
    *
    * @generated from field: ticketing.tickets.v1.Ticket ticket = 1;
    */
@@ -137,13 +138,13 @@ export const GetTicketRequestSchema: GenMessage<GetTicketRequest> = /*@__PURE__*
   messageDesc(file_ticketing_tickets_v1_ticket_service, 2);
 
 /**
- * The ticket asked for.
+ * The requested ticket.
  *
  * @generated from message ticketing.tickets.v1.GetTicketResponse
  */
 export type GetTicketResponse = Message<"ticketing.tickets.v1.GetTicketResponse"> & {
   /**
-   * As it is now.
+   * Its current state.
    *
    * @generated from field: ticketing.tickets.v1.Ticket ticket = 1;
    */
@@ -158,27 +159,27 @@ export const GetTicketResponseSchema: GenMessage<GetTicketResponse> = /*@__PURE_
   messageDesc(file_ticketing_tickets_v1_ticket_service, 3);
 
 /**
- * Which tickets, in which order, from where. All filters must hold.
+ * Which tickets to list, and in which order. A ticket must match all filters.
  *
  * @generated from message ticketing.tickets.v1.ListTicketsRequest
  */
 export type ListTicketsRequest = Message<"ticketing.tickets.v1.ListTicketsRequest"> & {
   /**
-   * At most so many: 20 where it is 0, and 100 where it is more.
+   * The maximum number of tickets per page: 20 if it is 0, and 100 if it is greater than that.
    *
    * @generated from field: int32 page_size = 1;
    */
   pageSize: number;
 
   /**
-   * `next_page_token` of the page before; the other fields must be the same as then.
+   * `next_page_token` of the previous page; the other fields must be the same as in that request.
    *
    * @generated from field: string page_token = 2;
    */
   pageToken: string;
 
   /**
-   * Words that title, venue or category must contain, each of them.
+   * Words (R18): title, venue or category must contain each of them.
    *
    * @generated from field: string query = 3;
    */
@@ -199,35 +200,35 @@ export type ListTicketsRequest = Message<"ticketing.tickets.v1.ListTicketsReques
   currencyCode: string;
 
   /**
-   * Only this price or more.
+   * Only this price or a higher one.
    *
    * @generated from field: google.type.Money min_price = 6;
    */
   minPrice?: Money | undefined;
 
   /**
-   * Only this price or less.
+   * Only this price or a lower one.
    *
    * @generated from field: google.type.Money max_price = 7;
    */
   maxPrice?: Money | undefined;
 
   /**
-   * Only this seller's.
+   * Only the tickets of this seller.
    *
    * @generated from field: string seller_id = 8;
    */
   sellerId: string;
 
   /**
-   * Only these.
+   * Only tickets with this availability.
    *
    * @generated from field: ticketing.tickets.v1.TicketAvailability availability = 9;
    */
   availability: TicketAvailability;
 
   /**
-   * In this order.
+   * The order of the list.
    *
    * @generated from field: ticketing.tickets.v1.TicketSort order_by = 10;
    */
@@ -242,20 +243,20 @@ export const ListTicketsRequestSchema: GenMessage<ListTicketsRequest> = /*@__PUR
   messageDesc(file_ticketing_tickets_v1_ticket_service, 4);
 
 /**
- * One page.
+ * One page of tickets.
  *
  * @generated from message ticketing.tickets.v1.ListTicketsResponse
  */
 export type ListTicketsResponse = Message<"ticketing.tickets.v1.ListTicketsResponse"> & {
   /**
-   * In the order asked for.
+   * In the requested order.
    *
    * @generated from field: repeated ticketing.tickets.v1.Ticket tickets = 1;
    */
   tickets: Ticket[];
 
   /**
-   * For the next page; empty on the last one.
+   * The `page_token` of the next page; empty on the last page.
    *
    * @generated from field: string next_page_token = 2;
    */
@@ -270,20 +271,20 @@ export const ListTicketsResponseSchema: GenMessage<ListTicketsResponse> = /*@__P
   messageDesc(file_ticketing_tickets_v1_ticket_service, 5);
 
 /**
- * Which of the caller's tickets: all, from where.
+ * Which page of the caller's tickets.
  *
  * @generated from message ticketing.tickets.v1.ExportTicketsRequest
  */
 export type ExportTicketsRequest = Message<"ticketing.tickets.v1.ExportTicketsRequest"> & {
   /**
-   * At most so many: 20 where it is 0 or more than that.
+   * The maximum number of tickets per page: 20 if it is 0 or greater than 20.
    *
    * @generated from field: int32 page_size = 1;
    */
   pageSize: number;
 
   /**
-   * `next_page_token` of the page before.
+   * `next_page_token` of the previous page.
    *
    * @generated from field: string page_token = 2;
    */
@@ -298,55 +299,56 @@ export const ExportTicketsRequestSchema: GenMessage<ExportTicketsRequest> = /*@_
   messageDesc(file_ticketing_tickets_v1_ticket_service, 6);
 
 /**
- * A ticket with what only its seller may see.
+ * A ticket with the fields that only its seller may see.
  *
  * @generated from message ticketing.tickets.v1.ExportedTicket
  */
 export type ExportedTicket = Message<"ticketing.tickets.v1.ExportedTicket"> & {
   /**
-   * As everyone may see it.
+   * The ticket as everyone may read it.
    *
    * @generated from field: ticketing.tickets.v1.Ticket ticket = 1;
    */
   ticket?: Ticket | undefined;
 
   /**
-   * The code that opens the door, as its seller typed it; empty where there is none.
+   * The code as its seller typed it; empty if there is none.
    *
    * @generated from field: string code = 2;
    */
   code: string;
 
   /**
-   * The orders that have bought it, also those whose money is back.
+   * The ids of the orders that have bought it, refunded ones included.
    *
    * @generated from field: repeated string sold_to_order_ids = 3;
    */
   soldToOrderIds: string[];
 
   /**
-   * The order whose buyer has opened the code last; empty if nobody has.
+   * The id of the order whose buyer was the last to open the code; empty if no buyer has.
    *
    * @generated from field: string code_opened_order_id = 4;
    */
   codeOpenedOrderId: string;
 
   /**
-   * When that was.
+   * When that buyer opened it.
    *
    * @generated from field: google.protobuf.Timestamp code_open_time = 5;
    */
   codeOpenTime?: Timestamp | undefined;
 
   /**
-   * The order whose buyer has asked for the money back before seeing the code; empty if nobody has.
+   * The id of the order whose buyer requested a refund before opening the code, which locked the code; empty
+   * if no buyer has.
    *
    * @generated from field: string code_sealed_order_id = 6;
    */
   codeSealedOrderId: string;
 
   /**
-   * The id that the client gave to the request that listed it; empty if it gave none.
+   * The `request_id` of the request that listed it; empty if there was none.
    *
    * @generated from field: string request_id = 7;
    */
@@ -361,7 +363,7 @@ export const ExportedTicketSchema: GenMessage<ExportedTicket> = /*@__PURE__*/
   messageDesc(file_ticketing_tickets_v1_ticket_service, 7);
 
 /**
- * One page.
+ * One page of tickets.
  *
  * @generated from message ticketing.tickets.v1.ExportTicketsResponse
  */
@@ -374,7 +376,7 @@ export type ExportTicketsResponse = Message<"ticketing.tickets.v1.ExportTicketsR
   tickets: ExportedTicket[];
 
   /**
-   * For the next page; empty on the last one.
+   * The `page_token` of the next page; empty on the last page.
    *
    * @generated from field: string next_page_token = 2;
    */
@@ -389,7 +391,7 @@ export const ExportTicketsResponseSchema: GenMessage<ExportTicketsResponse> = /*
   messageDesc(file_ticketing_tickets_v1_ticket_service, 8);
 
 /**
- * The ticket as its seller wants it.
+ * The new state of a ticket.
  *
  * @generated from message ticketing.tickets.v1.UpdateTicketRequest
  */
@@ -430,21 +432,21 @@ export type UpdateTicketRequest = Message<"ticketing.tickets.v1.UpdateTicketRequ
   venue: string;
 
   /**
-   * When the event begins. A new one lies in the future, at most ten years ahead.
+   * When the event begins. A changed time must be in the future, at most ten years ahead.
    *
    * @generated from field: google.protobuf.Timestamp event_time = 6;
    */
   eventTime?: Timestamp | undefined;
 
   /**
-   * A new code; the old one stays where this is left out, and goes where it is empty.
+   * A new code. If omitted, the old code is kept; if empty, it is removed.
    *
    * @generated from field: optional string code = 7;
    */
   code?: string | undefined;
 
   /**
-   * The version that the seller saw. Given, the change is refused where the ticket has moved on.
+   * The version that the seller saw. If set, the update fails when the ticket has changed since.
    *
    * @generated from field: int64 version = 8;
    */
@@ -466,13 +468,13 @@ export const UpdateTicketRequestSchema: GenMessage<UpdateTicketRequest> = /*@__P
   messageDesc(file_ticketing_tickets_v1_ticket_service, 9);
 
 /**
- * The ticket changed.
+ * The changed ticket.
  *
  * @generated from message ticketing.tickets.v1.UpdateTicketResponse
  */
 export type UpdateTicketResponse = Message<"ticketing.tickets.v1.UpdateTicketResponse"> & {
   /**
-   * As it is now.
+   * Its current state.
    *
    * @generated from field: ticketing.tickets.v1.Ticket ticket = 1;
    */
@@ -508,13 +510,13 @@ export const DeleteTicketRequestSchema: GenMessage<DeleteTicketRequest> = /*@__P
   messageDesc(file_ticketing_tickets_v1_ticket_service, 11);
 
 /**
- * The ticket withdrawn.
+ * The withdrawn ticket.
  *
  * @generated from message ticketing.tickets.v1.DeleteTicketResponse
  */
 export type DeleteTicketResponse = Message<"ticketing.tickets.v1.DeleteTicketResponse"> & {
   /**
-   * As it is now.
+   * Its current state.
    *
    * @generated from field: ticketing.tickets.v1.Ticket ticket = 1;
    */
@@ -542,7 +544,7 @@ export type RelistTicketRequest = Message<"ticketing.tickets.v1.RelistTicketRequ
   id: string;
 
   /**
-   * A new code. Empty, the ticket has none from now on; left out, what is attached stays.
+   * A new code. If empty, the ticket has no code from now on; if omitted, the attached code is kept.
    *
    * @generated from field: optional string code = 2;
    */
@@ -557,13 +559,13 @@ export const RelistTicketRequestSchema: GenMessage<RelistTicketRequest> = /*@__P
   messageDesc(file_ticketing_tickets_v1_ticket_service, 13);
 
 /**
- * The ticket on sale.
+ * The relisted ticket.
  *
  * @generated from message ticketing.tickets.v1.RelistTicketResponse
  */
 export type RelistTicketResponse = Message<"ticketing.tickets.v1.RelistTicketResponse"> & {
   /**
-   * As it is now.
+   * Its current state.
    *
    * @generated from field: ticketing.tickets.v1.Ticket ticket = 1;
    */
@@ -578,7 +580,7 @@ export const RelistTicketResponseSchema: GenMessage<RelistTicketResponse> = /*@_
   messageDesc(file_ticketing_tickets_v1_ticket_service, 14);
 
 /**
- * Which ticket's code.
+ * Whose code to return.
  *
  * @generated from message ticketing.tickets.v1.OpenTicketCodeRequest
  */
@@ -591,8 +593,8 @@ export type OpenTicketCodeRequest = Message<"ticketing.tickets.v1.OpenTicketCode
   id: string;
 
   /**
-   * The id of the caller's completed order. Given, a sale of which this service has not heard yet is told
-   * from none, and answered with `NOT_READY`. Clients that know it send it.
+   * The id of the caller's completed order. Clients that know it should send it: this service can then
+   * answer `NOT_READY` for a sale that it does not know yet, instead of `TICKET_NOT_FOUND`.
    *
    * @generated from field: string order_id = 2;
    */
@@ -607,7 +609,7 @@ export const OpenTicketCodeRequestSchema: GenMessage<OpenTicketCodeRequest> = /*
   messageDesc(file_ticketing_tickets_v1_ticket_service, 15);
 
 /**
- * What opens the door.
+ * The code of the ticket.
  *
  * @generated from message ticketing.tickets.v1.OpenTicketCodeResponse
  */
@@ -628,7 +630,7 @@ export const OpenTicketCodeResponseSchema: GenMessage<OpenTicketCodeResponse> = 
   messageDesc(file_ticketing_tickets_v1_ticket_service, 16);
 
 /**
- * Which tickets a list shall hold.
+ * Which tickets a list contains.
  *
  * @generated from enum ticketing.tickets.v1.TicketAvailability
  */
@@ -641,7 +643,7 @@ export const TicketAvailability = {
   UNSPECIFIED: 0,
 
   /**
-   * On sale, and their event has not begun.
+   * On sale, and the event has not begun.
    *
    * @generated from enum value: TICKET_AVAILABILITY_AVAILABLE = 1;
    */
@@ -662,7 +664,7 @@ export const TicketAvailability = {
   SOLD: 3,
 
   /**
-   * All; withdrawn ones only in the seller's own list.
+   * All. Withdrawn tickets are only in their seller's own list.
    *
    * @generated from enum value: TICKET_AVAILABILITY_ANY = 4;
    */
@@ -670,7 +672,7 @@ export const TicketAvailability = {
 } as const;
 
 /**
- * Which tickets a list shall hold.
+ * Which tickets a list contains.
  *
  * @generated from enum ticketing.tickets.v1.TicketAvailability
  */
@@ -696,28 +698,28 @@ export const TicketSort = {
   UNSPECIFIED: 0,
 
   /**
-   * Listed last, first.
+   * Newest listing first.
    *
    * @generated from enum value: TICKET_SORT_NEWEST = 1;
    */
   NEWEST: 1,
 
   /**
-   * Cheapest first; needs `currency_code`.
+   * Price from low to high; requires `currency_code`.
    *
    * @generated from enum value: TICKET_SORT_PRICE_ASCENDING = 2;
    */
   PRICE_ASCENDING: 2,
 
   /**
-   * Dearest first; needs `currency_code`.
+   * Price from high to low; requires `currency_code`.
    *
    * @generated from enum value: TICKET_SORT_PRICE_DESCENDING = 3;
    */
   PRICE_DESCENDING: 3,
 
   /**
-   * Soonest event first; tickets without a date last.
+   * Earliest event first; tickets without a date last.
    *
    * @generated from enum value: TICKET_SORT_EVENT_TIME = 4;
    */
@@ -738,17 +740,17 @@ export const TicketSortSchema: GenEnum<TicketSort> = /*@__PURE__*/
   enumDesc(file_ticketing_tickets_v1_ticket_service, 1);
 
 /**
- * What sellers list. Buying is the orders service's: this one mirrors the hold to block edits.
+ * The tickets that sellers list. Orders decides about purchases; tickets mirrors the holds to prevent edits.
  *
  * @generated from service ticketing.tickets.v1.TicketService
  */
 export const TicketService: GenService<{
   /**
-   * Lists a ticket for sale in the caller's name.
+   * Lists a ticket for sale; the caller is its seller (R1).
    *
-   * Errors: INVALID_ARGUMENT with field violations (an unknown currency, fractions of a minor unit,
-   * an amount outside what can be charged, an event time that has passed or is more than ten years
-   * ahead, an unknown time zone); INVALID_ARGUMENT `REQUEST_ID_REUSED`.
+   * Errors: INVALID_ARGUMENT with field violations (an unknown currency, a fraction of a minor
+   * unit, an amount that cannot be charged, an event time in the past or more than ten years ahead, an
+   * unknown time zone); INVALID_ARGUMENT `REQUEST_ID_REUSED`.
    *
    * @generated from rpc ticketing.tickets.v1.TicketService.CreateTicket
    */
@@ -758,7 +760,7 @@ export const TicketService: GenService<{
     output: typeof CreateTicketResponseSchema;
   },
   /**
-   * One ticket, whatever its status.
+   * Returns one ticket, in any status.
    *
    * Errors: NOT_FOUND `TICKET_NOT_FOUND`.
    *
@@ -770,10 +772,10 @@ export const TicketService: GenService<{
     output: typeof GetTicketResponseSchema;
   },
   /**
-   * Tickets in pages. A ticket that is there throughout appears exactly once, whatever is listed or
-   * sold meanwhile.
+   * Lists tickets in pages (R2). A ticket that matches during the whole listing appears exactly once, also
+   * when others are listed or sold meanwhile.
    *
-   * Errors: INVALID_ARGUMENT with field violations; a page token of another query is one.
+   * Errors: INVALID_ARGUMENT with field violations; a page token of another query is one of them.
    *
    * @generated from rpc ticketing.tickets.v1.TicketService.ListTickets
    */
@@ -783,8 +785,8 @@ export const TicketService: GenService<{
     output: typeof ListTicketsResponseSchema;
   },
   /**
-   * The caller's own tickets with all that is kept of them, codes included, in pages, the newest first:
-   * for whoever wants to have everything that is kept of them.
+   * Exports the caller's own tickets with all stored fields, codes included, in pages, newest first. It is
+   * part of the export of personal data.
    *
    * Errors: INVALID_ARGUMENT with field violations.
    *
@@ -796,14 +798,14 @@ export const TicketService: GenService<{
     output: typeof ExportTicketsResponseSchema;
   },
   /**
-   * Replaces what the seller may change: every field that is left out becomes empty, but for the
-   * code, which stays.
+   * Replaces the fields that the seller may change. An omitted field becomes empty, except the code, which
+   * is kept.
    *
-   * Errors: INVALID_ARGUMENT with field violations, as in CreateTicket, but an event time that stays as
-   * it is may have passed; NOT_FOUND `TICKET_NOT_FOUND`; PERMISSION_DENIED `NOT_THE_SELLER`;
-   * FAILED_PRECONDITION `TICKET_HELD` (its metadata `until` says until when), `TICKET_SOLD`, or `CODE_ALREADY_SEEN` for a
-   * code that a buyer of an earlier sale has seen; ABORTED `CHANGED_MEANWHILE` where `version` was
-   * given and is no longer the ticket's.
+   * Errors: INVALID_ARGUMENT with field violations, as in CreateTicket, except that an unchanged event
+   * time may be in the past; NOT_FOUND `TICKET_NOT_FOUND`; PERMISSION_DENIED `NOT_THE_SELLER`;
+   * FAILED_PRECONDITION `TICKET_HELD` (metadata `until`: when the hold expires), `TICKET_SOLD`, or
+   * `CODE_ALREADY_SEEN` for a code that a buyer of an earlier sale has opened; ABORTED `CHANGED_MEANWHILE`
+   * if `version` is set and is not the ticket's current version.
    *
    * @generated from rpc ticketing.tickets.v1.TicketService.UpdateTicket
    */
@@ -813,8 +815,8 @@ export const TicketService: GenService<{
     output: typeof UpdateTicketResponseSchema;
   },
   /**
-   * Withdraws a ticket: it stays readable, and can no longer be bought. Withdrawing a withdrawn
-   * ticket succeeds.
+   * Withdraws a ticket: it stays readable and can no longer be bought. Withdrawing a withdrawn ticket
+   * succeeds.
    *
    * Errors: those of UpdateTicket.
    *
@@ -826,11 +828,11 @@ export const TicketService: GenService<{
     output: typeof DeleteTicketResponseSchema;
   },
   /**
-   * Puts a withdrawn ticket on sale again. Relisting one that is on sale succeeds. A ticket that
-   * `needs_new_code` is relisted with `code`: a code never outlives its sale.
+   * Puts a withdrawn ticket on sale again. Relisting a ticket that is on sale succeeds. A ticket with
+   * `needs_new_code` requires `code`: an opened code is valid for one sale only.
    *
-   * Errors: those of UpdateTicket; FAILED_PRECONDITION `CODE_ALREADY_SEEN` also where the ticket needs
-   * a new code and none is given.
+   * Errors: those of UpdateTicket; FAILED_PRECONDITION `CODE_ALREADY_SEEN` also if the ticket needs a
+   * new code and none is given.
    *
    * @generated from rpc ticketing.tickets.v1.TicketService.RelistTicket
    */
@@ -840,13 +842,13 @@ export const TicketService: GenService<{
     output: typeof RelistTicketResponseSchema;
   },
   /**
-   * Shows the code that opens the door (R9), to the buyer of the ticket's completed order alone. From
-   * then on that buyer cannot give the ticket back by themselves any more; opened once, it opens again.
+   * Returns the ticket's code (R9), only to the buyer of the ticket's completed order. After the first call
+   * that buyer can no longer get a refund by themselves. Later calls return the code again.
    *
-   * Errors: NOT_FOUND `TICKET_NOT_FOUND`, also for everyone who is not that buyer; UNAVAILABLE `NOT_READY`
-   * with RetryInfo where the caller is buying the ticket, or names an `order_id`, and this service has not
-   * heard yet that the order is completed; NOT_FOUND `CODE_NOT_FOUND` where the seller has attached none for this sale; FAILED_PRECONDITION `CODE_SEALED` where the
-   * buyer has asked for the money back.
+   * Errors: NOT_FOUND `TICKET_NOT_FOUND`, also for callers who are not that buyer; UNAVAILABLE `NOT_READY` with
+   * RetryInfo if the caller's order, or the given `order_id`, is not yet known here as completed; NOT_FOUND
+   * `CODE_NOT_FOUND` if the seller has attached no code for this sale; FAILED_PRECONDITION `CODE_SEALED` if
+   * the buyer has requested a refund, which locks the code.
    *
    * @generated from rpc ticketing.tickets.v1.TicketService.OpenTicketCode
    */

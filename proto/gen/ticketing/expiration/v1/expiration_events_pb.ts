@@ -15,21 +15,21 @@ export const file_ticketing_expiration_v1_expiration_events: GenFile = /*@__PURE
   fileDesc("Ci90aWNrZXRpbmcvZXhwaXJhdGlvbi92MS9leHBpcmF0aW9uX2V2ZW50cy5wcm90bxIXdGlja2V0aW5nLmV4cGlyYXRpb24udjEiVgoSRXhwaXJhdGlvbkNvbXBsZXRlEhAKCG9yZGVyX2lkGAEgASgJEi4KCmV4cGlyZXNfYXQYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wYgZwcm90bzM", [file_google_protobuf_timestamp]);
 
 /**
- * The time that an order's hold was given has passed. It is a nudge: orders alone decides, by its own
- * clock and the order's state, whether the order expires (R5).
+ * A timer event: the time of an order's hold has passed. Only orders decides, by its own clock and by the
+ * order's state, whether the order expires (R5).
  *
  * @generated from message ticketing.expiration.v1.ExpirationComplete
  */
 export type ExpirationComplete = Message<"ticketing.expiration.v1.ExpirationComplete"> & {
   /**
-   * The order.
+   * The id of the order.
    *
    * @generated from field: string order_id = 1;
    */
   orderId: string;
 
   /**
-   * When its hold was to end.
+   * When its hold was to expire, as known when the timer was started.
    *
    * @generated from field: google.protobuf.Timestamp expires_at = 2;
    */

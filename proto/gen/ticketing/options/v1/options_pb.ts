@@ -2,7 +2,7 @@
 // @generated from file ticketing/options/v1/options.proto (package ticketing.options.v1, syntax proto3)
 /* eslint-disable */
 
-// Options of our own, read by the services and by anyone who reads the contracts.
+// Options of the contracts, which the services and the edge enforce.
 
 import type { GenEnum, GenExtension, GenFile } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, extDesc, fileDesc } from "@bufbuild/protobuf/codegenv2";
@@ -17,42 +17,42 @@ export const file_ticketing_options_v1_options: GenFile = /*@__PURE__*/
   fileDesc("CiJ0aWNrZXRpbmcvb3B0aW9ucy92MS9vcHRpb25zLnByb3RvEhR0aWNrZXRpbmcub3B0aW9ucy52MSp4CgZBY2Nlc3MSFgoSQUNDRVNTX1VOU1BFQ0lGSUVEEAASEQoNQUNDRVNTX0FOWU9ORRABEhQKEEFDQ0VTU19TSUdORURfSU4QAhIYChRBQ0NFU1NfQURNSU5JU1RSQVRPUhADEhMKD0FDQ0VTU19JTlRFUk5BTBAEOlYKBmFjY2VzcxIeLmdvb2dsZS5wcm90b2J1Zi5NZXRob2RPcHRpb25zGNGGAyABKA4yHC50aWNrZXRpbmcub3B0aW9ucy52MS5BY2Nlc3NSBmFjY2VzczpJCg9vd25fY3JlZGVudGlhbHMSHi5nb29nbGUucHJvdG9idWYuTWV0aG9kT3B0aW9ucxjShgMgASgIUg5vd25DcmVkZW50aWFsc2IGcHJvdG8z", [file_google_protobuf_descriptor]);
 
 /**
- * Who may call a method. It stands on every method; one without it refuses every call.
+ * Who may call a method. Every method has this option; a method without it rejects every call.
  *
  * @generated from enum ticketing.options.v1.Access
  */
 export const Access = {
   /**
-   * Not said: refused. A test fails on any method that leaves it out.
+   * Not set: every call is rejected. A test fails for a method that omits the option.
    *
    * @generated from enum value: ACCESS_UNSPECIFIED = 0;
    */
   UNSPECIFIED: 0,
 
   /**
-   * Everyone, signed in or not. An access token that is not valid makes a stranger, and locks nobody out.
+   * Everyone, signed in or not. A caller with an invalid access token counts as not signed in.
    *
    * @generated from enum value: ACCESS_ANYONE = 1;
    */
   ANYONE: 1,
 
   /**
-   * Whoever has a valid access token; others get UNAUTHENTICATED `UNAUTHENTICATED`.
+   * Callers with a valid access token; others get UNAUTHENTICATED `UNAUTHENTICATED`.
    *
    * @generated from enum value: ACCESS_SIGNED_IN = 2;
    */
   SIGNED_IN: 2,
 
   /**
-   * Whoever has a valid access token with the role `administrator`; others get PERMISSION_DENIED.
+   * Callers with a valid access token that has the role `administrator`; others get PERMISSION_DENIED.
    *
    * @generated from enum value: ACCESS_ADMINISTRATOR = 3;
    */
   ADMINISTRATOR: 3,
 
   /**
-   * Nobody from outside: refused to every caller, at the edge and in the service. Closed by default, for a
-   * method that our own processes may call one day; no method has it.
+   * No caller: rejected at the edge and in the service. It is reserved for methods between our own
+   * processes; no method has it.
    *
    * @generated from enum value: ACCESS_INTERNAL = 4;
    */
@@ -60,7 +60,7 @@ export const Access = {
 } as const;
 
 /**
- * Who may call a method. It stands on every method; one without it refuses every call.
+ * Who may call a method. Every method has this option; a method without it rejects every call.
  *
  * @generated from enum ticketing.options.v1.Access
  */
@@ -81,8 +81,8 @@ export const access: GenExtension<MethodOptions, Access> = /*@__PURE__*/
   extDesc(file_ticketing_options_v1_options, 0);
 
 /**
- * Whether a call of this open method proves by its own fields or by a refresh token who it is for. Its
- * access token then refuses nothing, not even that of a banned user.
+ * Whether a call of this open method carries its own credentials: a password, a link token or a refresh
+ * token. Its access token then never causes a rejection, not even that of a banned user.
  *
  * @generated from extension: bool own_credentials = 50002;
  */

@@ -19,8 +19,8 @@ export const file_ticketing_orders_v1_order: GenFile = /*@__PURE__*/
   fileDesc("Ch90aWNrZXRpbmcvb3JkZXJzL3YxL29yZGVyLnByb3RvEhN0aWNrZXRpbmcub3JkZXJzLnYxIscECgVPcmRlchIKCgJpZBgBIAEoCRIPCgd1c2VyX2lkGAIgASgJEhEKCXRpY2tldF9pZBgDIAEoCRIwCgZzdGF0dXMYBCABKA4yIC50aWNrZXRpbmcub3JkZXJzLnYxLk9yZGVyU3RhdHVzEjgKDWNhbmNlbF9yZWFzb24YBSABKA4yIS50aWNrZXRpbmcub3JkZXJzLnYxLkNhbmNlbFJlYXNvbhINCgV0aXRsZRgGIAEoCRIhCgVwcmljZRgHIAEoCzISLmdvb2dsZS50eXBlLk1vbmV5Ei4KCmV4cGlyZXNfYXQYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg8KB3ZlcnNpb24YCSABKAMSEwoLaG9sZF9udW1iZXIYCiABKAMSEQoJc2VsbGVyX2lkGAsgASgJEi4KCmV2ZW50X3RpbWUYDCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhIKCmF0dGVtcHRfaWQYDSABKAkSLwoLY3JlYXRlX3RpbWUYDiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3VwZGF0ZV90aW1lGA8gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBISCgV2ZW51ZRgQIAEoCUgAiAEBEjAKCGNhdGVnb3J5GBEgASgOMh4udGlja2V0aW5nLnRpY2tldHMudjEuQ2F0ZWdvcnkSEQoJdGltZV96b25lGBIgASgJQggKBl92ZW51ZSqgAQoLT3JkZXJTdGF0dXMSHAoYT1JERVJfU1RBVFVTX1VOU1BFQ0lGSUVEEAASGAoUT1JERVJfU1RBVFVTX0NSRUFURUQQARIhCh1PUkRFUl9TVEFUVVNfQVdBSVRJTkdfUEFZTUVOVBACEhoKFk9SREVSX1NUQVRVU19DT01QTEVURUQQAxIaChZPUkRFUl9TVEFUVVNfQ0FOQ0VMTEVEEAQquQEKDENhbmNlbFJlYXNvbhIdChlDQU5DRUxfUkVBU09OX1VOU1BFQ0lGSUVEEAASFwoTQ0FOQ0VMX1JFQVNPTl9CVVlFUhABEhkKFUNBTkNFTF9SRUFTT05fRVhQSVJFRBACEiAKHENBTkNFTF9SRUFTT05fUEFZTUVOVF9GQUlMRUQQAxIYChRDQU5DRUxfUkVBU09OX0JBTk5FRBAEEhoKFkNBTkNFTF9SRUFTT05fUkVGVU5ERUQQBWIGcHJvdG8z", [file_google_protobuf_timestamp, file_google_type_money, file_ticketing_tickets_v1_ticket]);
 
 /**
- * A buyer's claim on one ticket, with all that the buyer saw of it: later changes of the ticket are for
- * later sales (R15). Only its buyer sees it.
+ * The purchase of one ticket by one buyer, with everything that the buyer saw of the ticket: later changes
+ * of the ticket do not change the order (R15). Only its buyer can read it.
  *
  * @generated from message ticketing.orders.v1.Order
  */
@@ -33,21 +33,21 @@ export type Order = Message<"ticketing.orders.v1.Order"> & {
   id: string;
 
   /**
-   * The buyer.
+   * The id of the buyer.
    *
    * @generated from field: string user_id = 2;
    */
   userId: string;
 
   /**
-   * The ticket that it holds.
+   * The id of the ticket.
    *
    * @generated from field: string ticket_id = 3;
    */
   ticketId: string;
 
   /**
-   * Where it stands.
+   * The state of the order.
    *
    * @generated from field: ticketing.orders.v1.OrderStatus status = 4;
    */
@@ -75,43 +75,44 @@ export type Order = Message<"ticketing.orders.v1.Order"> & {
   price?: Money | undefined;
 
   /**
-   * When the hold ends, unless a payment is authorized before. Never later than `event_time` (R16).
+   * When the hold expires, unless a payment is accepted before. Never later than `event_time` (R16).
    *
    * @generated from field: google.protobuf.Timestamp expires_at = 8;
    */
   expiresAt?: Timestamp | undefined;
 
   /**
-   * One more with each change (R71).
+   * Increases by one with each change (R71).
    *
    * @generated from field: int64 version = 9;
    */
   version: bigint;
 
   /**
-   * The how-manieth hold of its ticket this is, from 1: the greater is the later. It orders the holds
-   * of one ticket, which versions of different orders cannot.
+   * The hold number: the count of the ticket's holds up to this one, from 1. The greater number is the later
+   * hold; versions of different orders cannot be compared.
    *
    * @generated from field: int64 hold_number = 10;
    */
   holdNumber: bigint;
 
   /**
-   * The ticket's seller.
+   * The id of the ticket's seller.
    *
    * @generated from field: string seller_id = 11;
    */
   sellerId: string;
 
   /**
-   * When the event begins, as the buyer saw it; absent where the ticket had no date.
+   * When the event begins, as the buyer saw it; absent if the ticket had no date.
    *
    * @generated from field: google.protobuf.Timestamp event_time = 12;
    */
   eventTime?: Timestamp | undefined;
 
   /**
-   * The payment attempt that the order accepted; empty before. Events of other attempts are ignored.
+   * The id of the payment attempt that the order accepted; empty before. Events of other attempts are
+   * ignored.
    *
    * @generated from field: string attempt_id = 13;
    */
@@ -132,8 +133,8 @@ export type Order = Message<"ticketing.orders.v1.Order"> & {
   updateTime?: Timestamp | undefined;
 
   /**
-   * Where the event takes place, as the buyer saw it: empty where the seller did not say, absent in an
-   * order from before this was kept.
+   * Where the event takes place, as the buyer saw it. Empty if the seller gave no venue; absent in an order
+   * that is older than this field.
    *
    * @generated from field: optional string venue = 16;
    */
@@ -147,7 +148,7 @@ export type Order = Message<"ticketing.orders.v1.Order"> & {
   category: Category;
 
   /**
-   * The time zone in which `event_time` is shown, an IANA name, as the buyer saw it. Empty where the
+   * The time zone in which `event_time` is shown, an IANA name, as the buyer saw it. Empty if the
    * ticket had none; clients then show UTC.
    *
    * @generated from field: string time_zone = 18;
@@ -163,7 +164,7 @@ export const OrderSchema: GenMessage<Order> = /*@__PURE__*/
   messageDesc(file_ticketing_orders_v1_order, 0);
 
 /**
- * Where an order stands (R12). The first three hold the ticket.
+ * The state of an order (R12). An order in one of the first three states holds its ticket.
  *
  * @generated from enum ticketing.orders.v1.OrderStatus
  */
@@ -183,7 +184,7 @@ export const OrderStatus = {
   CREATED: 1,
 
   /**
-   * A payment was authorized in time and is being taken; the order can no longer expire.
+   * An authorized payment was accepted and is being captured; the order can no longer expire.
    *
    * @generated from enum value: ORDER_STATUS_AWAITING_PAYMENT = 2;
    */
@@ -197,7 +198,7 @@ export const OrderStatus = {
   COMPLETED: 3,
 
   /**
-   * Over without a sale, or refunded; `cancel_reason` says why.
+   * Ended without a sale, or refunded; see `cancel_reason`.
    *
    * @generated from enum value: ORDER_STATUS_CANCELLED = 4;
    */
@@ -205,7 +206,7 @@ export const OrderStatus = {
 } as const;
 
 /**
- * Where an order stands (R12). The first three hold the ticket.
+ * The state of an order (R12). An order in one of the first three states holds its ticket.
  *
  * @generated from enum ticketing.orders.v1.OrderStatus
  */
@@ -224,7 +225,7 @@ export const OrderStatusSchema: GenEnum<OrderStatus> = /*@__PURE__*/
  */
 export const CancelReason = {
   /**
-   * It was not.
+   * The order is not cancelled.
    *
    * @generated from enum value: CANCEL_REASON_UNSPECIFIED = 0;
    */
@@ -238,14 +239,14 @@ export const CancelReason = {
   BUYER: 1,
 
   /**
-   * The hold ran out without a payment.
+   * The hold expired without a payment.
    *
    * @generated from enum value: CANCEL_REASON_EXPIRED = 2;
    */
   EXPIRED: 2,
 
   /**
-   * The payment was declined, or could not be taken.
+   * The payment was declined, or could not be captured.
    *
    * @generated from enum value: CANCEL_REASON_PAYMENT_FAILED = 3;
    */
@@ -259,7 +260,7 @@ export const CancelReason = {
   BANNED: 4,
 
   /**
-   * The whole amount was given back.
+   * The whole amount was refunded.
    *
    * @generated from enum value: CANCEL_REASON_REFUNDED = 5;
    */

@@ -31,16 +31,16 @@ export type CreateOrderRequest = Message<"ticketing.orders.v1.CreateOrderRequest
   ticketId: string;
 
   /**
-   * The ticket's version that the buyer saw. Given, the order is refused where what a buyer sees has
-   * changed since (R15), and asked to be tried again where this service has not heard of that version
-   * yet.
+   * The version of the ticket that the buyer saw. If set, the call fails when what a buyer sees has changed
+   * since (R15), and answers `NOT_READY` when this service does not know that version yet.
    *
    * @generated from field: int64 ticket_version = 2;
    */
   ticketVersion: bigint;
 
   /**
-   * A UUID of the client's choice. The same one again gives the same order, as it is then.
+   * The idempotency key, a UUID chosen by the client. A repeated request returns the same order in its current
+   * state.
    *
    * @generated from field: string request_id = 3;
    */
@@ -55,13 +55,13 @@ export const CreateOrderRequestSchema: GenMessage<CreateOrderRequest> = /*@__PUR
   messageDesc(file_ticketing_orders_v1_order_service, 0);
 
 /**
- * The order made.
+ * The created order.
  *
  * @generated from message ticketing.orders.v1.CreateOrderResponse
  */
 export type CreateOrderResponse = Message<"ticketing.orders.v1.CreateOrderResponse"> & {
   /**
-   * As stored.
+   * Its stored state.
    *
    * @generated from field: ticketing.orders.v1.Order order = 1;
    */
@@ -76,7 +76,7 @@ export const CreateOrderResponseSchema: GenMessage<CreateOrderResponse> = /*@__P
   messageDesc(file_ticketing_orders_v1_order_service, 1);
 
 /**
- * Which order.
+ * Which order to return.
  *
  * @generated from message ticketing.orders.v1.GetOrderRequest
  */
@@ -97,13 +97,13 @@ export const GetOrderRequestSchema: GenMessage<GetOrderRequest> = /*@__PURE__*/
   messageDesc(file_ticketing_orders_v1_order_service, 2);
 
 /**
- * The order asked for.
+ * The requested order.
  *
  * @generated from message ticketing.orders.v1.GetOrderResponse
  */
 export type GetOrderResponse = Message<"ticketing.orders.v1.GetOrderResponse"> & {
   /**
-   * As it is now.
+   * Its current state.
    *
    * @generated from field: ticketing.orders.v1.Order order = 1;
    */
@@ -118,27 +118,27 @@ export const GetOrderResponseSchema: GenMessage<GetOrderResponse> = /*@__PURE__*
   messageDesc(file_ticketing_orders_v1_order_service, 3);
 
 /**
- * Which orders, from where.
+ * Which orders to list.
  *
  * @generated from message ticketing.orders.v1.ListOrdersRequest
  */
 export type ListOrdersRequest = Message<"ticketing.orders.v1.ListOrdersRequest"> & {
   /**
-   * At most so many: 20 where it is 0, and 100 where it is more.
+   * The maximum number of orders per page: 20 if it is 0, and 100 if it is greater than that.
    *
    * @generated from field: int32 page_size = 1;
    */
   pageSize: number;
 
   /**
-   * `next_page_token` of the page before; the filter must be the same as then.
+   * `next_page_token` of the previous page; the filter must be the same as in that request.
    *
    * @generated from field: string page_token = 2;
    */
   pageToken: string;
 
   /**
-   * Only these.
+   * Only orders that match this filter.
    *
    * @generated from field: ticketing.orders.v1.OrderFilter filter = 3;
    */
@@ -153,7 +153,7 @@ export const ListOrdersRequestSchema: GenMessage<ListOrdersRequest> = /*@__PURE_
   messageDesc(file_ticketing_orders_v1_order_service, 4);
 
 /**
- * One page.
+ * One page of orders.
  *
  * @generated from message ticketing.orders.v1.ListOrdersResponse
  */
@@ -166,7 +166,7 @@ export type ListOrdersResponse = Message<"ticketing.orders.v1.ListOrdersResponse
   orders: Order[];
 
   /**
-   * For the next page; empty on the last one.
+   * The `page_token` of the next page; empty on the last page.
    *
    * @generated from field: string next_page_token = 2;
    */
@@ -181,7 +181,7 @@ export const ListOrdersResponseSchema: GenMessage<ListOrdersResponse> = /*@__PUR
   messageDesc(file_ticketing_orders_v1_order_service, 5);
 
 /**
- * Which order to give up.
+ * Which order to cancel.
  *
  * @generated from message ticketing.orders.v1.CancelOrderRequest
  */
@@ -202,13 +202,13 @@ export const CancelOrderRequestSchema: GenMessage<CancelOrderRequest> = /*@__PUR
   messageDesc(file_ticketing_orders_v1_order_service, 6);
 
 /**
- * The order given up.
+ * The cancelled order.
  *
  * @generated from message ticketing.orders.v1.CancelOrderResponse
  */
 export type CancelOrderResponse = Message<"ticketing.orders.v1.CancelOrderResponse"> & {
   /**
-   * As it is now.
+   * Its current state.
    *
    * @generated from field: ticketing.orders.v1.Order order = 1;
    */
@@ -223,7 +223,7 @@ export const CancelOrderResponseSchema: GenMessage<CancelOrderResponse> = /*@__P
   messageDesc(file_ticketing_orders_v1_order_service, 7);
 
 /**
- * Which of the caller's orders.
+ * Which of the caller's orders a list contains.
  *
  * @generated from enum ticketing.orders.v1.OrderFilter
  */
@@ -258,7 +258,7 @@ export const OrderFilter = {
 } as const;
 
 /**
- * Which of the caller's orders.
+ * Which of the caller's orders a list contains.
  *
  * @generated from enum ticketing.orders.v1.OrderFilter
  */
@@ -271,24 +271,24 @@ export const OrderFilterSchema: GenEnum<OrderFilter> = /*@__PURE__*/
   enumDesc(file_ticketing_orders_v1_order_service, 0);
 
 /**
- * Who holds a ticket, and until when. One ticket never has two live orders (R4).
+ * Orders decides who holds a ticket, and until when. One ticket never has two open orders (R4).
  *
  * @generated from service ticketing.orders.v1.OrderService
  */
 export const OrderService: GenService<{
   /**
-   * Presses *Buy*: makes an order that holds the ticket for 15 minutes (R3), and no longer than until
-   * its event begins (R16). A buyer who let a hold of the same ticket go unpaid within a day gets half
-   * of that, and after a second one a quarter.
+   * Creates an order that holds the ticket for 15 minutes (R3), and at the longest until its event begins
+   * (R16). A buyer who left a hold of the same ticket unpaid within a day gets half of that time, and after
+   * a second one a quarter.
    *
-   * Errors: FAILED_PRECONDITION `TICKET_HELD` (metadata `until`: when it may come free),
-   * `ALREADY_HOLDING` (metadata `order_id`: the caller's own live order), `TICKET_SOLD`,
-   * `TICKET_WITHDRAWN`, `EVENT_BEGUN`, `OWN_TICKET`; where `ticket_version` was given and the ticket
-   * has changed since, `TICKET_CHANGED`, or, if that is all that has changed, `PRICE_CHANGED`
-   * (metadata `version`: the ticket's version now; look at it again); `EMAIL_NOT_CONFIRMED` (confirm
-   * the email address, then renew the session: the access token says whether it is confirmed);
-   * NOT_FOUND `TICKET_NOT_FOUND`; UNAVAILABLE `NOT_READY` with RetryInfo where this service has
-   * not heard of the ticket, or of that version of it, yet; RESOURCE_EXHAUSTED
+   * Errors: FAILED_PRECONDITION `TICKET_HELD` (metadata `until`: when the hold expires),
+   * `ALREADY_HOLDING` (metadata `order_id`: the caller's own open order), `TICKET_SOLD`,
+   * `TICKET_WITHDRAWN`, `EVENT_BEGUN`, `OWN_TICKET`; if `ticket_version` is set and the ticket has
+   * changed since, `TICKET_CHANGED`, or `PRICE_CHANGED` if only the price has changed (metadata `version`:
+   * the ticket's current version; read it again); `EMAIL_NOT_CONFIRMED` (confirm the email address, then
+   * refresh the session, because the access token says whether the address is confirmed);
+   * NOT_FOUND `TICKET_NOT_FOUND`; UNAVAILABLE `NOT_READY` with RetryInfo if this service does not know
+   * the ticket, or that version of it, yet; RESOURCE_EXHAUSTED
    * `TOO_MANY_OPEN_ORDERS`; with RetryInfo `TOO_MANY_HOLDS` (the caller has held this ticket too
    * often) and `TOO_MANY_HOLDS_FROM_NETWORK` (too many unpaid holds from the caller's network);
    * INVALID_ARGUMENT `REQUEST_ID_REUSED`.
@@ -301,9 +301,9 @@ export const OrderService: GenService<{
     output: typeof CreateOrderResponseSchema;
   },
   /**
-   * One order of the caller's.
+   * Returns one of the caller's orders.
    *
-   * Errors: NOT_FOUND `ORDER_NOT_FOUND`, also for an order of somebody else.
+   * Errors: NOT_FOUND `ORDER_NOT_FOUND`, also for another user's order.
    *
    * @generated from rpc ticketing.orders.v1.OrderService.GetOrder
    */
@@ -313,7 +313,7 @@ export const OrderService: GenService<{
     output: typeof GetOrderResponseSchema;
   },
   /**
-   * The caller's orders, newest first, in pages.
+   * Lists the caller's orders in pages, newest first.
    *
    * Errors: INVALID_ARGUMENT with field violations.
    *
@@ -325,10 +325,10 @@ export const OrderService: GenService<{
     output: typeof ListOrdersResponseSchema;
   },
   /**
-   * Gives the ticket back before paying (R7). Cancelling a cancelled order succeeds.
+   * Cancels an unpaid order, which frees its ticket (R7). Cancelling a cancelled order succeeds.
    *
    * Errors: NOT_FOUND `ORDER_NOT_FOUND`; FAILED_PRECONDITION `ORDER_NOT_OPEN` once a payment is
-   * being taken, or has been.
+   * being captured, or was captured.
    *
    * @generated from rpc ticketing.orders.v1.OrderService.CancelOrder
    */

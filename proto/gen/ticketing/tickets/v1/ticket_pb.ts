@@ -17,7 +17,7 @@ export const file_ticketing_tickets_v1_ticket: GenFile = /*@__PURE__*/
   fileDesc("CiF0aWNrZXRpbmcvdGlja2V0cy92MS90aWNrZXQucHJvdG8SFHRpY2tldGluZy50aWNrZXRzLnYxIrEECgZUaWNrZXQSCgoCaWQYASABKAkSDwoHdXNlcl9pZBgCIAEoCRINCgV0aXRsZRgDIAEoCRIhCgVwcmljZRgEIAEoCzISLmdvb2dsZS50eXBlLk1vbmV5EjAKCGNhdGVnb3J5GAUgASgOMh4udGlja2V0aW5nLnRpY2tldHMudjEuQ2F0ZWdvcnkSDQoFdmVudWUYBiABKAkSLgoKZXZlbnRfdGltZRgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMgoGc3RhdHVzGAggASgOMiIudGlja2V0aW5nLnRpY2tldHMudjEuVGlja2V0U3RhdHVzEhAKCG9yZGVyX2lkGAkgASgJEi4KCmhlbGRfdW50aWwYCiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg8KB3ZlcnNpb24YCyABKAMSFQoNcHJpY2VfdmVyc2lvbhgMIAEoAxIvCgtjcmVhdGVfdGltZRgNIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLdXBkYXRlX3RpbWUYDiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhAKCGhhc19jb2RlGA8gASgIEhEKCXdpdGhkcmF3bhgQIAEoCBIXCg9kZXRhaWxzX3ZlcnNpb24YESABKAMSFgoObmVlZHNfbmV3X2NvZGUYEiABKAgSEQoJdGltZV96b25lGBMgASgJKpUBCgxUaWNrZXRTdGF0dXMSHQoZVElDS0VUX1NUQVRVU19VTlNQRUNJRklFRBAAEhkKFVRJQ0tFVF9TVEFUVVNfT05fU0FMRRABEhYKElRJQ0tFVF9TVEFUVVNfSEVMRBACEhYKElRJQ0tFVF9TVEFUVVNfU09MRBADEhsKF1RJQ0tFVF9TVEFUVVNfV0lUSERSQVdOEAQqqAEKCENhdGVnb3J5EhgKFENBVEVHT1JZX1VOU1BFQ0lGSUVEEAASFAoQQ0FURUdPUllfQ09OQ0VSVBABEhIKDkNBVEVHT1JZX1NQT1JUEAISFAoQQ0FURUdPUllfVEhFQVRSRRADEhUKEUNBVEVHT1JZX0ZFU1RJVkFMEAQSFwoTQ0FURUdPUllfQ09ORkVSRU5DRRAFEhIKDkNBVEVHT1JZX09USEVSEAZiBnByb3RvMw", [file_google_protobuf_timestamp, file_google_type_money]);
 
 /**
- * One ticket that a user sells (R11). Everyone may see it; the code that opens the door is not in it.
+ * One ticket that a user sells (R11). Everyone may read it; it does not contain the ticket's code.
  *
  * @generated from message ticketing.tickets.v1.Ticket
  */
@@ -30,21 +30,21 @@ export type Ticket = Message<"ticketing.tickets.v1.Ticket"> & {
   id: string;
 
   /**
-   * The seller.
+   * The id of the seller.
    *
    * @generated from field: string user_id = 2;
    */
   userId: string;
 
   /**
-   * What it is a ticket for, in the seller's words.
+   * What the ticket is for, as the seller wrote it. One line.
    *
    * @generated from field: string title = 3;
    */
   title: string;
 
   /**
-   * What a buyer pays. Its currency's minor units are whole: no half cents.
+   * What a buyer pays, in whole minor units of its currency.
    *
    * @generated from field: google.type.Money price = 4;
    */
@@ -58,14 +58,14 @@ export type Ticket = Message<"ticketing.tickets.v1.Ticket"> & {
   category: Category;
 
   /**
-   * Where the event takes place; empty where the seller did not say.
+   * Where the event takes place. Empty if the seller gave no venue.
    *
    * @generated from field: string venue = 6;
    */
   venue: string;
 
   /**
-   * When the event begins; from then on the ticket cannot be bought. Absent where it has no date.
+   * When the event begins; after that the ticket cannot be bought. Absent if the ticket has no date.
    *
    * @generated from field: google.protobuf.Timestamp event_time = 7;
    */
@@ -79,7 +79,7 @@ export type Ticket = Message<"ticketing.tickets.v1.Ticket"> & {
   status: TicketStatus;
 
   /**
-   * The order that holds it or bought it; empty for a ticket that is free. Only that order's buyer
+   * The id of the order that holds or bought it. Empty if the ticket is free. Only the buyer of that order
    * can read the order.
    *
    * @generated from field: string order_id = 9;
@@ -87,21 +87,21 @@ export type Ticket = Message<"ticketing.tickets.v1.Ticket"> & {
   orderId: string;
 
   /**
-   * While it is held: when the hold ends unless it is paid. Absent otherwise.
+   * When the hold expires unless it is paid for. Absent if no order holds the ticket.
    *
    * @generated from field: google.protobuf.Timestamp held_until = 10;
    */
   heldUntil?: Timestamp | undefined;
 
   /**
-   * One more with each change, holds included (R71).
+   * Increases by one with each change, holds included (R71).
    *
    * @generated from field: int64 version = 11;
    */
   version: bigint;
 
   /**
-   * The version that last changed the price. A buyer who saw an older one saw another price (R8).
+   * The version that last changed the price. A buyer who saw an older version saw another price (R8).
    *
    * @generated from field: int64 price_version = 12;
    */
@@ -122,41 +122,40 @@ export type Ticket = Message<"ticketing.tickets.v1.Ticket"> & {
   updateTime?: Timestamp | undefined;
 
   /**
-   * Whether the seller has attached the code that the buyer will be able to read (R9).
+   * Whether the seller has attached a code, which the buyer can open after the purchase (R9).
    *
    * @generated from field: bool has_code = 15;
    */
   hasCode: boolean;
 
   /**
-   * Whether its seller has taken it off the market. A hold that came in the same moment goes on, and
-   * `status` says so; when it ends, the ticket is withdrawn.
+   * Whether its seller has withdrawn it. A hold that was taken at the same moment continues, and `status`
+   * shows it; when it ends, the ticket is withdrawn.
    *
    * @generated from field: bool withdrawn = 16;
    */
   withdrawn: boolean;
 
   /**
-   * The version that last changed what a buyer sees beside the price: title, category, venue, event
-   * time, time zone, or that there is a code no longer. A buyer who saw an older one saw another ticket (R15). A
-   * change that nobody can see, as of the spaces between words, does not raise it.
+   * The version that last changed what a buyer sees besides the price: title, category, venue, event time,
+   * time zone, or that the code was removed. A buyer who saw an older version saw another ticket (R15). A
+   * change that is not visible, such as one of the spaces between words, does not change it.
    *
    * @generated from field: int64 details_version = 17;
    */
   detailsVersion: bigint;
 
   /**
-   * Whether a buyer who got the money back had seen its code, which is gone with that sale. Such a
-   * ticket is relisted with a new code, or with the statement that it has none.
+   * Whether a buyer who was refunded had opened its code, which was then deleted. Such a ticket is relisted
+   * with a new code, or with an empty one, which says that it has none.
    *
    * @generated from field: bool needs_new_code = 18;
    */
   needsNewCode: boolean;
 
   /**
-   * The time zone of the place where the event is: an IANA name such as `Europe/Berlin`. Clients show
-   * `event_time` in it. Empty where the ticket has no event time or its seller did not say; clients then
-   * show UTC.
+   * The time zone of the venue (R17), an IANA name such as `Europe/Berlin`. Clients show `event_time` in it.
+   * Empty if the ticket has no event time or its seller gave no time zone; clients then show UTC.
    *
    * @generated from field: string time_zone = 19;
    */
@@ -191,21 +190,21 @@ export const TicketStatus = {
   ON_SALE: 1,
 
   /**
-   * Somebody's order holds it: nobody else can buy it, and its seller cannot change it.
+   * An order holds it: nobody else can buy it, and its seller cannot change it.
    *
    * @generated from enum value: TICKET_STATUS_HELD = 2;
    */
   HELD: 2,
 
   /**
-   * Paid for. Final, but for a refund.
+   * Paid for. Final, except for a refund.
    *
    * @generated from enum value: TICKET_STATUS_SOLD = 3;
    */
   SOLD: 3,
 
   /**
-   * Taken off the market by its seller, or returned by a refund.
+   * Withdrawn by its seller, or returned by a full refund.
    *
    * @generated from enum value: TICKET_STATUS_WITHDRAWN = 4;
    */
@@ -232,7 +231,7 @@ export const TicketStatusSchema: GenEnum<TicketStatus> = /*@__PURE__*/
  */
 export const Category = {
   /**
-   * The seller did not say.
+   * No category.
    *
    * @generated from enum value: CATEGORY_UNSPECIFIED = 0;
    */
@@ -246,35 +245,35 @@ export const Category = {
   CONCERT: 1,
 
   /**
-   * A match, a race, a tournament.
+   * A match, a race or a tournament.
    *
    * @generated from enum value: CATEGORY_SPORT = 2;
    */
   SPORT: 2,
 
   /**
-   * Theatre, opera, dance, comedy.
+   * Theatre, opera, dance or comedy.
    *
    * @generated from enum value: CATEGORY_THEATRE = 3;
    */
   THEATRE: 3,
 
   /**
-   * Several days or stages.
+   * An event of several days or stages.
    *
    * @generated from enum value: CATEGORY_FESTIVAL = 4;
    */
   FESTIVAL: 4,
 
   /**
-   * A conference, a talk, a workshop.
+   * A conference, a talk or a workshop.
    *
    * @generated from enum value: CATEGORY_CONFERENCE = 5;
    */
   CONFERENCE: 5,
 
   /**
-   * Something else.
+   * Any other kind of event.
    *
    * @generated from enum value: CATEGORY_OTHER = 6;
    */
