@@ -13,7 +13,7 @@ import { recordUpdate, type Ticket } from "./ticket.ts";
 // The code that opens the door (R9). Once its buyer has seen it, they cannot give the ticket back by
 // themselves; once they have asked for their money, they cannot see it. The ticket is the one place
 // where both meet, so exactly one of them comes first; see
-// docs/decisions/0019-the-code-is-sealed-before-the-money-goes-back.md.
+// docs/decisions/0019-the-code-is-locked-before-the-refund.md.
 
 function tellOpened(ticket: Ticket, orderId: string): void {
   const openTime = timestampFromDate(ticket.codeOpenTime ?? new Date());

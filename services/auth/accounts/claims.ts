@@ -8,7 +8,7 @@ import { on, type EventHandler } from "#runtime/messaging/consumer.ts";
 import { newId } from "#runtime/store/ids.ts";
 
 // What is due to somebody who wants to leave. Payments knows, and is asked by an event at the moment of
-// the decision; see docs/decisions/0023-nobody-leaves-what-is-due-unawares.md.
+// the decision; see docs/decisions/0023-claims-are-confirmed-before-deletion.md.
 
 /** One thing that is due. */
 export interface KnownClaim {

@@ -14,7 +14,7 @@ export const CANCELED: Outcome = { kind: "slip", code: "canceled" };
 /**
  * The decline codes of a card whose bank has said no, to this card and this amount. Everything else,
  * also what is not known yet, is a slip: the hold goes on and the buyer may try again. See
- * docs/decisions/0008-slips-and-declines.md.
+ * docs/decisions/0008-soft-and-hard-declines.md.
  */
 const declines = new Set([
   "call_issuer",

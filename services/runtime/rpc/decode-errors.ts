@@ -16,7 +16,7 @@ import { refused } from "./errors.ts";
 
 // The library decodes a request before any interceptor runs. What it cannot decode it calls INTERNAL,
 // as if we had broken, or refuses without a reason. Its answer gets our code and our reason here, in
-// each protocol's own form: docs/decisions/0012-what-cannot-be-decoded-is-the-senders-mistake.md.
+// each protocol's own form: docs/decisions/0012-decode-errors-are-invalid-arguments.md.
 
 const MALFORMED = /^(parse binary: |cannot decode |protocol error: |decompression failed)/;
 const TOO_LARGE = /^message (size )?(\d+ )?is larger than configured readMaxBytes/;
