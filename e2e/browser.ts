@@ -6,7 +6,7 @@ export class Browser {
   readonly cookies = new Map<string, string>();
   readonly #url: string;
 
-  /** Where the marketplace is; the one that all tests share where nothing is said. */
+  /** The URL of the marketplace; by default the one that all tests share. */
   constructor(url: string = inject("place").url) {
     this.#url = url;
   }
@@ -26,7 +26,7 @@ export class Browser {
     return answer;
   }
 
-  /** The page at a path, as a person would read it. */
+  /** The HTML of the page at a path. */
   async see(path: string): Promise<string> {
     const page = await this.send(path, { headers: { accept: "text/html" } });
     expect(page.status, path).toBe(200);
@@ -46,7 +46,7 @@ export class Browser {
     });
   }
 
-  /** Sends a form, and answers where it leads. */
+  /** Sends a form and returns the address that it redirects to. */
   async follow(path: string, fields: Record<string, string>): Promise<string> {
     const answer = await this.submit(path, fields);
     expect(answer.status, `${path}: ${await answer.clone().text()}`).toBe(303);
@@ -54,6 +54,7 @@ export class Browser {
   }
 }
 
+/** The browser of a new user who is signed in. */
 export async function newUser(name: string): Promise<Browser> {
   const browser = new Browser();
   const email = `${name}-${crypto.randomUUID()}@example.com`;
@@ -61,7 +62,7 @@ export async function newUser(name: string): Promise<Browser> {
   return browser;
 }
 
-/** A hidden field's value, as the page gave it. */
+/** The value of a hidden field on a page. */
 export function field(page: string, name: string): string {
   const input = [...page.matchAll(/<input[^>]*>/g)]
     .map(([tag]) => tag)
@@ -80,19 +81,19 @@ const plain = (text = ""): string =>
     .replaceAll("&quot;", '"')
     .replaceAll("&amp;", "&");
 
-/** What a browser would send of a page's form if nothing in it were touched. */
+/** The fields that a browser would send of a page's form without edits. */
 export function formOn(page: string, action: string): Record<string, string> {
   const form = page
     .split("<form")
     .slice(1)
     .map((part) => part.split("</form>")[0] ?? "")
     .find((part) => plain(attribute(part, "action")).startsWith(action));
-  if (form === undefined) throw new Error(`no form leads to ${action}`);
+  if (form === undefined) throw new Error(`the page has no form with the action ${action}`);
   const fields: Record<string, string> = {};
   for (const [tag] of form.matchAll(/<input[^>]*>/g)) {
     const name = attribute(tag, "name");
-    const isLeftOut = /type="(checkbox|radio)"/.test(tag) && !/\schecked/.test(tag);
-    if (name && !isLeftOut) fields[name] = plain(attribute(tag, "value"));
+    const isUnchecked = /type="(checkbox|radio)"/.test(tag) && !/\schecked/.test(tag);
+    if (name && !isUnchecked) fields[name] = plain(attribute(tag, "value"));
   }
   for (const [, tag = "", text] of form.matchAll(/<textarea([^>]*)>([^<]*)/g))
     fields[attribute(tag, "name") ?? ""] = plain(text);

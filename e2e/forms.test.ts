@@ -8,7 +8,7 @@ import { field, formOn, newUser, Browser } from "./browser.ts";
 
 const { url, mongoUrl, stripeUrl } = inject("place");
 
-/** A browser who may do what administrators may. */
+/** The browser of a signed-in administrator. */
 async function administrator(): Promise<Browser> {
   const email = `admin-${crypto.randomUUID()}@example.com`;
   const password = crypto.randomUUID();
@@ -24,7 +24,7 @@ async function administrator(): Promise<Browser> {
   return browser;
 }
 
-/** A ticket that was paid: its order's id, and Stripe's of the payment. */
+/** Sells a ticket; returns the id of the order, and of the payment at Stripe. */
 async function sold(): Promise<{ orderId: string; stripeId: string }> {
   const [seller, buyer] = (await Promise.all(
     ["seller", "buyer"].map((name) => signUp(url, name)),
@@ -55,7 +55,7 @@ beforeAll(async () => {
 describe("an administrator's refund", () => {
   const refund = "?/refund";
 
-  it("is made once, however often its form is sent, and the form is empty afterwards", async () => {
+  it("is made once, even if its form is sent several times, and the form is empty afterwards", async () => {
     const { orderId, stripeId } = await sold();
     const path = `/admin/payments?order=${orderId}`;
     const form: Record<string, string> = {
@@ -78,7 +78,7 @@ describe("an administrator's refund", () => {
     expect(await refundsOf(stripeId)).toEqual([500]);
   });
 
-  it("is of all that is left only by the button that says so", async () => {
+  it("refunds the remaining amount only with the button for it", async () => {
     const { orderId, stripeId } = await sold();
     const path = `/admin/payments?order=${orderId}`;
     const form = { ...formOn(await admin.see(path), refund), amount: "", all: "on" };
@@ -87,7 +87,7 @@ describe("an administrator's refund", () => {
     expect(await refundsOf(stripeId)).toEqual([2550]);
   });
 
-  it("keeps what was typed where it is refused", async () => {
+  it("keeps the input after an error", async () => {
     const { orderId } = await sold();
     const form = formOn(await admin.see(`/admin/payments?order=${orderId}`), refund);
     for (const amount of ["5,001", "99.99"]) {
@@ -102,7 +102,7 @@ describe("an administrator's refund", () => {
 });
 
 describe("a ban", () => {
-  it("is told, and its form is kept where it is refused", async () => {
+  it("is confirmed on the page, and its form keeps the input after an error", async () => {
     const email = `banned-${crypto.randomUUID()}@example.com`;
     await new Browser().follow("/sign-up", { email, password: crypto.randomUUID() });
     const path = `/admin/users?email=${encodeURIComponent(email)}`;
@@ -118,18 +118,18 @@ describe("a ban", () => {
     });
     const page = await admin.see(await admin.follow(action, form));
     expect(page).toContain("The user is banned");
-    expect(page).toContain("Lift the ban");
+    expect(page).toContain("Lift ban");
   });
 });
 
 describe("passwords", () => {
-  it("are never in an answer, whether the form was taken or refused", async () => {
+  it("are never in a response, whether the form was accepted or not", async () => {
     const browser = await newUser("careful");
     const secret = `a-secret-${crypto.randomUUID()}`;
     for (const [action, fields] of [
-      ["/account?/email", { password: secret, newEmail: "not an address" }],
-      ["/account?/password", { password: secret, newPassword: "a wholly new sentence" }],
-      ["/account?/delete", { password: secret }],
+      ["/account?/changeEmail", { password: secret, newEmail: "not an address" }],
+      ["/account?/changePassword", { password: secret, newPassword: "a wholly new sentence" }],
+      ["/account?/deleteAccount", { password: secret }],
       ["/sign-in", { email: "nobody@example.com", password: secret }],
     ] as const) {
       const page = await (await browser.submit(action, fields)).text();
@@ -144,7 +144,7 @@ describe("the form of a ticket", () => {
   const add = (fields: Record<string, string>) =>
     seller.follow("/tickets/new", { ...listing, requestId: crypto.randomUUID(), ...fields });
 
-  it("offers every currency that is taken, and no other", async () => {
+  it("offers exactly the supported currencies", async () => {
     const menu = /<select[^>]*name="currency".*?<\/select>/s.exec(await seller.see("/tickets/new"));
     const offered = [...(menu?.[0] ?? "").matchAll(/<option[^>]*>([A-Z]{3})/g)].map(
       ([, one]) => one,
@@ -152,7 +152,7 @@ describe("the form of a ticket", () => {
     expect(offered).toEqual(currencies);
   });
 
-  it("changes nothing that was not touched: not the currency, not the seconds of the event", async () => {
+  it("changes nothing that was not edited, neither the currency nor the seconds of the event", async () => {
     const ticket = await add({ eventTime: "2035-10-28T01:30:45Z" });
     const read = async () => {
       const answer = await fetch(`${url}/api${ticket}`);

@@ -92,7 +92,7 @@ it("what was typed waits in the answer while nobody can be recognized, and is se
   mongo.kill("SIGSTOP");
   const answer = await send("/tickets/new", typed).finally(() => mongo.kill("SIGCONT"));
   const page = await answer.text();
-  expect([answer.status, page.includes("Send it again")], page).toEqual([503, true]);
+  expect([answer.status, page.includes("Send again")], page).toEqual([503, true]);
   const again = formOn(page, "/tickets/new");
   expect(again).toEqual(typed);
   const isListed = async () => (await send("/tickets/new", again)).status === 303;

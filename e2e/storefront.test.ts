@@ -21,7 +21,7 @@ const listing = (title: string) => ({
   requestId: crypto.randomUUID(),
 });
 
-async function press(buyer: Browser, ticket: string): Promise<string> {
+async function pressBuy(buyer: Browser, ticket: string): Promise<string> {
   const page = await buyer.see(ticket);
   const fields = {
     ticketVersion: field(page, "ticketVersion"),
@@ -40,18 +40,18 @@ beforeAll(async () => {
   ];
 });
 
-describe("a person without JavaScript", () => {
-  it("can list, find, buy and pay, and reads the code", async () => {
+describe("a user without JavaScript", () => {
+  it("can list, find, buy and pay for a ticket, and sees its code", async () => {
     const title = `Recital ${crypto.randomUUID()}`;
     const ticket = await seller.follow("/tickets/new", listing(title));
     expect(await new Browser().see(`/?q=${encodeURIComponent(title)}`)).toContain(title);
     expect(await seller.see("/listings")).toContain(title);
 
-    const order = await press(buyer, ticket);
+    const order = await pressBuy(buyer, ticket);
     expect(order).toMatch(/^\/orders\/[\w-]+$/);
     const page = await buyer.see(order);
-    expect(page).toContain("Held for you");
-    await until(async () => (await late.see(ticket)).includes("Somebody is buying"), {
+    expect(page).toContain("Reserved for you");
+    await until(async () => (await late.see(ticket)).includes("Someone is buying"), {
       what: "the hold on the page",
     });
     expect(await buyer.see("/orders")).toContain(title);
@@ -67,19 +67,19 @@ describe("a person without JavaScript", () => {
         ).status === 303,
       { what: "the payment", timeoutMs: 10_000 },
     );
-    await until(async () => (await buyer.see(order)).includes("Show the code"), {
+    await until(async () => (await buyer.see(order)).includes("Show code"), {
       what: "the code",
       timeoutMs: 15_000,
     });
-    expect(await buyer.see(order)).toContain("Give the ticket back");
+    expect(await buyer.see(order)).toContain("Get a refund");
     expect(await buyer.see(order)).not.toContain(`door-${title}`);
-    const opened = await (await buyer.submit(`${order}?/open`, {})).text();
+    const opened = await (await buyer.submit(`${order}?/revealCode`, {})).text();
     expect(opened).toContain(`door-${title}`);
     expect(await buyer.see("/orders?filter=past")).toContain(title);
     expect(await late.see(ticket)).not.toContain(`door-${title}`);
   });
 
-  it("is told beside the field what is wrong, and loses nothing typed", async () => {
+  it("sees errors beside the fields and keeps the input", async () => {
     const answer = await seller.submit("/tickets/new", {
       ...listing("Typed before"),
       price: "0.001",
@@ -90,9 +90,9 @@ describe("a person without JavaScript", () => {
     expect(page).toMatch(/aria-invalid="true"/);
   });
 
-  it("can cancel, and the ticket is free again", async () => {
+  it("can cancel an order, and the ticket becomes available again", async () => {
     const ticket = await seller.follow("/tickets/new", listing(`Matinee ${crypto.randomUUID()}`));
-    const order = await press(buyer, ticket);
+    const order = await pressBuy(buyer, ticket);
     await buyer.follow(`${order}?/cancel`, {});
     expect(await buyer.see(order)).toContain("Cancelled");
     await until(async () => field(await late.see(ticket), "ticketVersion") !== "", {
@@ -100,7 +100,7 @@ describe("a person without JavaScript", () => {
     });
   });
 
-  it("signs out, and is a stranger afterwards", async () => {
+  it("has no access after signing out", async () => {
     const browser = await newUser("leaver");
     expect((await browser.send("/orders")).status).toBe(200);
     await browser.follow("/sign-out", {});
@@ -108,7 +108,7 @@ describe("a person without JavaScript", () => {
     expect((await browser.send("/orders")).status).toBe(303);
   });
 
-  it("stays signed in when the access token has gone, by the refresh token", async () => {
+  it("stays signed in by the refresh token when the access token is gone", async () => {
     const browser = await newUser("stayer");
     const before = browser.cookies.get("ticketing_refresh");
     browser.cookies.delete("ticketing_access");
@@ -118,7 +118,7 @@ describe("a person without JavaScript", () => {
   });
 });
 
-/** Pays with a card, however new the order is; answers where that leads. */
+/** Pays with a test card; retries while payments does not know the order yet. */
 async function payWith(buyer: Browser, order: string, token: string): Promise<void> {
   const requestId = field(await buyer.see(order), "requestId");
   await until(
@@ -130,20 +130,20 @@ async function payWith(buyer: Browser, order: string, token: string): Promise<vo
   );
 }
 
-/** Waits for words on a page. */
-const shows = (browser: Browser, path: string, words: string) =>
-  until(async () => (await browser.see(path)).includes(words), {
-    what: `${path} to say "${words}"`,
+/** Waits until a page contains a text. */
+const shows = (browser: Browser, path: string, text: string) =>
+  until(async () => (await browser.see(path)).includes(text), {
+    what: `${path} to contain "${text}"`,
     timeoutMs: 15_000,
   });
 
-describe("money", () => {
-  it("is confirmed at the buyer's bank, and the way back keeps no secret in its address", async () => {
+describe("a payment", () => {
+  it("is confirmed at the buyer's bank, and the return address keeps no secret", async () => {
     const ticket = await seller.follow("/tickets/new", listing(`Asked ${crypto.randomUUID()}`));
-    const order = await press(buyer, ticket);
+    const order = await pressBuy(buyer, ticket);
     await payWith(buyer, order, "tok_threeDSecure2Required");
     const page = await buyer.see(order);
-    const bank = /<a[^>]*href="([^"]*)"[^>]*>Go to your bank/.exec(page)?.[1] ?? "";
+    const bank = /<a[^>]*href="([^"]*)"[^>]*>Continue to your bank/.exec(page)?.[1] ?? "";
     const answered = await fetch(bank.replaceAll("&amp;", "&"), {
       method: "POST",
       body: "answer=complete",
@@ -153,43 +153,43 @@ describe("money", () => {
     expect(back.searchParams.get("payment_intent_client_secret")).toBeTruthy();
     const landed = await buyer.send(back.pathname + back.search);
     expect([landed.status, landed.headers.get("location")]).toEqual([303, order]);
-    await shows(buyer, order, "Show the code");
+    await shows(buyer, order, "Show code");
   });
 
-  it("comes back to a buyer who has not seen the code", async () => {
+  it("is refunded to a buyer who has not seen the code", async () => {
     const ticket = await seller.follow("/tickets/new", listing(`Back ${crypto.randomUUID()}`));
-    const order = await press(buyer, ticket);
+    const order = await pressBuy(buyer, ticket);
     await payWith(buyer, order, "tok_visa");
-    await shows(buyer, order, "Give the ticket back");
-    await buyer.follow(`${order}?/giveBack`, { requestId: crypto.randomUUID() });
-    await shows(buyer, order, "given back");
-    await shows(buyer, order, "The whole amount was given back to you.");
+    await shows(buyer, order, "Get a refund");
+    await buyer.follow(`${order}?/refund`, { requestId: crypto.randomUUID() });
+    await shows(buyer, order, "refunded");
+    await shows(buyer, order, "This order was fully refunded.");
   });
 
-  it("is shown to its seller, who can give it back, and to nobody else", async () => {
+  it("is shown only to its seller, who can refund it", async () => {
     const title = `Earned ${crypto.randomUUID()}`;
-    const order = await press(buyer, await seller.follow("/tickets/new", listing(title)));
+    const order = await pressBuy(buyer, await seller.follow("/tickets/new", listing(title)));
     await payWith(buyer, order, "tok_visa");
     await shows(seller, "/earnings", title);
-    expect(await seller.see("/earnings")).toContain("Before you can be paid");
+    expect(await seller.see("/earnings")).toContain("Set up payouts with Stripe");
     expect(await late.see("/earnings")).not.toContain(title);
     const refusal = await late.submit("/earnings?/refund", { orderId: order.split("/")[2] ?? "" });
     expect(refusal.status).toBe(404);
     await seller.follow("/earnings?/refund", { orderId: order.split("/")[2] ?? "" });
-    await shows(buyer, order, "The whole amount was given back to you.");
+    await shows(buyer, order, "This order was fully refunded.");
     expect((await seller.send("/admin/payments")).status).toBe(404);
   });
 
-  it("is paid out once its seller has told Stripe who they are", async () => {
+  it("leads its seller to Stripe's onboarding", async () => {
     const person = await newUser("payee");
     const page = await (await person.submit("/earnings?/onboard", {})).text();
-    const stripe = /<a[^>]*href="([^"]*)"[^>]*>Go on at Stripe/.exec(page)?.[1] ?? "";
+    const stripe = /<a[^>]*href="([^"]*)"[^>]*>Continue on Stripe/.exec(page)?.[1] ?? "";
     expect((await fetch(stripe.replaceAll("&amp;", "&"))).status).toBe(200);
   });
 });
 
-describe("the browser's safety", () => {
-  it("refuses a form from another site, and from none", async () => {
+describe("the browser's security", () => {
+  it("rejects a form from another origin or without an origin", async () => {
     for (const origin of ["https://evil.example", "null", undefined]) {
       const headers = {
         "content-type": "application/x-www-form-urlencoded",
@@ -201,7 +201,7 @@ describe("the browser's safety", () => {
     expect((await buyer.send("/orders")).status).toBe(200);
   });
 
-  it("keeps cookies from scripts, and signed-in pages from caches", async () => {
+  it("hides cookies from scripts and keeps pages out of caches", async () => {
     const browser = new Browser();
     const answer = await browser.submit("/sign-up", {
       email: `cookies-${crypto.randomUUID()}@example.com`,
@@ -215,7 +215,7 @@ describe("the browser's safety", () => {
     expect(page.headers.get("referrer-policy")).toBe("same-origin");
   });
 
-  it("allows no script, frame or form that is not this page's own", async () => {
+  it("allows no scripts, frames or forms but the page's own", async () => {
     const [first, second] = await Promise.all([1, 2].map(() => new Browser().send("/sign-in")));
     const policy = first!.headers.get("content-security-policy") ?? "";
     for (const part of ["default-src 'none'", "frame-ancestors 'none'", "base-uri 'none'"])
@@ -233,7 +233,7 @@ describe("the browser's safety", () => {
 describe("an account", () => {
   const change = { password: "not the password", newPassword: "a wholly new sentence" };
 
-  it("is open to its owner alone", async () => {
+  it("is accessible only to its owner", async () => {
     for (const path of ["/account", "/account/export"]) {
       const answer = await new Browser().send(path);
       expect([answer.status, answer.headers.get("location")], path).toEqual([
@@ -247,49 +247,49 @@ describe("an account", () => {
     expect((await buyer.submit("/admin/users?/ban", ban)).status).toBe(404);
   });
 
-  it("asks for its address to be confirmed, and shows where one is signed in", async () => {
+  it("asks its user to confirm the email address and lists the signed-in devices", async () => {
     const page = await buyer.see("/account");
-    expect(page).toContain("not confirmed yet");
-    expect(page).toContain("This one");
+    expect(page).toContain("isn’t confirmed yet");
+    expect(page).toContain("This device");
     expect(await new Browser().see("/sign-in")).toContain("/forgotten-password");
   });
 
-  it("changes its password against the one of now, and ends the other sessions", async () => {
+  it("changes its password with the current one, and ends the other sessions", async () => {
     const email = `changer-${crypto.randomUUID()}@example.com`;
     const [here, elsewhere] = [new Browser(), new Browser()];
     const password = crypto.randomUUID();
     await here.follow("/sign-up", { email, password });
     await elsewhere.follow("/sign-in", { email, password });
-    const refused = await here.submit("/account?/password", change);
+    const refused = await here.submit("/account?/changePassword", change);
     expect(refused.status).toBe(401);
-    expect(await refused.text()).toContain("The password is not right.");
+    expect(await refused.text()).toContain("Incorrect password.");
 
-    await here.follow("/account?/password", { ...change, password });
+    await here.follow("/account?/changePassword", { ...change, password });
     expect((await here.send("/account")).status).toBe(200);
     elsewhere.cookies.delete("ticketing_access");
     expect((await elsewhere.send("/account")).status).toBe(303);
     await new Browser().follow("/sign-in", { email, password: change.newPassword });
   });
 
-  it("ends one session, and all of them", async () => {
+  it("ends one session or all of them", async () => {
     const email = `roamer-${crypto.randomUUID()}@example.com`;
     const [here, there, third] = [new Browser(), new Browser(), new Browser()];
     const password = crypto.randomUUID();
     await here.follow("/sign-up", { email, password });
     await there.follow("/sign-in", { email, password });
     const id = field(await here.see("/account"), "id");
-    await here.follow("/account?/end", { id });
+    await here.follow("/account?/endSession", { id });
     there.cookies.delete("ticketing_access");
     expect((await there.send("/account")).status).toBe(303);
 
     await third.follow("/sign-in", { email, password });
-    expect(await here.follow("/account?/everywhere", {})).toBe("/sign-in?done=everywhere");
+    expect(await here.follow("/account?/signOutEverywhere", {})).toBe("/sign-in?done=everywhere");
     expect((await here.send("/account")).status).toBe(303);
     third.cookies.delete("ticketing_access");
     expect((await third.send("/account")).status).toBe(303);
   });
 
-  it("hands out its data as a file that no cache keeps", async () => {
+  it("exports its data as a file that is not cached", async () => {
     const title = `Exported ${crypto.randomUUID()}`;
     await seller.follow("/tickets/new", listing(title));
     const answer = await seller.send("/account/export");
@@ -300,37 +300,41 @@ describe("an account", () => {
     expect(data.listings.map(({ ticket }) => ticket.title)).toContain(title);
   });
 
-  it("is deleted against its password, and nobody signs in to it again", async () => {
+  it("is deleted with its password and can no longer be signed in to", async () => {
     const email = `goer-${crypto.randomUUID()}@example.com`;
     const password = crypto.randomUUID();
     const browser = new Browser();
     await browser.follow("/sign-up", { email, password });
-    expect((await browser.submit("/account?/delete", { password: "a guess" })).status).toBe(401);
-    expect(await browser.follow("/account?/delete", { password })).toBe("/sign-in?done=deleted");
+    expect((await browser.submit("/account?/deleteAccount", { password: "a guess" })).status).toBe(
+      401,
+    );
+    expect(await browser.follow("/account?/deleteAccount", { password })).toBe(
+      "/sign-in?done=deleted",
+    );
     expect((await browser.send("/account")).status).toBe(303);
     expect((await new Browser().submit("/sign-in", { email, password })).status).toBe(401);
   });
 });
 
-/** Where the newest mail to somebody leads, as soon as it is there. */
+/** The link in the newest email to an address, once the email has arrived. */
 async function linkTo(email: string, subject: string): Promise<string> {
   const newest = async () => {
     const mails = (await (await fetch(`${mailboxUrl}/mails`)).json()) as Mail[];
     const mail = mails.find((one) => one.to.includes(email) && one.subject === subject);
     return /https?:\/\/\S+/.exec(mail?.text ?? "")?.[0];
   };
-  const link = new URL(await until(newest, { what: `a mail to ${email}` }));
+  const link = new URL(await until(newest, { what: `an email to ${email}` }));
   expect(link.origin).toBe(new URL(url).origin);
   return link.pathname + link.search;
 }
 
-describe("a link in a mail", () => {
+describe("a link in an email", () => {
   it("confirms the address of a new account", async () => {
     const email = `new-${crypto.randomUUID()}@example.com`;
     const browser = new Browser();
     await browser.follow("/sign-up", { email, password: crypto.randomUUID() });
     const link = await linkTo(email, "Welcome to Ticketing");
-    await browser.send(link); // A program that looks into mails opens it first.
+    await browser.send(link); // A mail scanner opens the link first.
     const person = new Browser();
     await person.send(link);
     await person.follow("/confirm-email", {});
@@ -338,7 +342,7 @@ describe("a link in a mail", () => {
     expect((await person.submit("/confirm-email", {})).status).toBe(409);
   });
 
-  it("sets a new password in place of a forgotten one", async () => {
+  it("resets a forgotten password", async () => {
     const email = `forgetful-${crypto.randomUUID()}@example.com`;
     const password = crypto.randomUUID();
     const newPassword = crypto.randomUUID();
@@ -351,21 +355,21 @@ describe("a link in a mail", () => {
     await new Browser().follow("/sign-in", { email, password: newPassword });
   });
 
-  it("says the same of a forgotten password, whoever asks", async () => {
+  it("shows the same page for a forgotten password, even if there is no such account", async () => {
     const email = `nobody-${crypto.randomUUID()}@example.com`;
     const browser = new Browser();
     expect(await browser.follow("/forgotten-password", { email })).toBe("/forgotten-password?sent");
-    expect(await browser.see("/forgotten-password?sent")).toContain("Look into your mail");
+    expect(await browser.see("/forgotten-password?sent")).toContain("Check your email");
   });
 
-  it("takes an account back at the address that it was moved away from", async () => {
+  it("restores an account at its previous email address", async () => {
     const [email, newEmail] = ["owner", "thief"].map(
       (name) => `${name}-${crypto.randomUUID()}@example.com`,
     ) as [string, string];
     const [password, newPassword] = [crypto.randomUUID(), crypto.randomUUID()];
     const thief = new Browser();
     await thief.follow("/sign-up", { email, password });
-    await thief.follow("/account?/email", { password, newEmail });
+    await thief.follow("/account?/changeEmail", { password, newEmail });
     await thief.send(await linkTo(newEmail, "Confirm your new email address"));
     await thief.follow("/confirm-email", {});
     await thief.follow("/sign-in", { email: newEmail, password });
@@ -374,7 +378,7 @@ describe("a link in a mail", () => {
     await owner.send(await linkTo(email, "Your email address was changed"));
     expect(await owner.see("/undo-email-change")).toContain("Restore your email address");
     const led = await owner.follow("/undo-email-change", { newPassword });
-    expect(await owner.see(led)).toContain("has its former address again");
+    expect(await owner.see(led)).toContain("has its previous email address again");
     await owner.follow("/sign-in", { email, password: newPassword });
     expect(await owner.see("/account")).toContain(email);
     thief.cookies.delete("ticketing_access");
@@ -382,7 +386,7 @@ describe("a link in a mail", () => {
   });
 
   it.each(["/reset-password", "/confirm-email", "/undo-email-change"])(
-    "leaves its token in no address, no cache and no Referer: %s",
+    "leaves its token in no address, cache or Referer header: %s",
     async (path) => {
       const browser = new Browser();
       const opened = await browser.send(`${path}?token=made-up`);
@@ -398,7 +402,7 @@ describe("a link in a mail", () => {
 
       const answer = await browser.submit(path, { newPassword: "a wholly new sentence" });
       expect(answer.status).toBe(409);
-      expect(await answer.text()).toContain("used, or is too old");
+      expect(await answer.text()).toContain("already been used or has expired");
     },
   );
 });

@@ -20,7 +20,7 @@ async function stored(ticket: string): Promise<Record<string, unknown>> {
   return ((await answer.json()) as { ticket: Record<string, unknown> }).ticket;
 }
 
-/** Sends a form when the session has ended, and signs in again; answers the page in between. */
+/** Sends a form after the session has ended, then signs in again. Returns the error page. */
 async function sendSignedOut(path: string, fields: Record<string, string>): Promise<string> {
   const session = new Map(seller.cookies);
   seller.cookies.clear();
@@ -32,8 +32,8 @@ async function sendSignedOut(path: string, fields: Record<string, string>): Prom
   return page;
 }
 
-describe("what was typed when the session had ended", () => {
-  it("lists the ticket after signing in, by one press", async () => {
+describe("a form that is sent after the session has ended", () => {
+  it("lists the ticket with one press after signing in", async () => {
     const typed = listing({ venue: "Hall <b>& more", code: "line one\r\nline two" });
     const page = await sendSignedOut("/tickets/new", typed);
     expect(page).toContain(typed.title);
@@ -50,17 +50,17 @@ describe("what was typed when the session had ended", () => {
     expect(await stored(ticket)).toMatchObject({ title: "Typed late" });
   });
 
-  it("is kept without the password that was typed beside it", async () => {
+  it("is kept without its password", async () => {
     const newEmail = `new-${crypto.randomUUID()}@example.com`;
     const password = `secret-${crypto.randomUUID()}`;
-    const page = await sendSignedOut("/account?/email", { newEmail, password });
+    const page = await sendSignedOut("/account?/changeEmail", { newEmail, password });
     expect(page).toContain(newEmail);
     expect(page).not.toContain(password);
     const form = formOn(page, "/account");
     expect(form).toEqual({ newEmail });
   });
 
-  it("stays in the page of a browser with JavaScript, which is told in words and not led away", async () => {
+  it("stays on the page of a browser with JavaScript, which shows a message and does not navigate", async () => {
     const headers = {
       ...{ accept: "application/json", "x-sveltekit-action": "true", origin: url },
       "content-type": "application/x-www-form-urlencoded",
@@ -70,18 +70,18 @@ describe("what was typed when the session had ended", () => {
     expect(answer.status).toBe(401);
     expect(await answer.json()).toMatchObject({
       type: "error",
-      error: { message: expect.stringContaining("sign in, then send what you typed again") },
+      error: { message: expect.stringContaining("sign in, then send the form again") },
     });
   });
 });
 
-describe("what was typed for a ticket", () => {
-  it("stays where somebody has begun to buy it meanwhile, and is saved once it is free", async () => {
+describe("the input for a ticket", () => {
+  it("is kept while someone buys the ticket, and can be saved once it is available again", async () => {
     const ticket = await seller.follow("/tickets/new", listing());
     const form = formOn(await seller.see(`${ticket}/edit`), "?/save");
     const buyer = await newUser("buyer");
-    const press = formOn(await buyer.see(ticket), "?/buy");
-    const order = await buyer.follow(`${ticket}?/buy`, press);
+    const buyForm = formOn(await buyer.see(ticket), "?/buy");
+    const order = await buyer.follow(`${ticket}?/buy`, buyForm);
     const isHeld = async () => (await stored(ticket))["status"] === "TICKET_STATUS_HELD";
     await until(isHeld, { what: "the hold" });
     const answer = await seller.submit(`${ticket}/edit?/save`, {
@@ -89,14 +89,14 @@ describe("what was typed for a ticket", () => {
       title: "Typed meanwhile",
     });
     const page = await answer.text();
-    expect([answer.status, page.includes("Somebody is buying this ticket")]).toEqual([409, true]);
+    expect([answer.status, page.includes("Someone is buying this ticket")]).toEqual([409, true]);
     await buyer.follow(`${order}?/cancel`, {});
     await until(async () => !(await isHeld()), { what: "the ticket to be free" });
     await seller.follow(`${ticket}/edit?/save`, formOn(page, "?/save"));
     expect(await stored(ticket)).toMatchObject({ title: "Typed meanwhile" });
   });
 
-  it("stays in the form that puts it on sale again", async () => {
+  it("is kept in the form that relists it", async () => {
     const ticket = await seller.follow("/tickets/new", listing());
     await seller.follow(`${ticket}/edit?/withdraw`, {});
     const code = "x".repeat(4_097);
@@ -106,14 +106,14 @@ describe("what was typed for a ticket", () => {
   });
 });
 
-describe("a form takes", () => {
-  it("a code of 4,095 characters on 128 lines", async () => {
+describe("a form", () => {
+  it("accepts a code of 4,095 characters on 128 lines", async () => {
     const code = Array.from({ length: 128 }, () => "x".repeat(31)).join("\r\n");
     const ticket = await seller.follow("/tickets/new", listing({ code }));
     expect(await stored(ticket)).toMatchObject({ hasCode: true });
   });
 
-  it("a price in the digits of any script", async () => {
+  it("accepts a price in the digits of any script", async () => {
     for (const [price, units] of [
       ["２５００", "2500"],
       ["٢٥", "25"],
@@ -124,15 +124,15 @@ describe("a form takes", () => {
   });
 
   it.each([
-    ["2030-02-30T20:00", "There is no such day or time."],
+    ["2030-02-30T20:00", "This date or time doesn’t exist."],
     ["2030-03-31T02:30", "skip this time"],
     ["2020-06-04T20:00", "in the future, at most ten years ahead"],
     ["9999-06-04T20:00", "in the future, at most ten years ahead"],
-  ])("no event at %s, and says why at the field", async (eventTime, words) => {
+  ])("rejects an event at %s with a message beside the field", async (eventTime, message) => {
     const typed = listing({ eventTime, timeZone: "Europe/Berlin" });
     const answer = await seller.submit("/tickets/new", typed);
     const page = await answer.text();
-    expect([answer.status, page.includes(words)], page).toEqual([400, true]);
+    expect([answer.status, page.includes(message)], page).toEqual([400, true]);
     expect(field(page, "eventTime")).toBe(eventTime);
     expect(page).toMatch(/<option[^>]*value="Europe\/Berlin"[^>]* selected/);
   });
@@ -141,7 +141,7 @@ describe("a form takes", () => {
 describe("the time of an event", () => {
   const eventTime = "2030-06-05T20:00";
 
-  it("is shown as at its venue, with the visitor's own beside it where that differs", async () => {
+  it("is shown in the time at the venue and, if it differs, in the user's own time", async () => {
     const typed = listing({ eventTime, timeZone: "America/New_York" });
     const ticket = await seller.follow("/tickets/new", typed);
     expect(await stored(ticket)).toMatchObject({
@@ -159,7 +159,7 @@ describe("the time of an event", () => {
     expect(await browser.see(ticket)).not.toContain("your time");
   });
 
-  it("is asked for in the visitor's zone, and of a ticket in the zone that it has", async () => {
+  it("is entered in the user's time zone, or in the ticket's own if it has one", async () => {
     const browser = await newUser("traveller");
     browser.cookies.set("time-zone", "Asia%2FTokyo");
     const selected = /<option[^>]*value="([^"]*)"[^>]* selected[^>]*>[^<]*\//;
@@ -170,7 +170,7 @@ describe("the time of an event", () => {
     expect(form).toMatchObject({ eventTime, timeZone: "America/New_York" });
   });
 
-  it("stays what it is to the second, also in an hour that comes twice", async () => {
+  it("stays the same to the second, even in an hour that occurs twice", async () => {
     const typed = { eventTime: "2030-10-27T01:30:45Z", timeZone: "Europe/Berlin" };
     const ticket = await seller.follow("/tickets/new", listing(typed));
     const form = formOn(await seller.see(`${ticket}/edit`), "?/save");
@@ -187,7 +187,7 @@ describe("an address", () => {
     ...["/?page=abc", "/?page=abc&q=hall&sort=none&category=none&currency=none"],
     ...[`/?q=${"a".repeat(199)}%F0%9F%8E%B8`, `/?q=${"%F0%9F%8E%B8".repeat(300)}`, "/?q=%00%ff"],
     ...[`/orders?page=${"a".repeat(2_000)}`, "/sign-in?done=abc&next=abc"],
-  ])("%s shows its page, without what makes no sense in it", async (path) => {
+  ])("%s shows its page and ignores invalid parameters", async (path) => {
     const browser = path.startsWith("/sign-in") ? new Browser() : seller;
     const answer = await browser.send(path, { headers: { accept: "text/html" } });
     if (answer.status === 200) return;
@@ -198,30 +198,30 @@ describe("an address", () => {
 });
 
 describe("buying", () => {
-  it("by a stranger leads through the sign-in to a press that really holds the ticket", async () => {
+  it("leads a signed-out user through the sign-in to a second press that reserves the ticket", async () => {
     const ticket = await seller.follow("/tickets/new", listing());
-    const stranger = new Browser();
-    const page = await stranger.see(ticket);
-    expect(page).toContain("You sign in first, and then press Buy once more");
+    const signedOut = new Browser();
+    const page = await signedOut.see(ticket);
+    expect(page).toContain("Sign in first, then press Buy again");
     const form = formOn(page, "?/buy");
-    const signIn = await stranger.follow(`${ticket}?/buy`, form);
+    const signIn = await signedOut.follow(`${ticket}?/buy`, form);
     const next = new URL(signIn, url).searchParams.get("next") ?? "";
     expect(next).toBe(`${ticket}?buy`);
     const account = {
       email: `late-${crypto.randomUUID()}@example.com`,
       password: "a long sentence",
     };
-    expect(await stranger.follow("/sign-up", { ...account, next })).toBe(next);
+    expect(await signedOut.follow("/sign-up", { ...account, next })).toBe(next);
 
-    const back = await stranger.see(next);
-    expect(back).toContain("Nothing is held yet: press Buy");
-    const order = await stranger.follow(`${ticket}?/buy`, formOn(back, "?/buy"));
-    expect(await stranger.see(order)).toContain("Held for you");
+    const back = await signedOut.see(next);
+    expect(back).toContain("Press Buy again to reserve this ticket");
+    const order = await signedOut.follow(`${ticket}?/buy`, formOn(back, "?/buy"));
+    expect(await signedOut.see(order)).toContain("Reserved for you");
   });
 });
 
-describe("no cache keeps", () => {
-  it("a page, whoever asks for it, nor its data", async () => {
+describe("a cache", () => {
+  it("stores no page and no data, signed in or not", async () => {
     const ticket = await seller.follow("/tickets/new", listing());
     for (const browser of [new Browser(), seller])
       for (const path of ["/", ticket, "/orders", "/nothing-here", `${ticket}/__data.json`]) {
@@ -230,7 +230,7 @@ describe("no cache keeps", () => {
       }
   });
 
-  it("anything for good but scripts and styles, whose names change with them", async () => {
+  it("stores scripts and styles for good, because their names change with their content", async () => {
     const page = await new Browser().see("/");
     const asset = /href="\.?(\/_app\/immutable\/[^"]+)"/.exec(page)?.[1] ?? "";
     const answer = await fetch(url + asset);

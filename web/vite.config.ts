@@ -9,15 +9,15 @@ export default defineConfig({
     sveltekit({
       adapter: adapter(),
       compilerOptions: { runes: true },
-      // Nothing from elsewhere, nothing inline without this page's nonce. Stripe's own addresses are
-      // added at run time, where a publishable key is set (src/lib/server/headers.ts).
+      // No sources from other origins, and nothing inline without this page's nonce. Stripe's addresses
+      // are added at run time if a publishable key is set (src/lib/server/pages/security-headers.ts).
       csp: {
         mode: "auto",
         directives: {
           "default-src": ["none"],
           "script-src": ["self"],
           "style-src": ["self"],
-          // The one style attribute of SvelteKit itself: it hides what is read out after a navigation.
+          // SvelteKit's own style attribute: it hides the element that announces navigations.
           "style-src-attr": [
             "unsafe-hashes",
             "sha256-S8qMpvofolR8Mpjy4kQvEm7m1q8clzU4dfDH0AmvZjo=",

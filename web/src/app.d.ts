@@ -1,33 +1,33 @@
+import type { Preferences } from "#lib/preferences.svelte.ts";
 import type { Api } from "#lib/server/api/api.ts";
 import type { UnsentForm } from "#lib/server/pages/unsent-form.ts";
-import type { Preferences } from "#lib/preferences.svelte.ts";
 
 declare global {
   namespace App {
     interface Error {
       message: string;
-      /** What was typed into the form whose answer this is. */
-      typed?: UnsentForm;
+      /** The form that this error page responds to. */
+      unsentForm?: UnsentForm;
     }
     interface Locals {
-      /** The backend, on behalf of this request's visitor. */
+      /** The backend's clients for this request. */
       api: Api;
-      /** Who is signed in. For what a page shows only: the services check every call themselves. */
+      /** The signed-in user, only for what a page shows: the services authorize every call themselves. */
       user: User | undefined;
-      /** Ends the session in this browser, whatever auth says. */
-      forget: () => void;
-      /** Whether there is a session that could not be renewed, by a fault of ours. */
-      isUncertain: boolean;
-      /** What was typed into the form that is being answered. */
-      typed?: UnsentForm;
+      /** Deletes the session's cookies in this browser, even if auth is unavailable. */
+      clearSession: () => void;
+      /** Whether a session could not be renewed, by a fault of ours. */
+      isSessionUncertain: boolean;
+      /** The form that is being processed. */
+      unsentForm?: UnsentForm;
       locale: string;
       timeZone: string;
     }
     interface User {
       id: string;
-      /** Absent while auth cannot be asked. */
+      /** Absent while auth is unavailable. */
       email?: string;
-      /** Absent while auth cannot be asked. */
+      /** Absent while auth is unavailable. */
       emailConfirmed?: boolean;
       isAdministrator?: boolean;
     }

@@ -1,12 +1,12 @@
 import { defineEnvVars } from "@sveltejs/kit/env";
 
-/** What the storefront's server reads from its environment; a wrong value ends the start. */
+/** The environment variables of the storefront's server. It does not start with an invalid value. */
 export const variables = defineEnvVars({
   EDGE_URL: {
-    description: "Where this server reaches the edge: its address inside the cluster",
+    description: "The edge's URL inside the cluster",
     schema: (value) => {
       const url = new URL(value || "http://localhost:8080");
-      if (!/^https?:$/.test(url.protocol)) throw new Error("EDGE_URL must be an http(s) address");
+      if (!/^https?:$/.test(url.protocol)) throw new Error("EDGE_URL must be an http(s) URL");
       return url.origin;
     },
   },

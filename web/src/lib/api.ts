@@ -3,13 +3,18 @@ import { createConnectTransport } from "@connectrpc/connect-web";
 import { OrderService } from "@ticketing/proto/web/orders/v1/order_service";
 import { TicketService } from "@ticketing/proto/web/tickets/v1/ticket_service";
 
-// The backend as the browser reaches it: this page's own origin, where the edge is, with the cookies
-// that no script can read. Pages are loaded and changed through the server (src/lib/server/edge.ts);
-// here is only what goes on in an open page.
+// The backend's clients in the browser. They call the page's own origin, where the edge is, with cookies
+// that no script can read. Pages load and change data through the server (src/lib/server/api); these clients
+// are for updates within an open page.
+
+const CALL_TIMEOUT_MS = 5_000;
 
 let transport: Transport | undefined;
-const here = () =>
-  (transport ??= createConnectTransport({ baseUrl: location.origin, defaultTimeoutMs: 5_000 }));
+const browserTransport = () =>
+  (transport ??= createConnectTransport({
+    baseUrl: location.origin,
+    defaultTimeoutMs: CALL_TIMEOUT_MS,
+  }));
 
-export const orders = () => createClient(OrderService, here());
-export const tickets = () => createClient(TicketService, here());
+export const orders = () => createClient(OrderService, browserTransport());
+export const tickets = () => createClient(TicketService, browserTransport());

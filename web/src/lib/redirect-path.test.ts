@@ -2,9 +2,12 @@ import { describe, expect, it } from "vitest";
 import { safeRedirectPath, signInPath } from "./redirect-path.ts";
 
 describe("safeRedirectPath", () => {
-  it.each(["/orders", "/tickets/1?from=list#price", "/"])("keeps a path of ours: %s", (path) => {
-    expect(safeRedirectPath(path)).toBe(path);
-  });
+  it.each(["/orders", "/tickets/1?from=list#price", "/"])(
+    "keeps a path of this site: %s",
+    (path) => {
+      expect(safeRedirectPath(path)).toBe(path);
+    },
+  );
 
   it.each([
     undefined,
@@ -20,12 +23,12 @@ describe("safeRedirectPath", () => {
     "javascript:alert(1)",
     "/sign-in?next=/sign-in",
     "/sign-out",
-  ])("leads home instead of to %j", (next) => {
+  ])("leads to the home page instead of %j", (next) => {
     expect(safeRedirectPath(next)).toBe("/");
   });
 });
 
-it("comes back from signing in to where the visitor was", () => {
+it("returns to the same page after signing in", () => {
   expect(signInPath("/orders?filter=past")).toBe("/sign-in?next=%2Forders%3Ffilter%3Dpast");
   expect(signInPath("/")).toBe("/sign-in");
 });

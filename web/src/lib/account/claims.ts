@@ -1,42 +1,46 @@
 import { ClaimKind } from "@ticketing/proto/web/payments/v1/claim";
 
-interface About {
-  what: string;
-  todo: string;
+interface ClaimDescription {
+  title: string;
+  /** What the user can do about it. */
+  nextStep: string;
   href?: string;
 }
 
-const unknown: About = { what: "Something is due to you", todo: "Wait until it is settled." };
+const unknown: ClaimDescription = {
+  title: "Something is not settled yet",
+  nextStep: "Wait until it is settled.",
+};
 
-const words: Record<number, About> = {
+const descriptions: Partial<Record<ClaimKind, ClaimDescription>> = {
   [ClaimKind.EARNINGS]: {
-    what: "Earnings that are not paid out",
-    todo: "Set up payouts, and wait until the event is over and the money is on its way.",
+    title: "Earnings that haven’t been paid out",
+    nextStep: "Set up payouts, then wait until the event is over and the payout is sent.",
     href: "/earnings",
   },
   [ClaimKind.PAYOUT]: {
-    what: "A payout on its way",
-    todo: "Wait until it has arrived.",
+    title: "A payout in transit",
+    nextStep: "Wait until it arrives.",
     href: "/earnings",
   },
   [ClaimKind.TICKET]: {
-    what: "A ticket that you have paid for and not used",
-    todo: "Open its code, or wait for the event.",
+    title: "A ticket that you bought and haven’t used",
+    nextStep: "Show its code, or wait until the event is over.",
   },
   [ClaimKind.REFUND]: {
-    what: "A refund on its way to you",
-    todo: "Wait until your bank has it.",
+    title: "A refund in progress",
+    nextStep: "Wait until your bank has received it.",
   },
   [ClaimKind.ORDER]: {
-    what: "An order that is not finished",
-    todo: "Pay or cancel it.",
+    title: "An open order",
+    nextStep: "Pay for it or cancel it.",
   },
   [ClaimKind.SALE]: {
-    what: "Somebody is buying your ticket",
-    todo: "Wait until they have paid or given up.",
+    title: "Someone is buying your ticket",
+    nextStep: "Wait until the order is paid or cancelled.",
     href: "/listings",
   },
 };
 
-/** What a claim is, in words for the one whose it is, and what they can do about it. */
-export const describeClaim = (kind: ClaimKind): About => words[kind] ?? unknown;
+/** Describes a claim to the user who has it. */
+export const describeClaim = (kind: ClaimKind): ClaimDescription => descriptions[kind] ?? unknown;

@@ -1,23 +1,23 @@
 import { UserStatus } from "@ticketing/proto/web/auth/v1/user";
 import { expect, it } from "vitest";
-import { readUserSearch, statusOf, userSearchText } from "./user-search.ts";
+import { readUserSearch, statusOf, userSearchQuery } from "./user-search.ts";
 
-it("comes back to the same search", () => {
+it("writes an address that reads back as the same search", () => {
   const search = readUserSearch(
     new URLSearchParams("email= a%2Bb@example.com &status=banned&/ban"),
   );
   expect(search).toEqual({ email: "a+b@example.com", status: "banned" });
-  expect(readUserSearch(new URLSearchParams(userSearchText(search)))).toEqual(search);
-  expect(userSearchText(readUserSearch(new URLSearchParams("/ban")))).toBe("");
+  expect(readUserSearch(new URLSearchParams(userSearchQuery(search)))).toEqual(search);
+  expect(userSearchQuery(readUserSearch(new URLSearchParams("/ban")))).toBe("");
 });
 
-it("leaves out of an address what cannot be searched for", () => {
+it("ignores parameters that cannot be searched for", () => {
   const long = `${"a".repeat(300)}@example.com`;
   const search = readUserSearch(new URLSearchParams({ email: long, status: "asleep" }));
   expect(search).toEqual({ email: "a".repeat(254), status: "" });
 });
 
-it("shows all for a status that is none", () => {
+it("shows all users for an unknown status", () => {
   expect(["banned", "active", "", "asleep"].map(statusOf)).toEqual([
     UserStatus.BANNED,
     UserStatus.ACTIVE,

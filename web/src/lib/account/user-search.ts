@@ -1,7 +1,10 @@
-import { firstCharacters } from "#lib/format/form-text.ts";
 import { UserStatus } from "@ticketing/proto/web/auth/v1/user";
+import { firstCharacters } from "#lib/format/form-text.ts";
 
-/** What an administrator looks for, by the names that stand in the address. */
+/** The longest possible email address. A longer search would be an invalid request. */
+const MAX_EMAIL_LENGTH = 254;
+
+/** An administrator's search for users, by the parameters of the page's address. */
 export interface UserSearch {
   email: string;
   status: string;
@@ -17,11 +20,10 @@ export const statusOf = (key: string): UserStatus =>
   userStatuses.find((each) => each.key === key)?.value ?? UserStatus.UNSPECIFIED;
 
 export const readUserSearch = (params: URLSearchParams): UserSearch => ({
-  // The longest address that there is, so that no longer one is refused as an address of this page.
-  email: firstCharacters((params.get("email") ?? "").trim(), 254),
+  email: firstCharacters((params.get("email") ?? "").trim(), MAX_EMAIL_LENGTH),
   status: userStatuses.find(({ key }) => key === params.get("status"))?.key ?? "",
 });
 
-/** The part of an address that leads to the same search again; empty for none. */
-export const userSearchText = ({ email, status }: UserSearch): string =>
+/** The query string of a search; empty if nothing is searched for. */
+export const userSearchQuery = ({ email, status }: UserSearch): string =>
   new URLSearchParams({ ...(email && { email }), ...(status && { status }) }).toString();

@@ -6,33 +6,33 @@ const eventTime = timestampFromMs(Date.parse("2027-06-06T00:00:00Z"));
 const words = (timeZone: string, localZone: string) =>
   formatEventTime({ eventTime, timeZone }, { locale: "en-GB", timeZone: localZone });
 
-it("says when an event begins as at its venue, and beside it as at the visitor's", () => {
+it("formats an event in the time at the venue and in the user's own", () => {
   expect(words("America/New_York", "Europe/Berlin")).toEqual({
-    there: "Sat, 5 Jun 2027, 20:00 in New York",
-    here: "Sun, 6 Jun 2027, 02:00 CEST",
+    atVenue: "Sat, 5 Jun 2027, 20:00 in New York",
+    local: "Sun, 6 Jun 2027, 02:00 CEST",
   });
 });
 
-it("says one time alone where both clocks show the same", () => {
+it("formats one time when both clocks show the same", () => {
   expect(words("Europe/Paris", "Europe/Berlin")).toEqual({
-    there: "Sun, 6 Jun 2027, 02:00 in Paris",
-    here: undefined,
+    atVenue: "Sun, 6 Jun 2027, 02:00 in Paris",
+    local: undefined,
   });
 });
 
-it("says UTC where the event's zone is not known, or is none", () => {
+it("uses UTC when the event's time zone is missing or unknown", () => {
   for (const zone of ["", "Mars/Base"]) {
-    expect(words(zone, "UTC")).toEqual({ there: "Sun, 6 Jun 2027, 00:00 UTC", here: undefined });
-    expect(words(zone, "Asia/Tokyo")?.here).toMatch(/09:00/);
+    expect(words(zone, "UTC")).toEqual({ atVenue: "Sun, 6 Jun 2027, 00:00 UTC", local: undefined });
+    expect(words(zone, "Asia/Tokyo")?.local).toMatch(/09:00/);
   }
 });
 
-it("says nothing where there is no date", () => {
+it("formats nothing without a date", () => {
   const preferences = { locale: "en", timeZone: "UTC" };
   expect(formatEventTime({ timeZone: "Europe/Paris" }, preferences)).toBeUndefined();
 });
 
-it("names a town only where a zone is named after one", () => {
+it("names a town only if the time zone is named after one", () => {
   expect(["America/Argentina/Buenos_Aires", "Europe/Berlin"].map(townOf)).toEqual([
     "Buenos Aires",
     "Berlin",

@@ -1,42 +1,42 @@
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
-import { formatTime, isTimeZone, millis, timeFormat, wallTime } from "./time.ts";
 import type { Preferences } from "#lib/preferences.svelte.ts";
+import { formatTime, isTimeZone, millis, timeFormat, wallTime } from "./time.ts";
 
-/** What a ticket, or an order of it, says of when its event begins. */
+/** When an event starts, as a ticket or an order stores it. */
 export interface EventTime {
   eventTime?: Timestamp | undefined;
-  /** The IANA name of the zone of its place; empty where nobody said. */
+  /** The IANA name of the venue's time zone; empty if the seller did not choose one. */
   timeZone: string;
 }
 
-/** The zone that an event's time is shown in: its own, and UTC where it has none. */
+/** The time zone that an event is shown in: its own, or UTC if it has none. */
 export const eventZone = ({ timeZone }: Pick<EventTime, "timeZone">): string =>
   isTimeZone(timeZone) ? timeZone : "UTC";
 
 const areas = /^(Africa|America|Antarctica|Arctic|Asia|Atlantic|Australia|Europe|Indian|Pacific)\//;
 
-/** The town that a time zone is named after, "New York"; undefined where its name is no place. */
+/** The town that a time zone is named after, "New York"; undefined if its name is not a place. */
 export const townOf = (timeZone: string): string | undefined =>
   areas.test(timeZone) ? timeZone.split("/").at(-1)?.replaceAll("_", " ") : undefined;
 
-/** "Sat, 5 Jun 2027, 20:00 in New York": as the clocks at the venue show it. */
-function formatThere(at: number, locale: string, timeZone: string): string {
+/** The time at the venue: "Sat, 5 Jun 2027, 20:00 in New York". */
+function formatAtVenue(at: number, locale: string, timeZone: string): string {
   const town = townOf(timeZone);
   if (!town) return formatTime(at, locale, timeZone);
   const parts = timeFormat("time", locale, timeZone).formatToParts(at);
-  // The town stands in for the zone's short name, which says less: "EST" is used on three continents.
+  // The town replaces the zone's short name, which is ambiguous: "EST" is used on three continents.
   const clock = parts.map(({ type, value }) => (type === "timeZoneName" ? "" : value)).join("");
   return `${clock.trim()} in ${town}`;
 }
 
-/** When an event begins, at its venue, and by the visitor's own clocks where these show another time. */
+/** When an event starts, in the time at the venue and, if it differs, in the user's own time zone. */
 export function formatEventTime(event: EventTime, { locale, timeZone }: Preferences) {
   if (!event.eventTime) return undefined;
   const at = millis(event.eventTime);
   const zone = eventZone(event);
   const differs = wallTime(at, zone) !== wallTime(at, timeZone);
   return {
-    there: formatThere(at, locale, zone),
-    here: differs ? formatTime(at, locale, timeZone) : undefined,
+    atVenue: formatAtVenue(at, locale, zone),
+    local: differs ? formatTime(at, locale, timeZone) : undefined,
   };
 }

@@ -1,11 +1,11 @@
 import { expect, it } from "vitest";
-import { firstCharacters, plainNumber, textOf } from "./form-text.ts";
+import { firstCharacters, plainNumber, formText } from "./form-text.ts";
 
-it("counts the end of a line once", () => {
+it("counts a line break as one character", () => {
   const form = new FormData();
   form.set("code", "one\r\ntwo\nthree\r\n");
-  expect(textOf(form, "code")).toBe("one\ntwo\nthree\n");
-  expect(textOf(form, "missing")).toBe("");
+  expect(formText(form, "code")).toBe("one\ntwo\nthree\n");
+  expect(formText(form, "missing")).toBe("");
 });
 
 it.each([
@@ -25,6 +25,6 @@ it.each([
   expect(plainNumber(typed)).toBe(read);
 });
 
-it("cuts between characters, and never within one", () => {
+it("cuts between characters, never within one", () => {
   expect(firstCharacters(`${"a".repeat(199)}🎸🎸`, 200)).toBe(`${"a".repeat(199)}🎸`);
 });

@@ -41,12 +41,12 @@ describe("parsePrice", () => {
     [".5", "EUR"],
     ["2²", "EUR"],
     ["½", "EUR"],
-  ])("refuses %j %s in words", (text, currency) => {
-    expect(parsePrice(text, currency)).toMatchObject({ refused: expect.stringMatching(/\.$/) });
+  ])("rejects %j %s with a message", (text, currency) => {
+    expect(parsePrice(text, currency)).toMatchObject({ error: expect.stringMatching(/\.$/) });
   });
 });
 
-describe("what is shown", () => {
+describe("formatting", () => {
   it("keeps every digit", () => {
     expect(decimalText(money("EUR", 9007199254740993n, 10_000_000))).toBe("9007199254740993.01");
     expect(decimalText(money("EUR", -5n, -500_000_000))).toBe("-5.50");
@@ -56,12 +56,12 @@ describe("what is shown", () => {
     );
   });
 
-  it("follows the visitor's locale and the currency's decimals", () => {
+  it("uses the user's locale and the currency's decimals", () => {
     expect(formatMoney(money("EUR", 19n, 900_000_000), "de-DE")).toBe("19,90\u00a0€");
     expect(formatMoney(money("JPY", 5000n), "en")).toBe("¥5,000");
   });
 
-  it("shows the hundredths that are charged, also where people write none", () => {
+  it("shows hundredths that are charged, even in currencies that are usually written without", () => {
     expect(formatMoney(money("HUF", 20_000n, 990_000_000), "en")).toBe("HUF\u00a020,000.99");
     expect(formatMoney(money("HUF", 20_000n), "en")).toBe("HUF\u00a020,000");
     expect(formatMoney(money("HUF", 20_000n, 500_000_000), "hu-HU")).toBe("20\u00a0000,50\u00a0Ft");
@@ -70,18 +70,18 @@ describe("what is shown", () => {
     expect(formatMoney(money("ISK", 500n), "en")).toBe("ISK\u00a0500");
   });
 
-  it("gives the card field what is charged", () => {
+  it("converts to the minor units that are charged", () => {
     expect(minorUnits(money("HUF", 20_000n, 990_000_000))).toBe(2_000_099n);
     expect(minorUnits(money("ISK", 500n))).toBe(50_000n);
     expect(minorUnits(money("KWD", 1n, 230_000_000))).toBe(1230n);
     expect(() => minorUnits(money("XXX", 1n))).toThrow("XXX");
   });
 
-  it("shows a currency that it does not know, with all its digits", () => {
+  it("shows an unknown currency with all its digits", () => {
     expect(formatMoney(money("CLF", 1n, 234_500_000), "en")).toBe("CLF\u00a01.2345");
   });
 
-  it("reads back what it wrote", () => {
+  it("parses what it has formatted", () => {
     const price = money("USD", 7n, 50_000_000);
     expect(parsePrice(decimalText(price), "USD")).toEqual(price);
     expect(minorUnits(price)).toBe(705n);

@@ -1,6 +1,11 @@
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 
-/** Milliseconds since 1970. */
+const MINUTE_MS = 60_000;
+const DAY_MS = 86_400_000;
+/** How many entries of an Accept-Language header are tried. */
+const MAX_LANGUAGES = 10;
+
+/** A timestamp in milliseconds since 1970. */
 export function millis({ seconds, nanos }: Timestamp): number {
   return Number(seconds) * 1000 + Math.floor(nanos / 1e6);
 }
@@ -9,9 +14,9 @@ const zoned = { hour: "numeric", minute: "2-digit", timeZoneName: "short" } as c
 const date = { weekday: "short", day: "numeric", month: "short", year: "numeric" } as const;
 
 const kinds = {
-  /** Never a time without its zone. */
+  /** A time always shows its time zone. */
   time: { ...date, ...zoned },
-  /** For what ends today. */
+  /** For a time on the same day. */
   clock: { ...zoned, second: "2-digit" },
   /** For `wallTime`. */
   wall: {
@@ -24,24 +29,24 @@ const kinds = {
   },
 } as const satisfies Record<string, Intl.DateTimeFormatOptions>;
 
-/** Making a format takes far longer than using it, and a page of tickets uses the same few. */
+/** Creating a format is far slower than using it, and a page of tickets uses the same few. */
 const formats = new Map<string, Intl.DateTimeFormat>();
-const MOST_FORMATS = 500;
+const MAX_FORMATS = 500;
 
-/** How a time is written in a language and a time zone. */
+/** The format of a time in a locale and a time zone. */
 export function timeFormat(
   kind: keyof typeof kinds,
   locale: string,
   timeZone: string,
 ): Intl.DateTimeFormat {
   const key = `${kind} ${locale} ${timeZone}`;
-  const known = formats.get(key);
-  if (known) return known;
-  const made = new Intl.DateTimeFormat(locale, { ...kinds[kind], timeZone });
-  // Visitors say which, so there is a limit to how many are kept.
-  if (formats.size >= MOST_FORMATS) formats.clear();
-  formats.set(key, made);
-  return made;
+  const cached = formats.get(key);
+  if (cached) return cached;
+  const format = new Intl.DateTimeFormat(locale, { ...kinds[kind], timeZone });
+  // Clients choose the locale and the time zone, so the cache needs a limit.
+  if (formats.size >= MAX_FORMATS) formats.clear();
+  formats.set(key, format);
+  return format;
 }
 
 /** "Fri, 4 Jun 2027, 20:00 CEST". */
@@ -52,65 +57,65 @@ export const formatTime = (at: number, locale: string, timeZone: string): string
 export const formatClock = (at: number, locale: string, timeZone: string): string =>
   timeFormat("clock", locale, timeZone).format(at);
 
-/** "14:59" for what is left; never less than nothing. Rounded up: "0:00" means that it is over. */
-export function formatRemaining(left: number): string {
-  const seconds = Math.max(0, Math.ceil(left / 1000));
+/** A remaining time as "14:59", never negative. It is rounded up: "0:00" means that the time is over. */
+export function formatRemaining(remainingMs: number): string {
+  const seconds = Math.max(0, Math.ceil(remainingMs / 1000));
   return `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
 }
 
-/** What a clock on the wall of `timeZone` shows, as datetime-local writes it: "2027-06-04T20:00". */
+/** The local time in `timeZone`, in the format of a datetime-local field: "2027-06-04T20:00". */
 export function wallTime(at: number, timeZone: string): string {
   const parts = timeFormat("wall", "en-CA", timeZone).formatToParts(at);
   const part = (type: string) => parts.find((each) => each.type === type)?.value ?? "";
   return `${part("year").padStart(4, "0")}-${part("month")}-${part("day")}T${part("hour")}:${part("minute")}`;
 }
 
-/** Why a text is no time, in words for the field where it was typed. */
+/** Why a typed time is invalid. */
 export interface TimeError {
-  refused: string;
+  error: string;
 }
 
 const TIME = /^(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d)(:\d\d(?:\.\d+)?)?(Z|[+-]\d\d:\d\d)?$/;
 
 /**
- * The instant at which a clock in `timeZone` shows `text` ("2027-06-04T20:00"); a text with a zone of
- * its own ("…Z", "…+02:00") means that. Days that no calendar has, and times that daylight saving
- * skips, are refused. Of a time that it repeats, the first is meant, unless `later` is set.
+ * Parses a local time in `timeZone` ("2027-06-04T20:00") into an instant. A text with an offset of
+ * its own ("…Z", "…+02:00") keeps that. Days that do not exist, and times that daylight saving skips, are
+ * errors. A time that occurs twice means the first, unless `later` is set.
  */
 export function parseLocalTime(text: string, timeZone: string, later = false): number | TimeError {
   const match = TIME.exec(text.normalize("NFKC").trim());
-  if (!match) return { refused: "Choose a day and a time." };
+  if (!match) return { error: "Choose a date and a time." };
   const [, day, clock, seconds = ":00", zone] = match;
   const minutes = `${day}T${clock}`;
   const asUtc = Date.parse(`${minutes}${seconds}Z`);
-  // Date.parse takes 30 February for a day in March.
+  // Date.parse reads 30 February as a day in March.
   if (Number.isNaN(asUtc) || !new Date(asUtc).toISOString().startsWith(minutes))
-    return { refused: "There is no such day or time." };
+    return { error: "This date or time doesn’t exist." };
   if (zone) {
     const at = Date.parse(`${minutes}${seconds}${zone}`);
-    return Number.isNaN(at) ? { refused: "Choose a day and a time." } : at;
+    return Number.isNaN(at) ? { error: "Choose a date and a time." } : at;
   }
-  // The zone's offsets a day before and after are the only two that can hold at this time.
-  const offsets = [-1, 1].map((days) => offset(asUtc + days * 86_400_000, timeZone));
-  const shown = offsets
+  // Only the zone's offsets of the day before and the day after can apply at this time.
+  const offsets = [-1, 1].map((days) => offset(asUtc + days * DAY_MS, timeZone));
+  const candidates = offsets
     .map((each) => asUtc - each)
     .filter((each) => wallTime(each, timeZone) === minutes);
-  if (shown.length === 0)
-    return { refused: "Clocks are put forward then, and skip this time. Choose another." };
-  return later ? Math.max(...shown) : Math.min(...shown);
+  if (candidates.length === 0)
+    return { error: "Clocks go forward then and skip this time. Choose another." };
+  return later ? Math.max(...candidates) : Math.min(...candidates);
 }
 
-/** Whether it is the second of two instants at which clocks in `timeZone` show the same. */
-export function isRepeat(at: number, timeZone: string): boolean {
+/** Whether this is the second of two instants with the same local time in `timeZone`. */
+export function isRepeatedTime(at: number, timeZone: string): boolean {
   const first = parseLocalTime(wallTime(at, timeZone), timeZone);
-  return typeof first === "number" && first < Math.floor(at / 60_000) * 60_000;
+  return typeof first === "number" && first < Math.floor(at / MINUTE_MS) * MINUTE_MS;
 }
 
 function offset(at: number, timeZone: string): number {
-  return Date.parse(`${wallTime(at, timeZone)}Z`) - Math.floor(at / 60_000) * 60_000;
+  return Date.parse(`${wallTime(at, timeZone)}Z`) - Math.floor(at / MINUTE_MS) * MINUTE_MS;
 }
 
-/** Whether it names a zone that can be calculated with. */
+/** Whether this is the name of a time zone that Intl knows. */
 export function isTimeZone(name: string): boolean {
   try {
     return Boolean(timeFormat("wall", "en-CA", name));
@@ -119,15 +124,15 @@ export function isTimeZone(name: string): boolean {
   }
 }
 
-/** The first language of an Accept-Language header that Intl knows. */
+/** The first language of an Accept-Language header that Intl supports; else English. */
 export function preferredLocale(header: string | null): string {
-  for (const entry of (header ?? "").split(",").slice(0, 10)) {
+  for (const entry of (header ?? "").split(",").slice(0, MAX_LANGUAGES)) {
     const tag = entry.split(";")[0]?.trim() ?? "";
     try {
-      const [known] = Intl.DateTimeFormat.supportedLocalesOf(tag);
-      if (known) return known;
+      const [supported] = Intl.DateTimeFormat.supportedLocalesOf(tag);
+      if (supported) return supported;
     } catch {
-      // "*" and nonsense: the next one.
+      // "*" and invalid tags: try the next entry.
     }
   }
   return "en";

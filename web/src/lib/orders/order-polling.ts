@@ -2,51 +2,50 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import type { Order } from "@ticketing/proto/web/orders/v1/order";
 import { orders } from "#lib/api.ts";
 
-const EVERY_MS = 1_500;
-const AT_MOST_MS = 15_000;
+const INTERVAL_MS = 1_500;
+const MAX_INTERVAL_MS = 15_000;
 
 /**
- * Looks at an order again and again until it is another one than the page shows, then calls `changed`
- * once. Rests while nobody looks at the page, and slows down while the backend is away. Returns what
- * ends it.
+ * Polls an order until it differs from the displayed one, then calls `onChange` once. Polling pauses while
+ * the page is hidden, and backs off while the backend is unavailable. Returns a function that stops it.
  */
-export function pollOrder(shown: Order, changed: () => unknown): () => void {
+export function pollOrder(displayed: Order, onChange: () => unknown): () => void {
   let timer: ReturnType<typeof setTimeout> | undefined;
-  let wait = EVERY_MS;
-  let over = false;
+  let intervalMs = INTERVAL_MS;
+  let isStopped = false;
 
-  async function look() {
+  async function poll() {
     clearTimeout(timer);
-    if (over || document.hidden) return;
-    const outcome = await isStale(shown);
-    if (over) return;
-    if (outcome === "yes") {
+    if (isStopped || document.hidden) return;
+    const state = await compare(displayed);
+    if (isStopped) return;
+    if (state === "changed") {
       stop();
-      changed();
+      onChange();
       return;
     }
-    wait = outcome === "unknown" ? Math.min(wait * 2, AT_MOST_MS) : EVERY_MS;
+    intervalMs = state === "unknown" ? Math.min(intervalMs * 2, MAX_INTERVAL_MS) : INTERVAL_MS;
     clearTimeout(timer);
-    timer = setTimeout(look, wait);
+    timer = setTimeout(poll, intervalMs);
   }
 
   function stop() {
-    over = true;
+    isStopped = true;
     clearTimeout(timer);
-    document.removeEventListener("visibilitychange", look);
+    document.removeEventListener("visibilitychange", poll);
   }
 
-  document.addEventListener("visibilitychange", look);
-  timer = setTimeout(look, wait);
+  document.addEventListener("visibilitychange", poll);
+  timer = setTimeout(poll, intervalMs);
   return stop;
 }
 
-async function isStale({ id, version }: Order): Promise<"yes" | "no" | "unknown"> {
+async function compare({ id, version }: Order): Promise<"changed" | "unchanged" | "unknown"> {
   try {
     const { order } = await orders().getOrder({ id });
-    return order?.version === version ? "no" : "yes";
+    return order?.version === version ? "unchanged" : "changed";
   } catch (cause) {
-    // The session has to be renewed, which loading the page again does.
-    return ConnectError.from(cause).code === Code.Unauthenticated ? "yes" : "unknown";
+    // Reloading the page renews the session.
+    return ConnectError.from(cause).code === Code.Unauthenticated ? "changed" : "unknown";
   }
 }

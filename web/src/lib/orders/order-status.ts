@@ -1,25 +1,25 @@
 import { CancelReason, OrderStatus, type Order } from "@ticketing/proto/web/orders/v1/order";
 
-const statusWords: Partial<Record<OrderStatus, string>> = {
-  [OrderStatus.CREATED]: "To be paid",
-  [OrderStatus.AWAITING_PAYMENT]: "Payment under way",
-  [OrderStatus.COMPLETED]: "Yours",
+const statusLabels: Partial<Record<OrderStatus, string>> = {
+  [OrderStatus.CREATED]: "Awaiting payment",
+  [OrderStatus.AWAITING_PAYMENT]: "Payment processing",
+  [OrderStatus.COMPLETED]: "Paid",
   [OrderStatus.CANCELLED]: "Cancelled",
 };
 
-const cancelWords: Partial<Record<CancelReason, string>> = {
+const cancelReasonLabels: Partial<Record<CancelReason, string>> = {
   [CancelReason.BUYER]: "You cancelled this order.",
-  [CancelReason.EXPIRED]: "The time to pay ran out. You have not been charged.",
-  [CancelReason.PAYMENT_FAILED]: "The payment did not go through. You have not been charged.",
-  [CancelReason.BANNED]: "The order was cancelled by the marketplace.",
-  [CancelReason.REFUNDED]: "The whole amount was given back to you.",
+  [CancelReason.EXPIRED]: "The time to pay ran out. You haven’t been charged.",
+  [CancelReason.PAYMENT_FAILED]: "The payment failed. You haven’t been charged.",
+  [CancelReason.BANNED]: "The marketplace cancelled this order.",
+  [CancelReason.REFUNDED]: "This order was fully refunded.",
 };
 
-export const orderStatus = ({ status }: Order): string => statusWords[status] ?? "";
+export const orderStatusLabel = ({ status }: Order): string => statusLabels[status] ?? "";
 
-export const cancelReasonText = ({ cancelReason }: Order): string =>
-  cancelWords[cancelReason] ?? "This order was cancelled.";
+export const cancelReasonLabel = ({ cancelReason }: Order): string =>
+  cancelReasonLabels[cancelReason] ?? "This order was cancelled.";
 
-/** Whether it still waits for something to happen. */
+/** Whether the order can still change by itself: it is waiting for a payment. */
 export const isOpen = ({ status }: Order): boolean =>
   status === OrderStatus.CREATED || status === OrderStatus.AWAITING_PAYMENT;

@@ -8,7 +8,7 @@ import {
   RefundStatus,
 } from "@ticketing/proto/web/payments/v1/payment";
 import { describe, expect, it } from "vitest";
-import { isRefundable, isRefunding, saleStatus } from "./payment-status.ts";
+import { isRefundable, isRefunding, saleStatusLabel } from "./payment-status.ts";
 
 const NOW = Date.UTC(2027, 5, 4, 20);
 const minutesAgo = (minutes: number) => timestampFromMs(NOW - minutes * 60_000);
@@ -21,17 +21,17 @@ const paid = (change: object = {}) =>
   });
 const refund = (status: RefundStatus) => ({ refunds: [{ id: "r", status }] });
 
-describe("giving money back", () => {
+describe("a refund button", () => {
   const amount = { currencyCode: "EUR", units: 20n };
   const may = (init: object) => isRefundable(create(RefundabilitySchema, init), NOW);
 
-  it("is offered where the service would do it, until the time that it names", () => {
+  it("is offered when the service would refund, until its deadline", () => {
     expect(may({ amount })).toBe(true);
     expect(may({ amount, until: timestampFromMs(NOW + 1) })).toBe(true);
     expect(may({ amount, until: timestampFromMs(NOW) })).toBe(false);
   });
 
-  it("is not offered where the service would refuse, or has not said", () => {
+  it("is not offered when the service would refuse or is unavailable", () => {
     expect(may({ refused: "CODE_OPENED", until: timestampFromMs(NOW + 1) })).toBe(false);
     expect(isRefundable(undefined, NOW)).toBe(false);
   });
@@ -44,17 +44,17 @@ describe("a refund", () => {
     [RefundStatus.SUCCEEDED, false],
     [RefundStatus.REFUSED, false],
     [RefundStatus.FAILED, false],
-  ])("in status %s is under way: %s", (status, underWay) => {
-    expect(isRefunding(paid(refund(status)))).toBe(underWay);
+  ])("with status %s is in progress: %s", (status, inProgress) => {
+    expect(isRefunding(paid(refund(status)))).toBe(inProgress);
   });
 });
 
 describe("a sale", () => {
-  it("says how it stands, the bank's word first", () => {
-    expect(saleStatus(paid())).toBe("Sold");
-    expect(saleStatus(paid({ status: PaymentStatus.REFUNDED }))).toContain("Given back");
+  it("shows its status, and a dispute first", () => {
+    expect(saleStatusLabel(paid())).toBe("Sold");
+    expect(saleStatusLabel(paid({ status: PaymentStatus.REFUNDED }))).toContain("Refunded");
     expect(
-      saleStatus(
+      saleStatusLabel(
         paid({ status: PaymentStatus.PARTLY_REFUNDED, disputeStatus: DisputeStatus.LOST }),
       ),
     ).toContain("bank");

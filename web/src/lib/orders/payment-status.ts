@@ -9,60 +9,57 @@ import {
 import { PayoutStatus, type Payout } from "@ticketing/proto/web/payments/v1/seller_service";
 import { millis } from "#lib/format/time.ts";
 
-const statusWords: Partial<Record<RefundStatus, string>> = {
-  [RefundStatus.REQUESTED]: "you have asked for it back.",
-  [RefundStatus.PENDING]: "on its way back to you.",
-  [RefundStatus.SUCCEEDED]: "given back. Your bank may take some days to show it.",
+const refundLabels: Partial<Record<RefundStatus, string>> = {
+  [RefundStatus.REQUESTED]: "refund requested.",
+  [RefundStatus.PENDING]: "refund in progress.",
+  [RefundStatus.SUCCEEDED]: "refunded. Your bank may take a few days to show it.",
   [RefundStatus.REFUSED]:
-    "not given back this way: the ticket’s code had been opened, or it goes back another way.",
-  [RefundStatus.FAILED]: "could not be given back yet. Somebody is looking into it.",
+    "refund declined, because the ticket’s code had been shown or the money is returned another way.",
+  [RefundStatus.FAILED]: "refund delayed. We’re looking into it.",
 };
 
-/** How a refund stands, for its buyer. */
-export const refundStatusText = ({ status }: Refund): string => statusWords[status] ?? "";
+/** The status of a refund, for the buyer. */
+export const refundStatusLabel = ({ status }: Refund): string => refundLabels[status] ?? "";
 
-/** Whether it is still to be found out what becomes of a refund. */
+/** Whether the outcome of a refund is still open. */
 export const isRefunding = ({ refunds }: Payment): boolean =>
   refunds.some(
     ({ status }) => status === RefundStatus.REQUESTED || status === RefundStatus.PENDING,
   );
 
-/**
- * Whether the visitor may have it given back. The service says so, by the rule by which it decides; the
- * page only lets the time pass.
- */
+/** Whether the user can get a refund. The service decides that; the page only checks the deadline. */
 export const isRefundable = (refundability: Refundability | undefined, now: number): boolean =>
   refundability?.amount !== undefined &&
   (refundability.until === undefined || now < millis(refundability.until));
 
-/** How a sale stands, for its seller. */
-export function saleStatus({ status, disputeStatus }: Payment): string {
+/** The status of a sale, for the seller. */
+export function saleStatusLabel({ status, disputeStatus }: Payment): string {
   if (disputeStatus === DisputeStatus.OPEN) return "Disputed by the buyer’s bank; sold";
-  if (disputeStatus === DisputeStatus.LOST) return "Taken back by the buyer’s bank; sold";
-  if (status === PaymentStatus.REFUNDED) return "Given back; sold";
-  if (status === PaymentStatus.PARTLY_REFUNDED) return "Partly given back; sold";
+  if (disputeStatus === DisputeStatus.LOST) return "Reclaimed by the buyer’s bank; sold";
+  if (status === PaymentStatus.REFUNDED) return "Refunded; sold";
+  if (status === PaymentStatus.PARTLY_REFUNDED) return "Partially refunded; sold";
   return "Sold";
 }
 
-const payoutWords: Partial<Record<PayoutStatus, string>> = {
-  [PayoutStatus.PENDING]: "On its way",
+const payoutLabels: Partial<Record<PayoutStatus, string>> = {
+  [PayoutStatus.PENDING]: "In transit",
   [PayoutStatus.PAID]: "Paid",
-  [PayoutStatus.FAILED]: "Refused by Stripe",
+  [PayoutStatus.FAILED]: "Failed",
 };
 
-export const payoutStatus = ({ status }: Payout): string => payoutWords[status] ?? "";
+export const payoutStatusLabel = ({ status }: Payout): string => payoutLabels[status] ?? "";
 
-const attemptWords: Partial<Record<PaymentStatus, string>> = {
-  [PaymentStatus.PENDING]: "being tried",
-  [PaymentStatus.REQUIRES_ACTION]: "waits for the buyer at their bank",
-  [PaymentStatus.AUTHORIZED]: "reserved",
-  [PaymentStatus.CAPTURED]: "taken",
-  [PaymentStatus.VOIDED]: "given up, nothing taken",
-  [PaymentStatus.FAILED]: "failed",
-  [PaymentStatus.REFUNDED]: "given back",
-  [PaymentStatus.PARTLY_REFUNDED]: "partly given back",
+const paymentLabels: Partial<Record<PaymentStatus, string>> = {
+  [PaymentStatus.PENDING]: "Processing",
+  [PaymentStatus.REQUIRES_ACTION]: "Waiting for the buyer’s confirmation",
+  [PaymentStatus.AUTHORIZED]: "Authorized",
+  [PaymentStatus.CAPTURED]: "Captured",
+  [PaymentStatus.VOIDED]: "Cancelled, not charged",
+  [PaymentStatus.FAILED]: "Failed",
+  [PaymentStatus.REFUNDED]: "Refunded",
+  [PaymentStatus.PARTLY_REFUNDED]: "Partially refunded",
 };
 
-/** Where a payment, or one attempt of it, stands, for administrators. */
-export const paymentStatus = ({ status }: { status: PaymentStatus }): string =>
-  attemptWords[status] ?? "not tried";
+/** The status of a payment, or of one attempt, for administrators. */
+export const paymentStatusLabel = ({ status }: { status: PaymentStatus }): string =>
+  paymentLabels[status] ?? "Not attempted";

@@ -14,16 +14,16 @@ import { expect, it, vi } from "vitest";
 import type { Api } from "#lib/server/api/api.ts";
 import { exportAccountData } from "./account-export.ts";
 
-/** A list of which each page holds one thing. */
+/** A list with one item on each page. */
 const onePerPage =
-  <T>(name: string, things: T[]) =>
+  <T>(name: string, items: T[]) =>
   async ({ pageToken }: { pageToken: string }) => {
     const at = Number(pageToken || 0);
-    return { [name]: things.slice(at, at + 1), nextPageToken: things[at + 1] ? `${at + 1}` : "" };
+    return { [name]: items.slice(at, at + 1), nextPageToken: items[at + 1] ? `${at + 1}` : "" };
   };
 
-function marketplace(orders: number) {
-  const made = Array.from({ length: orders }, (_, at) =>
+function fakeApi(orderCount: number) {
+  const orders = Array.from({ length: orderCount }, (_, at) =>
     create(OrderSchema, { id: `order-${at}` }),
   );
   const tickets = ["a", "b", "c"].map((id) =>
@@ -39,7 +39,7 @@ function marketplace(orders: number) {
     listSales: vi.fn(onePerPage("sales", sales)),
     listPayouts: vi.fn(onePerPage("payouts", payouts)),
     getEarnings: vi.fn(async () => create(GetEarningsResponseSchema, { feeBps: 500 })),
-    listOrders: vi.fn(onePerPage("orders", made)),
+    listOrders: vi.fn(onePerPage("orders", orders)),
     getPayment: vi.fn(async ({ orderId }: { orderId: string }) => {
       if (orderId === "order-1") throw new ConnectError("none", Code.NotFound);
       return { payment: create(PaymentSchema, { orderId }) };
@@ -56,8 +56,8 @@ function marketplace(orders: number) {
   return { api, ...parts };
 }
 
-it("holds every page of what is the caller's own, and every payment that was made", async () => {
-  const { api, listOrders } = marketplace(23);
+it("contains every page of the user's data and every payment that was made", async () => {
+  const { api, listOrders } = fakeApi(23);
   const data = JSON.parse(JSON.stringify(await exportAccountData(api)));
   expect(data.account.user.email).toBe("a@example.com");
   expect(data.listings.map(({ code }: { code: string }) => code)).toEqual([
@@ -74,8 +74,8 @@ it("holds every page of what is the caller's own, and every payment that was mad
     expect(request).toMatchObject({ filter: OrderFilter.ALL });
 });
 
-it("is refused as a whole where a part cannot be read", async () => {
-  const { api, getPayment } = marketplace(3);
+it("fails as a whole when a part cannot be read", async () => {
+  const { api, getPayment } = fakeApi(3);
   getPayment.mockRejectedValue(new ConnectError("down", Code.Unavailable));
   await expect(exportAccountData(api)).rejects.toThrow("down");
 });

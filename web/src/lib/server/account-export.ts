@@ -13,62 +13,67 @@ import { ExportedTicketSchema } from "@ticketing/proto/web/tickets/v1/ticket_ser
 import type { Api } from "#lib/server/api/api.ts";
 
 const PAGE_SIZE = 100;
-/** So many payments are asked for at once. */
-const AT_ONCE = 10;
+/** How many payments are read at the same time. */
+const CONCURRENCY = 10;
 
-/** Everything that the marketplace keeps of the caller: all of it, or an error. */
+/** All data that the marketplace stores about the user. Fails as a whole if a part cannot be read. */
 export async function exportAccountData(api: Api): Promise<JsonObject> {
-  const pages = await all(api.accounts.exportAccount, (page) => [page]);
-  const letters = pages.flatMap((page) => page.letters);
-  const account = { ...pages[0]!, letters, nextPageToken: "" };
-  const listings = await all(api.tickets.exportTickets, ({ tickets }) => tickets);
-  const orders = await all(
+  const account = await exportAccount(api);
+  const listings = await listAll(api.tickets.exportTickets, ({ tickets }) => tickets);
+  const orders = await listAll(
     (page) => api.orders.listOrders({ ...page, filter: OrderFilter.ALL }),
     ({ orders }) => orders,
   );
   const payments = await paymentsOf(api, orders);
   const earnings = await api.sellers.getEarnings({});
-  const sales = await all(api.sellers.listSales, ({ sales }) => sales);
-  const payouts = await all(api.sellers.listPayouts, ({ payouts }) => payouts);
+  const sales = await listAll(api.sellers.listSales, ({ sales }) => sales);
+  const payouts = await listAll(api.sellers.listPayouts, ({ payouts }) => payouts);
   return {
     account: toJson(ExportAccountResponseSchema, account),
-    listings: each(ExportedTicketSchema, listings),
-    orders: each(OrderSchema, orders),
-    payments: each(PaymentSchema, payments),
+    listings: toJsonList(ExportedTicketSchema, listings),
+    orders: toJsonList(OrderSchema, orders),
+    payments: toJsonList(PaymentSchema, payments),
     earnings: toJson(GetEarningsResponseSchema, earnings),
-    sales: each(SaleSchema, sales),
-    payouts: each(PayoutSchema, payouts),
+    sales: toJsonList(SaleSchema, sales),
+    payouts: toJsonList(PayoutSchema, payouts),
   };
 }
 
-const each = <D extends DescMessage>(schema: D, messages: readonly MessageShape<D>[]) =>
+/** The account with the emails (`letters` in the contract) of all pages. */
+async function exportAccount(api: Api) {
+  const pages = await listAll(api.accounts.exportAccount, (page) => [page]);
+  const letters = pages.flatMap((page) => page.letters);
+  return { ...pages[0]!, letters, nextPageToken: "" };
+}
+
+const toJsonList = <D extends DescMessage>(schema: D, messages: readonly MessageShape<D>[]) =>
   messages.map((message) => toJson(schema, message));
 
-/** The things of all pages of a list. */
-async function all<P extends { nextPageToken: string }, T>(
-  read: (page: { pageSize: number; pageToken: string }) => Promise<P>,
-  thingsOf: (page: P) => T[],
+/** The items of all pages of a list. */
+async function listAll<P extends { nextPageToken: string }, T>(
+  readPage: (page: { pageSize: number; pageToken: string }) => Promise<P>,
+  itemsOf: (page: P) => T[],
 ): Promise<T[]> {
-  const found: T[] = [];
+  const items: T[] = [];
   let pageToken = "";
   do {
-    const page = await read({ pageSize: PAGE_SIZE, pageToken });
-    found.push(...thingsOf(page));
+    const page = await readPage({ pageSize: PAGE_SIZE, pageToken });
+    items.push(...itemsOf(page));
     pageToken = page.nextPageToken;
   } while (pageToken);
-  return found;
+  return items;
 }
 
 async function paymentsOf(api: Api, orders: readonly Order[]): Promise<Payment[]> {
-  const found: (Payment | undefined)[] = [];
-  for (let from = 0; from < orders.length; from += AT_ONCE) {
-    const some = orders.slice(from, from + AT_ONCE);
-    found.push(...(await Promise.all(some.map(({ id }) => paymentOf(api, id)))));
+  const payments: (Payment | undefined)[] = [];
+  for (let start = 0; start < orders.length; start += CONCURRENCY) {
+    const batch = orders.slice(start, start + CONCURRENCY);
+    payments.push(...(await Promise.all(batch.map(({ id }) => paymentOf(api, id)))));
   }
-  return found.filter((each) => each !== undefined);
+  return payments.filter((payment) => payment !== undefined);
 }
 
-/** Absent where nothing has been paid; whatever else goes wrong, the export is not whole. */
+/** The payment of an order; undefined if nothing has been paid. Any other error fails the export. */
 async function paymentOf(api: Api, orderId: string): Promise<Payment | undefined> {
   try {
     return (await api.payments.getPayment({ orderId })).payment;

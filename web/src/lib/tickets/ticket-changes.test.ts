@@ -2,7 +2,8 @@ import { create } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { Category, TicketSchema } from "@ticketing/proto/web/tickets/v1/ticket";
 import { describe, expect, it } from "vitest";
-import { ticketChanges, parseTicket, serializeTicket } from "./ticket-changes.ts";
+import { parseTicket, serializeTicket } from "./serialized-ticket.ts";
+import { ticketChanges } from "./ticket-changes.ts";
 
 const preferences = { locale: "en", timeZone: "UTC" } as Parameters<typeof ticketChanges>[2];
 const ticket = (change: object = {}) =>
@@ -18,33 +19,33 @@ const ticket = (change: object = {}) =>
     ...change,
   });
 
-describe("what a visitor saw of a ticket", () => {
-  it("comes back from the form as it went", () => {
+describe("the serialized ticket", () => {
+  it("comes back from the form unchanged", () => {
     expect(parseTicket(serializeTicket(ticket()))).toEqual(ticket());
   });
 
   it.each([undefined, null, "", "{", '{"title":7}', "[]", "{}", '{"price":{"currencyCode":"x"}}'])(
-    "is nothing where the form says %j",
+    "is undefined when the form sends %j",
     (text) => {
       expect(parseTicket(text)).toBeUndefined();
     },
   );
 });
 
-describe("what has changed", () => {
-  it("is nothing where only the version has", () => {
+describe("the changes of a ticket", () => {
+  it("are empty if only the version differs", () => {
     expect(ticketChanges(ticket(), ticket({ version: 9n }), preferences)).toEqual([]);
   });
 
   it.each([
     [{ title: "A play" }, "Ticket", "Café <b>del Mar</b>", "A play"],
-    [{ venue: "" }, "Where", "The Old Hall", "No venue given"],
+    [{ venue: "" }, "Where", "The Old Hall", "No venue"],
     [{ category: Category.SPORT }, "Category", "Concert", "Sport"],
-    [{ hasCode: false }, "Code", "Attached", "None"],
-    [{ eventTime: undefined }, "When", "Jun 4, 2090", "No date given"],
+    [{ hasCode: false }, "Code", "Included", "None"],
+    [{ eventTime: undefined }, "When", "Jun 4, 2090", "No date"],
     [{ timeZone: "Asia/Tokyo" }, "When", "PM in Berlin", "AM in Tokyo"],
     [{ price: { currencyCode: "EUR", units: 30n } }, "Price", "20", "30"],
-  ])("is shown old and new: $1", (change, label, before, now) => {
+  ])("show the old and the new value: $1", (change, label, before, now) => {
     const changes = ticketChanges(ticket(), ticket(change), preferences);
     expect(changes).toHaveLength(1);
     expect(changes[0]?.label).toBe(label);

@@ -9,51 +9,55 @@ import { firstCharacters } from "#lib/format/form-text.ts";
 import { defaultCurrency } from "#lib/format/money.ts";
 import { categoryKey, categoryOf } from "./ticket.ts";
 
-/** What a visitor looks for, by the names that stand in the address. */
-export interface Filters {
+/** A search for tickets, by the parameters of the page's address. */
+export interface TicketSearch {
   q: string;
   category: string;
   currency: string;
   sort: string;
 }
 
+const PAGE_SIZE = 24;
+/** The contract's limit. */
+const MAX_QUERY_LENGTH = 200;
+
 export const sorts = [
-  { key: "newest", label: "Newest first", value: TicketSort.NEWEST },
-  { key: "soonest", label: "Soonest event first", value: TicketSort.EVENT_TIME },
-  { key: "cheapest", label: "Cheapest first", value: TicketSort.PRICE_ASCENDING },
-  { key: "dearest", label: "Dearest first", value: TicketSort.PRICE_DESCENDING },
+  { key: "newest", label: "Newest", value: TicketSort.NEWEST },
+  { key: "soonest", label: "Event date: soonest first", value: TicketSort.EVENT_TIME },
+  { key: "cheapest", label: "Price: low to high", value: TicketSort.PRICE_ASCENDING },
+  { key: "dearest", label: "Price: high to low", value: TicketSort.PRICE_DESCENDING },
 ] as const;
 
 const sortOf = (key: string) => sorts.find((each) => each.key === key)?.value ?? TicketSort.NEWEST;
-const byPrice: readonly TicketSort[] = [TicketSort.PRICE_ASCENDING, TicketSort.PRICE_DESCENDING];
+const priceSorts: readonly TicketSort[] = [TicketSort.PRICE_ASCENDING, TicketSort.PRICE_DESCENDING];
 
-/** Reads an address; what makes no sense in it is left out. */
-export function readFilters(search: URLSearchParams): Filters {
-  const text = (name: string) => search.get(name)?.trim() ?? "";
+/** Reads the search of an address; invalid parameters are ignored. */
+export function readTicketSearch(parameters: URLSearchParams): TicketSearch {
+  const text = (name: string) => parameters.get(name)?.trim() ?? "";
   const sort = sorts.find(({ key }) => key === text("sort"))?.key ?? "newest";
   const chosen = currencies.find((each) => each === text("currency"));
-  // 20 euros and 2000 yen have no order: sorting by price means in one currency.
-  const currency = chosen ?? (byPrice.includes(sortOf(sort)) ? defaultCurrency : "");
+  // Prices in different currencies have no order: a list sorted by price is in one currency.
+  const currency = chosen ?? (priceSorts.includes(sortOf(sort)) ? defaultCurrency : "");
   const category = categoryKey(categoryOf(text("category")));
-  return { q: firstCharacters(text("q"), 200), category, currency, sort };
+  return { q: firstCharacters(text("q"), MAX_QUERY_LENGTH), category, currency, sort };
 }
 
-/** The address of a page of this list. */
-export function browsePath(filters: Filters, page = ""): string {
-  const search = new URLSearchParams(
-    Object.entries({ ...filters, page }).filter(([, value]) => value && value !== "newest"),
+/** The address of a page of this search. */
+export function ticketSearchPath(search: TicketSearch, page = ""): string {
+  const parameters = new URLSearchParams(
+    Object.entries({ ...search, page }).filter(([, value]) => value && value !== "newest"),
   );
-  return search.size ? `/?${search}` : "/";
+  return parameters.size ? `/?${parameters}` : "/";
 }
 
-/** The same list asked of the backend. */
-export function browseRequest(filters: Filters, pageToken: string): ListTicketsRequest {
+/** The backend's request for a page of this search. */
+export function listTicketsRequest(search: TicketSearch, pageToken: string): ListTicketsRequest {
   return create(ListTicketsRequestSchema, {
-    pageSize: 24,
+    pageSize: PAGE_SIZE,
     pageToken,
-    query: filters.q,
-    category: categoryOf(filters.category),
-    currencyCode: filters.currency,
-    orderBy: sortOf(filters.sort),
+    query: search.q,
+    category: categoryOf(search.category),
+    currencyCode: search.currency,
+    orderBy: sortOf(search.sort),
   });
 }

@@ -17,28 +17,30 @@ export const categoryKey = (value: Category): string =>
 export const categoryLabel = (value: Category): string =>
   categories.find((each) => each.value === value)?.label ?? "Ticket";
 
-/** From a form or an address; what is not on the list is no category. */
+/** The category of a form or an address; a key that is not in the list means none. */
 export const categoryOf = (key: string | null): Category =>
   categories.find((each) => each.key === key)?.value ?? Category.UNSPECIFIED;
 
-/** The paper that it is printed on. */
-export const stock = (value: Category): string => `stock-${categoryKey(value) || "other"}`;
+/** The style sheet's class for the colour of a category's tickets. */
+export const stockClass = (value: Category): string => `stock-${categoryKey(value) || "other"}`;
 
-const statusWords: Partial<Record<TicketStatus, string>> = {
+const statusLabels: Partial<Record<TicketStatus, string>> = {
   [TicketStatus.ON_SALE]: "For sale",
-  [TicketStatus.HELD]: "On hold",
+  [TicketStatus.HELD]: "Reserved",
   [TicketStatus.SOLD]: "Sold",
   [TicketStatus.WITHDRAWN]: "Withdrawn",
 };
 
-export const ticketStatus = ({ status }: Ticket): string => statusWords[status] ?? "";
+export const ticketStatusLabel = ({ status }: Ticket): string => statusLabels[status] ?? "";
 
-export const hasBegun = ({ eventTime }: Ticket, now: number): boolean =>
+export const hasStarted = ({ eventTime }: Ticket, now: number): boolean =>
   eventTime !== undefined && millis(eventTime) <= now;
 
-/** Whether anybody can buy it. */
+/** Whether the ticket can be bought. */
 export const isForSale = (ticket: Ticket, now: number): boolean =>
-  ticket.status === TicketStatus.ON_SALE && !hasBegun(ticket, now);
+  ticket.status === TicketStatus.ON_SALE && !hasStarted(ticket, now);
 
-/** The short number printed on a ticket: the end of its id, for telling two apart. */
-export const serial = (id: string): string => id.slice(-6).toUpperCase();
+const SERIAL_NUMBER_LENGTH = 6;
+
+/** The short number printed on a ticket: the end of its id, to tell two tickets apart. */
+export const serialNumber = (id: string): string => id.slice(-SERIAL_NUMBER_LENGTH).toUpperCase();

@@ -1,6 +1,6 @@
 import { redirect } from "@sveltejs/kit";
+import { clearLinkToken, moveTokenToCookie, readLinkToken } from "#lib/server/pages/email-link.ts";
 import { failForm } from "#lib/server/pages/form-errors.ts";
-import { clearLinkToken, readLinkToken, moveTokenToCookie } from "#lib/server/pages/email-link.ts";
 import type { Actions, PageServerLoad } from "./$types";
 
 export const load: PageServerLoad = (event) => ({
@@ -17,7 +17,7 @@ export const actions: Actions = {
       return failForm(event, cause, {});
     }
     clearLinkToken(cookies, "/confirm-email");
-    // The access token says whether the address is confirmed; a new one says it now.
+    // The access token says whether the email is confirmed, so it is renewed.
     if (locals.user) await locals.api.auth.refreshSession({}).catch(() => undefined);
     redirect(303, "/confirm-email?done");
   },

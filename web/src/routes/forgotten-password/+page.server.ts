@@ -1,4 +1,5 @@
 import { redirect } from "@sveltejs/kit";
+import { formValue } from "#lib/format/form-text.ts";
 import { failForm } from "#lib/server/pages/form-errors.ts";
 import type { Actions, PageServerLoad } from "./$types";
 
@@ -6,8 +7,7 @@ export const load: PageServerLoad = ({ url }) => ({ isSent: url.searchParams.has
 
 export const actions: Actions = {
   default: async (event) => {
-    const form = await event.request.formData();
-    const email = String(form.get("email") ?? "").trim();
+    const email = formValue(await event.request.formData(), "email").trim();
     try {
       await event.locals.api.accounts.requestPasswordReset({ email });
     } catch (cause) {

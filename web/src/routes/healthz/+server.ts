@@ -1,4 +1,4 @@
 import { text } from "@sveltejs/kit";
 
-/** This server is up. Whether the backend is, its own probes say. */
+/** Reports that this server is up. The backend has probes of its own. */
 export const GET = () => text("ok\n", { headers: { "cache-control": "no-store" } });

@@ -1,5 +1,6 @@
 import { TicketAvailability } from "@ticketing/proto/web/tickets/v1/ticket_service";
-import { toFirstPageOrError, requireUser } from "#lib/server/pages/form-errors.ts";
+import { requireUser } from "#lib/server/pages/access.ts";
+import { toFirstPageOrError } from "#lib/server/pages/load-errors.ts";
 import type { PageServerLoad } from "./$types";
 
 export const load: PageServerLoad = async (event) => {

@@ -1,5 +1,6 @@
 import { OrderFilter } from "@ticketing/proto/web/orders/v1/order_service";
-import { toFirstPageOrError, requireUser } from "#lib/server/pages/form-errors.ts";
+import { requireUser } from "#lib/server/pages/access.ts";
+import { toFirstPageOrError } from "#lib/server/pages/load-errors.ts";
 import type { PageServerLoad } from "./$types";
 
 export const load: PageServerLoad = async (event) => {

@@ -1,6 +1,5 @@
-import { redirect } from "@sveltejs/kit";
-import { failForm } from "#lib/server/pages/form-errors.ts";
-import { clearLinkToken, readLinkToken, moveTokenToCookie } from "#lib/server/pages/email-link.ts";
+import { moveTokenToCookie } from "#lib/server/pages/email-link.ts";
+import { newPasswordAction } from "#lib/server/pages/new-password.ts";
 import type { Actions, PageServerLoad } from "./$types";
 
 export const load: PageServerLoad = (event) => ({
@@ -8,16 +7,9 @@ export const load: PageServerLoad = (event) => ({
 });
 
 export const actions: Actions = {
-  default: async (event) => {
-    const { cookies, locals, request } = event;
-    const newPassword = String((await request.formData()).get("newPassword") ?? "");
-    try {
-      await locals.api.accounts.undoEmailChange({ token: readLinkToken(cookies), newPassword });
-    } catch (cause) {
-      return failForm(event, cause, {});
-    }
-    clearLinkToken(cookies, "/undo-email-change");
-    locals.forget();
-    redirect(303, "/sign-in?done=undone");
-  },
+  default: newPasswordAction(
+    "/undo-email-change",
+    (api, request) => api.accounts.undoEmailChange(request),
+    "/sign-in?done=undone",
+  ),
 };

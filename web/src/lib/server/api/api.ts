@@ -7,26 +7,35 @@ import { OrderService } from "@ticketing/proto/web/orders/v1/order_service";
 import { PaymentService } from "@ticketing/proto/web/payments/v1/payment_service";
 import { SellerService } from "@ticketing/proto/web/payments/v1/seller_service";
 import { TicketService } from "@ticketing/proto/web/tickets/v1/ticket_service";
-import type { SessionCookies } from "#lib/server/session/session-cookies.ts";
 
+const CALL_TIMEOUT_MS = 5_000;
+
+/** The session's cookies, as calls send and receive them. */
+interface Session {
+  readonly isPresent: boolean;
+  readonly cookieHeader: string;
+  applySetCookies(lines: readonly string[]): void;
+}
+
+/** What the calls pass on from the browser's request. */
 interface RequestContext {
   /** The edge's origin inside the cluster. */
   edgeUrl: string;
-  session: SessionCookies;
-  /** The browser's address, for the edge's limits. */
-  address: string | undefined;
-  /** The browser's word for itself, for the list of sessions. */
+  session: Session;
+  /** The browser's address, for the edge's rate limits. */
+  clientAddress: string | undefined;
+  /** The browser's user agent, for the list of sessions. */
   userAgent: string | null;
   /** The browser's trace, to be continued. */
   traceparent: string | null;
 }
 
-/** The backend on behalf of one visitor, for one request: nothing here outlives it. */
-export function createApi(visit: RequestContext) {
+/** The backend's clients for one request; nothing here is shared between requests. */
+export function createApi(context: RequestContext) {
   const transport = createConnectTransport({
-    baseUrl: visit.edgeUrl,
-    defaultTimeoutMs: 5_000,
-    fetch: fetchWithSession(visit),
+    baseUrl: context.edgeUrl,
+    defaultTimeoutMs: CALL_TIMEOUT_MS,
+    fetch: fetchWithSession(context),
   });
   return {
     auth: createClient(AuthService, transport),
@@ -42,32 +51,27 @@ export function createApi(visit: RequestContext) {
 export type Api = ReturnType<typeof createApi>;
 
 /**
- * Cookies go out and come back here, below Connect: its own headers keep only the last of several
- * `Set-Cookie` lines.
+ * Sends and receives cookies below Connect, whose headers keep only the last of several `Set-Cookie`
+ * lines.
  *
- * The edge refuses a change with cookies whose Origin is not the host that was called. Here that host
- * is the edge's name inside the cluster, and fetch sends no other, so Origin says the same. That
- * gives nothing away: SvelteKit has compared the browser's Origin with the site's before any action
- * runs, and a page's load changes nothing (but for renewing the session).
+ * The edge refuses a change with cookies whose Origin is not the host that was called. Here that host is
+ * the edge's name inside the cluster, so Origin is set to it. This weakens nothing: SvelteKit has compared
+ * the browser's Origin with the site's before any action runs, and a page's load changes nothing (except
+ * that it renews the session).
  */
-function fetchWithSession({
-  edgeUrl,
-  session,
-  address,
-  userAgent,
-  traceparent,
-}: RequestContext): typeof fetch {
+function fetchWithSession(context: RequestContext): typeof fetch {
+  const { edgeUrl, session, clientAddress, userAgent, traceparent } = context;
   return async (input, init) => {
     const headers = new Headers(init?.headers);
     headers.set("origin", edgeUrl);
-    if (session.any) headers.set("cookie", session.header);
-    if (address) headers.set("x-forwarded-for", address);
+    if (session.isPresent) headers.set("cookie", session.cookieHeader);
+    if (clientAddress) headers.set("x-forwarded-for", clientAddress);
     if (userAgent) headers.set("user-agent", userAgent);
     if (traceparent) headers.set("traceparent", traceparent);
     const response = await fetch(input, { ...init, headers });
-    // What a refusal means for the session is decided above, by its reason: an error of whatever sort
-    // takes no cookie away.
-    if (response.ok) session.take(response.headers.getSetCookie());
+    // An error response deletes no cookie: request-session.ts decides by the error's reason what it means
+    // for the session.
+    if (response.ok) session.applySetCookies(response.headers.getSetCookie());
     return response;
   };
 }

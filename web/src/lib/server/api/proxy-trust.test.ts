@@ -1,30 +1,31 @@
 import { expect, it } from "vitest";
 import { proxyTrustError } from "./proxy-trust.ts";
 
-/** An edge that answers by turns: with the address that it saw, or not at all. */
-function edge(...turns: (((sent: string) => string) | undefined)[]) {
+/** An edge with one response for each request: the address that it saw, or no response at all. */
+function fakeEdge(...responses: (((forwarded: string) => string) | undefined)[]) {
   const calls: string[] = [];
-  const ask = (async (url: string, init: { headers: Record<string, string> }) => {
+  const request = (async (url: string, init: { headers: Record<string, string> }) => {
     calls.push(url);
-    const turn = turns.length > 1 ? turns.shift() : turns[0];
-    if (!turn) throw new TypeError("fetch failed");
-    const address = turn(init.headers["x-forwarded-for"] ?? "");
+    const respond = responses.length > 1 ? responses.shift() : responses[0];
+    if (!respond) throw new TypeError("fetch failed");
+    const address = respond(init.headers["x-forwarded-for"] ?? "");
     return { headers: new Headers(address ? { "x-client-address": address } : {}) };
   }) as unknown as typeof fetch;
-  return { ask, calls };
+  return { request, calls };
 }
-const believing = (sent: string) => sent;
-const busy = () => "";
+const trusting = (forwarded: string) => forwarded;
+const notReady = () => "";
 
-it("the storefront's server says so where the edge does not believe it", async () => {
-  const { ask } = edge(() => "10.42.0.7");
-  const why = await proxyTrustError("http://edge:8080", { fetch: ask });
-  expect(why).toContain("for a visitor at 10.42.0.7");
-  expect(why).toContain("TRUSTED_NETWORKS");
+it("reports an edge that does not trust the storefront's server", async () => {
+  const { request } = fakeEdge(() => "10.42.0.7");
+  const error = await proxyTrustError("http://edge:8080", { fetch: request });
+  expect(error).toContain("for a client at 10.42.0.7");
+  expect(error).toContain("TRUSTED_NETWORKS");
 });
 
-it("it waits for an edge that is not there, or not ready, and then asks", async () => {
-  const { ask, calls } = edge(undefined, busy, undefined, believing);
-  expect(await proxyTrustError("http://edge:8080", { fetch: ask, pauseMs: 1 })).toBeUndefined();
+it("waits for an edge that cannot be reached or is not ready", async () => {
+  const { request, calls } = fakeEdge(undefined, notReady, undefined, trusting);
+  const options = { fetch: request, retryDelayMs: 1 };
+  expect(await proxyTrustError("http://edge:8080", options)).toBeUndefined();
   expect(calls).toEqual(Array(4).fill("http://edge:8080/edge/client-address"));
 });

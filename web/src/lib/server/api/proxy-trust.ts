@@ -1,36 +1,38 @@
-import { setTimeout as passing } from "node:timers/promises";
+import { setTimeout as sleep } from "node:timers/promises";
 
-/** An address that is nobody's (RFC 5737). */
-const NOBODYS = "192.0.2.1";
+/** An address that no host has (RFC 5737). */
+const TEST_ADDRESS = "192.0.2.1";
+const REQUEST_TIMEOUT_MS = 5_000;
+const RETRY_DELAY_MS = 1_000;
 
-interface Means {
+interface Options {
   fetch?: typeof fetch;
-  pauseMs?: number;
+  retryDelayMs?: number;
 }
 
 /**
- * Asks the edge whether it believes what this server says of a visitor's address. If it does not, all
- * visitors share one address's limits. Gives why, or nothing once the edge has said that it does; it
- * waits for an edge that is not there yet.
+ * Checks that the edge trusts the client address that this server forwards. If it does not, all users
+ * share the rate limits of one address. Returns what is wrong, or nothing. Waits while the edge cannot be
+ * reached.
  */
 export async function proxyTrustError(
   edgeUrl: string,
-  means: Means = {},
+  options: Options = {},
 ): Promise<string | undefined> {
-  const { fetch: ask = fetch, pauseMs = 1_000 } = means;
+  const { fetch: request = fetch, retryDelayMs = RETRY_DELAY_MS } = options;
   for (;;) {
-    const seen = await ask(`${edgeUrl}/edge/client-address`, {
-      headers: { "x-forwarded-for": NOBODYS },
-      signal: AbortSignal.timeout(5_000),
+    const clientAddress = await request(`${edgeUrl}/edge/client-address`, {
+      headers: { "x-forwarded-for": TEST_ADDRESS },
+      signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS),
     })
       .then(({ headers }) => headers.get("x-client-address"))
       .catch(() => null);
-    if (seen === NOBODYS) return undefined;
-    if (seen !== null)
+    if (clientAddress === TEST_ADDRESS) return undefined;
+    if (clientAddress !== null)
       return (
-        `The edge takes this server for a visitor at ${seen}, so all visitors would count as one. ` +
-        "Name its network in the edge's TRUSTED_NETWORKS."
+        `The edge takes this server for a client at ${clientAddress}, so all users would share one rate limit. ` +
+        "Add its network to the edge's TRUSTED_NETWORKS."
       );
-    await passing(pauseMs, undefined, { ref: false });
+    await sleep(retryDelayMs, undefined, { ref: false });
   }
 }

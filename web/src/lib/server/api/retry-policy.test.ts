@@ -4,7 +4,7 @@ import { RetryInfoSchema } from "@ticketing/proto/web-google/rpc/error_details";
 import { expect, it, vi } from "vitest";
 import { withRetries } from "./retry-policy.ts";
 
-const soon = () =>
+const retryable = () =>
   new ConnectError("not yet", Code.Unavailable, undefined, [
     {
       desc: RetryInfoSchema,
@@ -12,20 +12,20 @@ const soon = () =>
     },
   ]);
 
-it("tries again until the other service has heard of it", async () => {
-  const call = vi.fn().mockRejectedValueOnce(soon()).mockRejectedValueOnce(soon());
+it("retries until the other service has received the event", async () => {
+  const call = vi.fn().mockRejectedValueOnce(retryable()).mockRejectedValueOnce(retryable());
   call.mockResolvedValue("order");
   expect(await withRetries(call)).toBe("order");
   expect(call).toHaveBeenCalledTimes(3);
 });
 
-it("gives up when patience ends", async () => {
-  const call = vi.fn().mockImplementation(() => Promise.reject(soon()));
+it("fails when the timeout has passed", async () => {
+  const call = vi.fn().mockImplementation(() => Promise.reject(retryable()));
   await expect(withRetries(call, 100)).rejects.toThrow("not yet");
   expect(call.mock.calls.length).toBeGreaterThan(2);
 });
 
-it("does not repeat what nobody asked to repeat", async () => {
+it("does not retry an error without RetryInfo", async () => {
   const call = vi.fn().mockRejectedValue(new ConnectError("down", Code.Unavailable));
   await expect(withRetries(call)).rejects.toThrow("down");
   expect(call).toHaveBeenCalledTimes(1);

@@ -1,10 +1,11 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { RetryInfoSchema } from "@ticketing/proto/web-google/rpc/error_details";
 
-/** How long a person waits for a service to hear of what another has just done. */
+/** How long a request waits for one service to process another's event. */
 const RETRY_TIMEOUT_MS = 2_000;
+const MIN_DELAY_MS = 10;
 
-/** The wait that the error asks for, in milliseconds; undefined where retrying will not help. */
+/** The delay that the error asks for, in milliseconds; undefined where a retry would not help. */
 function requestedDelayMs(cause: unknown): number | undefined {
   const error = ConnectError.from(cause);
   if (error.code !== Code.Unavailable) return undefined;
@@ -13,21 +14,21 @@ function requestedDelayMs(cause: unknown): number | undefined {
 }
 
 /**
- * Tries again while the answer is UNAVAILABLE with RetryInfo, for two seconds in all: a ticket listed
- * a moment ago is known to orders, and an order to payments, only when its event has arrived.
+ * Retries a call while it fails with UNAVAILABLE and RetryInfo, for two seconds in all. Services are
+ * eventually consistent: orders knows a new ticket, and payments a new order, once its event has arrived.
  */
 export async function withRetries<T>(
   call: () => Promise<T>,
-  patience = RETRY_TIMEOUT_MS,
+  timeoutMs = RETRY_TIMEOUT_MS,
 ): Promise<T> {
-  const end = Date.now() + patience;
+  const deadline = Date.now() + timeoutMs;
   for (;;) {
     try {
       return await call();
     } catch (cause) {
-      const wait = requestedDelayMs(cause);
-      if (wait === undefined || Date.now() + wait > end) throw cause;
-      await new Promise((resolve) => setTimeout(resolve, Math.max(wait, 10)));
+      const delayMs = requestedDelayMs(cause);
+      if (delayMs === undefined || Date.now() + delayMs > deadline) throw cause;
+      await new Promise((resolve) => setTimeout(resolve, Math.max(delayMs, MIN_DELAY_MS)));
     }
   }
 }

@@ -1,33 +1,34 @@
 import { redirect, type Cookies, type RequestEvent } from "@sveltejs/kit";
 
-// A link in a mail carries a token in its address. Opening it uses nothing up, since mail scanners open
-// links too: the token moves into a cookie of that page, and the address is clean before anything is
-// shown. So it stands in no history and in no Referer, and the form, sent with its Origin, works without
+// A link in an email carries a token in its address. Opening the link does not consume the token, because
+// mail scanners open links too. The token moves into a cookie of that page and leaves the address before
+// anything is shown, so it appears in no history and in no Referer header, and the form works without
 // JavaScript.
 
-type LinkPage = "/reset-password" | "/confirm-email" | "/undo-email-change";
+export type EmailLinkPath = "/reset-password" | "/confirm-email" | "/undo-email-change";
 
-const NAME = "mail-link";
-const AN_HOUR = 3600;
+const COOKIE = "mail-link";
+const MAX_AGE_SECONDS = 3600;
+const MAX_TOKEN_LENGTH = 512;
 
-/** Begins the `load` of such a page: takes the token from the address. Whether there is one to act on. */
+/** Starts the `load` of such a page: moves the token into the cookie. Returns whether there is one. */
 export function moveTokenToCookie(
   { url, cookies }: Pick<RequestEvent, "url" | "cookies">,
-  path: LinkPage,
-) {
+  path: EmailLinkPath,
+): boolean {
   const token = url.searchParams.get("token");
   if (token === null) return Boolean(readLinkToken(cookies));
-  cookies.set(NAME, token.slice(0, 512), {
+  cookies.set(COOKIE, token.slice(0, MAX_TOKEN_LENGTH), {
     path,
     httpOnly: true,
     sameSite: "lax",
     secure: url.protocol === "https:",
-    maxAge: AN_HOUR,
+    maxAge: MAX_AGE_SECONDS,
   });
   redirect(303, path);
 }
 
-export const readLinkToken = (cookies: Cookies): string => cookies.get(NAME) ?? "";
+export const readLinkToken = (cookies: Cookies): string => cookies.get(COOKIE) ?? "";
 
-export const clearLinkToken = (cookies: Cookies, path: LinkPage): void =>
-  cookies.delete(NAME, { path });
+export const clearLinkToken = (cookies: Cookies, path: EmailLinkPath): void =>
+  cookies.delete(COOKIE, { path });

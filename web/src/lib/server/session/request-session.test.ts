@@ -11,46 +11,49 @@ const token = (seconds: number) => {
   const claims = { sub: "user-1", exp: Date.now() / 1000 + seconds };
   return `e30.${Buffer.from(JSON.stringify(claims)).toString("base64url")}.c2ln`;
 };
-const [live, over] = [token(300), token(-60)];
+const [unexpired, expired] = [token(300), token(-60)];
 const known = { id: "user-1", email: "a@example.com", emailConfirmed: false, roles: [] as Role[] };
 
 const cookies = (access: string) => {
   const sent: Record<string, string> = { ticketing_access: access, ticketing_refresh: "old" };
   return new SessionCookies((name) => sent[name], false);
 };
-const refusal = (reason: string) =>
+const errorWith = (reason: string) =>
   new ConnectError("no", Code.Unauthenticated, undefined, [
     { desc: ErrorInfoSchema, value: create(ErrorInfoSchema, { reason, domain: "ticketing" }) },
   ]);
 
-/** Auth as this visit meets it; a renewal sets both cookies. */
+/** Auth as this request meets it; a renewal sets both cookies. */
 function auth(session: SessionCookies, users: (typeof known | undefined)[]) {
   const refreshSession = vi.fn(async () => {
-    session.take([`ticketing_access=${live}; Path=/`, "ticketing_refresh=next; Path=/"]);
+    session.applySetCookies([
+      `ticketing_access=${unexpired}; Path=/`,
+      "ticketing_refresh=next; Path=/",
+    ]);
   });
   const getCurrentUser = vi.fn(async () => ({ user: users.shift() }));
   const api = { auth: { refreshSession, getCurrentUser } } as unknown as Api;
   return { api, refreshSession, getCurrentUser };
 }
 
-it("renews a token that is over, once, and hands on every cookie", async () => {
-  const session = cookies(over);
+it("renews an expired token once and passes every cookie on", async () => {
+  const session = cookies(expired);
   const { api, refreshSession } = auth(session, [known]);
   expect(await authenticate(api, session)).toMatchObject({ id: "user-1", emailConfirmed: false });
   expect(refreshSession).toHaveBeenCalledTimes(1);
-  expect(session.changes).toHaveLength(2);
+  expect(session.setCookieLines).toHaveLength(2);
 });
 
-it("leaves a live token alone", async () => {
-  const session = cookies(live);
+it("does not renew an unexpired token", async () => {
+  const session = cookies(unexpired);
   const { api, refreshSession } = auth(session, [{ ...known, roles: [Role.ADMINISTRATOR] }]);
   expect(await authenticate(api, session)).toMatchObject({ isAdministrator: true });
   expect(refreshSession).not.toHaveBeenCalled();
-  expect(session.changes).toEqual([]);
+  expect(session.setCookieLines).toEqual([]);
 });
 
-it("renews no more than once, also where auth knows nobody by the new token either", async () => {
-  for (const access of [over, live]) {
+it("renews no more than once, even if auth does not accept the new token either", async () => {
+  for (const access of [expired, unexpired]) {
     const session = cookies(access);
     const { api, refreshSession } = auth(session, []);
     expect(await authenticate(api, session)).toBeUndefined();
@@ -58,18 +61,21 @@ it("renews no more than once, also where auth knows nobody by the new token eith
   }
 });
 
-it.each(["SESSION_ENDED", "BANNED"])("forgets a session that is over by %s", async (reason) => {
-  const session = cookies(over);
-  const { api, refreshSession } = auth(session, []);
-  refreshSession.mockRejectedValue(refusal(reason));
-  expect(await authenticate(api, session)).toBeUndefined();
-  expect(session.any).toBe(false);
-});
+it.each(["SESSION_ENDED", "BANNED"])(
+  "deletes the cookies of a session that auth refuses with %s",
+  async (reason) => {
+    const session = cookies(expired);
+    const { api, refreshSession } = auth(session, []);
+    refreshSession.mockRejectedValue(errorWith(reason));
+    expect(await authenticate(api, session)).toBeUndefined();
+    expect(session.isPresent).toBe(false);
+  },
+);
 
-it("keeps the session, and a signed-in user, while auth is away", async () => {
-  const session = cookies(live);
+it("keeps the session and its user while auth is unavailable", async () => {
+  const session = cookies(unexpired);
   const { api, getCurrentUser } = auth(session, []);
   getCurrentUser.mockRejectedValue(new ConnectError("down", Code.Unavailable));
   expect(await authenticate(api, session)).toEqual({ id: "user-1" });
-  expect(session.any).toBe(true);
+  expect(session.isPresent).toBe(true);
 });

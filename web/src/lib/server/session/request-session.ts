@@ -2,37 +2,41 @@ import { ConnectError } from "@connectrpc/connect";
 import { ErrorInfoSchema } from "@ticketing/proto/web-google/rpc/error_details";
 import { Role } from "@ticketing/proto/web/auth/v1/user";
 import type { Api } from "#lib/server/api/api.ts";
-import { isUnexpired, decodeAccessToken, type SessionCookies } from "./session-cookies.ts";
+import { decodeAccessToken, isUnexpired } from "./access-token.ts";
+import type { SessionCookies } from "./session-cookies.ts";
 
-/** Auth may be slow or gone: a page does not wait for it longer than this. */
-const brief = { timeoutMs: 2_000 };
+/** A page does not wait longer than this for auth, which may be slow or unavailable. */
+const callOptions = { timeoutMs: 2_000 };
 
 /**
- * Who is visiting. An access token that is over is renewed first, once; one that auth does not accept
- * (a key has changed) is worth that one try too. What cannot be read or renewed makes a stranger, and
- * so nobody is locked out of an open page.
+ * The user of a request. An expired access token is renewed first, once; a token that auth does not accept
+ * (its key was rotated) is renewed once too. A session that cannot be read or renewed makes the request
+ * anonymous, so that public pages stay open to everyone.
  */
-export async function authenticate(api: Api, session: SessionCookies) {
-  let renewed = false;
-  if (!isUnexpired(session.access) && session.refresh) {
-    renewed = true;
+export async function authenticate(
+  api: Api,
+  session: SessionCookies,
+): Promise<App.User | undefined> {
+  let isRenewed = false;
+  if (!isUnexpired(session.accessToken) && session.refreshToken) {
+    isRenewed = true;
     if (!(await renew(api, session))) return undefined;
   }
-  if (!isUnexpired(session.access)) return undefined;
+  if (!isUnexpired(session.accessToken)) return undefined;
   const user = await currentUser(api, session);
-  if (user || renewed || !session.refresh) return user;
+  if (user || isRenewed || !session.refreshToken) return user;
   return (await renew(api, session)) ? currentUser(api, session) : undefined;
 }
 
 async function renew(api: Api, session: SessionCookies): Promise<boolean> {
   try {
-    await api.auth.refreshSession({}, brief);
+    await api.auth.refreshSession({}, callOptions);
     return true;
   } catch (cause) {
-    // Over for good, by auth's own word: forgotten, so that the next page does not ask again. Whatever
-    // else went wrong is no word on the session: it stays, and the next page asks again.
+    // Only auth can say that a session has ended: then its cookies are deleted, and the next page does not
+    // try again. After any other error the session stays, and the next page tries again.
     const info = ConnectError.from(cause).findDetails(ErrorInfoSchema)[0];
-    if (info && ["SESSION_ENDED", "BANNED"].includes(info.reason)) session.forget();
+    if (info && ["SESSION_ENDED", "BANNED"].includes(info.reason)) session.clear();
     else session.isUncertain = true;
     return false;
   }
@@ -40,7 +44,7 @@ async function renew(api: Api, session: SessionCookies): Promise<boolean> {
 
 async function currentUser(api: Api, session: SessionCookies): Promise<App.User | undefined> {
   try {
-    const { user } = await api.auth.getCurrentUser({}, brief);
+    const { user } = await api.auth.getCurrentUser({}, callOptions);
     return (
       user && {
         id: user.id,
@@ -50,8 +54,9 @@ async function currentUser(api: Api, session: SessionCookies): Promise<App.User 
       }
     );
   } catch {
-    // Auth is away, and signed-in users go on (R23): the services check the token by themselves.
-    const token = decodeAccessToken(session.access);
-    return token && { id: token.sub };
+    // While auth is unavailable, signed-in users stay signed in (R23): the services verify the token
+    // themselves.
+    const claims = decodeAccessToken(session.accessToken);
+    return claims && { id: claims.userId };
   }
 }

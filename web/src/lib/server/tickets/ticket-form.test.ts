@@ -3,7 +3,7 @@ import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { currencies } from "@ticketing/proto/currencies";
 import { Category, TicketSchema, type Ticket } from "@ticketing/proto/web/tickets/v1/ticket";
 import { describe, expect, it } from "vitest";
-import { ticketValues } from "#lib/tickets/ticket-form-values.ts";
+import { ticketFormValues } from "#lib/tickets/ticket-form-values.ts";
 import { readChoices, parseTicketForm, readFormValues } from "./ticket-form.ts";
 
 function form(values: Record<string, string>): FormData {
@@ -14,7 +14,7 @@ function form(values: Record<string, string>): FormData {
 const read = (values: Record<string, string>) => parseTicketForm(readFormValues(form(values)));
 const at = (text: string) => timestampFromMs(Date.parse(text));
 
-it("reads a whole ticket, the time in the zone that was chosen", () => {
+it("parses a complete ticket, with the time in the chosen time zone", () => {
   const { input } = read({
     title: " Final ",
     price: "19,90",
@@ -35,7 +35,7 @@ it("reads a whole ticket, the time in the zone that was chosen", () => {
   });
 });
 
-it("needs no more than title, price and currency", () => {
+it("needs only a title, a price and a currency", () => {
   const { input } = read({ title: "Final", price: "20", currency: "USD", timeZone: "Asia/Tokyo" });
   expect(input).toMatchObject({ title: "Final", category: Category.UNSPECIFIED, venue: "" });
   expect(input).not.toHaveProperty("eventTime");
@@ -43,7 +43,7 @@ it("needs no more than title, price and currency", () => {
   expect(input?.timeZone).toBe("");
 });
 
-it("says what is wrong at each field, and keeps what was typed", () => {
+it("returns an error for each wrong field and keeps the input", () => {
   const values = readFormValues(
     form({ title: "Final", price: "a lot", currency: "EUR", eventTime: "2027-02-30T20:00" }),
   );
@@ -51,25 +51,25 @@ it("says what is wrong at each field, and keeps what was typed", () => {
   expect(input).toBeUndefined();
   expect(fields).toEqual({
     price: expect.any(String),
-    eventTime: "There is no such day or time.",
+    eventTime: "This date or time doesn’t exist.",
   });
   expect(values).toMatchObject({ title: "Final", price: "a lot", eventTime: "2027-02-30T20:00" });
 });
 
-it("says at the currency that it is the currency", () => {
+it("reports a wrong currency at the currency field", () => {
   expect(read({ title: "Final", price: "20", currency: "XTS" }).fields).toEqual({
     currency: "Choose a currency.",
   });
 });
 
-it("counts the ends of a code's lines once, as the contract does", () => {
+it("counts line breaks in a code as one character, like the contract", () => {
   const code = Array.from({ length: 128 }, () => "x".repeat(31)).join("\r\n");
   const { input } = read({ title: "Final", price: "20", currency: "EUR", code });
   expect(input?.code).toHaveLength(4_095);
 });
 
-describe("a ticket's form sent as it came", () => {
-  /** What a form shows is less than what a ticket has. */
+describe("a ticket's form that is sent without edits", () => {
+  /** A form shows less than a ticket has. */
   const odd = {
     title: "A  concert",
     venue: "Hall",
@@ -80,7 +80,7 @@ describe("a ticket's form sent as it came", () => {
   const ticket = (currencyCode: string, units: bigint, nanos = 0, timeZone = ""): Ticket =>
     create(TicketSchema, { ...odd, price: { currencyCode, units, nanos }, timeZone });
   const sent = (of: Ticket, typed: object = {}) =>
-    parseTicketForm({ ...ticketValues(of, "Asia/Tokyo"), ...typed }, { seen: of }).input;
+    parseTicketForm({ ...ticketFormValues(of, "Asia/Tokyo"), ...typed }, { base: of }).input;
 
   it.each([...currencies, "XTS"])("changes nothing, in %s", (currency) => {
     for (const zone of ["", "Europe/Berlin", "America/New_York", "UTC", "Asia/Kolkata"]) {
@@ -90,7 +90,7 @@ describe("a ticket's form sent as it came", () => {
     }
   });
 
-  it("changes with a touched field that field alone", () => {
+  it("changes only the edited field", () => {
     const stored = ticket("HUF", 20_000n, 990_000_000, "Europe/Berlin");
     const { eventTime, price, category } = stored;
     const changed = sent(stored, { title: "Another title" });
@@ -101,7 +101,7 @@ describe("a ticket's form sent as it came", () => {
     expect(sent(stored, { eventTime: "" })).not.toHaveProperty("eventTime");
   });
 
-  it("keeps the second of two equal hours where another minute of it is typed", () => {
+  it("stays in the second of two equal hours when only the minute changes", () => {
     const berlin = (text: string) =>
       create(TicketSchema, { ...ticket("EUR", 5n, 0, "Europe/Berlin"), eventTime: at(text) });
     const typed = { eventTime: "2027-10-31T02:45" };
@@ -113,7 +113,7 @@ describe("a ticket's form sent as it came", () => {
     );
   });
 
-  it("moves the event where another zone is chosen for the same clock", () => {
+  it("moves the event when another time zone is chosen for the same local time", () => {
     const stored = ticket("EUR", 5n, 0, "Europe/Berlin");
     expect(sent(stored, { timeZone: "America/New_York" })).toMatchObject({
       eventTime: at("2027-10-31T06:30:00Z"),
@@ -122,7 +122,7 @@ describe("a ticket's form sent as it came", () => {
   });
 });
 
-describe("a form that is saved over a change made elsewhere", () => {
+describe("a form that is saved after the ticket changed elsewhere", () => {
   const ticket = (change: object = {}) =>
     create(TicketSchema, {
       title: "Concert",
@@ -132,44 +132,44 @@ describe("a form that is saved over a change made elsewhere", () => {
       hasCode: true,
       ...change,
     });
-  const seen = ticket();
-  const now = ticket({
+  const base = ticket();
+  const current = ticket({
     price: { currencyCode: "EUR", units: 80n },
     eventTime: at("2027-11-05T19:00:30Z"),
   });
-  const typed = (change: object) => ({ ...ticketValues(seen, "UTC"), ...change });
+  const typed = (change: object) => ({ ...ticketFormValues(base, "UTC"), ...change });
 
-  it("leaves what was not touched in it as it is now, to the second", () => {
-    const { input } = parseTicketForm(typed({ title: "Recital" }), { seen, now });
-    const { price, eventTime } = now;
+  it("keeps the current value of every part that was not edited, to the second", () => {
+    const { input } = parseTicketForm(typed({ title: "Recital" }), { base, current });
+    const { price, eventTime } = current;
     expect(input).toMatchObject({ title: "Recital", price, eventTime });
   });
 
-  it("needs a choice for what both have changed, and takes what is chosen", () => {
+  it("needs a choice for a part that both changed, and uses the chosen value", () => {
     const values = typed({ price: "30" });
-    expect(parseTicketForm(values, { seen, now }).fields).toEqual({
-      price: "Choose one of the two.",
+    expect(parseTicketForm(values, { base, current }).fields).toEqual({
+      price: "Choose which one to keep.",
     });
-    const chosen = (price: "mine" | "now") =>
-      parseTicketForm(values, { seen, now, choices: { price } }).input?.price?.units;
-    expect([chosen("mine"), chosen("now")]).toEqual([30n, 80n]);
+    const chosen = (price: "mine" | "current") =>
+      parseTicketForm(values, { base, current, choices: { price } }).input?.price?.units;
+    expect([chosen("mine"), chosen("current")]).toEqual([30n, 80n]);
   });
 
-  it("puts back what was before only where that is chosen, and then exactly", () => {
+  it("restores an old value only if that is chosen, and then exactly", () => {
     const choices = readChoices(form({ "choice.eventTime": "mine", "choice.price": "other" }));
     expect(choices).toEqual({ eventTime: "mine" });
-    const { input } = parseTicketForm(typed({}), { seen, now, choices });
-    expect(input).toMatchObject({ eventTime: seen.eventTime, price: now.price });
+    const { input } = parseTicketForm(typed({}), { base, current, choices });
+    expect(input).toMatchObject({ eventTime: base.eventTime, price: current.price });
   });
 
-  it("replaces a code only where that is chosen", () => {
+  it("replaces a code only if that is chosen", () => {
     const values = typed({ code: "new" });
-    expect(parseTicketForm(values, { seen, now }).fields).toEqual({
-      code: "Choose one of the two.",
+    expect(parseTicketForm(values, { base, current }).fields).toEqual({
+      code: "Choose which one to keep.",
     });
-    const chosen = (code: "mine" | "now") =>
-      parseTicketForm(values, { seen, now, choices: { code } }).input;
+    const chosen = (code: "mine" | "current") =>
+      parseTicketForm(values, { base, current, choices: { code } }).input;
     expect(chosen("mine")?.code).toBe("new");
-    expect(chosen("now")).not.toHaveProperty("code");
+    expect(chosen("current")).not.toHaveProperty("code");
   });
 });

@@ -2,17 +2,23 @@ import { timestampFromMs, type Timestamp } from "@bufbuild/protobuf/wkt";
 import type { Money } from "@ticketing/proto/web-google/type/money";
 import type { Category, Ticket } from "@ticketing/proto/web/tickets/v1/ticket";
 import { eventZone } from "#lib/format/event-time.ts";
-import { textOf } from "#lib/format/form-text.ts";
+import { formText } from "#lib/format/form-text.ts";
 import { parsePrice } from "#lib/format/money.ts";
 import {
+  isRepeatedTime,
+  isTimeZone,
+  millis,
+  parseLocalTime,
+  type TimeError,
+} from "#lib/format/time.ts";
+import {
   findConflicts,
-  isSame,
-  ticketValues,
-  type Part,
-  type TicketFormValues,
-} from "#lib/tickets/ticket-form-values.ts";
+  isSamePart,
+  type EditConflict,
+  type TicketPart,
+} from "#lib/tickets/edit-conflicts.ts";
+import { ticketFormValues, type TicketFormValues } from "#lib/tickets/ticket-form-values.ts";
 import { categoryOf } from "#lib/tickets/ticket.ts";
-import { parseLocalTime, isRepeat, isTimeZone, millis, type TimeError } from "#lib/format/time.ts";
 
 interface TicketInput {
   title: string;
@@ -21,17 +27,17 @@ interface TicketInput {
   venue: string;
   eventTime?: Timestamp;
   timeZone: string;
-  /** Left out where the attached code stays. */
+  /** Absent if the attached code stays; empty if it is removed. */
   code?: string;
 }
 
-type Reading =
+type ParsedTicketForm =
   | { input: TicketInput; fields?: undefined }
   | { input?: undefined; fields: Record<string, string> };
 
-/** What was typed into the form of a ticket. */
+/** The fields of a submitted ticket form. */
 export function readFormValues(form: FormData): TicketFormValues {
-  const text = (name: string) => textOf(form, name).trim();
+  const text = (name: string) => formText(form, name).trim();
   return {
     title: text("title"),
     price: text("price"),
@@ -45,84 +51,93 @@ export function readFormValues(form: FormData): TicketFormValues {
   };
 }
 
-/** Which of two changes was chosen for a part: the form's own, or the one that is stored. */
-export type Choices = Partial<Record<Part, "mine" | "now">>;
+/** How each conflict is resolved: with the form's own value, or with the stored one. */
+export type Choices = Partial<Record<TicketPart, "mine" | "current">>;
 
 export function readChoices(form: FormData): Choices {
-  const parts: Part[] = ["title", "price", "category", "venue", "eventTime", "code"];
+  const parts: TicketPart[] = ["title", "price", "category", "venue", "eventTime", "code"];
   const chosen = parts.map((part) => [part, form.get(`choice.${part}`)] as const);
-  return Object.fromEntries(chosen.filter(([, word]) => word === "mine" || word === "now"));
+  return Object.fromEntries(chosen.filter(([, value]) => value === "mine" || value === "current"));
 }
 
-/** What a form is read against. */
-interface Background {
-  /** The state of the ticket that the form was filled from. */
-  seen?: Ticket | undefined;
-  /** The state that it is saved over, where the ticket has changed since. */
-  now?: Ticket | undefined;
+/** What an edited form is merged with. */
+export interface EditState {
+  /** The ticket that the form was filled from. */
+  base?: Ticket | undefined;
+  /** The stored ticket, if it has changed since. */
+  current?: Ticket | undefined;
   choices?: Choices;
 }
 
 /**
- * Reads the form of a ticket. Refused here is only what cannot be said in a request at all; what the
- * marketplace accepts is the contract's and the service's to say. A part that still reads as the form
- * showed it stays exactly what it is in the ticket. A part that was changed here and elsewhere needs a
- * choice.
+ * Parses a ticket form into a request. Only values that a request cannot express are errors here; the
+ * contract and the service validate the rest. A part that was not edited keeps its exact value, and a part
+ * that was edited both here and elsewhere needs a choice.
  */
-export function parseTicketForm(
-  values: TicketFormValues,
-  { seen, now, choices = {} }: Background = {},
-): Reading {
-  const conflicts = now ? findConflicts(values, seen, now) : [];
-  const shown = seen && ticketValues(seen, "");
-  const isTouched = (part: Part) => !shown || !isSame(part, values, shown);
-  /** The ticket that a part is taken from; undefined where it is taken from what was typed. */
-  const source = (part: Part): Ticket | undefined => {
-    const isOpen = conflicts.some((each) => each.part === part);
-    if (isOpen && choices[part] === "mine") return isTouched(part) ? undefined : seen;
-    if (isOpen && choices[part] === "now") return now;
-    return isTouched(part) ? undefined : (now ?? seen);
-  };
+export function parseTicketForm(values: TicketFormValues, edit: EditState = {}): ParsedTicketForm {
+  const { base, current, choices = {} } = edit;
+  const conflicts = current ? findConflicts(values, base, current) : [];
+  const sourceOf = ticketSource(values, edit, conflicts);
 
-  const stored = source("eventTime");
-  const price = source("price")?.price ?? parsePrice(values.price, values.currency);
-  const time = stored ? stored.eventTime : readTime(values, seen);
-  const fields = Object.fromEntries(
-    conflicts
-      .filter(({ part, isTyped }) => isTyped && !choices[part])
-      .map(({ part }) => [part, "Choose one of the two."]),
-  );
-  if ("refused" in price) fields[price.field] ??= price.refused;
-  if (time && "refused" in time) fields["eventTime"] ??= time.refused;
-  if ("refused" in price || (time && "refused" in time) || Object.keys(fields).length > 0)
+  const timeSource = sourceOf("eventTime");
+  const price = sourceOf("price")?.price ?? parsePrice(values.price, values.currency);
+  const time = timeSource ? timeSource.eventTime : parseEventTime(values, base);
+  const fields = unresolved(conflicts, choices);
+  if ("error" in price) fields[price.field] ??= price.error;
+  if (time && "error" in time) fields["eventTime"] ??= time.error;
+  if ("error" in price || (time && "error" in time) || Object.keys(fields).length > 0)
     return { fields };
 
-  const input = {
-    title: source("title")?.title ?? values.title,
+  const input: TicketInput = {
+    title: sourceOf("title")?.title ?? values.title,
     price,
-    category: source("category")?.category ?? categoryOf(values.category),
-    venue: source("venue")?.venue ?? values.venue,
-    timeZone: stored ? stored.timeZone : time ? values.timeZone : "",
-    ...(choices.code === "now" ? {} : codeOf(values)),
+    category: sourceOf("category")?.category ?? categoryOf(values.category),
+    venue: sourceOf("venue")?.venue ?? values.venue,
+    timeZone: timeSource ? timeSource.timeZone : time ? values.timeZone : "",
+    ...(choices.code === "current" ? {} : codeChange(values)),
   };
   return { input: time ? { ...input, eventTime: time } : input };
 }
 
-/** Left out, the attached code stays; empty, it goes. */
-function codeOf({ code, removeCode }: TicketFormValues): { code?: string } {
+/** Finds the ticket that a part's value comes from; undefined if it comes from the form's fields. */
+function ticketSource(
+  values: TicketFormValues,
+  { base, current, choices = {} }: EditState,
+  conflicts: EditConflict[],
+) {
+  const baseValues = base && ticketFormValues(base, "");
+  return (part: TicketPart): Ticket | undefined => {
+    const isEdited = !baseValues || !isSamePart(part, values, baseValues);
+    const isConflict = conflicts.some((each) => each.part === part);
+    if (isConflict && choices[part] === "mine") return isEdited ? undefined : base;
+    if (isConflict && choices[part] === "current") return current;
+    return isEdited ? undefined : (current ?? base);
+  };
+}
+
+/** An error for each conflict that needs a choice and has none. */
+const unresolved = (conflicts: EditConflict[], choices: Choices): Record<string, string> =>
+  Object.fromEntries(
+    conflicts
+      .filter(({ part, isEdited }) => isEdited && !choices[part])
+      .map(({ part }) => [part, "Choose which one to keep."]),
+  );
+
+/** Absent, the attached code stays; empty, it is removed. */
+function codeChange({ code, removeCode }: TicketFormValues): { code?: string } {
   if (removeCode) return { code: "" };
   return code ? { code } : {};
 }
 
-/** The time as typed; in an hour that comes twice, the second where the time of before was in a second. */
-function readTime(
+/** The event's time. In an hour that occurs twice, it stays in the second if the base's time was there. */
+function parseEventTime(
   { eventTime, timeZone }: TicketFormValues,
-  seen: Ticket | undefined,
+  base: Ticket | undefined,
 ): Timestamp | TimeError | undefined {
   if (!eventTime) return undefined;
   const zone = isTimeZone(timeZone) ? timeZone : "UTC";
-  const before = seen?.eventTime;
-  const later = Boolean(before && isRepeat(millis(before), eventZone(seen!)));
+  const before = base?.eventTime;
+  const later = Boolean(before && isRepeatedTime(millis(before), eventZone(base!)));
   const time = parseLocalTime(eventTime, zone, later);
   return typeof time === "number" ? timestampFromMs(time) : time;
 }

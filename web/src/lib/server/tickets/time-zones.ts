@@ -1,4 +1,4 @@
-/** The names of time zones that a form offers; Intl leaves out the one that is no place. */
+/** The time zones that a form offers. Intl does not list UTC. */
 export const timeZones: readonly string[] = [
   ...new Set([...Intl.supportedValuesOf("timeZone"), "UTC"]),
 ];

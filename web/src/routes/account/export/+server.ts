@@ -1,5 +1,6 @@
-import { toErrorPage, requireUser } from "#lib/server/pages/form-errors.ts";
 import { exportAccountData } from "#lib/server/account-export.ts";
+import { requireUser } from "#lib/server/pages/access.ts";
+import { toErrorPage } from "#lib/server/pages/load-errors.ts";
 import type { RequestHandler } from "./$types";
 
 export const GET: RequestHandler = async (event) => {

@@ -1,13 +1,10 @@
 import { redirect } from "@sveltejs/kit";
-import { parsePrice } from "#lib/format/money.ts";
 import { describeError } from "#lib/errors/error-messages.ts";
-import {
-  requireAdministrator,
-  failForm,
-  failFields,
-  nextRequestId,
-} from "#lib/server/pages/form-errors.ts";
+import { formValue } from "#lib/format/form-text.ts";
+import { parsePrice } from "#lib/format/money.ts";
 import { withRetries } from "#lib/server/api/retry-policy.ts";
+import { requireAdministrator } from "#lib/server/pages/access.ts";
+import { failFields, failForm, nextRequestId } from "#lib/server/pages/form-errors.ts";
 import { readForm } from "#lib/server/pages/unsent-form.ts";
 import type { Actions, PageServerLoad } from "./$types";
 
@@ -17,12 +14,12 @@ export const load: PageServerLoad = async (event) => {
   const orderId = url.searchParams.get("order")?.trim() ?? "";
   const refundId = url.searchParams.get("refunded") ?? "";
   const page = { orderId, refundId, requestId: crypto.randomUUID() };
-  if (!orderId) return { ...page, payment: undefined, problem: "" };
+  if (!orderId) return { ...page, payment: undefined, error: "" };
   try {
     const { payment } = await locals.api.payments.getPayment({ orderId });
-    return { ...page, payment, problem: "" };
+    return { ...page, payment, error: "" };
   } catch (cause) {
-    return { ...page, payment: undefined, problem: describeError(cause, locals).message };
+    return { ...page, payment: undefined, error: describeError(cause, locals).message };
   }
 };
 
@@ -30,19 +27,22 @@ export const actions: Actions = {
   refund: async (event) => {
     const form = await readForm(event);
     requireAdministrator(event);
-    const text = (name: string) => String(form.get(name) ?? "").trim();
-    const [orderId, requestId, typed] = [text("orderId"), text("requestId"), text("amount")];
-    // Nothing typed is no amount: only the button that says so refunds all that is left.
-    const amount = form.has("all") ? undefined : parsePrice(typed, text("currency"));
-    if (amount && "refused" in amount)
-      return failFields({ amount: amount.refused }, { typed, requestId });
+    const text = (name: string) => formValue(form, name).trim();
+    const orderId = text("orderId");
+    const requestId = text("requestId");
+    const typedAmount = text("amount");
+    // An empty amount is an error: only the button for a full refund refunds everything.
+    const amount = form.has("all") ? undefined : parsePrice(typedAmount, text("currency"));
+    if (amount && "error" in amount)
+      return failFields({ amount: amount.error }, { typedAmount, requestId });
     const request = { orderId, requestId, ...(amount && { amount }) };
-    const made = await withRetries(() => event.locals.api.payments.refundPayment(request)).catch(
-      (cause: unknown) =>
-        failForm(event, cause, { typed, requestId: nextRequestId(cause, requestId) }),
+    const response = await withRetries(() =>
+      event.locals.api.payments.refundPayment(request),
+    ).catch((cause: unknown) =>
+      failForm(event, cause, { typedAmount, requestId: nextRequestId(cause, requestId) }),
     );
-    if ("status" in made) return made;
-    const refunded = made.refund?.id ?? "";
+    if ("status" in response) return response;
+    const refunded = response.refund?.id ?? "";
     redirect(303, `/admin/payments?${new URLSearchParams({ order: orderId, refunded })}`);
   },
 };

@@ -2,30 +2,28 @@ import { redirect } from "@sveltejs/kit";
 import { OrderStatus, type Order } from "@ticketing/proto/web/orders/v1/order";
 import { TicketStatus, type Ticket } from "@ticketing/proto/web/tickets/v1/ticket";
 import { STRIPE_PUBLISHABLE_KEY } from "$app/env/private";
-import {
-  failForm,
-  nextRequestId,
-  toErrorPage,
-  requireUser,
-} from "#lib/server/pages/form-errors.ts";
+import { formValue } from "#lib/format/form-text.ts";
 import { withRetries } from "#lib/server/api/retry-policy.ts";
+import { requireUser } from "#lib/server/pages/access.ts";
+import { failForm, nextRequestId } from "#lib/server/pages/form-errors.ts";
 import { httpUrl } from "#lib/server/pages/http-url.ts";
+import { toErrorPage } from "#lib/server/pages/load-errors.ts";
 import type { Actions, PageServerLoad } from "./$types";
 
 /** A payment waits for the bank. */
 const PAYMENT_TIMEOUT_MS = 30_000;
 
-/** What Stripe adds to the address on the way back from the bank; one of them is a secret. */
-const FROM_THE_BANK = "payment_intent_client_secret";
+/** A secret that Stripe adds to the address when the buyer returns from the bank. */
+const STRIPE_SECRET_PARAMETER = "payment_intent_client_secret";
 
 export const load: PageServerLoad = async (event) => {
-  // First of all: whoever has to sign in again would else take the secret along.
-  if (event.url.searchParams.has(FROM_THE_BANK)) redirect(303, event.url.pathname);
+  // Comes first: the redirect to the sign-in page must not carry the secret.
+  if (event.url.searchParams.has(STRIPE_SECRET_PARAMETER)) redirect(303, event.url.pathname);
   requireUser(event);
   const { api } = event.locals;
-  const answer = await api.orders.getOrder({ id: event.params.id }).catch(toErrorPage(event));
-  const order = answer.order!;
-  // The order's page stands without its neighbours: what they cannot say is left out.
+  const response = await api.orders.getOrder({ id: event.params.id }).catch(toErrorPage(event));
+  const order = response.order!;
+  // The page works without payments and tickets; it leaves out what they would say.
   const [payment, ticket] = await Promise.all([
     api.payments.getPayment({ orderId: order.id }).catch(() => undefined),
     api.tickets.getTicket({ id: order.ticketId }).catch(() => undefined),
@@ -36,23 +34,27 @@ export const load: PageServerLoad = async (event) => {
     refundability: payment?.refundability,
     bankUrl: httpUrl(payment?.actionUrl),
     ticket: ticket?.ticket,
-    code: order.status === OrderStatus.COMPLETED ? codeOf(order, ticket?.ticket) : undefined,
+    codeState:
+      order.status === OrderStatus.COMPLETED ? codeStateOf(order, ticket?.ticket) : undefined,
     now: Date.now(),
     requestId: crypto.randomUUID(),
     stripeKey: STRIPE_PUBLISHABLE_KEY,
   };
 };
 
+/** The result of a form without fields. */
+const noValues = { requestId: "", token: "" };
+
 export const actions: Actions = {
   pay: async (event) => {
     requireUser(event);
     const { api } = event.locals;
     const form = await event.request.formData();
-    const requestId = String(form.get("requestId") ?? "");
-    const token = String(form.get("token") ?? "");
+    const requestId = formValue(form, "requestId");
+    const token = formValue(form, "token");
     const orderId = event.params.id;
     try {
-      // An order's price never changes: it is the one that the form showed.
+      // The price of an order never changes, so it is the price that the form showed.
       const { order } = await api.orders.getOrder({ id: orderId });
       const request = { orderId, token, requestId, amount: order!.price! };
       await withRetries(() =>
@@ -61,26 +63,26 @@ export const actions: Actions = {
     } catch (cause) {
       return failForm(event, cause, { requestId: nextRequestId(cause, requestId), token });
     }
-    // Where the bank asks, the page leads there: a form may not be answered by another site's page.
+    // The page links to the bank if it has to confirm: the form-action policy forbids a redirect there.
     redirect(303, `/orders/${orderId}`);
   },
-  open: async (event) => {
+  revealCode: async (event) => {
     requireUser(event);
     const { api } = event.locals;
     try {
       const { order } = await api.orders.getOrder({ id: event.params.id });
       const request = { id: order!.ticketId, orderId: order!.id };
       const { code } = await withRetries(() => api.tickets.openTicketCode(request));
-      const answer = { message: "", fields: {} as Record<string, string>, reason: "" };
-      return { ...answer, requestId: "", token: "", code };
+      const fields: Record<string, string> = {};
+      return { message: "", fields, reason: "", ...noValues, code };
     } catch (cause) {
-      return failForm(event, cause, { requestId: "", token: "" });
+      return failForm(event, cause, noValues);
     }
   },
-  giveBack: async (event) => {
+  refund: async (event) => {
     requireUser(event);
     const form = await event.request.formData();
-    const requestId = String(form.get("requestId") ?? "");
+    const requestId = formValue(form, "requestId");
     const orderId = event.params.id;
     try {
       await withRetries(() => event.locals.api.payments.refundPayment({ orderId, requestId }));
@@ -94,14 +96,14 @@ export const actions: Actions = {
     try {
       await event.locals.api.orders.cancelOrder({ id: event.params.id });
     } catch (cause) {
-      return failForm(event, cause, { requestId: "", token: "" });
+      return failForm(event, cause, noValues);
     }
     redirect(303, `/orders/${event.params.id}`);
   },
 };
 
-/** Whether there is a code to be opened; "later" while tickets has not heard that the order is paid. */
-function codeOf({ id }: Order, ticket: Ticket | undefined): "there" | "none" | "later" {
-  if (ticket?.orderId !== id || ticket.status !== TicketStatus.SOLD) return "later";
-  return ticket.hasCode ? "there" : "none";
+/** Whether the ticket has a code; "pending" until tickets has received the event of the paid order. */
+function codeStateOf({ id }: Order, ticket: Ticket | undefined): "available" | "none" | "pending" {
+  if (ticket?.orderId !== id || ticket.status !== TicketStatus.SOLD) return "pending";
+  return ticket.hasCode ? "available" : "none";
 }

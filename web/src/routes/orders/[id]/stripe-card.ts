@@ -1,7 +1,7 @@
 import type { Money } from "@ticketing/proto/web-google/type/money";
 import { minorUnits } from "#lib/format/money.ts";
 
-/** As much of Stripe.js as is used here. */
+/** The parts of Stripe.js that are used here. */
 interface StripeJs {
   elements(options: object): Elements;
   createPaymentMethod(options: { elements: Elements }): Promise<{
@@ -11,20 +11,20 @@ interface StripeJs {
 }
 interface Elements {
   submit(): Promise<{ error?: { message?: string } }>;
-  create(type: "payment"): { mount(box: HTMLElement): void; unmount(): void };
+  create(type: "payment"): { mount(container: HTMLElement): void; unmount(): void };
 }
 
-/** A card field on the page. */
+/** A card form on the page. */
 export interface Card {
-  /** Stripe's payment method for what was typed, or what is wrong with it. */
-  tokenize(): Promise<{ token?: string; problem?: string }>;
+  /** Creates a payment method from the card, or returns what is wrong with it. */
+  tokenize(): Promise<{ token?: string; error?: string }>;
   unmount(): void;
 }
 
-/** Puts Stripe's Payment Element into `box`. */
-export async function mountCard(key: string, amount: Money, box: HTMLElement): Promise<Card> {
-  const stripe = await stripeJs(key);
-  // Authorized now and captured when the order accepts it: hence "manual".
+/** Mounts Stripe's Payment Element in the container. */
+export async function mountCard(key: string, amount: Money, container: HTMLElement): Promise<Card> {
+  const stripe = await loadStripe(key);
+  // "manual": the payment is authorized now, and captured when the order accepts it.
   const elements = stripe.elements({
     mode: "payment",
     amount: Number(minorUnits(amount)),
@@ -34,13 +34,13 @@ export async function mountCard(key: string, amount: Money, box: HTMLElement): P
     captureMethod: "manual",
   });
   const field = elements.create("payment");
-  field.mount(box);
+  field.mount(container);
   return {
     async tokenize() {
       const checked = await elements.submit();
-      if (checked.error) return { problem: checked.error.message ?? "Check the card." };
+      if (checked.error) return { error: checked.error.message ?? "Check your card details." };
       const { paymentMethod, error } = await stripe.createPaymentMethod({ elements });
-      if (!paymentMethod) return { problem: error?.message ?? "Check the card." };
+      if (!paymentMethod) return { error: error?.message ?? "Check your card details." };
       return { token: paymentMethod.id };
     },
     unmount: () => field.unmount(),
@@ -49,8 +49,8 @@ export async function mountCard(key: string, amount: Money, box: HTMLElement): P
 
 type Global = typeof globalThis & { Stripe?: (key: string) => StripeJs };
 
-/** Stripe asks that its script come from its own address, and not from ours. */
-async function stripeJs(key: string): Promise<StripeJs> {
+/** Loads Stripe.js from Stripe's own address, as Stripe requires. */
+async function loadStripe(key: string): Promise<StripeJs> {
   const global = globalThis as Global;
   if (!global.Stripe)
     await new Promise<void>((resolve, reject) => {
@@ -60,6 +60,6 @@ async function stripeJs(key: string): Promise<StripeJs> {
       script.onerror = () => reject(new Error("Stripe.js could not be loaded"));
       document.head.append(script);
     });
-  if (!global.Stripe) throw new Error("Stripe.js is not there");
+  if (!global.Stripe) throw new Error("Stripe.js did not load");
   return global.Stripe(key);
 }

@@ -1,9 +1,12 @@
 import { redirect } from "@sveltejs/kit";
-import { textOf } from "#lib/format/form-text.ts";
-import { failForm, toErrorPage, requireUser, errorPage } from "#lib/server/pages/form-errors.ts";
+import { formText } from "#lib/format/form-text.ts";
+import { requireUser } from "#lib/server/pages/access.ts";
+import { showErrorPage } from "#lib/server/pages/error-page.ts";
+import { failForm } from "#lib/server/pages/form-errors.ts";
+import { toErrorPage } from "#lib/server/pages/load-errors.ts";
+import { readForm } from "#lib/server/pages/unsent-form.ts";
 import { updateTicket } from "#lib/server/tickets/ticket-update.ts";
 import { timeZones } from "#lib/server/tickets/time-zones.ts";
-import { readForm } from "#lib/server/pages/unsent-form.ts";
 import type { Actions, PageServerLoad, RequestEvent } from "./$types";
 
 export const load: PageServerLoad = async (event) => {
@@ -13,15 +16,15 @@ export const load: PageServerLoad = async (event) => {
     .getTicket({ id: params.id })
     .catch(toErrorPage(event));
   if (!ticket || ticket.userId !== user.id)
-    errorPage(event, 403, "Only the seller can change this ticket.");
+    showErrorPage(event, 403, "Only the seller can edit this ticket.");
   return { ticket, timeZones };
 };
 
-/** The answer to a form that says nothing of the ticket itself. */
-const none = {
+/** The result of a form without the ticket's fields. */
+const noValues = {
   values: undefined,
-  seen: undefined,
-  now: undefined,
+  base: undefined,
+  current: undefined,
   version: "",
   code: "",
   noCode: false,
@@ -31,33 +34,38 @@ export const actions: Actions = {
   save: async (event) => {
     const form = await readForm(event);
     requireUser(event);
-    const outcome = await updateTicket(event, event.params.id, form);
-    if (outcome) return outcome;
+    const failure = await updateTicket(event, event.params.id, form);
+    if (failure) return failure;
     redirect(303, `/tickets/${event.params.id}`);
   },
   withdraw: (event) => {
     requireUser(event);
     const { tickets } = event.locals.api;
-    return market(event, () => tickets.deleteTicket({ id: event.params.id }), none);
+    return changeListing(event, () => tickets.deleteTicket({ id: event.params.id }), noValues);
   },
   relist: async (event) => {
     const form = await readForm(event);
     requireUser(event);
     const { tickets } = event.locals.api;
-    const [code, noCode] = [textOf(form, "code").trim(), form.has("noCode")];
-    // Left out, what is attached stays; empty, it is said that there is none.
+    const code = formText(form, "code").trim();
+    const noCode = form.has("noCode");
+    // Absent, the saved code stays; empty, the ticket has no code.
     const change = noCode ? { code: "" } : code ? { code } : {};
     const relist = () => tickets.relistTicket({ id: event.params.id, ...change });
-    return market(event, relist, { ...none, code, noCode });
+    return changeListing(event, relist, { ...noValues, code, noCode });
   },
 };
 
-/** Takes the ticket off the market, or puts it there again. */
-async function market(event: RequestEvent, change: () => Promise<unknown>, echo: typeof none) {
+/** Withdraws or relists the ticket, then leads to its page. */
+async function changeListing(
+  event: RequestEvent,
+  change: () => Promise<unknown>,
+  values: typeof noValues,
+) {
   try {
     await change();
   } catch (cause) {
-    return failForm(event, cause, echo);
+    return failForm(event, cause, values);
   }
   redirect(303, `/tickets/${event.params.id}`);
 }
