@@ -1,12 +1,9 @@
 import { execFile } from "node:child_process";
-import { randomUUID } from "node:crypto";
-import { once } from "node:events";
 import { mkdirSync } from "node:fs";
-import { request, type IncomingMessage } from "node:http";
 import { join } from "node:path";
-import { text } from "node:stream/consumers";
 import { promisify } from "node:util";
 import type { EdgeVariable } from "../../envoy/config.ts";
+import { edgeAdmin, type EdgeAdmin } from "./edge-admin.ts";
 import { startPart, type Part } from "#stack/parts";
 import { type Child, preferredPort, run, until } from "#stack/process";
 
@@ -14,7 +11,7 @@ import { type Child, preferredPort, run, until } from "#stack/process";
 export interface Instances {
   /** h2c: gRPC, gRPC-Web and Connect. */
   readonly rpc: readonly string[];
-  /** Plain HTTP/1.1; the edge uses only those of auth and payments. */
+  /** Plain HTTP/1.1, which the edge uses for auth and payments only. */
   readonly http?: readonly string[];
 }
 
@@ -26,30 +23,37 @@ export interface Upstreams {
   readonly web: readonly string[];
 }
 
-/** The edge's variables, as they stand in `.env.example`. */
+/** The edge's variables, as in `.env.example`. */
 export type EdgeVariables = { readonly [name in EdgeVariable]?: string };
 
 export interface EdgeOptions {
   /** The program. */
   readonly envoy: string;
-  /** Where the descriptors and its log lie. */
+  /** Contains its descriptors and its log. */
   readonly dir: string;
   readonly upstreams: Upstreams;
-  /** What is set for it, in place of what our own environment says. */
+  /** Variables that replace those of this process. */
   readonly variables?: EdgeVariables;
-  /** Any other free port is taken for one that is not given or not free. */
+  /** The preferred port. Another free port is used if it is missing or in use. */
   readonly port?: number;
   readonly log?: (line: string) => void;
-  /** Gets each line that it says: one JSON object a request, and warnings. */
+  /** Receives each line of output: a JSON object per request, and warnings. */
   readonly onLine?: (line: string) => void;
-  /** Variables by which the next start recognizes what this one left behind. */
+  /** Variables by which a later start recognizes the processes of this one. */
   readonly env?: Readonly<Record<string, string>>;
 }
 
-const main = join(import.meta.dirname, "../../envoy/main.ts");
+const MAIN = join(import.meta.dirname, "../../envoy/main.ts");
 
-/** One machine: the storefront is on it, there is no TLS, and everybody has the same address. */
-const oneMachine: EdgeVariables = {
+const KEYS_TIMEOUT_MS = 60_000;
+const DRAIN_TIMEOUT_MS = 15_000;
+/** Envoy fetches auth's keys once for tokens in headers, and once for those in cookies. */
+const KEY_SETS = 2;
+
+const urlOf = (port: number) => `http://127.0.0.1:${port}`;
+
+/** Defaults for one machine, where there is no TLS and all clients share an address. */
+const localDefaults: EdgeVariables = {
   TRUSTED_NETWORKS: "127.0.0.1/32,::1/128",
   SECURE_COOKIES: "false",
   EDGE_REFLECTION: "true",
@@ -59,57 +63,57 @@ const oneMachine: EdgeVariables = {
 
 export interface Edge extends Part {
   readonly url: string;
-  /** Envoy's own page, for tests and for people of this machine. */
+  /** Envoy's admin interface. */
   readonly adminUrl: string;
 }
 
 /**
- * Starts the edge on one machine, as a container does: envoy/main.ts, configured by variables alone.
- * It has auth's keys when this resolves.
+ * Starts the edge as a container does: envoy/main.ts, configured by variables alone. It has fetched
+ * auth's keys when this resolves.
  */
 export async function startEdge(options: EdgeOptions): Promise<Edge> {
   const { dir, env, onLine, log = console.log } = options;
   mkdirSync(dir, { recursive: true });
-  const admin = adminAt(join(dir, "admin.sock"));
+  const admin = edgeAdmin(join(dir, "admin.sock"));
   const descriptors = await buildDescriptors(dir);
-  // 0 lets Envoy choose, once; it keeps its choice when it is started again.
+  // With port 0 Envoy chooses a port, which it keeps after a restart.
   let port = options.port ? await preferredPort(options.port, "The edge", log) : 0;
   let adminPort = 0;
 
   const args = [
-    ...[main, "--disable-hot-restart", "--file-flush-interval-msec", "200"],
+    ...[MAIN, "--disable-hot-restart", "--file-flush-interval-msec", "200"],
     ...["--concurrency", "2", "--log-level", "warn"],
   ];
   const part = await startPart(async () => {
     const logFile = join(dir, "envoy.log");
-    const own = { port, adminPort, descriptors, adminSocket: admin.socket };
-    const variables = variablesOf(options, own);
+    const chosen = { port, adminPort, descriptors, adminSocket: admin.socket };
+    const variables = variablesOf(options, chosen);
     const child = run("edge", process.execPath, args, {
       logFile,
       ...(onLine && { onLine }),
       env: { ...env, ...variables },
     });
     await until(() => admin.listenerPort("admin"), { what: "Envoy to start", child });
-    const what = "the edge to have auth's keys";
-    port = await until(() => portWhenReady(admin), { what, timeoutMs: 60_000, child });
+    const what = "the edge to fetch auth's keys";
+    port = await until(() => portWhenReady(admin), { what, timeoutMs: KEYS_TIMEOUT_MS, child });
     adminPort = (await admin.listenerPort("admin")) ?? 0;
     return child;
   });
   return Object.assign(part, {
-    url: at(port),
-    adminUrl: at(adminPort),
+    url: urlOf(port),
+    adminUrl: urlOf(adminPort),
     stop: () => stop(part.child, admin),
   });
 }
 
 function variablesOf(
   { envoy, upstreams, variables }: EdgeOptions,
-  own: { port: number; adminPort: number; adminSocket: string; descriptors: string },
+  chosen: { port: number; adminPort: number; adminSocket: string; descriptors: string },
 ): EdgeVariables {
   const { auth, tickets, orders, payments, web } = upstreams;
-  const ours = Object.keys(oneMachine).filter((name) => !process.env[name]);
+  const unset = Object.keys(localDefaults).filter((name) => !process.env[name]);
   return {
-    ...Object.fromEntries(ours.map((name) => [name, oneMachine[name as EdgeVariable]])),
+    ...Object.fromEntries(unset.map((name) => [name, localDefaults[name as EdgeVariable]])),
     AUTH_RPC_ADDRESSES: auth.rpc.join(),
     AUTH_HTTP_ADDRESSES: auth.http?.join() ?? "",
     TICKETS_RPC_ADDRESSES: tickets.rpc.join(),
@@ -119,15 +123,15 @@ function variablesOf(
     WEB_ADDRESSES: web.join(),
     ENVOY: envoy,
     HOST: "127.0.0.1",
-    EDGE_PORT: String(own.port),
-    EDGE_ADMIN_PORT: String(own.adminPort),
-    EDGE_ADMIN_SOCKET: own.adminSocket,
-    EDGE_DESCRIPTORS: own.descriptors,
+    EDGE_PORT: String(chosen.port),
+    EDGE_ADMIN_PORT: String(chosen.adminPort),
+    EDGE_ADMIN_SOCKET: chosen.adminSocket,
+    EDGE_DESCRIPTORS: chosen.descriptors,
     ...variables,
   };
 }
 
-/** Writes what the contracts say to a file that Envoy reads, and gives its name. */
+/** Compiles the contracts into a descriptor set for Envoy. Returns its path. */
 export async function buildDescriptors(dir: string): Promise<string> {
   const root = join(import.meta.dirname, "../..");
   const file = join(dir, "ticketing.binpb");
@@ -136,54 +140,25 @@ export async function buildDescriptors(dir: string): Promise<string> {
   return file;
 }
 
-async function portWhenReady(admin: Admin): Promise<number | undefined> {
-  // The listener opens after the first try for the keys, also when that failed.
+async function portWhenReady(admin: EdgeAdmin): Promise<number | undefined> {
+  // The listener opens after the first attempt to fetch the keys, even if it failed.
   const fetched = await admin.counter("jwt_authn.jwks_fetch_success");
-  if (fetched < 2) return undefined; // one set for headers, one for cookies
+  if (fetched < KEY_SETS) return undefined;
   const port = await admin.listenerPort("edge");
-  return port && (await fetch(`${at(port)}/healthz`)).ok ? port : undefined;
+  return port && (await fetch(`${urlOf(port)}/healthz`)).ok ? port : undefined;
 }
 
-/** Lets those who wait have their answers, then ends it. */
-async function stop(child: Child, admin: Admin): Promise<void> {
+/** Drains the requests in flight, then stops the process. */
+async function stop(child: Child, admin: EdgeAdmin): Promise<void> {
   if (child.running) {
-    await admin.tell("healthcheck/fail");
-    await admin.tell("drain_listeners?graceful&skip_exit");
-    const answered = async () => (await admin.counter("edge.downstream_rq_active")) === 0;
-    await until(answered, { what: "all answers", timeoutMs: 15_000, child }).catch(() => {});
+    await admin.post("healthcheck/fail");
+    await admin.post("drain_listeners?graceful&skip_exit");
+    const isDrained = async () => (await admin.counter("edge.downstream_rq_active")) === 0;
+    await until(isDrained, {
+      what: "the last responses",
+      timeoutMs: DRAIN_TIMEOUT_MS,
+      child,
+    }).catch(() => {});
   }
   await child.stop();
 }
-
-type Admin = ReturnType<typeof adminAt>;
-
-/**
- * Envoy's own page, straight at its socket: it is there before the edge listens, and while it drains. Linux
- * has sockets that are no files, whose names may be as long as a folder's are.
- */
-function adminAt(file: string) {
-  const name = process.platform === "linux" ? `edge-${randomUUID()}` : undefined;
-
-  async function ask(path: string, method = "GET"): Promise<string> {
-    const socketPath = name === undefined ? file : `\0${name}`;
-    const headers = { host: "localhost", connection: "close" };
-    const call = request({ socketPath, path: `/${path}`, method, headers }).end();
-    const [answer] = (await once(call, "response")) as [IncomingMessage];
-    return text(answer);
-  }
-
-  return {
-    /** As Envoy calls it. */
-    socket: name === undefined ? file : `@${name}`,
-    tell: (command: string) => ask(command, "POST").catch(() => ""),
-    counter: async (name: string) =>
-      Number(/: (\d+)$/m.exec(await ask(`stats?filter=${name}$`))?.[1] ?? 0),
-    /** Where one of its listeners is: "edge::127.0.0.1:8080". Nothing before it has a port. */
-    async listenerPort(name: string): Promise<number | undefined> {
-      const lines = await ask("listeners").catch(() => "");
-      return Number(new RegExp(`^${name}::.*:(\\d+)$`, "m").exec(lines)?.[1] ?? 0) || undefined;
-    },
-  };
-}
-
-const at = (port: number) => `http://127.0.0.1:${port}`;

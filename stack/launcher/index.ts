@@ -1,4 +1,3 @@
-export { buildWeb, prepareWeb } from "./web-build.ts";
 export {
   buildDescriptors,
   startEdge,
@@ -8,11 +7,6 @@ export {
 } from "./edge.ts";
 export { formatLogLine } from "./log-format.ts";
 export { findRunning, type Running } from "./running.ts";
-export {
-  services,
-  startSystem,
-  type PartName,
-  type ServiceName,
-  type System,
-  type SystemOptions,
-} from "./system.ts";
+export { services, type PartName, type ServiceName } from "./services.ts";
+export { startSystem, type System, type SystemOptions } from "./system.ts";
+export { buildWeb, prepareWeb } from "./web-build.ts";

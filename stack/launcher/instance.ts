@@ -4,17 +4,17 @@ import { type Child, run, until } from "#stack/process";
 /** One running instance of a service. */
 export interface Instance {
   readonly name: string;
-  /** Where it speaks gRPC and Connect, and where plain HTTP: "127.0.0.1:1234". */
+  /** The addresses ("127.0.0.1:1234") for gRPC and Connect, and for plain HTTP. */
   readonly rpc: string;
   readonly http: string;
   readonly child: Child;
-  /** Starts it again on the same ports, after a stop or a kill. */
+  /** Restarts it on the same ports after it was stopped or killed. */
   restart(): Promise<void>;
   stop(): Promise<void>;
 }
 
 interface Options {
-  /** The service, and its instance where there are several: the name in the logs. */
+  /** The name in the logs: the service, with a number if there are several instances. */
   name: string;
   service: string;
   env: Readonly<Record<string, string>>;
@@ -23,9 +23,10 @@ interface Options {
 }
 
 const root = join(import.meta.dirname, "../..");
+const READY_TIMEOUT_MS = 60_000;
 
-/** The ports that an instance chose, from the line in which it says that it is ready. */
-function readyLine(line: string): { rpc: number; http: number } | undefined {
+/** Reads the ports of an instance from its log line "ready". */
+function parseReadyLine(line: string): { rpc: number; http: number } | undefined {
   if (!line.includes('"ready"')) return undefined;
   try {
     const { msg, rpc, http } = JSON.parse(line) as { msg: string; rpc: number; http: number };
@@ -36,8 +37,8 @@ function readyLine(line: string): { rpc: number; http: number } | undefined {
 }
 
 /**
- * Starts one instance as it runs in production: its `main.ts`, configured by environment variables
- * alone. It chooses its own free ports, so that no other process can take them in between.
+ * Starts one instance as in production: its `main.ts`, configured by environment variables alone. It
+ * chooses free ports itself, so no other process can bind them first.
  */
 export async function startInstance(options: Options): Promise<Instance> {
   const { name, service, env, logFile, onLine } = options;
@@ -55,11 +56,11 @@ export async function startInstance(options: Options): Promise<Instance> {
       },
       logFile,
       onLine(line) {
-        ready ??= readyLine(line);
+        ready ??= parseReadyLine(line);
         onLine?.(line);
       },
     });
-    const wait = { what: `${name} to be ready`, timeoutMs: 60_000, child };
+    const wait = { what: `${name} to be ready`, timeoutMs: READY_TIMEOUT_MS, child };
     try {
       ports = await until(() => ready, wait);
     } catch (error) {

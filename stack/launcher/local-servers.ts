@@ -3,29 +3,29 @@ import { join } from "node:path";
 import { startPart, ownerVariables, type Part } from "#stack/parts";
 import { type Child, freePort, freePorts, run, until } from "#stack/process";
 
-// What is beside the services on one machine: a Stripe and a mailbox of our own, and the storefront.
+// The local Stripe, the mailbox and the storefront, each in a process of its own.
 
 const root = join(import.meta.dirname, "../..");
 
 interface ServerOptions {
-  /** Where data and logs lie. */
+  /** Contains data and logs. */
   readonly dir: string;
-  /** Opens the local Stripe's switches. */
+  /** Enables the test API of the local Stripe. */
   readonly test?: boolean;
   readonly onLine?: (name: string, line: string) => void;
 }
 
-/** A server of ours, and where it listens. */
-export interface Listening {
+/** A local server and its URL. */
+export interface LocalServer {
   part: Part;
   url: string;
 }
 
-/** The local Stripe, unless the environment names an account at the real one. */
+/** Starts the local Stripe, which stands in for the real one. */
 export async function startStripe(
   options: ServerOptions,
   settings: { key: string; webhookSecret: string; edgeUrl: string },
-): Promise<Listening> {
+): Promise<LocalServer> {
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;
   const start = (): Child =>
@@ -48,13 +48,13 @@ export async function startStripe(
   return { url, part: await startPart(start, ready) };
 }
 
-/** Where mail is taken, beside where it can be read. */
-interface Mails extends Listening {
+/** The mailbox: `url` shows the mails, `smtp` accepts them. */
+interface LocalMailbox extends LocalServer {
   smtp: string;
 }
 
-/** A mailbox for everything that is written to people on this machine. */
-export async function startMailbox(options: ServerOptions): Promise<Mails> {
+/** Starts a mailbox that accepts and shows all emails of the marketplace. */
+export async function startMailbox(options: ServerOptions): Promise<LocalMailbox> {
   const [smtp, page] = (await freePorts(2)) as [number, number];
   const start = (): Child =>
     run("mailbox", process.execPath, [join(root, "stack/mailbox/main.ts")], {
@@ -74,10 +74,11 @@ export async function startMailbox(options: ServerOptions): Promise<Mails> {
   return { part: await startPart(start, ready), url, smtp: `smtp://127.0.0.1:${smtp}` };
 }
 
+/** Starts the storefront's server, which must have been built. */
 export async function startWeb(
   options: ServerOptions,
   variables: Readonly<Record<string, string>>,
-): Promise<Listening> {
+): Promise<LocalServer> {
   const server = join(root, "web/build/index.js");
   if (!existsSync(server)) throw new Error("The storefront is not built: npm run build -w web");
   const port = await freePort();

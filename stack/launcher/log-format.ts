@@ -1,41 +1,46 @@
-const colours = [36, 35, 33, 32, 34, 96, 95, 93, 92, 94];
-const seen = new Map<string, number>();
+const COLORS = [36, 35, 33, 32, 34, 96, 95, 93, 92, 94];
+const WHITE = 37;
+/** The log levels of pino. */
+const INFO = 30;
+const WARN = 40;
 
-const colourOf = (name: string): number => {
+const colorIndexes = new Map<string, number>();
+
+/** A color for each service, the same for all of its instances. */
+function colorOf(name: string): number {
   const service = name.replace(/-\d+$/, "");
-  if (!seen.has(service)) seen.set(service, seen.size);
-  return colours[(seen.get(service) ?? 0) % colours.length] ?? 37;
-};
+  const index = colorIndexes.get(service) ?? colorIndexes.size;
+  colorIndexes.set(service, index);
+  return COLORS[index % COLORS.length] ?? WHITE;
+}
 
-interface Said {
+interface LogEntry {
   level: number;
   msg: string;
   err?: { message?: string; stack?: string } | string;
 }
 
-const WARN = 40;
-
-function read(line: string): Said | undefined {
+function parse(line: string): LogEntry | undefined {
   try {
-    const said = JSON.parse(line) as Partial<Said>;
-    return typeof said.level === "number" && typeof said.msg === "string"
-      ? (said as Said)
+    const entry = JSON.parse(line) as Partial<LogEntry>;
+    return typeof entry.level === "number" && typeof entry.msg === "string"
+      ? (entry as LogEntry)
       : undefined;
   } catch {
     return undefined;
   }
 }
 
-/** A service's log line for a person: its name in brackets, what it says, and what went wrong. */
-export function formatLogLine(name: string, line: string, coloured = process.stdout.isTTY): string {
-  const said = read(line);
-  const tag = coloured ? `\u001B[${colourOf(name)}m[${name}]\u001B[0m` : `[${name}]`;
-  if (!said) return `${tag} ${line}`;
-  const error = typeof said.err === "string" ? said.err : (said.err?.stack ?? said.err?.message);
-  const trouble = said.level >= WARN && error ? `: ${error}` : "";
-  return `${tag} ${said.msg}${trouble}`;
+/** A log line for a person: the service in brackets, the message, and the error if there is one. */
+export function formatLogLine(name: string, line: string, colored = process.stdout.isTTY): string {
+  const entry = parse(line);
+  const tag = colored ? `\u001B[${colorOf(name)}m[${name}]\u001B[0m` : `[${name}]`;
+  if (!entry) return `${tag} ${line}`;
+  const { err } = entry;
+  const error = typeof err === "string" ? err : (err?.stack ?? err?.message);
+  return `${tag} ${entry.msg}${entry.level >= WARN && error ? `: ${error}` : ""}`;
 }
 
-/** Whether a person who watches wants to see a line: the edge's access log is for its own file. */
+/** Whether the console shows a line. The access log of the edge goes to its own file only. */
 export const isForConsole = (name: string, line: string): boolean =>
-  name !== "edge" && line.trim() !== "" && (read(line)?.level ?? WARN) >= 30;
+  name !== "edge" && line.trim() !== "" && (parse(line)?.level ?? WARN) >= INFO;

@@ -17,21 +17,21 @@ function restartable(script: string): Restartable & { starts: number } {
   return one;
 }
 
-test("what ends by itself is started again after growing pauses, and a line says how it ended", async () => {
+test("a process that ends is restarted with exponential backoff, and the log says how it ended", async () => {
   const failing = restartable("exit 3");
   const lines: string[] = [];
   const stop = supervise([failing], { log: (line) => lines.push(line), firstPauseMs: 20 });
-  await until(() => failing.starts >= 4, { what: "three starts more" });
+  await until(() => failing.starts >= 4, { what: "three more starts" });
   await stop();
-  // It may have ended once more before it was stopped.
+  // It can have ended once more before the supervision stopped.
   expect(lines.filter((line) => line.includes("ended")).slice(0, 3)).toEqual([
-    "it ended (code 3); it is started again in 0.02 s.",
-    "it ended (code 3); it is started again in 0.04 s.",
-    "it ended (code 3); it is started again in 0.08 s.",
+    "it ended (code 3). Restarting it in 0.02 s.",
+    "it ended (code 3). Restarting it in 0.04 s.",
+    "it ended (code 3). Restarting it in 0.08 s.",
   ]);
 });
 
-test("what was killed after it had run for a while begins with the first pause", async () => {
+test("a process that was stable before it was killed is restarted with the first backoff", async () => {
   const living = restartable("exec sleep 600");
   const lines: string[] = [];
   const options = { firstPauseMs: 20, settledMs: 0 };
@@ -41,11 +41,11 @@ test("what was killed after it had run for a while begins with the first pause",
     await until(() => living.starts >= starts, { what: "the next start" });
   }
   await stop();
-  const line = "it ended (SIGKILL); it is started again in 0.02 s.";
+  const line = "it ended (SIGKILL). Restarting it in 0.02 s.";
   expect(lines.filter((each) => each.includes("ended"))).toEqual([line, line]);
 });
 
-test("what is stopped on purpose stays so", async () => {
+test("a process that is stopped on purpose is not restarted", async () => {
   const living = restartable("exec sleep 600");
   const lines: string[] = [];
   const stop = supervise([living], { log: (line) => lines.push(line), firstPauseMs: 1 });

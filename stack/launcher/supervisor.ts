@@ -1,42 +1,44 @@
-import { setTimeout as passing } from "node:timers/promises";
-import { type Child, isShuttingDown } from "#stack/process";
+import { setTimeout as sleep } from "node:timers/promises";
+import { isShuttingDown, type Child } from "#stack/process";
 
-/** What can be started again where it was. */
 export interface Restartable {
-  /** The process of now. */
+  /** The current process. */
   readonly child: Child;
   restart(): Promise<void>;
 }
 
 interface Options {
   log: (line: string) => void;
-  /** The pause after the first end; it doubles with each one more. */
+  /** The backoff after the first exit. It doubles with each further exit. */
   firstPauseMs?: number;
-  /** Whoever ran for so long is not failing, and begins with the first pause again. */
+  /** A process that has run this long is stable, and starts again with the first backoff. */
   settledMs?: number;
 }
 
-const LONGEST_PAUSE_MS = 30_000;
+const FIRST_PAUSE_MS = 500;
+const MAX_PAUSE_MS = 30_000;
+const SETTLED_MS = 60_000;
 
 /**
- * Starts again what ends by itself, as a cluster does: after growing pauses, and with a line that says
- * what ended and how. Resolves its answer once nothing is being started any more.
+ * Restarts processes that end by themselves, with exponential backoff, and logs each exit. The returned
+ * function stops supervision and resolves once no process is being started.
  */
 export function supervise(all: readonly Restartable[], options: Options): () => Promise<void> {
-  const { log, firstPauseMs = 500, settledMs = 60_000 } = options;
-  const { signal, ...stopping } = controlled();
+  const { log, firstPauseMs = FIRST_PAUSE_MS, settledMs = SETTLED_MS } = options;
+  const { signal, ...stopping } = stopSignal();
+  const isStopped = () => signal.aborted || isShuttingDown();
 
   async function watch(one: Restartable): Promise<void> {
-    for (let pause = firstPauseMs; ; pause = Math.min(pause * 2, LONGEST_PAUSE_MS)) {
-      const begun = performance.now();
-      const how = await Promise.race([one.child.exited, stopping.stopped]);
-      if (signal.aborted || isShuttingDown()) return;
-      if (performance.now() - begun >= settledMs) pause = firstPauseMs;
-      log(`${one.child.name} ended (${how}); it is started again in ${pause / 1000} s.`);
-      await passing(pause, undefined, { signal }).catch(() => undefined);
-      if (signal.aborted || isShuttingDown()) return;
+    for (let pause = firstPauseMs; ; pause = Math.min(pause * 2, MAX_PAUSE_MS)) {
+      const startedAt = performance.now();
+      const exit = await Promise.race([one.child.exited, stopping.stopped]);
+      if (isStopped()) return;
+      if (performance.now() - startedAt >= settledMs) pause = firstPauseMs;
+      log(`${one.child.name} ended (${exit}). Restarting it in ${pause / 1000} s.`);
+      await sleep(pause, undefined, { signal }).catch(() => undefined);
+      if (isStopped()) return;
       await one.restart().then(
-        () => log(`${one.child.name} is back.`),
+        () => log(`${one.child.name} is running again.`),
         (error: unknown) => log(`${one.child.name} did not start: ${String(error)}`),
       );
     }
@@ -45,12 +47,12 @@ export function supervise(all: readonly Restartable[], options: Options): () => 
   const watching = all.map(watch);
   return async () => {
     stopping.stop();
-    // When we are told to end, what is just starting ends with us.
+    // A shutdown of this process also stops what is being started.
     if (!isShuttingDown()) await Promise.all(watching);
   };
 }
 
-function controlled() {
+function stopSignal() {
   const controller = new AbortController();
   const { promise: stopped, resolve } = Promise.withResolvers<void>();
   controller.signal.addEventListener("abort", () => resolve());

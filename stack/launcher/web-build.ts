@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { run } from "#stack/process";
 
 const root = join(import.meta.dirname, "../..");
+/** Holds the hash of the sources of the last build. */
 const stamp = join(root, "web/build/.stamp");
 
 function filesIn(path: string): string[] {
@@ -14,8 +15,8 @@ function filesIn(path: string): string[] {
     .flatMap((name) => filesIn(join(path, name)));
 }
 
-/** What the storefront is built from. */
-function sources(): string {
+/** A hash of all files that the storefront is built from. */
+function hashSources(): string {
   const hash = createHash("sha256");
   const names = [
     "web/src",
@@ -30,21 +31,23 @@ function sources(): string {
   return hash.digest("hex");
 }
 
-/** Builds the storefront, unless that was done from the same sources before. */
+/** Builds the storefront, unless the last build is of the same sources. */
 export async function buildWeb(log: (line: string) => void): Promise<void> {
-  const wanted = sources();
-  if (existsSync(stamp) && readFileSync(stamp, "utf8") === wanted) return;
+  const sources = hashSources();
+  if (existsSync(stamp) && readFileSync(stamp, "utf8") === sources) return;
   log("Building the storefront ...");
-  const child = run("web build", "npm", ["run", "build", "-w", "web"], { cwd: root });
-  const how = await child.exited;
-  if (how !== "code 0") throw new Error(`the storefront could not be built:\n${child.tail()}`);
-  writeFileSync(stamp, wanted);
+  await runScript("build");
+  writeFileSync(stamp, sources);
 }
 
-/** Makes what the storefront's own tsconfig extends: its tests and its editor need it too. */
+/** Generates the tsconfig that the storefront's own one extends, for its tests and for editors. */
 export async function prepareWeb(): Promise<void> {
   if (existsSync(join(root, "web/node_modules/$app"))) return;
-  const child = run("web prepare", "npm", ["run", "prepare", "-w", "web"], { cwd: root });
-  const how = await child.exited;
-  if (how !== "code 0") throw new Error(`the storefront could not be prepared:\n${child.tail()}`);
+  await runScript("prepare");
+}
+
+async function runScript(script: string): Promise<void> {
+  const child = run(`web ${script}`, "npm", ["run", script, "-w", "web"], { cwd: root });
+  if ((await child.exited) === "code 0") return;
+  throw new Error(`npm run ${script} of the storefront failed:\n${child.tail()}`);
 }
