@@ -16,7 +16,7 @@ import { TicketStatus } from "@ticketing/proto/tickets/v1/ticket";
 import { connect, type ChannelModel } from "amqplib";
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
 import { toProperties } from "#runtime/messaging/envelope.ts";
-import { EVENTS } from "#runtime/messaging/topology.ts";
+import { EVENTS_EXCHANGE } from "#runtime/messaging/topology.ts";
 import { until } from "#stack/process";
 import { buy, listTicket, orderNow, signUp, ticketNow, type Person } from "./person.ts";
 import "./setup.ts"; // For the type of what it provides.
@@ -44,8 +44,8 @@ afterAll(() => Promise.all([thief, administrator].map((connection) => connection
 
 /** Where a forged event is put, and what the broker says to that: nothing, where it takes it. */
 const ways = [
-  ["under its own name", (type: string) => ({ exchange: EVENTS, key: type })],
-  ["under a name of expiration's", () => ({ exchange: EVENTS, key: EXPIRATION })],
+  ["under its own name", (type: string) => ({ exchange: EVENTS_EXCHANGE, key: type })],
+  ["under a name of expiration's", () => ({ exchange: EVENTS_EXCHANGE, key: EXPIRATION })],
   ["into the queue of orders", () => ({ exchange: "", key: "orders" })],
   ["into the queue of tickets", () => ({ exchange: "", key: "tickets" })],
   ["into the queue of payments", () => ({ exchange: "", key: "payments" })],

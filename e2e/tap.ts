@@ -1,5 +1,5 @@
 import { connect } from "amqplib";
-import { EVENTS } from "#runtime/messaging/topology.ts";
+import { EVENTS_EXCHANGE } from "#runtime/messaging/topology.ts";
 
 /** One event as it went over the exchange. */
 export interface Heard {
@@ -19,7 +19,7 @@ export async function tap(amqpUrl: string): Promise<{ heard: Heard[]; close(): P
   const connection = await connect(amqpUrl);
   const channel = await connection.createChannel();
   const { queue } = await channel.assertQueue("", { exclusive: true, autoDelete: true });
-  await channel.bindQueue(queue, EVENTS, "#");
+  await channel.bindQueue(queue, EVENTS_EXCHANGE, "#");
   await channel.consume(
     queue,
     (message) => {

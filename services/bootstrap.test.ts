@@ -24,11 +24,11 @@ import { newId } from "#runtime/store/ids.ts";
 import { connectDatabase } from "#runtime/store/database.ts";
 import { connectRedis } from "#runtime/store/redis.ts";
 import { banSnapshot } from "#runtime/identity/ban-snapshot.ts";
-import { PAGE } from "#runtime/messaging/snapshots/publisher.ts";
+import { SNAPSHOT_PAGE_SIZE } from "#runtime/messaging/snapshots/publisher.ts";
 import { as, testPublicKey } from "#runtime/testing/tokens.ts";
 import { declareAt, testVhost } from "#runtime/testing/broker.ts";
 import { eventually } from "#runtime/testing/eventually.ts";
-import { silent } from "#runtime/testing/log.ts";
+import { silentLog } from "#runtime/testing/log.ts";
 import { testDatabaseUri } from "#runtime/testing/database.ts";
 import { type Child, freePorts, run, until } from "#stack/process";
 import { ticketOffer } from "./tickets/events.ts";
@@ -36,7 +36,7 @@ import type { TicketFields } from "./tickets/ticket.ts";
 
 // The services as they run, each a process with an empty database: no copy of theirs is anywhere else.
 
-const TICKETS = 3 * PAGE;
+const TICKETS = 3 * SNAPSHOT_PAGE_SIZE;
 /** As long as the contract allows, in letters of four bytes: a page of these is the largest. */
 const LARGEST = "\u{1f3ab}".repeat(200);
 const vhost = await testVhost();
@@ -44,7 +44,7 @@ await declareAt(vhost, catalogue);
 const jwk = { ...(await exportJWK(testPublicKey)), kid: "test", alg: "ES256" };
 // Nobody is banned, as auth would say; in a room of Redis of its own.
 const redisUri = `${inject("parts").redisUrl}/7`;
-const redis = await connectRedis(redisUri, silent);
+const redis = await connectRedis(redisUri, silentLog);
 await banSnapshot(redis).rewrite([]);
 redis.destroy();
 const auth = createServer((_, res) => res.end(JSON.stringify({ keys: [jwk] })));
@@ -123,7 +123,7 @@ beforeAll(async () => {
     Object.fromEntries(
       await Promise.all(names.map(async (name) => [name, await make(name)] as const)),
     ) as Record<Name, T>;
-  dbs = await of((name) => connectDatabase(uris[name], silent));
+  dbs = await of((name) => connectDatabase(uris[name], silentLog));
   services = await of(process);
   await Promise.all(Object.values(services).map(({ ready }) => ready()));
 });
@@ -239,10 +239,10 @@ describe(`orders without its copies of ${TICKETS} tickets`, { timeout: 120_000 }
 
   it("is told of them in messages that no broker finds large", async () => {
     const tickets = dbs.tickets.collection<TicketFields>("tickets");
-    const page = await tickets.find({ venue: LARGEST }).limit(PAGE).toArray();
-    const told = ticketOffer({} as never).fill(page);
+    const page = await tickets.find({ venue: LARGEST }).limit(SNAPSHOT_PAGE_SIZE).toArray();
+    const told = ticketOffer({} as never).toPage(page);
     const bytes = toBinary(TicketSnapshotSchema, create(TicketSnapshotSchema, told)).length;
-    expect(bytes).toBeGreaterThan(PAGE * 1_600);
+    expect(bytes).toBeGreaterThan(SNAPSHOT_PAGE_SIZE * 1_600);
     expect(bytes).toBeLessThan(512 * 1_024);
   });
 

@@ -1,6 +1,11 @@
 import { connect, type ConfirmChannel, type GetMessage, type Options } from "amqplib";
 import { snapshots, subscriptions } from "#marketplace/catalogue.ts";
-import { deadQueue, nowKey, QUEUES, type Subscriptions } from "#runtime/messaging/topology.ts";
+import {
+  deadLetterQueue,
+  immediateKey,
+  QUEUES_EXCHANGE,
+  type Subscriptions,
+} from "#runtime/messaging/topology.ts";
 import { until } from "#stack/process";
 import type { Chance } from "./chance.ts";
 
@@ -45,7 +50,7 @@ async function bury(channel: ConfirmChannel, service: string, count: number): Pr
   const all = async (): Promise<boolean> => {
     const others: GetMessage[] = [];
     for (;;) {
-      const message = await channel.get(deadQueue(service));
+      const message = await channel.get(deadLetterQueue(service));
       if (!message) break;
       if (!message.content.includes(MARK)) others.push(message);
       else {
@@ -82,7 +87,11 @@ export async function sendGarbage(
       const body = unreadable(chance);
       if (kept(properties)) dead += 1;
       if (chance.once(3)) fromAdmin.sendToQueue(service, body, properties);
-      else fromOwn.publish(QUEUES, nowKey(service), body, { ...properties, userId: service });
+      else
+        fromOwn.publish(QUEUES_EXCHANGE, immediateKey(service), body, {
+          ...properties,
+          userId: service,
+        });
     }
     await Promise.all([fromAdmin.waitForConfirms(), fromOwn.waitForConfirms()]);
     await bury(fromAdmin, service, dead);

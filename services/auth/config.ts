@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { LONGEST_TOKEN_SECONDS } from "#runtime/identity/bans.ts";
+import { MAX_TOKEN_SECONDS } from "#runtime/identity/bans.ts";
 import { booleanVariable, serviceConfig, storeConfig } from "#runtime/config.ts";
 
 export const authConfig = serviceConfig.extend({
@@ -15,7 +15,7 @@ export const authConfig = serviceConfig.extend({
   KEY_DAYS: z.coerce.number().positive().max(3_650).default(30),
   /** What refresh tokens are derived with: 32 characters or more. A secret. */
   REFRESH_KEY: z.string().min(32),
-  ACCESS_TOKEN_SECONDS: z.coerce.number().int().positive().max(LONGEST_TOKEN_SECONDS).default(300),
+  ACCESS_TOKEN_SECONDS: z.coerce.number().int().positive().max(MAX_TOKEN_SECONDS).default(300),
   SESSION_DAYS: z.coerce.number().positive().max(365).default(30),
   /** Under TLS: `Secure` cookies with the `__Host-` prefix. Only local running turns it off. */
   SECURE_COOKIES: booleanVariable.default(true),

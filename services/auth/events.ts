@@ -7,7 +7,7 @@ import {
   ChargeRefundedSchema,
 } from "@ticketing/proto/payments/v1/payment_events";
 import { on, type EventHandler } from "#runtime/messaging/consumer.ts";
-import { inWords, toMinor } from "#runtime/money.ts";
+import { formatAmount, toMinor } from "#runtime/money.ts";
 import type { Trade } from "./mail/trade-templates.ts";
 import type { MailQueue } from "./mail/mail-queue.ts";
 
@@ -20,7 +20,7 @@ interface About {
 
 function toTrade({ orderId, title, amount }: About): Trade {
   if (!amount) throw new Error(`order ${orderId} without its amount`);
-  return { orderId, title, amount: inWords(toMinor(amount, "amount")) };
+  return { orderId, title, amount: formatAmount(toMinor(amount, "amount")) };
 }
 
 /** An event tells of all refunds of a payment; that an older one was told of is forgotten by then. */

@@ -1,6 +1,6 @@
 import { AuthService } from "@ticketing/proto/auth/v1/auth_service";
 import { expect, it } from "vitest";
-import { throwGarbage } from "#runtime/testing/garbage.ts";
+import { sendGarbage } from "#runtime/testing/garbage.ts";
 import { testServer } from "#runtime/testing/server.ts";
 import { from, inBody, somebody, testAuth } from "./testing.ts";
 
@@ -18,7 +18,7 @@ it(
     const server = await testServer(routes);
     const who = somebody();
     const { user, tokens } = await client.signUp(inBody(who));
-    await throwGarbage(server, { ...AuthService, methods } as typeof AuthService, {
+    await sendGarbage(server, { ...AuthService, methods } as typeof AuthService, {
       headers: from(crypto.randomUUID()).headers,
       known: [who.email, tokens?.refreshToken ?? "", user?.id ?? ""],
       good: {

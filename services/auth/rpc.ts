@@ -9,7 +9,7 @@ import {
 import { addressOf } from "#runtime/identity/client-network.ts";
 import { caller, callerIfAny } from "#runtime/rpc/authentication.ts";
 import { update } from "#runtime/store/aggregate.ts";
-import { withoutDeadline } from "#runtime/call-deadline.ts";
+import { runWithoutDeadline } from "#runtime/call-deadline.ts";
 import { CallError, DomainError } from "#runtime/errors.ts";
 import { AuthError } from "./errors.ts";
 import { rehash, signOutEverywhere } from "./accounts/credentials.ts";
@@ -160,7 +160,7 @@ export function authRoutes({ users, sessions, keys, cookies, attempts, post }: D
           throw isEmailTaken(error) ? emailTaken() : error;
         });
         // The account is there, so its letter is written, whoever still waits for the answer.
-        return withoutDeadline(async () => {
+        return runWithoutDeadline(async () => {
           await post.enqueue("welcome", email, user._id);
           await attempts.forgive(addressOf(ctx.requestHeader), key);
           const session = await sessions.begin(user, originOf(ctx));

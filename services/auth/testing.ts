@@ -8,7 +8,7 @@ import { createClient as createRedis, type RedisClientType } from "redis";
 import { afterAll, inject } from "vitest";
 import { buildIndexes } from "#runtime/store/indexes.ts";
 import { interceptors, type Routes } from "#runtime/rpc/server.ts";
-import { PATIENCE_MS } from "#runtime/testing/client.ts";
+import { TEST_CALL_TIMEOUT_MS } from "#runtime/testing/client.ts";
 import { recordedLog } from "#runtime/testing/log.ts";
 import { testDatabase } from "#runtime/testing/database.ts";
 import { accountRoutes } from "./accounts/account-rpc.ts";
@@ -154,7 +154,7 @@ export async function testAuth(limits: Limits = {}): Promise<TestAuth> {
     userRoutes({ users, sessions: keeper, now })(router);
   };
   const rules = { keys: keys.getKey, issuer, audience, secureCookies: secure };
-  const router = { interceptors: interceptors(log, rules, PATIENCE_MS) };
+  const router = { interceptors: interceptors(log, rules, TEST_CALL_TIMEOUT_MS) };
   const transport = createRouterTransport(routes, { router });
   const client = createClient(AuthService, transport);
   const account = createClient(AccountService, transport);

@@ -4,7 +4,7 @@ import { UserCreatedSchema } from "@ticketing/proto/auth/v1/user_events";
 import { describe, expect, it } from "vitest";
 import { relay } from "#runtime/messaging/relay.ts";
 import { eventually } from "#runtime/testing/eventually.ts";
-import { silent } from "#runtime/testing/log.ts";
+import { silentLog } from "#runtime/testing/log.ts";
 import { testBroker } from "#runtime/testing/broker.ts";
 import { somebody, testAuth } from "./testing.ts";
 import { emailKey, enrol, toProto } from "./user.ts";
@@ -24,7 +24,7 @@ describe("a new account", async () => {
   it("is told of over the broker: who it is and what they may do, no more", async () => {
     const subscriptions = { listener: [UserCreatedSchema] };
     const broker = await testBroker("auth", subscriptions);
-    const running = relay(users, { service: "auth", broker, subscriptions, log: silent });
+    const running = relay(users, { service: "auth", broker, subscriptions, log: silentLog });
     const { user } = await client.signUp(somebody());
     const message = await eventually(
       () => broker.raw.get("listener", { noAck: true }),

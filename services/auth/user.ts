@@ -6,7 +6,7 @@ import { Schema, type Connection, type HydratedDocument } from "mongoose";
 import { aggregate, record, type AggregateFields } from "#runtime/store/aggregate.ts";
 import type { DomainError } from "#runtime/errors.ts";
 import { AuthError } from "./errors.ts";
-import { duplicateOf } from "#runtime/store/database.ts";
+import { duplicateKeyIndex } from "#runtime/store/database.ts";
 import { emailKey } from "./accounts/email-address.ts";
 
 type RoleWord = "ADMINISTRATOR";
@@ -92,7 +92,7 @@ export const holderOf = (key: string) => ({ $or: [{ emailKey: key }, { reservedE
 
 /** Whether a write was refused because another account has the address. */
 export const isEmailTaken = (error: unknown): boolean =>
-  ["email", "reservedEmail"].includes(duplicateOf(error) ?? "");
+  ["email", "reservedEmail"].includes(duplicateKeyIndex(error) ?? "");
 
 export const emailTaken = (): DomainError =>
   new AuthError("EMAIL_TAKEN", "there is an account with this email address already");

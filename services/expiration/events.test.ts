@@ -4,16 +4,16 @@ import { ExpirationCompleteSchema } from "@ticketing/proto/expiration/v1/expirat
 import { OrderCreatedSchema } from "@ticketing/proto/orders/v1/order_events";
 import { describe, expect, inject, it, onTestFinished } from "vitest";
 import { catalogue } from "#marketplace/catalogue.ts";
-import { startDelay, type DelayMode } from "#runtime/messaging/delay/delay.ts";
+import { startDelayedDelivery, type DelayMode } from "#runtime/messaging/delay/delay.ts";
 import { toProperties } from "#runtime/messaging/envelope.ts";
 import { consume } from "#runtime/messaging/consumer.ts";
 import { newId } from "#runtime/store/ids.ts";
-import { pluginStandIn } from "#runtime/testing/delay-plugin.ts";
+import { fakeDelayPlugin } from "#runtime/testing/delay-plugin.ts";
 import { eventually } from "#runtime/testing/eventually.ts";
-import { recordedLog, silent } from "#runtime/testing/log.ts";
+import { recordedLog, silentLog } from "#runtime/testing/log.ts";
 import { testBroker, testVhost } from "#runtime/testing/broker.ts";
-import { testLine } from "#runtime/testing/proxy.ts";
-import { deadQueue, EVENTS } from "#runtime/messaging/topology.ts";
+import { testProxy } from "#runtime/testing/proxy.ts";
+import { deadLetterQueue, EVENTS_EXCHANGE } from "#runtime/messaging/topology.ts";
 import { expirationEvents } from "./events.ts";
 
 const { subscriptions } = catalogue;
@@ -41,7 +41,7 @@ const ways: Way[] = [
   {
     way: "with the plugin (its stand-in)",
     mode: "plugin",
-    address: async (vhost) => (await pluginStandIn(vhost)).url,
+    address: async (vhost) => (await fakeDelayPlugin(vhost)).url,
   },
   {
     way: `with the plugin${pluginHere ? "" : " (skipped: this broker has none)"}`,
@@ -55,7 +55,7 @@ const ways: Way[] = [
 async function serviceAt(url: string, mode: DelayMode, now = Date.now) {
   const { log, lines } = recordedLog();
   const broker = await testBroker("expiration", subscriptions, { url, log });
-  const delay = await startDelay({ broker, url, service: "expiration", mode, log, now });
+  const delay = await startDelayedDelivery({ broker, url, service: "expiration", mode, log, now });
   const stop = await consume({
     service: "expiration",
     broker,
@@ -72,7 +72,7 @@ async function serviceAt(url: string, mode: DelayMode, now = Date.now) {
 
 /** The neighbours of the service: orders that hold, and what orders hears. */
 async function neighbours(vhost: string) {
-  const broker = await testBroker("orders", subscriptions, { url: vhost, log: silent });
+  const broker = await testBroker("orders", subscriptions, { url: vhost, log: silentLog });
   const came = new Map<string, number[]>();
   const ends = new Map<string, number>();
   await broker.raw.consume(
@@ -100,7 +100,7 @@ async function neighbours(vhost: string) {
       const body = toBinary(OrderCreatedSchema, create(OrderCreatedSchema, { order }));
       const type = OrderCreatedSchema.typeName;
       const about = { id: newId(), type, source: "orders", subject: id, time: new Date() };
-      await broker.publish(EVENTS, type, Buffer.from(body), toProperties(about));
+      await broker.publish(EVENTS_EXCHANGE, type, Buffer.from(body), toProperties(about));
       return id;
     },
     /** How late the nudges came, in milliseconds, once all of them are there. */
@@ -190,7 +190,7 @@ describe("the end of a hold", () => {
     const vhost = await testVhost();
     const orders = await neighbours(vhost);
     const url = new URL(vhost);
-    const line = await testLine(Number(url.port));
+    const line = await testProxy(Number(url.port));
     url.port = String(line.port);
     const { broker, lines } = await serviceAt(url.href, "auto");
     const before = await orders.holds(700);
@@ -222,7 +222,7 @@ describe("the end of a hold", () => {
     const about = { id: newId(), type, source: "orders", subject: "odd", time: new Date() };
     const { headers, ...properties } = toProperties(about);
     const tried = { ...headers, "x-ticketing-tries": 4 }; // The next one is the last.
-    raw.publish(EVENTS, type, Buffer.from(body), {
+    raw.publish(EVENTS_EXCHANGE, type, Buffer.from(body), {
       ...properties,
       userId: "orders",
       headers: tried,
@@ -230,7 +230,7 @@ describe("the end of a hold", () => {
     await orders.holds(1);
     expect(await orders.lateness()).toHaveLength(1);
     const dead = await eventually(
-      () => raw.get(deadQueue("expiration"), { noAck: true }),
+      () => raw.get(deadLetterQueue("expiration"), { noAck: true }),
       "the dead letter",
     );
     expect(dead.properties.headers?.["x-ticketing-reason"]).toBe("an event without its order");

@@ -7,16 +7,16 @@ import {
 import type { Order } from "@ticketing/proto/orders/v1/order";
 import { OrderCreatedSchema, OrderExtendedSchema } from "@ticketing/proto/orders/v1/order_events";
 import type { Broker } from "#runtime/messaging/broker.ts";
-import type { Delay } from "#runtime/messaging/delay/delay.ts";
+import type { DelayedDelivery } from "#runtime/messaging/delay/delay.ts";
 import { toProperties } from "#runtime/messaging/envelope.ts";
 import { on, type EventHandler } from "#runtime/messaging/consumer.ts";
 import { newId } from "#runtime/store/ids.ts";
 import type { Log } from "#runtime/log.ts";
-import { EVENTS } from "#runtime/messaging/topology.ts";
+import { EVENTS_EXCHANGE } from "#runtime/messaging/topology.ts";
 
 interface Deps {
   broker: Broker;
-  delay: Delay;
+  delay: DelayedDelivery;
   log: Log;
   now: () => number;
 }
@@ -35,8 +35,8 @@ export function expirationEvents({ broker, delay, log, now }: Deps): EventHandle
     const content = Buffer.from(toBinary(ExpirationCompleteSchema, complete));
     const envelope = { id: newId(), type, source: "expiration", subject: orderId };
     const properties = toProperties({ ...envelope, time: new Date(now()) });
-    if (end.getTime() > now()) return delay.leave({ content, properties }, end);
-    await broker.publish(EVENTS, type, content, { ...properties, mandatory: true });
+    if (end.getTime() > now()) return delay.schedule({ content, properties }, end);
+    await broker.publish(EVENTS_EXCHANGE, type, content, { ...properties, mandatory: true });
     log.info({ event: "published", type, id: orderId }, `published ${type} ${orderId}`);
   }
 

@@ -2,12 +2,12 @@ import { describe, expect, it } from "vitest";
 import { snapshots, subscriptions } from "#marketplace/catalogue.ts";
 import { eventually } from "#runtime/testing/eventually.ts";
 import { testBroker, type TestBroker } from "#runtime/testing/broker.ts";
-import { waitQueue, WAITS } from "#runtime/messaging/topology.ts";
+import { delayQueue, DELAY_TIERS } from "#runtime/messaging/topology.ts";
 import { holds, nudgesTo, startExpiration } from "./testing.ts";
 
 /** How many messages are with the broker, and not with the service. */
 async function waiting({ raw }: TestBroker): Promise<number> {
-  const queues = await Promise.all(WAITS.map((wait) => raw.checkQueue(waitQueue(wait))));
+  const queues = await Promise.all(DELAY_TIERS.map((wait) => raw.checkQueue(delayQueue(wait))));
   return queues.reduce((sum, { messageCount }) => sum + messageCount, 0);
 }
 

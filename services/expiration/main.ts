@@ -1,6 +1,6 @@
 import { catalogue } from "#marketplace/catalogue.ts";
 import { parseConfig } from "#runtime/config.ts";
-import { startDelay } from "#runtime/messaging/delay/delay.ts";
+import { startDelayedDelivery } from "#runtime/messaging/delay/delay.ts";
 import { startService } from "#runtime/service.ts";
 import { expirationConfig } from "./config.ts";
 import { expirationEvents } from "./events.ts";
@@ -9,7 +9,7 @@ const config = parseConfig(expirationConfig, process.env);
 const service = await startService("expiration", config, catalogue);
 const { broker, log } = service;
 const { AMQP_URI: url, DELAY: mode } = config;
-const delay = await startDelay({ service: "expiration", url, mode, broker, log });
+const delay = await startDelayedDelivery({ service: "expiration", url, mode, broker, log });
 service.onStop(() => delay.close());
 
 await service.consume(expirationEvents({ broker, delay, log, now: Date.now }));

@@ -8,7 +8,7 @@ import { toProperties } from "#runtime/messaging/envelope.ts";
 import { newId } from "#runtime/store/ids.ts";
 import { eventually } from "#runtime/testing/eventually.ts";
 import { type TestBroker } from "#runtime/testing/broker.ts";
-import { EVENTS } from "#runtime/messaging/topology.ts";
+import { EVENTS_EXCHANGE } from "#runtime/messaging/topology.ts";
 import { type Child, run } from "#stack/process";
 
 /** The service as a process of its own, ready. */
@@ -41,7 +41,7 @@ export async function holds(broker: TestBroker, ms: number): Promise<string> {
   const event = { id: newId(), type, source: "orders", subject: id, time: new Date() };
   const properties = { ...toProperties(event), mandatory: true };
   await broker.publish(
-    EVENTS,
+    EVENTS_EXCHANGE,
     type,
     Buffer.from(toBinary(OrderCreatedSchema, created)),
     properties,

@@ -80,19 +80,19 @@ export const snapshots: readonly SnapshotRoute[] = [
   {
     request: tickets.TicketSnapshotRequestedSchema,
     snapshot: tickets.TicketSnapshotSchema,
-    askedBy: ["orders"],
+    requestedBy: ["orders"],
   },
   {
     request: orders.OrderSnapshotRequestedSchema,
     snapshot: orders.OrderSnapshotSchema,
-    askedBy: ["tickets", "payments"],
+    requestedBy: ["tickets", "payments"],
   },
 ];
 
 /** Who leaves messages with the delayed-message plugin, where the broker has it. */
 export const delays: readonly string[] = ["expiration"];
 
-function standing(user: UserState | undefined, banned: boolean): Ban {
+function toBan(user: UserState | undefined, banned: boolean): Ban {
   if (!user) throw new Error("an event without its user");
   return { userId: user.id, version: Number(user.version), banned };
 }
@@ -101,11 +101,11 @@ function standing(user: UserState | undefined, banned: boolean): Ban {
 export const banEvents: readonly BanEvent[] = [
   {
     type: UserBannedSchema.typeName,
-    read: (body) => standing(fromBinary(UserBannedSchema, body).user, true),
+    read: (body) => toBan(fromBinary(UserBannedSchema, body).user, true),
   },
   {
     type: UserUnbannedSchema.typeName,
-    read: (body) => standing(fromBinary(UserUnbannedSchema, body).user, false),
+    read: (body) => toBan(fromBinary(UserUnbannedSchema, body).user, false),
   },
   {
     type: UserDeletedSchema.typeName,

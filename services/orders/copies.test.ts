@@ -7,13 +7,13 @@ import {
 } from "@ticketing/proto/tickets/v1/ticket_events";
 import { expect, it, onTestFinished } from "vitest";
 import { subscriptions } from "#marketplace/catalogue.ts";
-import { bootstrap } from "#runtime/messaging/snapshots/replica.ts";
+import { buildReplica } from "#runtime/messaging/snapshots/replica.ts";
 import { consume } from "#runtime/messaging/consumer.ts";
 import { newId } from "#runtime/store/ids.ts";
 import { eventually } from "#runtime/testing/eventually.ts";
 import { recordedLog } from "#runtime/testing/log.ts";
 import { testBroker } from "#runtime/testing/broker.ts";
-import { deadQueue } from "#runtime/messaging/topology.ts";
+import { deadLetterQueue } from "#runtime/messaging/topology.ts";
 import { ticketCopies } from "./events.ts";
 import { testOrders, ticketMessage } from "./testing.ts";
 
@@ -29,7 +29,7 @@ async function rebuilding() {
 
   /** Begins, as one more instance of the service; its `done` says when its copies are all there. */
   async function start() {
-    const copies = bootstrap(
+    const copies = buildReplica(
       { service: "orders", broker, log },
       deps.tickets.db,
       ticketCopies(deps),
@@ -43,7 +43,7 @@ async function rebuilding() {
       recovered: () => Promise.resolve(),
     });
     onTestFinished(stop);
-    const state = { done: false, over: copies.done() };
+    const state = { done: false, over: copies.untilComplete() };
     void state.over.then(() => (state.done = true));
     return state;
   }
@@ -70,7 +70,7 @@ async function rebuilding() {
   const marker = () => deps.tickets.db.collection("bootstrap").findOne();
   const versions = async (): Promise<number[]> =>
     (await deps.tickets.find().sort({ _id: 1 }).lean()).map(({ version }) => version);
-  const dead = async () => (await raw.checkQueue(deadQueue("orders"))).messageCount;
+  const dead = async () => (await raw.checkQueue(deadLetterQueue("orders"))).messageCount;
   return { start, asked, tell, hear, marker, versions, dead, raw, lines };
 }
 

@@ -12,9 +12,9 @@ import { isDatabaseFault } from "#runtime/store/database.ts";
 import { relay } from "#runtime/messaging/relay.ts";
 import { eventually } from "#runtime/testing/eventually.ts";
 import { refusal } from "#runtime/testing/refusal.ts";
-import { silent } from "#runtime/testing/log.ts";
+import { silentLog } from "#runtime/testing/log.ts";
 import { testBroker, type TestBroker } from "#runtime/testing/broker.ts";
-import { deadQueue, EVENTS } from "#runtime/messaging/topology.ts";
+import { deadLetterQueue, EVENTS_EXCHANGE } from "#runtime/messaging/topology.ts";
 import { expireOverdue, orderEvents } from "./events.ts";
 import { testOrders, ticketMessage } from "./testing.ts";
 
@@ -28,7 +28,7 @@ const { deps, buy, pass } = service;
 async function start(through: TestBroker = broker): Promise<() => Promise<void>> {
   const handlers = orderEvents(deps);
   const faults = { isFault: isDatabaseFault, recovered: () => Promise.resolve() };
-  const about = { service: "orders", broker: through, handlers, log: silent, ...faults };
+  const about = { service: "orders", broker: through, handlers, log: silentLog, ...faults };
   const stop = await consume(about);
   onTestFinished(stop);
   return stop;
@@ -39,7 +39,7 @@ function tell(ticket: Ticket, body?: Uint8Array): Promise<void> {
   const { typeName: type } = TicketUpdatedSchema;
   const bytes = body ?? toBinary(TicketUpdatedSchema, create(TicketUpdatedSchema, { ticket }));
   const event = { id: newId(), type, source: "tickets", subject: ticket.id, time: new Date() };
-  return broker.publish(EVENTS, type, Buffer.from(bytes), {
+  return broker.publish(EVENTS_EXCHANGE, type, Buffer.from(bytes), {
     ...toProperties(event),
     mandatory: true,
   });
@@ -55,7 +55,7 @@ describe("orders and its broker", () => {
       service: "orders",
       broker,
       subscriptions,
-      log: silent,
+      log: silentLog,
     });
     onTestFinished(() => publishing.close());
     const ticket = ticketMessage();
@@ -114,6 +114,6 @@ describe("orders and its broker", () => {
     const copies = await deps.tickets.find({ _id: { $in: lives.map(([{ id }]) => id) } }).lean();
     expect(copies).toHaveLength(60);
     for (const copy of copies) expect(copy).toMatchObject({ version: 3, title: "as of 3" });
-    expect((await raw.checkQueue(deadQueue("orders"))).messageCount).toBe(broken);
+    expect((await raw.checkQueue(deadLetterQueue("orders"))).messageCount).toBe(broken);
   });
 });

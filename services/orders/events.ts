@@ -21,12 +21,12 @@ import {
 import { banEvents } from "#marketplace/catalogue.ts";
 import { update } from "#runtime/store/aggregate.ts";
 import type { Ban } from "#runtime/identity/bans.ts";
-import type { Copies } from "#runtime/messaging/snapshots/replica.ts";
+import type { ReplicaSource } from "#runtime/messaging/snapshots/replica.ts";
 import { on, type EventHandler } from "#runtime/messaging/consumer.ts";
 import type { Log } from "#runtime/log.ts";
 import { isDatabaseFault } from "#runtime/store/database.ts";
-import type { Offer } from "#runtime/messaging/snapshots/publisher.ts";
-import { hearStanding, type Standings } from "#marketplace/ban-replica.ts";
+import type { SnapshotPublisher } from "#runtime/messaging/snapshots/publisher.ts";
+import { applyBan, type BanReplica } from "#marketplace/ban-replica.ts";
 import {
   accept,
   complete,
@@ -45,7 +45,7 @@ import { cancelOrdersOf } from "./user.ts";
 interface Deps {
   orders: Orders;
   tickets: Tickets;
-  standings: Standings;
+  banReplica: BanReplica;
   /** By how much a hold is made longer while the buyer is at their bank's page; 0 for not at all. */
   extensionSeconds: number;
   now: () => number;
@@ -53,7 +53,7 @@ interface Deps {
 
 /** What orders does about the events of others. An event whose time has passed changes nothing. */
 export function orderEvents(deps: Deps): EventHandler[] {
-  const { orders, tickets, standings, extensionSeconds, now } = deps;
+  const { orders, tickets, banReplica, extensionSeconds, now } = deps;
   const paid =
     (change: (order: Order, attemptId: string, payment: Payment) => boolean) =>
     async ({ payment }: { payment?: Payment | undefined }): Promise<void> => {
@@ -86,7 +86,7 @@ export function orderEvents(deps: Deps): EventHandler[] {
       type,
       decode: read,
       handle: (said: unknown) =>
-        hearStanding(standings, said as Ban, async (userId, out) => {
+        applyBan(banReplica, said as Ban, async (userId, out) => {
           if (out) await cancelOrdersOf(orders, userId);
         }),
     })),
@@ -96,21 +96,23 @@ export function orderEvents(deps: Deps): EventHandler[] {
 /** All tickets, for a database that has never had them. */
 export const ticketCopies = ({
   tickets,
-}: Deps): Copies<typeof TicketSnapshotSchema, TicketMessage> => ({
+}: Deps): ReplicaSource<typeof TicketSnapshotSchema, TicketMessage> => ({
   owner: "tickets",
   edition: 3, // Since 2 venue, category and `detailsVersion` are kept, since 3 the time zone.
   request: TicketSnapshotRequestedSchema,
   snapshot: TicketSnapshotSchema,
-  things: (snapshot) => snapshot.tickets,
-  keep: (ticket) => keep(tickets, ticket),
+  itemsOf: (snapshot) => snapshot.tickets,
+  applyIfNewer: (ticket) => keep(tickets, ticket),
 });
 
 /** What orders tells those who have lost it. */
-export const orderOffer = ({ orders }: Deps): Offer<OrderFields, typeof OrderSnapshotSchema> => ({
+export const orderOffer = ({
+  orders,
+}: Deps): SnapshotPublisher<OrderFields, typeof OrderSnapshotSchema> => ({
   request: OrderSnapshotRequestedSchema,
   snapshot: OrderSnapshotSchema,
   model: orders,
-  fill: (page) => ({ orders: page.map(toProto) }),
+  toPage: (page) => ({ orders: page.map(toProto) }),
 });
 
 interface SweepDeps {

@@ -1,6 +1,6 @@
 import { OrderFilter, OrderService } from "@ticketing/proto/orders/v1/order_service";
 import { expect, it } from "vitest";
-import { throwGarbage } from "#runtime/testing/garbage.ts";
+import { sendGarbage } from "#runtime/testing/garbage.ts";
 import { as } from "#runtime/testing/tokens.ts";
 import { testServer } from "#runtime/testing/server.ts";
 import { orderRoutes } from "./rpc.ts";
@@ -29,7 +29,7 @@ it(
       CancelOrder: { id: order.id },
     };
 
-    const answered = await throwGarbage(server, OrderService, {
+    const answered = await sendGarbage(server, OrderService, {
       headers,
       known,
       good,

@@ -9,7 +9,7 @@ import {
 } from "@ticketing/proto/payments/v1/payment_events";
 import { v4 } from "uuid";
 import { describe, expect, it } from "vitest";
-import { firstIdAt, newId } from "#runtime/store/ids.ts";
+import { smallestIdAt, newId } from "#runtime/store/ids.ts";
 import { as } from "#runtime/testing/tokens.ts";
 import { refusal } from "#runtime/testing/refusal.ts";
 import { expireOverdue } from "./events.ts";
@@ -281,7 +281,7 @@ describe("Buy is refused", () => {
     ["of another kind of UUID", "0b8f7c2e-55d4-4c5e-9d3b-0f6c6d1d3c11"],
     ["that was made long ago", "01890000-0000-7000-8000-000000000000"],
     ["of a time to come, which nobody has made", "ffffffff-ffff-7000-8000-000000000000"],
-    ["of this time tomorrow", firstIdAt(Date.now() + 86_400_000)],
+    ["of this time tomorrow", smallestIdAt(Date.now() + 86_400_000)],
   ])("for an unknown ticket with an id %s", async (_, id) => {
     const refused = await refusal(buy(id));
     expect(refused).toMatchObject({ code: Code.NotFound, reason: "TICKET_NOT_FOUND" });

@@ -1,13 +1,13 @@
 import type { CreateOrderRequest } from "@ticketing/proto/orders/v1/order_service";
-import { withoutDeadline } from "#runtime/call-deadline.ts";
+import { runWithoutDeadline } from "#runtime/call-deadline.ts";
 import type { DomainError } from "#runtime/errors.ts";
 import { CallError, invalidField } from "#runtime/errors.ts";
 import { OrderError } from "./errors.ts";
-import { duplicateOf } from "#runtime/store/database.ts";
-import { mustBeSameRequest, type RequestMark } from "#runtime/store/request-id.ts";
+import { duplicateKeyIndex } from "#runtime/store/database.ts";
+import { mustBeSameRequest, type IdempotencyKey } from "#runtime/store/request-id.ts";
 import { touch, update } from "#runtime/store/aggregate.ts";
-import { askAgainMs, isYoung } from "#runtime/store/ids.ts";
-import { isOut, type Standings } from "#marketplace/ban-replica.ts";
+import { retryDelayMs, isRecentId } from "#runtime/store/ids.ts";
+import { isBanned, type BanReplica } from "#marketplace/ban-replica.ts";
 import { excessOf, holdSecondsFor, mustBeFair, type FairRules } from "./fair-hold.ts";
 import {
   ban,
@@ -24,7 +24,7 @@ import type { TicketFields, Tickets } from "./ticket.ts";
 
 export interface HoldDeps extends FairRules {
   tickets: Tickets;
-  standings: Standings;
+  banReplica: BanReplica;
 }
 
 /** A ticket this young may be one that we have not heard of yet: news may wait for a broker. */
@@ -59,7 +59,8 @@ async function mustBeForSale(
 ): Promise<TicketFields> {
   const ticket = await tickets.findById(ticketId).lean<TicketFields>();
   if (!ticket) {
-    if (isYoung(ticketId, now(), NEWS_TRAVELS_MS)) throw notHeardYet(askAgainMs(ticketId, now()));
+    if (isRecentId(ticketId, now(), NEWS_TRAVELS_MS))
+      throw notHeardYet(retryDelayMs(ticketId, now()));
     throw new OrderError("TICKET_NOT_FOUND", "there is no such ticket");
   }
   const seen = Number(ticketVersion);
@@ -100,11 +101,11 @@ async function stillFair(deps: HoldDeps, order: Order): Promise<Order> {
 }
 
 /** A ban that came in the same moment did not see this order; now it is there to be seen. */
-async function unlessBanned({ orders, standings }: HoldDeps, order: Order): Promise<Order> {
+async function unlessBanned({ orders, banReplica }: HoldDeps, order: Order): Promise<Order> {
   const { _id, userId, sellerId } = order;
   const [buyerIsOut, sellerIsOut] = await Promise.all([
-    isOut(standings, userId),
-    isOut(standings, sellerId),
+    isBanned(banReplica, userId),
+    isBanned(banReplica, sellerId),
   ]);
   if (!buyerIsOut && !sellerIsOut) return order;
   await takeBack(orders, _id, ban);
@@ -129,7 +130,7 @@ function refusal(holder: Order, buyerId: string): DomainError {
 async function findReplay(
   orders: Orders,
   userId: string,
-  mark: Partial<RequestMark>,
+  mark: Partial<IdempotencyKey>,
 ): Promise<Order | null> {
   if (!mark.requestId) return null;
   const made = await orders.findOne({ userId, requestId: mark.requestId });
@@ -150,7 +151,7 @@ async function draft(
   deps: HoldDeps,
   ticket: TicketFields,
   userId: string,
-  mark: Partial<RequestMark>,
+  mark: Partial<IdempotencyKey>,
   network?: string,
 ): Promise<Order> {
   const { orders, now } = deps;
@@ -189,7 +190,7 @@ export async function hold(
   deps: HoldDeps,
   userId: string,
   request: CreateOrderRequest,
-  mark: Partial<RequestMark>,
+  mark: Partial<IdempotencyKey>,
   network?: string,
 ): Promise<Order> {
   const replay = await findReplay(deps.orders, userId, mark);
@@ -208,10 +209,10 @@ export async function hold(
     try {
       const made = await order.save();
       // However late it is: whoever is refused now must not be left with a hold.
-      return await withoutDeadline(async () => unlessBanned(deps, await stillFair(deps, made)));
+      return await runWithoutDeadline(async () => unlessBanned(deps, await stillFair(deps, made)));
     } catch (error) {
       // Somebody was quicker, and is the holder in the next round; or our own twin was.
-      if (!duplicateOf(error)) throw error;
+      if (!duplicateKeyIndex(error)) throw error;
     }
   }
   throw new CallError("CHANGED_MEANWHILE", "many want this ticket; try again");

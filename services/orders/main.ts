@@ -1,7 +1,7 @@
 import { catalogue } from "#marketplace/catalogue.ts";
 import { parseConfig } from "#runtime/config.ts";
 import { buildIndexes } from "#runtime/store/indexes.ts";
-import { standingModel } from "#marketplace/ban-replica.ts";
+import { banReplicaModel } from "#marketplace/ban-replica.ts";
 import { startService } from "#runtime/service.ts";
 import { orderConfig } from "./config.ts";
 import { expireOverdue, orderEvents, orderOffer, ticketCopies } from "./events.ts";
@@ -16,7 +16,7 @@ const db = await service.database(config.MONGODB_URI);
 const deps = {
   orders: orderModel(db),
   tickets: ticketModel(db),
-  standings: standingModel(db),
+  banReplica: banReplicaModel(db),
   holdSeconds: config.ORDER_HOLD_SECONDS,
   extensionSeconds: config.HOLD_EXTENSION_SECONDS,
   maxOpenOrders: config.MAX_OPEN_ORDERS,
@@ -32,10 +32,14 @@ const deps = {
 await buildIndexes(deps.orders, deps.tickets); // The hold is an index: wait for it.
 
 service.relay(deps.orders);
-const copies = service.bootstrap(db, ticketCopies(deps));
-await service.consume([...orderEvents(deps), service.answer(orderOffer(deps)), copies.handler]);
+const copies = service.replica(db, ticketCopies(deps));
+await service.consume([
+  ...orderEvents(deps),
+  service.publishSnapshots(orderOffer(deps)),
+  copies.handler,
+]);
 service.every(config.ORDER_SWEEP_SECONDS, "expiring overdue holds", () => expireOverdue(deps));
 service.every(60, "looking for stuck orders", stuckOrders(deps));
-await copies.done();
+await copies.untilComplete();
 await service.serve({ routes: orderRoutes(deps), rules: await service.tokens(config) });
 await service.untilStopped();

@@ -7,13 +7,13 @@ import { Schema, type Connection, type HydratedDocument } from "mongoose";
 import { aggregate, record, type AggregateFields } from "#runtime/store/aggregate.ts";
 import { OrderError } from "./errors.ts";
 import { toMoney } from "#runtime/money.ts";
-import type { RequestMark } from "#runtime/store/request-id.ts";
+import type { IdempotencyKey } from "#runtime/store/request-id.ts";
 import type { CategoryWord } from "./ticket.ts";
 
 type Status = "CREATED" | "AWAITING_PAYMENT" | "COMPLETED" | "CANCELLED";
 type Reason = "BUYER" | "EXPIRED" | "PAYMENT_FAILED" | "BANNED" | "REFUNDED";
 
-export interface OrderFields extends AggregateFields, Partial<RequestMark> {
+export interface OrderFields extends AggregateFields, Partial<IdempotencyKey> {
   userId: string;
   sellerId: string;
   ticketId: string;

@@ -12,7 +12,11 @@ import { TicketUpdatedSchema } from "@ticketing/proto/tickets/v1/ticket_events";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { as } from "#runtime/testing/tokens.ts";
-import { anyOrder, expectCounterexample, hearAll } from "#runtime/testing/event-orders.ts";
+import {
+  anyDeliveryOrder,
+  expectCounterexample,
+  deliverAll,
+} from "#runtime/testing/event-orders.ts";
 import { paymentMessage, testOrders, ticketMessage, wordsOf } from "./testing.ts";
 
 const { deps, client, hear, pass, ticket, buy, get, told } = await testOrders();
@@ -126,7 +130,7 @@ const story = fc
   .record({ firstEnd: fc.constantFrom(...firstEnds), secondEnd: fc.constantFrom(...secondEnds) })
   .chain((ends) => {
     const count = eventsOf({} as Order, {} as Order, ends.secondEnd).length;
-    return fc.record({ ends: fc.constant(ends), order: anyOrder(count) });
+    return fc.record({ ends: fc.constant(ends), order: anyDeliveryOrder(count) });
   });
 
 /** That both orders and the ticket's copy end as they would have, had each event come once and in time. */
@@ -135,7 +139,7 @@ const sameEnd = (level: Levelling, oneOrAll = fc.boolean()) =>
     const { firstEnd, secondEnd } = ends;
     const [first, second] = await rivals(firstEnd, secondEnd);
     const events = eventsOf(first, second, secondEnd);
-    await hearAll(level(order.map((i) => events[i] as Heard)), tell, atOnce);
+    await deliverAll(level(order.map((i) => events[i] as Heard)), tell, atOnce);
     expect(wordsOf(await get(first))).toBe(firstEnd);
     expect(wordsOf(await get(second))).toBe(secondEnd);
     expect(await told(first.id)).toHaveLength(2);

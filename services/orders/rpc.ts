@@ -8,8 +8,8 @@ import { update } from "#runtime/store/aggregate.ts";
 import { caller } from "#runtime/rpc/authentication.ts";
 import type { DomainError } from "#runtime/errors.ts";
 import { OrderError } from "./errors.ts";
-import { paged, pageSize, readPageToken } from "#runtime/store/paging.ts";
-import { requestMark } from "#runtime/store/request-id.ts";
+import { toPage, pageSize, readPageToken } from "#runtime/store/paging.ts";
+import { idempotencyKey } from "#runtime/store/request-id.ts";
 import { mustBeConfirmed, networkKey } from "./fair-hold.ts";
 import { hold, type HoldDeps } from "./hold.ts";
 import { ACTIVE, cancel, PAST, toProto, type OrderFields } from "./order.ts";
@@ -26,7 +26,7 @@ export function orderRoutes(deps: HoldDeps) {
   return (router: ConnectRouter) =>
     router.service(OrderService, {
       async createOrder(request, ctx) {
-        const mark = requestMark(CreateOrderRequestSchema, request);
+        const mark = idempotencyKey(CreateOrderRequestSchema, request);
         const buyer = caller(ctx);
         mustBeConfirmed(deps, buyer);
         const network = networkKey(ctx.requestHeader);
@@ -53,7 +53,7 @@ export function orderRoutes(deps: HoldDeps) {
           .sort({ _id: -1 })
           .limit(size + 1)
           .lean<OrderFields[]>();
-        const { page, nextPageToken } = paged(query, size, found);
+        const { page, nextPageToken } = toPage(query, size, found);
         return { orders: page.map(toProto), nextPageToken };
       },
 

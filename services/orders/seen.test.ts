@@ -110,7 +110,7 @@ describe("an order", () => {
     expect(await get(order)).toMatchObject(all);
     expect((await told(order.id)).at(-1)?.order).toMatchObject(all);
     const stored = await deps.orders.findById(order.id).lean().orFail();
-    expect(orderOffer(deps).fill([stored]).orders?.[0]).toMatchObject(all);
+    expect(orderOffer(deps).toPage([stored]).orders?.[0]).toMatchObject(all);
   });
 
   it("of a ticket that said neither where nor what has nothing there, and says so", async () => {
@@ -135,22 +135,22 @@ describe("a copy of a ticket from before all that is seen was kept", () => {
     ["the time zone", { timeZone: 1 }],
   ])("is given %s by a snapshot of the same version", async (_, fields) => {
     const state = ticketMessage(look);
-    const { keep } = ticketCopies(deps);
-    await keep(state);
+    const { applyIfNewer } = ticketCopies(deps);
+    await applyIfNewer(state);
     await deps.tickets.collection.updateOne({ _id: state.id as never }, {
       $unset: fields,
     } as never);
-    await keep(state);
+    await applyIfNewer(state);
     expect(await buy(state.id)).toMatchObject(look);
   });
 
   it("is not put back by a snapshot of an older one", async () => {
-    const { keep } = ticketCopies(deps);
+    const { applyIfNewer } = ticketCopies(deps);
     const state = ticketMessage({ ...look, version: 2n });
-    await keep(state);
+    await applyIfNewer(state);
     const before = { $unset: { venue: 1, category: 1, detailsVersion: 1 } } as const;
     await deps.tickets.collection.updateOne({ _id: state.id as never }, before);
-    await keep(ticketMessage({ id: state.id, title: "Older" }));
+    await applyIfNewer(ticketMessage({ id: state.id, title: "Older" }));
     expect(await deps.tickets.findById(state.id).lean()).toMatchObject({ title: "A match" });
   });
 });

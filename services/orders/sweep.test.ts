@@ -13,8 +13,14 @@ import { relay } from "#runtime/messaging/relay.ts";
 import { eventually } from "#runtime/testing/eventually.ts";
 import { recordedLog } from "#runtime/testing/log.ts";
 import { testBroker, testVhost } from "#runtime/testing/broker.ts";
-import { testLine } from "#runtime/testing/proxy.ts";
-import { EVENTS, QUEUES, waitKey, waitQueue, WAITS } from "#runtime/messaging/topology.ts";
+import { testProxy } from "#runtime/testing/proxy.ts";
+import {
+  EVENTS_EXCHANGE,
+  QUEUES_EXCHANGE,
+  delayKey,
+  delayQueue,
+  DELAY_TIERS,
+} from "#runtime/messaging/topology.ts";
 import { run } from "#stack/process";
 import { expireOverdue, orderEvents } from "./events.ts";
 import { testOrders } from "./testing.ts";
@@ -29,7 +35,7 @@ async function ordersOnLine(holdSeconds: number) {
   const { deps } = orders;
   const vhost = await testVhost();
   const url = new URL(vhost);
-  const line = await testLine(Number(url.port));
+  const line = await testProxy(Number(url.port));
   url.port = String(line.port);
   const { log, lines } = recordedLog();
   const broker = await testBroker("orders", subscriptions, { url: url.href, log, snapshots });
@@ -121,10 +127,10 @@ async function expirationOn(vhost: string): Promise<void> {
 /** From now on what is left to wait goes elsewhere, and never comes out; answers how much it was. */
 async function throwAway(raw: Channel): Promise<() => Promise<number>> {
   const { queue } = await raw.assertQueue("thrown-away");
-  for (const seconds of WAITS) {
-    const key = waitKey("*", seconds);
-    await raw.bindQueue(queue, QUEUES, key);
-    await raw.unbindQueue(waitQueue(seconds), QUEUES, key);
+  for (const seconds of DELAY_TIERS) {
+    const key = delayKey("*", seconds);
+    await raw.bindQueue(queue, QUEUES_EXCHANGE, key);
+    await raw.unbindQueue(delayQueue(seconds), QUEUES_EXCHANGE, key);
   }
   return async () => (await raw.checkQueue(queue)).messageCount;
 }
@@ -166,7 +172,10 @@ describe("a hold whose time is up", () => {
       const body = toBinary(ExpirationCompleteSchema, create(ExpirationCompleteSchema, complete));
       const about = { id: newId(), type: NUDGE, source: "expiration", subject: id };
       const properties = toProperties({ ...about, time: new Date() });
-      raw.publish(EVENTS, NUDGE, Buffer.from(body), { ...properties, userId: "expiration" });
+      raw.publish(EVENTS_EXCHANGE, NUDGE, Buffer.from(body), {
+        ...properties,
+        userId: "expiration",
+      });
     }
     await eventually(() => nudges() >= made.length, "the nudges");
     const drained = () => deps.orders.countDocuments({ "outbox._id": { $exists: true } });

@@ -15,9 +15,9 @@ import { UserBannedSchema, UserUnbannedSchema } from "@ticketing/proto/auth/v1/u
 import { newId } from "#runtime/store/ids.ts";
 import { buildIndexes } from "#runtime/store/indexes.ts";
 import type { Log } from "#runtime/log.ts";
-import { standingModel } from "#marketplace/ban-replica.ts";
+import { banReplicaModel } from "#marketplace/ban-replica.ts";
 import { as } from "#runtime/testing/tokens.ts";
-import { silent } from "#runtime/testing/log.ts";
+import { silentLog } from "#runtime/testing/log.ts";
 import { testClient } from "#runtime/testing/client.ts";
 import { testDatabase } from "#runtime/testing/database.ts";
 import { orderEvents } from "./events.ts";
@@ -75,7 +75,7 @@ export async function testOrders(
   const deps = {
     orders: orderModel(db),
     tickets: ticketModel(db),
-    standings: standingModel(db),
+    banReplica: banReplicaModel(db),
     holdSeconds: 900,
     extensionSeconds: 0,
     maxOpenOrders: 10,
@@ -86,7 +86,7 @@ export async function testOrders(
     maxHoldsPerNetwork: 20,
     requireConfirmedEmail: false,
     now: () => Date.now() + passed,
-    log: silent,
+    log: silentLog,
     ...limits,
   };
   await buildIndexes(deps.orders, deps.tickets);

@@ -8,7 +8,11 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { newId } from "#runtime/store/ids.ts";
 import { refusal } from "#runtime/testing/refusal.ts";
-import { expectCounterexample, expectSameEnd, hearAll } from "#runtime/testing/event-orders.ts";
+import {
+  expectCounterexample,
+  expectSameFinalState,
+  deliverAll,
+} from "#runtime/testing/event-orders.ts";
 import { ticketCopies } from "./events.ts";
 import { testOrders, ticketMessage } from "./testing.ts";
 
@@ -41,9 +45,9 @@ const asNews: Levelling = (states) =>
 
 /** Hears of tickets by turns in events and in snapshots, as after a restart from an empty database. */
 function eventsAndSnapshots(): (state: Ticket) => Promise<unknown> {
-  const { keep } = ticketCopies(deps);
+  const { applyIfNewer } = ticketCopies(deps);
   let turn = 0;
-  return (state) => ((turn += 1) % 2 === 0 ? keep(state) : tell(state));
+  return (state) => ((turn += 1) % 2 === 0 ? applyIfNewer(state) : tell(state));
 }
 
 /** That the copy is the newest of the states that were heard of, of which some may be missing yet. */
@@ -52,7 +56,7 @@ const newestIsKept = (level: Levelling) =>
     fc.shuffledSubarray([0, 1, 2, 3, 0, 1, 2, 3], { minLength: 4 }),
     async (order) => {
       const states = life();
-      await hearAll(level(order.map((i) => states[i] as Ticket)), eventsAndSnapshots(), false);
+      await deliverAll(level(order.map((i) => states[i] as Ticket)), eventsAndSnapshots(), false);
       const newest = states[Math.max(...order)] as Ticket;
       const copy = await copyOf(newest.id);
       expect(copy).toMatchObject({
@@ -79,7 +83,7 @@ describe("our copy of a ticket", () => {
     const events = Array.from({ length: 22 }, life).flat();
     const collections = [all.deps.tickets.collection];
     const hearOf = (state: Ticket) => all.hear(TicketUpdatedSchema, { ticket: state });
-    const count = await expectSameEnd({ collections, events, hear: hearOf, except: [] });
+    const count = await expectSameFinalState({ collections, events, hear: hearOf, except: [] });
     expect(count).toBeGreaterThan(5_000);
   });
 

@@ -6,7 +6,7 @@ import {
 } from "@ticketing/proto/tickets/v1/ticket";
 import { Schema, type Connection } from "mongoose";
 import { toMinor } from "#runtime/money.ts";
-import { duplicateOf } from "#runtime/store/database.ts";
+import { duplicateKeyIndex } from "#runtime/store/database.ts";
 
 /** What kind of event it is for, as it is stored: the contract's word. */
 export type CategoryWord = keyof typeof Category;
@@ -99,7 +99,7 @@ export async function keep(tickets: Tickets, ticket: TicketMessage | undefined):
   try {
     await tickets.updateOne(older, change, { upsert: true });
   } catch (error) {
-    if (!duplicateOf(error)) throw error;
+    if (!duplicateKeyIndex(error)) throw error;
     // Ours is there: as new or newer, or an older one that was put there in this very moment.
     await tickets.updateOne(older, change);
   }

@@ -17,15 +17,15 @@ import { subscriptions } from "#marketplace/catalogue.ts";
 import { consume } from "#runtime/messaging/consumer.ts";
 import { newId } from "#runtime/store/ids.ts";
 import { relay } from "#runtime/messaging/relay.ts";
-import { EVENTS } from "#runtime/messaging/topology.ts";
+import { EVENTS_EXCHANGE } from "#runtime/messaging/topology.ts";
 import { eventually } from "#runtime/testing/eventually.ts";
-import { silent } from "#runtime/testing/log.ts";
+import { silentLog } from "#runtime/testing/log.ts";
 import { testBroker } from "#runtime/testing/broker.ts";
 import {
-  anyOrder,
+  anyDeliveryOrder,
   expectCounterexample,
-  expectSameEnd,
-  hearAll,
+  expectSameFinalState,
+  deliverAll,
 } from "#runtime/testing/event-orders.ts";
 import { orderCopies, paymentEvents } from "./events.ts";
 import { world, type World } from "./testing/payments-fixture.ts";
@@ -82,15 +82,15 @@ const rivals = fc
     return fc.record({
       first: fc.constant(first),
       second: fc.constant(second),
-      order: anyOrder(count),
+      order: anyDeliveryOrder(count),
     });
   });
 
 /** Hears of orders by turns in events and in snapshots, as after a restart from an empty database. */
 function eventsAndSnapshots({ payments, tell }: World): (told: Told) => Promise<unknown> {
-  const { keep } = orderCopies({ payments, log: silent });
+  const { applyIfNewer } = orderCopies({ payments, log: silentLog });
   let turn = 0;
-  return ([schema, order]) => ((turn += 1) % 2 === 0 ? keep(order) : tell(schema, order));
+  return ([schema, order]) => ((turn += 1) % 2 === 0 ? applyIfNewer(order) : tell(schema, order));
 }
 
 /** That of two orders of one ticket the newest states are kept of which was heard, in their own payments. */
@@ -100,7 +100,7 @@ const newestIsKept = (all: World, level: Levelling, oneOrAll = fc.boolean()) =>
     const ticketId = newId();
     const told = [...ends[first]!(anOrder({ ticketId })), ...ends[second]!(anOrder({ ticketId }))];
     const heard = which.map((i) => told[i]!);
-    await hearAll(level(heard), eventsAndSnapshots(all), atOnce);
+    await deliverAll(level(heard), eventsAndSnapshots(all), atOnce);
     for (const id of new Set(told.map(([, { id }]) => id))) {
       const newest = told.findLast(([, state]) => state.id === id)![1];
       expect((await load(id)).order).toMatchObject({
@@ -144,7 +144,7 @@ describe("the copy of an order", () => {
     await settler.close(); // It has nothing to do here, and would look at each.
     const lives = Object.values(ends);
     const events = Array.from({ length: 33 }, (_, i) => lives[i % lives.length]!(anOrder())).flat();
-    const count = await expectSameEnd({
+    const count = await expectSameFinalState({
       collections: [payments.collection],
       events,
       hear: ([schema, order]) => tell(schema, order),
@@ -171,7 +171,7 @@ describe("the copy of an order", () => {
 
 /** How so many events are heard. */
 const late = (count: number, atOnce = fc.boolean()) =>
-  fc.record({ order: anyOrder(count), atOnce });
+  fc.record({ order: anyDeliveryOrder(count), atOnce });
 
 /** That the second buyer pays and the first does not, whose time ran out while the bank was asked. */
 const onePays = (all: World, level: Levelling, oneOrAll = fc.boolean()) =>
@@ -183,7 +183,7 @@ const onePays = (all: World, level: Levelling, oneOrAll = fc.boolean()) =>
     const { payment } = await all.pay(second);
     const hear = ({ order, atOnce }: { order: number[]; atOnce: boolean }, told: Told[]) => {
       const heard = level(order.map((i) => told[i]!));
-      return hearAll(heard, ([schema, state]) => all.tell(schema, state), atOnce);
+      return deliverAll(heard, ([schema, state]) => all.tell(schema, state), atOnce);
     };
     const accepted = next(second, 2n, OrderStatus.AWAITING_PAYMENT, payment?.attemptId);
     const told: Told[] = [
@@ -226,19 +226,19 @@ describe("over the real broker", () => {
       service: "payments",
       broker,
       subscriptions,
-      log: silent,
+      log: silentLog,
     });
     const stop = await consume({
       service: "payments",
       broker,
-      handlers: paymentEvents({ ...all.deps, standings: all.standings }),
-      log: silent,
+      handlers: paymentEvents({ ...all.deps, banReplica: all.banReplica }),
+      log: silentLog,
       isFault: () => false,
       recovered: () => Promise.resolve(),
     });
     const publish = (schema: DescMessage, order: Order) =>
       broker.publish(
-        EVENTS,
+        EVENTS_EXCHANGE,
         schema.typeName,
         Buffer.from(toBinary(schema, create(schema, { order } as never))),
         {

@@ -18,12 +18,12 @@ import { ClaimsRequestedSchema, UserDeletedSchema } from "@ticketing/proto/auth/
 import { banEvents } from "#marketplace/catalogue.ts";
 import { update } from "#runtime/store/aggregate.ts";
 import type { Ban, BanEvent } from "#runtime/identity/bans.ts";
-import type { Copies } from "#runtime/messaging/snapshots/replica.ts";
+import type { ReplicaSource } from "#runtime/messaging/snapshots/replica.ts";
 import { on, type EventHandler } from "#runtime/messaging/consumer.ts";
 import type { Log } from "#runtime/log.ts";
 import { toMinor } from "#runtime/money.ts";
-import { duplicateOf } from "#runtime/store/database.ts";
-import { hearStanding, type Standings } from "#marketplace/ban-replica.ts";
+import { duplicateKeyIndex } from "#runtime/store/database.ts";
+import { applyBan, type BanReplica } from "#marketplace/ban-replica.ts";
 import { claimsOf, type ClaimDeps, type Claims } from "./payouts/claims.ts";
 import { isInDoubt, keepOrder, keepSnapshot } from "./settlement/order-replica.ts";
 import { type OrderCopy, type Payment, type Payments } from "./payment.ts";
@@ -73,21 +73,21 @@ async function keep(
   try {
     return await payment.save();
   } catch (error) {
-    if (!duplicateOf(error)) throw error;
+    if (!duplicateKeyIndex(error)) throw error;
     return keep(payments, id, copy, change);
   }
 }
 
 interface EventDeps {
   payments: Payments;
-  standings: Standings;
+  banReplica: BanReplica;
 }
 
 /**
  * Every event only brings up to date what we know of an order, or of its ticket's code: what follows
  * from it (capture, void, refund) is the settler's, which looks at the state and not at the event.
  */
-export function paymentEvents({ payments, standings }: EventDeps): EventHandler[] {
+export function paymentEvents({ payments, banReplica }: EventDeps): EventHandler[] {
   async function hear({ order }: { order?: Order | undefined }): Promise<void> {
     if (!order) throw new Error("an event without its order");
     await keep(payments, order.id, toCopy(order), keepOrder);
@@ -99,13 +99,13 @@ export function paymentEvents({ payments, standings }: EventDeps): EventHandler[
   ) =>
     update(payments, orderId, (payment) => payment.order.ticketId === ticketId && change(payment));
   /** Who is banned is not paid out meanwhile. Whoever has left gets what they had earned. */
-  const standing = ({ type, read }: BanEvent): EventHandler => ({
+  const banHandler = ({ type, read }: BanEvent): EventHandler => ({
     type,
     decode: read,
-    handle: (ban) => hearStanding(standings, ban as Ban, () => Promise.resolve()),
+    handle: (ban) => applyBan(banReplica, ban as Ban, () => Promise.resolve()),
   });
   return [
-    ...banEvents.filter(({ type }) => type !== UserDeletedSchema.typeName).map(standing),
+    ...banEvents.filter(({ type }) => type !== UserDeletedSchema.typeName).map(banHandler),
     on(OrderCreatedSchema, hear),
     on(OrderAwaitingPaymentSchema, hear),
     on(OrderCancelledSchema, hear),
@@ -145,13 +145,13 @@ interface CopyDeps {
 export function orderCopies({
   payments,
   log,
-}: CopyDeps): Copies<typeof OrderSnapshotSchema, Order> {
+}: CopyDeps): ReplicaSource<typeof OrderSnapshotSchema, Order> {
   return {
     owner: "orders",
     request: OrderSnapshotRequestedSchema,
     snapshot: OrderSnapshotSchema,
-    things: (snapshot) => snapshot.orders,
-    async keep(order) {
+    itemsOf: (snapshot) => snapshot.orders,
+    async applyIfNewer(order) {
       const copy = toCopy(order);
       const payment = await keep(payments, order.id, copy, keepSnapshot);
       if (!isInDoubt(payment, copy)) return;

@@ -1,6 +1,6 @@
 import { PaymentService } from "@ticketing/proto/payments/v1/payment_service";
 import { expect, it } from "vitest";
-import { throwGarbage } from "#runtime/testing/garbage.ts";
+import { sendGarbage } from "#runtime/testing/garbage.ts";
 import { as } from "#runtime/testing/tokens.ts";
 import { testServer } from "#runtime/testing/server.ts";
 import { paymentRoutes } from "./rpc.ts";
@@ -15,7 +15,7 @@ it(
     const orders = await Promise.all([buy(), buy(), buy({ userId: "eve" })]);
     const [paid, free] = orders;
     await pay(paid);
-    const answered = await throwGarbage(server, PaymentService, {
+    const answered = await sendGarbage(server, PaymentService, {
       headers: (await as("ann")).headers,
       known: orders.map(({ id }) => id),
       good: {

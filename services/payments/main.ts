@@ -4,7 +4,7 @@ import { parseConfig } from "#runtime/config.ts";
 import { buildIndexes } from "#runtime/store/indexes.ts";
 import { connectRedis } from "#runtime/store/redis.ts";
 import { startService } from "#runtime/service.ts";
-import { standingModel } from "#marketplace/ban-replica.ts";
+import { banReplicaModel } from "#marketplace/ban-replica.ts";
 import { balanceModel } from "./balances/balance.ts";
 import { cardLimits } from "./checkout/card-limits.ts";
 import { paymentConfig } from "./config.ts";
@@ -35,7 +35,7 @@ const webhooks = webhookModel(db);
 const payouts = payoutModel(db);
 const sellers = sellerModel(db);
 const balances = balanceModel(db);
-const standings = standingModel(db);
+const banReplica = banReplicaModel(db);
 // Nothing serves before its indexes stand.
 await buildIndexes(payments, webhooks, payouts, sellers, balances);
 
@@ -59,7 +59,7 @@ const cards = cardLimits({
 const deps = { ...common, publicUrl, methodTypes, cards };
 const accounts = stripeAccounts({ stripe, publicUrl, now: Date.now });
 const patientAccounts = stripeAccounts({ stripe: patient, publicUrl, now: Date.now });
-const sellerDeps = { ...common, payouts, sellers, balances, standings, accounts };
+const sellerDeps = { ...common, payouts, sellers, balances, banReplica, accounts };
 
 service.relay(payments);
 const settler = startSettler(deps, {
@@ -68,12 +68,12 @@ const settler = startSettler(deps, {
 });
 const listeners = [paymentListener(payments, settler), sellerListener({ ...sellerDeps, webhooks })];
 service.onStop(() => settler.close());
-const copies = service.bootstrap(db, orderCopies(deps));
+const copies = service.replica(db, orderCopies(deps));
 const claims = claimEvents({
   ...sellerDeps,
   answer: (answer) => service.publish(ClaimsAnsweredSchema, answer.userId, answer),
 });
-await service.consume([...paymentEvents({ payments, standings }), ...claims, copies.handler]);
+await service.consume([...paymentEvents({ payments, banReplica }), ...claims, copies.handler]);
 service.every(60, "reconciling with Stripe", async () => {
   await askAgain({ webhooks, listeners });
   await settler.reconcile();
@@ -81,7 +81,7 @@ service.every(60, "reconciling with Stripe", async () => {
 service.every(60, "looking for refunds that wait", waitingRefunds(deps));
 const watch = catchUp({ stripe: patient, webhooks, listeners, now: Date.now });
 service.every(3_600, "catching up with Stripe's events", watch);
-await copies.done();
+await copies.untilComplete();
 await markUncounted(sellerDeps);
 service.every(600, "marking what was left uncounted", () => markLeft(sellerDeps));
 const worker = payoutWorker({ ...sellerDeps, accounts: patientAccounts });

@@ -6,7 +6,7 @@ import type {
 } from "@ticketing/proto/payments/v1/payment";
 import { Schema, type Connection, type HydratedDocument } from "mongoose";
 import { aggregate, type AggregateFields } from "#runtime/store/aggregate.ts";
-import type { RequestMark } from "#runtime/store/request-id.ts";
+import type { IdempotencyKey } from "#runtime/store/request-id.ts";
 import { countedSchema, type Countable } from "./balances/balance.ts";
 import { postingSchema, type Posting } from "./ledger.ts";
 import type { Poll } from "./settlement/poll-claim.ts";
@@ -15,7 +15,7 @@ type Word<E> = Exclude<keyof E, "UNSPECIFIED">;
 export type AttemptStatus = Word<typeof PaymentStatus>;
 
 /** One try to take the money; written before Stripe is called, so a crash forgets none. */
-export interface Attempt extends Partial<RequestMark> {
+export interface Attempt extends Partial<IdempotencyKey> {
   _id: string;
   status: AttemptStatus;
   stripeId?: string | undefined;
@@ -28,7 +28,7 @@ export interface Attempt extends Partial<RequestMark> {
 }
 
 /** Money given back, or asked back; written before Stripe is called, so a crash forgets none. */
-export interface Refund extends Partial<RequestMark> {
+export interface Refund extends Partial<IdempotencyKey> {
   _id: string;
   amount: number;
   reason: Word<typeof RefundReason>;

@@ -3,7 +3,7 @@ import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import { PayoutStatus, type PayoutSchema } from "@ticketing/proto/payments/v1/seller_service";
 import { Schema, type Connection } from "mongoose";
 import { toMoney } from "#runtime/money.ts";
-import { duplicateOf } from "#runtime/store/database.ts";
+import { duplicateKeyIndex } from "#runtime/store/database.ts";
 import { countedSchema, type Countable } from "./balances/balance.ts";
 import { postingSchema, type Posting } from "./ledger.ts";
 
@@ -99,7 +99,7 @@ export async function beginPayout(
     await payouts.create(payout);
     return payout;
   } catch (error) {
-    if (duplicateOf(error)) return undefined;
+    if (duplicateKeyIndex(error)) return undefined;
     throw error;
   }
 }

@@ -7,9 +7,9 @@ import {
   type GetPaymentResponseSchema,
 } from "@ticketing/proto/payments/v1/payment_service";
 import { caller, type Caller } from "#runtime/rpc/authentication.ts";
-import { withoutDeadline } from "#runtime/call-deadline.ts";
+import { runWithoutDeadline } from "#runtime/call-deadline.ts";
 import { addressOf } from "#runtime/identity/client-network.ts";
-import { requestMark } from "#runtime/store/request-id.ts";
+import { idempotencyKey } from "#runtime/store/request-id.ts";
 import { openActions } from "./checkout/next-action.ts";
 import { claimsOf, type ClaimDeps } from "./payouts/claims.ts";
 import { pay, type PayDeps } from "./checkout/create-payment.ts";
@@ -70,10 +70,10 @@ export function paymentRoutes(deps: PayDeps & RefundDeps & ClaimDeps) {
   return (router: ConnectRouter) =>
     router.service(PaymentService, {
       async createPayment(request, ctx) {
-        const mark = requestMark(CreatePaymentRequestSchema, request);
+        const mark = idempotencyKey(CreatePaymentRequestSchema, request);
         const payer = { userId: caller(ctx).id, address: addressOf(ctx.requestHeader) };
         // What Stripe did is stored, however late: money moves by it.
-        const paid = withoutDeadline(() => pay(deps, payer, request, mark));
+        const paid = runWithoutDeadline(() => pay(deps, payer, request, mark));
         return buyersAnswer(await paid.catch(refuse));
       },
 
@@ -82,7 +82,7 @@ export function paymentRoutes(deps: PayDeps & RefundDeps & ClaimDeps) {
         const { payment, role } = await find(orderId, who);
         if (!isOpen(payment) || !askedLongAgo(orderId)) return answer(payment, role, who.id);
         // What is known already is an answer too.
-        await withoutDeadline(() => settle(deps, orderId, true)).catch((error: unknown) => {
+        await runWithoutDeadline(() => settle(deps, orderId, true)).catch((error: unknown) => {
           log.warn({ orderId, err: (error as Error).message }, "the bank could not be asked");
         });
         const later = await find(orderId, who);
@@ -94,7 +94,7 @@ export function paymentRoutes(deps: PayDeps & RefundDeps & ClaimDeps) {
       },
 
       async refundPayment(request, ctx) {
-        const mark = requestMark(RefundPaymentRequestSchema, request);
+        const mark = idempotencyKey(RefundPaymentRequestSchema, request);
         const { payment, refund } = await refundPayment(deps, caller(ctx), request, mark);
         return { refund: refundToProto(payment, refund) };
       },

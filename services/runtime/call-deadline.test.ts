@@ -1,6 +1,11 @@
 import { Schema } from "mongoose";
 import { describe, expect, it } from "vitest";
-import { mustBeInTime, msLeft, underDeadline, withoutDeadline } from "./call-deadline.ts";
+import {
+  requireTimeLeft,
+  remainingMs,
+  runWithDeadline,
+  runWithoutDeadline,
+} from "./call-deadline.ts";
 import { isDatabaseFault } from "./store/database.ts";
 import { eventually } from "./testing/eventually.ts";
 import { testDatabase } from "./testing/database.ts";
@@ -20,7 +25,7 @@ describe("the work of a call", () => {
   it("is ended by the database when its time is up", async () => {
     const begun = performance.now();
     const slow = () => things.findOne({ $where: "sleep(20000) || true" }).exec();
-    const error = await errorOf(underDeadline(300, patient, slow));
+    const error = await errorOf(runWithDeadline(300, patient, slow));
     expect(error).toMatchObject({ codeName: "MaxTimeMSExpired" });
     expect(isDatabaseFault(error)).toBe(true);
     expect(performance.now() - begun).toBeLessThan(15_000);
@@ -28,7 +33,7 @@ describe("the work of a call", () => {
 
   it("tells the database so little time that the call can still be answered, and never more than is left", async () => {
     const told = (ms: number, passing: number): Promise<number> =>
-      underDeadline(ms, patient, async () => {
+      runWithDeadline(ms, patient, async () => {
         await past(passing);
         const query = things.findOne();
         await query.exec();
@@ -44,7 +49,7 @@ describe("the work of a call", () => {
     ["change", () => things.updateOne({ _id: "a" }, { name: "late" }).exec()],
     ["save", () => things.create({ _id: "late" })],
   ])("does not %s anything after its time", async (_, ask) => {
-    const late = underDeadline(1, patient, async () => {
+    const late = runWithDeadline(1, patient, async () => {
       await past(5);
       return ask();
     });
@@ -54,7 +59,7 @@ describe("the work of a call", () => {
 
   it("begins nothing once its caller has gone", async () => {
     const leaving = new AbortController();
-    const left = underDeadline(60_000, leaving.signal, async () => {
+    const left = runWithDeadline(60_000, leaving.signal, async () => {
       leaving.abort();
       return things.findOne();
     });
@@ -62,8 +67,8 @@ describe("the work of a call", () => {
   });
 
   it("is finished where it must be stored, however late", async () => {
-    const stored = underDeadline(1, patient, () =>
-      withoutDeadline(async () => {
+    const stored = runWithDeadline(1, patient, () =>
+      runWithoutDeadline(async () => {
         await past(5);
         return things.create({ _id: "stored" });
       }),
@@ -73,18 +78,18 @@ describe("the work of a call", () => {
 
   it("limits nothing that goes on after it", async () => {
     let after: Promise<unknown> = Promise.resolve();
-    await underDeadline(20, patient, async () => {
+    await runWithDeadline(20, patient, async () => {
       after = past(50).then(() => things.findOne());
     });
     expect(await after).not.toBeNull();
   });
 
   it("has a deadline only while it is done", async () => {
-    expect(msLeft()).toBeUndefined();
-    mustBeInTime();
-    const left = await underDeadline(1_000, patient, async () => msLeft());
+    expect(remainingMs()).toBeUndefined();
+    requireTimeLeft();
+    const left = await runWithDeadline(1_000, patient, async () => remainingMs());
     expect(left).toBeGreaterThan(0);
     expect(left).toBeLessThanOrEqual(1_000);
-    expect(msLeft()).toBeUndefined();
+    expect(remainingMs()).toBeUndefined();
   });
 });

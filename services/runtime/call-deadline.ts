@@ -21,7 +21,7 @@ interface Deadline {
 const current = new AsyncLocalStorage<Deadline | undefined>();
 
 /** Runs a call's work, which may take so long, and no longer than its caller waits. */
-export async function underDeadline<T>(
+export async function runWithDeadline<T>(
   ms: number,
   gone: AbortSignal,
   work: () => Promise<T>,
@@ -32,7 +32,7 @@ export async function underDeadline<T>(
 }
 
 /** Runs work that must be finished and stored, however late: a payment that was made is one. */
-export const withoutDeadline = <T>(work: () => T): T => current.run(undefined, work);
+export const runWithoutDeadline = <T>(work: () => T): T => current.run(undefined, work);
 
 /** The deadline of now; undefined where nobody waits for an answer. */
 function awaited(): Deadline | undefined {
@@ -41,15 +41,15 @@ function awaited(): Deadline | undefined {
 }
 
 /** How many milliseconds the call has left; undefined where nobody waits for an answer. */
-export function msLeft(): number | undefined {
+export function remainingMs(): number | undefined {
   const deadline = awaited();
   if (!deadline) return undefined;
   return deadline.gone.aborted ? 0 : deadline.at - performance.now();
 }
 
 /** Ends work that nobody waits for any more. */
-export function mustBeInTime(): void {
-  if ((msLeft() ?? 1) > 0) return;
+export function requireTimeLeft(): void {
+  if ((remainingMs() ?? 1) > 0) return;
   throw new CallError("TOO_SLOW", "this takes too long", { retryAfterMs: 1_000 });
 }
 
@@ -63,13 +63,13 @@ const queries = [
  * A plugin for a connection: tells the database with each query how long it may take, and begins
  * nothing after the deadline. An insert that has begun is finished; its limit is that of the connection.
  */
-export function keepDeadlines(schema: Schema): void {
+export function enforceDeadlines(schema: Schema): void {
   schema.pre(queries, { query: true, document: false }, function (this: Query<unknown, unknown>) {
-    mustBeInTime();
-    const left = msLeft();
+    requireTimeLeft();
+    const left = remainingMs();
     const longest = awaited()?.longestQueryMs;
     if (left !== undefined && longest !== undefined)
       this.maxTimeMS(Math.ceil(Math.min(left, longest)));
   });
-  schema.pre("save", mustBeInTime);
+  schema.pre("save", requireTimeLeft);
 }

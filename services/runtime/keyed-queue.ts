@@ -1,40 +1,40 @@
-import { withoutDeadline } from "./call-deadline.ts";
+import { runWithoutDeadline } from "./call-deadline.ts";
 
 /**
  * Does one thing for one id at a time, and for several ids at once. What fails is tried again after
  * growing pauses, until it succeeds.
  */
-export interface Lanes {
+export interface KeyedQueue {
   /** Asks for work on an id, at once; asked while it runs, it runs once more afterwards. */
-  wake(id: string): void;
-  /** As `wake`, for work that can wait: all other work is begun before. */
-  wakeLater(id: string): void;
+  enqueue(id: string): void;
+  /** As `enqueue`, for work that can wait: all other work is begun before. */
+  enqueueLowPriority(id: string): void;
   /** Goes on with what waits: for when `ready` has become true. */
-  next(): void;
+  resume(): void;
   /** Whether the id is being worked on, or will be by itself. */
   has(id: string): boolean;
   /** Resolves when a lane is free. */
-  free(): Promise<void>;
+  untilFree(): Promise<void>;
   /** Resolves when work that can wait would be begun. */
-  freeLater(): Promise<void>;
+  untilFreeForLowPriority(): Promise<void>;
   /** Resolves when nothing runs or waits to; what pauses after a failure is not waited for. */
-  idle(): Promise<void>;
+  untilIdle(): Promise<void>;
   /** Resolves when all that was asked for has been tried, or can no longer be. Nothing is retried. */
   close(): Promise<void>;
 }
 
 interface Options {
   /** So many ids at once. */
-  width: number;
+  concurrency: number;
   /** Of them, so many at most with work that can wait; all, where it is not given. */
-  laterWidth?: number;
+  lowPriorityConcurrency?: number;
   /**
    * So many more may wait, and so many pause, as ids only. Those that come then are forgotten, so
    * whoever sets it looks for them elsewhere.
    */
-  room?: number;
+  capacity?: number;
   /** While it says no, nothing is begun, and what fails is not to blame. */
-  ready?: () => boolean;
+  isReady?: () => boolean;
   /** The pause after the first failure, in milliseconds; it doubles with each one more. */
   firstPauseMs?: number;
   onError: (error: unknown, id: string) => void;
@@ -52,102 +52,103 @@ const LONGEST_PAUSE_MS = 60_000;
 const pauseAfter = (failures: number, firstMs: number): number =>
   Math.min(firstMs * 2 ** (failures - 1), LONGEST_PAUSE_MS) * (0.8 + 0.2 * Math.random());
 
-export function lanes(
-  work: (id: string, isLater: boolean) => Promise<void>,
+export function keyedQueue(
+  work: (id: string, isLowPriority: boolean) => Promise<void>,
   options: Options,
-): Lanes {
-  const { width, room = Infinity, ready = () => true, onError } = options;
-  const { firstPauseMs = FIRST_PAUSE_MS, laterWidth = width } = options;
+): KeyedQueue {
+  const { concurrency, capacity = Infinity, isReady = () => true, onError } = options;
+  const { firstPauseMs = FIRST_PAUSE_MS, lowPriorityConcurrency = concurrency } = options;
   const waiting = new Set<string>();
-  const waitingLater = new Set<string>();
-  const runningLater = new Set<string>();
+  const waitingLowPriority = new Set<string>();
+  const runningLowPriority = new Set<string>();
   const running = new Map<string, Promise<void>>();
   const failed = new Map<string, Failed>();
   let closed = false;
 
-  function pause(id: string, isLater: boolean): void {
+  function pause(id: string, isLowPriority: boolean): void {
     if (closed) return;
-    const again = isLater ? wakeLater : wake;
-    if (!ready()) return again(id);
+    const again = isLowPriority ? enqueueLowPriority : enqueue;
+    if (!isReady()) return again(id);
     const times = (failed.get(id)?.times ?? 0) + 1;
-    if (times === 1 && failed.size >= room) return;
+    if (times === 1 && failed.size >= capacity) return;
     failed.set(id, { times, timer: setTimeout(again, pauseAfter(times, firstPauseMs), id) });
   }
 
-  function begin(id: string, isLater: boolean): void {
-    (isLater ? waitingLater : waiting).delete(id);
-    if (isLater) runningLater.add(id);
+  function begin(id: string, isLowPriority: boolean): void {
+    (isLowPriority ? waitingLowPriority : waiting).delete(id);
+    if (isLowPriority) runningLowPriority.add(id);
     clearTimeout(failed.get(id)?.timer);
     // A call may have woken it; its deadline is not ours.
-    const done = withoutDeadline(() => work(id, isLater))
+    const done = runWithoutDeadline(() => work(id, isLowPriority))
       .then(
         () => void failed.delete(id),
         (error: unknown) => {
           onError(error, id);
-          pause(id, isLater);
+          pause(id, isLowPriority);
         },
       )
       .finally(() => {
         running.delete(id);
-        runningLater.delete(id);
-        next();
+        runningLowPriority.delete(id);
+        resume();
       });
     running.set(id, done);
   }
 
-  function wake(id: string): void {
-    if (waiting.size >= room) return forget(id);
+  function enqueue(id: string): void {
+    if (waiting.size >= capacity) return forget(id);
     waiting.add(id);
-    next();
+    resume();
   }
 
-  function wakeLater(id: string): void {
-    if (waitingLater.size >= room) return forget(id);
-    waitingLater.add(id);
-    next();
+  function enqueueLowPriority(id: string): void {
+    if (waitingLowPriority.size >= capacity) return forget(id);
+    waitingLowPriority.add(id);
+    resume();
   }
 
   /** Entirely, with the pause that it may be in: then `has` says no, and whoever sets it looks for it. */
   function forget(id: string): void {
-    if (waiting.has(id) || waitingLater.has(id)) return;
+    if (waiting.has(id) || waitingLowPriority.has(id)) return;
     clearTimeout(failed.get(id)?.timer);
     failed.delete(id);
   }
 
-  function next(): void {
-    if (!ready()) return;
+  function resume(): void {
+    if (!isReady()) return;
     for (const id of waiting) {
-      if (running.size >= width) return;
+      if (running.size >= concurrency) return;
       if (!running.has(id)) begin(id, false);
     }
-    for (const id of waitingLater) {
+    for (const id of waitingLowPriority) {
       if (isFull()) return;
       if (!running.has(id)) begin(id, true);
     }
   }
 
-  const isFull = (): boolean => running.size >= width || runningLater.size >= laterWidth;
-  const isWaiting = (): boolean => waiting.size > 0 || waitingLater.size > 0;
+  const isFull = (): boolean =>
+    running.size >= concurrency || runningLowPriority.size >= lowPriorityConcurrency;
+  const isWaiting = (): boolean => waiting.size > 0 || waitingLowPriority.size > 0;
 
   return {
-    wake,
-    wakeLater,
-    next,
-    has: (id) => waiting.has(id) || waitingLater.has(id) || running.has(id) || failed.has(id),
-    async free() {
-      while (running.size >= width) await Promise.race(running.values());
+    enqueue,
+    enqueueLowPriority,
+    resume,
+    has: (id) => waiting.has(id) || waitingLowPriority.has(id) || running.has(id) || failed.has(id),
+    async untilFree() {
+      while (running.size >= concurrency) await Promise.race(running.values());
     },
-    async freeLater() {
-      while (isFull() || waitingLater.size > 0) await Promise.race(running.values());
+    async untilFreeForLowPriority() {
+      while (isFull() || waitingLowPriority.size > 0) await Promise.race(running.values());
     },
-    async idle() {
+    async untilIdle() {
       while (running.size > 0) await Promise.race(running.values());
     },
     async close() {
       closed = true;
       for (const { timer } of failed.values()) clearTimeout(timer);
-      while (running.size > 0 || (isWaiting() && ready())) {
-        next();
+      while (running.size > 0 || (isWaiting() && isReady())) {
+        resume();
         await Promise.race(running.values());
       }
     },

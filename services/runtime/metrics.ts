@@ -6,7 +6,7 @@ const counters = new Registry();
  * Events by what became of them here: `published`, or `refused` by the broker (they stay in the
  * outbox); `handled`, `retried` after a failure, or `dead`.
  */
-export const eventCount = new Counter({
+export const eventCounter = new Counter({
   name: "ticketing_events_total",
   help: "Events by what became of them: published, refused, handled, retried, dead.",
   labelNames: ["outcome", "type"] as const,
@@ -14,7 +14,7 @@ export const eventCount = new Counter({
 });
 
 /** Mails by what became of them: `sent`, `unneeded`, `postponed` (tried again), `refused` for good. */
-export const mailCount = new Counter({
+export const mailCounter = new Counter({
   name: "ticketing_mails_total",
   help: "Mails by what became of them: sent, unneeded, postponed, refused.",
   labelNames: ["outcome", "cause"] as const,

@@ -63,18 +63,18 @@ export function toMoney({ amount, currency }: Amount): Money {
 const decimal = (amount: number, digits: number): string => (amount / 10 ** digits).toFixed(digits);
 
 /** An amount for people, exactly: "25.50 EUR". */
-export const inWords = ({ amount, currency }: Amount): string =>
+export const formatAmount = ({ amount, currency }: Amount): string =>
   `${decimal(amount, known(currency, "amount").digits)} ${currency}`;
 
 /** The part of an amount that Stripe can move; the rest, less than one step of the currency, stays. */
-export function movablePart({ amount, currency }: Amount): number {
+export function roundDownForStripe({ amount, currency }: Amount): number {
   return amount - (amount % known(currency, "amount").step);
 }
 
 /** An amount that Stripe can move, or a word on why not. */
-export function toMovable(money: Money, field: string): Amount {
+export function toStripeAmount(money: Money, field: string): Amount {
   const amount = toMinor(money, field);
-  if (movablePart(amount) !== amount.amount) {
+  if (roundDownForStripe(amount) !== amount.amount) {
     const { digits, step } = known(amount.currency, field);
     const words = `must be a multiple of ${decimal(step, digits)} ${amount.currency}`;
     throw invalidField(field, words, "PRICE_NOT_CHARGEABLE");
@@ -84,11 +84,11 @@ export function toMovable(money: Money, field: string): Amount {
 
 /** An amount that can be charged, or a word on why not. */
 export function toChargeable(money: Money, field: string): Amount {
-  const price = toMovable(money, field);
+  const price = toStripeAmount(money, field);
   const { digits, minimum } = known(price.currency, field);
-  const maximum = movablePart({ ...price, amount: MOST });
+  const maximum = roundDownForStripe({ ...price, amount: MOST });
   if (price.amount < minimum || price.amount > maximum) {
-    const bounds = `${decimal(minimum, digits)} and ${inWords({ ...price, amount: maximum })}`;
+    const bounds = `${decimal(minimum, digits)} and ${formatAmount({ ...price, amount: maximum })}`;
     throw invalidField(field, `must be between ${bounds}`, "PRICE_NOT_CHARGEABLE");
   }
   return price;

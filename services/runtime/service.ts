@@ -5,8 +5,8 @@ import type { Connection, Model } from "mongoose";
 import type { AggregateFields } from "./store/aggregate.ts";
 import type { TokenRules } from "./rpc/authentication.ts";
 import { banSnapshot } from "./identity/ban-snapshot.ts";
-import { followBans, type BanEvent, type KeptBan } from "./identity/bans.ts";
-import { bootstrap, type Bootstrap, type Copies } from "./messaging/snapshots/replica.ts";
+import { subscribeToBans, type BanEvent, type ExpiringBan } from "./identity/bans.ts";
+import { buildReplica, type Replica, type ReplicaSource } from "./messaging/snapshots/replica.ts";
 import { connectBroker, type Broker } from "./messaging/broker.ts";
 import type { ServiceConfig } from "./config.ts";
 import { consume, type EventHandler } from "./messaging/consumer.ts";
@@ -14,13 +14,17 @@ import { HealthState } from "./rpc/health.ts";
 import { serveHttp, type HttpHandler } from "./http.ts";
 import { remoteKeys } from "./identity/keys.ts";
 import { createLog, type Log } from "./log.ts";
-import { answers, connectDatabase, isDatabaseFault } from "./store/database.ts";
-import { answerWith, send, type Offer } from "./messaging/snapshots/publisher.ts";
+import { isDatabaseReachable, connectDatabase, isDatabaseFault } from "./store/database.ts";
+import {
+  snapshotRequestHandler,
+  publishMessage,
+  type SnapshotPublisher,
+} from "./messaging/snapshots/publisher.ts";
 import { relay } from "./messaging/relay.ts";
 import { connectRedis } from "./store/redis.ts";
 import { serve, type Routes } from "./rpc/server.ts";
 import { publishersOf } from "./messaging/ownership.ts";
-import { EVENTS, type Routing, type Subscriptions } from "./messaging/topology.ts";
+import { EVENTS_EXCHANGE, type Routing, type Subscriptions } from "./messaging/topology.ts";
 
 /** What all services have in common: who hears which events, and all public RPCs. */
 export interface Catalogue extends Routing {
@@ -46,7 +50,9 @@ export interface Service {
   /** Keeps what access tokens are checked with: the keys, and who is banned. */
   tokens(variables: TokenVariables): Promise<TokenRules>;
   /** Knows who is banned: what was before from `load`, and everything since. */
-  bans(load: () => Promise<readonly KeptBan[] | undefined>): Promise<TokenRules["isBanned"] & {}>;
+  bans(
+    load: () => Promise<readonly ExpiringBan[] | undefined>,
+  ): Promise<TokenRules["isBanned"] & {}>;
   /** Publishes what the aggregates record. */
   relay<F extends AggregateFields>(
     model: Model<F>,
@@ -59,9 +65,11 @@ export interface Service {
     message: MessageInitShape<D>,
   ): Promise<void>;
   /** Answers services that ask for what this one owns, also before this one is ready. */
-  answer<F extends AggregateFields, S extends DescMessage>(offer: Offer<F, S>): EventHandler;
+  publishSnapshots<F extends AggregateFields, S extends DescMessage>(
+    offer: SnapshotPublisher<F, S>,
+  ): EventHandler;
   /** Rebuilds copies of what another service owns, in a database that has never had all of them. */
-  bootstrap<S extends DescMessage, T>(db: Connection, copies: Copies<S, T>): Bootstrap;
+  replica<S extends DescMessage, T>(db: Connection, copies: ReplicaSource<S, T>): Replica;
   /** Handles the events that the service hears. */
   consume(handlers: readonly EventHandler[]): Promise<void>;
   /** Does a job again and again, this many seconds after it last ended. */
@@ -113,14 +121,14 @@ export async function startService(
 
   async function recovered(): Promise<void> {
     for (;;) {
-      const all = await Promise.all(databases.map(answers));
+      const all = await Promise.all(databases.map(isDatabaseReachable));
       if (all.every(Boolean)) return;
       await sleep(PROBE_MS);
     }
   }
 
-  const follow = async (load: () => Promise<readonly KeptBan[] | undefined>) => {
-    const bans = await followBans({ broker, log, events: banEvents, load });
+  const follow = async (load: () => Promise<readonly ExpiringBan[] | undefined>) => {
+    const bans = await subscribeToBans({ broker, log, events: banEvents, load });
     closers.push(() => bans.close());
     return bans;
   };
@@ -164,11 +172,11 @@ export async function startService(
       closers.push(() => running.close());
     },
     publish(schema, subject, message) {
-      const to = { exchange: EVENTS, key: schema.typeName, subject };
-      return send({ service: name, broker, log }, to, schema, message);
+      const to = { exchange: EVENTS_EXCHANGE, key: schema.typeName, subject };
+      return publishMessage({ service: name, broker, log }, to, schema, message);
     },
-    answer: (offer) => answerWith({ service: name, broker, log }, offer),
-    bootstrap: (db, copies) => bootstrap({ service: name, broker, log }, db, copies),
+    publishSnapshots: (offer) => snapshotRequestHandler({ service: name, broker, log }, offer),
+    replica: (db, copies) => buildReplica({ service: name, broker, log }, db, copies),
     async consume(handlers) {
       mustMatch(name, subscriptions, handlers);
       const publishers = publishersOf(catalogue);

@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
-import { readLine, toLine } from "./text.ts";
+import { readSingleLine, toSingleLine } from "./text.ts";
 
-const read = (text: string, required = true) => readLine(text, "title", { max: 10, required });
+const read = (text: string, required = true) =>
+  readSingleLine(text, "title", { max: 10, required });
 
 describe("text that people see", () => {
   it.each([
@@ -14,7 +15,7 @@ describe("text that people see", () => {
     ["has no joiner on its own", "a\u200Db\u200C", "ab"],
     ["has no letters of tags", "a\u{E0041}\u{E0001}b", "ab"],
   ])("%s", (_rule, typed, stored) => {
-    expect(toLine(typed)).toBe(stored);
+    expect(toSingleLine(typed)).toBe(stored);
   });
 
   it.each([
@@ -26,7 +27,7 @@ describe("text that people see", () => {
     ["a sign before a number", "\u060012"],
     ["any script", "東京ドーム Ω ж ⅷ"],
   ])("keeps %s as it is written", (_what, text) => {
-    expect(toLine(text)).toBe(text);
+    expect(toSingleLine(text)).toBe(text);
   });
 
   it.each([

@@ -28,11 +28,11 @@ const FORMAT = new RegExp(
 const SEEN = /(?![\p{Default_Ignorable_Code_Point}\u2800])[\p{L}\p{N}\p{P}\p{S}]/u;
 
 /** The text as one line, and in one form of each letter that can be written in two ways (NFC). */
-export const toLine = (text: string): string =>
+export const toSingleLine = (text: string): string =>
   text.replace(PARTING, " ").replace(FORMAT, "").replace(/ {2,}/g, " ").trim().normalize("NFC");
 
 /** A text of several lines, as it is typed but for what is not seen: control and format characters. */
-export const toLines = (text: string): string =>
+export const toMultiline = (text: string): string =>
   text
     .replace(/\r\n?|[\v\f\u0085\u2028\u2029]/g, "\n")
     .replace(/(?![\n\t])\p{Cc}/gu, "")
@@ -40,19 +40,19 @@ export const toLines = (text: string): string =>
     .normalize("NFC");
 
 /** Whether there is anything to see in a text. */
-export const isSeen = (text: string): boolean => SEEN.test(text);
+export const isVisible = (text: string): boolean => SEEN.test(text);
 
 /**
  * Reads a field that people will see: as one line, which may be empty where it is not `required`, but is
  * not invisible, and has at most `max` characters.
  */
-export function readLine(
+export function readSingleLine(
   text: string,
   field: string,
   { max, required = false }: { max: number; required?: boolean },
 ): string {
-  const line = toLine(text);
-  if (isSeen(line)) {
+  const line = toSingleLine(text);
+  if (isVisible(line)) {
     if ([...line].length > max) throw invalidField(field, `must have at most ${max} characters`);
     return line;
   }

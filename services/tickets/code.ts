@@ -6,7 +6,7 @@ import {
 import { record } from "#runtime/store/aggregate.ts";
 import { CallError } from "#runtime/errors.ts";
 import { TicketError } from "./errors.ts";
-import { askAgainMs, isYoung } from "#runtime/store/ids.ts";
+import { retryDelayMs, isRecentId } from "#runtime/store/ids.ts";
 import { markSeen } from "./attached-code.ts";
 import { recordUpdate, type Ticket } from "./ticket.ts";
 
@@ -38,7 +38,7 @@ const UNPAID_MS = 500;
 function notHeardFor(ticket: Ticket, { userId, orderId, now }: Opening): number | undefined {
   if (ticket.status === "HELD" && ticket.buyerId === userId) return UNPAID_MS;
   if (ticket.orderId === orderId || ticket.sales.includes(orderId)) return undefined;
-  return isYoung(orderId, now, NEWS_TRAVELS_MS) ? askAgainMs(orderId, now) : undefined;
+  return isRecentId(orderId, now, NEWS_TRAVELS_MS) ? retryDelayMs(orderId, now) : undefined;
 }
 
 /** The buyer of the ticket's order opens the code. Answers whether that changes anything. */

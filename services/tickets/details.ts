@@ -1,4 +1,4 @@
-import { toLine } from "#runtime/text.ts";
+import { toSingleLine } from "#runtime/text.ts";
 import { resolvedZone } from "./event-time.ts";
 import type { Listing } from "./ticket.ts";
 
@@ -7,8 +7,8 @@ const shownZone = ({ timeZone = "UTC" }: Listing): string => resolvedZone(timeZo
 
 /** Whether a buyer sees the same, apart from the price, whose changes have a version of their own. */
 export const sameDetails = (one: Listing, other: Listing): boolean =>
-  toLine(one.title) === toLine(other.title) &&
-  toLine(one.venue ?? "") === toLine(other.venue ?? "") &&
+  toSingleLine(one.title) === toSingleLine(other.title) &&
+  toSingleLine(one.venue ?? "") === toSingleLine(other.venue ?? "") &&
   one.category === other.category &&
   one.eventTime?.getTime() === other.eventTime?.getTime() &&
   (!one.eventTime || shownZone(one) === shownZone(other));

@@ -18,10 +18,10 @@ import {
 import { banEvents } from "#marketplace/catalogue.ts";
 import { update } from "#runtime/store/aggregate.ts";
 import type { Ban } from "#runtime/identity/bans.ts";
-import type { Copies } from "#runtime/messaging/snapshots/replica.ts";
+import type { ReplicaSource } from "#runtime/messaging/snapshots/replica.ts";
 import { on, type EventHandler } from "#runtime/messaging/consumer.ts";
-import type { Offer } from "#runtime/messaging/snapshots/publisher.ts";
-import { hearStanding, type Standings } from "#marketplace/ban-replica.ts";
+import type { SnapshotPublisher } from "#runtime/messaging/snapshots/publisher.ts";
+import { applyBan, type BanReplica } from "#marketplace/ban-replica.ts";
 import { sealCode } from "./code.ts";
 import { withholdListings } from "./seller.ts";
 import {
@@ -35,7 +35,7 @@ import {
 
 interface Deps {
   tickets: Tickets;
-  standings: Standings;
+  banReplica: BanReplica;
 }
 
 function stateOf(order: Order): Hold["state"] {
@@ -61,7 +61,7 @@ const mirror = (tickets: Tickets, order: Order): Promise<unknown> =>
   update(tickets, order.ticketId, (ticket) => keepHold(ticket, toHold(order)));
 
 /** Whatever happened to an order, its ticket mirrors it. */
-export function ticketEvents({ tickets, standings }: Deps): EventHandler[] {
+export function ticketEvents({ tickets, banReplica }: Deps): EventHandler[] {
   async function hear({ order }: { order?: Order | undefined }): Promise<void> {
     if (!order) throw new Error("an event without its order");
     await mirror(tickets, order);
@@ -83,27 +83,29 @@ export function ticketEvents({ tickets, standings }: Deps): EventHandler[] {
       type,
       decode: read,
       handle: (ban: unknown) =>
-        hearStanding(standings, ban as Ban, (id, out) => withholdListings(tickets, id, out)),
+        applyBan(banReplica, ban as Ban, (id, out) => withholdListings(tickets, id, out)),
     })),
   ];
 }
 
 /** All orders, for a database whose tickets may be older than their holds. */
-export const holdCopies = ({ tickets }: Deps): Copies<typeof OrderSnapshotSchema, Order> => ({
+export const holdCopies = ({
+  tickets,
+}: Deps): ReplicaSource<typeof OrderSnapshotSchema, Order> => ({
   owner: "orders",
   request: OrderSnapshotRequestedSchema,
   snapshot: OrderSnapshotSchema,
-  things: (snapshot) => snapshot.orders,
-  keep: (order) => mirror(tickets, order),
+  itemsOf: (snapshot) => snapshot.orders,
+  applyIfNewer: (order) => mirror(tickets, order),
 });
 
 /** What tickets tells those who have lost it. */
 export const ticketOffer = ({
   tickets,
-}: Deps): Offer<TicketFields, typeof TicketSnapshotSchema> => ({
+}: Deps): SnapshotPublisher<TicketFields, typeof TicketSnapshotSchema> => ({
   edition: 3, // Since 2 `detailsVersion` is told, since 3 the time zone.
   request: TicketSnapshotRequestedSchema,
   snapshot: TicketSnapshotSchema,
   model: tickets,
-  fill: (page) => ({ tickets: page.map(toProto) }),
+  toPage: (page) => ({ tickets: page.map(toProto) }),
 });

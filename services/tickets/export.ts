@@ -4,7 +4,7 @@ import type {
   ExportedTicketSchema,
   ExportTicketsRequest,
 } from "@ticketing/proto/tickets/v1/ticket_service";
-import { paged, pageSize, readPageToken } from "#runtime/store/paging.ts";
+import { toPage, pageSize, readPageToken } from "#runtime/store/paging.ts";
 import { toProto, type TicketFields, type Tickets } from "./ticket.ts";
 
 const toExported = (ticket: TicketFields): MessageInitShape<typeof ExportedTicketSchema> => ({
@@ -35,6 +35,6 @@ export async function exportTickets(
     .sort({ _id: -1 })
     .limit(size + 1)
     .lean<TicketFields[]>();
-  const { page, nextPageToken } = paged(query, size, found);
+  const { page, nextPageToken } = toPage(query, size, found);
   return { tickets: page.map(toExported), nextPageToken };
 }

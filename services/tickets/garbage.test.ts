@@ -1,6 +1,6 @@
 import { TicketAvailability, TicketService } from "@ticketing/proto/tickets/v1/ticket_service";
 import { expect, it } from "vitest";
-import { throwGarbage } from "#runtime/testing/garbage.ts";
+import { sendGarbage } from "#runtime/testing/garbage.ts";
 import { as } from "#runtime/testing/tokens.ts";
 import { testServer } from "#runtime/testing/server.ts";
 import { orderLife, testTickets } from "./testing.ts";
@@ -35,7 +35,7 @@ it(
     };
     const before = await deps.tickets.countDocuments();
 
-    const answered = await throwGarbage(server, TicketService, {
+    const answered = await sendGarbage(server, TicketService, {
       headers,
       known,
       good,

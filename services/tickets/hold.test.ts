@@ -6,10 +6,10 @@ import { describe, expect, it } from "vitest";
 import { newId } from "#runtime/store/ids.ts";
 import { as } from "#runtime/testing/tokens.ts";
 import {
-  anyOrder,
+  anyDeliveryOrder,
   expectCounterexample,
-  expectSameEnd,
-  hearAll,
+  expectSameFinalState,
+  deliverAll,
 } from "#runtime/testing/event-orders.ts";
 import { holdCopies } from "./events.ts";
 import { keepHold, list, type Hold } from "./ticket.ts";
@@ -55,7 +55,9 @@ type Rivals = (typeof rivals)[number];
 /** Two rivals, and in which order their events are heard. */
 const heard = fc
   .constantFrom(...rivals)
-  .chain((pair) => fc.tuple(fc.constant(pair), anyOrder(pair.first.length + pair.second.length)));
+  .chain((pair) =>
+    fc.tuple(fc.constant(pair), anyDeliveryOrder(pair.first.length + pair.second.length)),
+  );
 
 /** The events of both, and the id of the second order. */
 function lives(
@@ -122,9 +124,9 @@ const asNews: Levelling = (events) =>
 
 /** Hears of orders by turns in events and in snapshots, as after a restart from an older database. */
 function eventsAndSnapshots(): (event: OrderEvent) => Promise<unknown> {
-  const { keep } = holdCopies(tickets.deps);
+  const { applyIfNewer } = holdCopies(tickets.deps);
   let turn = 0;
-  return (event) => ((turn += 1) % 2 === 0 ? keep(event.order) : tickets.hear(event));
+  return (event) => ((turn += 1) % 2 === 0 ? applyIfNewer(event.order) : tickets.hear(event));
 }
 
 /** That a ticket ends with its right holder, in the database, with as many changes as there is news. */
@@ -132,7 +134,11 @@ const rightHolder = (level: Levelling, oneOrAll = fc.boolean()) =>
   fc.asyncProperty(heard, oneOrAll, async ([pair, order], atOnce) => {
     const { id } = await tickets.list();
     const { events, second } = lives(id, pair);
-    await hearAll(level(order.map((i) => events[i] as OrderEvent)), eventsAndSnapshots(), atOnce);
+    await deliverAll(
+      level(order.map((i) => events[i] as OrderEvent)),
+      eventsAndSnapshots(),
+      atOnce,
+    );
     const ticket = await tickets.get(id);
     expect(words(inWords(ticket), second)).toBe(pair.end);
     const told = await tickets.told(id);
@@ -205,7 +211,7 @@ describe("two rival orders leave the ticket with its right holder", () => {
     );
     const except = ["version", "updateTime", "outbox"];
     const collections = [all.deps.tickets.collection];
-    const count = await expectSameEnd({ collections, events, hear: all.hear, except });
+    const count = await expectSameFinalState({ collections, events, hear: all.hear, except });
     expect(count).toBeGreaterThan(5_000);
   });
 });

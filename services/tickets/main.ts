@@ -1,7 +1,7 @@
 import { catalogue } from "#marketplace/catalogue.ts";
 import { parseConfig } from "#runtime/config.ts";
 import { buildIndexes } from "#runtime/store/indexes.ts";
-import { standingModel } from "#marketplace/ban-replica.ts";
+import { banReplicaModel } from "#marketplace/ban-replica.ts";
 import { startService } from "#runtime/service.ts";
 import { ticketConfig } from "./config.ts";
 import { holdCopies, ticketEvents, ticketOffer } from "./events.ts";
@@ -11,12 +11,16 @@ import { ticketModel } from "./ticket.ts";
 const config = parseConfig(ticketConfig, process.env);
 const service = await startService("tickets", config, catalogue);
 const db = await service.database(config.MONGODB_URI);
-const deps = { tickets: ticketModel(db), standings: standingModel(db), now: Date.now };
+const deps = { tickets: ticketModel(db), banReplica: banReplicaModel(db), now: Date.now };
 await buildIndexes(deps.tickets); // Nothing serves before its indexes stand.
 
 service.relay(deps.tickets);
-const copies = service.bootstrap(db, holdCopies(deps));
-await service.consume([...ticketEvents(deps), service.answer(ticketOffer(deps)), copies.handler]);
-await copies.done();
+const copies = service.replica(db, holdCopies(deps));
+await service.consume([
+  ...ticketEvents(deps),
+  service.publishSnapshots(ticketOffer(deps)),
+  copies.handler,
+]);
+await copies.untilComplete();
 await service.serve({ routes: ticketRoutes(deps), rules: await service.tokens(config) });
 await service.untilStopped();

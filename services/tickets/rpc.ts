@@ -11,11 +11,15 @@ import type { DomainError } from "#runtime/errors.ts";
 import { CallError, invalidField } from "#runtime/errors.ts";
 import { TicketError } from "./errors.ts";
 import { toChargeable } from "#runtime/money.ts";
-import { withoutDeadline } from "#runtime/call-deadline.ts";
-import { duplicateOf } from "#runtime/store/database.ts";
-import { isOut, type Standings } from "#marketplace/ban-replica.ts";
-import { isSeen, readLine, toLines } from "#runtime/text.ts";
-import { mustBeSameRequest, requestMark, type RequestMark } from "#runtime/store/request-id.ts";
+import { runWithoutDeadline } from "#runtime/call-deadline.ts";
+import { duplicateKeyIndex } from "#runtime/store/database.ts";
+import { isBanned, type BanReplica } from "#marketplace/ban-replica.ts";
+import { isVisible, readSingleLine, toMultiline } from "#runtime/text.ts";
+import {
+  mustBeSameRequest,
+  idempotencyKey,
+  type IdempotencyKey,
+} from "#runtime/store/request-id.ts";
 import { openCode } from "./code.ts";
 import { mustBeUpcoming, toEventTime, toTimeZone } from "./event-time.ts";
 import { exportTickets } from "./export.ts";
@@ -36,7 +40,7 @@ import {
 
 interface Deps {
   tickets: Tickets;
-  standings: Standings;
+  banReplica: BanReplica;
   now: () => number;
 }
 
@@ -48,11 +52,11 @@ function toListing(request: CreateTicketRequest | UpdateTicketRequest): Listing 
   const eventTime = toEventTime(request.eventTime);
   const timeZone = toTimeZone(request.timeZone);
   return {
-    title: readLine(request.title, "title", { max: 200, required: true }),
+    title: readSingleLine(request.title, "title", { max: 200, required: true }),
     price: amount,
     currency,
     category: categoryWord(request.category),
-    venue: readLine(request.venue, "venue", { max: 200 }) || undefined,
+    venue: readSingleLine(request.venue, "venue", { max: 200 }) || undefined,
     eventTime,
     timeZone: eventTime && timeZone,
   };
@@ -61,11 +65,11 @@ function toListing(request: CreateTicketRequest | UpdateTicketRequest): Listing 
 /** A code is shown as it was typed, lines and all, and what is seen of it is all that there is. */
 function readCode(code: string | undefined): string | undefined {
   if (!code) return code;
-  if (isSeen(code)) return toLines(code);
+  if (isVisible(code)) return toMultiline(code);
   throw invalidField("code", "must have something that can be seen");
 }
 
-export function ticketRoutes({ tickets, standings, now }: Deps) {
+export function ticketRoutes({ tickets, banReplica, now }: Deps) {
   async function change(
     id: string,
     userId: string,
@@ -81,15 +85,15 @@ export function ticketRoutes({ tickets, standings, now }: Deps) {
   }
 
   /** The ticket that the same request has made already, where that is why it cannot be made. */
-  async function madeBefore(error: unknown, userId: string, mark: Partial<RequestMark>) {
-    if (duplicateOf(error) !== "request") throw error;
+  async function madeBefore(error: unknown, userId: string, mark: Partial<IdempotencyKey>) {
+    if (duplicateKeyIndex(error) !== "request") throw error;
     const made = await tickets.findOne({ userId, requestId: mark.requestId ?? "" }).orFail();
     mustBeSameRequest(made, mark);
     return made;
   }
 
   async function mustNotBeOut(userId: string, ticketId: string): Promise<void> {
-    if (!(await isOut(standings, userId))) return;
+    if (!(await isBanned(banReplica, userId))) return;
     await update(tickets, ticketId, (found) => setSellerBanned(found, true));
     throw new CallError("BANNED", "this account is banned");
   }
@@ -98,7 +102,7 @@ export function ticketRoutes({ tickets, standings, now }: Deps) {
     router.service(TicketService, {
       async createTicket(request, ctx) {
         const userId = caller(ctx).id;
-        const mark = requestMark(CreateTicketRequestSchema, request);
+        const mark = idempotencyKey(CreateTicketRequestSchema, request);
         const code = readCode(request.code) || undefined;
         const listing = toListing(request);
         mustBeUpcoming(listing.eventTime, now());
@@ -107,7 +111,7 @@ export function ticketRoutes({ tickets, standings, now }: Deps) {
         const made = await ticket.save().catch((error: unknown) => madeBefore(error, userId, mark));
         // A ban that came in the same moment did not see this ticket; now it is there to be seen. A
         // retry is told the same as the request that it repeats.
-        await withoutDeadline(() => mustNotBeOut(userId, made._id));
+        await runWithoutDeadline(() => mustNotBeOut(userId, made._id));
         return { ticket: toProto(made) };
       },
 

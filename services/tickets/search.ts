@@ -6,8 +6,14 @@ import {
 import { Category } from "@ticketing/proto/tickets/v1/ticket";
 import type { QueryFilter } from "mongoose";
 import { toMinor } from "#runtime/money.ts";
-import { beyond, paged, pageSize, readPageToken, type Cursor } from "#runtime/store/paging.ts";
-import { isSeen, toLine } from "#runtime/text.ts";
+import {
+  afterCursor,
+  toPage,
+  pageSize,
+  readPageToken,
+  type Cursor,
+} from "#runtime/store/paging.ts";
+import { isVisible, toSingleLine } from "#runtime/text.ts";
 import type { CategoryWord, TicketFields, Tickets } from "./ticket.ts";
 
 type Filter = QueryFilter<TicketFields>;
@@ -52,7 +58,7 @@ function available(request: ListTicketsRequest, callerId: string | undefined, no
 
 /** Each word must occur: quoted, so that the text index does not take one for enough. */
 const words = (query: string): Filter => {
-  const terms = toLine(query).replaceAll('"', " ").split(" ").filter(isSeen);
+  const terms = toSingleLine(query).replaceAll('"', " ").split(" ").filter(isVisible);
   return terms.length === 0 ? {} : { $text: { $search: terms.map((t) => `"${t}"`).join(" ") } };
 };
 
@@ -70,7 +76,7 @@ function behind({ field, direction }: Sort, cursor: Cursor | undefined): Filter 
   if (!cursor) return {};
   if (field === "_id") return { _id: { [direction === 1 ? "$gt" : "$lt"]: cursor.id } };
   const key = field === "eventOrder" ? new Date(cursor.key) : cursor.key;
-  return beyond(field, direction, key, cursor.id) as Filter;
+  return afterCursor(field, direction, key, cursor.id) as Filter;
 }
 
 function keyOf(ticket: TicketFields, { field }: Sort): number {
@@ -106,7 +112,7 @@ export async function search(
     .sort({ [sort.field]: sort.direction, _id: sort.direction })
     .limit(size + 1)
     .lean<TicketFields[]>();
-  return paged(query, size, found, (ticket) => keyOf(ticket, sort));
+  return toPage(query, size, found, (ticket) => keyOf(ticket, sort));
 }
 
 export { categoryWord };

@@ -34,9 +34,9 @@ import {
 import { newId } from "#runtime/store/ids.ts";
 import { buildIndexes } from "#runtime/store/indexes.ts";
 import type { Log } from "#runtime/log.ts";
-import { standingModel } from "#marketplace/ban-replica.ts";
+import { banReplicaModel } from "#marketplace/ban-replica.ts";
 import { as } from "#runtime/testing/tokens.ts";
-import { silent } from "#runtime/testing/log.ts";
+import { silentLog } from "#runtime/testing/log.ts";
 import { testClient } from "#runtime/testing/client.ts";
 import { testDatabase } from "#runtime/testing/database.ts";
 import { ticketEvents } from "./events.ts";
@@ -99,9 +99,9 @@ export function orderLife(
 }
 
 /** Tickets on a real database behind the interceptors of a server. */
-export async function testTickets({ log = silent }: { log?: Log } = {}) {
+export async function testTickets({ log = silentLog }: { log?: Log } = {}) {
   const db = await testDatabase();
-  const deps = { tickets: ticketModel(db), standings: standingModel(db), now: Date.now };
+  const deps = { tickets: ticketModel(db), banReplica: banReplicaModel(db), now: Date.now };
   await buildIndexes(deps.tickets);
   const client = testClient(TicketService, ticketRoutes(deps), log);
   const handlers = new Map(ticketEvents(deps).map((handler) => [handler.type, handler]));

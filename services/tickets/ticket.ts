@@ -9,7 +9,7 @@ import { Schema, type Connection, type HydratedDocument } from "mongoose";
 import { aggregate, record, type AggregateFields } from "#runtime/store/aggregate.ts";
 import { TicketError } from "./errors.ts";
 import { toMoney } from "#runtime/money.ts";
-import type { RequestMark } from "#runtime/store/request-id.ts";
+import type { IdempotencyKey } from "#runtime/store/request-id.ts";
 import { attachCode, dropSeenCode } from "./attached-code.ts";
 import { sameDetails } from "./details.ts";
 
@@ -28,7 +28,7 @@ export interface Listing {
   timeZone?: string | undefined;
 }
 
-export interface TicketFields extends AggregateFields, Listing, Partial<RequestMark> {
+export interface TicketFields extends AggregateFields, Listing, Partial<IdempotencyKey> {
   userId: string;
   /** What opens the door (R9). Read by one method alone, and loaded only where it is asked for. */
   code?: string | undefined;

@@ -35,7 +35,7 @@ function receiversOf(event: DescMessage): Service[] {
     false;
   const route = catalogue.snapshots.find(({ snapshot }) => snapshot === event);
   return [...services.values()].filter(
-    ({ name }) => isSubscribed(name) || route?.askedBy.includes(name),
+    ({ name }) => isSubscribed(name) || route?.requestedBy.includes(name),
   );
 }
 
@@ -51,7 +51,7 @@ function handledLine(service: Service, event: DescMessage): string {
 function recordedLine(event: DescMessage): string {
   const request = catalogue.snapshots.find((route) => route.request === event);
   if (request)
-    return `Published by ${request.askedBy.join(" and ")}, whose replica is empty or old.`;
+    return `Published by ${request.requestedBy.join(" and ")}, whose replica is empty or old.`;
   const answer = catalogue.snapshots.find((route) => route.snapshot === event);
   if (answer) return `The answer to \`${answer.request.name}\`.`;
   const service = services.get(ownerOf(event));

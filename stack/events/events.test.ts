@@ -12,7 +12,7 @@ import { mongo as driver } from "mongoose";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { catalogue } from "#marketplace/catalogue.ts";
 import { toProperties } from "#runtime/messaging/envelope.ts";
-import { deadQueue, declareTopology, EVENTS } from "#runtime/messaging/topology.ts";
+import { deadLetterQueue, declareTopology, EVENTS_EXCHANGE } from "#runtime/messaging/topology.ts";
 import { until } from "#stack/process";
 import { manage, type Mongo, type Rabbit, startMongo, startRabbit } from "#stack/parts";
 import { consumers } from "./dead-letters/dead-letter.ts";
@@ -41,7 +41,7 @@ beforeAll(async () => {
 }, 120_000);
 
 afterEach(async () => {
-  for (const queue of consumers.flatMap((name) => [name, deadQueue(name)]))
+  for (const queue of consumers.flatMap((name) => [name, deadLetterQueue(name)]))
     await channel.purgeQueue(queue);
 });
 
@@ -109,7 +109,7 @@ const envelope = (id: string) =>
   toProperties({ id: `e-${id}`, type: TYPE, source: "orders", subject: id, time: new Date() });
 
 function publish(id: string): void {
-  channel.publish(EVENTS, TYPE, body(id), envelope(id));
+  channel.publish(EVENTS_EXCHANGE, TYPE, body(id), envelope(id));
 }
 
 /** Adds a dead letter of tickets, as its consumer does. */
@@ -130,7 +130,7 @@ describe("tail", () => {
   it("shows each event in one line, and ends quietly on Ctrl-C", async () => {
     const { lines, stop } = await watch();
     publish("o1");
-    channel.publish(EVENTS, "any", Buffer.from("noise\n"), { type: "nobody.Knows" });
+    channel.publish(EVENTS_EXCHANGE, "any", Buffer.from("noise\n"), { type: "nobody.Knows" });
     await until(() => lines().length === 2, { what: "two lines" });
     expect(lines()[0]).toMatch(/^\d\d:\d\d:\d\d\.\d{3} OrderCreated +o1 +orders +ticketId=of-o1$/);
     expect(lines()[1]).toMatch(/^ +nobody\.Knows +\(6 bytes, unknown type\)$/);
@@ -140,7 +140,7 @@ describe("tail", () => {
 
   it("filters by type and by the end of any ID, and prints JSON", async () => {
     const { lines, stop } = await watch("--type", "order*", "--id", "f-o2", "--json");
-    channel.publish(EVENTS, "nobody.Knows", Buffer.from("of-o2"));
+    channel.publish(EVENTS_EXCHANGE, "nobody.Knows", Buffer.from("of-o2"));
     for (const id of ["o1", "o2", "o3"]) publish(id);
     await until(() => lines().length > 0, { what: "a line" });
     expect(await stop()).toBe(0);

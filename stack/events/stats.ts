@@ -1,5 +1,5 @@
 import type { Channel, ChannelModel, ConfirmChannel } from "amqplib";
-import { waitQueue, WAITS } from "#runtime/messaging/topology.ts";
+import { delayQueue, DELAY_TIERS } from "#runtime/messaging/topology.ts";
 import { manage } from "#stack/parts";
 import { vhostOf, type BrokerTarget } from "./broker.ts";
 import { CliError } from "./cli-error.ts";
@@ -57,8 +57,8 @@ export async function readStats(
       ...(outbox && { outbox }),
     });
   }
-  for (const seconds of WAITS) {
-    const queue = await inChannel(connection, checkQueue(waitQueue(seconds)));
+  for (const seconds of DELAY_TIERS) {
+    const queue = await inChannel(connection, checkQueue(delayQueue(seconds)));
     if (queue) stats.waiting[`${seconds} s`] = queue.messageCount;
   }
   return stats;

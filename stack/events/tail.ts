@@ -1,7 +1,7 @@
 import { styleText } from "node:util";
 import { connect, type ChannelModel, type ConsumeMessage } from "amqplib";
 import { fromProperties } from "#runtime/messaging/envelope.ts";
-import { EVENTS } from "#runtime/messaging/topology.ts";
+import { EVENTS_EXCHANGE } from "#runtime/messaging/topology.ts";
 import { connectionError } from "./broker.ts";
 import { CliError } from "./cli-error.ts";
 import { readPayload } from "./payload.ts";
@@ -72,7 +72,9 @@ export async function tail(
   }).catch((error: unknown) => {
     const noExchange = /NOT.FOUND - no exchange/.test((error as Error).message);
     throw noExchange
-      ? new CliError(`Exchange ${EVENTS} does not exist: no service has run on this broker yet.`)
+      ? new CliError(
+          `Exchange ${EVENTS_EXCHANGE} does not exist: no service has run on this broker yet.`,
+        )
       : connectionError(amqp, error);
   });
   connection.on("error", () => undefined);
@@ -96,7 +98,7 @@ async function watch(
       autoDelete: true,
       arguments: { "x-max-length": MAX_QUEUE_LENGTH, "x-overflow": "drop-head" },
     });
-    await channel.bindQueue(queue, EVENTS, "#");
+    await channel.bindQueue(queue, EVENTS_EXCHANGE, "#");
     await channel.consume(queue, (message) => message && onEvent(message), { noAck: true });
   } catch (error) {
     throw channelError ?? error;

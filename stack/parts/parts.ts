@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { connect } from "amqplib";
-import type { Rights } from "#runtime/messaging/permissions.ts";
+import type { PermissionSource } from "#runtime/messaging/permissions.ts";
 import { declareTopology } from "#runtime/messaging/topology.ts";
 import { claim, ownerVariables } from "./claim.ts";
 import { withDatabase } from "./databases.ts";
@@ -17,7 +17,7 @@ export interface PartsOptions {
   /** Each gets a user of its own at the broker ... */
   readonly services: readonly string[];
   /** ... who may do there what this says, and nothing if it is not said, ... */
-  readonly rights?: Rights;
+  readonly rights?: PermissionSource;
   /** ... and those that keep anything get one at the database (all, if not said). */
   readonly databases?: readonly string[];
   readonly log?: (line: string) => void;
@@ -85,7 +85,7 @@ export async function startParts(options: PartsOptions): Promise<Parts> {
 }
 
 /** A broker that is not ours loads no definitions of ours. */
-async function declareAt(url: string, rights: Rights): Promise<void> {
+async function declareAt(url: string, rights: PermissionSource): Promise<void> {
   const connection = await connect(url);
   try {
     await declareTopology(await connection.createChannel(), rights);

@@ -4,8 +4,8 @@ import { AccountService } from "@ticketing/proto/auth/v1/account_service";
 import { addressOf } from "#runtime/identity/client-network.ts";
 import { update } from "#runtime/store/aggregate.ts";
 import { caller } from "#runtime/rpc/authentication.ts";
-import { withoutDeadline } from "#runtime/call-deadline.ts";
-import type { DomainError} from "#runtime/errors.ts";
+import { runWithoutDeadline } from "#runtime/call-deadline.ts";
+import type { DomainError } from "#runtime/errors.ts";
 import { invalidField } from "#runtime/errors.ts";
 import { AuthError } from "../errors.ts";
 import { bury, confirm, setPassword } from "./credentials.ts";
@@ -57,7 +57,7 @@ const expired = (): DomainError =>
  * moves, or gets another password, without the letter that says so.
  */
 async function finish(work: () => Promise<void>): Promise<Record<string, never>> {
-  await withoutDeadline(work);
+  await runWithoutDeadline(work);
   return {};
 }
 

@@ -1,6 +1,6 @@
 import type { RedisClientType } from "redis";
 import { banSnapshot } from "#runtime/identity/ban-snapshot.ts";
-import { KEEP_MS, type BanEvent } from "#runtime/identity/bans.ts";
+import { BAN_RETENTION_MS, type BanEvent } from "#runtime/identity/bans.ts";
 import type { Log } from "#runtime/log.ts";
 import { recentBans } from "./ban.ts";
 import type { Users } from "../user.ts";
@@ -29,7 +29,7 @@ export function snapshotKeeper({ users, redis, events, log }: Options) {
       const event = byType.get(type);
       if (!event) return;
       try {
-        await snapshot.put([{ ...event.read(payload), until: Date.now() + KEEP_MS }]);
+        await snapshot.put([{ ...event.read(payload), expiresAt: Date.now() + BAN_RETENTION_MS }]);
       } catch (err) {
         stale = true;
         log.warn({ err: (err as Error).message }, "a ban is not in redis yet");

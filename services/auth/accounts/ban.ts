@@ -3,7 +3,7 @@ import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import { UserBannedSchema, UserUnbannedSchema } from "@ticketing/proto/auth/v1/user_events";
 import type { UserRecordSchema } from "@ticketing/proto/auth/v1/user_service";
 import { record, update } from "#runtime/store/aggregate.ts";
-import { KEEP_MS, type KeptBan } from "#runtime/identity/bans.ts";
+import { BAN_RETENTION_MS, type ExpiringBan } from "#runtime/identity/bans.ts";
 import { revokeAccess } from "../security-stamp.ts";
 import { toProto, toState, type User, type UserFields, type Users } from "../user.ts";
 
@@ -64,8 +64,8 @@ export async function endBans(users: Users, now: number): Promise<void> {
 export async function recentBans(
   users: Users,
   now: number,
-  withinMs = KEEP_MS,
-): Promise<KeptBan[]> {
+  withinMs = BAN_RETENTION_MS,
+): Promise<ExpiringBan[]> {
   const found = await users
     .find(
       { standingTime: { $gt: new Date(now - withinMs) } },
@@ -77,7 +77,7 @@ export async function recentBans(
     version,
     banned: status !== "ACTIVE",
     ...(status === "DELETED" && { deleted: true }),
-    until: standingTime.getTime() + KEEP_MS,
+    expiresAt: standingTime.getTime() + BAN_RETENTION_MS,
   }));
 }
 

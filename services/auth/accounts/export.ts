@@ -1,5 +1,5 @@
 import { timestampFromDate } from "@bufbuild/protobuf/wkt";
-import { beyond, paged, readPageToken } from "#runtime/store/paging.ts";
+import { afterCursor, toPage, readPageToken } from "#runtime/store/paging.ts";
 import { emailKey } from "./email-address.ts";
 import type { MailFields, Mails } from "../mail/mail.ts";
 import { toProto, type UserFields } from "../user.ts";
@@ -37,12 +37,15 @@ export async function exportUser(posts: Mails, user: UserFields, token: string) 
   const after = readPageToken(query, token);
   const found = await posts
     .find({
-      $and: [lettersTo(user), after ? beyond("createTime", 1, new Date(after.key), after.id) : {}],
+      $and: [
+        lettersTo(user),
+        after ? afterCursor("createTime", 1, new Date(after.key), after.id) : {},
+      ],
     })
     .sort({ createTime: 1, _id: 1 })
     .limit(LETTERS_ON_A_PAGE + 1)
     .lean<MailFields[]>();
-  const { page: letters, nextPageToken } = paged(query, LETTERS_ON_A_PAGE, found, (letter) =>
+  const { page: letters, nextPageToken } = toPage(query, LETTERS_ON_A_PAGE, found, (letter) =>
     letter.createTime.getTime(),
   );
   return {

@@ -10,7 +10,7 @@ import { banEvents } from "#marketplace/catalogue.ts";
 import { banSnapshot } from "#runtime/identity/ban-snapshot.ts";
 import { newId } from "#runtime/store/ids.ts";
 import { refusal } from "#runtime/testing/refusal.ts";
-import { silent } from "#runtime/testing/log.ts";
+import { silentLog } from "#runtime/testing/log.ts";
 import { endBans, recentBans } from "./ban.ts";
 import { snapshotKeeper } from "./ban-snapshot.ts";
 import { from, inBody, somebody, testAuth } from "../testing.ts";
@@ -175,7 +175,7 @@ it("lists users by pages, the newest first, and finds one by the address in any 
 it("writes bans to Redis before they are told, and all anew where Redis was emptied", async () => {
   const { id } = await person();
   await admin.banUser({ userId: id, reason: "x" }, boss);
-  const keeper = snapshotKeeper({ users, redis, events: banEvents, log: silent });
+  const keeper = snapshotKeeper({ users, redis, events: banEvents, log: silentLog });
   const snapshot = banSnapshot(redis);
   const find = async () => (await snapshot.load())?.find(({ userId }) => userId === id);
   await redis.del("bans");

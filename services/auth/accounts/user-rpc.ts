@@ -3,11 +3,11 @@ import type { ConnectRouter } from "@connectrpc/connect";
 import { UserStatus } from "@ticketing/proto/auth/v1/user";
 import { UserService } from "@ticketing/proto/auth/v1/user_service";
 import { update } from "#runtime/store/aggregate.ts";
-import type { DomainError} from "#runtime/errors.ts";
+import type { DomainError } from "#runtime/errors.ts";
 import { invalidField } from "#runtime/errors.ts";
 import { AuthError } from "../errors.ts";
-import { paged, pageSize, readPageToken } from "#runtime/store/paging.ts";
-import { readLine } from "#runtime/text.ts";
+import { toPage, pageSize, readPageToken } from "#runtime/store/paging.ts";
+import { readSingleLine } from "#runtime/text.ts";
 import { ban, toRecord, unban } from "./ban.ts";
 import { caller } from "#runtime/rpc/authentication.ts";
 import { callingAdministrator } from "./caller-account.ts";
@@ -64,7 +64,7 @@ export function userRoutes({ users, sessions, now }: Deps) {
           .sort({ _id: -1 })
           .limit(size + 1)
           .lean<UserFields[]>();
-        const { page, nextPageToken } = paged(query, size, found);
+        const { page, nextPageToken } = toPage(query, size, found);
         return { users: page.map(toRecord), nextPageToken };
       },
 
@@ -73,7 +73,7 @@ export function userRoutes({ users, sessions, now }: Deps) {
         if (userId === ownId) {
           throw new AuthError("OWN_ACCOUNT", "nobody can ban themselves");
         }
-        const why = readLine(reason, "reason", { max: 500, required: true });
+        const why = readSingleLine(reason, "reason", { max: 500, required: true });
         const end = toEnd(endsAt, now());
         return change(userId, (user) => ban(user, why, end, new Date(now())));
       },

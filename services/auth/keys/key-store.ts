@@ -1,4 +1,4 @@
-import { duplicateOf } from "#runtime/store/database.ts";
+import { duplicateKeyIndex } from "#runtime/store/database.ts";
 import { stageKeys, type StagedKey } from "./key-stage.ts";
 import type { KeyFields, KeyModel } from "./key.ts";
 import type { PrivateKey } from "./private-key.ts";
@@ -44,7 +44,7 @@ export function keyStore({ model, sealingKey, tokenSeconds, now = Date.now }: Op
     /** Adds keys, unless another instance has added some in the meantime. */
     async add(keys: KeyFields[]): Promise<void> {
       await model.insertMany(keys).catch((error: unknown) => {
-        if (duplicateOf(error) === undefined) throw error;
+        if (duplicateKeyIndex(error) === undefined) throw error;
       });
     },
 

@@ -1,6 +1,6 @@
 import { decodeJwt, decodeProtectedHeader, exportJWK, generateKeyPair } from "jose";
 import { describe, expect, it } from "vitest";
-import { verify } from "#runtime/rpc/authentication.ts";
+import { verifyToken } from "#runtime/rpc/authentication.ts";
 import { buildIndexes } from "#runtime/store/indexes.ts";
 import { testDatabase } from "#runtime/testing/database.ts";
 import { keyModel } from "./key.ts";
@@ -34,7 +34,7 @@ async function keysFixture() {
     const { store, rotation } = open("a secret", json);
     const keys = await signingKeys({ store, rotation, ...expected, lifetimeSeconds: 300 });
     const accepts = (token: string): Promise<boolean> =>
-      verify(token, { ...expected, keys: keys.getKey }).then(
+      verifyToken(token, { ...expected, keys: keys.getKey }).then(
         () => true,
         () => false,
       );

@@ -1,7 +1,7 @@
-import { lanes, type Lanes } from "#runtime/keyed-queue.ts";
+import { keyedQueue, type KeyedQueue } from "#runtime/keyed-queue.ts";
 import type { Log } from "#runtime/log.ts";
-import { mailCount } from "#runtime/metrics.ts";
-import { duplicateOf } from "#runtime/store/database.ts";
+import { mailCounter } from "#runtime/metrics.ts";
+import { duplicateKeyIndex } from "#runtime/store/database.ts";
 import { newId } from "#runtime/store/ids.ts";
 import { composeEmail, type ComposerDeps } from "./email-composer.ts";
 import type { AccountEmailCause } from "./email-templates.ts";
@@ -43,12 +43,12 @@ async function recordFailure(
   const about = { mail: mail.cause, id: mail._id };
   if (error instanceof EmailRejected) {
     await store.markRejected(mail, error.code);
-    mailCount.inc({ outcome: "refused", cause: mail.cause });
+    mailCounter.inc({ outcome: "refused", cause: mail.cause });
     log.error({ ...about, code: error.code }, "the mail server rejected an email permanently");
     return;
   }
   await store.postpone(mail);
-  mailCount.inc({ outcome: "postponed", cause: mail.cause });
+  mailCounter.inc({ outcome: "postponed", cause: mail.cause });
   const { code, responseCode } = error as { code?: string; responseCode?: number };
   log.warn(
     { ...about, code, responseCode, tries: mail.tries + 1 },
@@ -70,7 +70,7 @@ async function deliver(deps: MailQueueDeps & { store: MailStore }, id: string): 
     return;
   }
   await store.markSent(mail);
-  mailCount.inc({ outcome: email ? "sent" : "unneeded", cause: mail.cause });
+  mailCounter.inc({ outcome: email ? "sent" : "unneeded", cause: mail.cause });
   log.info({ mail: mail.cause }, email ? "email sent" : "email not needed");
 }
 
@@ -82,10 +82,10 @@ async function deliver(deps: MailQueueDeps & { store: MailStore }, id: string): 
 export function startMailQueue(deps: MailQueueDeps): MailQueue {
   const { mails, mailer, log } = deps;
   const store = mailStore(mails);
-  const queue = (): Lanes =>
-    lanes((id) => deliver({ ...deps, store }, id), {
-      width: CONCURRENCY,
-      room: CAPACITY,
+  const queue = (): KeyedQueue =>
+    keyedQueue((id) => deliver({ ...deps, store }, id), {
+      concurrency: CONCURRENCY,
+      capacity: CAPACITY,
       onError: (err, id) => log.warn({ err: (err as Error).message, id }, "email not claimed yet"),
     });
   const newMails = queue();
@@ -100,20 +100,20 @@ export function startMailQueue(deps: MailQueueDeps): MailQueue {
     async enqueue(cause, to, userId) {
       const _id = newId();
       await add({ _id, cause, to, userId });
-      newMails.wake(_id);
+      newMails.enqueue(_id);
     },
     async enqueueOnce(_id, cause, userId, trade) {
       await add({ _id, cause, userId, trade }).catch((error: unknown) => {
-        if (!duplicateOf(error)) throw error;
+        if (!duplicateKeyIndex(error)) throw error;
       });
-      newMails.wake(_id);
+      newMails.enqueue(_id);
     },
     async sweep() {
       for (const id of await store.findDue(false, CAPACITY)) {
-        if (!newMails.has(id)) newMails.wake(id);
+        if (!newMails.has(id)) newMails.enqueue(id);
       }
       for (const id of await store.findDue(true, CAPACITY)) {
-        if (!retries.has(id)) retries.wake(id);
+        if (!retries.has(id)) retries.enqueue(id);
       }
     },
     async close() {

@@ -1,6 +1,6 @@
 import { createTransport } from "nodemailer";
-import { within } from "#runtime/deadline.ts";
-import { toLine } from "#runtime/text.ts";
+import { withDeadline } from "#runtime/deadline.ts";
+import { toSingleLine } from "#runtime/text.ts";
 import type { EmailContent } from "./email-templates.ts";
 
 export interface Email extends EmailContent {
@@ -69,13 +69,13 @@ export function smtpMailer(url: string, from: string): Mailer {
     async send({ id, to, subject, text }) {
       // An address object, because a string with a comma in it would become several addresses.
       const recipient = { name: "", address: to };
-      if (toLine(to) !== to) throw new EmailRejected("the address is not one line");
+      if (toSingleLine(to) !== to) throw new EmailRejected("the address is not one line");
       const messageId = `<${id}@${domain}>`;
-      const message = { messageId, to: recipient, subject: toLine(subject), text };
+      const message = { messageId, to: recipient, subject: toSingleLine(subject), text };
       const sending = transport.sendMail(message).catch((error: unknown) => {
         throw permanentFailure(error) ?? error;
       });
-      await within(SEND_TIMEOUT_MS, sending, () => new Error("the mail server is too slow"));
+      await withDeadline(SEND_TIMEOUT_MS, sending, () => new Error("the mail server is too slow"));
     },
     close: () => transport.close(),
   };

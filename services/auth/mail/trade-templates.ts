@@ -1,4 +1,4 @@
-import { toLine } from "#runtime/text.ts";
+import { toSingleLine } from "#runtime/text.ts";
 import type { EmailContent } from "./email-templates.ts";
 
 /** Why the service writes about a trade: to the buyer, or (`sold`, `returned`) to the seller. */
@@ -39,4 +39,4 @@ const templates: Record<TradeEmailCause, TradeTemplate> = {
 
 /** The email about a trade. The seller wrote the title, so line breaks in it are removed. */
 export const tradeEmail = (cause: TradeEmailCause, url: string, trade: Trade): EmailContent =>
-  templates[cause]({ ...trade, title: toLine(trade.title) }, url);
+  templates[cause]({ ...trade, title: toSingleLine(trade.title) }, url);

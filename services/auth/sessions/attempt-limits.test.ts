@@ -5,8 +5,8 @@ import { describe, expect, inject, it, onTestFinished } from "vitest";
 import { DomainError } from "#runtime/errors.ts";
 import { connectRedis } from "#runtime/store/redis.ts";
 import { eventually } from "#runtime/testing/eventually.ts";
-import { silent } from "#runtime/testing/log.ts";
-import { testLine } from "#runtime/testing/proxy.ts";
+import { silentLog } from "#runtime/testing/log.ts";
+import { testProxy } from "#runtime/testing/proxy.ts";
 import { attemptLimits, type Attempts } from "./attempt-limits.ts";
 import type { KnownPlaces } from "./known-networks.ts";
 
@@ -33,7 +33,7 @@ const limits = {
 };
 
 async function connected(url = redisUrl): Promise<RedisClientType> {
-  const redis = await connectRedis(url, silent);
+  const redis = await connectRedis(url, silentLog);
   onTestFinished(() => redis.destroy());
   return redis;
 }
@@ -176,7 +176,7 @@ describe("without Redis", () => {
 
   it("each instance counts by itself: it died, and counts with the others when it is back", async () => {
     const url = new URL(redisUrl);
-    const line = await testLine(Number(url.port));
+    const line = await testProxy(Number(url.port));
     url.port = String(line.port);
     const redis = await connected(url.href);
     const attempts = attemptLimits({ redis, ...limits });

@@ -102,7 +102,7 @@ export function attemptLimits(options: Options): Attempts {
       if (sessionId) await sessions.count(sessionId);
     },
     async forgive(address, account) {
-      await pairs.forget(pair(address, account));
+      await pairs.reset(pair(address, account));
       await known.remember(account, address);
     },
   };

@@ -1,4 +1,9 @@
-import { ACCESS_COOKIE, cookie, cookieName, REFRESH_COOKIE } from "#runtime/rpc/authentication.ts";
+import {
+  ACCESS_COOKIE,
+  readCookie,
+  cookieName,
+  REFRESH_COOKIE,
+} from "#runtime/rpc/authentication.ts";
 
 /** Writes the two cookies of a browser's session, reads and clears them. */
 export interface SessionCookies {
@@ -33,6 +38,6 @@ export function sessionCookies(secure: boolean): SessionCookies {
   return {
     set,
     clear: (header) => set(header, gone, gone),
-    refreshToken: (header) => cookie(header, REFRESH_COOKIE, secure),
+    refreshToken: (header) => readCookie(header, REFRESH_COOKIE, secure),
   };
 }

@@ -1,6 +1,6 @@
 import { setTimeout as passing } from "node:timers/promises";
 import { CallError } from "#runtime/errors.ts";
-import { UNHURRIED } from "#runtime/store/database.ts";
+import { NO_TIME_LIMIT } from "#runtime/store/database.ts";
 import {
   NONE,
   openBalance,
@@ -172,10 +172,10 @@ const NEVER = { counted: null, countTime: null };
  */
 export async function markUncounted({ payments, payouts }: CountingDeps): Promise<void> {
   const taken = { captureTime: { $gt: new Date(0) } };
-  await payments.updateMany({ ...taken, ...NEVER }, { $set: NOW }, UNHURRIED);
-  await payouts.updateMany(NEVER, { $set: NOW }, UNHURRIED);
+  await payments.updateMany({ ...taken, ...NEVER }, { $set: NOW }, NO_TIME_LIMIT);
+  await payouts.updateMany(NEVER, { $set: NOW }, NO_TIME_LIMIT);
   const waits = { countTime: { $gt: new Date(0) }, "order.eventTime": null };
-  await payments.updateMany(waits, { $set: NOW }, UNHURRIED);
+  await payments.updateMany(waits, { $set: NOW }, NO_TIME_LIMIT);
 }
 
 const LATELY_MS = 3_600_000;

@@ -4,7 +4,7 @@ import { describe, expect, inject, it, onTestFinished } from "vitest";
 import { connectRedis } from "#runtime/store/redis.ts";
 import { as } from "#runtime/testing/tokens.ts";
 import { refusal } from "#runtime/testing/refusal.ts";
-import { silent } from "#runtime/testing/log.ts";
+import { silentLog } from "#runtime/testing/log.ts";
 import { cardLimits, type CardLimits } from "./card-limits.ts";
 import { world, type World } from "../testing/payments-fixture.ts";
 
@@ -17,7 +17,7 @@ const rates = {
 };
 
 async function limits(change: Partial<typeof rates> = {}): Promise<CardLimits> {
-  const redis = await connectRedis(redisUrl, silent);
+  const redis = await connectRedis(redisUrl, silentLog);
   onTestFinished(() => redis.destroy());
   return cardLimits({ redis, ...rates, ...change });
 }

@@ -76,7 +76,7 @@ export function cardLimits(options: Options): CardLimits {
       await Promise.allSettled(addresses.map((each) => each.count(network(address))));
     },
     async giveBack({ userId }) {
-      await Promise.allSettled(accounts.map((each) => each.giveBack(userId)));
+      await Promise.allSettled(accounts.map((each) => each.uncount(userId)));
     },
   };
 }

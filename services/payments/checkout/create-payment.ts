@@ -3,9 +3,9 @@ import type { CreatePaymentRequest } from "@ticketing/proto/payments/v1/payment_
 import { update } from "#runtime/store/aggregate.ts";
 import { CallError } from "#runtime/errors.ts";
 import { PaymentError } from "../errors.ts";
-import { askAgainMs, isYoung } from "#runtime/store/ids.ts";
+import { retryDelayMs, isRecentId } from "#runtime/store/ids.ts";
 import { toMinor } from "#runtime/money.ts";
-import { mustBeSameRequest, type RequestMark } from "#runtime/store/request-id.ts";
+import { mustBeSameRequest, type IdempotencyKey } from "#runtime/store/request-id.ts";
 import { attachIntent, beginAttempt } from "../settlement/attempt.ts";
 import type { CardLimits, Payer } from "./card-limits.ts";
 import { createIntent, isOurMistake, outcomeFrom } from "../stripe/payment-intent.ts";
@@ -52,11 +52,11 @@ async function find(
   const payment = await payments.findById(orderId);
   if (payment?.order.userId === userId) return payment;
   // As long as the order may be there to be paid, its news may still be on the way.
-  if (!payment && isYoung(orderId, now(), LONGEST_HOLD_MS)) {
+  if (!payment && isRecentId(orderId, now(), LONGEST_HOLD_MS)) {
     throw new CallError(
       "NOT_READY",
       "payments has not heard of this order yet; try again in a moment",
-      laterMs(askAgainMs(orderId, now())),
+      laterMs(retryDelayMs(orderId, now())),
     );
   }
   throw new PaymentError("ORDER_NOT_FOUND", "you have no such order");
@@ -211,7 +211,7 @@ export async function pay(
   deps: PayDeps,
   payer: Payer,
   request: CreatePaymentRequest,
-  mark: Partial<RequestMark>,
+  mark: Partial<IdempotencyKey>,
 ): Promise<Payment> {
   const { orderId, token } = request;
   const { cards, now } = deps;

@@ -1,7 +1,7 @@
 import { parseArgs } from "node:util";
 import { parseConfig } from "#runtime/config.ts";
 import { createLog } from "#runtime/log.ts";
-import { inWords } from "#runtime/money.ts";
+import { formatAmount } from "#runtime/money.ts";
 import { connectDatabase } from "#runtime/store/database.ts";
 import { balanceModel } from "../balances/balance.ts";
 import { wrongBalances } from "./balance-check.ts";
@@ -47,7 +47,7 @@ const DAY_MS = 86_400_000;
 const list = ({ payments, amounts }: Sum): string =>
   [
     payments === 1 ? "1 payment" : `${payments} payments`,
-    ...[...amounts].sort().map(([currency, amount]) => inWords({ amount, currency })),
+    ...[...amounts].sort().map(([currency, amount]) => formatAmount({ amount, currency })),
   ].join(", ");
 
 const wrong = (): number => {
@@ -71,7 +71,7 @@ async function balances(args: string[]): Promise<number> {
   };
   const wrong = await wrongBalances({ ...models, now: Date.now, holdDays }, mend);
   for (const { sellerId, currency, kept, ledger } of wrong) {
-    const [there, right] = [kept, ledger].map((amount) => inWords({ amount, currency }));
+    const [there, right] = [kept, ledger].map((amount) => formatAmount({ amount, currency }));
     console.log(`not the same: seller ${sellerId}: available ${there}, by the ledger ${right}`);
   }
   const count = wrong.length === 1 ? "1 balance differs" : `${wrong.length} balances differ`;
@@ -109,7 +109,7 @@ function dayOf(word: string | undefined): Date | undefined {
 
 function sayDifference({ kind, id, currency, here, there }: Difference): void {
   const side = (amounts: number[]): string =>
-    amounts.map((amount) => inWords({ amount, currency })).join(" and ") || "nothing";
+    amounts.map((amount) => formatAmount({ amount, currency })).join(" and ") || "nothing";
   const what = !here.length ? "missing here" : !there.length ? "missing there" : "not the same";
   console.log(`${what}: ${kind} ${id}: here ${side(here)}, at Stripe ${side(there)}`);
 }
@@ -136,7 +136,7 @@ function sayFound({ refundable, inProgress, disputed }: Found): void {
   for (const [event, payments] of Map.groupBy(refundable, shownEvent)) {
     console.log(`${event}: ${list(sumOf(payments))}`);
     for (const { orderId, ticketId, amount, currency } of payments)
-      console.log(`  ticket ${ticketId}, order ${orderId}: ${inWords({ amount, currency })}`);
+      console.log(`  ticket ${ticketId}, order ${orderId}: ${formatAmount({ amount, currency })}`);
   }
   if (inProgress > 0) console.log(`${inProgress} more: money is going back already.`);
   if (disputed > 0) console.log(`${disputed} more: the buyer's bank has the money (a dispute).`);

@@ -1,7 +1,7 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import { ClaimKind, type ClaimSchema } from "@ticketing/proto/payments/v1/claim";
-import { movablePart, toMoney } from "#runtime/money.ts";
+import { roundDownForStripe, toMoney } from "#runtime/money.ts";
 import { earningsOf, type EarningsDeps } from "../balances/earnings.ts";
 import { KEPT, LIVE, refunded, type PaymentFields } from "../payment.ts";
 import type { Payout } from "../payout.ts";
@@ -58,7 +58,7 @@ async function unpaid(deps: ClaimDeps, sellerId: string): Promise<Claim[]> {
   const earnings = await earningsOf(deps, sellerId);
   const owed = earnings.map(({ currency, held, available }) => ({
     currency,
-    amount: movablePart({ amount: held + available, currency }),
+    amount: roundDownForStripe({ amount: held + available, currency }),
   }));
   return owed
     .filter(({ amount }) => amount > 0)

@@ -1,6 +1,6 @@
 import type { Log } from "#runtime/log.ts";
-import { movablePart } from "#runtime/money.ts";
-import { isOut, type Standings } from "#marketplace/ban-replica.ts";
+import { roundDownForStripe } from "#runtime/money.ts";
+import { isBanned, type BanReplica } from "#marketplace/ban-replica.ts";
 import { balanceId, withLease, type Balance } from "../balances/balance.ts";
 import { countDue } from "../balances/materialization.ts";
 import { earningsOf, type EarningsDeps } from "../balances/earnings.ts";
@@ -19,7 +19,7 @@ import type { Transferred } from "../stripe/payout-accounts.ts";
 import { askAgainAbout, lookAtAccount, type Seller, type SellerDeps } from "./seller.ts";
 
 export interface PayoutDeps extends EarningsDeps, SellerDeps {
-  standings: Standings;
+  banReplica: BanReplica;
   log: Log;
 }
 
@@ -49,7 +49,7 @@ async function objection(
   deps: PayoutDeps,
   { sellerId, currency }: Payout,
 ): Promise<OurReason | undefined> {
-  if (await isOut(deps.standings, sellerId)) return "seller_banned";
+  if (await isBanned(deps.banReplica, sellerId)) return "seller_banned";
   const earnings = await earningsOf(deps, sellerId);
   const now = earnings.find((each) => each.currency === currency);
   // This payout is in the sum: what is below nothing, it would take from others.
@@ -117,12 +117,12 @@ async function payOut(
   { sellerId, currency }: Balance,
   { accountId, changeTime }: Seller,
 ): Promise<void> {
-  const { payouts, standings, now } = deps;
-  if (await isOut(standings, sellerId)) return; // What they have earned waits until the ban is lifted.
+  const { payouts, banReplica, now } = deps;
+  if (await isBanned(banReplica, sellerId)) return; // What they have earned waits until the ban is lifted.
   const earnings = await earningsOf(deps, sellerId);
   const { available = 0, payouts: before = 0 } =
     earnings.find((each) => each.currency === currency) ?? {};
-  const amount = movablePart({ amount: available, currency });
+  const amount = roundDownForStripe({ amount: available, currency });
   if (amount <= 0) return;
   // What was refused would be again, unless the account has changed since.
   const since = new Date(Math.max(now() - DAY_MS, changeTime.getTime()));

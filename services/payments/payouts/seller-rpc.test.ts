@@ -6,7 +6,7 @@ import { toMoney } from "#runtime/money.ts";
 import { as } from "#runtime/testing/tokens.ts";
 import { eventually } from "#runtime/testing/eventually.ts";
 import { refusal } from "#runtime/testing/refusal.ts";
-import { silent } from "#runtime/testing/log.ts";
+import { silentLog } from "#runtime/testing/log.ts";
 import type { PayoutAccounts } from "../stripe/payout-accounts.ts";
 import { sellerListener } from "./account-listener.ts";
 import { onboard } from "./seller.ts";
@@ -237,7 +237,7 @@ it("of a webhook only the account's name is believed: how it stands, Stripe is a
   const all = await money();
   await onboard(all.deps, "sam");
   const webhooks = webhookModel(all.db);
-  const listener = sellerListener({ ...all.deps, webhooks, log: silent });
+  const listener = sellerListener({ ...all.deps, webhooks, log: silentLog });
   expect(listener.hears("account.updated")).toBe(true);
   expect(listener.hears("charge.refunded")).toBe(false);
   const { accountId } = await all.account();

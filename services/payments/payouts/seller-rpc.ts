@@ -7,9 +7,15 @@ import {
   type SaleSchema,
 } from "@ticketing/proto/payments/v1/seller_service";
 import { caller } from "#runtime/rpc/authentication.ts";
-import { withoutDeadline } from "#runtime/call-deadline.ts";
+import { runWithoutDeadline } from "#runtime/call-deadline.ts";
 import { toMoney } from "#runtime/money.ts";
-import { beyond, paged, pageSize, readPageToken, type Cursor } from "#runtime/store/paging.ts";
+import {
+  afterCursor,
+  toPage,
+  pageSize,
+  readPageToken,
+  type Cursor,
+} from "#runtime/store/paging.ts";
 import { earningsOf, type Earnings } from "../balances/earnings.ts";
 import { availableTime } from "../balances/availability.ts";
 import { feesIn, owedTo } from "../ledger.ts";
@@ -29,7 +35,7 @@ export interface SellerRouteDeps extends PayoutDeps {
 const ASK_EVERY_MS = 2_000;
 
 /** What lies after the cursor, in the order of a time and then of ids, the newest first. */
-const older = (field: string, { key, id }: Cursor) => beyond(field, -1, new Date(key), id);
+const older = (field: string, { key, id }: Cursor) => afterCursor(field, -1, new Date(key), id);
 
 const earningsToProto = ({ currency, held, available, paidOut }: Earnings) => ({
   held: toMoney({ amount: held, currency }),
@@ -105,7 +111,7 @@ export function sellerRoutes(deps: SellerRouteDeps) {
           .sort({ captureTime: -1, _id: -1 })
           .limit(size + 1)
           .lean<PaymentFields[]>();
-        const { page, nextPageToken } = paged(
+        const { page, nextPageToken } = toPage(
           query,
           size,
           found,
@@ -125,7 +131,7 @@ export function sellerRoutes(deps: SellerRouteDeps) {
           .sort({ createTime: -1, _id: -1 })
           .limit(size + 1)
           .lean<Payout[]>();
-        const { page, nextPageToken } = paged(query, size, found, ({ createTime }) =>
+        const { page, nextPageToken } = toPage(query, size, found, ({ createTime }) =>
           createTime.getTime(),
         );
         return { payouts: page.map(payoutToProto), nextPageToken };
@@ -133,7 +139,7 @@ export function sellerRoutes(deps: SellerRouteDeps) {
 
       async startOnboarding(_, ctx) {
         try {
-          return { url: await withoutDeadline(() => onboard(deps, caller(ctx).id)) };
+          return { url: await runWithoutDeadline(() => onboard(deps, caller(ctx).id)) };
         } catch (error) {
           const { type, code } = error as { type?: string; code?: string };
           log.warn({ type, code }, "a seller could not be led to Stripe's page");

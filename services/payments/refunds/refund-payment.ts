@@ -1,11 +1,11 @@
 import type { RefundPaymentRequest } from "@ticketing/proto/payments/v1/payment_service";
 import { update } from "#runtime/store/aggregate.ts";
 import type { Caller } from "#runtime/rpc/authentication.ts";
-import type { DomainError} from "#runtime/errors.ts";
+import type { DomainError } from "#runtime/errors.ts";
 import { CallError, invalidField } from "#runtime/errors.ts";
 import { PaymentError } from "../errors.ts";
-import { toMovable } from "#runtime/money.ts";
-import { mustBeSameRequest, type RequestMark } from "#runtime/store/request-id.ts";
+import { toStripeAmount } from "#runtime/money.ts";
+import { mustBeSameRequest, type IdempotencyKey } from "#runtime/store/request-id.ts";
 import { newest, type Payment, type PaymentFields, type Refund } from "../payment.ts";
 import { left, requestRefund } from "./refund.ts";
 import { mustBeRefundable, type Role } from "./refundability.ts";
@@ -35,7 +35,7 @@ function amountOf(payment: PaymentFields, role: Role, { amount }: RefundPaymentR
   if (role !== "ADMINISTRATOR") {
     throw new CallError("NOT_ALLOWED", "only an administrator may give a part of it back");
   }
-  const asked = toMovable(amount, "amount");
+  const asked = toStripeAmount(amount, "amount");
   if (asked.currency !== payment.order.currency) {
     throw invalidField("amount.currency_code", `this was paid in ${payment.order.currency}`);
   }
@@ -49,7 +49,7 @@ export async function refundPayment(
   { payments, now, holdDays }: RefundDeps,
   caller: Caller,
   request: RefundPaymentRequest,
-  mark: Partial<RequestMark>,
+  mark: Partial<IdempotencyKey>,
 ): Promise<{ payment: Payment; refund: Refund }> {
   const isMade = ({ requestId, userId }: Refund): boolean =>
     mark.requestId !== undefined && requestId === mark.requestId && userId === caller.id;

@@ -4,7 +4,7 @@ import {
 } from "@ticketing/proto/payments/v1/payment_events";
 import { record, touch } from "#runtime/store/aggregate.ts";
 import { newId } from "#runtime/store/ids.ts";
-import type { RequestMark } from "#runtime/store/request-id.ts";
+import type { IdempotencyKey } from "#runtime/store/request-id.ts";
 import { goBack } from "../ledger.ts";
 import { toProto } from "../payment-message.ts";
 import {
@@ -63,7 +63,7 @@ function turn(refund: Refund, status: Refund["status"], now = Date.now()): void 
 }
 
 /** Which refund: all that is left, unless it says how much. */
-export interface Wish extends Partial<RequestMark> {
+export interface Wish extends Partial<IdempotencyKey> {
   reason: Refund["reason"];
   amount?: number | undefined;
   /** Who wants it. */

@@ -1,7 +1,7 @@
 import * as events from "@ticketing/proto/payments/v1/payment_events";
 import { record, touch } from "#runtime/store/aggregate.ts";
 import { newId } from "#runtime/store/ids.ts";
-import type { RequestMark } from "#runtime/store/request-id.ts";
+import type { IdempotencyKey } from "#runtime/store/request-id.ts";
 import { feeOf, sale } from "../ledger.ts";
 import { ABANDONED, type Outcome } from "../stripe/outcome.ts";
 import { toProto } from "../payment-message.ts";
@@ -10,7 +10,7 @@ import { LIVE, newest, type Attempt, type AttemptStatus, type Payment } from "..
 /** Begins an attempt; nothing has been asked of Stripe yet. */
 export function beginAttempt(
   payment: Payment,
-  more: Partial<RequestMark> & Pick<Attempt, "terse">,
+  more: Partial<IdempotencyKey> & Pick<Attempt, "terse">,
   now: number,
 ): Attempt {
   const begun: Attempt = { _id: newId(), status: "PENDING", createTime: new Date(now), ...more };

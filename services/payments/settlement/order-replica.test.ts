@@ -15,7 +15,7 @@ const { AWAITING_PAYMENT, CANCELLED, COMPLETED } = OrderStatus;
 
 /** Hears of an order from a snapshot, and does all that it would ever do because of that. */
 async function hear({ deps, settler }: World, order: Order): Promise<void> {
-  await orderCopies(deps).keep(order);
+  await orderCopies(deps).applyIfNewer(order);
   await settle(deps, order.id, true);
   await settler.reconcile();
   await settle(deps, order.id, true);

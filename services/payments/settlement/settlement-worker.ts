@@ -1,5 +1,5 @@
 import type Stripe from "stripe";
-import { lanes } from "#runtime/keyed-queue.ts";
+import { keyedQueue } from "#runtime/keyed-queue.ts";
 import { UNSETTLED, type PaymentFields } from "../payment.ts";
 import { claim, isDecided, isDue } from "./poll-claim.ts";
 import { settle } from "./settlement.ts";
@@ -65,17 +65,17 @@ export function startSettler(deps: SettleDeps, options: SettlerOptions = {}): Se
     }
   }
 
-  const running = lanes(
+  const running = keyedQueue(
     (orderId, isPoll) => (isPoll ? poll(orderId) : settle(deps, orderId, false)),
     {
-      ...{ width: WIDTH, laterWidth: POLLS, onError },
+      ...{ concurrency: WIDTH, lowPriorityConcurrency: POLLS, onError },
       ...(firstPauseMs !== undefined && { firstPauseMs }),
     },
   );
 
   function ask(orderId: string, eventId?: string): void {
     keep(orderId, eventId === undefined ? [] : [eventId]);
-    running.wakeLater(orderId);
+    running.enqueueLowPriority(orderId);
   }
 
   /** Takes up one that is due, unless another instance has. */
@@ -84,13 +84,13 @@ export function startSettler(deps: SettleDeps, options: SettlerOptions = {}): Se
     const isKnown = isDecided(payment);
     const isPolled = poll !== undefined && poll.time.getTime() > now();
     if ((!isKnown && isPolled) || (isKnown && running.has(_id))) return;
-    if (!isKnown) await running.freeLater(); // Not before it is its turn: it is claimed for a while only.
+    if (!isKnown) await running.untilFreeForLowPriority(); // Not before it is its turn: it is claimed for a while only.
     if (!(await claim(payments, payment, now(), isKnown))) return;
-    if (isKnown) running.wake(_id);
+    if (isKnown) running.enqueue(_id);
     else ask(_id);
   }
 
-  payments.events.on("saved", running.wake);
+  payments.events.on("saved", running.enqueue);
   return {
     ask,
     async reconcile() {
@@ -102,10 +102,10 @@ export function startSettler(deps: SettleDeps, options: SettlerOptions = {}): Se
         if (isDecided(payment) || !patient?.pace.isPaused()) await take(payment);
       }
     },
-    idle: () => running.idle(),
+    idle: () => running.untilIdle(),
     async close() {
       closed = true;
-      payments.events.off("saved", running.wake);
+      payments.events.off("saved", running.enqueue);
       await running.close();
     },
   };

@@ -7,7 +7,7 @@ import { serveHttp } from "#runtime/http.ts";
 import { connectDatabase } from "#runtime/store/database.ts";
 import { as } from "#runtime/testing/tokens.ts";
 import { eventually } from "#runtime/testing/eventually.ts";
-import { recordedLog, silent } from "#runtime/testing/log.ts";
+import { recordedLog, silentLog } from "#runtime/testing/log.ts";
 import { testDatabaseUri } from "#runtime/testing/database.ts";
 import { bought, stripeIdOf } from "../testing/refunds.ts";
 import { hastyStripe, WEBHOOK_SECRET, dying } from "../testing/stripe-fixture.ts";
@@ -229,7 +229,7 @@ describe("a webhook", () => {
   it("that cannot be stored is not taken, so that Stripe sends it again", async () => {
     const all = await world();
     const { log, lines } = recordedLog();
-    const gone = await connectDatabase(testDatabaseUri(), silent);
+    const gone = await connectDatabase(testDatabaseUri(), silentLog);
     await gone.close();
     const asked: string[] = [];
     const handler = stripeWebhook({

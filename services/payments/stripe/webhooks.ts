@@ -1,7 +1,7 @@
 import { type Connection, Schema } from "mongoose";
 import type Stripe from "stripe";
 import { z } from "zod";
-import { duplicateOf } from "#runtime/store/database.ts";
+import { duplicateKeyIndex } from "#runtime/store/database.ts";
 import { pollGapMs } from "./poll-interval.ts";
 import { WEBHOOK_EVENTS } from "./webhook-events.ts";
 
@@ -92,7 +92,7 @@ export async function take({ webhooks, listeners }: Taking, event: unknown): Pro
     const askTime = new Date(receivedAt.getTime() + IN_HAND_MS);
     await webhooks.create({ _id: id, type, subject, receivedAt, askTime });
   } catch (error) {
-    if (!duplicateOf(error)) throw error;
+    if (!duplicateKeyIndex(error)) throw error;
     return true; // Asked about, or about to be: by whoever stored it, or by `askAgain`.
   }
   listener.ask(subject, id);

@@ -34,7 +34,7 @@ import { eventually } from "#runtime/testing/eventually.ts";
 import { recordedLog } from "#runtime/testing/log.ts";
 import { testClient } from "#runtime/testing/client.ts";
 import { testDatabase } from "#runtime/testing/database.ts";
-import { standingModel } from "#marketplace/ban-replica.ts";
+import { banReplicaModel } from "#marketplace/ban-replica.ts";
 import type { CardLimits } from "../checkout/card-limits.ts";
 import { paymentEvents } from "../events.ts";
 import { balanceModel } from "../balances/balance.ts";
@@ -103,7 +103,7 @@ export async function world(options: Options = {}) {
   const { cards = unlimited, secrets = [WEBHOOK_SECRET] } = options;
   const payments = options.unguarded ? unguarded(paymentModel(db)) : paymentModel(db);
   const webhooks = webhookModel(db);
-  const standings = standingModel(db);
+  const banReplica = banReplicaModel(db);
   await buildIndexes(payments, webhooks);
   const clock = { ahead: 0 };
   const now = (): number => Date.now() + clock.ahead;
@@ -148,7 +148,9 @@ export async function world(options: Options = {}) {
     };
   }
   const service = start();
-  const handlers = new Map(paymentEvents({ payments, standings }).map((each) => [each.type, each]));
+  const handlers = new Map(
+    paymentEvents({ payments, banReplica }).map((each) => [each.type, each]),
+  );
 
   const load = (id: string): Promise<PaymentFields> =>
     payments.findById(id).orFail().lean<PaymentFields>().exec();
@@ -401,7 +403,7 @@ export async function world(options: Options = {}) {
     reaches,
     settled,
     start,
-    standings,
+    banReplica,
     statuses,
     tell,
     tellCode,

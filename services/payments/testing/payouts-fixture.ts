@@ -4,7 +4,7 @@ import { onTestFinished } from "vitest";
 import { update } from "#runtime/store/aggregate.ts";
 import { newId } from "#runtime/store/ids.ts";
 import { buildIndexes } from "#runtime/store/indexes.ts";
-import { standingModel } from "#marketplace/ban-replica.ts";
+import { banReplicaModel } from "#marketplace/ban-replica.ts";
 import { recordedLog } from "#runtime/testing/log.ts";
 import { testClient } from "#runtime/testing/client.ts";
 import { testDatabase, testDatabaseUri } from "#runtime/testing/database.ts";
@@ -62,7 +62,7 @@ export async function money(webhook?: { url: string; secret: string }) {
     stripeAccounts({ stripe: by, publicUrl: PUBLIC_URL, now });
   const deps = {
     ...{ payments, payouts, sellers, balances, log, now, holdDays: 14, feeBps: FEE_BPS },
-    standings: standingModel(db),
+    banReplica: banReplicaModel(db),
     accounts: accountsBy(stripe),
   };
 

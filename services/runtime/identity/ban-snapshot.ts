@@ -1,6 +1,6 @@
 import type { RedisClientType } from "redis";
-import type { KeptBan } from "./bans.ts";
-import { within } from "../deadline.ts";
+import type { ExpiringBan } from "./bans.ts";
+import { withDeadline } from "../deadline.ts";
 
 /** One hash: a field for each user, and one that says that the rest is whole. */
 const KEY = "bans";
@@ -24,30 +24,35 @@ for i = 1, #ARGV, 2 do
   end
 end`;
 
-function write({ version, banned, deleted, until }: KeptBan): string {
+function write({ version, banned, deleted, expiresAt }: ExpiringBan): string {
   const word = banned ? "banned" : "free";
-  return [version, deleted ? "deleted" : word, until].join(" ");
+  return [version, deleted ? "deleted" : word, expiresAt].join(" ");
 }
 
 /** The bans among the fields: what is none, whoever put it there, must not stand above one. */
-const read = (fields: Record<string, string>): KeptBan[] =>
+const read = (fields: Record<string, string>): ExpiringBan[] =>
   Object.entries(fields).flatMap(([userId, value]) => {
-    const [, version, word, until] = /^(\d+) (banned|free|deleted) (\d+)$/.exec(value) ?? [];
+    const [, version, word, expiresAt] = /^(\d+) (banned|free|deleted) (\d+)$/.exec(value) ?? [];
     if (!version) return [];
-    const ban = { userId, version: Number(version), banned: word !== "free", until: Number(until) };
+    const ban = {
+      userId,
+      version: Number(version),
+      banned: word !== "free",
+      expiresAt: Number(expiresAt),
+    };
     return [word === "deleted" ? { ...ban, deleted: true } : ban];
   });
 
 /** A Redis that is frozen keeps nobody waiting. */
 const soon = <T>(answer: Promise<T>): Promise<T> =>
-  within(PATIENCE_MS, answer, () => new Error("redis did not answer in time"));
+  withDeadline(PATIENCE_MS, answer, () => new Error("redis did not answer in time"));
 
 /**
  * The bans of a token's life in Redis, for instances that start. Auth's database holds the truth;
  * this is a copy that may be lost, and then says so: it is not whole.
  */
 export function banSnapshot(redis: RedisClientType) {
-  async function put(bans: readonly KeptBan[]): Promise<void> {
+  async function put(bans: readonly ExpiringBan[]): Promise<void> {
     for (let i = 0; i < bans.length; i += CHUNK) {
       const args = bans.slice(i, i + CHUNK).flatMap((ban) => [ban.userId, write(ban)]);
       await soon(redis.eval(PUT, { keys: [KEY], arguments: args }));
@@ -56,7 +61,7 @@ export function banSnapshot(redis: RedisClientType) {
   return {
     put,
     /** All bans, or undefined where some may be missing. */
-    async load(): Promise<KeptBan[] | undefined> {
+    async load(): Promise<ExpiringBan[] | undefined> {
       const { [WHOLE]: whole, ...fields } = await soon(redis.hGetAll(KEY));
       return whole === undefined ? undefined : read(fields);
     },
@@ -68,14 +73,14 @@ export function banSnapshot(redis: RedisClientType) {
       await soon(redis.hDel(KEY, WHOLE));
     },
     /** Puts all of them there, and then the word that they are all. */
-    async rewrite(bans: readonly KeptBan[]): Promise<void> {
+    async rewrite(bans: readonly ExpiringBan[]): Promise<void> {
       await put(bans);
       await soon(redis.hSet(KEY, WHOLE, new Date().toISOString()));
     },
     /** Takes out those of whom no token can be left. */
     async prune(now: number): Promise<void> {
       const { [WHOLE]: _whole, ...fields } = await soon(redis.hGetAll(KEY));
-      const over = read(fields).filter(({ until }) => until <= now);
+      const over = read(fields).filter(({ expiresAt }) => expiresAt <= now);
       for (let i = 0; i < over.length; i += CHUNK) {
         const users = over.slice(i, i + CHUNK).map(({ userId }) => userId);
         await soon(redis.hDel(KEY, users));

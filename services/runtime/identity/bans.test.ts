@@ -6,20 +6,26 @@ import { createClient as createRedis, type RedisClientType } from "redis";
 import { afterAll, describe, expect, inject, it } from "vitest";
 import { ACCESS_COOKIE, callerIfAny } from "../rpc/authentication.ts";
 import { banSnapshot } from "./ban-snapshot.ts";
-import { banMemory, followBans, KEEP_MS, type BanEvent, type KeptBan } from "./bans.ts";
+import {
+  banCache,
+  subscribeToBans,
+  BAN_RETENTION_MS,
+  type BanEvent,
+  type ExpiringBan,
+} from "./bans.ts";
 import { connectBroker, type Broker } from "../messaging/broker.ts";
 import { toProperties } from "../messaging/envelope.ts";
 import { newId } from "../store/ids.ts";
 import { interceptors } from "../rpc/server.ts";
 import { declareAt, testBroker, testVhost } from "../testing/broker.ts";
 import { eventually } from "../testing/eventually.ts";
-import { PATIENCE_MS } from "../testing/client.ts";
+import { TEST_CALL_TIMEOUT_MS } from "../testing/client.ts";
 import { refusal } from "../testing/refusal.ts";
-import { rules, token } from "../testing/tokens.ts";
-import { silent } from "../testing/log.ts";
-import { testLine } from "../testing/proxy.ts";
+import { testTokenRules, token } from "../testing/tokens.ts";
+import { silentLog } from "../testing/log.ts";
+import { testProxy } from "../testing/proxy.ts";
 import { wordService, type WordClient } from "../testing/word-service.ts";
-import { EVENTS } from "../messaging/topology.ts";
+import { EVENTS_EXCHANGE } from "../messaging/topology.ts";
 
 /** What is left when all that nobody needs is gone. */
 function heapInUse(): number {
@@ -28,16 +34,21 @@ function heapInUse(): number {
   return process.memoryUsage().heapUsed;
 }
 
-const kept = (userId: string, version: number, banned = true, until = Date.now() + KEEP_MS) => ({
+const kept = (
+  userId: string,
+  version: number,
+  banned = true,
+  expiresAt = Date.now() + BAN_RETENTION_MS,
+) => ({
   userId,
   version,
   banned,
-  until,
+  expiresAt,
 });
 
 describe("the memory of bans", () => {
   it("goes by the newest version, in whatever order the words come", () => {
-    const memory = banMemory();
+    const memory = banCache();
     memory.hear(kept("ann", 3, false));
     memory.hear(kept("ann", 2));
     memory.hear(kept("ann", 3));
@@ -49,7 +60,7 @@ describe("the memory of bans", () => {
   });
 
   it("forgets no deletion for another word, whatever its version", () => {
-    const memory = banMemory();
+    const memory = banCache();
     const gone = { ...kept("ann", 3), deleted: true };
     memory.hear(kept("ann", 5, false));
     memory.hear(gone);
@@ -60,7 +71,7 @@ describe("the memory of bans", () => {
 
   it("keeps nobody for longer than a token can live", () => {
     let now = 0;
-    const memory = banMemory(() => now);
+    const memory = banCache(() => now);
     memory.hear(kept("ann", 1, true, 1_000));
     now = 1_000;
     memory.forget();
@@ -70,7 +81,7 @@ describe("the memory of bans", () => {
 
   it("holds 100,000 bans in less than 50 MB", () => {
     const before = heapInUse();
-    const memory = banMemory();
+    const memory = banCache();
     for (let i = 0; i < 100_000; i += 1) memory.hear(kept(newId(), 1));
     expect(memory.size).toBe(100_000);
     expect(heapInUse() - before).toBeLessThan(50e6);
@@ -90,14 +101,14 @@ const events: BanEvent[] = [BANNED, UNBANNED].map((type) => ({
 describe("an instance", () => {
   const say = (broker: Broker, type: string, body: string): Promise<void> => {
     const envelope = { id: newId(), type, time: new Date(), subject: "", source: "auth" };
-    return broker.publish(EVENTS, type, Buffer.from(body), toProperties(envelope));
+    return broker.publish(EVENTS_EXCHANGE, type, Buffer.from(body), toProperties(envelope));
   };
 
   it("hears every ban by itself, beside the others of its service", async () => {
     const one = await testBroker("one", {});
     const two = await testBroker("one", {}, { url: one.url });
-    const options = { log: silent, events, load: () => Promise.resolve([]) };
-    const follow = async (broker: typeof one) => followBans({ ...options, broker });
+    const options = { log: silentLog, events, load: () => Promise.resolve([]) };
+    const follow = async (broker: typeof one) => subscribeToBans({ ...options, broker });
     const both = [await follow(one), await follow(two)];
     await say(one, BANNED, "ann 2");
     await eventually(() => both.every((bans) => bans.isBanned("ann")), "both to know");
@@ -110,14 +121,14 @@ describe("an instance", () => {
   it("binds first, then loads, and is not there before all is known", async () => {
     const broker = await testBroker("one", {});
     let loads = 0;
-    const load = async (): Promise<KeptBan[] | undefined> => {
+    const load = async (): Promise<ExpiringBan[] | undefined> => {
       loads += 1;
       if (loads === 1) throw new Error("no Redis");
       if (loads === 2) return undefined;
       await say(broker, UNBANNED, "ann 5"); // Heard, for the queue is bound.
       return [kept("ann", 4), kept("bob", 1)];
     };
-    const bans = await followBans({ broker, log: silent, events, load });
+    const bans = await subscribeToBans({ broker, log: silentLog, events, load });
     expect(loads).toBeGreaterThan(2);
     expect(bans.isBanned("bob")).toBe(true);
     await eventually(() => !bans.isBanned("ann"), "the newer word");
@@ -126,16 +137,16 @@ describe("an instance", () => {
 
   it("loads again after its line to the broker was cut, and hears again", async () => {
     const vhost = await testVhost();
-    const line = await testLine(Number(new URL(vhost).port));
+    const line = await testProxy(Number(new URL(vhost).port));
     const way = new URL(vhost);
     way.port = String(line.port);
     await declareAt(vhost, { subscriptions: {} });
     const broker = await connectBroker({
-      ...{ url: way.href, name: "one", subscriptions: {}, log: silent },
+      ...{ url: way.href, name: "one", subscriptions: {}, log: silentLog },
     });
-    let known: KeptBan[] | undefined = [kept("bob", 1)];
+    let known: ExpiringBan[] | undefined = [kept("bob", 1)];
     const load = () => Promise.resolve(known);
-    const bans = await followBans({ broker, log: silent, events, load });
+    const bans = await subscribeToBans({ broker, log: silentLog, events, load });
     known = [kept("ann", 1)];
     line.cut();
     await eventually(() => !broker.connected, "the cut");
@@ -223,8 +234,8 @@ describe("a banned user's good token", async () => {
     SignIn: { access: Access.ANYONE, ownCredentials: true, answer },
     SignedIn: { access: Access.SIGNED_IN, answer },
   });
-  const withBans = { ...rules, isBanned: (id: string) => id === "eve" };
-  const router = { interceptors: interceptors(silent, withBans, PATIENCE_MS) };
+  const withBans = { ...testTokenRules, isBanned: (id: string) => id === "eve" };
+  const router = { interceptors: interceptors(silentLog, withBans, TEST_CALL_TIMEOUT_MS) };
   const client = createClient(
     service,
     createRouterTransport(routes, { router }),

@@ -14,7 +14,7 @@ export interface Ban {
 }
 
 /** Whether one word on a user counts more than another that is known already. */
-export const outweighs = (ban: Ban, known: Ban | undefined): boolean =>
+export const supersedes = (ban: Ban, known: Ban | undefined): boolean =>
   !known?.deleted && (ban.deleted === true || ban.version > (known?.version ?? -1));
 
 /** An event that tells of a ban, and how to read it. */
@@ -24,31 +24,31 @@ export interface BanEvent {
 }
 
 /** A ban, and until when it must be remembered. */
-export interface KeptBan extends Ban {
-  until: number;
+export interface ExpiringBan extends Ban {
+  expiresAt: number;
 }
 
 /** The longest that an access token may be made to live, in seconds. */
-export const LONGEST_TOKEN_SECONDS = 3_600;
+export const MAX_TOKEN_SECONDS = 3_600;
 /** A token that was being signed while the ban was written is a little younger than the ban. */
 const SLACK_MS = 60_000;
 /** No token that was made before a ban lives longer; afterwards auth makes none. */
-export const KEEP_MS = LONGEST_TOKEN_SECONDS * 1_000 + SLACK_MS;
+export const BAN_RETENTION_MS = MAX_TOKEN_SECONDS * 1_000 + SLACK_MS;
 
 const RELOAD_MS = 30_000;
 const RETRY_MS = 200;
 
 /** What one instance knows of bans, in memory; the newest word on each user counts. */
-export function banMemory(now: () => number = Date.now) {
-  const kept = new Map<string, KeptBan>();
+export function banCache(now: () => number = Date.now) {
+  const kept = new Map<string, ExpiringBan>();
   return {
-    hear(ban: KeptBan): void {
-      if (ban.until > now() && outweighs(ban, kept.get(ban.userId))) kept.set(ban.userId, ban);
+    hear(ban: ExpiringBan): void {
+      if (ban.expiresAt > now() && supersedes(ban, kept.get(ban.userId))) kept.set(ban.userId, ban);
     },
     isBanned: (userId: string): boolean => kept.get(userId)?.banned ?? false,
     /** Forgets those of whom no token can be left. */
     forget(): void {
-      for (const [userId, { until }] of kept) if (until <= now()) kept.delete(userId);
+      for (const [userId, { expiresAt }] of kept) if (expiresAt <= now()) kept.delete(userId);
     },
     get size() {
       return kept.size;
@@ -61,7 +61,7 @@ interface Options {
   log: Log;
   events: readonly BanEvent[];
   /** Everything that is known elsewhere; undefined where it is not whole, or cannot be read. */
-  load: () => Promise<readonly KeptBan[] | undefined>;
+  load: () => Promise<readonly ExpiringBan[] | undefined>;
 }
 
 export interface Bans {
@@ -76,8 +76,8 @@ export interface Bans {
  * falls in between; the versions say which is the newer. Resolves once it has loaded: before that,
  * a banned user could not be told from any other. Where loading fails later, it keeps what it knows.
  */
-export async function followBans({ broker, log, events, load }: Options): Promise<Bans> {
-  const memory = banMemory();
+export async function subscribeToBans({ broker, log, events, load }: Options): Promise<Bans> {
+  const memory = banCache();
   const byType = new Map(events.map((event) => [event.type, event]));
   const { promise: bound, resolve } = Promise.withResolvers<void>();
 
@@ -101,13 +101,13 @@ export async function followBans({ broker, log, events, load }: Options): Promis
     }
     try {
       const ban = byType.get(type)?.read(message.content);
-      if (ban) memory.hear({ ...ban, until: Date.now() + KEEP_MS });
+      if (ban) memory.hear({ ...ban, expiresAt: Date.now() + BAN_RETENTION_MS });
     } catch (err) {
       log.error({ err, type }, "a ban that cannot be read");
     }
   }
 
-  await broker.listen([...byType.keys()], receive, () => {
+  await broker.subscribe([...byType.keys()], receive, () => {
     resolve();
     void reload();
   });

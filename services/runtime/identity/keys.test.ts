@@ -3,10 +3,10 @@ import { createServer, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { exportJWK, generateKeyPair, type CryptoKey } from "jose";
 import { afterAll, expect, it, onTestFinished, vi } from "vitest";
-import { ALGORITHM, verify, type TokenRules } from "../rpc/authentication.ts";
+import { ALGORITHM, verifyToken, type TokenRules } from "../rpc/authentication.ts";
 import { remoteKeys } from "./keys.ts";
 import { eventually } from "../testing/eventually.ts";
-import { silent } from "../testing/log.ts";
+import { silentLog } from "../testing/log.ts";
 import { token } from "../testing/tokens.ts";
 
 /** An auth service that publishes what it is told to. */
@@ -55,7 +55,7 @@ it("keeps auth's keys: waits for the first, follows every change, and outlives a
   };
 
   let started = false;
-  const starting = remoteKeys(server.url, silent).finally(() => (started = true));
+  const starting = remoteKeys(server.url, silentLog).finally(() => (started = true));
   for (const [body, status] of [
     [{}, 503],
     [{}, 200],
@@ -77,7 +77,7 @@ it("keeps auth's keys: waits for the first, follows every change, and outlives a
     secureCookies: false,
   };
   const good = async ({ sign }: { sign: CryptoKey }): Promise<boolean> =>
-    verify(await token({ sub: "ann" }, sign), rules).then(
+    verifyToken(await token({ sub: "ann" }, sign), rules).then(
       () => true,
       () => false,
     );

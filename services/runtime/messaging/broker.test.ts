@@ -8,9 +8,9 @@ import { toProperties } from "./envelope.ts";
 import { consume, on } from "./consumer.ts";
 import { newId } from "../store/ids.ts";
 import { eventually } from "../testing/eventually.ts";
-import { recordedLog, silent } from "../testing/log.ts";
+import { recordedLog, silentLog } from "../testing/log.ts";
 import { testBroker, testVhost } from "../testing/broker.ts";
-import { deadQueue } from "./topology.ts";
+import { deadLetterQueue } from "./topology.ts";
 
 const WORD = StringValueSchema.typeName;
 const SERVICE = "one";
@@ -81,7 +81,7 @@ async function listening(handle: (word: string, publish: () => Promise<void>) =>
   const publish = () => broker.publish("", "out", Buffer.from("word"), { mandatory: true });
   await publish(); // So that it counts as one who publishes.
   const stop = await consume({
-    ...{ service: SERVICE, broker, publishers: () => ["teller"], log: silent },
+    ...{ service: SERVICE, broker, publishers: () => ["teller"], log: silentLog },
     handlers: [on(StringValueSchema, ({ value }) => handle(value, publish))],
     isFault: () => false,
     recovered: () => Promise.resolve(),
@@ -136,7 +136,7 @@ describe("a broker that takes no messages, being short of memory", () => {
     await eventually(async () => (await left("out")) === 2, "it to be done");
     await stop();
     expect(tries.length).toBeLessThan(4); // Given back, it would have been here again at once, and again.
-    expect([await left(), await left(deadQueue(SERVICE))]).toEqual([0, 0]);
+    expect([await left(), await left(deadLetterQueue(SERVICE))]).toEqual([0, 0]);
   });
 
   it("holds up those alone that publish, and hears that the others are done", async () => {
@@ -158,7 +158,9 @@ describe("a broker that takes no messages, being short of memory", () => {
     drain();
     await eventually(() => heard.length === 101, "it to be done");
     await stop();
-    expect([await left(), await left("out"), await left(deadQueue(SERVICE))]).toEqual([0, 2, 0]);
+    expect([await left(), await left("out"), await left(deadLetterQueue(SERVICE))]).toEqual([
+      0, 2, 0,
+    ]);
   });
 
   it("gives back what waits for it where the service stops", async () => {
@@ -173,7 +175,7 @@ describe("a broker that takes no messages, being short of memory", () => {
     await eventually(() => tries > 0, "its first try");
     await stop();
     await eventually(async () => (await left()) === 1, "it to be given back");
-    expect([tries, await left(deadQueue(SERVICE))]).toEqual([1, 0]);
+    expect([tries, await left(deadLetterQueue(SERVICE))]).toEqual([1, 0]);
   });
 
   it("is told and seen as one: what comes and goes is told once, though it is two connections", async () => {

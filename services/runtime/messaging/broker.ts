@@ -1,17 +1,18 @@
-import { openConsuming, type Consuming } from "./consumer-channel.ts";
+import { openConsumerConnection, type ConsumerConnection } from "./consumer-channel.ts";
 import type { Log } from "../log.ts";
-import { openPublishing, type Publishing } from "./publisher-channel.ts";
-import { markerOf, type Routing } from "./topology.ts";
+import { openPublisherConnection, type PublisherConnection } from "./publisher-channel.ts";
+import { topologyMarker, type Routing } from "./topology.ts";
 
 export { isBrokerFault } from "./publisher-channel.ts";
-export type { Receive } from "./consumer-channel.ts";
+export type { ReceiveMessage } from "./consumer-channel.ts";
 
 /**
  * RabbitMQ, by two connections. One that publishes is stopped by a broker short of memory or disk, and
  * what comes in must be acknowledged all the same: that is what makes room again. Only an event whose
  * handling publishes waits (events.ts).
  */
-export interface Broker extends Pick<Publishing, "publish">, Pick<Consuming, "consume" | "listen"> {
+export interface Broker
+  extends Pick<PublisherConnection, "publish">, Pick<ConsumerConnection, "consume" | "subscribe"> {
   /** Whether it is there, holds all that this version needs, and takes messages. */
   readonly connected: boolean;
   /** Called whenever it has become `connected`. */
@@ -30,7 +31,7 @@ interface Options extends Routing {
 export async function connectBroker(options: Options): Promise<Broker> {
   const { url, name, subscriptions, log, onChange: tell } = options;
   const listeners = new Set<() => void>();
-  const ways: { publishing?: Publishing; consuming?: Consuming } = {};
+  const ways: { publishing?: PublisherConnection; consuming?: ConsumerConnection } = {};
   let wasThere = false;
   let wasConnected: boolean | undefined;
 
@@ -51,8 +52,11 @@ export async function connectBroker(options: Options): Promise<Broker> {
   }
 
   const about = { url, name, log, onChange };
-  const publishing = await openPublishing({ ...about, marker: markerOf(options).name });
-  const consuming = await openConsuming({ ...about, subscriptions });
+  const publishing = await openPublisherConnection({
+    ...about,
+    marker: topologyMarker(options).name,
+  });
+  const consuming = await openConsumerConnection({ ...about, subscriptions });
   Object.assign(ways, { publishing, consuming });
   onChange();
 
@@ -62,7 +66,7 @@ export async function connectBroker(options: Options): Promise<Broker> {
     },
     publish: publishing.publish,
     consume: consuming.consume,
-    listen: consuming.listen,
+    subscribe: consuming.subscribe,
     onConnect: (listener) => void listeners.add(listener),
     async close() {
       await consuming.close();

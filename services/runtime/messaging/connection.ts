@@ -91,7 +91,11 @@ export async function openConnection(options: Options): Promise<BrokerConnection
 const ended = new WeakSet<Channel>();
 
 /** A channel that we did not end takes the connection with it: then everything is set up anew. */
-export function guard<C extends Channel>(model: ChannelModel, channel: C, log: Log): C {
+export function closeConnectionWith<C extends Channel>(
+  model: ChannelModel,
+  channel: C,
+  log: Log,
+): C {
   channel.on("error", (err) => log.error({ err }, "broker channel closed"));
   channel.on("handler-error", (err: unknown) => log.error({ err }, "broker listener failed"));
   channel.on("close", () => {
@@ -101,7 +105,7 @@ export function guard<C extends Channel>(model: ChannelModel, channel: C, log: L
 }
 
 /** Its answer comes after all that was sent on the channel; a connection is closed with less care. */
-export async function endChannel(channel: Channel): Promise<void> {
+export async function closeChannel(channel: Channel): Promise<void> {
   ended.add(channel);
   await channel.close().catch(() => undefined);
 }

@@ -1,28 +1,33 @@
 import type { Channel, ChannelModel, ConsumeMessage } from "amqplib";
-import { endChannel, guard, openConnection, type BrokerConnection } from "./connection.ts";
-import { haveLeaders } from "./leaders.ts";
+import {
+  closeChannel,
+  closeConnectionWith,
+  openConnection,
+  type BrokerConnection,
+} from "./connection.ts";
+import { checkQueueLeaders } from "./queue-leaders.ts";
 import type { Log } from "../log.ts";
-import { EVENTS, type Subscriptions } from "./topology.ts";
+import { EVENTS_EXCHANGE, type Subscriptions } from "./topology.ts";
 
 /**
  * Receives messages of one queue; settles each by itself. Once `gone` is aborted, the broker has taken
  * all that is not settled back, and gives it to the next one.
  */
-export type Receive = (
+export type ReceiveMessage = (
   message: ConsumeMessage,
   channel: Channel,
   gone: AbortSignal,
 ) => Promise<void>;
 
 /** The connection that messages come in by. */
-export interface Consuming extends BrokerConnection {
+export interface ConsumerConnection extends BrokerConnection {
   /** Consumes a queue, now and after every reconnect, until the stop it answers is called. */
-  consume(queue: string, prefetch: number, receive: Receive): Promise<() => Promise<void>>;
+  consume(queue: string, prefetch: number, receive: ReceiveMessage): Promise<() => Promise<void>>;
   /**
    * Hears events in a queue that is this instance's alone and ends with its connection: now and after
    * every reconnect, each of which is told to `bound`, because what came in between was missed.
    */
-  listen(
+  subscribe(
     types: readonly string[],
     receive: (message: ConsumeMessage) => void,
     bound: () => void,
@@ -32,7 +37,7 @@ export interface Consuming extends BrokerConnection {
 interface Consumer {
   queue: string;
   prefetch: number;
-  receive: Receive;
+  receive: ReceiveMessage;
   /** How to stop it on the connection of now. */
   cancel?: () => Promise<void>;
 }
@@ -54,13 +59,13 @@ interface Options {
 
 const close = (model: ChannelModel): void => void model.close().catch(() => undefined);
 
-export async function openConsuming(options: Options): Promise<Consuming> {
+export async function openConsumerConnection(options: Options): Promise<ConsumerConnection> {
   const { url, name, subscriptions, log, onChange } = options;
   const consumers = new Set<Consumer>();
   const listeners = new Set<Listener>();
 
   async function begin(model: ChannelModel, consumer: Consumer): Promise<void> {
-    const channel = guard(model, await model.createChannel(), log);
+    const channel = closeConnectionWith(model, await model.createChannel(), log);
     const running = new Set<Promise<void>>();
     const gone = new AbortController();
     channel.on("close", () => gone.abort());
@@ -78,15 +83,17 @@ export async function openConsuming(options: Options): Promise<Consuming> {
     consumer.cancel = async () => {
       await channel.cancel(consumerTag).catch(() => undefined);
       await Promise.all(running);
-      await endChannel(channel);
+      await closeChannel(channel);
     };
   }
 
   async function beginListening(model: ChannelModel, listener: Listener): Promise<void> {
-    const channel = guard(model, await model.createChannel(), log);
+    const channel = closeConnectionWith(model, await model.createChannel(), log);
     const own = { exclusive: true, autoDelete: true, durable: false };
     const { queue } = await channel.assertQueue("", own);
-    await Promise.all(listener.types.map((type) => channel.bindQueue(queue, EVENTS, type)));
+    await Promise.all(
+      listener.types.map((type) => channel.bindQueue(queue, EVENTS_EXCHANGE, type)),
+    );
     const receive = (message: ConsumeMessage | null): void => {
       if (!message) return close(model); // The queue was deleted.
       try {
@@ -104,9 +111,9 @@ export async function openConsuming(options: Options): Promise<Consuming> {
     ...{ url, name, log, onChange },
     async prepare(model) {
       if (!(name in subscriptions)) return;
-      const channel = guard(model, await model.createChannel(), log);
-      await haveLeaders(channel, name);
-      await endChannel(channel);
+      const channel = closeConnectionWith(model, await model.createChannel(), log);
+      await checkQueueLeaders(channel, name);
+      await closeChannel(channel);
     },
     async begin(model) {
       for (const consumer of [...consumers]) await begin(model, consumer);
@@ -115,7 +122,7 @@ export async function openConsuming(options: Options): Promise<Consuming> {
   });
 
   return Object.assign(connection, {
-    async consume(queue: string, prefetch: number, receive: Receive) {
+    async consume(queue: string, prefetch: number, receive: ReceiveMessage) {
       const consumer: Consumer = { queue, prefetch, receive };
       consumers.add(consumer);
       if (connection.model) await begin(connection.model, consumer);
@@ -124,7 +131,7 @@ export async function openConsuming(options: Options): Promise<Consuming> {
         await consumer.cancel?.();
       };
     },
-    async listen(types: readonly string[], receive: Listener["receive"], bound: () => void) {
+    async subscribe(types: readonly string[], receive: Listener["receive"], bound: () => void) {
       const listener: Listener = { types, receive, bound };
       listeners.add(listener);
       if (connection.model) await beginListening(connection.model, listener);

@@ -10,11 +10,11 @@ import { CallError } from "../errors.ts";
 import { consume, on } from "./consumer.ts";
 import { newId } from "../store/ids.ts";
 import type { Log } from "../log.ts";
-import { deadQueue, EVENTS, waitKey, waitQueue } from "./topology.ts";
+import { deadLetterQueue, EVENTS_EXCHANGE, delayKey, delayQueue } from "./topology.ts";
 import { eventually } from "../testing/eventually.ts";
-import { recordedLog, silent } from "../testing/log.ts";
+import { recordedLog, silentLog } from "../testing/log.ts";
 import { testBroker, testVhost, type TestBroker } from "../testing/broker.ts";
-import { testLine } from "../testing/proxy.ts";
+import { testProxy } from "../testing/proxy.ts";
 
 const WORD = StringValueSchema.typeName;
 const TRIES = "x-ticketing-tries";
@@ -51,7 +51,7 @@ async function listen(
     broker,
     handlers: [on(StringValueSchema, ({ value }) => handle(value))],
     publishers: () => ["teller"],
-    log: silent,
+    log: silentLog,
     isFault: () => false,
     recovered: () => Promise.resolve(),
     ...options,
@@ -86,7 +86,7 @@ const deferred = <T = void>() => Promise.withResolvers<T>();
 
 describe("an event received", () => {
   it("is acknowledged only when its effect is there", async () => {
-    const line = await testLine(Number(new URL(url).port));
+    const line = await testProxy(Number(new URL(url).port));
     const through = new URL(url);
     through.port = String(line.port);
     const shaky = await testBroker("listener", subscriptions, { url: through.href });
@@ -103,8 +103,8 @@ describe("an event received", () => {
     await eventually(() => heard.length === 1, "the first delivery");
     // Answered over the same line, so all that was said before has been heard.
     for (let i = 0; i < 10; i += 1)
-      await shaky.publish("", deadQueue(service), Buffer.from(""), {});
-    await raw.purgeQueue(deadQueue(service));
+      await shaky.publish("", deadLetterQueue(service), Buffer.from(""), {});
+    await raw.purgeQueue(deadLetterQueue(service));
     line.cut();
     line.mend();
     await eventually(() => heard.length === 2, "the second delivery");
@@ -112,7 +112,7 @@ describe("an event received", () => {
     happen();
     await stop();
     expect(await count(service)).toBe(0);
-    expect(await count(deadQueue(service))).toBe(0);
+    expect(await count(deadLetterQueue(service))).toBe(0);
   });
 
   it("is told of in the log, with its type and what it is about", async () => {
@@ -153,7 +153,7 @@ describe("an event that cannot be handled", () => {
     tell("hello");
     await eventually(() => tries.length === 2, "the second try");
     expect((tries[1] ?? 0) - (tries[0] ?? 0)).toBeGreaterThanOrEqual(990);
-    expect(await count(deadQueue(service))).toBe(0);
+    expect(await count(deadLetterQueue(service))).toBe(0);
   });
 
   it.each([
@@ -163,8 +163,8 @@ describe("an event that cannot be handled", () => {
   ] as const)("waits longer after try %d: %d s", async (tried, seconds) => {
     const { service, tell } = await listen(() => Promise.reject(new Error("no")));
     tell(`after ${tried}`, tried);
-    const message = await from(waitQueue(seconds));
-    expect(message.fields.routingKey).toBe(waitKey(service, seconds));
+    const message = await from(delayQueue(seconds));
+    expect(message.fields.routingKey).toBe(delayKey(service, seconds));
     expect(message.properties.headers).toMatchObject({
       [TRIES]: tried + 1,
       "cloudEvents:subject": `after ${tried}`,
@@ -174,7 +174,7 @@ describe("an event that cannot be handled", () => {
   it("is dead after the fifth try, with the reason and where it came from", async () => {
     const { service, tell } = await listen(() => Promise.reject(new Error("no such ticket")));
     tell("hopeless", 4);
-    const { content, properties } = await from(deadQueue(service));
+    const { content, properties } = await from(deadLetterQueue(service));
     expect(properties).toMatchObject({ type: WORD, contentType: "application/protobuf" });
     expect(properties.headers).toMatchObject({
       [TRIES]: 5,
@@ -190,7 +190,7 @@ describe("an event that cannot be handled", () => {
   it("has a reason of bearable length", async () => {
     const { service, tell } = await listen(() => Promise.reject(new Error("no ".repeat(100_000))));
     tell("wordy", 4);
-    const { properties } = await from(deadQueue(service));
+    const { properties } = await from(deadLetterQueue(service));
     expect(String(properties.headers?.["x-ticketing-reason"])).toHaveLength(1_000);
   });
 
@@ -209,9 +209,9 @@ describe("an event that cannot be handled", () => {
     });
     raw.sendToQueue(service, Buffer.from("hello"));
     const dead = [
-      await from(deadQueue(service)),
-      await from(deadQueue(service)),
-      await from(deadQueue(service)),
+      await from(deadLetterQueue(service)),
+      await from(deadLetterQueue(service)),
+      await from(deadLetterQueue(service)),
     ];
     const reasons = dead.map(({ properties }) =>
       String(properties.headers?.["x-ticketing-reason"]),
@@ -233,7 +233,10 @@ describe("an event that cannot be handled", () => {
     });
     for (let i = 0; i < 1000; i += 1) tell(`${i}`, 4);
     await eventually(() => heard.size === 980, "all others");
-    await eventually(async () => (await count(deadQueue(service))) === 20, "the dead letters");
+    await eventually(
+      async () => (await count(deadLetterQueue(service))) === 20,
+      "the dead letters",
+    );
     expect(await count(service)).toBe(0);
   });
 });
@@ -258,7 +261,7 @@ describe("a fault of our own", () => {
     end();
     await eventually(() => attempts === 2, "the handler to be asked again");
     await stop();
-    for (const queue of [service, deadQueue(service)]) expect(await count(queue)).toBe(0);
+    for (const queue of [service, deadLetterQueue(service)]) expect(await count(queue)).toBe(0);
   });
 
   it("holds all events back while it lasts, and those of a service that stops are another's", async () => {
@@ -300,7 +303,7 @@ describe("a fault of our own", () => {
     await eventually(() => heard.includes("fine"), "the other");
     broken = false;
     await eventually(async () => (await count(service)) === 0, "both to be handled");
-    expect(await count(deadQueue(service))).toBe(0);
+    expect(await count(deadLetterQueue(service))).toBe(0);
   });
 
   it("is asked about less and less often while nothing works", async () => {
@@ -328,15 +331,15 @@ describe("a fault of our own", () => {
     });
     tell("hello");
     await eventually(() => asked >= 3, "the third time");
-    expect(await count(deadQueue(service))).toBe(0);
+    expect(await count(deadLetterQueue(service))).toBe(0);
     await eventually(
-      async () => (await count(deadQueue(service))) === 1,
+      async () => (await count(deadLetterQueue(service))) === 1,
       "its own to be unreadable",
     );
   });
 
   it("is also a broker that goes while an event is handled", async () => {
-    const line = await testLine(Number(new URL(url).port));
+    const line = await testProxy(Number(new URL(url).port));
     const through = new URL(url);
     through.port = String(line.port);
     const shaky = await testBroker("listener", subscriptions, { url: through.href });
@@ -355,7 +358,7 @@ describe("a fault of our own", () => {
     line.mend();
     expect((await from(next)).content.toString()).toBe("on");
     await eventually(async () => (await count(service)) === 0, "the acknowledgement");
-    expect(await count(deadQueue(service))).toBe(0);
+    expect(await count(deadLetterQueue(service))).toBe(0);
   });
 });
 
@@ -372,7 +375,7 @@ it("an event in a crowd comes back less and less often, and is never dead of it"
   for (const [i, pause] of pauses.entries()) expect(pause).toBeGreaterThan(49 * 2 ** i);
   crowded = false;
   await eventually(async () => (await count(service)) === 0, "it to be handled");
-  expect(await count(deadQueue(service))).toBe(0);
+  expect(await count(deadLetterQueue(service))).toBe(0);
 });
 
 it("20,000 events pass through one consumer, which keeps nothing of them", async () => {
@@ -406,7 +409,7 @@ it("20,000 events pass through one consumer, which keeps nothing of them", async
 });
 
 it("publishes nothing that the broker cannot route", async () => {
-  const lost = broker.publish(EVENTS, "nobody.Hears", Buffer.from(""), {
+  const lost = broker.publish(EVENTS_EXCHANGE, "nobody.Hears", Buffer.from(""), {
     messageId: newId(),
     mandatory: true,
   });

@@ -1,15 +1,15 @@
 import { setTimeout as passing } from "node:timers/promises";
 import { fromBinary, type DescMessage, type MessageShape } from "@bufbuild/protobuf";
 import type { ConsumeMessage } from "amqplib";
-import { isBrokerFault, type Broker, type Receive } from "./broker.ts";
+import { isBrokerFault, type Broker, type ReceiveMessage } from "./broker.ts";
 import { fromProperties, type Envelope } from "./envelope.ts";
 import { isCrowded } from "../errors.ts";
-import { faultGate } from "./fault-gate.ts";
+import { circuitBreaker } from "./circuit-breaker.ts";
 import type { Log } from "../log.ts";
-import { eventCount } from "../metrics.ts";
-import { ownersOf, PUBLISHER, publisherOf } from "./ownership.ts";
-import { deadQueue, QUEUES, type Wait } from "./topology.ts";
-import { carriedOn, leaveWaiting } from "./delay/delayed-message.ts";
+import { eventCounter } from "../metrics.ts";
+import { defaultPublishers, ORIGINAL_PUBLISHER, publisherOf } from "./ownership.ts";
+import { deadLetterQueue, QUEUES_EXCHANGE, type DelayTier } from "./topology.ts";
+import { forwardedProperties, publishDelayed } from "./delay/delayed-message.ts";
 
 /** One type of event, and what a service does about it. */
 export interface EventHandler {
@@ -17,7 +17,7 @@ export interface EventHandler {
   decode(body: Uint8Array): unknown;
   handle(event: unknown): Promise<unknown>;
   /** Whoever needs it asks for it again: one that fails is logged, and neither tried again nor kept. */
-  askedAgain?: true;
+  isRequestedAgain?: true;
 }
 
 /** Ties what is done to the type of event that it is done about. */
@@ -46,14 +46,14 @@ interface Options {
 }
 
 /** The pauses between tries; after the last one a message is dead. */
-const PAUSES: readonly Wait[] = [1, 10, 60, 600];
+const PAUSES: readonly DelayTier[] = [1, 10, 60, 600];
 const PREFETCH = 32;
 /** After a fault or in a crowd; doubled each time, and spread, so that those who waited come back apart. */
 const AGAIN_MS = 100;
 /** After so many of these pauses a message waits with the broker, and leaves its place to others. */
 const ROUNDS = 5;
 /** How many seconds it waits there, which is no try of its own. */
-const POSTPONED: Wait = 1;
+const POSTPONED: DelayTier = 1;
 const TRIES = "x-ticketing-tries";
 /** A header has to fit into one frame. */
 const LONGEST_REASON = 1_000;
@@ -84,10 +84,10 @@ class Postponed extends Error {}
  * own stops all of them until it is over; a broker that takes nothing stops only those that publish.
  */
 export async function consume(options: Options): Promise<() => Promise<void>> {
-  const { service, broker, publishers = ownersOf, log, isFault, recovered } = options;
+  const { service, broker, publishers = defaultPublishers, log, isFault, recovered } = options;
   const byType = new Map(options.handlers.map((handler) => [handler.type, handler]));
   const stopping = new AbortController();
-  const gate = faultGate({ log, recovered, stopping: stopping.signal });
+  const gate = circuitBreaker({ log, recovered, stopping: stopping.signal });
 
   /** What a handler publishes needs a broker that takes it; others need none, and go on meanwhile. */
   async function untilTaken(gone: AbortSignal): Promise<void> {
@@ -118,11 +118,11 @@ export async function consume(options: Options): Promise<() => Promise<void>> {
       throw new Unreadable("the body cannot be decoded", { cause });
     }
     for (let round = 0; ; round += 1) {
-      if (!(await gate.open())) throw new Untried("stopped while a fault lasts");
+      if (!(await gate.untilClosed())) throw new Untried("stopped while a fault lasts");
       if (gone.aborted) throw new Untried("no channel");
       try {
         await handler.handle(event);
-        return gate.worked();
+        return gate.recordSuccess();
       } catch (error) {
         // The broker has taken it back.
         if (gone.aborted) throw new Untried("no channel", { cause: error });
@@ -131,7 +131,7 @@ export async function consume(options: Options): Promise<() => Promise<void>> {
         if (!isOurs && !isNotTaken && !isCrowded(error)) throw error;
         if (isNotTaken) await untilTaken(gone);
         if (round === ROUNDS) throw new Postponed((error as Error).message, { cause: error });
-        if (isOurs) gate.report(error);
+        if (isOurs) gate.recordFailure(error);
         await passing(AGAIN_MS * 2 ** round * (0.5 + Math.random()));
       }
     }
@@ -139,29 +139,29 @@ export async function consume(options: Options): Promise<() => Promise<void>> {
 
   /** One type of a stranger's is like the other; each would be a time series of its own. */
   const count = (outcome: string, type: string): void =>
-    eventCount.inc({ outcome, type: byType.has(type) ? type : "unknown" });
+    eventCounter.inc({ outcome, type: byType.has(type) ? type : "unknown" });
 
   async function sendOn(message: ConsumeMessage, error: Error): Promise<Outcome> {
-    const first = { [PUBLISHER]: publisherOf(message.properties, service) };
+    const first = { [ORIGINAL_PUBLISHER]: publisherOf(message.properties, service) };
     if (error instanceof Postponed) {
-      const properties = carriedOn(message, first);
-      await leaveWaiting(broker, POSTPONED, service, { content: message.content, properties });
+      const properties = forwardedProperties(message, first);
+      await publishDelayed(broker, POSTPONED, service, { content: message.content, properties });
       return "postponed";
     }
     const tries = triesOf(message) + 1;
     const pause = error instanceof Unreadable ? undefined : PAUSES[tries - 1];
     if (pause !== undefined) {
-      const properties = carriedOn(message, { ...first, [TRIES]: tries });
-      await leaveWaiting(broker, pause, service, { content: message.content, properties });
+      const properties = forwardedProperties(message, { ...first, [TRIES]: tries });
+      await publishDelayed(broker, pause, service, { content: message.content, properties });
       return "retried";
     }
     const reason = error.message.slice(0, LONGEST_REASON);
     const told = { "x-ticketing-reason": reason, "x-ticketing-origin": service };
     const properties = {
-      ...carriedOn(message, { ...first, [TRIES]: tries, ...told }),
+      ...forwardedProperties(message, { ...first, [TRIES]: tries, ...told }),
       mandatory: true,
     };
-    await broker.publish(QUEUES, deadQueue(service), message.content, properties);
+    await broker.publish(QUEUES_EXCHANGE, deadLetterQueue(service), message.content, properties);
     return "dead";
   }
 
@@ -196,12 +196,12 @@ export async function consume(options: Options): Promise<() => Promise<void>> {
       if (error instanceof Untried) throw error;
       const alarm = error instanceof Forged && { alarm: true };
       log.error({ err: error, type, id: subject, ...alarm }, `failed ${type} ${subject}`);
-      if (byType.get(type)?.askedAgain) return;
+      if (byType.get(type)?.isRequestedAgain) return;
       count(await surelySendOn(message, error as Error, gone), type);
     }
   }
 
-  const receive: Receive = async (message, channel, gone) => {
+  const receive: ReceiveMessage = async (message, channel, gone) => {
     const handled = await settle(message, gone).then(
       () => true,
       () => false,

@@ -2,14 +2,14 @@ import { create, toBinary } from "@bufbuild/protobuf";
 import { OrderCreatedSchema } from "@ticketing/proto/orders/v1/order_events";
 import type { Options } from "amqplib";
 import { expect, it } from "vitest";
-import { followBans } from "../identity/bans.ts";
+import { subscribeToBans } from "../identity/bans.ts";
 import { toProperties } from "./envelope.ts";
 import { consume, on } from "./consumer.ts";
 import { newId } from "../store/ids.ts";
 import { eventually } from "../testing/eventually.ts";
-import { recordedLog, silent } from "../testing/log.ts";
+import { recordedLog, silentLog } from "../testing/log.ts";
 import { testBroker } from "../testing/broker.ts";
-import { deadQueue, EVENTS } from "./topology.ts";
+import { deadLetterQueue, EVENTS_EXCHANGE } from "./topology.ts";
 
 // Everything but the body: a header of AMQP may be of twenty types, a table among them.
 
@@ -45,7 +45,7 @@ it.each(Object.entries(odd))("a message with %s holds up nobody, and is kept", a
     return Promise.resolve();
   });
   const stop = await consume({
-    ...{ service: SERVICE, broker, handlers: [handler], log: silent },
+    ...{ service: SERVICE, broker, handlers: [handler], log: silentLog },
     ...{ isFault: () => false, recovered: () => Promise.resolve() },
   });
   // More of them than a service has in hand at once, and each cannot be decoded.
@@ -58,7 +58,7 @@ it.each(Object.entries(odd))("a message with %s holds up nobody, and is kept", a
   broker.raw.sendToQueue(SERVICE, Buffer.from(body), { ...toProperties(about), userId });
   await eventually(() => handled.includes("good"), "the one behind them");
   await eventually(
-    async () => (await broker.raw.checkQueue(deadQueue(SERVICE))).messageCount === 40,
+    async () => (await broker.raw.checkQueue(deadLetterQueue(SERVICE))).messageCount === 40,
     "the dead letters",
   );
   await stop();
@@ -72,13 +72,13 @@ it("an instance that follows bans keeps its connection, whatever is published", 
     ...{ userId: Buffer.from(body).toString(), version: 1, banned: true },
   });
   const events = [{ type: TYPE, read }];
-  const bans = await followBans({ broker, log, events, load: () => Promise.resolve([]) });
+  const bans = await subscribeToBans({ broker, log, events, load: () => Promise.resolve([]) });
   const owned = { userId: "orders" };
   for (const props of Object.values(odd)) {
     if (props.type === undefined) continue; // Of no type that it follows: it is none of its owner's.
-    broker.raw.publish(EVENTS, TYPE, Buffer.alloc(9), { ...props, ...owned });
+    broker.raw.publish(EVENTS_EXCHANGE, TYPE, Buffer.alloc(9), { ...props, ...owned });
   }
-  broker.raw.publish(EVENTS, TYPE, Buffer.from("ann"), { type: TYPE, ...owned });
+  broker.raw.publish(EVENTS_EXCHANGE, TYPE, Buffer.from("ann"), { type: TYPE, ...owned });
   await eventually(() => bans.isBanned("ann"), "the ban behind them");
   bans.close();
   expect(lines.filter(({ level }) => Number(level) >= 40)).toEqual([]);

@@ -5,7 +5,7 @@ import type { Routing } from "./topology.ts";
 // its own user, so what stands there is true, unlike all else that a message says of itself.
 
 /** What a service writes on a message that it sends to itself again: who published it at first. */
-export const PUBLISHER = "x-ticketing-publisher";
+export const ORIGINAL_PUBLISHER = "x-ticketing-publisher";
 
 /**
  * Who published a message that `service` has received; undefined where nobody can know. The header
@@ -16,7 +16,7 @@ export function publisherOf(
   service: string,
 ): string | undefined {
   const user = typeof userId === "string" ? userId : undefined;
-  const first: unknown = user === service ? headers?.[PUBLISHER] : undefined;
+  const first: unknown = user === service ? headers?.[ORIGINAL_PUBLISHER] : undefined;
   return typeof first === "string" ? first : user;
 }
 
@@ -24,10 +24,12 @@ export function publisherOf(
 export const ownerOf = (type: string): string | undefined =>
   /^ticketing\.(\w+)\.v\d+\.\w+$/.exec(type)?.[1];
 
-export const ownersOf = (type: string): readonly string[] => [ownerOf(type) ?? []].flat();
+export const defaultPublishers = (type: string): readonly string[] => [ownerOf(type) ?? []].flat();
 
 /** Says which services may publish a type: its owner, or those who may ask the owner by it. */
 export function publishersOf({ snapshots = [] }: Routing): (type: string) => readonly string[] {
-  const askers = new Map(snapshots.map(({ request, askedBy }) => [request.typeName, askedBy]));
-  return (type) => askers.get(type) ?? ownersOf(type);
+  const askers = new Map(
+    snapshots.map(({ request, requestedBy }) => [request.typeName, requestedBy]),
+  );
+  return (type) => askers.get(type) ?? defaultPublishers(type);
 }

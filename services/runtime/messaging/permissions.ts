@@ -1,11 +1,11 @@
 import {
-  deadQueue,
-  DELAYED,
+  deadLetterQueue,
+  DELAYED_EXCHANGE,
   DELAYED_QUEUE,
   delayedTopology,
-  EVENTS,
-  markerOf,
-  QUEUES,
+  EVENTS_EXCHANGE,
+  topologyMarker,
+  QUEUES_EXCHANGE,
   topologyOf,
   type Routing,
   type Topology,
@@ -15,7 +15,7 @@ import {
 // patterns of RabbitMQ match anywhere in a name, so each one here says where it begins and ends.
 
 /** From what permissions follow. */
-export interface Rights extends Routing {
+export interface PermissionSource extends Routing {
   /** What every instance hears by itself, in a queue that it declares. */
   readonly banEvents: readonly { readonly type: string }[];
   /** The services that use the plugin for delays. */
@@ -50,23 +50,31 @@ const anyOf = (...patterns: string[]): string =>
  */
 const GIVEN = String.raw`amq\.gen-.+`;
 
-function patternsOf(service: string, { delays }: Rights): Patterns {
+function patternsOf(service: string, { delays }: PermissionSource): Patterns {
   const waits = delays.includes(service);
   return {
     // Nobody declares, changes or deletes what the topology holds. The plugin's exchange is declared
     // once more, to find out whether the plugin is there.
-    configure: anyOf(GIVEN, ...(waits ? [escaped(DELAYED)] : [])),
-    write: anyOf(GIVEN, ...[EVENTS, QUEUES, ...(waits ? [DELAYED] : [])].map(escaped)),
+    configure: anyOf(GIVEN, ...(waits ? [escaped(DELAYED_EXCHANGE)] : [])),
+    write: anyOf(
+      GIVEN,
+      ...[EVENTS_EXCHANGE, QUEUES_EXCHANGE, ...(waits ? [DELAYED_EXCHANGE] : [])].map(escaped),
+    ),
     read: anyOf(
       GIVEN,
-      ...[EVENTS, service, deadQueue(service), ...(waits ? [DELAYED_QUEUE] : [])].map(escaped),
+      ...[
+        EVENTS_EXCHANGE,
+        service,
+        deadLetterQueue(service),
+        ...(waits ? [DELAYED_QUEUE] : []),
+      ].map(escaped),
     ),
   };
 }
 
 /** The keys in the exchange of events: its own package, and the requests that it may send. */
-function eventKeys(service: string, { snapshots = [], banEvents }: Rights) {
-  const asks = snapshots.filter(({ askedBy }) => askedBy.includes(service));
+function eventKeys(service: string, { snapshots = [], banEvents }: PermissionSource) {
+  const asks = snapshots.filter(({ requestedBy }) => requestedBy.includes(service));
   return {
     write: anyOf(
       String.raw`ticketing\.${escaped(service)}\.v[0-9]+\..+`,
@@ -82,14 +90,14 @@ const queueKeys = (service: string) => ({
 });
 
 /** What the services' users may do: each has the name of its service. */
-export function permissionsOf(vhost: string, rights: Rights): Permissions {
+export function permissionsOf(vhost: string, rights: PermissionSource): Permissions {
   const users = Object.keys(rights.subscriptions);
   return {
     permissions: users.map((user) => ({ user, vhost, ...patternsOf(user, rights) })),
     // Without a word on a topic exchange, RabbitMQ allows every key there.
     topic_permissions: users.flatMap((user) => [
-      { user, vhost, exchange: EVENTS, ...eventKeys(user, rights) },
-      { user, vhost, exchange: QUEUES, ...queueKeys(user) },
+      { user, vhost, exchange: EVENTS_EXCHANGE, ...eventKeys(user, rights) },
+      { user, vhost, exchange: QUEUES_EXCHANGE, ...queueKeys(user) },
     ]),
   };
 }
@@ -98,16 +106,18 @@ export function permissionsOf(vhost: string, rights: Rights): Permissions {
  * RabbitMQ's definitions of everything that services need at a broker and may not make themselves: the
  * exchanges, queues and bindings, and what each user may do. The users themselves are not in it.
  */
-export function definitionsOf(vhost: string, rights: Rights, hasPlugin = false) {
+export function definitionsOf(vhost: string, rights: PermissionSource, hasPlugin = false) {
   const parts: Topology[] = [topologyOf(rights), ...(hasPlugin ? [delayedTopology] : [])];
   const durable = { vhost, durable: true, auto_delete: false };
   return {
     ...permissionsOf(vhost, rights),
-    exchanges: [...parts.flatMap(({ exchanges }) => exchanges), markerOf(rights)].map((one) => ({
-      ...one,
-      ...durable,
-      internal: false,
-    })),
+    exchanges: [...parts.flatMap(({ exchanges }) => exchanges), topologyMarker(rights)].map(
+      (one) => ({
+        ...one,
+        ...durable,
+        internal: false,
+      }),
+    ),
     queues: parts.flatMap(({ queues }) => queues).map((one) => ({ ...one, ...durable })),
     bindings: parts
       .flatMap(({ bindings }) => bindings)

@@ -8,9 +8,9 @@ import { toProperties, type Envelope } from "./envelope.ts";
 import { consume, on } from "./consumer.ts";
 import { newId } from "../store/ids.ts";
 import { eventually } from "../testing/eventually.ts";
-import { silent } from "../testing/log.ts";
+import { silentLog } from "../testing/log.ts";
 import { testBroker, testVhost } from "../testing/broker.ts";
-import { deadQueue, EVENTS, waitQueue, WAITS } from "./topology.ts";
+import { deadLetterQueue, EVENTS_EXCHANGE, delayQueue, DELAY_TIERS } from "./topology.ts";
 
 const SERVICE = "hearer";
 const TYPE = OrderCreatedSchema.typeName;
@@ -45,7 +45,7 @@ beforeAll(async () => {
     service: SERVICE,
     broker,
     handlers: [handler],
-    log: silent,
+    log: silentLog,
     isFault: () => false,
     recovered: () => Promise.resolve(),
   });
@@ -62,7 +62,10 @@ const envelope = (subject: string, type: string = TYPE): Envelope => ({
 
 function tellOf(id: string): void {
   const body = toBinary(OrderCreatedSchema, create(OrderCreatedSchema, { order: { id } }));
-  raw.publish(EVENTS, TYPE, Buffer.from(body), { ...toProperties(envelope(id)), userId: "orders" });
+  raw.publish(EVENTS_EXCHANGE, TYPE, Buffer.from(body), {
+    ...toProperties(envelope(id)),
+    userId: "orders",
+  });
 }
 
 interface Poison {
@@ -106,7 +109,7 @@ const poisons: Record<string, Poison> = {
 const count = async (queue: string): Promise<number> => (await raw.checkQueue(queue)).messageCount;
 
 async function takeDead(expected: number): Promise<GetMessage[]> {
-  const queue = deadQueue(SERVICE);
+  const queue = deadLetterQueue(SERVICE);
   await eventually(async () => (await count(queue)) === expected, `${expected} dead letters`);
   const letters: GetMessage[] = [];
   for (let i = 0; i < expected; i += 1)
@@ -116,7 +119,7 @@ async function takeDead(expected: number): Promise<GetMessage[]> {
 
 /** Nothing is left anywhere: each message was either handled or is dead. */
 async function expectAllEmpty(): Promise<void> {
-  for (const queue of [SERVICE, deadQueue(SERVICE), ...WAITS.map(waitQueue)])
+  for (const queue of [SERVICE, deadLetterQueue(SERVICE), ...DELAY_TIERS.map(delayQueue)])
     expect(await count(queue), queue).toBe(0);
 }
 

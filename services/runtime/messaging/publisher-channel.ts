@@ -1,16 +1,21 @@
 import type { ConfirmChannel, Options as Amqp } from "amqplib";
-import { guard, openConnection, TIMEOUT_MS, type BrokerConnection } from "./connection.ts";
+import {
+  closeConnectionWith,
+  openConnection,
+  TIMEOUT_MS,
+  type BrokerConnection,
+} from "./connection.ts";
 import { newId } from "../store/ids.ts";
 import type { Log } from "../log.ts";
 
 /** The broker does not have a message: it is away, refused it, or knows no queue for it. */
-class NotPublished extends Error {}
+class PublishError extends Error {}
 
 /** Whether a publish failed, which is never the fault of what was published. */
-export const isBrokerFault = (error: unknown): boolean => error instanceof NotPublished;
+export const isBrokerFault = (error: unknown): boolean => error instanceof PublishError;
 
 /** The connection that messages go out by. */
-export interface Publishing extends BrokerConnection {
+export interface PublisherConnection extends BrokerConnection {
   /**
    * Publishes in the service's name. Resolves when the broker has the message safe; rejects where it
    * has not, or cannot route it.
@@ -28,7 +33,7 @@ interface Options {
   onChange: () => void;
 }
 
-export async function openPublishing(options: Options): Promise<Publishing> {
+export async function openPublisherConnection(options: Options): Promise<PublisherConnection> {
   const { url, name, marker, log, onChange } = options;
   const returned = new Set<string>();
   let channel: ConfirmChannel | undefined;
@@ -36,7 +41,7 @@ export async function openPublishing(options: Options): Promise<Publishing> {
   const connection = await openConnection({
     ...{ url, name: `${name} publishing`, log, onChange },
     async prepare(model) {
-      const opened = guard(model, await model.createConfirmChannel(), log);
+      const opened = closeConnectionWith(model, await model.createConfirmChannel(), log);
       opened.on("return", ({ properties }) => returned.add(String(properties.messageId)));
       await opened.checkExchange(marker).catch((cause: unknown) => {
         const missing = "the broker does not hold what this version needs; import its definitions";
@@ -52,22 +57,22 @@ export async function openPublishing(options: Options): Promise<Publishing> {
     body: Buffer,
     publishOptions: Amqp.Publish,
   ): Promise<void> {
-    if (!channel || !connection.model || connection.blocked) throw new NotPublished("no broker");
+    if (!channel || !connection.model || connection.blocked) throw new PublishError("no broker");
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const messageId = String(publishOptions.messageId ?? newId());
     const sent = { persistent: true, ...publishOptions, messageId, userId: name };
     const confirmed = (err: unknown): void => {
-      if (returned.delete(messageId)) reject(new NotPublished(`no queue for ${key}`));
-      else if (err) reject(new NotPublished("refused by the broker", { cause: err }));
+      if (returned.delete(messageId)) reject(new PublishError(`no queue for ${key}`));
+      else if (err) reject(new PublishError("refused by the broker", { cause: err }));
       else resolve();
     };
     try {
       channel.publish(exchange, key, body, sent, confirmed);
     } catch (cause) {
       // A channel that has just ended says so by throwing.
-      throw new NotPublished("no channel to the broker", { cause });
+      throw new PublishError("no channel to the broker", { cause });
     }
-    const late = () => reject(new NotPublished("the broker did not confirm in time"));
+    const late = () => reject(new PublishError("the broker did not confirm in time"));
     const timer = setTimeout(late, TIMEOUT_MS);
     await promise.finally(() => clearTimeout(timer));
   }

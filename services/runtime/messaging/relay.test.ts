@@ -8,14 +8,14 @@ import type { Broker } from "./broker.ts";
 import { newId } from "../store/ids.ts";
 import { buildIndexes } from "../store/indexes.ts";
 import type { Log } from "../log.ts";
-import { eventCount } from "../metrics.ts";
+import { eventCounter } from "../metrics.ts";
 import { relay } from "./relay.ts";
-import { EVENTS } from "./topology.ts";
+import { EVENTS_EXCHANGE } from "./topology.ts";
 import { eventually } from "../testing/eventually.ts";
-import { recordedLog, silent } from "../testing/log.ts";
+import { recordedLog, silentLog } from "../testing/log.ts";
 import { testBroker, testVhost } from "../testing/broker.ts";
 import { testDatabase } from "../testing/database.ts";
-import { testLine } from "../testing/proxy.ts";
+import { testProxy } from "../testing/proxy.ts";
 
 const schema = new Schema<AggregateFields>({});
 aggregate(schema);
@@ -42,7 +42,7 @@ function start(things: Things, options: { broker?: Broker; log?: Log } = {}) {
     service: "things",
     broker,
     subscriptions,
-    log: silent,
+    log: silentLog,
     ...options,
   });
   onTestFinished(() => running.close());
@@ -72,7 +72,7 @@ async function allWords(): Promise<string[]> {
 
 /** A broker on a line that can be cut. */
 async function shakyBroker() {
-  const line = await testLine(Number(new URL(url).port));
+  const line = await testProxy(Number(new URL(url).port));
   const through = new URL(url);
   through.port = String(line.port);
   return { line, broker: await testBroker("things", subscriptions, { url: through.href }) };
@@ -93,7 +93,7 @@ describe("an event that was saved", () => {
     const message = await arrived("the event");
     expect(wordOf(message)).toBe("hello");
     await allPublished(things);
-    expect(message.fields).toMatchObject({ exchange: EVENTS, routingKey: WORD });
+    expect(message.fields).toMatchObject({ exchange: EVENTS_EXCHANGE, routingKey: WORD });
     expect(message.properties).toMatchObject({
       messageId: outbox[0]?._id,
       type: WORD,
@@ -133,17 +133,17 @@ describe("an event that was saved", () => {
   it("stays while nobody is bound who should hear it, and goes out when the binding is back (P8)", async () => {
     const things = await collection();
     const { log, lines } = recordedLog();
-    await raw.unbindQueue("listener", EVENTS, WORD);
+    await raw.unbindQueue("listener", EVENTS_EXCHANGE, WORD);
     start(things, { log });
     await say(things, "for later");
     const refused = (): boolean => lines.some(({ msg }) => String(msg).includes("not published"));
     await eventually(refused, "the broker to refuse it");
-    const { values } = await eventCount.get();
+    const { values } = await eventCounter.get();
     expect(values).toContainEqual(
       expect.objectContaining({ labels: { outcome: "refused", type: WORD } }),
     );
     expect(await waiting(things)).toBe(1);
-    await raw.bindQueue("listener", EVENTS, WORD);
+    await raw.bindQueue("listener", EVENTS_EXCHANGE, WORD);
     expect(wordOf(await arrived("the event"))).toBe("for later");
     await allPublished(things);
   });

@@ -3,10 +3,10 @@ import type { AggregateFields, OutboxEntry } from "../store/aggregate.ts";
 import { backoff } from "../backoff.ts";
 import type { Broker } from "./broker.ts";
 import { toProperties } from "./envelope.ts";
-import { firstIdAt } from "../store/ids.ts";
+import { smallestIdAt } from "../store/ids.ts";
 import type { Log } from "../log.ts";
-import { eventCount } from "../metrics.ts";
-import { EVENTS, isHeard, type Subscriptions } from "./topology.ts";
+import { eventCounter } from "../metrics.ts";
+import { EVENTS_EXCHANGE, hasSubscriber, type Subscriptions } from "./topology.ts";
 
 /** Publishes what the aggregates of a collection have recorded. */
 export interface Relay {
@@ -122,7 +122,7 @@ export function relay<F extends AggregateFields>(model: Model<F>, options: Optio
   async function pass(): Promise<void> {
     await drainSaved();
     if (!sweepFrom || !broker.connected) return;
-    const before = sweepFrom === "all" ? "~" : firstIdAt(Date.now() - SETTLED_MS);
+    const before = sweepFrom === "all" ? "~" : smallestIdAt(Date.now() - SETTLED_MS);
     sweepFrom = undefined;
     await sweep(before);
   }
@@ -174,15 +174,15 @@ export function relay<F extends AggregateFields>(model: Model<F>, options: Optio
 function publisher({ service, broker, subscriptions, log, before }: Options) {
   return async (subject: string, { _id: id, type, time, payload }: OutboxEntry): Promise<void> => {
     const envelope = { id, type, time, subject, source: service };
-    const mandatory = isHeard(subscriptions, type);
+    const mandatory = hasSubscriber(subscriptions, type);
     await before?.(type, payload);
     await broker
-      .publish(EVENTS, type, payload, { ...toProperties(envelope), mandatory })
+      .publish(EVENTS_EXCHANGE, type, payload, { ...toProperties(envelope), mandatory })
       .catch((error: unknown) => {
-        eventCount.inc({ outcome: "refused", type });
+        eventCounter.inc({ outcome: "refused", type });
         throw error;
       });
-    eventCount.inc({ outcome: "published", type });
+    eventCounter.inc({ outcome: "published", type });
     log.info({ event: "published", type, id: subject }, `published ${type} ${subject}`);
   };
 }

@@ -9,7 +9,7 @@ export type Subscriptions = Readonly<Record<string, readonly DescMessage[]>>;
 export interface SnapshotRoute {
   readonly request: DescMessage;
   readonly snapshot: DescMessage;
-  readonly askedBy: readonly string[];
+  readonly requestedBy: readonly string[];
 }
 
 /** Where messages go: everything from which the broker's exchanges and queues follow. */
@@ -26,44 +26,45 @@ export interface Topology {
 }
 
 /** The exchange of all events; the routing key is the event's full Protobuf name. */
-export const EVENTS = "ticketing.events";
+export const EVENTS_EXCHANGE = "ticketing.events";
 
 /**
  * The exchange that leads into a service's own queues. In place of the default exchange, which leads
  * into every queue and knows no permissions by key: here a service may use the keys of its own name.
  */
-export const QUEUES = "ticketing.queues";
+export const QUEUES_EXCHANGE = "ticketing.queues";
 /** Where messages come out of the waiting queues. Only the broker itself publishes there. */
-const WAITED = "ticketing.waited";
+const EXPIRED_DELAYS_EXCHANGE = "ticketing.waited";
 
-/** The key in `QUEUES` that leads into a service's queue. */
-export const nowKey = (service: string): string => `${service}.now`;
+/** The key in `QUEUES_EXCHANGE` that leads into a service's queue. */
+export const immediateKey = (service: string): string => `${service}.now`;
 
-/** The key of one page of a snapshot, in `EVENTS`: only the service that asked for it hears it. */
-export const snapshotKey = (snapshot: DescMessage, askedBy: string): string =>
-  `${snapshot.typeName}.${askedBy}`;
+/** The key of one page of a snapshot, in `EVENTS_EXCHANGE`: only the service that asked for it hears it. */
+export const snapshotKey = (snapshot: DescMessage, requestedBy: string): string =>
+  `${snapshot.typeName}.${requestedBy}`;
 
 /**
  * How long messages can wait with the broker, in seconds, one queue each. The shortest is how late a
  * message may come out; each one more is a queue to keep.
  */
-export const WAITS = [0.2, 1, 10, 60, 600, 900] as const;
-export type Wait = (typeof WAITS)[number];
+export const DELAY_TIERS = [0.2, 1, 10, 60, 600, 900] as const;
+export type DelayTier = (typeof DELAY_TIERS)[number];
 
-export const waitQueue = (seconds: Wait): string => `ticketing.waiting.${seconds}s`;
+export const delayQueue = (seconds: DelayTier): string => `ticketing.waiting.${seconds}s`;
 
-/** The key in `QUEUES` that leaves a message waiting, to come out into the service's queue. */
-export const waitKey = (service: string, seconds: Wait): string => `${service}.wait.${seconds}s`;
+/** The key in `QUEUES_EXCHANGE` that leaves a message waiting, to come out into the service's queue. */
+export const delayKey = (service: string, seconds: DelayTier): string =>
+  `${service}.wait.${seconds}s`;
 
 /** The exchange that waits by itself, where the broker has the plugin for it, and the queue behind it. */
-export const DELAYED = "ticketing.delayed";
+export const DELAYED_EXCHANGE = "ticketing.delayed";
 export const DELAYED_QUEUE = "ticketing.delayed.due";
 
-/** Where a service's messages end that it could not handle; also the key in `QUEUES` that leads there. */
-export const deadQueue = (service: string): string => `${service}.dead`;
+/** Where a service's messages end that it could not handle; also the key in `QUEUES_EXCHANGE` that leads there. */
+export const deadLetterQueue = (service: string): string => `${service}.dead`;
 
 /** Far above what tries need: the broker's own count includes crashes, ours does not. */
-const BACKSTOP = 100;
+const DELIVERY_LIMIT = 100;
 /** By default the broker throws a dead letter away once it has been looked at twenty times. */
 const NEVER = 1_000_000_000;
 
@@ -80,18 +81,18 @@ const bind = (source: string, destination: string, key: string) => ({
 });
 
 function ofService(service: string, heard: readonly string[]): Omit<Topology, "exchanges"> {
-  const dead = deadQueue(service);
+  const dead = deadLetterQueue(service);
   const giveUp = { "x-dead-letter-exchange": "", "x-dead-letter-routing-key": dead };
   return {
     queues: [
       { name: dead, arguments: { "x-queue-type": "quorum", "x-delivery-limit": NEVER } },
-      { name: service, arguments: { ...SAFELY, ...giveUp, "x-delivery-limit": BACKSTOP } },
+      { name: service, arguments: { ...SAFELY, ...giveUp, "x-delivery-limit": DELIVERY_LIMIT } },
     ],
     bindings: [
-      ...heard.map((key) => bind(EVENTS, service, key)),
-      bind(QUEUES, service, nowKey(service)),
-      bind(QUEUES, dead, dead),
-      bind(WAITED, service, `${service}.wait.#`),
+      ...heard.map((key) => bind(EVENTS_EXCHANGE, service, key)),
+      bind(QUEUES_EXCHANGE, service, immediateKey(service)),
+      bind(QUEUES_EXCHANGE, dead, dead),
+      bind(EXPIRED_DELAYS_EXCHANGE, service, `${service}.wait.#`),
     ],
   };
 }
@@ -100,18 +101,18 @@ function ofService(service: string, heard: readonly string[]): Omit<Topology, "e
  * One time to live for a whole queue, and in its name: a message's own would wait behind a longer
  * one in front of it, and a queue's arguments can never change.
  */
-const ofWait = (seconds: Wait): Omit<Topology, "exchanges"> => ({
+const ofWait = (seconds: DelayTier): Omit<Topology, "exchanges"> => ({
   queues: [
     {
-      name: waitQueue(seconds),
+      name: delayQueue(seconds),
       arguments: {
         ...SAFELY,
         "x-message-ttl": seconds * 1000,
-        "x-dead-letter-exchange": WAITED,
+        "x-dead-letter-exchange": EXPIRED_DELAYS_EXCHANGE,
       },
     },
   ],
-  bindings: [bind(QUEUES, waitQueue(seconds), `*.wait.${seconds}s`)],
+  bindings: [bind(QUEUES_EXCHANGE, delayQueue(seconds), `*.wait.${seconds}s`)],
 });
 
 /**
@@ -121,16 +122,20 @@ const ofWait = (seconds: Wait): Omit<Topology, "exchanges"> => ({
 export function topologyOf({ subscriptions, snapshots = [] }: Routing): Topology {
   const pages = (service: string): string[] =>
     snapshots
-      .filter(({ askedBy }) => askedBy.includes(service))
+      .filter(({ requestedBy }) => requestedBy.includes(service))
       .map(({ snapshot }) => snapshotKey(snapshot, service));
   const parts = [
     ...Object.entries(subscriptions).map(([service, types]) =>
       ofService(service, [...types.map(({ typeName }) => typeName), ...pages(service)]),
     ),
-    ...WAITS.map(ofWait),
+    ...DELAY_TIERS.map(ofWait),
   ];
   return {
-    exchanges: [EVENTS, QUEUES, WAITED].map((name) => ({ name, type: "topic", arguments: {} })),
+    exchanges: [EVENTS_EXCHANGE, QUEUES_EXCHANGE, EXPIRED_DELAYS_EXCHANGE].map((name) => ({
+      name,
+      type: "topic",
+      arguments: {},
+    })),
     queues: parts.flatMap(({ queues }) => queues),
     bindings: parts.flatMap(({ bindings }) => bindings),
   };
@@ -140,7 +145,7 @@ export function topologyOf({ subscriptions, snapshots = [] }: Routing): Topology
  * An exchange that routes nothing. Its name says which topology the broker holds: a client cannot ask
  * for bindings, so a service that does not find the one of its own routing does not begin.
  */
-export function markerOf(routing: Routing): Topology["exchanges"][number] {
+export function topologyMarker(routing: Routing): Topology["exchanges"][number] {
   const topology = JSON.stringify(topologyOf(routing));
   const digest = createHash("sha256").update(topology).digest("hex").slice(0, 12);
   return { name: `ticketing.topology.${digest}`, type: "fanout", arguments: {} };
@@ -153,10 +158,14 @@ export function markerOf(routing: Routing): Topology["exchanges"][number] {
  */
 export const delayedTopology: Topology = {
   exchanges: [
-    { name: DELAYED, type: "x-delayed-message", arguments: { "x-delayed-type": "fanout" } },
+    {
+      name: DELAYED_EXCHANGE,
+      type: "x-delayed-message",
+      arguments: { "x-delayed-type": "fanout" },
+    },
   ],
   queues: [{ name: DELAYED_QUEUE, arguments: { "x-queue-type": "classic" } }],
-  bindings: [bind(DELAYED, DELAYED_QUEUE, "")],
+  bindings: [bind(DELAYED_EXCHANGE, DELAYED_QUEUE, "")],
 };
 
 /**
@@ -165,7 +174,7 @@ export const delayedTopology: Topology = {
  */
 export async function declareTopology(channel: Channel, routing: Routing): Promise<void> {
   await declare(channel, topologyOf(routing));
-  await declare(channel, { exchanges: [markerOf(routing)], queues: [], bindings: [] });
+  await declare(channel, { exchanges: [topologyMarker(routing)], queues: [], bindings: [] });
 }
 
 export async function declare(channel: Channel, topology: Topology): Promise<void> {
@@ -185,13 +194,13 @@ export async function declare(channel: Channel, topology: Topology): Promise<voi
  * where the plugin was switched off, its exchange is still there. A broker without the plugin closes
  * the channel or the connection over the declaration, so neither may be anybody else's.
  */
-export async function checkDelayed(channel: Channel): Promise<void> {
-  await channel.checkExchange(DELAYED); // Made by nobody here, it would lead nowhere.
+export async function checkDelayedExchange(channel: Channel): Promise<void> {
+  await channel.checkExchange(DELAYED_EXCHANGE); // Made by nobody here, it would lead nowhere.
   for (const { name, type, arguments: args } of delayedTopology.exchanges) {
     await channel.assertExchange(name, type, { arguments: args });
   }
 }
 
 /** Whether anybody hears events of this type; if so, one that the broker cannot route is an alarm. */
-export const isHeard = (services: Subscriptions, type: string): boolean =>
+export const hasSubscriber = (services: Subscriptions, type: string): boolean =>
   Object.values(services).some((types) => types.some(({ typeName }) => typeName === type));

@@ -7,9 +7,9 @@ import {
 import type { UniversalServerRequest } from "@connectrpc/connect/protocol";
 import { errorToJsonBytes } from "@connectrpc/connect/protocol-connect";
 import { setTrailerStatus } from "@connectrpc/connect/protocol-grpc";
-import { isOurs } from "./decode-errors.ts";
+import { isOwnContract } from "./decode-errors.ts";
 import { CallError } from "../errors.ts";
-import { refused } from "./errors.ts";
+import { toWireError } from "./errors.ts";
 import type { Log } from "../log.ts";
 
 // In place of `connectNodeAdapter`, which reads a request outside of any promise: an authority that is
@@ -34,7 +34,7 @@ function read(req: Http2ServerRequest, res: Http2ServerResponse): UniversalServe
 
 function noSuchPath(path: string): ConnectError {
   const message = "there is nothing at this path";
-  if (isOurs(path)) return refused(new CallError("NO_SUCH_PATH", message));
+  if (isOwnContract(path)) return toWireError(new CallError("NO_SUCH_PATH", message));
   return new ConnectError(message, Code.Unimplemented);
 }
 
@@ -72,7 +72,7 @@ export function requestListener(router: ConnectRouter, log: Log): Listener {
     if (ConnectError.from(error).code === Code.Aborted) return; // The client has gone.
     if (error instanceof Unreadable) {
       log.debug({ err: error.cause }, error.message);
-      return refuse(req, res, 400, refused(new CallError("MALFORMED_REQUEST", error.message)));
+      return refuse(req, res, 400, toWireError(new CallError("MALFORMED_REQUEST", error.message)));
     }
     log.error({ err: error }, "a call failed outside of its handler");
     refuse(req, res, 500, new ConnectError("internal error", Code.Internal));

@@ -6,7 +6,7 @@ import { Access } from "@ticketing/proto/options/v1/options";
 import { exportSPKI, generateKeyPair, SignJWT, UnsecuredJWT, type JWTPayload } from "jose";
 import { describe, expect, it } from "vitest";
 import { ACCESS_COOKIE, ALGORITHM, callerIfAny, REFRESH_COOKIE } from "./authentication.ts";
-import { as, rules, testPublicKey, token } from "../testing/tokens.ts";
+import { as, testTokenRules, testPublicKey, token } from "../testing/tokens.ts";
 import { refusal } from "../testing/refusal.ts";
 import { testClient } from "../testing/client.ts";
 import { testServer } from "../testing/server.ts";
@@ -175,7 +175,10 @@ describe("who is calling", () => {
   it("is said by one name of cookie alone: under TLS the one that is pinned to the host", async () => {
     const bob = await token({ ...ann, sub: "bob" });
     const [plain, pinned] = [`${ACCESS_COOKIE}=${good}`, `__Host-${ACCESS_COOKIE}=${bob}`];
-    const secure = testClient(service, routes, undefined, { ...rules, secureCookies: true });
+    const secure = testClient(service, routes, undefined, {
+      ...testTokenRules,
+      secureCookies: true,
+    });
     for (const [asked, only, other, who] of [
       [client, plain, pinned, "ann"],
       [secure as unknown as WordClient, pinned, plain, "bob"],

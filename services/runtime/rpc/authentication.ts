@@ -49,14 +49,14 @@ export const cookieName = (name: string, secure: boolean): string =>
 const callerKey = createContextKey<Caller | undefined>(undefined, { description: "caller" });
 
 /** A cookie of the request, by its one name; the first counts, at the edge too. */
-export function cookie(header: Headers, name: string, secure: boolean): string | undefined {
+export function readCookie(header: Headers, name: string, secure: boolean): string | undefined {
   const pairs = (header.get("cookie") ?? "").split(";").map((pair) => pair.trim());
   const wanted = `${cookieName(name, secure)}=`;
   return pairs.find((pair) => pair.startsWith(wanted))?.slice(wanted.length);
 }
 
 /** The token's claims, if it is one of ours and still good. */
-export async function verify(token: string, rules: TokenRules): Promise<JWTPayload> {
+export async function verifyToken(token: string, rules: TokenRules): Promise<JWTPayload> {
   const { payload } = await jwtVerify(token, rules.keys, {
     algorithms: [ALGORITHM],
     issuer: rules.issuer,
@@ -68,7 +68,7 @@ export async function verify(token: string, rules: TokenRules): Promise<JWTPaylo
 }
 
 async function identify(token: string, rules: TokenRules): Promise<Caller> {
-  const { sub, sid, roles, email_verified: verified } = await verify(token, rules);
+  const { sub, sid, roles, email_verified: verified } = await verifyToken(token, rules);
   if (typeof sub !== "string" || sub === "") throw new Error("a token without a user");
   return {
     id: sub,
@@ -81,7 +81,7 @@ async function identify(token: string, rules: TokenRules): Promise<Caller> {
 /** The one access token of a request: where an `Authorization` header is there, it alone counts. */
 function tokenOf(header: Headers, { secureCookies }: TokenRules): string | undefined {
   const authorization = header.get("authorization");
-  if (authorization === null) return cookie(header, ACCESS_COOKIE, secureCookies);
+  if (authorization === null) return readCookie(header, ACCESS_COOKIE, secureCookies);
   return /^Bearer +([\w-]+\.[\w-]+\.[\w-]+)$/i.exec(authorization)?.[1];
 }
 

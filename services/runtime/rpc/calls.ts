@@ -1,9 +1,9 @@
 import { Code, ConnectError, type Interceptor } from "@connectrpc/connect";
 import pLimit from "p-limit";
-import { mustBeInTime, underDeadline } from "../call-deadline.ts";
+import { requireTimeLeft, runWithDeadline } from "../call-deadline.ts";
 import { CallError } from "../errors.ts";
 import type { Log } from "../log.ts";
-import { within } from "../deadline.ts";
+import { withDeadline } from "../deadline.ts";
 
 const ours = new Set([Code.Internal, Code.Unknown, Code.DataLoss]);
 
@@ -37,12 +37,12 @@ const tooSlow = (): Error =>
  * again. What it began ends at its next look into the database, or is stored: a repeat under the same
  * request id finds it.
  */
-export function inTime(limitMs: number): Interceptor {
+export function limitTime(limitMs: number): Interceptor {
   return (next) => async (req) => {
     if (req.stream) return next(req);
-    return within(
+    return withDeadline(
       limitMs,
-      underDeadline(limitMs, req.signal, () => next(req)),
+      runWithDeadline(limitMs, req.signal, () => next(req)),
       tooSlow,
     );
   };
@@ -61,7 +61,7 @@ export interface Admission {
  * helps: the caller comes back later, and those who wait are answered. A call counts until its work
  * has ended, answered or not.
  */
-export function admit({ concurrency, capacity }: Admission): Interceptor {
+export function limitConcurrency({ concurrency, capacity }: Admission): Interceptor {
   const limit = pLimit(concurrency);
   return (next) => async (req) => {
     if (req.stream) return next(req);
@@ -71,7 +71,7 @@ export function admit({ concurrency, capacity }: Admission): Interceptor {
       });
     }
     return limit(() => {
-      mustBeInTime(); // It may have waited for longer than its caller does.
+      requireTimeLeft(); // It may have waited for longer than its caller does.
       return next(req);
     });
   };

@@ -12,7 +12,7 @@ import {
 import { setTrailerStatus } from "@connectrpc/connect/protocol-grpc";
 import { trailerFlag, trailerParse, trailerSerialize } from "@connectrpc/connect/protocol-grpc-web";
 import { CallError } from "../errors.ts";
-import { refused } from "./errors.ts";
+import { toWireError } from "./errors.ts";
 
 // The library decodes a request before any interceptor runs. What it cannot decode it calls INTERNAL,
 // as if we had broken, or refuses without a reason. Its answer gets our code and our reason here, in
@@ -31,10 +31,10 @@ const isDecoding = (code: Code | undefined): boolean =>
 
 const withReason: Mend = (code, message) => {
   if (isDecoding(code) && MALFORMED.test(message)) {
-    return refused(new CallError("MALFORMED_REQUEST", message));
+    return toWireError(new CallError("MALFORMED_REQUEST", message));
   }
   if (code === Code.ResourceExhausted && TOO_LARGE.test(message)) {
-    return refused(new CallError("TOO_LARGE", "the request is larger than 64 KiB"));
+    return toWireError(new CallError("TOO_LARGE", "the request is larger than 64 KiB"));
   }
   return undefined;
 };
@@ -135,14 +135,14 @@ function isGarbled({ method, url }: UniversalServerRequest): boolean {
 }
 
 const garbled = (): UniversalServerResponse =>
-  told(refused(new CallError("MALFORMED_REQUEST", "the message is not base64")));
+  told(toWireError(new CallError("MALFORMED_REQUEST", "the message is not base64")));
 
 /** Whether a method, or a path, is one of our own contracts. */
-export const isOurs = (name: string): boolean => /^\/?ticketing\./.test(name);
+export const isOwnContract = (name: string): boolean => /^\/?ticketing\./.test(name);
 
 /** A request that cannot be decoded is its sender's mistake: INVALID_ARGUMENT, not INTERNAL. */
-export const blameTheSender = (handler: UniversalHandler): UniversalHandler => {
-  const by = isOurs(handler.service.typeName) ? withReason : withoutReason;
+export const correctDecodeErrors = (handler: UniversalHandler): UniversalHandler => {
+  const by = isOwnContract(handler.service.typeName) ? withReason : withoutReason;
   return Object.assign(
     async (req: UniversalServerRequest) =>
       isGarbled(req) ? garbled() : mend(await handler(req), by),

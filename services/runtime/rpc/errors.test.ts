@@ -5,11 +5,11 @@ import { describe, expect, it } from "vitest";
 import { DomainError, InvalidFields } from "../errors.ts";
 import { connectDatabase } from "../store/database.ts";
 import { eventually } from "../testing/eventually.ts";
-import { recordedLog, silent } from "../testing/log.ts";
+import { recordedLog, silentLog } from "../testing/log.ts";
 import { refusal } from "../testing/refusal.ts";
 import { testDatabaseUri } from "../testing/database.ts";
 import { testServer } from "../testing/server.ts";
-import { throughLine } from "../testing/proxy.ts";
+import { databaseProxy } from "../testing/proxy.ts";
 import { wordService, type WordClient } from "../testing/word-service.ts";
 
 let fail: () => unknown = () => undefined;
@@ -85,8 +85,8 @@ describe("a client is told", () => {
   });
 
   it("to try again in a second where the database cannot be asked", async () => {
-    const { uri, line } = await throughLine(testDatabaseUri());
-    const db = await connectDatabase(uri, silent);
+    const { uri, line } = await databaseProxy(testDatabaseUri());
+    const db = await connectDatabase(uri, silentLog);
     const things = db.model("Thing", new Schema({ name: String }), "things");
     const ask = (): Promise<number> => things.countDocuments().exec();
     expect(await ask()).toBe(0);

@@ -27,7 +27,7 @@ function usualRetrySeconds({ code, reason }: DomainError): number | undefined {
 }
 
 /** A refusal on the wire. When to come back stands in a header too, for clients that know only HTTP. */
-export function refused(error: DomainError, cause: unknown = error): ConnectError {
+export function toWireError(error: DomainError, cause: unknown = error): ConnectError {
   const { reason, code, message, details } = error;
   const { metadata = {}, retryAfterMs, obstacles = [] } = details;
   const told = [detail(ErrorInfoSchema, { reason, domain: "ticketing", metadata })];
@@ -59,13 +59,13 @@ function invalid(error: InvalidFields): ConnectError {
  * nobody has foreseen goes on as it is, and leaves the server as INTERNAL without a word.
  */
 export function toConnectError(error: unknown): unknown {
-  if (error instanceof DomainError) return refused(error);
+  if (error instanceof DomainError) return toWireError(error);
   if (error instanceof InvalidFields) return invalid(error);
   if (isDatabaseFault(error)) {
     const later = new CallError("STORE_UNAVAILABLE", "try again in a moment", {
       retryAfterMs: 1000,
     });
-    return refused(later, error);
+    return toWireError(later, error);
   }
   return error;
 }

@@ -5,15 +5,20 @@ import {
 } from "@ticketing/proto/orders/v1/order_events";
 import type { GetMessage, Options } from "amqplib";
 import { beforeEach, describe, expect, it, onTestFinished } from "vitest";
-import { followBans, type BanEvent } from "../identity/bans.ts";
+import { subscribeToBans, type BanEvent } from "../identity/bans.ts";
 import { toProperties } from "../messaging/envelope.ts";
 import { consume, on } from "../messaging/consumer.ts";
 import { newId } from "../store/ids.ts";
-import { PUBLISHER, publisherOf, publishersOf } from "../messaging/ownership.ts";
+import { ORIGINAL_PUBLISHER, publisherOf, publishersOf } from "../messaging/ownership.ts";
 import { eventually } from "../testing/eventually.ts";
-import { recordedLog, silent } from "../testing/log.ts";
+import { recordedLog, silentLog } from "../testing/log.ts";
 import { testBroker } from "../testing/broker.ts";
-import { deadQueue, EVENTS, nowKey, QUEUES } from "../messaging/topology.ts";
+import {
+  deadLetterQueue,
+  EVENTS_EXCHANGE,
+  immediateKey,
+  QUEUES_EXCHANGE,
+} from "../messaging/topology.ts";
 
 // Whatever a message says of itself: it counts only if the broker knows that its owner published it.
 
@@ -23,7 +28,7 @@ const snapshots = [
   {
     request: OrderSnapshotRequestedSchema,
     snapshot: OrderCreatedSchema,
-    askedBy: ["payments", service],
+    requestedBy: ["payments", service],
   },
 ];
 const broker = await testBroker(service, subscriptions);
@@ -63,7 +68,7 @@ function say(id: string, userId: string | undefined, headers: object = {}): void
   const body = toBinary(OrderCreatedSchema, create(OrderCreatedSchema, { order: { id } }));
   const about = { id: newId(), type: TYPE, source: "orders", subject: id, time: new Date() };
   const properties = toProperties(about);
-  raw.publish(EVENTS, TYPE, Buffer.from(body), {
+  raw.publish(EVENTS_EXCHANGE, TYPE, Buffer.from(body), {
     ...properties,
     ...(userId === undefined ? {} : { userId }),
     headers: { ...(properties.headers as object), ...headers },
@@ -71,7 +76,7 @@ function say(id: string, userId: string | undefined, headers: object = {}): void
 }
 
 const dead = (): Promise<GetMessage> =>
-  eventually(() => raw.get(deadQueue(service), { noAck: true }), "a dead letter");
+  eventually(() => raw.get(deadLetterQueue(service), { noAck: true }), "a dead letter");
 const reasonOf = ({ properties }: GetMessage): unknown =>
   properties.headers?.["x-ticketing-reason"];
 
@@ -102,7 +107,7 @@ describe("an event", () => {
 
   it("is no better for a header that says that its owner published it", async () => {
     await listen();
-    say("forged", "expiration", { [PUBLISHER]: "orders" });
+    say("forged", "expiration", { [ORIGINAL_PUBLISHER]: "orders" });
     const letter = await dead();
     expect(reasonOf(letter)).toBe("forged: published by expiration");
     expect(publisherOf(letter.properties, service)).toBe("expiration");
@@ -122,8 +127,11 @@ describe("an event", () => {
       toBinary(OrderCreatedSchema, create(OrderCreatedSchema, { order: { id: "o2" } })),
     );
     const again = async (publisher: string): Promise<void> => {
-      const properties: Options.Publish = { type: TYPE, headers: { [PUBLISHER]: publisher } };
-      await broker.publish(QUEUES, nowKey(service), body, properties);
+      const properties: Options.Publish = {
+        type: TYPE,
+        headers: { [ORIGINAL_PUBLISHER]: publisher },
+      };
+      await broker.publish(QUEUES_EXCHANGE, immediateKey(service), body, properties);
     };
     await again("expiration");
     expect(reasonOf(await dead())).toBe("forged: published by expiration");
@@ -138,7 +146,7 @@ it("a request for a snapshot is taken from those who may ask, and not from its p
   const ask = (userId: string): void => {
     const request = create(OrderSnapshotRequestedSchema, { requester: userId });
     const body = Buffer.from(toBinary(OrderSnapshotRequestedSchema, request));
-    raw.publish(EVENTS, type, body, { type, userId });
+    raw.publish(EVENTS_EXCHANGE, type, body, { type, userId });
   };
   ask("auth");
   ask("payments");
@@ -155,10 +163,10 @@ it("a ban counts only if its owner says so", async () => {
     banned: true,
   });
   const load = () => Promise.resolve([]);
-  const bans = await followBans({ broker, log, events: [{ type: BANNED, read }], load });
+  const bans = await subscribeToBans({ broker, log, events: [{ type: BANNED, read }], load });
   onTestFinished(() => bans.close());
   const ban = (userId: string | undefined, who: string): void =>
-    void raw.publish(EVENTS, BANNED, Buffer.from(who), {
+    void raw.publish(EVENTS_EXCHANGE, BANNED, Buffer.from(who), {
       type: BANNED,
       ...(userId === undefined ? {} : { userId }),
     });
@@ -178,7 +186,7 @@ it("a service does not begin on a broker that lacks what its version needs, and 
   const waiting = connectBroker(about);
   const words = "the broker does not hold what this version needs; import its definitions";
   await eventually(() => said.lines.some(({ err }) => String(err).includes(words)), "the words");
-  await testBroker("other", other, { url: broker.url, log: silent }); // It declares.
+  await testBroker("other", other, { url: broker.url, log: silentLog }); // It declares.
   const begun = await waiting;
   expect(begun.connected).toBe(true);
   await begun.close();

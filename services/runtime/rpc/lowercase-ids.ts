@@ -27,7 +27,7 @@ function idsOf(message: DescMessage): readonly string[] {
 }
 
 /** Writes the ids of every request in small letters. */
-export const idsInSmallLetters: Interceptor = (next) => (req) => {
+export const lowercaseIds: Interceptor = (next) => (req) => {
   if (!req.stream) {
     const fields = req.message as Message & Record<string, unknown>;
     for (const name of idsOf(req.method.input)) fields[name] = String(fields[name]).toLowerCase();

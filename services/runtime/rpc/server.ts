@@ -15,10 +15,10 @@ import { ServerReflection } from "@ticketing/proto/grpc/reflection/v1/reflection
 import { ServerReflection as ServerReflectionAlpha } from "@ticketing/proto/grpc/reflection/v1alpha/reflection";
 import { requestListener } from "./adapter.ts";
 import { authenticate, type TokenRules } from "./authentication.ts";
-import { blameTheSender } from "./decode-errors.ts";
-import { admit, inTime, logCalls, type Admission } from "./calls.ts";
+import { correctDecodeErrors } from "./decode-errors.ts";
+import { limitConcurrency, limitTime, logCalls, type Admission } from "./calls.ts";
 import { domainErrors } from "./errors.ts";
-import { idsInSmallLetters } from "./lowercase-ids.ts";
+import { lowercaseIds } from "./lowercase-ids.ts";
 import { healthService, type HealthState } from "./health.ts";
 import type { Log } from "../log.ts";
 import { reflectionService } from "./reflection.ts";
@@ -44,11 +44,11 @@ export const interceptors = (
 ): Interceptor[] => [
   logCalls(log),
   domainErrors,
-  inTime(callTimeoutMs),
-  admit(admission),
+  limitTime(callTimeoutMs),
+  limitConcurrency(admission),
   authenticate(rules),
   validate,
-  idsInSmallLetters,
+  lowercaseIds,
 ];
 
 const READ_LIMIT = 64 * 1024;
@@ -107,7 +107,7 @@ export async function serve(options: Options): Promise<Server> {
     maxTimeoutMs: LONGEST_CALL_MS,
   });
   routes(router);
-  router.handlers.splice(0, Infinity, ...router.handlers.map(blameTheSender));
+  router.handlers.splice(0, Infinity, ...router.handlers.map(correctDecodeErrors));
   // Probes and tools have no token, and their methods carry no option of ours.
   router.service(Health, healthService(health), { interceptors: [] });
   router.service(ServerReflection, reflection, { interceptors: [] });

@@ -7,7 +7,7 @@ import { aggregate, record, touch, update, type AggregateFields } from "./aggreg
 import { DomainError } from "../errors.ts";
 import { newId } from "./ids.ts";
 import { buildIndexes } from "./indexes.ts";
-import { duplicateOf } from "./database.ts";
+import { duplicateKeyIndex } from "./database.ts";
 import { testDatabase } from "../testing/database.ts";
 
 interface Fields extends AggregateFields {
@@ -65,7 +65,7 @@ describe("an aggregate", () => {
 
   it("leaves neither state nor event where the write is refused", async () => {
     const { name } = await make();
-    const second = await make(name).catch((error: unknown) => duplicateOf(error));
+    const second = await make(name).catch((error: unknown) => duplicateKeyIndex(error));
     expect(second).toBe("name");
     expect(await things.countDocuments({ name })).toBe(1);
   });

@@ -4,11 +4,16 @@ import { mongo, Schema } from "mongoose";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { freePort } from "#stack/process";
 import { buildIndexes } from "./indexes.ts";
-import { answers, connectDatabase, duplicateOf, isDatabaseFault } from "./database.ts";
+import {
+  isDatabaseReachable,
+  connectDatabase,
+  duplicateKeyIndex,
+  isDatabaseFault,
+} from "./database.ts";
 import { eventually } from "../testing/eventually.ts";
-import { recordedLog, silent } from "../testing/log.ts";
+import { recordedLog, silentLog } from "../testing/log.ts";
 import { testDatabase, testDatabaseUri } from "../testing/database.ts";
-import { throughLine } from "../testing/proxy.ts";
+import { databaseProxy } from "../testing/proxy.ts";
 
 describe("the connection to the database", () => {
   it("waits for a database that is not there yet, and then has the same guarantees", async () => {
@@ -33,37 +38,37 @@ describe("the connection to the database", () => {
       await db.close();
       await new Promise((resolve) => line.close(resolve));
     });
-    expect(await answers(db)).toBe(true);
+    expect(await isDatabaseReachable(db)).toBe(true);
     const { writeConcern, readConcern } = db.getClient().options;
     expect(writeConcern).toMatchObject({ w: "majority", journal: true });
     expect(readConcern).toMatchObject({ level: "majority" });
   });
 
   it("lets no address lower its guarantees (P5)", async () => {
-    const db = await connectDatabase(`${testDatabaseUri()}&w=1&journal=false`, silent);
+    const db = await connectDatabase(`${testDatabaseUri()}&w=1&journal=false`, silentLog);
     onTestFinished(() => db.close());
     expect(db.getClient().options.writeConcern).toMatchObject({ w: "majority", journal: true });
   });
 
   it("says whether the database answers, and comes back by itself", async () => {
-    const { uri, line } = await throughLine(testDatabaseUri());
-    const db = await connectDatabase(uri, silent);
+    const { uri, line } = await databaseProxy(testDatabaseUri());
+    const db = await connectDatabase(uri, silentLog);
     onTestFinished(() => db.close());
-    expect(await answers(db)).toBe(true);
+    expect(await isDatabaseReachable(db)).toBe(true);
     line.cut();
-    expect(await answers(db)).toBe(false);
+    expect(await isDatabaseReachable(db)).toBe(false);
     line.mend();
-    expect(await eventually(() => answers(db), "the database to be back")).toBe(true);
+    expect(await eventually(() => isDatabaseReachable(db), "the database to be back")).toBe(true);
   });
 
   it("says within a second or so that the database hangs, and asks in vain for no longer than a call", async () => {
-    const { uri, line } = await throughLine(testDatabaseUri());
-    const db = await connectDatabase(uri, silent, { callTimeoutMs: 3_000 });
+    const { uri, line } = await databaseProxy(testDatabaseUri());
+    const db = await connectDatabase(uri, silentLog, { callTimeoutMs: 3_000 });
     onTestFinished(() => db.close());
-    expect(await answers(db)).toBe(true);
+    expect(await isDatabaseReachable(db)).toBe(true);
     line.hang();
     const asked = performance.now();
-    expect(await answers(db)).toBe(false);
+    expect(await isDatabaseReachable(db)).toBe(false);
     const known = performance.now() - asked;
     const fault = await db
       .collection("things")
@@ -72,7 +77,7 @@ describe("the connection to the database", () => {
     const given = performance.now() - asked - known;
     expect(isDatabaseFault(fault)).toBe(true);
     line.mend();
-    expect(await eventually(() => answers(db), "the database to be back")).toBe(true);
+    expect(await eventually(() => isDatabaseReachable(db), "the database to be back")).toBe(true);
     // Without a limit of ours it is 20 seconds and more, on an idle machine too.
     expect(known).toBeLessThan(2_500);
     expect(given).toBeLessThan(8_000);
@@ -80,20 +85,20 @@ describe("the connection to the database", () => {
 
   it("gives work that is no call's the time that it takes, longer than a call has", async () => {
     const uri = testDatabaseUri();
-    const db = await connectDatabase(uri, silent, { callTimeoutMs: 2_000 });
+    const db = await connectDatabase(uri, silentLog, { callTimeoutMs: 2_000 });
     onTestFinished(async () => {
       await db.dropDatabase();
       await db.close();
     });
     const things = db.collection<{ _id: string }>("things");
-    await eventually(() => answers(db), "a connection");
+    await eventually(() => isDatabaseReachable(db), "a connection");
     await things.insertOne({ _id: "a" });
     expect(await things.findOne({ $where: "sleep(4000) || true" })).toEqual({ _id: "a" });
   });
 
   it("ends at once where the database knows us and refuses", async () => {
     const wrong = testDatabaseUri().replace(/:[^:@]*@/, ":wrong@");
-    await expect(connectDatabase(wrong, silent)).rejects.toThrow(/[Aa]uthentication failed/);
+    await expect(connectDatabase(wrong, silentLog)).rejects.toThrow(/[Aa]uthentication failed/);
   });
 });
 
@@ -109,7 +114,7 @@ describe("what the database says", () => {
     const refused = (thing: object) =>
       things.create(thing as never).then(
         () => "nothing",
-        (error: unknown) => [duplicateOf(error), isDatabaseFault(error)],
+        (error: unknown) => [duplicateKeyIndex(error), isDatabaseFault(error)],
       );
     expect(await refused({ _id: "b", name: "one" })).toEqual(["by-name", false]);
     expect(await refused({ _id: "a", name: "two" })).toEqual(["_id_", false]);
@@ -117,8 +122,8 @@ describe("what the database says", () => {
   });
 
   it("is told from its silence", async () => {
-    const { uri, line } = await throughLine(testDatabaseUri());
-    const db = await connectDatabase(uri, silent);
+    const { uri, line } = await databaseProxy(testDatabaseUri());
+    const db = await connectDatabase(uri, silentLog);
     const things = db.model("Thing", schema, "things");
     await buildIndexes(things);
     line.cut();
@@ -172,6 +177,6 @@ describe("what the database says", () => {
 
   it.each([undefined, null, "no", new Error("no"), { code: 11_000 }])("is not %o", (error) => {
     expect(isDatabaseFault(error)).toBe(false);
-    expect(duplicateOf(error)).toBeUndefined();
+    expect(duplicateKeyIndex(error)).toBeUndefined();
   });
 });

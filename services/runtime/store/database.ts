@@ -1,7 +1,7 @@
 import mongoose, { mongo, type Connection, type ConnectOptions } from "mongoose";
-import { keepDeadlines } from "../call-deadline.ts";
+import { enforceDeadlines } from "../call-deadline.ts";
 import type { Log } from "../log.ts";
-import { within } from "../deadline.ts";
+import { withDeadline } from "../deadline.ts";
 
 const PING_MS = 1_000;
 
@@ -43,7 +43,7 @@ const optionsFor = ({
 });
 
 /** For what is done once, at a start, to a whole collection: nobody waits, and it may take minutes. */
-export const UNHURRIED: object = {
+export const NO_TIME_LIMIT: object = {
   socketTimeoutMS: 0, // An option of the driver's, though not of its types.
   writeConcern: { w: "majority", j: true, wtimeoutMS: 0 },
 };
@@ -57,7 +57,7 @@ export async function connectDatabase(
   for (;;) {
     try {
       const db = await mongoose.createConnection(uri, optionsFor(limits)).asPromise();
-      db.plugin(keepDeadlines);
+      db.plugin(enforceDeadlines);
       db.on("disconnected", () => log.warn("database gone"));
       db.on("reconnected", () => log.info("database back"));
       return db;
@@ -114,17 +114,17 @@ const isUnknownToDatabase = (error: unknown): boolean =>
   error instanceof mongo.MongoServerError && [18, 8_000].includes(Number(error.code));
 
 /** The name of the unique index that refused a write, or undefined where it was another error. */
-export function duplicateOf(error: unknown): string | undefined {
+export function duplicateKeyIndex(error: unknown): string | undefined {
   const { code, message } = (error ?? {}) as { code?: unknown; message?: string };
   if (code !== 11_000) return undefined;
   return /index: (\S+)/.exec(message ?? "")?.[1];
 }
 
 /** Whether the database answers, within a second. */
-export async function answers(db: Connection): Promise<boolean> {
+export async function isDatabaseReachable(db: Connection): Promise<boolean> {
   try {
     const ping = db.db?.command({ ping: 1 }) ?? Promise.reject(new Error("not connected"));
-    await within(PING_MS, ping, () => new Error("no answer"));
+    await withDeadline(PING_MS, ping, () => new Error("no answer"));
     return db.readyState === mongoose.ConnectionStates.connected;
   } catch {
     return false;

@@ -4,7 +4,7 @@ import { v7, version } from "uuid";
 export const newId = (): string => v7();
 
 /** When an id was made, in milliseconds since 1970; 0 for one that is not ours. */
-export function bornAt(id: string): number {
+export function createTimeOf(id: string): number {
   try {
     return version(id) === 7 ? Number.parseInt(id.slice(0, 8) + id.slice(9, 13), 16) : 0;
   } catch {
@@ -19,8 +19,8 @@ const CLOCK_SKEW_MS = 10_000;
  * Whether a thing with this id may be there although we have not heard of it: it was made no longer ago
  * than news may travel. An id of the future is made up, and waiting for it is pointless.
  */
-export function isYoung(id: string, now: number, newsTravelsMs: number): boolean {
-  const age = now - bornAt(id);
+export function isRecentId(id: string, now: number, newsTravelsMs: number): boolean {
+  const age = now - createTimeOf(id);
   return age < newsTravelsMs && age > -CLOCK_SKEW_MS;
 }
 
@@ -28,11 +28,11 @@ export function isYoung(id: string, now: number, newsTravelsMs: number): boolean
  * When to ask again for a thing of which we have not heard: soon while it is new, and more rarely the
  * older it is, so that nobody asks all the time for one that somebody has made up.
  */
-export const askAgainMs = (id: string, now: number): number =>
-  Math.min(Math.max(200, Math.round((now - bornAt(id)) / 5)), 60_000);
+export const retryDelayMs = (id: string, now: number): number =>
+  Math.min(Math.max(200, Math.round((now - createTimeOf(id)) / 5)), 60_000);
 
 /** The smallest id of a millisecond: those made before are smaller, those made later are not. */
-export function firstIdAt(ms: number): string {
+export function smallestIdAt(ms: number): string {
   const time = Math.max(0, Math.floor(ms)).toString(16).padStart(12, "0");
   return `${time.slice(0, 8)}-${time.slice(8)}-7000-8000-000000000000`;
 }

@@ -1,9 +1,9 @@
 import { Schema, type Connection } from "mongoose";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { buildIndexes } from "./indexes.ts";
-import { answers, connectDatabase } from "./database.ts";
+import { isDatabaseReachable, connectDatabase } from "./database.ts";
 import { eventually } from "../testing/eventually.ts";
-import { silent } from "../testing/log.ts";
+import { silentLog } from "../testing/log.ts";
 import { testDatabase, testDatabaseUri } from "../testing/database.ts";
 
 /** A call of a second gives other work four. */
@@ -41,10 +41,10 @@ describe("the indexes of a new version", () => {
     const old = await large();
     const limits = { callTimeoutMs: 1_000 };
     const news = await Promise.all(
-      [1, 2].map(() => connectDatabase(testDatabaseUri(old.name), silent, limits)),
+      [1, 2].map(() => connectDatabase(testDatabaseUri(old.name), silentLog, limits)),
     );
     onTestFinished(async () => void (await Promise.all(news.map((db) => db.close()))));
-    for (const db of news) await eventually(() => answers(db), "a connection");
+    for (const db of news) await eventually(() => isDatabaseReachable(db), "a connection");
     const letGo = await holdUp(old);
     const begun = performance.now();
     const built = Promise.all(news.map((db) => buildIndexes(db.model("Thing", schema, "things"))));

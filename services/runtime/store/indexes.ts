@@ -1,5 +1,5 @@
 import type { mongo } from "mongoose";
-import { UNHURRIED } from "./database.ts";
+import { NO_TIME_LIMIT } from "./database.ts";
 
 // Nothing serves before its indexes stand: the hold is one of them. On a large collection the first
 // start of a new version builds for minutes, while the version before goes on serving: the database
@@ -16,7 +16,7 @@ export async function buildIndexes(...models: readonly Indexed[]): Promise<void>
     models.map(async ({ schema, collection }) => {
       const indexes = schema.indexes().map(([key, options]) => ({ ...options, key }));
       if (indexes.length === 0) return;
-      await collection.createIndexes(indexes as mongo.IndexDescription[], UNHURRIED);
+      await collection.createIndexes(indexes as mongo.IndexDescription[], NO_TIME_LIMIT);
     }),
   );
 }

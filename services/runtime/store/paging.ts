@@ -46,7 +46,7 @@ export function readPageToken(query: unknown, token: string): Cursor | undefined
  * A filter for what lies beyond a cursor, in the order of a field and then of ids. `key` is the cursor's
  * key as the field has it.
  */
-export function beyond(field: string, direction: 1 | -1, key: number | Date, id: string) {
+export function afterCursor(field: string, direction: 1 | -1, key: number | Date, id: string) {
   const further = direction === 1 ? "$gt" : "$lt";
   return { $or: [{ [field]: { [further]: key } }, { [field]: key, _id: { [further]: id } }] };
 }
@@ -55,7 +55,7 @@ export function beyond(field: string, direction: 1 | -1, key: number | Date, id:
  * The page itself, of what was found where one more than its size was looked for, and the token of the
  * next one; empty where there is none. `keyOf` answers the key by which it is sorted before the id.
  */
-export function paged<T extends { _id: string }>(
+export function toPage<T extends { _id: string }>(
   query: unknown,
   size: number,
   found: readonly T[],

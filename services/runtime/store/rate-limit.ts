@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { RateLimiterMemory, RateLimiterRedis, RateLimiterRes } from "rate-limiter-flexible";
 import type { RedisClientType } from "redis";
-import { within } from "../deadline.ts";
+import { withDeadline } from "../deadline.ts";
 
 /** How much is let through for one key: so many points within so many seconds. */
 export interface Rate {
@@ -19,16 +19,16 @@ export interface RateLimit {
   /** Refuses a key that has used up its points; answers how many were counted, and counts none. */
   check(key: string): Promise<number>;
   /** Takes back one that should not have been counted. */
-  giveBack(key: string): Promise<void>;
+  uncount(key: string): Promise<void>;
   /** Forgets a key: it begins anew. */
-  forget(key: string): Promise<void>;
+  reset(key: string): Promise<void>;
 }
 
 /** Redis may take this long; one that is frozen keeps nobody waiting. */
 const LONGEST_ANSWER_MS = 500;
 
 const soon = <T>(answer: Promise<T>): Promise<T> =>
-  within(LONGEST_ANSWER_MS, answer, () => new Error("redis did not answer in time"));
+  withDeadline(LONGEST_ANSWER_MS, answer, () => new Error("redis did not answer in time"));
 
 /** A key that does not tell what it was made of: who somebody is has no business in a store of counters. */
 export const hashedKey = (...words: string[]): string =>
@@ -75,10 +75,10 @@ export function rateLimit(
       const counted = found?.consumedPoints ?? 0;
       return found && counted >= points ? refuse(found) : counted;
     },
-    async giveBack(key) {
+    async uncount(key) {
       await Promise.allSettled([soon(shared.reward(key)), own.reward(key)]);
     },
-    async forget(key) {
+    async reset(key) {
       await Promise.allSettled([soon(shared.delete(key)), own.delete(key)]);
     },
   };

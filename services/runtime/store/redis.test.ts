@@ -2,8 +2,8 @@ import { expect, inject, it, onTestFinished } from "vitest";
 import { connectRedis } from "./redis.ts";
 import { newId } from "./ids.ts";
 import { eventually } from "../testing/eventually.ts";
-import { recordedLog, silent } from "../testing/log.ts";
-import { testLine } from "../testing/proxy.ts";
+import { recordedLog, silentLog } from "../testing/log.ts";
+import { testProxy } from "../testing/proxy.ts";
 
 const answers = (client: Awaited<ReturnType<typeof connectRedis>>): Promise<boolean> =>
   Promise.race([
@@ -23,7 +23,7 @@ const passed = (ms: number): Promise<boolean> => {
 /** A client, the line that it goes by, and how often it has connected. */
 async function byLine(harm?: "hang", change?: (url: URL) => void) {
   const url = new URL(inject("parts").redisUrl);
-  const line = await testLine(Number(url.port));
+  const line = await testProxy(Number(url.port));
   url.port = String(line.port);
   change?.(url);
   if (harm) line[harm]();
@@ -48,7 +48,7 @@ it.each([
 });
 
 it("Redis is left alone once its client is told to end", async () => {
-  const client = await connectRedis(inject("parts").redisUrl, silent);
+  const client = await connectRedis(inject("parts").redisUrl, silentLog);
   expect(await answers(client)).toBe(true);
   client.destroy();
   await eventually(() => !client.isOpen, "its end");
@@ -73,7 +73,7 @@ it("Redis that is away is asked by one attempt after the other, however long, an
 });
 
 it("Redis that refuses is not taken for one that says nothing", async () => {
-  const admin = await connectRedis(inject("parts").redisUrl, silent);
+  const admin = await connectRedis(inject("parts").redisUrl, silentLog);
   onTestFinished(() => admin.destroy());
   const user = newId();
   const rights = ["on", "nopass", "-@all", "+hello", "+auth"];

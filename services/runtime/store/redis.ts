@@ -1,6 +1,6 @@
 import { createClient, ErrorReply, type RedisClientType } from "redis";
 import type { Log } from "../log.ts";
-import { within } from "../deadline.ts";
+import { withDeadline } from "../deadline.ts";
 
 const LOOK_EVERY_MS = 1_000;
 /** Without an answer for so long it counts as gone. */
@@ -43,7 +43,7 @@ function dropSilent(client: RedisClientType, log: Log): void {
   async function look(): Promise<void> {
     if (!client.isReady) return;
     const late = () => new Error("redis did not answer");
-    await within(LOOK_EVERY_MS, client.ping(), late).then(heard, (error: unknown) => {
+    await withDeadline(LOOK_EVERY_MS, client.ping(), late).then(heard, (error: unknown) => {
       if (error instanceof ErrorReply) heard();
     });
     if (!client.isReady || performance.now() - heardAt < SILENT_MS) return;

@@ -1,11 +1,11 @@
 import { create } from "@bufbuild/protobuf";
 import { CreateOrderRequestSchema } from "@ticketing/proto/orders/v1/order_service";
 import { describe, expect, it } from "vitest";
-import { bornAt, newId } from "./ids.ts";
-import { mustBeSameRequest, requestMark } from "./request-id.ts";
+import { createTimeOf, newId } from "./ids.ts";
+import { mustBeSameRequest, idempotencyKey } from "./request-id.ts";
 
 const mark = (request: object) =>
-  requestMark(CreateOrderRequestSchema, create(CreateOrderRequestSchema, request));
+  idempotencyKey(CreateOrderRequestSchema, create(CreateOrderRequestSchema, request));
 
 describe("the mark of a request", () => {
   it("is nothing where its client gave it no id", () => {
@@ -39,8 +39,8 @@ describe("an id", () => {
     const ids = Array.from({ length: 1000 }, newId);
     expect(ids.toSorted()).toEqual(ids);
     for (const id of ids) {
-      expect(bornAt(id)).toBeGreaterThanOrEqual(before);
-      expect(bornAt(id)).toBeLessThanOrEqual(Date.now());
+      expect(createTimeOf(id)).toBeGreaterThanOrEqual(before);
+      expect(createTimeOf(id)).toBeLessThanOrEqual(Date.now());
     }
   });
 
@@ -50,6 +50,6 @@ describe("an id", () => {
     "0b8f7c2e-55d4-4c5e-9d3b-0f6c6d1d3c11",
     "00000000-0000-0000-0000-000000000000",
   ])("that is not ours was made in no known time: %o", (id) => {
-    expect(bornAt(id)).toBe(0);
+    expect(createTimeOf(id)).toBe(0);
   });
 });

@@ -3,16 +3,16 @@ import { clone, toBinary, type DescMessage, type MessageShape } from "@bufbuild/
 import { CallError } from "../errors.ts";
 
 /** What a document keeps of the request that made it, so that a retry makes no second one. */
-export interface RequestMark {
+export interface IdempotencyKey {
   requestId: string;
   requestHash: string;
 }
 
 /** The mark of a request, or nothing where its client sent no `request_id`. */
-export function requestMark<D extends DescMessage>(
+export function idempotencyKey<D extends DescMessage>(
   schema: D,
   request: MessageShape<D> & { requestId: string },
-): Partial<RequestMark> {
+): Partial<IdempotencyKey> {
   if (request.requestId === "") return {};
   const rest = clone(schema, request);
   Object.assign(rest, { requestId: "" });
@@ -21,7 +21,10 @@ export function requestMark<D extends DescMessage>(
 }
 
 /** Refuses a request id that already stands for another request. */
-export function mustBeSameRequest(stored: Partial<RequestMark>, mark: Partial<RequestMark>): void {
+export function mustBeSameRequest(
+  stored: Partial<IdempotencyKey>,
+  mark: Partial<IdempotencyKey>,
+): void {
   if (stored.requestHash === mark.requestHash) return;
   throw new CallError("REQUEST_ID_REUSED", "this request_id already stands for another request");
 }

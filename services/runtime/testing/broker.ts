@@ -10,7 +10,7 @@ import {
   type Subscriptions,
 } from "../messaging/topology.ts";
 import { atEnd } from "./at-end.ts";
-import { silent } from "./log.ts";
+import { silentLog } from "./log.ts";
 
 /** The address of an empty virtual host of the real broker. */
 export async function testVhost(): Promise<string> {
@@ -52,7 +52,7 @@ export async function testBroker(
   options: { url?: string; log?: Log; snapshots?: readonly SnapshotRoute[] } = {},
 ): Promise<TestBroker> {
   const url = options.url ?? (await testVhost());
-  const { log = silent, snapshots = [] } = options;
+  const { log = silentLog, snapshots = [] } = options;
   const routing = { subscriptions, snapshots };
   await declareAt(url, routing);
   const broker = await connectBroker({ url, name: service, ...routing, log });

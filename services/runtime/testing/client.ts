@@ -3,19 +3,19 @@ import { type Client, createClient, createRouterTransport } from "@connectrpc/co
 import type { Log } from "../log.ts";
 import type { TokenRules } from "../rpc/authentication.ts";
 import { interceptors, type Routes } from "../rpc/server.ts";
-import { silent } from "./log.ts";
-import { rules } from "./tokens.ts";
+import { silentLog } from "./log.ts";
+import { testTokenRules } from "./tokens.ts";
 
 /** How long a call may take in tests: a busy machine is slow, and that is no failure. */
-export const PATIENCE_MS = 600_000;
+export const TEST_CALL_TIMEOUT_MS = 600_000;
 
 /** A client of these routes in this process, with everything between that a server has. */
 export function testClient<S extends DescService>(
   service: S,
   routes: Routes,
-  log: Log = silent,
-  asked: TokenRules = rules,
+  log: Log = silentLog,
+  asked: TokenRules = testTokenRules,
 ): Client<S> {
-  const router = { interceptors: interceptors(log, asked, PATIENCE_MS) };
+  const router = { interceptors: interceptors(log, asked, TEST_CALL_TIMEOUT_MS) };
   return createClient(service, createRouterTransport(routes, { router }));
 }

@@ -3,7 +3,7 @@ import { randomUUID } from "node:crypto";
 import { inject } from "vitest";
 import { connectDatabase } from "../store/database.ts";
 import { atEnd } from "./at-end.ts";
-import { silent } from "./log.ts";
+import { silentLog } from "./log.ts";
 
 /** The address of an empty database, which is dropped at the end. */
 export function testDatabaseUri(name = `test_${randomUUID().slice(0, 13)}`): string {
@@ -13,7 +13,7 @@ export function testDatabaseUri(name = `test_${randomUUID().slice(0, 13)}`): str
 /** An empty database of the real server. */
 export async function testDatabase(): Promise<Connection> {
   // A busy machine is slow, and that is no failure.
-  const db = await connectDatabase(testDatabaseUri(), silent, { callTimeoutMs: 60_000 });
+  const db = await connectDatabase(testDatabaseUri(), silentLog, { callTimeoutMs: 60_000 });
   atEnd(async () => {
     await db.dropDatabase();
     await db.close();

@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { connect as connectSocket, createServer, type AddressInfo, type Socket } from "node:net";
 import { connect } from "amqplib";
 import { onTestFinished } from "vitest";
-import { DELAYED, DELAYED_QUEUE } from "../messaging/topology.ts";
+import { DELAYED_EXCHANGE, DELAYED_QUEUE } from "../messaging/topology.ts";
 
 // No plugin can be had where these tests must run. This stands in for it, in front of the real broker.
 
@@ -10,7 +10,7 @@ const TYPE = "x-delayed-message";
 /** An exchange type that the real broker has. */
 const OTHER_TYPE = "topic";
 
-export interface PluginStandIn {
+export interface FakeDelayPlugin {
   /** The address under which the broker has the plugin. */
   readonly url: string;
   /** What clients gave as `x-delay`, in their order. */
@@ -34,7 +34,7 @@ export interface PluginStandIn {
  * Passes everything on to the real broker, but for the type in `exchange.declare`: of what goes into
  * that exchange it takes care itself, and hands it to the queue behind when its delay is over.
  */
-export async function pluginStandIn(brokerUrl: string): Promise<PluginStandIn> {
+export async function fakeDelayPlugin(brokerUrl: string): Promise<FakeDelayPlugin> {
   const sockets = new Set<Socket>();
   const users = new Set<Socket>();
   const timers = new Set<NodeJS.Timeout>();
@@ -74,12 +74,12 @@ export async function pluginStandIn(brokerUrl: string): Promise<PluginStandIn> {
   const behind = await connect(brokerUrl);
   behind.on("error", () => undefined);
   const channel = await behind.createChannel();
-  await channel.assertExchange(DELAYED, OTHER_TYPE);
+  await channel.assertExchange(DELAYED_EXCHANGE, OTHER_TYPE);
   await channel.assertQueue(DELAYED_QUEUE, { arguments: { "x-queue-type": "classic" } });
   await channel.assertExchange("standin.due", "fanout");
   await channel.bindQueue(DELAYED_QUEUE, "standin.due", "");
   const { queue } = await channel.assertQueue("", { exclusive: true });
-  await channel.bindQueue(queue, DELAYED, "#");
+  await channel.bindQueue(queue, DELAYED_EXCHANGE, "#");
   await channel.consume(queue, (message) => {
     if (!message) return;
     const { headers, ...properties } = message.properties;

@@ -5,7 +5,7 @@ import { expect } from "vitest";
 // For what must be true in whatever order, and however often, a consumer hears its events.
 
 /** In which order so many events are heard: every one of them, and some twice or more. */
-export const anyOrder = (count: number): fc.Arbitrary<number[]> => {
+export const anyDeliveryOrder = (count: number): fc.Arbitrary<number[]> => {
   const each = Array.from({ length: count }, (_, i) => i);
   return fc.array(fc.nat(count - 1), { maxLength: count * 2 }).chain((again) => {
     const all = [...each, ...again];
@@ -14,7 +14,7 @@ export const anyOrder = (count: number): fc.Arbitrary<number[]> => {
 };
 
 /** Hears events one after the other, or all of them at once. */
-export async function hearAll<E>(
+export async function deliverAll<E>(
   events: readonly E[],
   hear: (event: E) => Promise<unknown>,
   atOnce: boolean,
@@ -50,7 +50,7 @@ interface Run<E> {
  * Expects the same end (P10), to the byte, of the events in their order and of all of them thrice in
  * twenty other orders, several at once. Answers how many were heard.
  */
-export async function expectSameEnd<E>({
+export async function expectSameFinalState<E>({
   collections,
   events,
   hear,
@@ -66,7 +66,7 @@ export async function expectSameEnd<E>({
     const docs = before[i] ?? [];
     if (docs.length > 0) await collection.insertMany(docs);
   };
-  await hearAll(events, hear, false);
+  await deliverAll(events, hear, false);
   const inOrder = await read();
   let heard = events.length;
   for (let seed = 1; seed <= SEEDS; seed += 1) {

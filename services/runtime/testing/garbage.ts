@@ -207,7 +207,7 @@ async function send(
  * answers how often each method was answered. An answer that says that we broke is an error, which
  * tells how to see it again.
  */
-export async function throwGarbage(
+export async function sendGarbage(
   server: TestServer,
   service: DescService,
   options: {

@@ -1,7 +1,7 @@
 import pino from "pino";
 import { createLog, type Log } from "../log.ts";
 
-export const silent: Log = createLog("test", "silent");
+export const silentLog: Log = createLog("test", "silent");
 
 /** A log that keeps its lines, for what a log must say and for what it must never say. */
 export function recordedLog(): { log: Log; lines: Record<string, unknown>[] } {

@@ -3,7 +3,7 @@ import { type AddressInfo, connect as connectSocket, createServer, type Socket }
 import { atEnd } from "./at-end.ts";
 
 /** A line to a server that can be cut and mended. */
-export interface TestLine {
+export interface TestProxy {
   readonly port: number;
   cut(): void;
   /** Nothing comes through, in either direction, and nobody is told. */
@@ -15,7 +15,7 @@ export interface TestLine {
 }
 
 /** Leads to the server at `port`. While it is cut, old connections break and new ones too. */
-export async function testLine(port: number): Promise<TestLine> {
+export async function testProxy(port: number): Promise<TestProxy> {
   const sockets = new Set<Socket>();
   let isCut = false;
   let isHanging = false;
@@ -63,9 +63,9 @@ export async function testLine(port: number): Promise<TestLine> {
 }
 
 /** A database address that leads through a line. */
-export async function throughLine(uri: string): Promise<{ uri: string; line: TestLine }> {
+export async function databaseProxy(uri: string): Promise<{ uri: string; line: TestProxy }> {
   const url = new URL(uri);
-  const line = await testLine(Number(url.port));
+  const line = await testProxy(Number(url.port));
   // The driver would find the server itself if it asked the set for its members.
   url.searchParams.delete("replicaSet");
   url.searchParams.set("directConnection", "true");

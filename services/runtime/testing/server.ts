@@ -7,9 +7,9 @@ import type { Admission } from "../rpc/calls.ts";
 import { HealthState } from "../rpc/health.ts";
 import { type Routes, serve, type Server } from "../rpc/server.ts";
 import { atEnd } from "./at-end.ts";
-import { PATIENCE_MS } from "./client.ts";
-import { silent } from "./log.ts";
-import { rules } from "./tokens.ts";
+import { TEST_CALL_TIMEOUT_MS } from "./client.ts";
+import { silentLog } from "./log.ts";
+import { testTokenRules } from "./tokens.ts";
 
 export interface TestServer extends Server {
   readonly url: string;
@@ -36,9 +36,9 @@ export async function testServer(
     host: "127.0.0.1",
     port: 0,
     catalogue: [],
-    log: silent,
-    rules,
-    callTimeoutMs: PATIENCE_MS,
+    log: silentLog,
+    rules: testTokenRules,
+    callTimeoutMs: TEST_CALL_TIMEOUT_MS,
     ...options,
     ...{ routes, health },
   });

@@ -15,7 +15,7 @@ const { privateKey, publicKey } = await generateKeyPair(ALGORITHM);
 const publicJwk = { ...(await exportJWK(publicKey)), kid: KEY_ID, alg: ALGORITHM };
 
 /** What access tokens must be in tests: signed with a key that was made for them. */
-export const rules: TokenRules = {
+export const testTokenRules: TokenRules = {
   keys: createLocalJWKSet({ keys: [publicJwk] }),
   issuer: "ticketing",
   audience: "ticketing",

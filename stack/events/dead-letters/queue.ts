@@ -1,5 +1,5 @@
 import type { Channel, ConfirmChannel, GetMessage, Options } from "amqplib";
-import { deadQueue } from "#runtime/messaging/topology.ts";
+import { deadLetterQueue } from "#runtime/messaging/topology.ts";
 import { CliError } from "../cli-error.ts";
 
 /** Resolves when the broker has stored the message in the queue. One call at a time per channel. */
@@ -29,7 +29,7 @@ export async function visitDeadLetters(
   limit: number,
   visit: (message: GetMessage) => Promise<"settled" | "left">,
 ): Promise<{ left: number }> {
-  const queue = deadQueue(service);
+  const queue = deadLetterQueue(service);
   let left = await depth(channel, queue);
   const end = Math.min(limit, left);
   const unsettled: GetMessage[] = [];

@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from "node:crypto";
 import { globSync, mkdirSync, writeFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
-import { definitionsOf, type Rights } from "#runtime/messaging/permissions.ts";
+import { definitionsOf, type PermissionSource } from "#runtime/messaging/permissions.ts";
 import type { Tools } from "#stack/tools";
 
 export interface Settings {
@@ -11,7 +11,7 @@ export interface Settings {
   /** The first of them is the administrator. */
   readonly users: readonly { name: string; password: string }[];
   /** What the others need there, and may do with it; nothing if not said. */
-  readonly rights?: Rights | undefined;
+  readonly rights?: PermissionSource | undefined;
 }
 
 /** Writes RabbitMQ's files into `dir`, and gives the environment in which it finds them. */

@@ -4,7 +4,13 @@ import { join } from "node:path";
 import { connect, type Channel, type ChannelModel, type ConfirmChannel } from "amqplib";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { catalogue, snapshots, subscriptions } from "#marketplace/catalogue.ts";
-import { deadQueue, EVENTS, QUEUES, topologyOf, waitQueue } from "#runtime/messaging/topology.ts";
+import {
+  deadLetterQueue,
+  EVENTS_EXCHANGE,
+  QUEUES_EXCHANGE,
+  topologyOf,
+  delayQueue,
+} from "#runtime/messaging/topology.ts";
 import { startRabbit, type Rabbit } from "./rabbit.ts";
 
 // Each service's own credentials on the real broker, as somebody who has stolen them would use them.
@@ -83,24 +89,26 @@ const typesOf = (owner: string): string[] => [
       .filter((type) => type.startsWith(`ticketing.${owner}.`)),
   ),
 ];
-const requests = new Map(snapshots.map(({ request, askedBy }) => [request.typeName, askedBy]));
+const requests = new Map(
+  snapshots.map(({ request, requestedBy }) => [request.typeName, requestedBy]),
+);
 const queues = topologyOf(catalogue).queues.map(({ name }) => name);
 
 describe.each(services)("with the password of %s", (user) => {
   const others = services.filter((name) => name !== user);
-  const isOwn = (queue: string): boolean => queue === user || queue === deadQueue(user);
+  const isOwn = (queue: string): boolean => queue === user || queue === deadLetterQueue(user);
   const foreign = queues.filter((queue) => !isOwn(queue));
 
   it("nobody publishes what belongs to another service", async () => {
     const tries: Try[] = [];
     for (const type of others.flatMap(typesOf)) {
       if (requests.get(type)?.includes(user)) continue;
-      tries.push([type, publish(EVENTS, type)]);
+      tries.push([type, publish(EVENTS_EXCHANGE, type)]);
     }
     for (const { snapshot } of snapshots) {
       if (snapshot.typeName.startsWith(`ticketing.${user}.`)) continue;
       const key = `${snapshot.typeName}.${others[0]}`;
-      tries.push([key, publish(EVENTS, key)]);
+      tries.push([key, publish(EVENTS_EXCHANGE, key)]);
     }
     await mustAllBeRefused(user, tries);
   });
@@ -109,10 +117,10 @@ describe.each(services)("with the password of %s", (user) => {
     const tries: Try[] = [];
     for (const other of others) {
       for (const key of ["now", "dead", "wait.1s", "wait.0.2s"].map((way) => `${other}.${way}`)) {
-        tries.push([key, publish(QUEUES, key)]);
+        tries.push([key, publish(QUEUES_EXCHANGE, key)]);
       }
       tries.push([other, publish("", other)]);
-      tries.push([other, publish("", deadQueue(other))]);
+      tries.push([other, publish("", deadLetterQueue(other))]);
     }
     for (const exchange of ["amq.topic", "amq.direct", "amq.fanout", "ticketing.waited"]) {
       tries.push([exchange, publish(exchange, `${user}.now`)]);
@@ -139,25 +147,26 @@ describe.each(services)("with the password of %s", (user) => {
   it("nobody changes what the broker holds, or where it leads", async () => {
     const tries: Try[] = [];
     for (const queue of queues) {
-      const bound = (channel: Channel) => channel.bindQueue(queue, EVENTS, "#");
+      const bound = (channel: Channel) => channel.bindQueue(queue, EVENTS_EXCHANGE, "#");
       tries.push([queue, bound]);
-      const unbound = (channel: Channel) => channel.unbindQueue(queue, QUEUES, `${user}.now`);
+      const unbound = (channel: Channel) =>
+        channel.unbindQueue(queue, QUEUES_EXCHANGE, `${user}.now`);
       tries.push([queue, unbound]);
     }
     for (const { name } of topologyOf(catalogue).exchanges) {
       tries.push([name, (c) => c.deleteExchange(name)]);
       tries.push([name, (c) => c.assertExchange(name, "topic")]);
     }
-    for (const name of [`${user}.more`, "more", waitQueue(1), "amq.gen-own", "amq.gen-"]) {
+    for (const name of [`${user}.more`, "more", delayQueue(1), "amq.gen-own", "amq.gen-"]) {
       tries.push([name, (c) => c.assertQueue(name)]);
       tries.push([name, (c) => c.assertExchange(name, "topic")]);
     }
     const led = (to: string, from: string, key: string) => (channel: Channel) =>
       channel.bindExchange(to, from, key);
     for (const key of ["#", `${others[0]}.now`, "ticketing.orders.v1.OrderCompleted"]) {
-      tries.push([key, led(QUEUES, EVENTS, key)]);
-      tries.push([key, led(EVENTS, QUEUES, key)]);
-      tries.push([key, led(QUEUES, "amq.topic", key)]);
+      tries.push([key, led(QUEUES_EXCHANGE, EVENTS_EXCHANGE, key)]);
+      tries.push([key, led(EVENTS_EXCHANGE, QUEUES_EXCHANGE, key)]);
+      tries.push([key, led(QUEUES_EXCHANGE, "amq.topic", key)]);
     }
     await mustAllBeRefused(user, tries);
   });
@@ -166,7 +175,7 @@ describe.each(services)("with the password of %s", (user) => {
     const tries: Try[] = [];
     const listen = (key: string) => async (channel: Channel) => {
       const { queue } = await channel.assertQueue("", { exclusive: true });
-      await channel.bindQueue(queue, EVENTS, key);
+      await channel.bindQueue(queue, EVENTS_EXCHANGE, key);
     };
     for (const key of ["#", "ticketing.#", "*.*.*.*", "ticketing.orders.v1.OrderCompleted"]) {
       tries.push([key, listen(key)]);
@@ -176,14 +185,14 @@ describe.each(services)("with the password of %s", (user) => {
     const channel = await connection.createChannel();
     const { queue } = await channel.assertQueue("", { exclusive: true });
     tries.push(["own", (c) => c.consume(queue, () => undefined)]);
-    tries.push(["own", (c) => c.bindQueue(queue, EVENTS, "#")]);
+    tries.push(["own", (c) => c.bindQueue(queue, EVENTS_EXCHANGE, "#")]);
     tries.push(["own", (c) => c.purgeQueue(queue)]);
     await mustAllBeRefused(user, tries);
   });
 
   it("nobody sends in the name of another", async () => {
     const key = `ticketing.${user}.v1.Anything`;
-    const as = (userId: string) => publish(EVENTS, key, { userId });
+    const as = (userId: string) => publish(EVENTS_EXCHANGE, key, { userId });
     for (const other of [...others, "admin"]) {
       expect(await attempt(user, as(other)), other).toEqual(refused);
     }
@@ -191,22 +200,24 @@ describe.each(services)("with the password of %s", (user) => {
   });
 
   it("the service does what it needs", async () => {
-    const asked = [...requests].filter(([, askedBy]) => askedBy.includes(user));
+    const asked = [...requests].filter(([, requestedBy]) => requestedBy.includes(user));
     for (const key of [
       ...typesOf(user).filter((type) => !requests.has(type)),
       ...asked.flatMap(([type]) => type),
     ]) {
-      expect(await attempt(user, publish(EVENTS, key, { userId: user })), key).toBe("done");
+      expect(await attempt(user, publish(EVENTS_EXCHANGE, key, { userId: user })), key).toBe(
+        "done",
+      );
     }
     for (const way of ["now", "dead", "wait.0.2s", "wait.900s"]) {
-      expect(await attempt(user, publish(QUEUES, `${user}.${way}`)), way).toBe("done");
+      expect(await attempt(user, publish(QUEUES_EXCHANGE, `${user}.${way}`)), way).toBe("done");
     }
     expect(await attempt(user, (channel) => channel.get(user))).toBe("done");
-    expect(await attempt(user, (channel) => channel.get(deadQueue(user)))).toBe("done");
+    expect(await attempt(user, (channel) => channel.get(deadLetterQueue(user)))).toBe("done");
     for (const { type } of catalogue.banEvents) {
       const listen = async (channel: Channel) => {
         const { queue } = await channel.assertQueue("", { exclusive: true, autoDelete: true });
-        await channel.bindQueue(queue, EVENTS, type);
+        await channel.bindQueue(queue, EVENTS_EXCHANGE, type);
         await channel.consume(queue, () => undefined);
       };
       expect(await attempt(user, listen), type).toBe("done");

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { connect } from "amqplib";
-import type { Rights } from "#runtime/messaging/permissions.ts";
+import type { PermissionSource } from "#runtime/messaging/permissions.ts";
 import { startPart, type Part, type PartOptions } from "../part.ts";
 import { type Child, freePorts, isListening, preferredPort, run, until } from "#stack/process";
 import { configure } from "./config.ts";
@@ -26,7 +26,7 @@ export interface RabbitOptions extends PartOptions {
   /** Those that get a user of their own. */
   readonly services: readonly string[];
   /** What their users need there, and may do with it; nothing if not said. */
-  readonly rights?: Rights | undefined;
+  readonly rights?: PermissionSource | undefined;
 }
 
 const vhost = "ticketing";

@@ -1,13 +1,13 @@
 import { StringValueSchema } from "@bufbuild/protobuf/wkt";
 import type { GetMessage } from "amqplib";
 import { describe, expect, inject, it, onTestFinished } from "vitest";
-import { startDelay, type Delay, type DelayMode } from "./delay.ts";
-import { pluginStandIn } from "../../testing/delay-plugin.ts";
+import { startDelayedDelivery, type DelayedDelivery, type DelayMode } from "./delay.ts";
+import { fakeDelayPlugin } from "../../testing/delay-plugin.ts";
 import { eventually } from "../../testing/eventually.ts";
 import { recordedLog } from "../../testing/log.ts";
 import { testBroker, testVhost, type TestBroker } from "../../testing/broker.ts";
-import { testLine } from "../../testing/proxy.ts";
-import { DELAYED, DELAYED_QUEUE, waitQueue, WAITS } from "../topology.ts";
+import { testProxy } from "../../testing/proxy.ts";
+import { DELAYED_EXCHANGE, DELAYED_QUEUE, delayQueue, DELAY_TIERS } from "../topology.ts";
 
 const subscriptions = { one: [StringValueSchema] };
 
@@ -22,7 +22,7 @@ async function hasPlugin(): Promise<boolean> {
 const pluginHere = await hasPlugin();
 
 interface Started {
-  delay: Delay;
+  delay: DelayedDelivery;
   broker: TestBroker;
   /** The modes that it has told of, one for each time that it found out. */
   modes(): unknown[];
@@ -34,7 +34,7 @@ interface Started {
 async function start(url: string, mode: DelayMode = "auto"): Promise<Started> {
   const { log, lines } = recordedLog();
   const broker = await testBroker("one", subscriptions, { url, log });
-  const delay = await startDelay({ broker, url, service: "one", mode, log });
+  const delay = await startDelayedDelivery({ broker, url, service: "one", mode, log });
   onTestFinished(() => delay.close());
   const said = (): string[] => lines.map(({ msg }) => String(msg));
   return {
@@ -51,7 +51,7 @@ const soon = (ms: number): Date => new Date(Date.now() + ms);
 const heard = ({ broker }: Pick<Started, "broker">): Promise<GetMessage> =>
   eventually(() => broker.raw.get("one", { noAck: true }), "the message");
 const waiting = async ({ broker }: Started): Promise<number> => {
-  const queues = WAITS.map((seconds) => broker.raw.checkQueue(waitQueue(seconds)));
+  const queues = DELAY_TIERS.map((seconds) => broker.raw.checkQueue(delayQueue(seconds)));
   return (await Promise.all(queues)).reduce((sum, { messageCount }) => sum + messageCount, 0);
 };
 
@@ -61,7 +61,7 @@ describe("what waits", () => {
     const { log, lines } = recordedLog();
     const broker = await testBroker("one", subscriptions, { url, log });
     const began = performance.now();
-    const delay = await startDelay({ broker, url, service: "one", mode: "auto", log });
+    const delay = await startDelayedDelivery({ broker, url, service: "one", mode: "auto", log });
     const tookMs = performance.now() - began;
     onTestFinished(() => delay.close());
     console.log(`what waits was found out in ${tookMs.toFixed(0)} ms`);
@@ -76,7 +76,7 @@ describe("what waits", () => {
     const { log, lines } = recordedLog();
     const broker = await testBroker("one", subscriptions, { log });
     const { url } = broker;
-    const plugin = startDelay({ broker, url, service: "one", mode: "plugin", log });
+    const plugin = startDelayedDelivery({ broker, url, service: "one", mode: "plugin", log });
     await expect(plugin).rejects.toThrow("DELAY=plugin, but the broker has no delayed exchange");
     expect(lines).toContainEqual(
       expect.objectContaining({
@@ -88,7 +88,7 @@ describe("what waits", () => {
   });
 
   it("is found out anew after every connect", async () => {
-    const plugin = await pluginStandIn(await testVhost());
+    const plugin = await fakeDelayPlugin(await testVhost());
     const one = await start(plugin.url);
     expect(one.modes()).toEqual(["plugin"]);
     const seen = ["plugin"];
@@ -105,7 +105,7 @@ describe("what waits", () => {
   });
 
   it("is found out where the broker closes the connection over it, as RabbitMQ 3 does", async () => {
-    const plugin = await pluginStandIn(await testVhost());
+    const plugin = await fakeDelayPlugin(await testVhost());
     plugin.install("RabbitMQ 3 without it");
     await expect(start(plugin.url, "plugin")).rejects.toMatchObject({
       cause: expect.objectContaining({ code: 503 }) as Error,
@@ -113,16 +113,16 @@ describe("what waits", () => {
     const one = await start(plugin.url);
     expect(one.modes()).toEqual(["native"]);
     expect(one.losses()).toBe(0);
-    await one.delay.leave(words("hello"), soon(100));
+    await one.delay.schedule(words("hello"), soon(100));
     expect((await heard(one)).content.toString()).toBe("hello");
   });
 
   it("is not asked for where the configuration says it", async () => {
-    const plugin = await pluginStandIn(await testVhost());
+    const plugin = await fakeDelayPlugin(await testVhost());
     const one = await start(plugin.url, "native");
     expect(one.modes()).toEqual(["native"]);
     expect(plugin.declared).toBe(0);
-    await one.delay.leave(words("hello"), soon(100));
+    await one.delay.schedule(words("hello"), soon(100));
     expect(plugin.delays).toEqual([]);
     expect((await heard(one)).content.toString()).toBe("hello");
   });
@@ -130,11 +130,11 @@ describe("what waits", () => {
 
 describe("a message left with the plugin", () => {
   it("comes out into the service's queue, unchanged, and not before its time", async () => {
-    const plugin = await pluginStandIn(await testVhost());
+    const plugin = await fakeDelayPlugin(await testVhost());
     const one = await start(plugin.url, "plugin");
     const at = soon(700);
     const properties = { messageId: "m", type: "t", headers: { "x-tries": 2 } };
-    await one.delay.leave({ content: Buffer.from("hello"), properties }, at);
+    await one.delay.schedule({ content: Buffer.from("hello"), properties }, at);
     expect(await waiting(one)).toBe(0);
     const message = await heard(one);
     expect(Date.now()).toBeGreaterThanOrEqual(at.getTime());
@@ -148,27 +148,27 @@ describe("a message left with the plugin", () => {
     ["at least a millisecond", -5_000, 1],
     ["at most what the plugin can count", 60 * 86_400_000, 2 ** 32 - 1],
   ])("waits %s", async (_, ms, delay) => {
-    const plugin = await pluginStandIn(await testVhost());
+    const plugin = await fakeDelayPlugin(await testVhost());
     const one = await start(plugin.url, "plugin");
-    await one.delay.leave(words("hello"), soon(ms));
+    await one.delay.schedule(words("hello"), soon(ms));
     await eventually(() => plugin.delays.length > 0, "the message");
     expect(plugin.delays).toEqual([delay]);
   });
 
   it("waits in the queues where the plugin is lost, and with the plugin once it is back", async () => {
-    const plugin = await pluginStandIn(await testVhost());
+    const plugin = await fakeDelayPlugin(await testVhost());
     const one = await start(plugin.url, "plugin");
     plugin.install(false);
     plugin.cutUsers();
     await eventually(() => one.warnings().length > 0, "the loss to be noticed");
-    await one.delay.leave(words("meanwhile"), soon(300));
+    await one.delay.schedule(words("meanwhile"), soon(300));
     expect((await heard(one)).content.toString()).toBe("meanwhile");
     expect(plugin.delays).toEqual([]);
     plugin.install(true);
     const asked = one.modes().length;
     await plugin.restart();
     await eventually(() => one.modes().slice(asked).includes("plugin"), "the plugin again");
-    await one.delay.leave(words("after"), soon(300));
+    await one.delay.schedule(words("after"), soon(300));
     // The test's own channel was cut too.
     const bare = { broker: await testBroker("one", subscriptions, { url: plugin.url }) };
     expect((await heard(bare)).content.toString()).toBe("after");
@@ -176,10 +176,10 @@ describe("a message left with the plugin", () => {
   });
 
   it("is taken by the queues where the plugin's exchange refuses it", async () => {
-    const plugin = await pluginStandIn(await testVhost());
+    const plugin = await fakeDelayPlugin(await testVhost());
     const one = await start(plugin.url);
-    await one.broker.raw.deleteExchange(DELAYED);
-    await one.delay.leave(words("hello"), soon(300));
+    await one.broker.raw.deleteExchange(DELAYED_EXCHANGE);
+    await one.delay.schedule(words("hello"), soon(300));
     expect((await heard(one)).content.toString()).toBe("hello");
     expect(one.losses()).toBe(0);
     // Only an administrator can declare the exchange again; until then the queues wait.
@@ -188,9 +188,9 @@ describe("a message left with the plugin", () => {
   });
 
   it("comes to nobody's harm where it fell due while nobody listened", async () => {
-    const plugin = await pluginStandIn(await testVhost());
+    const plugin = await fakeDelayPlugin(await testVhost());
     const one = await start(plugin.url);
-    await one.delay.leave(words("hello"), soon(300));
+    await one.delay.schedule(words("hello"), soon(300));
     await one.delay.close();
     const { raw } = one.broker;
     const due = async () => (await raw.checkQueue(DELAYED_QUEUE)).messageCount === 1;
@@ -204,15 +204,15 @@ describe("a message left with the plugin", () => {
 describe("a broker that is away", () => {
   it("refuses to take a message at once, and takes it when it is back", async () => {
     const url = new URL(await testVhost());
-    const line = await testLine(Number(url.port));
+    const line = await testProxy(Number(url.port));
     url.port = String(line.port);
     const one = await start(url.href);
     line.cut();
     await eventually(() => !one.broker.connected, "the loss");
-    await expect(one.delay.leave(words("lost"), soon(300))).rejects.toThrow("no broker");
+    await expect(one.delay.schedule(words("lost"), soon(300))).rejects.toThrow("no broker");
     line.mend();
     await eventually(() => one.modes().length === 2, "what waits now");
-    await one.delay.leave(words("kept"), soon(300));
+    await one.delay.schedule(words("kept"), soon(300));
     const bare = { broker: await testBroker("one", subscriptions, { url: url.href }) };
     expect((await heard(bare)).content.toString()).toBe("kept");
   });

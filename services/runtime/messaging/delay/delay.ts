@@ -1,15 +1,15 @@
 import type { Broker } from "../broker.ts";
-import { openDelayLine, type DelayLine } from "./plugin.ts";
+import { connectDelayPlugin, type DelayPlugin } from "./plugin.ts";
 import type { Log } from "../../log.ts";
-import { leaveWaiting, nextWait, type Waiting } from "./delayed-message.ts";
+import { publishDelayed, longestTierWithin, type DelayedMessage } from "./delayed-message.ts";
 
 /** Leaves messages with the broker for a while. How it waits there is nobody's business. */
-export interface Delay {
+export interface DelayedDelivery {
   /**
    * Resolves when the broker has the message safe. It comes out into the service's queue when the
    * time has come, or before: then it is to be left again.
    */
-  leave(message: Waiting, at: Date): Promise<void>;
+  schedule(message: DelayedMessage, at: Date): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -37,9 +37,9 @@ const AGAIN_MS = 1_000;
  * out after every connect, as the broker may be another by then. The ladder always stands, and takes
  * whatever the plugin does not.
  */
-export async function startDelay(options: Options): Promise<Delay> {
+export async function startDelayedDelivery(options: Options): Promise<DelayedDelivery> {
   const { broker, url, service, mode, log, now = Date.now } = options;
-  let line: DelayLine | undefined;
+  let line: DelayPlugin | undefined;
   let stopped = false;
   let again: NodeJS.Timeout | undefined;
   let finding: Promise<unknown> = Promise.resolve();
@@ -51,7 +51,7 @@ export async function startDelay(options: Options): Promise<Delay> {
   }
 
   async function openLine(): Promise<void> {
-    const opened = await openDelayLine({
+    const opened = await connectDelayPlugin({
       ...{ broker, url, service },
       onClose() {
         if (line !== opened) return;
@@ -106,17 +106,17 @@ export async function startDelay(options: Options): Promise<Delay> {
 
   return {
     close,
-    async leave(message, at) {
+    async schedule(message, at) {
       const leftMs = at.getTime() - now();
       try {
-        if (line) return await line.leave(message, leftMs);
+        if (line) return await line.publish(message, leftMs);
       } catch (err) {
         log.warn(
           { err: (err as Error).message },
           "not left in the delayed exchange, but in a queue",
         );
       }
-      await leaveWaiting(broker, nextWait(leftMs), service, message);
+      await publishDelayed(broker, longestTierWithin(leftMs), service, message);
     },
   };
 }

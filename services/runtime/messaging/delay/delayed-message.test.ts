@@ -3,8 +3,8 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { eventually } from "../../testing/eventually.ts";
 import { testBroker } from "../../testing/broker.ts";
-import { deadQueue, waitQueue, WAITS } from "../topology.ts";
-import { leaveWaiting, nextWait } from "./delayed-message.ts";
+import { deadLetterQueue, delayQueue, DELAY_TIERS } from "../topology.ts";
+import { publishDelayed, longestTierWithin } from "./delayed-message.ts";
 
 const subscriptions = { one: [StringValueSchema], other: [StringValueSchema] };
 const broker = await testBroker("one", subscriptions);
@@ -27,7 +27,7 @@ describe("the ladder of waits", () => {
     [900_000, 900],
     [86_400_000, 900],
   ])("for %d ms left, waits %d s", (left, seconds) => {
-    expect(nextWait(left)).toBe(seconds);
+    expect(longestTierWithin(left)).toBe(seconds);
   });
 
   it("leads to the end of a hold of any length: never before it, and at most a second after", () => {
@@ -45,7 +45,7 @@ describe("the ladder of waits", () => {
         let last = 0;
         while (clock < hold) {
           last = overheads[steps % overheads.length] ?? 0;
-          clock += nextWait(hold - clock) * 1000 + last;
+          clock += longestTierWithin(hold - clock) * 1000 + last;
           steps += 1;
         }
         const late = clock - hold;
@@ -63,8 +63,8 @@ describe("a message left waiting", () => {
   it("comes out into the queue it was meant for, unchanged, and not before its time", async () => {
     const left = Date.now();
     const properties = { messageId: "m", type: "t", headers: { "x-tries": 2 } };
-    await leaveWaiting(broker, 1, "other", { content: Buffer.from("hello"), properties });
-    expect((await raw.checkQueue(waitQueue(1))).messageCount).toBe(1);
+    await publishDelayed(broker, 1, "other", { content: Buffer.from("hello"), properties });
+    expect((await raw.checkQueue(delayQueue(1))).messageCount).toBe(1);
     const message = await eventually(() => raw.get("other", { noAck: true }), "the message");
     expect(Date.now() - left).toBeGreaterThanOrEqual(990);
     expect(message.content.toString()).toBe("hello");
@@ -74,19 +74,19 @@ describe("a message left waiting", () => {
   });
 
   it("has a queue for each wait, so a short one is never behind a long one", async () => {
-    await leaveWaiting(broker, 900, "other", { content: Buffer.from("long"), properties: {} });
-    await leaveWaiting(broker, 1, "other", { content: Buffer.from("short"), properties: {} });
+    await publishDelayed(broker, 900, "other", { content: Buffer.from("long"), properties: {} });
+    await publishDelayed(broker, 1, "other", { content: Buffer.from("short"), properties: {} });
     const message = await eventually(() => raw.get("other", { noAck: true }), "the short one");
     expect(message.content.toString()).toBe("short");
-    expect((await raw.checkQueue(waitQueue(900))).messageCount).toBe(1);
+    expect((await raw.checkQueue(delayQueue(900))).messageCount).toBe(1);
   });
 });
 
 describe("the topology", () => {
   it("stands whole before anybody publishes, also for services that never ran", async () => {
-    for (const queue of ["one", "other"].flatMap((name) => [name, deadQueue(name)])) {
+    for (const queue of ["one", "other"].flatMap((name) => [name, deadLetterQueue(name)])) {
       expect((await raw.checkQueue(queue)).messageCount).toBe(0);
     }
-    for (const seconds of WAITS) await raw.checkQueue(waitQueue(seconds));
+    for (const seconds of DELAY_TIERS) await raw.checkQueue(delayQueue(seconds));
   });
 });

@@ -1,30 +1,33 @@
 import type { ConsumeMessage, Options } from "amqplib";
 import type { Broker } from "../broker.ts";
-import { QUEUES, waitKey, WAITS, type Wait } from "../topology.ts";
+import { QUEUES_EXCHANGE, delayKey, DELAY_TIERS, type DelayTier } from "../topology.ts";
 
 /** What is left to wait: bytes, and what goes with them. */
-export interface Waiting {
+export interface DelayedMessage {
   content: Buffer;
   properties: Options.Publish;
 }
 
 /** The longest wait that is not longer than what is left; at least the shortest there is. */
-export function nextWait(leftMs: number): Wait {
-  const fitting = WAITS.filter((seconds) => seconds * 1000 <= leftMs);
-  return fitting.at(-1) ?? WAITS[0];
+export function longestTierWithin(leftMs: number): DelayTier {
+  const fitting = DELAY_TIERS.filter((seconds) => seconds * 1000 <= leftMs);
+  return fitting.at(-1) ?? DELAY_TIERS[0];
 }
 
 /**
  * Leaves a message with the broker, to come out into the queue of `service` after `wait`. The broker
  * does the waiting, so no restart of ours loses it.
  */
-export async function leaveWaiting(
+export async function publishDelayed(
   broker: Broker,
-  wait: Wait,
+  wait: DelayTier,
   service: string,
-  { content, properties }: Waiting,
+  { content, properties }: DelayedMessage,
 ): Promise<void> {
-  await broker.publish(QUEUES, waitKey(service, wait), content, { ...properties, mandatory: true });
+  await broker.publish(QUEUES_EXCHANGE, delayKey(service, wait), content, {
+    ...properties,
+    mandatory: true,
+  });
 }
 
 /** All headers have to fit into one frame, with what is added to them. */
@@ -46,7 +49,10 @@ function sendable(headers: object): Record<string, unknown> {
 }
 
 /** What of a received message goes with it when it is sent on. */
-export function carriedOn({ properties }: ConsumeMessage, headers: object = {}): Options.Publish {
+export function forwardedProperties(
+  { properties }: ConsumeMessage,
+  headers: object = {},
+): Options.Publish {
   const { messageId, type, contentType } = properties;
   return {
     ...(messageId === undefined ? {} : { messageId: String(messageId) }),

@@ -1,8 +1,14 @@
 import { connect, type ConfirmChannel, type ConsumeMessage } from "amqplib";
 import type { Broker } from "../broker.ts";
-import { checkDelayed, DELAYED, DELAYED_QUEUE, nowKey, QUEUES } from "../topology.ts";
-import { carriedOn, type Waiting } from "./delayed-message.ts";
-import { within } from "../../deadline.ts";
+import {
+  checkDelayedExchange,
+  DELAYED_EXCHANGE,
+  DELAYED_QUEUE,
+  immediateKey,
+  QUEUES_EXCHANGE,
+} from "../topology.ts";
+import { forwardedProperties, type DelayedMessage } from "./delayed-message.ts";
+import { withDeadline } from "../../deadline.ts";
 
 interface Options {
   broker: Broker;
@@ -15,8 +21,8 @@ interface Options {
 }
 
 /** A connection of its own to a broker that has the plugin. */
-export interface DelayLine {
-  leave(message: Waiting, leftMs: number): Promise<void>;
+export interface DelayPlugin {
+  publish(message: DelayedMessage, leftMs: number): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -26,8 +32,8 @@ const TIMEOUT_MS = 5_000;
 const PREFETCH = 64;
 
 /** Does something before the time is up, or not. */
-const inTime = <T>(work: Promise<T>, what: string): Promise<T> =>
-  within(TIMEOUT_MS, work, () => new Error(`${what} took too long`));
+const withTimeout = <T>(work: Promise<T>, what: string): Promise<T> =>
+  withDeadline(TIMEOUT_MS, work, () => new Error(`${what} took too long`));
 
 /**
  * Finds out whether the broker has the plugin, in the only way that is sure: by declaring its exchange,
@@ -36,7 +42,7 @@ const inTime = <T>(work: Promise<T>, what: string): Promise<T> =>
  * whatever becomes of the plugin closes this connection and no other. Rejects with the broker's reason
  * where there is none.
  */
-export async function openDelayLine(options: Options): Promise<DelayLine> {
+export async function connectDelayPlugin(options: Options): Promise<DelayPlugin> {
   const { broker, url, service, onClose } = options;
   const name = { clientProperties: { connection_name: `${service} delay` } };
   const model = await connect(url, { timeout: TIMEOUT_MS, ...name });
@@ -49,7 +55,7 @@ export async function openDelayLine(options: Options): Promise<DelayLine> {
   async function open(): Promise<ConfirmChannel> {
     const channel = await model.createConfirmChannel();
     channel.on("error", keep);
-    await checkDelayed(channel);
+    await checkDelayedExchange(channel);
     await channel.prefetch(PREFETCH);
     await channel.consume(DELAYED_QUEUE, (message) => {
       // What could not be handed on, as after the queue's end, comes again on another connection.
@@ -62,28 +68,28 @@ export async function openDelayLine(options: Options): Promise<DelayLine> {
   }
 
   async function handOn(channel: ConfirmChannel, message: ConsumeMessage): Promise<void> {
-    const properties = carriedOn(message, { "x-delay": undefined });
+    const properties = forwardedProperties(message, { "x-delay": undefined });
     const sent = { ...properties, mandatory: true };
-    await broker.publish(QUEUES, nowKey(service), message.content, sent);
+    await broker.publish(QUEUES_EXCHANGE, immediateKey(service), message.content, sent);
     channel.ack(message);
   }
 
-  const channel = await inTime(open(), "declaring the delayed exchange").catch(async (err) => {
+  const channel = await withTimeout(open(), "declaring the delayed exchange").catch(async (err) => {
     await close();
     throw reason ?? err;
   });
   return {
     close,
-    leave({ content, properties }, leftMs) {
+    publish({ content, properties }, leftMs) {
       const delay = Math.min(Math.max(Math.ceil(leftMs), 1), LONGEST_MS);
       const headers = { ...properties.headers, "x-delay": delay };
       // Never `mandatory`: the plugin routes nothing at once, and all would be returned.
       const options = { ...properties, headers, persistent: true };
       const { promise, resolve, reject } = Promise.withResolvers<void>();
-      channel.publish(DELAYED, nowKey(service), content, options, (err: unknown) =>
+      channel.publish(DELAYED_EXCHANGE, immediateKey(service), content, options, (err: unknown) =>
         err ? reject(err) : resolve(),
       );
-      return inTime(promise, "leaving a message with the plugin");
+      return withTimeout(promise, "leaving a message with the plugin");
     },
   };
 }

@@ -2,35 +2,40 @@ import type { DescMessage, MessageInitShape, MessageShape } from "@bufbuild/prot
 import type { Connection } from "mongoose";
 import { on, type EventHandler } from "../consumer.ts";
 import { newId } from "../../store/ids.ts";
-import { duplicateOf, isDatabaseFault } from "../../store/database.ts";
-import { send, type Asked, type Runtime, type Told } from "./publisher.ts";
+import { duplicateKeyIndex, isDatabaseFault } from "../../store/database.ts";
+import {
+  publishMessage,
+  type SnapshotRequest,
+  type MessagingContext,
+  type SnapshotPage,
+} from "./publisher.ts";
 
 // A service keeps copies of what others own, fed by their events. One whose database is empty, or was
 // restored, asks the owner for all of it, in pages, while the events flow on.
 
 /** What a service keeps of what another one owns. */
-export interface Copies<S extends DescMessage, T> {
+export interface ReplicaSource<S extends DescMessage, T> {
   /** The service that owns them. */
   owner: string;
   /** From 1; raised where more of each is kept than before: then all is asked for once again. */
   edition?: number;
   request: DescMessage;
   snapshot: S;
-  things(snapshot: MessageShape<S>): T[];
+  itemsOf(snapshot: MessageShape<S>): T[];
   /** Keeps one as it is in the snapshot, unless ours is as new. */
-  keep(thing: T): Promise<unknown>;
+  applyIfNewer(thing: T): Promise<unknown>;
 }
 
 /** The rebuilding of copies. */
-export interface Bootstrap {
+export interface Replica {
   /** Stores the pages that come. */
   handler: EventHandler;
   /** Resolves when the copies are all there: at once, in a database where they were before. */
-  done(): Promise<void>;
+  untilComplete(): Promise<void>;
 }
 
 /** How far the copies of one owner's things are, in one edition. Without it nobody knows whether they are all there. */
-interface Marker extends Omit<Asked, "requester"> {
+interface Marker extends Omit<SnapshotRequest, "requester"> {
   _id: string;
   /** How many things have come so far. */
   things: number;
@@ -47,48 +52,53 @@ const LONGEST_PAUSE_MS = 60_000;
  * Asks for the next page when it has stored one. A marker in the service's own database says how far
  * it is: any instance goes on from there, after any kill, and a page that comes twice is dropped.
  */
-export function bootstrap<S extends DescMessage, T>(
-  runtime: Runtime,
+export function buildReplica<S extends DescMessage, T>(
+  runtime: MessagingContext,
   db: Connection,
-  { owner, edition = 1, request, snapshot, things, keep }: Copies<S, T>,
-): Bootstrap {
+  { owner, edition = 1, request, snapshot, itemsOf, applyIfNewer }: ReplicaSource<S, T>,
+): Replica {
   const { service, log } = runtime;
   const marked = edition === 1 ? owner : `${owner} ${edition}`;
   const markers = db.collection<Marker>("bootstrap");
   /** The page that this process is storing, which another answer with it need not do too. */
   let storing: string | undefined;
 
-  const ask = ({ requestId, pageToken }: Omit<Asked, "requester">): Promise<void> => {
+  const ask = ({ requestId, pageToken }: Omit<SnapshotRequest, "requester">): Promise<void> => {
     const message = { requester: service, requestId, pageToken } as MessageInitShape<DescMessage>;
     const to = { key: request.typeName, subject: service };
-    return send(runtime, to, request, message);
+    return publishMessage(runtime, to, request, message);
   };
 
   const store = async (all: T[]): Promise<void> => {
     for (let i = 0; i < all.length; i += WIDTH)
-      await Promise.all(all.slice(i, i + WIDTH).map(keep));
+      await Promise.all(all.slice(i, i + WIDTH).map(applyIfNewer));
   };
 
   async function receive(told: MessageShape<S>): Promise<void> {
-    const { requestId, pageToken, nextPageToken, edition: theirs } = told as unknown as Told;
+    const {
+      requestId,
+      pageToken,
+      nextPageToken,
+      edition: theirs,
+    } = told as unknown as SnapshotPage;
     // While a new version comes, an instance of the one before may answer. The next one asked may know.
     if (Math.max(theirs, 1) < edition) {
       return log.warn({ owner, edition: theirs }, `this instance of ${owner} tells too little`);
     }
     const awaited = { _id: marked, requestId, pageToken, doneTime: { $exists: false } };
     if (!(await markers.findOne(awaited))) return; // We asked twice, and this one is stored.
-    const page = things(told);
+    const page = itemsOf(told);
     await store(page);
     const next = nextPageToken ? { pageToken: nextPageToken } : { doneTime: new Date() };
     const change = { $set: next, $inc: { things: page.length } };
     const { modifiedCount } = await markers.updateOne(awaited, change);
     if (modifiedCount === 0 || !nextPageToken) return;
-    // Where this fails, `done` asks again.
+    // Where this fails, `untilComplete` asks again.
     await ask({ requestId, pageToken: nextPageToken }).catch(() => undefined);
   }
 
   const hear = on(snapshot, async (told) => {
-    const { requestId, pageToken } = told as unknown as Told;
+    const { requestId, pageToken } = told as unknown as SnapshotPage;
     const page = `${requestId} ${pageToken}`;
     if (page === storing) return;
     storing = page;
@@ -104,7 +114,7 @@ export function bootstrap<S extends DescMessage, T>(
     return markers.insertOne(fresh).then(
       () => fresh,
       (error: unknown) => {
-        if (duplicateOf(error)) return mark(); // Another instance has begun.
+        if (duplicateKeyIndex(error)) return mark(); // Another instance has begun.
         throw error;
       },
     );
@@ -114,7 +124,7 @@ export function bootstrap<S extends DescMessage, T>(
     if (!isDatabaseFault(err)) throw err;
   };
 
-  async function done(): Promise<void> {
+  async function untilComplete(): Promise<void> {
     let page: string | undefined;
     let pause = FIRST_PAUSE_MS;
     let askAt = 0;
@@ -142,5 +152,5 @@ export function bootstrap<S extends DescMessage, T>(
     }
   }
 
-  return { handler: { ...hear, askedAgain: true }, done };
+  return { handler: { ...hear, isRequestedAgain: true }, untilComplete };
 }

@@ -2,12 +2,12 @@ import { setTimeout as passing } from "node:timers/promises";
 import type { Log } from "../log.ts";
 
 /** Holds a service's consumers back while a fault of its own lasts: one fault is everybody's. */
-export interface FaultGate {
+export interface CircuitBreaker {
   /** Resolves when no fault lasts; false where the service stops first. */
-  open(): Promise<boolean>;
-  report(error: unknown): void;
+  untilClosed(): Promise<boolean>;
+  recordFailure(error: unknown): void;
   /** Something worked: the next fault is a new one. */
-  worked(): void;
+  recordSuccess(): void;
 }
 
 interface Options {
@@ -21,17 +21,17 @@ interface Options {
 const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 5_000;
 
-export function faultGate({ log, recovered, stopping }: Options): FaultGate {
+export function circuitBreaker({ log, recovered, stopping }: Options): CircuitBreaker {
   let fault: Promise<unknown> | undefined;
   let streak = 0;
   const stopped = new Promise((resolve) => stopping.addEventListener("abort", resolve));
 
   return {
-    async open() {
+    async untilClosed() {
       while (fault && !stopping.aborted) await Promise.race([fault, stopped]);
       return !stopping.aborted || !fault;
     },
-    report(error) {
+    recordFailure(error) {
       if (fault) return;
       const pauseMs = Math.min(FIRST_PAUSE_MS * 2 ** streak, LONGEST_PAUSE_MS);
       streak += 1;
@@ -47,7 +47,7 @@ export function faultGate({ log, recovered, stopping }: Options): FaultGate {
         })
         .catch(() => undefined); // Stopped while it lasted.
     },
-    worked() {
+    recordSuccess() {
       streak = 0;
     },
   };
