@@ -22,7 +22,7 @@ export const variables = defineEnvVars({
     description: "Stripe's publishable key (pk_…); empty for the local Stripe and its test cards",
     schema: (value) => {
       if (value && !/^pk_(test|live)_\w+$/.test(value))
-        throw new Error("STRIPE_PUBLISHABLE_KEY must begin with pk_test_ or pk_live_");
+        throw new Error("STRIPE_PUBLISHABLE_KEY must start with pk_test_ or pk_live_");
       return value ?? "";
     },
   },

@@ -71,9 +71,9 @@ it.each([
   [Code.PermissionDenied, "BANNED", 403, "can’t use"],
   [Code.PermissionDenied, "NOT_ALLOWED", 403, "administrator"],
   [Code.Unavailable, "TOO_SLOW", 503, "took too long"],
-])("has a message of its own for %s %s", (code, reason, status, words) => {
+])("has a message of its own for %s %s", (code, reason, status, text) => {
   expect(describeError(errorWith(code, reason), preferences)).toMatchObject({
     status,
-    message: expect.stringContaining(words),
+    message: expect.stringContaining(text),
   });
 });

@@ -2,14 +2,14 @@ import { isRedirect, type Cookies } from "@sveltejs/kit";
 import { expect, it } from "vitest";
 import { clearLinkToken, readLinkToken, moveTokenToCookie } from "./email-link.ts";
 
-function jar() {
+function cookieJar() {
   const values = new Map<string, string>();
   const options: unknown[] = [];
   const cookies = {
     get: (name: string) => values.get(name),
-    set: (name: string, value: string, how: unknown) => {
+    set: (name: string, value: string, option: unknown) => {
       values.set(name, value);
-      options.push(how);
+      options.push(option);
     },
     delete: (name: string) => values.delete(name),
   } as unknown as Cookies;
@@ -25,8 +25,8 @@ const open = (cookies: Cookies, address: string) => {
   }
 };
 
-it("moves the token from the address into a cookie that only this page is sent", () => {
-  const { cookies, options } = jar();
+it("moves the token from the address into a cookie for this page only", () => {
+  const { cookies, options } = cookieJar();
   expect(open(cookies, "https://shop.example/reset-password?token=secret")).toBe("/reset-password");
   expect(readLinkToken(cookies)).toBe("secret");
   expect(options).toEqual([
@@ -35,8 +35,8 @@ it("moves the token from the address into a cookie that only this page is sent",
   expect(open(cookies, "https://shop.example/reset-password")).toBe(true);
 });
 
-it("knows a page without a link, and forgets one that was used", () => {
-  const { cookies } = jar();
+it("detects a page without a link, and clears the token after its use", () => {
+  const { cookies } = cookieJar();
   expect(open(cookies, "http://localhost/reset-password")).toBe(false);
   open(cookies, "http://localhost/reset-password?token=secret");
   clearLinkToken(cookies, "/reset-password");

@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
 import { allowStripe, setSecurityHeaders } from "./security-headers.ts";
 
-it("lets Stripe in and keeps what was allowed", () => {
+it("adds Stripe to a policy and keeps the rest", () => {
   const policy =
     "default-src 'none'; script-src 'self' 'nonce-1'; connect-src 'self'; frame-src 'none'";
   expect(allowStripe(policy)).toBe(
@@ -11,30 +11,30 @@ it("lets Stripe in and keeps what was allowed", () => {
   );
 });
 
-const usual = { secure: false, secretAddress: false };
-const said = (answer: Partial<typeof usual>) => {
+const plainRequest = { secure: false, secretAddress: false };
+const headersFor = (context: Partial<typeof plainRequest>) => {
   const headers = new Headers();
-  setSecurityHeaders(headers, { ...usual, ...answer });
+  setSecurityHeaders(headers, { ...plainRequest, ...context });
   return headers;
 };
 
-it("keeps every page out of every cache, a stranger's too, which may become somebody's", () => {
-  for (const answer of [{}, { secure: true }, { secretAddress: true }])
-    expect(said(answer).get("cache-control")).toBe("private, no-store");
+it("keeps every page out of every cache, even of signed-out users, who may sign in later", () => {
+  for (const context of [{}, { secure: true }, { secretAddress: true }])
+    expect(headersFor(context).get("cache-control")).toBe("private, no-store");
 });
 
-it("tells nobody an address with a token in it", () => {
-  expect(said({ secretAddress: true }).get("referrer-policy")).toBe("no-referrer");
-  expect(said({}).get("referrer-policy")).toBe("same-origin");
+it("sends no Referer from an address with a token", () => {
+  expect(headersFor({ secretAddress: true }).get("referrer-policy")).toBe("no-referrer");
+  expect(headersFor({}).get("referrer-policy")).toBe("same-origin");
 });
 
-it("asks for TLS only where the visitor came by it", () => {
-  expect(said({ secure: true }).get("strict-transport-security")).toMatch(/^max-age=\d+$/);
-  expect(said({}).has("strict-transport-security")).toBe(false);
+it("requires TLS only if the browser connected by TLS", () => {
+  expect(headersFor({ secure: true }).get("strict-transport-security")).toMatch(/^max-age=\d+$/);
+  expect(headersFor({}).has("strict-transport-security")).toBe(false);
 });
 
-it("keeps other sites' pages at a distance", () => {
-  expect(Object.fromEntries(said({}))).toMatchObject({
+it("isolates the page from other sites", () => {
+  expect(Object.fromEntries(headersFor({}))).toMatchObject({
     "x-content-type-options": "nosniff",
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
