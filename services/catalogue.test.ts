@@ -21,7 +21,7 @@ import { claimDesk } from "./auth/accounts/claims.ts";
 import { tradeEmailHandlers } from "./auth/events.ts";
 import { expirationEvents } from "./expiration/events.ts";
 import { orderEvents, orderOffer, ticketCopies } from "./orders/events.ts";
-import { claimEvents, orderCopies, paymentEvents } from "./payments/events.ts";
+import { claimEvents, orderReplica, paymentEvents } from "./payments/events.ts";
 import { holdCopies, ticketEvents, ticketOffer } from "./tickets/events.ts";
 
 const methods: [string, DescMethod][] = services.flatMap((service) =>
@@ -46,7 +46,7 @@ describe("every snapshot", () => {
   it.each([
     ["orders' copies of tickets", ticketCopies(none), ticketOffer(none)],
     ["tickets' copies of holds", holdCopies(none), orderOffer(none)],
-    ["payments' copies of orders", orderCopies(none), orderOffer(none)],
+    ["payments' copies of orders", orderReplica(none), orderOffer(none)],
   ])("tells all that is asked for: %s", (_, copies, offer) => {
     expect(offer.snapshot).toBe(copies.snapshot);
     expect(offer.edition ?? 1).toBeGreaterThanOrEqual(copies.edition ?? 1);
@@ -191,7 +191,7 @@ describe("every service", () => {
     },
   );
 
-  it.each([holdCopies(none), ticketCopies(none), orderCopies(none)])(
+  it.each([holdCopies(none), ticketCopies(none), orderReplica(none)])(
     "can ask the owner for what it copies: $request.typeName",
     ({ owner, request, snapshot }) => {
       expect(offers[owner as keyof typeof offers]).toMatchObject({ request, snapshot });

@@ -3,7 +3,7 @@ import type { Log } from "#runtime/log.ts";
 import type { Payments } from "./payment.ts";
 
 /** What it takes to bring payments to their end. */
-export interface SettleDeps {
+export interface PaymentDeps {
   payments: Payments;
   stripe: Stripe;
   log: Log;

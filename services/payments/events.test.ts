@@ -27,8 +27,8 @@ import {
   expectSameFinalState,
   deliverAll,
 } from "#runtime/testing/event-orders.ts";
-import { orderCopies, paymentEvents } from "./events.ts";
-import { world, type World } from "./testing/payments-fixture.ts";
+import { orderReplica, paymentEvents } from "./events.ts";
+import { paymentsFixture, type PaymentsFixture } from "./testing/payments-fixture.ts";
 
 /** An event of an order: its type, and the order after it. */
 type Told = [DescMessage, Order];
@@ -87,20 +87,24 @@ const rivals = fc
   });
 
 /** Hears of orders by turns in events and in snapshots, as after a restart from an empty database. */
-function eventsAndSnapshots({ payments, tell }: World): (told: Told) => Promise<unknown> {
-  const { applyIfNewer } = orderCopies({ payments, log: silentLog });
-  let turn = 0;
-  return ([schema, order]) => ((turn += 1) % 2 === 0 ? applyIfNewer(order) : tell(schema, order));
+function eventsAndSnapshots({
+  payments,
+  deliver,
+}: PaymentsFixture): (told: Told) => Promise<unknown> {
+  const { applyIfNewer } = orderReplica({ payments, log: silentLog });
+  let count = 0;
+  return ([schema, order]) =>
+    (count += 1) % 2 === 0 ? applyIfNewer(order) : deliver(schema, order);
 }
 
 /** That of two orders of one ticket the newest states are kept of which was heard, in their own payments. */
-const newestIsKept = (all: World, level: Levelling, oneOrAll = fc.boolean()) =>
+const newestIsKept = (fixture: PaymentsFixture, level: Levelling, oneOrAll = fc.boolean()) =>
   fc.asyncProperty(rivals, oneOrAll, async ({ first, second, order: which }, atOnce) => {
-    const { anOrder, load } = all;
+    const { anOrder, load } = fixture;
     const ticketId = newId();
     const told = [...ends[first]!(anOrder({ ticketId })), ...ends[second]!(anOrder({ ticketId }))];
-    const heard = which.map((i) => told[i]!);
-    await deliverAll(level(heard), eventsAndSnapshots(all), atOnce);
+    const recordedEvents = which.map((i) => told[i]!);
+    await deliverAll(level(recordedEvents), eventsAndSnapshots(fixture), atOnce);
     for (const id of new Set(told.map(([, { id }]) => id))) {
       const newest = told.findLast(([, state]) => state.id === id)![1];
       expect((await load(id)).order).toMatchObject({
@@ -114,7 +118,7 @@ const newestIsKept = (all: World, level: Levelling, oneOrAll = fc.boolean()) =>
 
 describe("the copy of an order", () => {
   it("holds what its event says", async () => {
-    const { buy, load } = await world();
+    const { buy, load } = await paymentsFixture();
     const order = await buy({ expiresAt: timestampFromMs(1_900_000_000_000) });
     expect((await load(order.id)).order).toEqual({
       userId: "ann",
@@ -132,29 +136,29 @@ describe("the copy of an order", () => {
   });
 
   it("is the newest that was heard of, in whatever order and however often events come", async () => {
-    await fc.assert(newestIsKept(await world(), asTold), { numRuns: 40 });
+    await fc.assert(newestIsKept(await paymentsFixture(), asTold), { numRuns: 40 });
   });
 
   it("would not be, were versions not compared", async () => {
-    await expectCounterexample(newestIsKept(await world(), asNews, fc.constant(false)));
+    await expectCounterexample(newestIsKept(await paymentsFixture(), asNews, fc.constant(false)));
   });
 
   it("ends as in their order, thousands of events, thrice each and shuffled (P10)", async () => {
-    const { anOrder, tell, payments, settler } = await world();
+    const { anOrder, deliver, payments, settler } = await paymentsFixture();
     await settler.close(); // It has nothing to do here, and would look at each.
     const lives = Object.values(ends);
     const events = Array.from({ length: 33 }, (_, i) => lives[i % lives.length]!(anOrder())).flat();
     const count = await expectSameFinalState({
       collections: [payments.collection],
       events,
-      hear: ([schema, order]) => tell(schema, order),
+      hear: ([schema, order]) => deliver(schema, order),
       except: ["version", "createTime", "updateTime", "outbox"],
     });
     expect(count).toBeGreaterThan(5_000);
   });
 
   it("is not taken from an event that lacks what a payment needs", async () => {
-    const { anOrder, tell, payments } = await world();
+    const { anOrder, deliver, payments } = await paymentsFixture();
     const whole = anOrder();
     for (const lacking of [
       create(OrderSchema, { ...whole, price: undefined as never }),
@@ -163,7 +167,7 @@ describe("the copy of an order", () => {
       create(OrderSchema, { ...whole, status: 99 as OrderStatus }),
       undefined,
     ]) {
-      await expect(tell(orderEvents.OrderCreatedSchema, lacking as Order)).rejects.toThrow();
+      await expect(deliver(orderEvents.OrderCreatedSchema, lacking as Order)).rejects.toThrow();
     }
     expect(await payments.countDocuments()).toBe(0);
   });
@@ -174,16 +178,20 @@ const late = (count: number, atOnce = fc.boolean()) =>
   fc.record({ order: anyDeliveryOrder(count), atOnce });
 
 /** That the second buyer pays and the first does not, whose time ran out while the bank was asked. */
-const onePays = (all: World, level: Levelling, oneOrAll = fc.boolean()) =>
+const onePays = (fixture: PaymentsFixture, level: Levelling, oneOrAll = fc.boolean()) =>
   fc.asyncProperty(late(4, oneOrAll), late(5, oneOrAll), async (before, after) => {
     const ticketId = newId();
-    const first = await all.buy({ ticketId });
-    await all.pay(first);
-    const second = await all.buy({ ticketId, userId: "eve" });
-    const { payment } = await all.pay(second);
+    const first = await fixture.buy({ ticketId });
+    await fixture.pay(first);
+    const second = await fixture.buy({ ticketId, userId: "eve" });
+    const { payment } = await fixture.pay(second);
     const hear = ({ order, atOnce }: { order: number[]; atOnce: boolean }, told: Told[]) => {
-      const heard = level(order.map((i) => told[i]!));
-      return deliverAll(heard, ([schema, state]) => all.tell(schema, state), atOnce);
+      const recordedEvents = level(order.map((i) => told[i]!));
+      return deliverAll(
+        recordedEvents,
+        ([schema, state]) => fixture.deliver(schema, state),
+        atOnce,
+      );
     };
     const accepted = next(second, 2n, OrderStatus.AWAITING_PAYMENT, payment?.attemptId);
     const told: Told[] = [
@@ -192,37 +200,37 @@ const onePays = (all: World, level: Levelling, oneOrAll = fc.boolean()) =>
       [orderEvents.OrderAwaitingPaymentSchema, accepted],
     ];
     await hear(before, told);
-    expect((await all.load(first.id)).order.status).toBe("CANCELLED");
-    expect((await all.load(second.id)).order.status).toBe("AWAITING_PAYMENT");
-    await all.reaches(second, "CAPTURED");
+    expect((await fixture.load(first.id)).order.status).toBe("CANCELLED");
+    expect((await fixture.load(second.id)).order.status).toBe("AWAITING_PAYMENT");
+    await fixture.attemptReaches(second, "CAPTURED");
     // Orders completes what was captured, and not before.
     const completed = next(second, 3n, OrderStatus.COMPLETED, payment?.attemptId);
     await hear(after, [...told, [orderEvents.OrderCompletedSchema, completed]]);
-    expect((await all.load(first.id)).order.status).toBe("CANCELLED");
-    expect((await all.load(second.id)).order.status).toBe("COMPLETED");
-    await all.reaches(first, "VOIDED");
-    expect(await all.names(first)).toEqual(["PaymentAuthorized", "PaymentVoided"]);
-    expect(await all.names(second)).toEqual(["PaymentAuthorized", "ChargeCreated"]);
-    expect((await all.books(first)).taken).toEqual([]);
-    expect((await all.books(second)).taken).toHaveLength(1);
+    expect((await fixture.load(first.id)).order.status).toBe("CANCELLED");
+    expect((await fixture.load(second.id)).order.status).toBe("COMPLETED");
+    await fixture.attemptReaches(first, "VOIDED");
+    expect(await fixture.eventNames(first)).toEqual(["PaymentAuthorized", "PaymentVoided"]);
+    expect(await fixture.eventNames(second)).toEqual(["PaymentAuthorized", "ChargeCreated"]);
+    expect((await fixture.stripeState(first)).taken).toEqual([]);
+    expect((await fixture.stripeState(second)).taken).toHaveLength(1);
   });
 
 describe("the payments of two rival orders of one ticket", () => {
   it("end the same, in whatever order and however often events come: one is given up, one is taken", async () => {
-    const all = await world();
-    await fc.assert(onePays(all, asTold), { numRuns: 20 });
+    const fixture = await paymentsFixture();
+    await fc.assert(onePays(fixture, asTold), { numRuns: 20 });
   });
 
   it("would not, were versions not compared", async () => {
-    await expectCounterexample(onePays(await world(), asNews, fc.constant(false)));
+    await expectCounterexample(onePays(await paymentsFixture(), asNews, fc.constant(false)));
   });
 });
 
 describe("over the real broker", () => {
   it("an order is paid: authorized, accepted, charged", async () => {
-    const all = await world();
+    const fixture = await paymentsFixture();
     const broker = await testBroker("payments", subscriptions);
-    const running = relay(all.payments, {
+    const running = relay(fixture.payments, {
       service: "payments",
       broker,
       subscriptions,
@@ -231,7 +239,7 @@ describe("over the real broker", () => {
     const stop = await consume({
       service: "payments",
       broker,
-      handlers: paymentEvents({ ...all.deps, banReplica: all.banReplica }),
+      handlers: paymentEvents({ ...fixture.deps, banReplica: fixture.banReplica }),
       log: silentLog,
       isFault: () => false,
       recovered: () => Promise.resolve(),
@@ -248,7 +256,7 @@ describe("over the real broker", () => {
           mandatory: true,
         },
       );
-    const heard = async (what: string) => {
+    const recordedEvents = async (what: string) => {
       const message = await eventually(() => broker.raw.get("orders", { noAck: true }), what);
       const { type } = message.properties as { type: string };
       const schema = [PaymentAuthorizedSchema, ChargeCreatedSchema].find(
@@ -258,20 +266,23 @@ describe("over the real broker", () => {
       return { type, payment: fromBinary(schema!, message.content).payment };
     };
 
-    const order = all.anOrder();
+    const order = fixture.anOrder();
     await publish(orderEvents.OrderCreatedSchema, order);
-    await eventually(() => all.payments.exists({ _id: order.id }), "payments to hear of the order");
-    const { payment } = await all.pay(order);
-    const authorized = await heard("the authorization");
+    await eventually(
+      () => fixture.payments.exists({ _id: order.id }),
+      "payments to hear of the order",
+    );
+    const { payment } = await fixture.pay(order);
+    const authorized = await recordedEvents("the authorization");
     expect(authorized.type).toBe(PaymentAuthorizedSchema.typeName);
     expect(authorized.payment).toEqual(payment);
 
     const accepted = next(order, 2n, OrderStatus.AWAITING_PAYMENT, payment!.attemptId);
     await publish(orderEvents.OrderAwaitingPaymentSchema, accepted);
-    const charged = await heard("the charge");
+    const charged = await recordedEvents("the charge");
     expect(charged.type).toBe(ChargeCreatedSchema.typeName);
     expect(charged.payment).toMatchObject({ orderId: order.id, attemptId: payment?.attemptId });
-    expect((await all.books(order)).taken).toHaveLength(1);
+    expect((await fixture.stripeState(order)).taken).toHaveLength(1);
     await stop();
     await running.close();
   });

@@ -25,9 +25,9 @@ import { toMinor } from "#runtime/money.ts";
 import { duplicateKeyIndex } from "#runtime/store/database.ts";
 import { applyBan, type BanReplica } from "#marketplace/ban-replica.ts";
 import { claimsOf, type ClaimDeps, type Claims } from "./payouts/claims.ts";
-import { isInDoubt, keepOrder, keepSnapshot } from "./settlement/order-replica.ts";
-import { type OrderCopy, type Payment, type Payments } from "./payment.ts";
-import { openCode, sealCode } from "./refunds/refund.ts";
+import { needsReview, applyIfNewer, applySnapshotIfNewer } from "./settlement/order-replica.ts";
+import { type OrderReplica, type Payment, type Payments } from "./payment.ts";
+import { applyCodeRevealed, applyCodeLocked } from "./refunds/refund.ts";
 
 const words = {
   [OrderStatus.CREATED]: "CREATED",
@@ -36,8 +36,8 @@ const words = {
   [OrderStatus.CANCELLED]: "CANCELLED",
 } as const;
 
-function toCopy(order: Order): OrderCopy {
-  const status = (words as Record<number, OrderCopy["status"]>)[order.status];
+function toCopy(order: Order): OrderReplica {
+  const status = (words as Record<number, OrderReplica["status"]>)[order.status];
   if (!order.price || !order.expiresAt || !status)
     throw new Error(`order ${order.id} is incomplete`);
   const { amount, currency } = toMinor(order.price, "price");
@@ -63,13 +63,13 @@ function toCopy(order: Order): OrderCopy {
 async function keep(
   payments: Payments,
   id: string,
-  copy: OrderCopy,
-  change: (payment: Payment, copy: OrderCopy) => boolean,
+  copy: OrderReplica,
+  change: (payment: Payment, copy: OrderReplica) => boolean,
 ): Promise<Payment> {
   const found = await update(payments, id, (payment) => change(payment, copy));
   if (found) return found;
   const payment = new payments({ _id: id, order: copy, attempts: [] });
-  keepOrder(payment, copy);
+  applyIfNewer(payment, copy);
   try {
     return await payment.save();
   } catch (error) {
@@ -90,7 +90,7 @@ interface EventDeps {
 export function paymentEvents({ payments, banReplica }: EventDeps): EventHandler[] {
   async function hear({ order }: { order?: Order | undefined }): Promise<void> {
     if (!order) throw new Error("an event without its order");
-    await keep(payments, order.id, toCopy(order), keepOrder);
+    await keep(payments, order.id, toCopy(order), applyIfNewer);
   }
   /** What became of the code of a ticket changes the payment of the order that it names, and no other. */
   const code = (
@@ -112,11 +112,11 @@ export function paymentEvents({ payments, banReplica }: EventDeps): EventHandler
     on(OrderExpiredSchema, hear),
     on(OrderCompletedSchema, hear),
     on(OrderExtendedSchema, hear),
-    on(TicketCodeSealedSchema, (event) => code(event, sealCode)),
+    on(TicketCodeSealedSchema, (event) => code(event, applyCodeLocked)),
     on(TicketCodeOpenedSchema, (event) => {
       if (!event.openTime) throw new Error("an opened code without its time");
       const time = timestampDate(event.openTime);
-      return code(event, (payment) => openCode(payment, time));
+      return code(event, (payment) => applyCodeRevealed(payment, time));
     }),
   ];
 }
@@ -142,7 +142,7 @@ interface CopyDeps {
 }
 
 /** All orders, for a database that has never had them. None of them makes us take money. */
-export function orderCopies({
+export function orderReplica({
   payments,
   log,
 }: CopyDeps): ReplicaSource<typeof OrderSnapshotSchema, Order> {
@@ -153,8 +153,8 @@ export function orderCopies({
     itemsOf: (snapshot) => snapshot.orders,
     async applyIfNewer(order) {
       const copy = toCopy(order);
-      const payment = await keep(payments, order.id, copy, keepSnapshot);
-      if (!isInDoubt(payment, copy)) return;
+      const payment = await keep(payments, order.id, copy, applySnapshotIfNewer);
+      if (!needsReview(payment, copy)) return;
       const about = { alarm: true, orderId: order.id, attemptId: order.attemptId };
       log.error(about, "an order knows of money that payments does not; look at Stripe");
     },

@@ -4,13 +4,13 @@ import { sendGarbage } from "#runtime/testing/garbage.ts";
 import { as } from "#runtime/testing/tokens.ts";
 import { testServer } from "#runtime/testing/server.ts";
 import { paymentRoutes } from "./rpc.ts";
-import { world } from "./testing/payments-fixture.ts";
+import { paymentsFixture } from "./testing/payments-fixture.ts";
 
 it(
   "requests that nobody means break nothing, and charge nobody",
   { timeout: 120_000 },
   async () => {
-    const { deps, buy, pay, payments, bank } = await world();
+    const { deps, buy, pay, payments, stripeServer } = await paymentsFixture();
     const server = await testServer(paymentRoutes(deps));
     const orders = await Promise.all([buy(), buy(), buy({ userId: "eve" })]);
     const [paid, free] = orders;
@@ -30,7 +30,9 @@ it(
     expect(answered.get("GetPayment")).toBeGreaterThan(0);
     expect(await payments.countDocuments()).toBe(3);
     expect(await payments.countDocuments({ "order.userId": "eve", attempts: { $ne: [] } })).toBe(0);
-    const { charges } = (await bank.turn("GET", "books")) as { charges: { captured: boolean }[] };
+    const { charges } = (await stripeServer.control("GET", "books")) as {
+      charges: { captured: boolean }[];
+    };
     expect(charges.filter(({ captured }) => captured)).toEqual([]);
   },
 );

@@ -1,6 +1,14 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { feeOf, feesIn, goBack, heldIn, owedTo, sale, type Posting } from "./ledger.ts";
+import {
+  feeOf,
+  feesOf,
+  reversalPosting,
+  heldAtStripe,
+  owedToSeller,
+  salePosting,
+  type Posting,
+} from "./ledger.ts";
 
 const now = new Date(0);
 
@@ -29,21 +37,21 @@ describe("the ledger of a sale", () => {
     fc.assert(
       fc.property(story, ({ price, bps, parts }) => {
         const fee = feeOf(price, bps);
-        const postings = [sale("sale", now, price, fee)];
+        const postings = [salePosting("sale", now, price, fee)];
         for (const [i, { part, back }] of parts.entries()) {
-          const held = heldIn(postings);
+          const held = heldAtStripe(postings);
           const most = back ? held : price - held;
           const amount = Math.round(most * part) * (back ? 1 : -1);
-          postings.push(goBack(String(i), now, amount, { price, fee, postings }));
+          postings.push(reversalPosting(String(i), now, amount, { price, fee, postings }));
         }
         for (const posting of postings) {
           expect(sumOf(posting)).toBe(0);
           expect(posting.lines.every(({ amount }) => exact(amount))).toBe(true);
         }
-        const held = heldIn(postings);
-        expect(feesIn(postings) + owedTo(postings)).toBe(held);
+        const held = heldAtStripe(postings);
+        expect(feesOf(postings) + owedToSeller(postings)).toBe(held);
         // Of what is left, the fee is the part that it was of the price, to the nearest coin.
-        expect(Math.abs(feesIn(postings) - (fee * held) / price)).toBeLessThanOrEqual(0.5 + 1e-6);
+        expect(Math.abs(feesOf(postings) - (fee * held) / price)).toBeLessThanOrEqual(0.5 + 1e-6);
       }),
       { numRuns: 500 },
     );
@@ -53,28 +61,34 @@ describe("the ledger of a sale", () => {
     fc.assert(
       fc.property(story, ({ price, bps, parts }) => {
         const fee = feeOf(price, bps);
-        const postings = [sale("sale", now, price, fee)];
+        const postings = [salePosting("sale", now, price, fee)];
         const give = (amount: number): void =>
           void postings.push(
-            goBack(String(postings.length), now, amount, { price, fee, postings }),
+            reversalPosting(String(postings.length), now, amount, { price, fee, postings }),
           );
-        for (const { part } of parts) give(Math.floor(heldIn(postings) * part));
-        give(heldIn(postings));
-        expect([heldIn(postings), feesIn(postings), owedTo(postings)]).toEqual([0, 0, 0]);
+        for (const { part } of parts) give(Math.floor(heldAtStripe(postings) * part));
+        give(heldAtStripe(postings));
+        expect([heldAtStripe(postings), feesOf(postings), owedToSeller(postings)]).toEqual([
+          0, 0, 0,
+        ]);
       }),
       { numRuns: 500 },
     );
   });
 
   it("has the seller bear what a bank takes beyond what is left, and gives it back when it is won", () => {
-    const postings = [sale("sale", now, 2550, 128)];
+    const postings = [salePosting("sale", now, 2550, 128)];
     const move = (id: string, amount: number): void =>
-      void postings.push(goBack(id, now, amount, { price: 2550, fee: 128, postings }));
+      void postings.push(reversalPosting(id, now, amount, { price: 2550, fee: 128, postings }));
     move("refund", 2000);
     move("dispute", 2550);
-    expect([heldIn(postings), feesIn(postings), owedTo(postings)]).toEqual([-2000, 0, -2000]);
+    expect([heldAtStripe(postings), feesOf(postings), owedToSeller(postings)]).toEqual([
+      -2000, 0, -2000,
+    ]);
     move("dispute:won", -2550);
-    expect([heldIn(postings), feesIn(postings), owedTo(postings)]).toEqual([550, 28, 522]);
+    expect([heldAtStripe(postings), feesOf(postings), owedToSeller(postings)]).toEqual([
+      550, 28, 522,
+    ]);
   });
 
   it.each([

@@ -38,15 +38,15 @@ const sum = (postings: readonly Posting[], account: Line["account"]): number =>
     .reduce((total, line) => (line.account === account ? total + line.amount : total), 0);
 
 /** What the postings leave to the seller. */
-export const owedTo = (postings: readonly Posting[]): number => 0 - sum(postings, "seller");
+export const owedToSeller = (postings: readonly Posting[]): number => 0 - sum(postings, "seller");
 
 /** What the postings leave to us. */
-export const feesIn = (postings: readonly Posting[]): number => 0 - sum(postings, "fees");
+export const feesOf = (postings: readonly Posting[]): number => 0 - sum(postings, "fees");
 
 /** What Stripe holds of it. */
-export const heldIn = (postings: readonly Posting[]): number => sum(postings, "stripe");
+export const heldAtStripe = (postings: readonly Posting[]): number => sum(postings, "stripe");
 
-function movement(id: string, time: Date, stripe: number, fee: number): Posting {
+function posting(id: string, time: Date, stripe: number, fee: number): Posting {
   return {
     _id: id,
     time,
@@ -59,8 +59,8 @@ function movement(id: string, time: Date, stripe: number, fee: number): Posting 
 }
 
 /** A sale: the buyer's money came. */
-export const sale = (id: string, time: Date, price: number, fee: number): Posting =>
-  movement(id, time, price, fee);
+export const salePosting = (id: string, time: Date, price: number, fee: number): Posting =>
+  posting(id, time, price, fee);
 
 interface Sold {
   price: number;
@@ -74,10 +74,10 @@ interface Sold {
  * nothing of either is left when all is back. A bank may take more than there is left; that is the
  * seller's to bear, for there is no fee to give up for it.
  */
-export function goBack(id: string, time: Date, amount: number, sold: Sold): Posting {
+export function reversalPosting(id: string, time: Date, amount: number, sold: Sold): Posting {
   const { price, fee, postings } = sold;
-  const left = heldIn(postings) - amount;
+  const left = heldAtStripe(postings) - amount;
   const part = BigInt(Math.max(left, 0));
   const feeLeft = Number((BigInt(fee) * part * 2n + BigInt(price)) / (BigInt(price) * 2n));
-  return movement(id, time, 0 - amount, feeLeft - feesIn(postings));
+  return posting(id, time, 0 - amount, feeLeft - feesOf(postings));
 }

@@ -8,8 +8,8 @@ import { banReplicaModel } from "#marketplace/ban-replica.ts";
 import { balanceModel } from "./balances/balance.ts";
 import { cardLimits } from "./checkout/card-limits.ts";
 import { paymentConfig } from "./config.ts";
-import { markLeft, markUncounted } from "./balances/materialization.ts";
-import { claimEvents, orderCopies, paymentEvents } from "./events.ts";
+import { markRecentlyMissed, markUnmaterialized } from "./balances/materialization.ts";
+import { claimEvents, orderReplica, paymentEvents } from "./events.ts";
 import { paymentModel } from "./payment.ts";
 import { stripeAccounts } from "./stripe/payout-accounts.ts";
 import { payoutModel } from "./payout.ts";
@@ -18,12 +18,12 @@ import { paymentRoutes } from "./rpc.ts";
 import { sellerListener } from "./payouts/account-listener.ts";
 import { sellerModel } from "./payouts/seller.ts";
 import { sellerRoutes } from "./payouts/seller-rpc.ts";
-import { startSettler } from "./settlement/settlement-worker.ts";
+import { startSettlementWorker } from "./settlement/settlement-worker.ts";
 import { createStripe } from "./stripe/client.ts";
-import { stripePace } from "./stripe/request-pace.ts";
+import { requestPace } from "./stripe/request-pace.ts";
 import { stripeWebhook } from "./stripe/webhook-handler.ts";
-import { waitingRefunds } from "./refunds/waiting-refunds.ts";
-import { askAgain, catchUp, handled, webhookModel } from "./stripe/webhooks.ts";
+import { alarmOnWaitingRefunds } from "./refunds/waiting-refunds.ts";
+import { retryUnhandled, readMissedEvents, markHandled, webhookModel } from "./stripe/webhooks.ts";
 import { paymentListener } from "./settlement/payment-listener.ts";
 
 const config = parseConfig(paymentConfig, process.env);
@@ -41,7 +41,7 @@ await buildIndexes(payments, webhooks, payouts, sellers, balances);
 
 const stripe = createStripe(config.STRIPE_KEY, config.STRIPE_API_BASE);
 // What can wait asks at a pace of its own, so that buyers and what is decided have room.
-const pace = stripePace(config.STRIPE_POLLS_PER_SECOND);
+const pace = requestPace(config.STRIPE_POLLS_PER_SECOND);
 const patient = createStripe(config.STRIPE_KEY, config.STRIPE_API_BASE, pace);
 const publicUrl = config.PUBLIC_URL.replace(/\/$/, "");
 const methodTypes = config.PAYMENT_METHOD_TYPES.split(",");
@@ -62,28 +62,28 @@ const patientAccounts = stripeAccounts({ stripe: patient, publicUrl, now: Date.n
 const sellerDeps = { ...common, payouts, sellers, balances, banReplica, accounts };
 
 service.relay(payments);
-const settler = startSettler(deps, {
-  handled: (ids) => handled(webhooks, ids),
-  patient: { stripe: patient, pace },
+const settler = startSettlementWorker(deps, {
+  markHandled: (ids) => markHandled(webhooks, ids),
+  lowPriority: { stripe: patient, pace },
 });
 const listeners = [paymentListener(payments, settler), sellerListener({ ...sellerDeps, webhooks })];
 service.onStop(() => settler.close());
-const copies = service.replica(db, orderCopies(deps));
+const copies = service.replica(db, orderReplica(deps));
 const claims = claimEvents({
   ...sellerDeps,
   answer: (answer) => service.publish(ClaimsAnsweredSchema, answer.userId, answer),
 });
 await service.consume([...paymentEvents({ payments, banReplica }), ...claims, copies.handler]);
 service.every(60, "reconciling with Stripe", async () => {
-  await askAgain({ webhooks, listeners });
+  await retryUnhandled({ webhooks, listeners });
   await settler.reconcile();
 });
-service.every(60, "looking for refunds that wait", waitingRefunds(deps));
-const watch = catchUp({ stripe: patient, webhooks, listeners, now: Date.now });
+service.every(60, "looking for refunds that wait", alarmOnWaitingRefunds(deps));
+const watch = readMissedEvents({ stripe: patient, webhooks, listeners, now: Date.now });
 service.every(3_600, "catching up with Stripe's events", watch);
 await copies.untilComplete();
-await markUncounted(sellerDeps);
-service.every(600, "marking what was left uncounted", () => markLeft(sellerDeps));
+await markUnmaterialized(sellerDeps);
+service.every(600, "marking what was left uncounted", () => markRecentlyMissed(sellerDeps));
 const worker = payoutWorker({ ...sellerDeps, accounts: patientAccounts });
 service.every(config.PAYOUT_SWEEP_SECONDS, "paying sellers out", () => worker.sweep());
 service.onStop(() => worker.stop());

@@ -10,12 +10,18 @@ import {
   type RefundSchema,
 } from "@ticketing/proto/payments/v1/payment";
 import { toMoney } from "#runtime/money.ts";
-import { newest, refunded, type Attempt, type PaymentFields, type Refund } from "./payment.ts";
+import {
+  newestAttempt,
+  refundedAmount,
+  type Attempt,
+  type PaymentFields,
+  type Refund,
+} from "./payment.ts";
 
 const money = ({ order: { currency } }: PaymentFields, amount: number) =>
   toMoney({ amount, currency });
 
-const attemptToProto = (attempt: Attempt) =>
+const toAttemptMessage = (attempt: Attempt) =>
   ({
     id: attempt._id,
     stripeId: attempt.stripeId ?? "",
@@ -24,7 +30,7 @@ const attemptToProto = (attempt: Attempt) =>
     createTime: timestampFromDate(attempt.createTime),
   }) satisfies MessageInitShape<typeof AttemptSchema>;
 
-export const refundToProto = (
+export const toRefundMessage = (
   payment: PaymentFields,
   refund: Refund,
 ): MessageInitShape<typeof RefundSchema> => ({
@@ -37,15 +43,15 @@ export const refundToProto = (
 });
 
 /** The payment as its seller may see it: the order, the amounts, where it stands and when. */
-export function toSellersProto(payment: PaymentFields) {
+export function toSellerMessage(payment: PaymentFields) {
   const { order, captureTime, dispute } = payment;
-  const status = newest(payment)?.status;
+  const status = newestAttempt(payment)?.status;
   return {
     orderId: payment._id,
     sellerId: order.sellerId,
     title: order.title,
     amount: money(payment, order.price),
-    refundedAmount: money(payment, refunded(payment)),
+    refundedAmount: money(payment, refundedAmount(payment)),
     status: status ? PaymentStatus[status] : PaymentStatus.UNSPECIFIED,
     disputeStatus: dispute ? DisputeStatus[dispute.status] : DisputeStatus.UNSPECIFIED,
     version: BigInt(payment.version),
@@ -56,23 +62,23 @@ export function toSellersProto(payment: PaymentFields) {
 }
 
 /** The payment as the contract has it: its newest attempt, and all that came before and after. */
-export function toProto(payment: PaymentFields) {
-  const attempt = newest(payment);
+export function toMessage(payment: PaymentFields) {
+  const attempt = newestAttempt(payment);
   return {
-    ...toSellersProto(payment),
+    ...toSellerMessage(payment),
     userId: payment.order.userId,
     attemptId: attempt?._id ?? "",
     stripeId: attempt?.stripeId ?? "",
     failureCode: attempt?.failureCode ?? "",
-    attempts: payment.attempts.map(attemptToProto),
-    refunds: payment.refunds.map((refund) => refundToProto(payment, refund)),
+    attempts: payment.attempts.map(toAttemptMessage),
+    refunds: payment.refunds.map((refund) => toRefundMessage(payment, refund)),
     ...(payment.codeOpenTime && { codeOpenTime: timestampFromDate(payment.codeOpenTime) }),
   } satisfies MessageInitShape<typeof PaymentSchema>;
 }
 
 /** The whole payment, without the reasons that its buyer is no longer told. */
-export function toBuyersProto(payment: PaymentFields) {
-  const whole = toProto(payment);
+export function toBuyerMessage(payment: PaymentFields) {
+  const whole = toMessage(payment);
   const terse = new Set(payment.attempts.filter((each) => each.terse).map(({ _id }) => _id));
   return {
     ...whole,

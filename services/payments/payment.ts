@@ -4,10 +4,10 @@ import type {
   RefundReason,
   RefundStatus,
 } from "@ticketing/proto/payments/v1/payment";
-import { Schema, type Connection, type HydratedDocument } from "mongoose";
+import { Schema, type Connection, type HydratedDocument, type Model } from "mongoose";
 import { aggregate, type AggregateFields } from "#runtime/store/aggregate.ts";
 import type { IdempotencyKey } from "#runtime/store/request-id.ts";
-import { countedSchema, type Countable } from "./balances/balance.ts";
+import { appliedContributionSchema, type BalanceSource } from "./balances/balance.ts";
 import { postingSchema, type Posting } from "./ledger.ts";
 import type { Poll } from "./settlement/poll-claim.ts";
 
@@ -51,7 +51,7 @@ export interface Dispute {
 }
 
 /** Our copy of the order, kept by events. */
-export interface OrderCopy {
+export interface OrderReplica {
   userId: string;
   sellerId: string;
   ticketId: string;
@@ -72,8 +72,8 @@ export interface OrderCopy {
 }
 
 /** The one payment of an order; its id is the order's, so there can be no second one. */
-export interface PaymentFields extends AggregateFields, Countable {
-  order: OrderCopy;
+export interface PaymentFields extends AggregateFields, BalanceSource {
+  order: OrderReplica;
   attempts: Attempt[];
   refunds: Refund[];
   dispute?: Dispute | undefined;
@@ -121,7 +121,7 @@ const dispute = new Schema<Dispute>({
   status: { type: String, required: true },
 });
 
-const order = new Schema<OrderCopy>(
+const order = new Schema<OrderReplica>(
   {
     userId: { type: String, required: true },
     sellerId: { type: String, required: true },
@@ -150,7 +150,7 @@ const schema = new Schema<PaymentFields>({
   fee: { type: Number, default: 0 },
   codeOpenTime: Date,
   postings: [postingSchema],
-  counted: countedSchema,
+  counted: appliedContributionSchema,
   countTime: Date,
   poll: new Schema<Poll>(
     { time: { type: Date, required: true }, version: { type: Number, required: true } },
@@ -179,15 +179,16 @@ schema.index({ captureTime: 1 }, { sparse: true });
 schema.index({ "order.ticketId": 1 });
 schema.index({ "postings.time": 1 }, { sparse: true });
 
-export const paymentModel = (db: Connection) => db.model("Payment", schema, "payments");
-export type Payments = ReturnType<typeof paymentModel>;
+export type Payments = Model<PaymentFields>;
+export const paymentModel = (db: Connection): Payments =>
+  db.model<PaymentFields>("Payment", schema, "payments");
 export type Payment = HydratedDocument<PaymentFields>;
 
 /** The statuses in which an attempt may still take money. */
-export const LIVE: readonly AttemptStatus[] = ["PENDING", "REQUIRES_ACTION", "AUTHORIZED"];
+export const LIVE_STATUSES: readonly AttemptStatus[] = ["PENDING", "REQUIRES_ACTION", "AUTHORIZED"];
 
 /** The statuses of an attempt whose money was taken, and not all of it given back. */
-export const KEPT: readonly AttemptStatus[] = ["CAPTURED", "PARTLY_REFUNDED"];
+export const CAPTURED_STATUSES: readonly AttemptStatus[] = ["CAPTURED", "PARTLY_REFUNDED"];
 
 /**
  * Payments that are not at their end: an attempt may still take money, or has taken too much, or money
@@ -195,17 +196,18 @@ export const KEPT: readonly AttemptStatus[] = ["CAPTURED", "PARTLY_REFUNDED"];
  */
 export const UNSETTLED = {
   $or: [
-    { "attempts.status": { $in: LIVE } },
+    { "attempts.status": { $in: LIVE_STATUSES } },
     // Of one that awaits its payment, another attempt than was accepted may have taken it.
     {
-      "attempts.status": { $in: KEPT },
+      "attempts.status": { $in: CAPTURED_STATUSES },
       "order.status": { $in: ["CANCELLED" as const, "AWAITING_PAYMENT" as const] },
     },
     { "refunds.status": { $in: ["REQUESTED" as const, "PENDING" as const] } },
   ],
 };
 
-export const newest = (payment: PaymentFields): Attempt | undefined => payment.attempts.at(-1);
+export const newestAttempt = (payment: PaymentFields): Attempt | undefined =>
+  payment.attempts.at(-1);
 
 /** Whether nothing may come of an attempt any more: its order has ended, or has accepted another one. */
 export const isSuperfluous = ({ order }: PaymentFields, attemptId: string): boolean =>
@@ -214,10 +216,10 @@ export const isSuperfluous = ({ order }: PaymentFields, attemptId: string): bool
 
 /** Whether what becomes of the newest attempt is still to be found out. */
 export function isOpen(payment: PaymentFields): boolean {
-  const status = newest(payment)?.status;
+  const status = newestAttempt(payment)?.status;
   return status === "PENDING" || status === "REQUIRES_ACTION";
 }
 
 /** What has been given back so far. */
-export const refunded = ({ refunds }: PaymentFields): number =>
+export const refundedAmount = ({ refunds }: PaymentFields): number =>
   refunds.reduce((sum, { status, amount }) => (status === "SUCCEEDED" ? sum + amount : sum), 0);

@@ -4,11 +4,11 @@ import { PayoutStatus, type PayoutSchema } from "@ticketing/proto/payments/v1/se
 import { Schema, type Connection } from "mongoose";
 import { toMoney } from "#runtime/money.ts";
 import { duplicateKeyIndex } from "#runtime/store/database.ts";
-import { countedSchema, type Countable } from "./balances/balance.ts";
+import { appliedContributionSchema, type BalanceSource } from "./balances/balance.ts";
 import { postingSchema, type Posting } from "./ledger.ts";
 
 /** Earnings on their way to their seller; written before Stripe is called, so a crash forgets none. */
-export interface Payout extends Countable {
+export interface Payout extends BalanceSource {
   /** `<seller>:<currency>:<n>`, n from 1: of two that are begun at once, only one can be stored. */
   _id: string;
   sellerId: string;
@@ -40,7 +40,7 @@ const schema = new Schema<Payout>(
     failureCode: String,
     faults: { type: Number, default: 0 },
     sentTime: Date,
-    counted: countedSchema,
+    counted: appliedContributionSchema,
     countTime: Date,
     postings: [postingSchema],
     createTime: { type: Date, required: true },
@@ -57,10 +57,10 @@ export const payoutModel = (db: Connection) => db.model("Payout", schema, "payou
 export type Payouts = ReturnType<typeof payoutModel>;
 
 /** What changes a payout changes its seller's balance: the same write marks it. */
-const UNCOUNTED = { countTime: new Date(0) };
+const STALE_BALANCE = { countTime: new Date(0) };
 
 /** The money leaves Stripe, and we owe it no longer; or, where `amount` is less than nothing, both end. */
-const movement = (id: string, time: Date, amount: number): Posting => ({
+const posting = (id: string, time: Date, amount: number): Posting => ({
   _id: id,
   time,
   lines: [
@@ -90,10 +90,10 @@ export async function beginPayout(
     ...what,
     status: "PENDING",
     faults: 0,
-    postings: [movement(id, now, what.amount)],
+    postings: [posting(id, now, what.amount)],
     createTime: now,
     updateTime: now,
-    ...UNCOUNTED,
+    ...STALE_BALANCE,
   };
   try {
     await payouts.create(payout);
@@ -107,17 +107,17 @@ export async function beginPayout(
 const PENDING = "PENDING" as const;
 
 /** Stripe has moved the money. */
-export async function notePaid(
+export async function markPaid(
   payouts: Payouts,
   { _id, amount }: Payout,
   transferId: string,
   now: Date,
 ): Promise<void> {
-  const paid = { status: "PAID" as const, transferId, updateTime: now, ...UNCOUNTED };
+  const paid = { status: "PAID" as const, transferId, updateTime: now, ...STALE_BALANCE };
   const { modifiedCount } = await payouts.updateOne({ _id, status: PENDING }, { $set: paid });
   if (modifiedCount > 0) return;
   // Another instance was refused at the same moment, and has posted it back.
-  const again = { postings: movement(`${_id}:paid`, now, amount) };
+  const again = { postings: posting(`${_id}:paid`, now, amount) };
   await payouts.updateOne({ _id, status: "FAILED" }, { $set: paid, $push: again });
 }
 
@@ -132,15 +132,15 @@ async function fail(
   const { modifiedCount } = await payouts.updateOne(
     { _id, status: PENDING, ...where },
     {
-      $set: { status: "FAILED" as const, failureCode, updateTime: now, ...UNCOUNTED },
-      $push: { postings: movement(`${_id}:failed`, now, 0 - amount) },
+      $set: { status: "FAILED" as const, failureCode, updateTime: now, ...STALE_BALANCE },
+      $push: { postings: posting(`${_id}:failed`, now, 0 - amount) },
     },
   );
   return modifiedCount > 0;
 }
 
 /** Stripe will not move it. */
-export const noteRefused = (
+export const markRefused = (
   payouts: Payouts,
   payout: Payout,
   failureCode: string,
@@ -148,19 +148,19 @@ export const noteRefused = (
 ): Promise<boolean> => fail(payouts, payout, failureCode, now);
 
 /** Why we ourselves have given up a payout that Stripe had not made. */
-export const OUR_REASONS = ["seller_banned", "balance_changed"] as const;
-export type OurReason = (typeof OUR_REASONS)[number];
+export const CANCEL_REASONS = ["seller_banned", "balance_changed"] as const;
+export type CancelReason = (typeof CANCEL_REASONS)[number];
 
 /** We do not want it any more, and nobody has asked Stripe for it since it was read. */
-export const abandonPayout = (
+export const cancelPayout = (
   payouts: Payouts,
   payout: Payout,
-  why: OurReason,
+  why: CancelReason,
   now: Date,
 ): Promise<boolean> => fail(payouts, payout, why, now, { sentTime: payout.sentTime ?? null });
 
 /** Stripe is about to be asked; false where the payout has ended meanwhile. */
-export async function noteSent(
+export async function markSent(
   payouts: Payouts,
   { _id }: Payout,
   sentTime: Date,
@@ -173,11 +173,11 @@ export async function noteSent(
 }
 
 /** Stripe failed by itself, and would again under the same key. */
-export async function noteFault(payouts: Payouts, { _id, faults }: Payout): Promise<void> {
+export async function incrementFaults(payouts: Payouts, { _id, faults }: Payout): Promise<void> {
   await payouts.updateOne({ _id, status: PENDING, faults }, { $inc: { faults: 1 } });
 }
 
-export const payoutToProto = (payout: Payout): MessageInitShape<typeof PayoutSchema> => ({
+export const toPayoutMessage = (payout: Payout): MessageInitShape<typeof PayoutSchema> => ({
   id: payout._id,
   amount: toMoney(payout),
   status: PayoutStatus[payout.status],

@@ -10,14 +10,14 @@ import { caller, type Caller } from "#runtime/rpc/authentication.ts";
 import { runWithoutDeadline } from "#runtime/call-deadline.ts";
 import { addressOf } from "#runtime/identity/client-network.ts";
 import { idempotencyKey } from "#runtime/store/request-id.ts";
-import { openActions } from "./checkout/next-action.ts";
+import { nextActions } from "./checkout/next-action.ts";
 import { claimsOf, type ClaimDeps } from "./payouts/claims.ts";
-import { pay, type PayDeps } from "./checkout/create-payment.ts";
-import { refundToProto, toBuyersProto, toProto, toSellersProto } from "./payment-message.ts";
+import { createPayment, type CheckoutDeps } from "./checkout/create-payment.ts";
+import { toRefundMessage, toBuyerMessage, toMessage, toSellerMessage } from "./payment-message.ts";
 import { isOpen, type PaymentFields } from "./payment.ts";
 import { noSuchPayment, refundPayment, roleOf, type RefundDeps } from "./refunds/refund-payment.ts";
 import { refundability, type Role } from "./refunds/refundability.ts";
-import { settle } from "./settlement/settlement.ts";
+import { settlePayment } from "./settlement/settlement.ts";
 import { withoutSecrets } from "./stripe/client.ts";
 
 /** While an attempt is open, whoever asks for it makes us ask Stripe, so often at most. */
@@ -29,10 +29,10 @@ const refuse = (error: unknown): never => {
   throw withoutSecrets(error);
 };
 
-export function paymentRoutes(deps: PayDeps & RefundDeps & ClaimDeps) {
+export function paymentRoutes(deps: CheckoutDeps & RefundDeps & ClaimDeps) {
   const { payments, stripe, log, now, holdDays } = deps;
   const lastAsked = new Map<string, number>();
-  const actionOf = openActions(stripe);
+  const actionOf = nextActions(stripe);
 
   async function find(
     orderId: string,
@@ -53,13 +53,15 @@ export function paymentRoutes(deps: PayDeps & RefundDeps & ClaimDeps) {
 
   /** The whole payment, and for its buyer how they confirm it where the bank asks for that. */
   const buyersAnswer = async (payment: PaymentFields): Promise<Answer> => ({
-    payment: toBuyersProto(payment),
+    payment: toBuyerMessage(payment),
     ...(await actionOf(payment).catch(refuse)),
   });
 
   function shown(payment: PaymentFields, role: Role, userId: string): Answer | Promise<Answer> {
-    if (role === "SELLER") return { payment: toSellersProto(payment) };
-    return payment.order.userId === userId ? buyersAnswer(payment) : { payment: toProto(payment) };
+    if (role === "SELLER") return { payment: toSellerMessage(payment) };
+    return payment.order.userId === userId
+      ? buyersAnswer(payment)
+      : { payment: toMessage(payment) };
   }
 
   const answer = async (payment: PaymentFields, role: Role, userId: string): Promise<Answer> => ({
@@ -73,7 +75,7 @@ export function paymentRoutes(deps: PayDeps & RefundDeps & ClaimDeps) {
         const mark = idempotencyKey(CreatePaymentRequestSchema, request);
         const payer = { userId: caller(ctx).id, address: addressOf(ctx.requestHeader) };
         // What Stripe did is stored, however late: money moves by it.
-        const paid = runWithoutDeadline(() => pay(deps, payer, request, mark));
+        const paid = runWithoutDeadline(() => createPayment(deps, payer, request, mark));
         return buyersAnswer(await paid.catch(refuse));
       },
 
@@ -82,9 +84,11 @@ export function paymentRoutes(deps: PayDeps & RefundDeps & ClaimDeps) {
         const { payment, role } = await find(orderId, who);
         if (!isOpen(payment) || !askedLongAgo(orderId)) return answer(payment, role, who.id);
         // What is known already is an answer too.
-        await runWithoutDeadline(() => settle(deps, orderId, true)).catch((error: unknown) => {
-          log.warn({ orderId, err: (error as Error).message }, "the bank could not be asked");
-        });
+        await runWithoutDeadline(() => settlePayment(deps, orderId, true)).catch(
+          (error: unknown) => {
+            log.warn({ orderId, err: (error as Error).message }, "the bank could not be asked");
+          },
+        );
         const later = await find(orderId, who);
         return answer(later.payment, later.role, who.id);
       },
@@ -96,7 +100,7 @@ export function paymentRoutes(deps: PayDeps & RefundDeps & ClaimDeps) {
       async refundPayment(request, ctx) {
         const mark = idempotencyKey(RefundPaymentRequestSchema, request);
         const { payment, refund } = await refundPayment(deps, caller(ctx), request, mark);
-        return { refund: refundToProto(payment, refund) };
+        return { refund: toRefundMessage(payment, refund) };
       },
     });
 }

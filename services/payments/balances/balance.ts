@@ -1,7 +1,7 @@
 import { Schema, type Connection } from "mongoose";
 
 /** What a sale or a payout adds to its seller's balance, in minor units. */
-export interface Share {
+export interface Contribution {
   /** Of events that are to come, or of money that may go back. */
   held: number;
   available: number;
@@ -11,21 +11,21 @@ export interface Share {
 }
 
 /** The share of a thing that is in the balance; `n` counts how often that has changed. */
-export interface Counted extends Share {
+export interface AppliedContribution extends Contribution {
   n: number;
 }
 
 /** What a sale and a payout keep of being counted. */
-export interface Countable {
-  counted?: Counted | undefined;
+export interface BalanceSource {
+  counted?: AppliedContribution | undefined;
   /** When it has to be counted again; absent while nothing about it changes by itself. */
   countTime?: Date | undefined;
 }
 
-export type Kind = "sale" | "payout";
+export type SourceKind = "sale" | "payout";
 
 /** What a seller has in one currency: the ledger's sum, kept. */
-export interface Balance extends Share {
+export interface Balance extends Contribution {
   /** `<seller>:<currency>`. */
   _id: string;
   sellerId: string;
@@ -33,7 +33,7 @@ export interface Balance extends Share {
   /** One more with each change, for compare-and-set. */
   version: number;
   /** The share that was counted last, until its thing knows that too. */
-  pending?: { kind: Kind; id: string; counted: Counted } | undefined;
+  pending?: { kind: SourceKind; id: string; counted: AppliedContribution } | undefined;
   /** Until when one instance pays out of it, and no other. */
   leaseUntil?: Date | undefined;
 }
@@ -44,7 +44,7 @@ const share = {
   paidOut: { type: Number, required: true },
   payouts: { type: Number, required: true },
 };
-export const countedSchema = new Schema<Counted>(
+export const appliedContributionSchema = new Schema<AppliedContribution>(
   { ...share, n: { type: Number, required: true } },
   { _id: false },
 );
@@ -57,7 +57,7 @@ const schema = new Schema<Balance>(
     ...share,
     version: { type: Number, required: true },
     pending: new Schema(
-      { kind: { type: String, required: true }, id: String, counted: countedSchema },
+      { kind: { type: String, required: true }, id: String, counted: appliedContributionSchema },
       { _id: false },
     ),
     leaseUntil: Date,
@@ -70,7 +70,13 @@ schema.index({ available: 1 });
 export const balanceModel = (db: Connection) => db.model("Balance", schema, "balances");
 export type Balances = ReturnType<typeof balanceModel>;
 
-export const NONE: Counted = { held: 0, available: 0, paidOut: 0, payouts: 0, n: 0 };
+export const NO_CONTRIBUTION: AppliedContribution = {
+  held: 0,
+  available: 0,
+  paidOut: 0,
+  payouts: 0,
+  n: 0,
+};
 
 export const balanceId = (sellerId: string, currency: string): string => `${sellerId}:${currency}`;
 
@@ -80,7 +86,7 @@ export async function openBalance(
   sellerId: string,
   currency: string,
 ): Promise<Balance> {
-  const { n: _, ...nothing } = NONE;
+  const { n: _, ...nothing } = NO_CONTRIBUTION;
   const begun = { sellerId, currency, ...nothing, version: 0 };
   return balances
     .findByIdAndUpdate(

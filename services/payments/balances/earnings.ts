@@ -1,10 +1,10 @@
 import type { Balance } from "./balance.ts";
-import { countDue, type CountingDeps } from "./materialization.ts";
+import { materializeDue, type BalanceDeps } from "./materialization.ts";
 import { EVENT_MS } from "./availability.ts";
 
 const DAY_MS = 86_400_000;
 
-export type EarningsDeps = CountingDeps;
+export type EarningsDeps = BalanceDeps;
 
 /** What a seller has in one currency, in minor units. */
 export interface Earnings {
@@ -22,7 +22,10 @@ interface Sold {
 }
 
 /** What the postings of the sales leave to the seller, apart by whether the event is over. */
-const sold = ({ payments, now, holdDays }: EarningsDeps, sellerId: string): Promise<Sold[]> => {
+const salesTotals = (
+  { payments, now, holdDays }: EarningsDeps,
+  sellerId: string,
+): Promise<Sold[]> => {
   const afterEvent = { $add: ["$order.eventTime", EVENT_MS] }; // Null where there is no date.
   const available = { $ifNull: [afterEvent, { $add: ["$captureTime", holdDays * DAY_MS] }] };
   const inProgress = { $setIntersection: ["$refunds.status", ["REQUESTED", "PENDING"]] };
@@ -56,7 +59,7 @@ interface Paid {
 }
 
 /** What was paid out, and in how many payouts: both of the same ones. */
-const paid = ({ payouts }: EarningsDeps, sellerId: string): Promise<Paid[]> =>
+const payoutTotals = ({ payouts }: EarningsDeps, sellerId: string): Promise<Paid[]> =>
   payouts.aggregate<Paid>([
     { $match: { sellerId } },
     { $unwind: "$postings" },
@@ -77,8 +80,8 @@ const paid = ({ payouts }: EarningsDeps, sellerId: string): Promise<Paid[]> =>
  * The kept balances must say the same.
  */
 export async function earningsInLedger(deps: EarningsDeps, sellerId: string): Promise<Earnings[]> {
-  const payouts = await paid(deps, sellerId);
-  const sales = await sold(deps, sellerId);
+  const payouts = await payoutTotals(deps, sellerId);
+  const sales = await salesTotals(deps, sellerId);
   const currencies = [...new Set(sales.map(({ _id }) => _id.currency))].sort();
   return currencies.map((currency) => {
     const owed = (over: boolean): number =>
@@ -94,7 +97,7 @@ export async function earningsInLedger(deps: EarningsDeps, sellerId: string): Pr
 
 /** What a seller has earned, by currency, in the order of their codes. */
 export async function earningsOf(deps: EarningsDeps, sellerId: string): Promise<Earnings[]> {
-  await countDue(deps, sellerId);
+  await materializeDue(deps, sellerId);
   const found = await deps.balances.find({ sellerId }).sort({ currency: 1 }).lean<Balance[]>();
   return found.map(({ currency, held, available, paidOut, payouts }) => ({
     ...{ currency, held, available, paidOut, payouts },

@@ -2,17 +2,17 @@ import { setTimeout as passing } from "node:timers/promises";
 import { CallError } from "#runtime/errors.ts";
 import { NO_TIME_LIMIT } from "#runtime/store/database.ts";
 import {
-  NONE,
+  NO_CONTRIBUTION,
   openBalance,
   type Balance,
   type Balances,
-  type Countable,
-  type Counted,
-  type Kind,
-  type Share,
+  type BalanceSource,
+  type AppliedContribution,
+  type SourceKind,
+  type Contribution,
 } from "./balance.ts";
 import { availableTime } from "./availability.ts";
-import { owedTo } from "../ledger.ts";
+import { owedToSeller } from "../ledger.ts";
 import type { PaymentFields, Payments } from "../payment.ts";
 import type { Payout, Payouts } from "../payout.ts";
 
@@ -21,7 +21,7 @@ import type { Payout, Payouts } from "../payout.ts";
 // spans the two documents. The balance takes the share, and notes of which thing it is, in one
 // compare-and-set; then the thing is told. Wherever a process dies, the next one goes on from the note.
 
-export interface CountingDeps {
+export interface BalanceDeps {
   payments: Payments;
   payouts: Payouts;
   balances: Balances;
@@ -31,58 +31,68 @@ export interface CountingDeps {
 }
 
 /** A sale or a payout, as far as it concerns a balance. */
-interface Thing extends Countable {
+interface SourceState extends BalanceSource {
   sellerId: string;
   currency: string;
-  share: Share;
+  contribution: Contribution;
   /** When its share changes though nothing happens to it. */
   next: Date | undefined;
   /** What is so as long as nothing has happened to it. */
   unchanged: { version: number } | { status: Payout["status"] };
 }
 
-const isSame = (one: Share, other: Share): boolean =>
+const isSame = (one: Contribution, other: Contribution): boolean =>
   one.held === other.held &&
   one.available === other.available &&
   one.paidOut === other.paidOut &&
   one.payouts === other.payouts;
 
-function ofSale(sale: PaymentFields, { now, holdDays }: CountingDeps): Thing {
+function contributionOfSale(sale: PaymentFields, { now, holdDays }: BalanceDeps): SourceState {
   const { order, postings, version, counted } = sale;
-  const owed = owedTo(postings);
+  const owed = owedToSeller(postings);
   const time = availableTime(sale, holdDays);
   // What is owed by the seller of one sale is taken from the others, whatever its date.
   const isOver = owed < 0 || (time !== undefined && time.getTime() <= now());
   const [held, available] = isOver ? [0, owed] : [owed, 0];
   return {
     ...{ sellerId: order.sellerId, currency: order.currency, counted, unchanged: { version } },
-    share: { ...NONE, held, available },
+    contribution: { ...NO_CONTRIBUTION, held, available },
     next: isOver ? undefined : time,
   };
 }
 
-function ofPayout({ sellerId, currency, postings, status, counted }: Payout): Thing {
-  const paidOut = -owedTo(postings);
+function contributionOfPayout({
+  sellerId,
+  currency,
+  postings,
+  status,
+  counted,
+}: Payout): SourceState {
+  const paidOut = -owedToSeller(postings);
   return {
     ...{ sellerId, currency, counted, unchanged: { status } },
-    share: { held: 0, available: -paidOut, paidOut, payouts: 1 },
+    contribution: { held: 0, available: -paidOut, paidOut, payouts: 1 },
     next: undefined,
   };
 }
 
-async function thingOf(deps: CountingDeps, kind: Kind, id: string): Promise<Thing | undefined> {
+async function readSource(
+  deps: BalanceDeps,
+  kind: SourceKind,
+  id: string,
+): Promise<SourceState | undefined> {
   if (kind === "sale") {
     const sale = await deps.payments.findById(id, { outbox: 0 }).lean<PaymentFields>();
-    return sale?.captureTime ? ofSale(sale, deps) : undefined;
+    return sale?.captureTime ? contributionOfSale(sale, deps) : undefined;
   }
   const payout = await deps.payouts.findById(id).lean<Payout>();
-  return payout ? ofPayout(payout) : undefined;
+  return payout ? contributionOfPayout(payout) : undefined;
 }
 
 /** Changes what a thing keeps of being counted; that is no change of the thing. */
-async function mark(
-  { payments, payouts }: CountingDeps,
-  kind: Kind,
+async function updateSource(
+  { payments, payouts }: BalanceDeps,
+  kind: SourceKind,
   filter: object,
   change: object,
 ): Promise<void> {
@@ -91,23 +101,23 @@ async function mark(
 }
 
 /** Tells the thing whose share was counted last; of an earlier process, perhaps. */
-export async function finishCounting(
-  deps: CountingDeps,
+export async function completePending(
+  deps: BalanceDeps,
   { _id, version, pending }: Balance,
 ): Promise<void> {
   if (!pending) return;
   const { kind, id, counted } = pending;
   const before = counted.n === 1 ? { counted: null } : { "counted.n": counted.n - 1 };
-  await mark(deps, kind, { _id: id, ...before }, { $set: { counted } });
+  await updateSource(deps, kind, { _id: id, ...before }, { $set: { counted } });
   const done = { $unset: { pending: 1 }, $inc: { version: 1 } };
   await deps.balances.updateOne({ _id, version }, done);
 }
 
 /** Adds the difference to a balance, if it is still as it was read, and notes of which thing it is. */
-export async function addShare(
-  { balances }: CountingDeps,
+export async function applyContribution(
+  { balances }: BalanceDeps,
   { _id, version }: Balance,
-  thing: { kind: Kind; id: string; before: Counted; share: Share },
+  thing: { kind: SourceKind; id: string; before: AppliedContribution; share: Contribution },
 ): Promise<Balance | undefined> {
   const { kind, id, before, share } = thing;
   const difference = {
@@ -127,23 +137,23 @@ export async function addShare(
 const MOST_ROUNDS = 20;
 
 /** Brings the balance up to date with one thing. */
-export async function count(deps: CountingDeps, kind: Kind, id: string): Promise<void> {
+export async function materialize(deps: BalanceDeps, kind: SourceKind, id: string): Promise<void> {
   for (let round = 0; round < MOST_ROUNDS; round += 1) {
-    const found = await thingOf(deps, kind, id);
+    const found = await readSource(deps, kind, id);
     if (!found) return;
     // The balance first: what the thing says it was counted for is then at least as new.
     const balance = await openBalance(deps.balances, found.sellerId, found.currency);
-    await finishCounting(deps, balance);
-    const thing = balance.pending ? undefined : await thingOf(deps, kind, id);
+    await completePending(deps, balance);
+    const thing = balance.pending ? undefined : await readSource(deps, kind, id);
     if (thing) {
-      const { share, counted: before = NONE, next, unchanged } = thing;
+      const { contribution: share, counted: before = NO_CONTRIBUTION, next, unchanged } = thing;
       const isCounted = isSame(before, share);
       const after = isCounted
         ? undefined
-        : await addShare(deps, balance, { kind, id, before, share });
-      if (after) await finishCounting(deps, after);
+        : await applyContribution(deps, balance, { kind, id, before, share });
+      if (after) await completePending(deps, after);
       const rest = next ? { $set: { countTime: next } } : { $unset: { countTime: 1 } };
-      if (isCounted || after) return mark(deps, kind, { _id: id, ...unchanged }, rest);
+      if (isCounted || after) return updateSource(deps, kind, { _id: id, ...unchanged }, rest);
       await passing(Math.random() * 10 * (round + 1)); // Others count too.
     }
   }
@@ -151,16 +161,16 @@ export async function count(deps: CountingDeps, kind: Kind, id: string): Promise
 }
 
 /** Counts whatever has changed since it was counted, of one seller or of all. */
-export async function countDue(deps: CountingDeps, sellerId?: string): Promise<void> {
+export async function materializeDue(deps: BalanceDeps, sellerId?: string): Promise<void> {
   const { payments, payouts, now } = deps;
   const countTime = { $lte: new Date(now()) };
   const sales = { countTime, ...(sellerId !== undefined && { "order.sellerId": sellerId }) };
   const paid = { countTime, ...(sellerId !== undefined && { sellerId }) };
   // Payouts first: money that was paid out must not be seen as available.
   for await (const { _id } of payouts.find(paid, { _id: 1 }).lean().cursor())
-    await count(deps, "payout", _id);
+    await materialize(deps, "payout", _id);
   for await (const { _id } of payments.find(sales, { _id: 1 }).lean().cursor())
-    await count(deps, "sale", _id);
+    await materialize(deps, "sale", _id);
 }
 
 const NOW = { countTime: new Date(0) };
@@ -170,7 +180,7 @@ const NEVER = { counted: null, countTime: null };
  * Marks what is to be counted because the software is new, or its settings are: sales and payouts that
  * never were, and held ones whose wait depends on a setting.
  */
-export async function markUncounted({ payments, payouts }: CountingDeps): Promise<void> {
+export async function markUnmaterialized({ payments, payouts }: BalanceDeps): Promise<void> {
   const taken = { captureTime: { $gt: new Date(0) } };
   await payments.updateMany({ ...taken, ...NEVER }, { $set: NOW }, NO_TIME_LIMIT);
   await payouts.updateMany(NEVER, { $set: NOW }, NO_TIME_LIMIT);
@@ -184,17 +194,17 @@ const LATELY_MS = 3_600_000;
  * Marks what the version before has left uncounted since the start: while this one comes, its instances
  * still take money and pay out.
  */
-export async function markLeft({ payments, payouts, now }: CountingDeps): Promise<void> {
+export async function markRecentlyMissed({ payments, payouts, now }: BalanceDeps): Promise<void> {
   const lately = { $gt: new Date(now() - LATELY_MS) };
   await payments.updateMany({ captureTime: lately, ...NEVER }, { $set: NOW });
   await payouts.updateMany({ "postings.time": lately, ...NEVER }, { $set: NOW });
 }
 
 /** Counts a seller from nothing. */
-export async function recount(deps: CountingDeps, sellerId: string): Promise<void> {
+export async function rebuildBalances(deps: BalanceDeps, sellerId: string): Promise<void> {
   const anew = { $set: NOW, $unset: { counted: 1 } };
   await deps.balances.deleteMany({ sellerId });
   await deps.payments.updateMany({ "order.sellerId": sellerId, captureTime: { $ne: null } }, anew);
   await deps.payouts.updateMany({ sellerId }, anew);
-  await countDue(deps, sellerId);
+  await materializeDue(deps, sellerId);
 }

@@ -6,7 +6,7 @@ import { as } from "#runtime/testing/tokens.ts";
 import { refusal } from "#runtime/testing/refusal.ts";
 import { silentLog } from "#runtime/testing/log.ts";
 import { cardLimits, type CardLimits } from "./card-limits.ts";
-import { world, type World } from "../testing/payments-fixture.ts";
+import { paymentsFixture, type PaymentsFixture } from "../testing/payments-fixture.ts";
 
 const { redisUrl } = inject("parts");
 const rates = {
@@ -35,17 +35,17 @@ async function from(userId: string, address: string): Promise<CallOptions> {
 const WRONG = "tok_chargeDeclinedIncorrectCvc";
 
 /** Tries a card on an order of its own, and answers how that was refused. */
-async function tries(all: World, userId: string, address: string, token = WRONG) {
-  const order = await all.buy({ userId });
-  return refusal(all.pay(order, token, {}, await from(userId, address)));
+async function tries(fixture: PaymentsFixture, userId: string, address: string, token = WRONG) {
+  const order = await fixture.buy({ userId });
+  return refusal(fixture.pay(order, token, {}, await from(userId, address)));
 }
 
 describe("whoever tests cards", () => {
   it("with one account in a row learns of three what is wrong, of ten that it is, and of no more", async () => {
-    const all = await world({ cards: await limits() });
+    const fixture = await paymentsFixture({ cards: await limits() });
     const [eve, address] = [somebody(), somewhere()];
     const answers: Awaited<ReturnType<typeof tries>>[] = [];
-    for (let i = 0; i < 40; i += 1) answers.push(await tries(all, eve, address));
+    for (let i = 0; i < 40; i += 1) answers.push(await tries(fixture, eve, address));
     const refused = answers.filter(({ reason }) => reason === "PAYMENT_METHOD_REFUSED");
     expect(refused).toHaveLength(10);
     expect(refused.map(({ metadata }) => metadata)).toEqual([
@@ -56,22 +56,22 @@ describe("whoever tests cards", () => {
       code: Code.ResourceExhausted,
       reason: "TOO_MANY_CARDS",
     });
-    const { retryAfterMs } = await tries(all, eve, somewhere());
+    const { retryAfterMs } = await tries(fixture, eve, somewhere());
     expect(retryAfterMs).toBeGreaterThan(3_000_000);
     expect(retryAfterMs).toBeLessThanOrEqual(3_600_000);
   });
 
   it("is told no more by the payment than by the refusal", async () => {
-    const all = await world({ cards: await limits() });
+    const fixture = await paymentsFixture({ cards: await limits() });
     const [eve, address] = [somebody(), somewhere()];
-    for (let i = 0; i < 3; i += 1) await tries(all, eve, address);
+    for (let i = 0; i < 3; i += 1) await tries(fixture, eve, address);
     for (const token of [WRONG, "tok_chargeDeclinedInsufficientFunds"]) {
-      const order = await all.buy({ userId: eve });
+      const order = await fixture.buy({ userId: eve });
       const call = await from(eve, address);
-      expect((await refusal(all.pay(order, token, {}, call))).metadata).toEqual({});
-      const { payment } = await all.client.getPayment({ orderId: order.id }, call);
+      expect((await refusal(fixture.pay(order, token, {}, call))).metadata).toEqual({});
+      const { payment } = await fixture.client.getPayment({ orderId: order.id }, call);
       expect([payment?.failureCode, payment?.attempts[0]?.failureCode]).toEqual(["", ""]);
-      const seen = await all.client.getPayment(
+      const seen = await fixture.client.getPayment(
         { orderId: order.id },
         await as("root", "administrator"),
       );
@@ -82,17 +82,19 @@ describe("whoever tests cards", () => {
   it("with 400 tries of one account at once gets no further than in a row", async () => {
     const cards = await limits();
     const payer = { userId: somebody(), address: somewhere() };
-    const rush = await Promise.allSettled(Array.from({ length: 400 }, () => cards.count(payer)));
+    const rush = await Promise.allSettled(
+      Array.from({ length: 400 }, () => cards.countAttempt(payer)),
+    );
     expect(rush.filter(({ status }) => status === "fulfilled")).toHaveLength(10);
   });
 
   it("with an account for each card is refused by the address", async () => {
-    const all = await world({ cards: await limits() });
+    const fixture = await paymentsFixture({ cards: await limits() });
     const address = somewhere();
     const answers: (string | undefined)[] = [];
     const told: object[] = [];
     for (let i = 0; i < 20; i += 1) {
-      const { reason, metadata = {} } = await tries(all, somebody(), address);
+      const { reason, metadata = {} } = await tries(fixture, somebody(), address);
       answers.push(reason);
       told.push(metadata);
     }
@@ -100,14 +102,14 @@ describe("whoever tests cards", () => {
     expect(answers.at(-1)).toBe("TOO_MANY_CARDS");
     expect(told[9]).toEqual({ code: "incorrect_cvc" });
     expect(told[10]).toEqual({});
-    expect((await tries(all, somebody(), somewhere())).reason).toBe("PAYMENT_METHOD_REFUSED");
+    expect((await tries(fixture, somebody(), somewhere())).reason).toBe("PAYMENT_METHOD_REFUSED");
   });
 
   it("from an address for each card is refused by the account", async () => {
-    const all = await world({ cards: await limits() });
+    const fixture = await paymentsFixture({ cards: await limits() });
     const eve = somebody();
     const answers: (string | undefined)[] = [];
-    for (let i = 0; i < 20; i += 1) answers.push((await tries(all, eve, somewhere())).reason);
+    for (let i = 0; i < 20; i += 1) answers.push((await tries(fixture, eve, somewhere())).reason);
     expect(answers.filter((reason) => reason === "PAYMENT_METHOD_REFUSED")).toHaveLength(10);
     expect(answers.at(-1)).toBe("TOO_MANY_CARDS");
   });
@@ -115,41 +117,41 @@ describe("whoever tests cards", () => {
   it("slowly enough for the hour is refused by the day", async () => {
     const cards = await limits({ perAccountAndHour: 1_000, perAddressAndHour: 1_000 });
     const eve = somebody();
-    for (let i = 0; i < 30; i += 1) await cards.count({ userId: eve, address: somewhere() });
-    const late = cards.count({ userId: eve, address: somewhere() });
+    for (let i = 0; i < 30; i += 1) await cards.countAttempt({ userId: eve, address: somewhere() });
+    const late = cards.countAttempt({ userId: eve, address: somewhere() });
     await expect(late).rejects.toMatchObject({ reason: "TOO_MANY_CARDS" });
     const address = somewhere();
-    for (let i = 0; i < 40; i += 1) await cards.refused({ userId: somebody(), address });
-    const there = cards.count({ userId: somebody(), address });
+    for (let i = 0; i < 40; i += 1) await cards.countRefusal({ userId: somebody(), address });
+    const there = cards.countAttempt({ userId: somebody(), address });
     await expect(there).rejects.toMatchObject({ reason: "TOO_MANY_CARDS" });
   });
 });
 
 describe("who only buys", () => {
   it("is not counted for what goes well, however much that is", async () => {
-    const all = await world({
+    const fixture = await paymentsFixture({
       cards: await limits({ perAccountAndHour: 2, perAddressAndHour: 2 }),
     });
     const [ann, address] = [somebody(), somewhere()];
     for (let i = 0; i < 6; i += 1) {
-      const order = await all.buy({ userId: ann });
-      await all.pay(order, "tok_visa", {}, await from(ann, address));
+      const order = await fixture.buy({ userId: ann });
+      await fixture.pay(order, "tok_visa", {}, await from(ann, address));
     }
   });
 
   it("is not counted for what Stripe did not answer, nor for the same request again", async () => {
-    const all = await world({ cards: await limits({ perAccountAndHour: 1 }) });
+    const fixture = await paymentsFixture({ cards: await limits({ perAccountAndHour: 1 }) });
     const [ann, address] = [somebody(), somewhere()];
-    const order = await all.buy({ userId: ann });
+    const order = await fixture.buy({ userId: ann });
     const requestId = crypto.randomUUID();
     const call = await from(ann, address);
-    await all.fault({ method: "POST", path: "/v1/payment_intents", fail: 500, times: 3 });
-    expect((await refusal(all.pay(order, WRONG, {}, call))).reason).toBe("NOT_READY");
+    await fixture.fault({ method: "POST", path: "/v1/payment_intents", fail: 500, times: 3 });
+    expect((await refusal(fixture.pay(order, WRONG, {}, call))).reason).toBe("NOT_READY");
     for (let i = 0; i < 3; i += 1) {
-      const { reason } = await refusal(all.pay(order, WRONG, { requestId }, call));
+      const { reason } = await refusal(fixture.pay(order, WRONG, { requestId }, call));
       expect(reason).toBe("PAYMENT_METHOD_REFUSED");
     }
-    expect((await refusal(all.pay(order, WRONG, {}, call))).reason).toBe("TOO_MANY_CARDS");
+    expect((await refusal(fixture.pay(order, WRONG, {}, call))).reason).toBe("TOO_MANY_CARDS");
   });
 
   it("goes on without Redis, and whoever tests cards is still refused", async () => {
@@ -157,12 +159,14 @@ describe("who only buys", () => {
     redis.on("error", () => undefined);
     void redis.connect().catch(() => undefined);
     onTestFinished(() => redis.destroy());
-    const all = await world({ cards: cardLimits({ redis: redis as RedisClientType, ...rates }) });
+    const fixture = await paymentsFixture({
+      cards: cardLimits({ redis: redis as RedisClientType, ...rates }),
+    });
     const [ann, eve] = [somebody(), somebody()];
-    const order = await all.buy({ userId: ann });
-    await all.pay(order, "tok_visa", {}, await from(ann, somewhere()));
+    const order = await fixture.buy({ userId: ann });
+    await fixture.pay(order, "tok_visa", {}, await from(ann, somewhere()));
     const answers: (string | undefined)[] = [];
-    for (let i = 0; i < 12; i += 1) answers.push((await tries(all, eve, somewhere())).reason);
+    for (let i = 0; i < 12; i += 1) answers.push((await tries(fixture, eve, somewhere())).reason);
     expect(answers.filter((reason) => reason === "PAYMENT_METHOD_REFUSED")).toHaveLength(10);
     expect(answers.at(-1)).toBe("TOO_MANY_CARDS");
   });

@@ -16,11 +16,11 @@ export interface CardLimits {
    * Counts a try of a card, or refuses it. Answers whether the payer has tried so many that they are
    * no longer told why one was refused.
    */
-  count(payer: Payer): Promise<{ isTerse: boolean }>;
+  countAttempt(payer: Payer): Promise<{ isTerse: boolean }>;
   /** A card was refused. */
-  refused(payer: Payer): Promise<void>;
+  countRefusal(payer: Payer): Promise<void>;
   /** Nothing was found out about a card, or it was good. */
-  giveBack(payer: Payer): Promise<void>;
+  uncountAttempt(payer: Payer): Promise<void>;
 }
 
 interface Options {
@@ -64,18 +64,18 @@ export function cardLimits(options: Options): CardLimits {
   const network = (address: string): string => hashedKey("address", networkOf(address));
 
   return {
-    async count({ userId, address }) {
+    async countAttempt({ userId, address }) {
       const refused = await Promise.all(addresses.map((each) => each.check(network(address))));
       const tried = await Promise.all(accounts.map((each) => each.count(userId)));
       const [ofAddress = 0] = refused;
       const [ofAccount = 0] = tried;
       return { isTerse: ofAccount > ACCOUNT_IS_TOLD || ofAddress >= ADDRESS_IS_TOLD };
     },
-    async refused({ address }) {
+    async countRefusal({ address }) {
       // One that is too much is refused when it next tries.
       await Promise.allSettled(addresses.map((each) => each.count(network(address))));
     },
-    async giveBack({ userId }) {
+    async uncountAttempt({ userId }) {
       await Promise.allSettled(accounts.map((each) => each.uncount(userId)));
     },
   };

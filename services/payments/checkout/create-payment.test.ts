@@ -9,17 +9,17 @@ import { newId } from "#runtime/store/ids.ts";
 import { as } from "#runtime/testing/tokens.ts";
 import { eventually } from "#runtime/testing/eventually.ts";
 import { refusal } from "#runtime/testing/refusal.ts";
-import { hastyStripe } from "../testing/stripe-fixture.ts";
-import { world } from "../testing/payments-fixture.ts";
+import { fastRetryStripe } from "../testing/stripe-fixture.ts";
+import { paymentsFixture } from "../testing/payments-fixture.ts";
 
 const usd = (units: bigint, nanos = 0) => ({ currencyCode: "USD", units, nanos });
 
 describe("CreatePayment", () => {
   it("reserves the price and takes nothing yet", async () => {
-    const { buy, pay, books, names } = await world();
+    const { buy, pay, stripeState, eventNames } = await paymentsFixture();
     const order = await buy();
     const { payment, clientSecret } = await pay(order);
-    const { intents, taken } = await books(order);
+    const { intents, taken } = await stripeState(order);
     expect(payment).toMatchObject({
       orderId: order.id,
       stripeId: intents[0]?.id,
@@ -31,16 +31,16 @@ describe("CreatePayment", () => {
     expect(intents).toHaveLength(1);
     expect(intents[0]).toMatchObject({ status: "requires_capture", amount_capturable: 2550 });
     expect(taken).toEqual([]);
-    expect(await names(order)).toEqual(["PaymentAuthorized"]);
+    expect(await eventNames(order)).toEqual(["PaymentAuthorized"]);
   });
 
   it("makes an unconfirmed intent with manual capture, tied to its order and its attempt", async () => {
-    const { buy, pay, bank, fault, books, load } = await world();
+    const { buy, pay, stripeServer, fault, stripeState, load } = await paymentsFixture();
     const order = await buy({ title: "A concert 🎸" });
     await fault({ path: "/confirm", hold: true });
     const paying = pay(order);
     const [intent] = await eventually(async () => {
-      const { intents } = await books(order);
+      const { intents } = await stripeState(order);
       return intents.length > 0 && intents;
     }, "an intent");
     const [attempt] = (await load(order.id)).attempts;
@@ -53,40 +53,42 @@ describe("CreatePayment", () => {
       description: "A concert 🎸",
       metadata: { order_id: order.id, attempt_id: attempt?._id },
     });
-    const { data } = await hastyStripe(bank.base).events.list({ type: "payment_intent.created" });
+    const { data } = await fastRetryStripe(stripeServer.base).events.list({
+      type: "payment_intent.created",
+    });
     expect(data[0]?.request?.idempotency_key).toBe(attempt?._id);
-    await bank.turn("DELETE", "faults");
+    await stripeServer.control("DELETE", "faults");
     await paying;
   });
 
   it("writes the attempt before it calls Stripe", async () => {
-    const { buy, pay, bank, fault, books, load } = await world();
+    const { buy, pay, stripeServer, fault, stripeState, load } = await paymentsFixture();
     const order = await buy();
     await fault({ hold: true });
     const paying = pay(order);
     await eventually(async () => (await load(order.id)).attempts.length === 1, "the attempt");
     expect((await load(order.id)).attempts[0]).toMatchObject({ status: "PENDING" });
     expect((await load(order.id)).attempts[0]).not.toHaveProperty("stripeId");
-    expect((await books(order)).intents).toEqual([]);
-    await bank.turn("DELETE", "faults");
+    expect((await stripeState(order)).intents).toEqual([]);
+    await stripeServer.control("DELETE", "faults");
     await paying;
   });
 
   it("knows the intent before it is confirmed", async () => {
-    const { buy, pay, bank, fault, books, load } = await world();
+    const { buy, pay, stripeServer, fault, stripeState, load } = await paymentsFixture();
     const order = await buy();
     await fault({ path: "/confirm", hold: true });
     const paying = pay(order);
     const known = await eventually(async () => (await load(order.id)).attempts[0]?.stripeId, "it");
-    expect((await books(order)).intents).toMatchObject([
+    expect((await stripeState(order)).intents).toMatchObject([
       { id: known, status: "requires_confirmation" },
     ]);
-    await bank.turn("DELETE", "faults");
+    await stripeServer.control("DELETE", "faults");
     await paying;
   });
 
   it("takes a payment method as well as a token", async () => {
-    const { buy, pay, settled } = await world();
+    const { buy, pay, settled } = await paymentsFixture();
     const order = await buy();
     await pay(order, "pm_card_mastercard");
     expect(await settled(order)).toBe("COMPLETED");
@@ -96,16 +98,16 @@ describe("CreatePayment", () => {
     ["JPY", 1999, { currencyCode: "JPY", units: 1999n }],
     ["KWD", 1990, { currencyCode: "KWD", units: 1n, nanos: 990_000_000 }],
   ])("takes %s in its own minor units", async (currency, amount, price) => {
-    const { buy, pay, settled, books } = await world();
+    const { buy, pay, settled, stripeState } = await paymentsFixture();
     const order = await buy({ price });
     await pay(order, "tok_visa", { amount: price });
     expect(await settled(order)).toBe("COMPLETED");
     const charge = { currency: currency.toLowerCase(), amount_captured: amount };
-    expect((await books(order)).taken).toMatchObject([charge]);
+    expect((await stripeState(order)).taken).toMatchObject([charge]);
   });
 
   it("takes payment for the longest of titles, whatever it is written with", async () => {
-    const { buy, pay } = await world();
+    const { buy, pay } = await paymentsFixture();
     const order = await buy({ title: `a${"🎸".repeat(199)}` });
     expect((await pay(order)).payment?.status).toBe(PaymentStatus.AUTHORIZED);
   });
@@ -113,26 +115,26 @@ describe("CreatePayment", () => {
 
 describe("CreatePayment asks nothing of Stripe and refuses", () => {
   it("whoever is not signed in", async () => {
-    const { buy, pay, books } = await world();
+    const { buy, pay, stripeState } = await paymentsFixture();
     const order = await buy();
     const refused = await refusal(pay(order, "tok_visa", {}, {}));
     expect(refused).toMatchObject({ code: Code.Unauthenticated, reason: "UNAUTHENTICATED" });
-    expect((await books(order)).intents).toEqual([]);
+    expect((await stripeState(order)).intents).toEqual([]);
   });
 
   it("somebody else's order, as if there were none", async () => {
-    const { buy, pay, anOrder, books } = await world();
+    const { buy, pay, anOrder, stripeState } = await paymentsFixture();
     const order = await buy();
     const other = await refusal(pay(order, "tok_visa", {}, await as("eve")));
     const old = anOrder({ id: v7({ msecs: Date.now() - 90_000_000 }) });
     const none = await refusal(pay(old, "tok_visa", {}, await as("eve")));
     expect(other).toMatchObject({ code: Code.NotFound, reason: "ORDER_NOT_FOUND" });
     expect(other).toEqual(none);
-    expect((await books(order)).intents).toEqual([]);
+    expect((await stripeState(order)).intents).toEqual([]);
   });
 
   it("an order that it has not heard of: for now while it is young, for good when it is old", async () => {
-    const { pay, anOrder, tell, clock } = await world();
+    const { pay, anOrder, deliver, clock } = await paymentsFixture();
     const young = anOrder();
     expect(await refusal(pay(young))).toMatchObject({
       code: Code.Unavailable,
@@ -153,7 +155,7 @@ describe("CreatePayment asks nothing of Stripe and refuses", () => {
     expect((await refusal(pay(toCome))).reason).toBe("ORDER_NOT_FOUND");
     const foreign = anOrder({ id: crypto.randomUUID() });
     expect((await refusal(pay(foreign))).reason).toBe("ORDER_NOT_FOUND");
-    expect(tell).toBeDefined();
+    expect(deliver).toBeDefined();
   });
 
   it.each([
@@ -166,13 +168,13 @@ describe("CreatePayment asks nothing of Stripe and refuses", () => {
     ["nothing", usd(0n)],
     ["less than nothing", usd(-25n, -500_000_000)],
   ])("an agreed amount of %s", async (_, amount) => {
-    const { buy, pay, books } = await world();
+    const { buy, pay, stripeState } = await paymentsFixture();
     const order = await buy();
     expect(await refusal(pay(order, "tok_visa", { amount }))).toMatchObject({
       code: Code.InvalidArgument,
       reason: "AMOUNT_MISMATCH",
     });
-    expect((await books(order)).intents).toEqual([]);
+    expect((await stripeState(order)).intents).toEqual([]);
   });
 
   it.each([
@@ -181,7 +183,7 @@ describe("CreatePayment asks nothing of Stripe and refuses", () => {
     ["more nanos than a unit has", usd(24n, 1_500_000_000), "amount.nanos"],
     ["an unknown currency", { currencyCode: "XXX", units: 25n }, "amount.currency_code"],
   ])("an agreed amount of %s, and says in which field", async (_, amount, field) => {
-    const { buy, pay } = await world();
+    const { buy, pay } = await paymentsFixture();
     const refused = await refusal(pay(await buy(), "tok_visa", { amount }));
     expect(refused).toMatchObject({ code: Code.InvalidArgument, violations: [field] });
   });
@@ -189,7 +191,7 @@ describe("CreatePayment asks nothing of Stripe and refuses", () => {
   it.each(["", "4242424242424242", "tok_", "tok_a b", "src_visa", `tok_${"x".repeat(251)}`])(
     'the token "%s"',
     async (token) => {
-      const { buy, pay } = await world();
+      const { buy, pay } = await paymentsFixture();
       expect(await refusal(pay(await buy(), token))).toMatchObject({
         code: Code.InvalidArgument,
         violations: ["token STRING_PATTERN"],
@@ -198,7 +200,7 @@ describe("CreatePayment asks nothing of Stripe and refuses", () => {
   );
 
   it("ids that are none", async () => {
-    const { buy, pay } = await world();
+    const { buy, pay } = await paymentsFixture();
     const order = await buy();
     const request = { orderId: "x", requestId: "y" };
     expect((await refusal(pay(order, "tok_visa", request))).violations).toEqual([
@@ -208,7 +210,7 @@ describe("CreatePayment asks nothing of Stripe and refuses", () => {
   });
 
   it("an order that is over, being paid or paid", async () => {
-    const { buy, pay, cancel, accept, change, tell, books } = await world();
+    const { buy, pay, cancel, accept, change, deliver, stripeState } = await paymentsFixture();
     const [cancelled, expired, awaiting, completed] = [
       await buy(),
       await buy(),
@@ -219,7 +221,7 @@ describe("CreatePayment asks nothing of Stripe and refuses", () => {
     await cancel(expired, CancelReason.EXPIRED);
     await accept(awaiting, newId());
     change(completed, { status: OrderStatus.COMPLETED });
-    await tell(OrderCompletedSchema, completed);
+    await deliver(OrderCompletedSchema, completed);
     for (const [order, reason] of [
       [cancelled, "ORDER_CANCELLED"],
       [expired, "ORDER_EXPIRED"],
@@ -227,19 +229,19 @@ describe("CreatePayment asks nothing of Stripe and refuses", () => {
       [completed, "ALREADY_PAID"],
     ] as const) {
       expect(await refusal(pay(order))).toMatchObject({ code: Code.FailedPrecondition, reason });
-      expect((await books(order)).intents).toEqual([]);
+      expect((await stripeState(order)).intents).toEqual([]);
     }
   });
 
   it("an order in its last five seconds", async () => {
-    const { buy, pay, clock, books } = await world();
+    const { buy, pay, clock, stripeState } = await paymentsFixture();
     const order = await buy({ expiresAt: timestampFromMs(Date.now() + 60_000) });
     clock.ahead = 55_001;
     expect(await refusal(pay(order))).toMatchObject({
       code: Code.FailedPrecondition,
       reason: "ORDER_EXPIRED",
     });
-    expect((await books(order)).intents).toEqual([]);
+    expect((await stripeState(order)).intents).toEqual([]);
     clock.ahead = 54_000;
     expect((await pay(order)).payment?.status).toBe(PaymentStatus.AUTHORIZED);
   });
@@ -264,7 +266,7 @@ const declines = [
 
 describe("a slip", () => {
   it.each(slips)("of the card %s lets the order live: %s", async (card, code) => {
-    const { buy, pay, names, load, books, settled } = await world();
+    const { buy, pay, eventNames, load, stripeState, settled } = await paymentsFixture();
     const order = await buy();
     expect(await refusal(pay(order, `tok_${card}`))).toMatchObject({
       code: Code.InvalidArgument,
@@ -274,8 +276,8 @@ describe("a slip", () => {
     expect((await load(order.id)).attempts).toMatchObject([
       { status: "FAILED", failureCode: code },
     ]);
-    expect(await names(order)).toEqual([]);
-    expect((await books(order)).intents).toMatchObject([{ status: "canceled" }]);
+    expect(await eventNames(order)).toEqual([]);
+    expect((await stripeState(order)).intents).toMatchObject([{ status: "canceled" }]);
     await pay(order, "pm_card_visa");
     expect(await settled(order)).toBe("COMPLETED");
   });
@@ -283,22 +285,22 @@ describe("a slip", () => {
   it.each(["tok_of_nobody", "pm_of_nobody"])(
     "is a token that Stripe does not know: %s",
     async (token) => {
-      const { buy, pay, names, books, settled } = await world();
+      const { buy, pay, eventNames, stripeState, settled } = await paymentsFixture();
       const order = await buy();
       expect(await refusal(pay(order, token))).toMatchObject({
         code: Code.InvalidArgument,
         reason: "PAYMENT_METHOD_REFUSED",
         metadata: { code: "resource_missing" },
       });
-      expect(await names(order)).toEqual([]);
-      expect((await books(order)).intents).toEqual([]);
+      expect(await eventNames(order)).toEqual([]);
+      expect((await stripeState(order)).intents).toEqual([]);
       await pay(order);
       expect(await settled(order)).toBe("COMPLETED");
     },
   );
 
   it("may be made again and again, each time as a new attempt, but not without end", async () => {
-    const { buy, pay, load, statuses } = await world();
+    const { buy, pay, load, statuses } = await paymentsFixture();
     const order = await buy();
     for (let i = 0; i < 20; i += 1) {
       const { reason } = await refusal(pay(order, "tok_chargeDeclinedIncorrectCvc"));
@@ -316,15 +318,15 @@ describe("a slip", () => {
 
 describe("a decline", () => {
   it.each(declines)("of the card %s ends the order: %s", async (card, code) => {
-    const { buy, pay, heard, books, settled } = await world();
+    const { buy, pay, recordedEvents, stripeState, settled } = await paymentsFixture();
     const order = await buy();
     expect(await refusal(pay(order, `tok_${card}`))).toMatchObject({
       code: Code.FailedPrecondition,
       reason: "PAYMENT_DECLINED",
       metadata: { code },
     });
-    const [event, ...more] = await heard(order.id);
-    const [intent] = (await books(order)).intents;
+    const [event, ...more] = await recordedEvents(order.id);
+    const [intent] = (await stripeState(order)).intents;
     expect(event).toMatchObject({
       name: "ChargeFailed",
       payment: {
@@ -343,7 +345,7 @@ describe("a decline", () => {
 
 describe("a fault that is ours, not the card's", () => {
   it("is not called a slip: the buyer is asked to come back, and we are alarmed", async () => {
-    const { buy, pay, lines, statuses } = await world();
+    const { buy, pay, lines, statuses } = await paymentsFixture();
     const order = await buy({ price: { currencyCode: "USD", units: 0n, nanos: 10_000_000 } });
     expect(await refusal(pay(order))).toMatchObject({
       code: Code.Unavailable,
@@ -356,9 +358,11 @@ describe("a fault that is ours, not the card's", () => {
   });
 
   it("is a wrong key, of which nobody is told more", async () => {
-    const { buy, bank, start, lines } = await world();
+    const { buy, stripeServer, start, lines } = await paymentsFixture();
     const order = await buy();
-    const { client } = start(hastyStripe(bank.base, { key: "sk_test_of_somebody_else" }));
+    const { client } = start(
+      fastRetryStripe(stripeServer.base, { key: "sk_test_of_somebody_else" }),
+    );
     const refused = await refusal(
       client.createPayment({ orderId: order.id, token: "tok_visa" }, await as("ann")),
     );
@@ -370,7 +374,7 @@ describe("a fault that is ours, not the card's", () => {
 
 describe("the same request again", () => {
   it("gets the same payment, five times one after the other", async () => {
-    const { buy, pay, books, settled } = await world();
+    const { buy, pay, stripeState, settled } = await paymentsFixture();
     const order = await buy();
     const requestId = crypto.randomUUID();
     const ids = new Set<string | undefined>();
@@ -378,28 +382,28 @@ describe("the same request again", () => {
       ids.add((await pay(order, "tok_visa", { requestId })).payment?.attemptId);
     }
     expect(ids.size).toBe(1);
-    expect((await books(order)).intents).toHaveLength(1);
+    expect((await stripeState(order)).intents).toHaveLength(1);
     expect(await settled(order)).toBe("COMPLETED");
     const { payment } = await pay(order, "tok_visa", { requestId: requestId.toUpperCase() });
     expect(payment?.status).toBe(PaymentStatus.CAPTURED);
-    expect((await books(order)).intents).toHaveLength(1);
+    expect((await stripeState(order)).intents).toHaveLength(1);
   });
 
   it("gets the same payment, five times at once", async () => {
-    const { buy, pay, books, settled } = await world();
+    const { buy, pay, stripeState, settled } = await paymentsFixture();
     for (let round = 0; round < 5; round += 1) {
       const order = await buy();
       const requestId = crypto.randomUUID();
       const calls = Array.from({ length: 5 }, () => pay(order, "tok_visa", { requestId }));
       const ids = (await Promise.all(calls)).map(({ payment }) => payment?.attemptId);
       expect(new Set(ids).size).toBe(1);
-      expect((await books(order)).intents).toHaveLength(1);
+      expect((await stripeState(order)).intents).toHaveLength(1);
       expect(await settled(order)).toBe("COMPLETED");
     }
   });
 
   it("is not another one under the same id", async () => {
-    const { buy, pay, books } = await world();
+    const { buy, pay, stripeState } = await paymentsFixture();
     const order = await buy();
     const requestId = crypto.randomUUID();
     await pay(order, "tok_visa", { requestId });
@@ -412,7 +416,7 @@ describe("the same request again", () => {
         reason: "REQUEST_ID_REUSED",
       });
     }
-    expect((await books(order)).intents).toHaveLength(1);
+    expect((await stripeState(order)).intents).toHaveLength(1);
   });
 
   it.each([
@@ -420,7 +424,7 @@ describe("the same request again", () => {
     ["tok_of_nobody", "PAYMENT_METHOD_REFUSED"],
     ["tok_chargeDeclined", "PAYMENT_DECLINED"],
   ])("of a card that was refused is refused as it was, each time: %s", async (token, reason) => {
-    const { buy, pay, books, cancel, settled } = await world();
+    const { buy, pay, stripeState, cancel, settled } = await paymentsFixture();
     const order = await buy();
     const requestId = crypto.randomUUID();
     const first = await refusal(pay(order, token, { requestId }));
@@ -435,19 +439,20 @@ describe("the same request again", () => {
       await cancel(order, CancelReason.EXPIRED);
     }
     expect(await refusal(pay(order, token, { requestId }))).toEqual(first);
-    const made = (await books(order)).intents.filter(({ status }) => status !== "canceled");
+    const made = (await stripeState(order)).intents.filter(({ status }) => status !== "canceled");
     expect(made).toEqual([]);
   });
 
   it("of an order that ended while the bank was asked is refused as it was, each time", async () => {
-    const { buy, pay, bank, fault, cancel, reaches, settled } = await world();
+    const { buy, pay, stripeServer, fault, cancel, attemptReaches, settled } =
+      await paymentsFixture();
     const order = await buy();
     const requestId = crypto.randomUUID();
     await fault({ method: "POST", path: "/confirm", hold: true });
     const paying = refusal(pay(order, "tok_visa", { requestId }));
-    await reaches(order, "PENDING");
+    await attemptReaches(order, "PENDING");
     await cancel(order, CancelReason.EXPIRED);
-    await bank.turn("DELETE", "faults");
+    await stripeServer.control("DELETE", "faults");
     const first = await paying;
     expect(first.reason).toBe("ORDER_EXPIRED");
     expect(await settled(order)).toBe("CANCELLED");
@@ -457,7 +462,7 @@ describe("the same request again", () => {
 
 describe("two requests at once", () => {
   it("for one order: one pays, the other is told that it is being paid", async () => {
-    const { buy, pay, books, settled, statuses } = await world();
+    const { buy, pay, stripeState, settled, statuses } = await paymentsFixture();
     for (let round = 0; round < 10; round += 1) {
       const order = await buy();
       const calls = await Promise.allSettled(
@@ -474,32 +479,33 @@ describe("two requests at once", () => {
       });
       expect(await settled(order)).toBe("COMPLETED");
       expect(await statuses(order)).toEqual(["CAPTURED"]);
-      expect((await books(order)).intents).toHaveLength(1);
+      expect((await stripeState(order)).intents).toHaveLength(1);
     }
   });
 
   it("of thirty, too", async () => {
-    const { buy, pay, books, settled } = await world();
+    const { buy, pay, stripeState, settled } = await paymentsFixture();
     const order = await buy();
     const calls = await Promise.allSettled(Array.from({ length: 30 }, () => pay(order)));
     expect(calls.filter(({ status }) => status === "fulfilled")).toHaveLength(1);
     expect(await settled(order)).toBe("COMPLETED");
-    expect((await books(order)).taken).toHaveLength(1);
+    expect((await stripeState(order)).taken).toHaveLength(1);
   });
 
   it("on two instances, the first of them held up at the bank", async () => {
-    const { buy, pay, bank, fault, start, books, settled, reaches } = await world();
+    const { buy, pay, stripeServer, fault, start, stripeState, settled, attemptReaches } =
+      await paymentsFixture();
     const order = await buy();
     await fault({ path: "/confirm", hold: true });
     const first = pay(order);
-    await reaches(order, "PENDING");
+    await attemptReaches(order, "PENDING");
     const other = start();
     const call = { orderId: order.id, token: "tok_mastercard" };
     const refused = await refusal(other.client.createPayment(call, await as("ann")));
     expect(refused).toMatchObject({ reason: "PAYMENT_IN_PROGRESS", retryAfterMs: 1000 });
-    await bank.turn("DELETE", "faults");
+    await stripeServer.control("DELETE", "faults");
     await first;
     expect(await settled(order)).toBe("COMPLETED");
-    expect((await books(order)).intents).toHaveLength(1);
+    expect((await stripeState(order)).intents).toHaveLength(1);
   });
 });

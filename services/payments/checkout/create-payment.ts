@@ -12,15 +12,20 @@ import { createIntent, isOurMistake, outcomeFrom } from "../stripe/payment-inten
 import { ABANDONED, CANCELED } from "../stripe/outcome.ts";
 import {
   isOpen,
-  KEPT,
-  newest,
+  CAPTURED_STATUSES,
+  newestAttempt,
   type Attempt,
   type Payment,
   type PaymentFields,
 } from "../payment.ts";
-import { giveUp, letGo, note, settle } from "../settlement/settlement.ts";
-import type { SettleDeps } from "../deps.ts";
-import { notYet } from "../stripe/client.ts";
+import {
+  cancelIntent,
+  closeAttempt,
+  recordProviderState,
+  settlePayment,
+} from "../settlement/settlement.ts";
+import type { PaymentDeps } from "../deps.ts";
+import { notReady } from "../stripe/client.ts";
 
 /** No hold is longer: the greatest ORDER_HOLD_SECONDS and HOLD_EXTENSION_SECONDS together. */
 const LONGEST_HOLD_MS = (86_400 + 1_800) * 1_000;
@@ -30,7 +35,7 @@ const LAST_MOMENT_MS = 5_000;
 const MOST_ATTEMPTS = 20;
 
 /** What paying needs, beside what settling does. */
-export interface PayDeps extends SettleDeps {
+export interface CheckoutDeps extends PaymentDeps {
   /** Where people see the storefront: the bank's page leads back there. */
   publicUrl: string;
   /** With what may be paid, in Stripe's words. */
@@ -39,13 +44,13 @@ export interface PayDeps extends SettleDeps {
 }
 
 /** Codes of attempts that say nothing about their card. */
-const UNSAID: ReadonlySet<string> = new Set([ABANDONED.code, CANCELED.code]);
+const INCONCLUSIVE: ReadonlySet<string> = new Set([ABANDONED.code, CANCELED.code]);
 
 const laterMs = (retryAfterMs: number) => ({ retryAfterMs });
 
 /** The payment of the caller's order, as far as we have heard of it. */
-async function find(
-  { payments, now }: SettleDeps,
+async function findPayment(
+  { payments, now }: PaymentDeps,
   userId: string,
   orderId: string,
 ): Promise<Payment> {
@@ -99,12 +104,12 @@ function mustBeClear({ attempts }: PaymentFields): void {
 }
 
 /** An attempt that waits for its buyer stands in nobody's way: they are paying anew. */
-async function clearTheWay(deps: SettleDeps, payment: Payment): Promise<void> {
+async function cancelOpenAttempt(deps: PaymentDeps, payment: Payment): Promise<void> {
   if (!isOpen(payment)) return;
-  await settle(deps, payment._id, true); // It may have got further, or be nobody's any more.
+  await settlePayment(deps, payment._id, true); // It may have got further, or be nobody's any more.
   const now = (await deps.payments.findById(payment._id)) ?? payment;
-  const attempt = newest(now);
-  if (attempt?.status === "REQUIRES_ACTION") await giveUp(deps, now, attempt);
+  const attempt = newestAttempt(now);
+  if (attempt?.status === "REQUIRES_ACTION") await cancelIntent(deps, now, attempt);
 }
 
 /**
@@ -112,7 +117,7 @@ async function clearTheWay(deps: SettleDeps, payment: Payment): Promise<void> {
  * then it is confirmed. Wherever a crash comes, either nothing was confirmed or the intent is known.
  */
 async function authorizeAt(
-  deps: PayDeps,
+  deps: CheckoutDeps,
   payment: Payment,
   { _id }: Attempt,
   token: string,
@@ -124,17 +129,22 @@ async function authorizeAt(
   if (!attached) {
     // Nobody else knows it, so nobody will confirm it: cancelling it is only tidy.
     await stripe.paymentIntents.cancel(intent.id).catch(() => undefined);
-    throw notYet();
+    throw notReady();
   }
   const key = { idempotencyKey: `${_id}:confirm` };
   // With an address to come back to, Stripe answers with that of the bank's page.
   const back = { return_url: `${deps.publicUrl}/orders/${payment._id}` };
-  return note(deps, payment._id, _id, await stripe.paymentIntents.confirm(intent.id, back, key));
+  return recordProviderState(
+    deps,
+    payment._id,
+    _id,
+    await stripe.paymentIntents.confirm(intent.id, back, key),
+  );
 }
 
 /** As `authorizeAt`; an answer that says no, or does not come, ends the attempt. */
-async function attempt(
-  deps: PayDeps,
+async function makeAttempt(
+  deps: CheckoutDeps,
   payment: Payment,
   begun: Attempt,
   token: string,
@@ -151,7 +161,7 @@ async function attempt(
       const words = { orderId, type, code, param, ...(alarm && { alarm }) };
       log[alarm ? "error" : "warn"](words, "stripe did not answer as it should");
     }
-    const after = await letGo(deps, orderId, begun._id, outcome);
+    const after = await closeAttempt(deps, orderId, begun._id, outcome);
     const isUnknown = attemptOf(after, begun._id)?.failureCode === ABANDONED.code;
     if (isUnknown && after.order.status !== "CANCELLED") throw error;
     return after;
@@ -173,20 +183,20 @@ function refuseCard({ declined, failureCode: code = "", terse }: Attempt): never
 }
 
 /** What became of an attempt: the same to whoever made the request, and to whoever repeats it. */
-function outcomeFor(payment: Payment, attemptId: string, now: number): Payment {
+function resultOf(payment: Payment, attemptId: string, now: number): Payment {
   const made = attemptOf(payment, attemptId);
   const { status, failureCode = "" } = made ?? {};
-  if (made && status === "FAILED" && !UNSAID.has(failureCode)) refuseCard(made);
-  const hasTaken = KEPT.includes(status ?? "PENDING") || status === "REFUNDED";
+  if (made && status === "FAILED" && !INCONCLUSIVE.has(failureCode)) refuseCard(made);
+  const hasTaken = CAPTURED_STATUSES.includes(status ?? "PENDING") || status === "REFUNDED";
   if (payment.order.status === "CANCELLED" && !hasTaken) mustBePayable(payment, now);
   if (!made || status !== "FAILED") return payment;
-  if (failureCode === ABANDONED.code) throw notYet();
+  if (failureCode === ABANDONED.code) throw notReady();
   return refuseCard(made);
 }
 
 /** Makes an attempt that was begun, and counts what it has found out about the card. */
-async function tryCard(
-  deps: PayDeps,
+async function chargeCard(
+  deps: CheckoutDeps,
   payer: Payer,
   payment: Payment,
   begun: Attempt,
@@ -195,20 +205,21 @@ async function tryCard(
   const { cards, now } = deps;
   let status: Attempt["status"] | undefined;
   try {
-    const after = await attempt(deps, payment, begun, token);
+    const after = await makeAttempt(deps, payment, begun, token);
     const made = attemptOf(after, begun._id);
-    if (!UNSAID.has(made?.failureCode ?? "")) status = made?.status;
-    return outcomeFor(after, begun._id, now());
+    if (!INCONCLUSIVE.has(made?.failureCode ?? "")) status = made?.status;
+    return resultOf(after, begun._id, now());
   } finally {
-    if (status === "FAILED") await cards.refused(payer);
+    if (status === "FAILED") await cards.countRefusal(payer);
     // A buyer who has yet to answer their bank has shown nothing.
-    else if (status !== "REQUIRES_ACTION" && status !== "PENDING") await cards.giveBack(payer);
+    else if (status !== "REQUIRES_ACTION" && status !== "PENDING")
+      await cards.uncountAttempt(payer);
   }
 }
 
 /** Pays an order, as far as its authorization (R60). */
-export async function pay(
-  deps: PayDeps,
+export async function createPayment(
+  deps: CheckoutDeps,
   payer: Payer,
   request: CreatePaymentRequest,
   mark: Partial<IdempotencyKey>,
@@ -218,14 +229,14 @@ export async function pay(
   const madeIn = ({ attempts }: PaymentFields): Attempt | undefined =>
     mark.requestId ? attempts.find(({ requestId }) => requestId === mark.requestId) : undefined;
 
-  const found = await find(deps, payer.userId, orderId);
+  const found = await findPayment(deps, payer.userId, orderId);
   let isTerse = false;
   const isNew = !madeIn(found);
   if (isNew) {
     mustAgree(found, request);
     mustBePayable(found, now());
-    ({ isTerse } = await cards.count(payer));
-    await clearTheWay(deps, found);
+    ({ isTerse } = await cards.countAttempt(payer));
+    await cancelOpenAttempt(deps, found);
   }
   let begun: Attempt | undefined;
   const begin = (payment: Payment): boolean => {
@@ -241,10 +252,10 @@ export async function pay(
     return true;
   };
   const payment = await update(deps.payments, orderId, begin).finally(
-    () => isNew && !begun && cards.giveBack(payer),
+    () => isNew && !begun && cards.uncountAttempt(payer),
   );
-  if (payment && begun) return tryCard(deps, payer, payment, begun, token);
+  if (payment && begun) return chargeCard(deps, payer, payment, begun, token);
   const made = payment && madeIn(payment);
-  await settle(deps, orderId, true);
-  return outcomeFor(await find(deps, payer.userId, orderId), made?._id ?? "", now());
+  await settlePayment(deps, orderId, true);
+  return resultOf(await findPayment(deps, payer.userId, orderId), made?._id ?? "", now());
 }

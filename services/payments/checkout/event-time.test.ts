@@ -3,17 +3,17 @@ import { Code } from "@connectrpc/connect";
 import { describe, expect, it } from "vitest";
 import { as } from "#runtime/testing/tokens.ts";
 import { refusal } from "#runtime/testing/refusal.ts";
-import { askBack, bought, type Asker } from "../testing/refunds.ts";
-import { world, type World } from "../testing/payments-fixture.ts";
+import { requestRefund, completedOrder, type RefundRequester } from "../testing/refunds.ts";
+import { paymentsFixture, type PaymentsFixture } from "../testing/payments-fixture.ts";
 
 const MINUTE_MS = 60_000;
 
 /** The world, with an order that is paid for an event that begins in so many minutes. */
 async function paid(minutes: number) {
-  const all = await world();
-  const begins = all.deps.now() + minutes * MINUTE_MS;
-  const order = await bought(all, { eventTime: timestampFromMs(begins) });
-  return { all, order, begins };
+  const fixture = await paymentsFixture();
+  const begins = fixture.deps.now() + minutes * MINUTE_MS;
+  const order = await completedOrder(fixture, { eventTime: timestampFromMs(begins) });
+  return { fixture, order, begins };
 }
 
 const callers = (order: { userId: string; sellerId: string }) => ({
@@ -24,11 +24,11 @@ const callers = (order: { userId: string; sellerId: string }) => ({
 
 /** What the page of one of them shows. */
 async function shown(
-  all: World,
-  order: Awaited<ReturnType<typeof bought>>,
-  who: Exclude<Asker, "stranger">,
+  fixture: PaymentsFixture,
+  order: Awaited<ReturnType<typeof completedOrder>>,
+  who: Exclude<RefundRequester, "stranger">,
 ) {
-  const { refundability } = await all.client.getPayment(
+  const { refundability } = await fixture.client.getPayment(
     { orderId: order.id },
     await callers(order)[who],
   );
@@ -38,33 +38,33 @@ async function shown(
 
 describe("after the event has begun (R16)", () => {
   it("nothing is paid, also not by a hold that would last longer", async () => {
-    const { buy, pay, books, clock, deps } = await world();
+    const { buy, pay, stripeState, clock, deps } = await paymentsFixture();
     const order = await buy({ eventTime: timestampFromMs(deps.now() + 10_000) });
     clock.ahead = 10_001;
     expect(await refusal(pay(order))).toMatchObject({
       code: Code.FailedPrecondition,
       reason: "EVENT_BEGUN",
     });
-    expect((await books(order)).intents).toEqual([]);
+    expect((await stripeState(order)).intents).toEqual([]);
   });
 
   it("its buyer gives nothing back, though the 30 minutes are not over", async () => {
-    const { all, order, begins } = await paid(5);
-    all.clock.ahead = 5 * MINUTE_MS;
-    expect(await refusal(askBack(all, order, "buyer"))).toMatchObject({
+    const { fixture, order, begins } = await paid(5);
+    fixture.clock.ahead = 5 * MINUTE_MS;
+    expect(await refusal(requestRefund(fixture, order, "buyer"))).toMatchObject({
       reason: "REFUND_TOO_LATE",
       metadata: { until: new Date(begins).toISOString() },
     });
-    expect((await refusal(askBack(all, order, "seller"))).reason).toBe("REFUND_TOO_LATE");
-    await askBack(all, order, "administrator");
+    expect((await refusal(requestRefund(fixture, order, "seller"))).reason).toBe("REFUND_TOO_LATE");
+    await requestRefund(fixture, order, "administrator");
   });
 
   it("what was asked back before goes back", async () => {
-    const { all, order } = await paid(5);
-    await askBack(all, order, "buyer");
-    all.clock.ahead = 6 * MINUTE_MS;
-    await all.tellCode(order, "sealed");
-    expect(await all.settled(order)).toBe("CANCELLED");
+    const { fixture, order } = await paid(5);
+    await requestRefund(fixture, order, "buyer");
+    fixture.clock.ahead = 6 * MINUTE_MS;
+    await fixture.deliverCodeEvent(order, "sealed");
+    expect(await fixture.settled(order)).toBe("CANCELLED");
   });
 });
 
@@ -79,10 +79,10 @@ describe("what the page is told of a refund", () => {
     "is what the server does: event in $minutes minutes, now $ahead later",
     async ({ minutes, ahead }) => {
       for (const who of ["buyer", "seller", "administrator"] as const) {
-        const { all, order, begins } = await paid(minutes);
-        all.clock.ahead = ahead * MINUTE_MS;
-        const told = await shown(all, order, who);
-        const { captureTime } = await all.load(order.id);
+        const { fixture, order, begins } = await paid(minutes);
+        fixture.clock.ahead = ahead * MINUTE_MS;
+        const told = await shown(fixture, order, who);
+        const { captureTime } = await fixture.load(order.id);
         const halfAnHour = (captureTime?.getTime() ?? 0) + 30 * MINUTE_MS;
         const untils = {
           buyer: Math.min(halfAnHour, begins),
@@ -90,7 +90,7 @@ describe("what the page is told of a refund", () => {
           administrator: undefined,
         };
         expect(told.until).toBe(untils[who]);
-        const done = await askBack(all, order, who).then(
+        const done = await requestRefund(fixture, order, who).then(
           () => "",
           (error: unknown) => error,
         );
@@ -105,20 +105,23 @@ describe("what the page is told of a refund", () => {
   );
 
   it("names the reason, where the code was opened", async () => {
-    const { all, order } = await paid(60);
-    await all.tellCode(order, "opened", all.deps.now());
-    expect(await shown(all, order, "buyer")).toMatchObject({
+    const { fixture, order } = await paid(60);
+    await fixture.deliverCodeEvent(order, "opened", fixture.deps.now());
+    expect(await shown(fixture, order, "buyer")).toMatchObject({
       refused: "CODE_OPENED",
       amount: undefined,
     });
-    expect(await shown(all, order, "seller")).toMatchObject({ refused: "", amount: order.price });
+    expect(await shown(fixture, order, "seller")).toMatchObject({
+      refused: "",
+      amount: order.price,
+    });
   });
 
   it("is that nothing can be, where nothing was taken", async () => {
-    const all = await world();
-    const order = await all.buy();
-    await all.pay(order);
-    const told = await shown(all, order, "buyer");
+    const fixture = await paymentsFixture();
+    const order = await fixture.buy();
+    await fixture.pay(order);
+    const told = await shown(fixture, order, "buyer");
     expect(told).toMatchObject({
       refused: "NOTHING_TO_REFUND",
       amount: undefined,
@@ -129,11 +132,11 @@ describe("what the page is told of a refund", () => {
 
 describe("the receipt", () => {
   it("names the ticket as it was seen", async () => {
-    const all = await world();
+    const fixture = await paymentsFixture();
     const eventTime = timestampFromMs(Date.UTC(2090, 5, 4, 18));
-    const order = await all.buy({ venue: "The Old Hall", eventTime });
-    await all.pay(order);
-    const { intents } = await all.books(order);
+    const order = await fixture.buy({ venue: "The Old Hall", eventTime });
+    await fixture.pay(order);
+    const { intents } = await fixture.stripeState(order);
     expect(intents[0]?.description).toBe("A concert, The Old Hall, 2090-06-04T18:00:00.000Z");
   });
 
@@ -141,11 +144,11 @@ describe("the receipt", () => {
     ["Europe/Berlin", "A concert, 4 Jun 2090, 20:00 (Europe/Berlin)"],
     ["Mars/Base", "A concert, 2090-06-04T18:00:00.000Z"],
   ])("tells the time of the event as in its zone, where %s is one", async (timeZone, expected) => {
-    const all = await world();
+    const fixture = await paymentsFixture();
     const eventTime = timestampFromMs(Date.UTC(2090, 5, 4, 18));
-    const order = await all.buy({ venue: "", eventTime, timeZone });
-    await all.pay(order);
-    const { intents } = await all.books(order);
+    const order = await fixture.buy({ venue: "", eventTime, timeZone });
+    await fixture.pay(order);
+    const { intents } = await fixture.stripeState(order);
     expect(intents[0]?.description).toBe(expected);
   });
 });

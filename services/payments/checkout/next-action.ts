@@ -1,24 +1,24 @@
 import type Stripe from "stripe";
-import { newest, type PaymentFields } from "../payment.ts";
+import { newestAttempt, type PaymentFields } from "../payment.ts";
 
 /** So many of the newest are remembered; another one is asked for again. */
 const MOST = 1_000;
 
 /** How the buyer confirms a payment that the bank asks about: for them alone, and nothing else. */
-export interface Action {
+export interface NextAction {
   /** What Stripe's client code needs. */
   clientSecret: string;
   /** The bank's page. */
   actionUrl: string;
 }
 
-const NONE: Action = { clientSecret: "", actionUrl: "" };
+const NONE: NextAction = { clientSecret: "", actionUrl: "" };
 
 /** Finds out what a payment's buyer has to do. That is a secret: remembered for a while, never stored. */
-export function openActions(stripe: Stripe): (payment: PaymentFields) => Promise<Action> {
-  const known = new Map<string, Action>();
+export function nextActions(stripe: Stripe): (payment: PaymentFields) => Promise<NextAction> {
+  const known = new Map<string, NextAction>();
   return async (payment) => {
-    const { status, stripeId = "" } = newest(payment) ?? {};
+    const { status, stripeId = "" } = newestAttempt(payment) ?? {};
     if (status !== "REQUIRES_ACTION") return NONE;
     const found = known.get(stripeId);
     if (found) return found;

@@ -1,8 +1,8 @@
 import { expect, it } from "vitest";
 import { toMoney } from "#runtime/money.ts";
-import { feeOf, feesIn, heldIn, owedTo } from "../ledger.ts";
-import { askBack, bought } from "../testing/refunds.ts";
-import { FEE_BPS, world } from "../testing/payments-fixture.ts";
+import { feeOf, feesOf, heldAtStripe, owedToSeller } from "../ledger.ts";
+import { requestRefund, completedOrder } from "../testing/refunds.ts";
+import { FEE_BPS, paymentsFixture } from "../testing/payments-fixture.ts";
 
 // Smallest and greatest, no digits, two and three, and prices that no binary fraction is equal to.
 const amounts: [currency: string, minor: number, units: bigint, nanos: number][] = [
@@ -20,31 +20,33 @@ const amounts: [currency: string, minor: number, units: bigint, nanos: number][]
 ];
 
 it("every amount is exact: on the wire, in Stripe's books and in ours, there and back", async () => {
-  const all = await world();
+  const fixture = await paymentsFixture();
   for (const [currency, minor, units, nanos] of amounts) {
     const price = { currencyCode: currency, units, nanos };
-    const order = await bought(all, { price });
-    const { intents, taken } = await all.books(order);
+    const order = await completedOrder(fixture, { price });
+    const { intents, taken } = await fixture.stripeState(order);
     const charged = { amount: minor, currency: currency.toLowerCase() };
     expect(intents).toMatchObject([{ ...charged, amount_received: minor }]);
     expect(taken).toMatchObject([{ ...charged, amount_captured: minor }]);
-    const { postings } = await all.load(order.id);
+    const { postings } = await fixture.load(order.id);
     const fee = feeOf(minor, FEE_BPS);
-    expect([heldIn(postings), feesIn(postings), owedTo(postings)]).toEqual([
+    expect([heldAtStripe(postings), feesOf(postings), owedToSeller(postings)]).toEqual([
       minor,
       fee,
       minor - fee,
     ]);
-    const [charge] = (await all.heard(order.id)).filter(({ name }) => name === "ChargeCreated");
+    const [charge] = (await fixture.recordedEvents(order.id)).filter(
+      ({ name }) => name === "ChargeCreated",
+    );
     expect(charge?.payment.amount).toMatchObject(price);
 
     // A part first, the smallest coin that Stripe moves, and then the rest.
     const coin = toMoney({ amount: ["KWD", "BHD"].includes(currency) ? 10 : 1, currency });
-    await askBack(all, order, "administrator", { amount: coin });
-    await all.reaches(order, minor === 10 ? "REFUNDED" : "PARTLY_REFUNDED");
-    if (minor !== 10) await askBack(all, order, "administrator");
-    expect(await all.settled(order)).toBe("CANCELLED");
-    const after = (await all.load(order.id)).postings;
-    expect([heldIn(after), feesIn(after), owedTo(after)]).toEqual([0, 0, 0]);
+    await requestRefund(fixture, order, "administrator", { amount: coin });
+    await fixture.attemptReaches(order, minor === 10 ? "REFUNDED" : "PARTLY_REFUNDED");
+    if (minor !== 10) await requestRefund(fixture, order, "administrator");
+    expect(await fixture.settled(order)).toBe("CANCELLED");
+    const after = (await fixture.load(order.id)).postings;
+    expect([heldAtStripe(after), feesOf(after), owedToSeller(after)]).toEqual([0, 0, 0]);
   }
 });

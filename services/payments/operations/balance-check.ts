@@ -1,4 +1,4 @@
-import { recount, type CountingDeps } from "../balances/materialization.ts";
+import { rebuildBalances, type BalanceDeps } from "../balances/materialization.ts";
 import { earningsInLedger, earningsOf } from "../balances/earnings.ts";
 
 /** A balance that is not what the ledger says; what is available and held together, in minor units. */
@@ -14,7 +14,7 @@ type All = Map<string, { held: number; available: number; paidOut: number; payou
 const byCurrency = (list: Awaited<ReturnType<typeof earningsOf>>): All =>
   new Map(list.map(({ currency, ...rest }) => [currency, rest]));
 
-async function differences(deps: CountingDeps, sellerId: string): Promise<WrongBalance[]> {
+async function differences(deps: BalanceDeps, sellerId: string): Promise<WrongBalance[]> {
   const kept = byCurrency(await earningsOf(deps, sellerId));
   const ledger = byCurrency(await earningsInLedger(deps, sellerId));
   const none = { held: 0, available: 0, paidOut: 0, payouts: 0 };
@@ -32,7 +32,7 @@ async function differences(deps: CountingDeps, sellerId: string): Promise<WrongB
  * Every balance that is not what the ledger says. One that changes at that moment is looked at again,
  * and then is the same. With `mend` they are counted anew.
  */
-export async function wrongBalances(deps: CountingDeps, mend: boolean): Promise<WrongBalance[]> {
+export async function findWrongBalances(deps: BalanceDeps, mend: boolean): Promise<WrongBalance[]> {
   const sellers: string[] = await deps.payments.distinct("order.sellerId", {
     captureTime: { $gt: new Date(0) },
   });
@@ -40,7 +40,7 @@ export async function wrongBalances(deps: CountingDeps, mend: boolean): Promise<
   for (const sellerId of sellers) {
     if ((await differences(deps, sellerId)).length === 0) continue;
     const still = await differences(deps, sellerId);
-    if (still.length > 0 && mend) await recount(deps, sellerId);
+    if (still.length > 0 && mend) await rebuildBalances(deps, sellerId);
     wrong.push(...still);
   }
   return wrong;

@@ -1,16 +1,21 @@
 import { execFile } from "node:child_process";
 import { join } from "node:path";
 import { expect, it } from "vitest";
-import { wrongBalances } from "./balance-check.ts";
-import { lookAtEndpoints } from "./webhook-endpoints.ts";
-import { DAY_MS, money, PUBLIC_URL, type Money } from "../testing/payouts-fixture.ts";
+import { findWrongBalances } from "./balance-check.ts";
+import { fetchWebhookEndpoints } from "./webhook-endpoints.ts";
+import {
+  DAY_MS,
+  payoutsFixture,
+  PUBLIC_URL,
+  type PayoutsFixture,
+} from "../testing/payouts-fixture.ts";
 import { KEY } from "../testing/stripe-fixture.ts";
 import { WEBHOOK_EVENTS } from "../stripe/webhook-events.ts";
 
 const command = join(import.meta.dirname, "command.ts");
 
 /** The command as an operator runs it. */
-function operator({ base, uri }: Money) {
+function operator({ base, uri }: PayoutsFixture) {
   const env = {
     ...process.env,
     ...{ MONGODB_URI: uri, STRIPE_KEY: KEY, STRIPE_API_BASE: base, PUBLIC_URL },
@@ -24,12 +29,12 @@ function operator({ base, uri }: Money) {
 }
 
 it("compares a day, and says what is not the same", async () => {
-  const all = await money();
-  const payments = operator(all);
-  const id = await all.sell();
-  await all.payments.updateOne({ _id: id }, { $pop: { postings: 1 } });
+  const fixture = await payoutsFixture();
+  const payments = operator(fixture);
+  const id = await fixture.sell();
+  await fixture.payments.updateOne({ _id: id }, { $pop: { postings: 1 } });
   const day = new Date().toISOString().slice(0, 10);
-  const intent = await all.intentOf(id);
+  const intent = await fixture.intentOf(id);
   const said = `missing here: sale ${intent}: here nothing, at Stripe 100.00 EUR`;
   const wrong = { code: 1, out: [said, `${day}: 1 difference.`] };
   const [today, before, never] = await Promise.all([
@@ -44,11 +49,11 @@ it("compares a day, and says what is not the same", async () => {
 });
 
 it("says what it would give back of an event, and does so only where it is told to", async () => {
-  const all = await money();
-  const payments = operator(all);
+  const fixture = await payoutsFixture();
+  const payments = operator(fixture);
   const event = { title: "A concert", venue: "The hall", eventTime: new Date("2027-06-01T19:00Z") };
-  for (let i = 0; i < 2; i += 1) await all.sell(event);
-  const elsewhere = await all.sell({ ...event, venue: "The other hall" });
+  for (let i = 0; i < 2; i += 1) await fixture.sell(event);
+  const elsewhere = await fixture.sell({ ...event, venue: "The other hall" });
   const words = ["--title", "a CONCERT", "--venue", "the hall", "--time", "2027-06-01T21:00+02:00"];
   const found = `"A concert", The hall, 2027-06-01T19:00:00.000Z: 2 payments, 200.00 EUR`;
   const ticket = expect.stringMatching(/^ {2}ticket .+, order .+: 100\.00 EUR$/);
@@ -57,19 +62,19 @@ it("says what it would give back of an event, and does so only where it is told 
     code: 0,
     out: [found, ticket, ticket, expect.stringContaining("--yes")],
   });
-  expect(await all.payments.countDocuments({ "refunds.status": "PENDING" })).toBe(0);
+  expect(await fixture.payments.countDocuments({ "refunds.status": "PENDING" })).toBe(0);
   const begun = await payments("refund-event", ...words, "--yes");
   expect(begun.out[3]).toMatch(/^Begun: 2 payments, 200\.00 EUR\./);
-  expect(await all.payments.countDocuments({ "refunds.status": "PENDING" })).toBe(2);
-  expect((await all.payments.findById(elsewhere).orFail()).refunds).toEqual([]);
+  expect(await fixture.payments.countDocuments({ "refunds.status": "PENDING" })).toBe(2);
+  expect((await fixture.payments.findById(elsewhere).orFail()).refunds).toEqual([]);
 });
 
 it("gives nothing back by a title alone, which may be of several events", async () => {
-  const all = await money();
-  const payments = operator(all);
-  const orderId = await all.sell({ title: "A concert" });
-  await all.sell({ title: "A concert" });
-  const { ticketId } = (await all.payments.findById(orderId).orFail()).order;
+  const fixture = await payoutsFixture();
+  const payments = operator(fixture);
+  const orderId = await fixture.sell({ title: "A concert" });
+  await fixture.sell({ title: "A concert" });
+  const { ticketId } = (await fixture.payments.findById(orderId).orFail()).order;
   const [refused, mixed] = await Promise.all([
     payments("refund-event", "--title", "A concert", "--yes"),
     payments("refund-event", "--ticket", ticketId, "--title", "A concert"),
@@ -77,42 +82,42 @@ it("gives nothing back by a title alone, which may be of several events", async 
   expect(mixed).toMatchObject({ code: 2 });
   expect(refused).toMatchObject({ code: 1 });
   expect(refused.out[0]).toBe(`"A concert", no venue, no date: 2 payments, 200.00 EUR`);
-  expect(await all.payments.countDocuments({ "refunds.status": "PENDING" })).toBe(0);
+  expect(await fixture.payments.countDocuments({ "refunds.status": "PENDING" })).toBe(0);
   expect(await payments("refund-event", "--ticket", ticketId, "--yes")).toMatchObject({ code: 0 });
-  const begun = await all.payments.find({ "refunds.status": "PENDING" });
+  const begun = await fixture.payments.find({ "refunds.status": "PENDING" });
   expect(begun.map(({ _id }) => _id)).toEqual([orderId]);
 });
 
 it("compares the balances that are kept with the ledger, and counts anew where it is told to", async () => {
-  const all = await money();
-  await all.sell({ eventDaysAgo: 2 });
-  expect(await wrongBalances(all.deps, false)).toEqual([]);
-  await all.deps.balances.updateMany({}, { $inc: { available: 500 } });
+  const fixture = await payoutsFixture();
+  await fixture.sell({ eventDaysAgo: 2 });
+  expect(await findWrongBalances(fixture.deps, false)).toEqual([]);
+  await fixture.deps.balances.updateMany({}, { $inc: { available: 500 } });
   const line = "not the same: seller sam: available 100.00 EUR, by the ledger 95.00 EUR";
   const out = [line, "1 balance differs. Add --mend to count anew."];
-  expect(await operator(all)("balances")).toMatchObject({ code: 1, out });
-  expect(await wrongBalances(all.deps, true)).toHaveLength(1);
-  expect(await wrongBalances(all.deps, false)).toEqual([]);
+  expect(await operator(fixture)("balances")).toMatchObject({ code: 1, out });
+  expect(await findWrongBalances(fixture.deps, true)).toHaveLength(1);
+  expect(await findWrongBalances(fixture.deps, false)).toEqual([]);
 });
 
 it("says which events Stripe does not tell us, and by which of its two endpoints", async () => {
   const url = `${PUBLIC_URL}/webhooks/stripe`;
   const own = WEBHOOK_EVENTS.filter((type) => !type.startsWith("account."));
-  const all = await money({ url, secret: "whsec_of_nobody" });
-  const look = () => lookAtEndpoints(all.stripe, PUBLIC_URL);
+  const fixture = await payoutsFixture({ url, secret: "whsec_of_nobody" });
+  const look = () => fetchWebhookEndpoints(fixture.stripe, PUBLIC_URL);
   const isThere = { isThere: true, missing: [] };
   expect(await look()).toEqual({ url, own: isThere, connect: isThere }); // All that there are.
-  await all.turn("PUT", "webhooks", { events: own });
+  await fixture.control("PUT", "webhooks", { events: own });
   const connect = { isThere: false, missing: ["account.updated"] };
   expect(await look()).toEqual({ url, own: isThere, connect });
-  expect(await lookAtEndpoints(all.stripe, "https://other.example/")).toEqual({
+  expect(await fetchWebhookEndpoints(fixture.stripe, "https://other.example/")).toEqual({
     url: "https://other.example/webhooks/stripe",
     own: { isThere: false, missing: own },
     connect,
   });
-  await all.turn("PUT", "webhooks", { events: own.slice(2) });
+  await fixture.control("PUT", "webhooks", { events: own.slice(2) });
   const [first, second] = own;
-  expect(await operator(all)("endpoint")).toMatchObject({
+  expect(await operator(fixture)("endpoint")).toMatchObject({
     code: 1,
     out: [
       ...[`missing: ${first}`, `missing: ${second}`],

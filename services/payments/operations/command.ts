@@ -4,21 +4,21 @@ import { createLog } from "#runtime/log.ts";
 import { formatAmount } from "#runtime/money.ts";
 import { connectDatabase } from "#runtime/store/database.ts";
 import { balanceModel } from "../balances/balance.ts";
-import { wrongBalances } from "./balance-check.ts";
-import { compare, type Difference } from "./reconciliation.ts";
+import { findWrongBalances } from "./balance-check.ts";
+import { reconcile, type Difference } from "./reconciliation.ts";
 import { paymentConfig } from "../config.ts";
-import { lookAtEndpoints } from "./webhook-endpoints.ts";
+import { fetchWebhookEndpoints } from "./webhook-endpoints.ts";
 import { paymentModel, type Payments } from "../payment.ts";
 import { payoutModel } from "../payout.ts";
 import {
-  findEvent,
-  isOneEvent,
-  refundAll,
-  sumOf,
-  type Event,
-  type Found,
+  findEventRefunds,
+  namesOneEvent,
+  requestEventRefunds,
+  totalOf,
+  type EventFilter,
+  type EventRefunds,
   type Refundable,
-  type Sum,
+  type Total,
 } from "../refunds/event-refunds.ts";
 import { createStripe } from "../stripe/client.ts";
 
@@ -44,7 +44,7 @@ const needed = {
 } as const;
 const DAY_MS = 86_400_000;
 
-const list = ({ payments, amounts }: Sum): string =>
+const list = ({ payments, amounts }: Total): string =>
   [
     payments === 1 ? "1 payment" : `${payments} payments`,
     ...[...amounts].sort().map(([currency, amount]) => formatAmount({ amount, currency })),
@@ -69,7 +69,7 @@ async function balances(args: string[]): Promise<number> {
   const models = {
     ...{ payments: paymentModel(db), payouts: payoutModel(db), balances: balanceModel(db) },
   };
-  const wrong = await wrongBalances({ ...models, now: Date.now, holdDays }, mend);
+  const wrong = await findWrongBalances({ ...models, now: Date.now, holdDays }, mend);
   for (const { sellerId, currency, kept, ledger } of wrong) {
     const [there, right] = [kept, ledger].map((amount) => formatAmount({ amount, currency }));
     console.log(`not the same: seller ${sellerId}: available ${there}, by the ledger ${right}`);
@@ -85,7 +85,7 @@ const readConfig = () => parseConfig(paymentConfig.pick(needed), process.env);
 const stripeOf = (config: Config) => createStripe(config.STRIPE_KEY, config.STRIPE_API_BASE);
 
 async function endpoint(config: Config): Promise<number> {
-  const { url, own, connect } = await lookAtEndpoints(stripeOf(config), config.PUBLIC_URL);
+  const { url, own, connect } = await fetchWebhookEndpoints(stripeOf(config), config.PUBLIC_URL);
   const sides = [
     ["Stripe tells nobody at", own],
     ["Stripe tells nobody of sellers' accounts at", connect],
@@ -120,7 +120,7 @@ async function compareDay(config: Config, word: string | undefined): Promise<num
   const db = await connectDatabase(config.MONGODB_URI, createLog("payments", "warn"));
   const models = { payments: paymentModel(db), payouts: payoutModel(db) };
   const span = { from, to: new Date(from.getTime() + DAY_MS) };
-  const found = await compare({ ...models, stripe: stripeOf(config) }, span);
+  const found = await reconcile({ ...models, stripe: stripeOf(config) }, span);
   const day = from.toISOString().slice(0, 10);
   found.forEach(sayDifference);
   const count = found.length === 1 ? "1 difference" : `${found.length} differences`;
@@ -132,9 +132,9 @@ const shownEvent = ({ title, venue, eventTime }: Refundable): string =>
   [`"${title}"`, venue || "no venue", eventTime?.toISOString() ?? "no date"].join(", ");
 
 /** Says what there is to give back: each event by itself, and each payment of it. */
-function sayFound({ refundable, inProgress, disputed }: Found): void {
+function sayFound({ refundable, inProgress, disputed }: EventRefunds): void {
   for (const [event, payments] of Map.groupBy(refundable, shownEvent)) {
-    console.log(`${event}: ${list(sumOf(payments))}`);
+    console.log(`${event}: ${list(totalOf(payments))}`);
     for (const { orderId, ticketId, amount, currency } of payments)
       console.log(`  ticket ${ticketId}, order ${orderId}: ${formatAmount({ amount, currency })}`);
   }
@@ -142,18 +142,24 @@ function sayFound({ refundable, inProgress, disputed }: Found): void {
   if (disputed > 0) console.log(`${disputed} more: the buyer's bank has the money (a dispute).`);
 }
 
-async function refundEvent(payments: Payments, event: Event, isMeant: boolean): Promise<number> {
-  const found = await findEvent(payments, event);
+async function refundEvent(
+  payments: Payments,
+  event: EventFilter,
+  isMeant: boolean,
+): Promise<number> {
+  const found = await findEventRefunds(payments, event);
   sayFound(found);
   const ids = found.refundable.map(({ orderId }) => orderId);
   if (ids.length === 0) console.log("There is nothing to give back.");
   else if (!isMeant) console.log("Nothing was done. Add --yes to give all of it back.");
-  else if (!isOneEvent(event)) {
+  else if (!namesOneEvent(event)) {
     console.log("Nothing was done: that may be more than one event. Say which by --venue and");
     console.log("--time together; where a ticket has none of them, by --ticket.");
     return 1;
   } else
-    console.log(`Begun: ${list(await refundAll(payments, ids))}. It goes back within minutes.`);
+    console.log(
+      `Begun: ${list(await requestEventRefunds(payments, ids))}. It goes back within minutes.`,
+    );
   return 0;
 }
 
@@ -166,7 +172,7 @@ const options = {
 } as const;
 
 /** Which event the options name; nothing where they name none. */
-function eventOf(args: string[]): { event: Event; yes: boolean } | undefined {
+function eventOf(args: string[]): { event: EventFilter; yes: boolean } | undefined {
   const { title, venue, time: word, ticket, yes } = parseArgs({ args, options }).values;
   const time = word === undefined ? undefined : new Date(word);
   const isByWords = title !== undefined || venue !== undefined || word !== undefined;

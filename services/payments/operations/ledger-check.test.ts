@@ -5,10 +5,15 @@ import { newId } from "#runtime/store/ids.ts";
 import { toMoney } from "#runtime/money.ts";
 import { expectCounterexample } from "#runtime/testing/event-orders.ts";
 import { as } from "#runtime/testing/tokens.ts";
-import { settle } from "../settlement/settlement.ts";
-import { askBack, stripeIdOf, type Asker } from "../testing/refunds.ts";
-import { hastyStripe, type Fault, dying, type StripeStep } from "../testing/stripe-fixture.ts";
-import { world, type World } from "../testing/payments-fixture.ts";
+import { settlePayment } from "../settlement/settlement.ts";
+import { requestRefund, stripeIdOf, type RefundRequester } from "../testing/refunds.ts";
+import {
+  fastRetryStripe,
+  type StripeFault,
+  crashingStripe,
+  type StripeStep,
+} from "../testing/stripe-fixture.ts";
+import { paymentsFixture, type PaymentsFixture } from "../testing/payments-fixture.ts";
 
 const cards = [
   "tok_visa",
@@ -31,11 +36,11 @@ type Happening =
   | { what: "the bank's answer"; passed: boolean }
   | { what: "orders decides" | "the buyer cancels" | "the time runs out" | "reconciler" }
   | { what: "Stripe's own capture" }
-  | { what: "somebody asks back"; who: Asker; cents: number }
+  | { what: "somebody asks back"; who: RefundRequester; cents: number }
   | { what: "a refund on Stripe's pages"; cents: number }
   | { what: "the buyer opens the code" | "tickets answers" }
   | { what: "an event comes"; which: number; stays: boolean }
-  | { what: "a fault"; fault: Fault };
+  | { what: "a fault"; fault: StripeFault };
 
 const paying = (what: "pay" | "pay twice at once" | "pay in a process that dies") =>
   fc.record({
@@ -44,7 +49,12 @@ const paying = (what: "pay" | "pay twice at once" | "pay in a process that dies"
     step: fc.constantFrom(...stepNames),
     after: fc.boolean(),
   });
-const kinds: Fault[] = [{ drop: true }, { fail: 500 }, { fail: 500, late: true }, { slow: 20 }];
+const kinds: StripeFault[] = [
+  { drop: true },
+  { fail: 500 },
+  { fail: 500, late: true },
+  { slow: 20 },
+];
 
 const happening: fc.Arbitrary<Happening> = fc.oneof(
   { weight: 3, arbitrary: paying("pay") },
@@ -58,7 +68,7 @@ const happening: fc.Arbitrary<Happening> = fc.oneof(
   fc.constant({ what: "Stripe's own capture" as const }),
   fc.record({
     what: fc.constant("somebody asks back" as const),
-    who: fc.constantFrom<Asker>("buyer", "seller", "administrator", "stranger"),
+    who: fc.constantFrom<RefundRequester>("buyer", "seller", "administrator", "stranger"),
     cents: fc.constantFrom(0, 1, 1275, 2550), // 0 for all of it.
   }),
   fc.record({
@@ -108,86 +118,104 @@ const nothing = (): undefined => undefined;
 type Codes = Map<string, "opened" | "sealed">;
 
 /** Tickets answers a buyer who wants the money back: the code is sealed, unless it was opened before. */
-async function answerAsTickets(all: World, order: Order, codes: Codes): Promise<void> {
-  const { refunds } = await all.load(order.id);
+async function answerAsTickets(
+  fixture: PaymentsFixture,
+  order: Order,
+  codes: Codes,
+): Promise<void> {
+  const { refunds } = await fixture.load(order.id);
   if (!refunds.some(({ status }) => status === "REQUESTED")) return;
   const became = codes.get(order.id) ?? "sealed";
   codes.set(order.id, became);
-  await all.tellCode(order, became);
+  await fixture.deliverCodeEvent(order, became);
 }
 
-async function happen(all: World, order: Order, it: Happening, mail: Mail, codes: Codes) {
+async function happen(
+  fixture: PaymentsFixture,
+  order: Order,
+  it: Happening,
+  mail: Mail,
+  codes: Codes,
+) {
   const isOpen = order.status === OrderStatus.CREATED;
-  const stripe = hastyStripe(all.bank.base);
+  const stripe = fastRetryStripe(fixture.stripeServer.base);
   switch (it.what) {
     case "pay":
-      return all.pay(order, it.card).catch(nothing);
+      return fixture.pay(order, it.card).catch(nothing);
     case "pay twice at once":
-      return Promise.allSettled([all.pay(order, it.card), all.pay(order, it.card)]);
+      return Promise.allSettled([fixture.pay(order, it.card), fixture.pay(order, it.card)]);
     case "pay in a process that dies": {
-      const { stripe: mortal, died } = dying(stripe, it.step, it.after ? "after" : "before");
-      const { client, settler } = all.start(mortal);
+      const { stripe: mortal, died } = crashingStripe(
+        stripe,
+        it.step,
+        it.after ? "after" : "before",
+      );
+      const { client, settler } = fixture.start(mortal);
       const call = client.createPayment({ orderId: order.id, token: it.card }, await as("ann"));
       await Promise.race([call.catch(nothing), died]);
       return void settler.close();
     }
     case "the bank's answer":
-      return all.answerBank(order, it.passed ? "complete" : "fail").catch(nothing);
+      return fixture.answerBank(order, it.passed ? "complete" : "fail").catch(nothing);
     case "orders decides":
-      return all.decide(order);
+      return fixture.decide(order);
     case "the buyer cancels":
     case "the time runs out":
-      return isOpen && all.cancel(order, it.what === "the buyer cancels" ? 1 : 2);
+      return isOpen && fixture.cancel(order, it.what === "the buyer cancels" ? 1 : 2);
     case "reconciler":
-      all.clock.ahead += 61_000;
-      return all.settler.reconcile();
+      fixture.clock.ahead += 61_000;
+      return fixture.settler.reconcile();
     case "Stripe's own capture":
-      return stripe.paymentIntents.capture(await stripeIdOf(all, order)).catch(nothing);
+      return stripe.paymentIntents.capture(await stripeIdOf(fixture, order)).catch(nothing);
     case "somebody asks back": {
       const amount = toMoney({ amount: it.cents, currency: "USD" });
-      return askBack(all, order, it.who, it.cents > 0 ? { amount } : {}).catch(nothing);
+      return requestRefund(fixture, order, it.who, it.cents > 0 ? { amount } : {}).catch(nothing);
     }
     case "a refund on Stripe's pages": {
-      const payment_intent = await stripeIdOf(all, order);
+      const payment_intent = await stripeIdOf(fixture, order);
       return stripe.refunds.create({ payment_intent, amount: it.cents }).catch(nothing);
     }
     case "the buyer opens the code":
       if (order.status !== OrderStatus.COMPLETED || codes.get(order.id) === "sealed") return;
       codes.set(order.id, "opened");
-      return all.tellCode(order, "opened");
+      return fixture.deliverCodeEvent(order, "opened");
     case "tickets answers":
-      return answerAsTickets(all, order, codes);
+      return answerAsTickets(fixture, order, codes);
     case "an event comes": {
       const [deliver] = mail.splice(it.which % (mail.length || 1), 1);
       if (deliver && it.stays) mail.push(deliver);
       return deliver?.();
     }
     case "a fault":
-      return all.fault(it.fault);
+      return fixture.fault(it.fault);
   }
 }
 
 /** That after any story the books balance: ours, those of orders, and Stripe's own. */
-const itBalances = (all: World, stories: fc.Arbitrary<Happening[]>, ends = new Set<string>()) =>
+const itBalances = (
+  fixture: PaymentsFixture,
+  stories: fc.Arbitrary<Happening[]>,
+  ends = new Set<string>(),
+) =>
   fc.asyncProperty(stories, async (story) => {
-    all.clock.ahead = 0;
+    fixture.clock.ahead = 0;
     const mail: Mail = [];
     const codes: Codes = new Map();
-    const order = await all.buy({ id: newId() });
-    all.hold(mail);
-    for (const each of story) await happen(all, order, each, mail, codes);
+    const order = await fixture.buy({ id: newId() });
+    fixture.hold(mail);
+    for (const each of story) await happen(fixture, order, each, mail, codes);
     // Then the faults are over, what is late arrives, and the time runs out.
-    await all.bank.turn("DELETE", "faults");
-    all.hold(undefined);
+    await fixture.stripeServer.control("DELETE", "faults");
+    fixture.hold(undefined);
     for (const deliver of mail.toReversed()) await deliver();
-    all.clock.ahead += 61_000;
-    await all.settler.reconcile();
-    await all.decide(order);
-    if (order.status === OrderStatus.CREATED) await all.cancel(order, 2);
-    await all.settled(order, false);
-    await answerAsTickets(all, order, codes);
-    await settle(all.deps, order.id, true); // As a webhook would have it.
-    ends.add(await all.settled(order));
+    fixture.clock.ahead += 61_000;
+    await fixture.settler.reconcile();
+    await fixture.decide(order);
+    if (order.status === OrderStatus.CREATED) await fixture.cancel(order, 2);
+    await fixture.settled(order, false);
+    await answerAsTickets(fixture, order, codes);
+    await settlePayment(fixture.deps, order.id, true); // As a webhook would have it.
+    ends.add(await fixture.settled(order));
   });
 
 const anyStory = fc.array(happening, { minLength: 2, maxLength: 12 });
@@ -195,7 +223,7 @@ const anyStory = fc.array(happening, { minLength: 2, maxLength: 12 });
 describe("whatever happens, and in whatever order", () => {
   it("the money is kept if and only if the order is completed, and once (R62)", async () => {
     const ends = new Set<string>();
-    await fc.assert(itBalances(await world(), anyStory, ends), {
+    await fc.assert(itBalances(await paymentsFixture(), anyStory, ends), {
       numRuns: 25,
       examples: [[paidAndAccepted], [soldAndGivenBack]],
     });
@@ -207,6 +235,6 @@ describe("whatever happens, and in whatever order", () => {
       { what: "pay twice at once", card: "tok_visa", step: "create", after: false },
       { what: "orders decides" },
     ]);
-    await expectCounterexample(itBalances(await world({ unguarded: true }), rivals));
+    await expectCounterexample(itBalances(await paymentsFixture({ unguarded: true }), rivals));
   });
 });

@@ -6,7 +6,7 @@ import type { Payout, Payouts } from "../payout.ts";
 // Stripe's books and ours, side by side. They are matched by what the money moved for, and not by
 // time: around midnight a thing may be written down here on one day and there on the other.
 
-export interface CompareDeps {
+export interface ReconciliationDeps {
   payments: Payments;
   payouts: Payouts;
   stripe: Stripe;
@@ -19,7 +19,7 @@ export interface Span {
 }
 
 /** What money moves for: `id` is Stripe's (of a sale, its intent); of a payout it is ours. */
-interface Thing {
+interface MovementSource {
   kind: "sale" | "refund" | "dispute" | "payout" | "transfer reversal" | "posting";
   id: string;
   /** Where our side of it stands. */
@@ -27,21 +27,21 @@ interface Thing {
 }
 
 /** A thing of which the two sides tell differently; amounts in minor units, as Stripe holds them. */
-export interface Difference extends Pick<Thing, "kind" | "id"> {
+export interface Difference extends Pick<MovementSource, "kind" | "id"> {
   currency: string;
   here: number[];
   there: number[];
 }
 
-interface Side {
-  thing: Thing;
+interface Movements {
+  thing: MovementSource;
   currency: string;
   amounts: number[];
 }
 
-type Sides = Map<string, Side>;
+type Sides = Map<string, Movements>;
 
-function add(sides: Sides, thing: Thing, currency: string, amount: number): void {
+function add(sides: Sides, thing: MovementSource, currency: string, amount: number): void {
   if (amount === 0) return;
   const key = `${thing.kind} ${thing.id}`;
   const side = sides.get(key) ?? { thing, currency, amounts: [] };
@@ -53,7 +53,7 @@ const heldBy = ({ lines }: Posting): number =>
   lines.reduce((sum, { account, amount }) => (account === "stripe" ? sum + amount : sum), 0);
 
 /** What a posting of a payment follows from: the id of that is in its own. */
-function thingOf({ _id, attempts, refunds }: PaymentFields, posting: Posting): Thing {
+function thingOf({ _id, attempts, refunds }: PaymentFields, posting: Posting): MovementSource {
   const at = { paymentId: _id };
   const isOf = ({ _id: id }: { _id: string }): boolean => posting._id.startsWith(id);
   const attempt = attempts.find(isOf);
@@ -79,7 +79,10 @@ function addPayout(sides: Sides, payout: Payout, wanted: (posting: Posting) => b
   add(sides, { kind: "payout", id, at: { payoutId: id } }, currency, moved);
 }
 
-async function postedIn({ payments, payouts }: CompareDeps, { from, to }: Span): Promise<Sides> {
+async function postedIn(
+  { payments, payouts }: ReconciliationDeps,
+  { from, to }: Span,
+): Promise<Sides> {
   const sides: Sides = new Map();
   const wanted = ({ time }: Posting): boolean => time >= from && time < to;
   const within = { postings: { $elemMatch: { time: { $gte: from, $lt: to } } } };
@@ -95,7 +98,7 @@ const idOf = (reference: string | { id: string } | null | undefined): string =>
   typeof reference === "string" ? reference : (reference?.id ?? "");
 
 /** What of Stripe's moves our sellers' money; its fees and what it pays us are no part of the ledger. */
-function sourceOf({ source }: Stripe.BalanceTransaction): Thing | undefined {
+function sourceOf({ source }: Stripe.BalanceTransaction): MovementSource | undefined {
   if (typeof source !== "object") return undefined;
   switch (source?.object) {
     case "charge": {
@@ -139,7 +142,10 @@ async function addMoved(
 }
 
 /** Everything that was ever posted for a thing. */
-async function allHere({ payments, payouts }: CompareDeps, { at }: Thing): Promise<Sides> {
+async function allHere(
+  { payments, payouts }: ReconciliationDeps,
+  { at }: MovementSource,
+): Promise<Sides> {
   const sides: Sides = new Map();
   const all = (): boolean => true;
   if (at && "payoutId" in at) {
@@ -162,7 +168,7 @@ async function orNone<T>(asked: Promise<T>): Promise<T | undefined> {
 }
 
 /** Stripe's ids of what moves money for a thing; what was done by hand is only known by its own. */
-async function sourcesOf(stripe: Stripe, { kind, id }: Thing): Promise<string[]> {
+async function sourcesOf(stripe: Stripe, { kind, id }: MovementSource): Promise<string[]> {
   if (kind === "sale") {
     const intent = await orNone(stripe.paymentIntents.retrieve(id));
     return [idOf(intent?.latest_charge) || id];
@@ -173,7 +179,7 @@ async function sourcesOf(stripe: Stripe, { kind, id }: Thing): Promise<string[]>
 }
 
 /** Everything that Stripe ever moved for a thing. */
-async function allThere({ stripe }: CompareDeps, thing: Thing): Promise<Sides> {
+async function allThere({ stripe }: ReconciliationDeps, thing: MovementSource): Promise<Sides> {
   const sides: Sides = new Map();
   for (const source of await sourcesOf(stripe, thing)) {
     await orNone(addMoved(sides, stripe, { source }));
@@ -181,14 +187,14 @@ async function allThere({ stripe }: CompareDeps, thing: Thing): Promise<Sides> {
   return sides;
 }
 
-const inOrder = (side: Side | undefined): number[] =>
+const inOrder = (side: Movements | undefined): number[] =>
   (side?.amounts ?? []).toSorted((one, other) => one - other);
 
-const isEqual = (one: Side | undefined, other: Side | undefined): boolean =>
+const isEqual = (one: Movements | undefined, other: Movements | undefined): boolean =>
   one?.currency === other?.currency && `${inOrder(one)}` === `${inOrder(other)}`;
 
 /** All of which Stripe's balance and our ledger tell differently, and that either wrote down then. */
-export async function compare(deps: CompareDeps, span: Span): Promise<Difference[]> {
+export async function reconcile(deps: ReconciliationDeps, span: Span): Promise<Difference[]> {
   const seconds = (time: Date): number => Math.floor(time.getTime() / 1_000);
   const created = { gte: seconds(span.from), lt: seconds(span.to) };
   const theirs: Sides = new Map();

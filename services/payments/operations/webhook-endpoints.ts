@@ -34,7 +34,7 @@ function sideOf(endpoints: readonly Stripe.WebhookEndpoint[], needed: readonly s
 }
 
 /** Looks up whether Stripe tells us of everything that we need to know. */
-export async function lookAtEndpoints(stripe: Stripe, publicUrl: string): Promise<Endpoints> {
+export async function fetchWebhookEndpoints(stripe: Stripe, publicUrl: string): Promise<Endpoints> {
   const url = `${publicUrl.replace(/\/$/, "")}/webhooks/stripe`;
   const own: Stripe.WebhookEndpoint[] = [];
   const connect: Stripe.WebhookEndpoint[] = [];

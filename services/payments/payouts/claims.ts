@@ -3,7 +3,12 @@ import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import { ClaimKind, type ClaimSchema } from "@ticketing/proto/payments/v1/claim";
 import { roundDownForStripe, toMoney } from "#runtime/money.ts";
 import { earningsOf, type EarningsDeps } from "../balances/earnings.ts";
-import { KEPT, LIVE, refunded, type PaymentFields } from "../payment.ts";
+import {
+  CAPTURED_STATUSES,
+  LIVE_STATUSES,
+  refundedAmount,
+  type PaymentFields,
+} from "../payment.ts";
 import type { Payout } from "../payout.ts";
 
 export type ClaimDeps = EarningsDeps;
@@ -20,7 +25,7 @@ const about = ({ _id, order }: PaymentFields, amount = order.price) => ({
 function openOrder(payment: PaymentFields, userId: string, now: number): Claim[] {
   const { _id, order, attempts } = payment;
   const isOpen = order.status === "CREATED" || order.status === "AWAITING_PAYMENT";
-  const isPaying = attempts.some(({ status }) => LIVE.includes(status));
+  const isPaying = attempts.some(({ status }) => LIVE_STATUSES.includes(status));
   const isOver = order.status === "CREATED" && order.expiresAt.getTime() <= now && !isPaying;
   if (!isOpen || isOver) return [];
   const kind = order.userId === userId ? ClaimKind.ORDER : ClaimKind.SALE;
@@ -47,9 +52,9 @@ function refundsDue(payment: PaymentFields): Claim[] {
     ...{ id: `refund:${refund._id}`, kind: ClaimKind.REFUND },
     ...about(payment, refund.amount),
   }));
-  const wasTaken = attempts.some(({ status }) => KEPT.includes(status));
+  const wasTaken = attempts.some(({ status }) => CAPTURED_STATUSES.includes(status));
   if (claims.length > 0 || order.status !== "CANCELLED" || !wasTaken) return claims;
-  const left = order.price - refunded(payment);
+  const left = order.price - refundedAmount(payment);
   return [{ id: `refund:${_id}:${left}`, kind: ClaimKind.REFUND, ...about(payment, left) }];
 }
 

@@ -2,8 +2,8 @@ import fc from "fast-check";
 import { minorUnits } from "@ticketing/proto/currencies";
 import { expect, it } from "vitest";
 import { earningsInLedger, earningsOf, type Earnings } from "../balances/earnings.ts";
-import { left } from "../refunds/refund.ts";
-import { DAY_MS, money, type Money } from "../testing/payouts-fixture.ts";
+import { refundableAmount } from "../refunds/refund.ts";
+import { DAY_MS, payoutsFixture, type PayoutsFixture } from "../testing/payouts-fixture.ts";
 
 const SELLERS = ["eve", "sam"] as const;
 const TROUBLE = {
@@ -44,24 +44,24 @@ const ifAllowed = (done: Promise<void>): Promise<void> =>
     if (!/refund|disput/i.test(String(error))) throw error;
   });
 
-async function play(all: Money, now: Step): Promise<unknown> {
+async function play(fixture: PayoutsFixture, now: Step): Promise<unknown> {
   const saleAt = async (at: number) => {
-    const sales = await all.payments.find().sort({ _id: 1 });
+    const sales = await fixture.payments.find().sort({ _id: 1 });
     return sales[at % sales.length];
   };
-  if ("sell" in now) return all.sell(now.sell);
-  if ("sweep" in now) return all.start().sweep();
-  if ("days" in now) return (all.clock.ahead += now.days * DAY_MS);
-  if ("account" in now) return all.stand(now.account.status, now.account.sellerId);
+  if ("sell" in now) return fixture.sell(now.sell);
+  if ("sweep" in now) return fixture.start().sweep();
+  if ("days" in now) return (fixture.clock.ahead += now.days * DAY_MS);
+  if ("account" in now) return fixture.setAccountStatus(now.account.status, now.account.sellerId);
   if ("trouble" in now) {
-    return all.fault({ ...TROUBLE[now.trouble], path: "/v1/transfers", method: "POST" });
+    return fixture.fault({ ...TROUBLE[now.trouble], path: "/v1/transfers", method: "POST" });
   }
   const sale = await saleAt("refund" in now ? now.refund.n : now.dispute.n);
   if (!sale) return;
-  if ("dispute" in now) return ifAllowed(all.dispute(sale._id, now.dispute.end));
+  if ("dispute" in now) return ifAllowed(fixture.dispute(sale._id, now.dispute.end));
   const { step: least = 1 } = minorUnits(sale.order.currency) ?? {};
-  const amount = Math.ceil((left(sale) * now.refund.part) / least) * least;
-  return amount > 0 && ifAllowed(all.refund(sale._id, amount));
+  const amount = Math.ceil((refundableAmount(sale) * now.refund.part) / least) * least;
+  return amount > 0 && ifAllowed(fixture.refund(sale._id, amount));
 }
 
 const sums = (of: readonly { currency: string; amount: number }[]): Record<string, number> => {
@@ -78,9 +78,9 @@ const notZero = (sum: Record<string, number>): [string, number][] =>
     .sort();
 
 /** What is owed to sellers, as each of them is told. */
-async function told({ deps }: Money): Promise<{ currency: string; amount: number }[]> {
-  const all = await Promise.all(SELLERS.map((seller) => earningsOf(deps, seller)));
-  return all.flat().map(({ currency, held, available }) => ({
+async function told({ deps }: PayoutsFixture): Promise<{ currency: string; amount: number }[]> {
+  const earnings = await Promise.all(SELLERS.map((seller) => earningsOf(deps, seller)));
+  return earnings.flat().map(({ currency, held, available }) => ({
     currency,
     amount: held + available,
   }));
@@ -93,27 +93,27 @@ const hasMoved = ({ held, available, paidOut, payouts }: Earnings): boolean =>
 it("the ledger sums to zero, is what the kept balances say, and has with Stripe what Stripe says it holds", async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(step, { minLength: 8, maxLength: 24 }), async (course) => {
-      const all = await money();
-      for (const seller of SELLERS) await all.onboarded(seller);
-      for (const now of course) await play(all, now);
-      const lines = await all.ledger();
+      const fixture = await payoutsFixture();
+      for (const seller of SELLERS) await fixture.onboardSeller(seller);
+      for (const now of course) await play(fixture, now);
+      const lines = await fixture.ledger();
       expect(notZero(sums(lines))).toEqual([]);
       const of = (account: string) => lines.filter((line) => line.account === account);
       const owed = of("seller").map((line) => ({ ...line, amount: 0 - line.amount }));
-      expect(notZero(sums(await told(all)))).toEqual(notZero(sums(owed)));
+      expect(notZero(sums(await told(fixture)))).toEqual(notZero(sums(owed)));
       for (const seller of SELLERS) {
-        const kept = await earningsOf(all.deps, seller);
-        const summed = await earningsInLedger(all.deps, seller);
+        const kept = await earningsOf(fixture.deps, seller);
+        const summed = await earningsInLedger(fixture.deps, seller);
         expect(kept.filter(hasMoved)).toEqual(summed.filter(hasMoved));
       }
       // A payout is counted from its beginning on, before Stripe has heard of it.
-      const { transfers } = await all.books();
+      const { transfers } = await fixture.stripeObjects();
       const heard = transfers.map(({ transfer_group: id }) => id);
-      const open = (await all.all()).filter(
+      const open = (await fixture.storedPayouts()).filter(
         ({ _id, status: now }) => now === "PENDING" && !heard.includes(_id),
       );
       const less = open.map(({ currency, amount }) => ({ currency, amount: 0 - amount }));
-      const { available } = await all.stripe.balance.retrieve();
+      const { available } = await fixture.stripe.balance.retrieve();
       expect(notZero(sums(of("stripe")))).toEqual(notZero(sums([...available, ...less])));
     }),
     { numRuns: 6 },

@@ -2,21 +2,21 @@ import type { Log } from "#runtime/log.ts";
 import { roundDownForStripe } from "#runtime/money.ts";
 import { isBanned, type BanReplica } from "#marketplace/ban-replica.ts";
 import { balanceId, withLease, type Balance } from "../balances/balance.ts";
-import { countDue } from "../balances/materialization.ts";
+import { materializeDue } from "../balances/materialization.ts";
 import { earningsOf, type EarningsDeps } from "../balances/earnings.ts";
 import {
-  abandonPayout,
+  cancelPayout,
   beginPayout,
-  noteFault,
-  notePaid,
-  noteRefused,
-  noteSent,
-  OUR_REASONS,
-  type OurReason,
+  incrementFaults,
+  markPaid,
+  markRefused,
+  markSent,
+  CANCEL_REASONS,
+  type CancelReason,
   type Payout,
 } from "../payout.ts";
-import type { Transferred } from "../stripe/payout-accounts.ts";
-import { askAgainAbout, lookAtAccount, type Seller, type SellerDeps } from "./seller.ts";
+import type { TransferResult } from "../stripe/payout-accounts.ts";
+import { refreshWhenDue, refreshAccount, type Seller, type SellerDeps } from "./seller.ts";
 
 export interface PayoutDeps extends EarningsDeps, SellerDeps {
   banReplica: BanReplica;
@@ -26,29 +26,29 @@ export interface PayoutDeps extends EarningsDeps, SellerDeps {
 const DAY_MS = 86_400_000;
 
 /** What Stripe has of this payout already: an earlier try may have got further than we heard. */
-async function made(
+async function findTransfer(
   { accounts }: PayoutDeps,
   { _id, amount }: Payout,
 ): Promise<string | undefined> {
-  const transfer = await accounts.find(_id);
+  const transfer = await accounts.findTransfer(_id);
   if (transfer && transfer.amount !== amount) throw new Error("Stripe has it with another amount");
   return transfer?.id;
 }
 
 /** Asks Stripe to move the money; where it refuses, it may have moved it at an earlier try. */
-async function send(deps: PayoutDeps, payout: Payout): Promise<Transferred> {
+async function createTransfer(deps: PayoutDeps, payout: Payout): Promise<TransferResult> {
   const { _id: id, accountId, amount, currency, faults } = payout;
-  const sent = await deps.accounts.transfer({ id, faults, amount, currency, accountId });
+  const sent = await deps.accounts.createTransfer({ id, faults, amount, currency, accountId });
   if (sent.outcome !== "refused") return sent;
-  const transferId = await made(deps, payout);
+  const transferId = await findTransfer(deps, payout);
   return transferId === undefined ? sent : { outcome: "paid", transferId };
 }
 
 /** Why a payout is not to be made, as things are now; undefined where nothing speaks against it. */
-async function objection(
+async function cancelReasonOf(
   deps: PayoutDeps,
   { sellerId, currency }: Payout,
-): Promise<OurReason | undefined> {
+): Promise<CancelReason | undefined> {
   if (await isBanned(deps.banReplica, sellerId)) return "seller_banned";
   const earnings = await earningsOf(deps, sellerId);
   const now = earnings.find((each) => each.currency === currency);
@@ -60,14 +60,18 @@ async function objection(
 const LONGEST_REQUEST_MS = 600_000;
 
 /** Gives up a payout that Stripe has not made, as soon as it can no longer be made of an earlier try. */
-async function abandon(deps: PayoutDeps, payout: Payout, why: OurReason): Promise<void> {
+async function cancelUnlessSent(
+  deps: PayoutDeps,
+  payout: Payout,
+  why: CancelReason,
+): Promise<void> {
   const { payouts, log, now } = deps;
   const about = { payoutId: payout._id, why };
   if (payout.sentTime && now() - payout.sentTime.getTime() < LONGEST_REQUEST_MS) {
     log.info(about, "a payout waits: it is not wanted any more, and may still be made");
-  } else if (await abandonPayout(payouts, payout, why, new Date(now()))) {
+  } else if (await cancelPayout(payouts, payout, why, new Date(now()))) {
     log.info(about, "a payout was given up; the money is in the balance again");
-    await countDue(deps, payout.sellerId);
+    await materializeDue(deps, payout.sellerId);
   }
 }
 
@@ -76,29 +80,29 @@ async function abandon(deps: PayoutDeps, payout: Payout, why: OurReason): Promis
  * each try decides anew: what Stripe has made is paid, and what the seller owes since is carried; what
  * it has not made is made only if it still should be.
  */
-async function finish(deps: PayoutDeps, payout: Payout): Promise<void> {
+async function execute(deps: PayoutDeps, payout: Payout): Promise<void> {
   const { payouts, log, now } = deps;
   const { _id: payoutId, sellerId, accountId } = payout;
-  const known = await made(deps, payout);
-  if (known !== undefined) return notePaid(payouts, payout, known, new Date(now()));
-  const why = await objection(deps, payout);
-  if (why) return abandon(deps, payout, why);
-  if (!(await noteSent(payouts, payout, new Date(now())))) return;
-  const sent = await send(deps, payout);
+  const known = await findTransfer(deps, payout);
+  if (known !== undefined) return markPaid(payouts, payout, known, new Date(now()));
+  const why = await cancelReasonOf(deps, payout);
+  if (why) return cancelUnlessSent(deps, payout, why);
+  if (!(await markSent(payouts, payout, new Date(now())))) return;
+  const sent = await createTransfer(deps, payout);
   if (sent.outcome === "paid") {
-    await notePaid(payouts, payout, sent.transferId, new Date(now()));
+    await markPaid(payouts, payout, sent.transferId, new Date(now()));
     return;
   }
   const { code } = sent;
   if (sent.outcome === "fault") {
-    await noteFault(payouts, payout);
+    await incrementFaults(payouts, payout);
     log.warn({ payoutId, code }, "a payout was not made; it is tried again");
     return;
   }
-  if (!(await noteRefused(payouts, payout, code, new Date(now())))) return;
+  if (!(await markRefused(payouts, payout, code, new Date(now())))) return;
   const about = { alarm: true, payoutId, code };
   log.error(about, "a payout was refused; the money is available again");
-  await lookAtAccount(deps, { _id: sellerId, accountId });
+  await refreshAccount(deps, { _id: sellerId, accountId });
 }
 
 /** Goes on with a payout of which it is not known how far it came. */
@@ -108,11 +112,11 @@ async function resume(deps: PayoutDeps, payout: Payout): Promise<void> {
     const about = { alarm: true, payoutId: payout._id };
     log.error(about, "a payout has been on its way for more than a day; look at Stripe");
   }
-  await finish(deps, payout);
+  await execute(deps, payout);
 }
 
 /** Pays out what is available in a balance. */
-async function payOut(
+async function payOutBalance(
   deps: PayoutDeps,
   { sellerId, currency }: Balance,
   { accountId, changeTime }: Seller,
@@ -128,12 +132,12 @@ async function payOut(
   const since = new Date(Math.max(now() - DAY_MS, changeTime.getTime()));
   const refused = {
     ...{ sellerId, currency, status: "FAILED" as const, updateTime: { $gt: since } },
-    failureCode: { $nin: OUR_REASONS },
+    failureCode: { $nin: CANCEL_REASONS },
   };
   if (await payouts.exists(refused)) return;
   const beginning = { sellerId, accountId, currency, amount, before };
   const payout = await beginPayout(payouts, beginning, new Date(now()));
-  if (payout) await finish(deps, payout); // Else somebody else has begun one.
+  if (payout) await execute(deps, payout); // Else somebody else has begun one.
 }
 
 export interface PayoutWorker {
@@ -176,13 +180,13 @@ export function payoutWorker(deps: PayoutDeps): PayoutWorker {
   /** Pays out of a balance, if its seller is ready or, where that was not so, is found to be. */
   async function pay(balance: Balance, isReady: boolean): Promise<void> {
     const seller = await sellers.findById(balance.sellerId).lean<Seller>();
-    if (seller?.ready !== isReady || (!isReady && !(await askAgainAbout(deps, seller)))) return;
-    await leased(balance._id, () => payOut(deps, balance, seller));
+    if (seller?.ready !== isReady || (!isReady && !(await refreshWhenDue(deps, seller)))) return;
+    await leased(balance._id, () => payOutBalance(deps, balance, seller));
   }
 
   return {
     async sweep() {
-      await countDue(deps);
+      await materializeDue(deps);
       const open = payouts.find({ status: "PENDING" }).lean<Payout[]>().cursor();
       await each(open, ({ _id, sellerId, currency }: Payout) =>
         leased(balanceId(sellerId, currency), async () => {

@@ -9,15 +9,20 @@ import { refusal } from "#runtime/testing/refusal.ts";
 import { silentLog } from "#runtime/testing/log.ts";
 import type { PayoutAccounts } from "../stripe/payout-accounts.ts";
 import { sellerListener } from "./account-listener.ts";
-import { onboard } from "./seller.ts";
-import { DAY_MS, money, PUBLIC_URL, type Money } from "../testing/payouts-fixture.ts";
+import { createOnboardingLink } from "./seller.ts";
+import {
+  DAY_MS,
+  payoutsFixture,
+  PUBLIC_URL,
+  type PayoutsFixture,
+} from "../testing/payouts-fixture.ts";
 import { webhookModel } from "../stripe/webhooks.ts";
 
 const EUR = (amount: number) => toMoney({ amount, currency: "EUR" });
 
 /** All pages of a list of sales or payouts, by the last digits of their ids. */
 async function pages(
-  { client }: Money,
+  { client }: PayoutsFixture,
   method: "listSales" | "listPayouts",
   pageSize: number,
   who = "sam",
@@ -38,44 +43,44 @@ async function pages(
 
 describe("a seller's earnings", () => {
   it("are told by currency, with the fee, and how the seller stands with Stripe", async () => {
-    const all = await money();
-    const { client } = all;
+    const fixture = await payoutsFixture();
+    const { client } = fixture;
     const ask = async () => client.getEarnings({}, await as("sam"));
     expect(await ask()).toMatchObject({
       earnings: [],
       onboarding: OnboardingStatus.UNSPECIFIED,
       feeBps: 500,
     });
-    await all.sell({ eventDaysAgo: 2 });
-    await all.sell({ eventDaysAgo: -2, price: 2_000 });
-    await onboard(all.deps, "sam");
+    await fixture.sell({ eventDaysAgo: 2 });
+    await fixture.sell({ eventDaysAgo: -2, price: 2_000 });
+    await createOnboardingLink(fixture.deps, "sam");
     expect((await ask()).onboarding).toBe(OnboardingStatus.INCOMPLETE);
-    await all.stand("active"); // The seller comes back from Stripe's page, and looks.
-    all.clock.ahead = 3_000;
+    await fixture.setAccountStatus("active"); // The seller comes back from Stripe's page, and looks.
+    fixture.clock.ahead = 3_000;
     expect(await ask()).toMatchObject({
       earnings: [{ held: EUR(1_900), available: EUR(9_500), paidOut: EUR(0) }],
       onboarding: OnboardingStatus.COMPLETE,
     });
-    await all.start().sweep();
+    await fixture.start().sweep();
     expect((await ask()).earnings).toMatchObject([{ available: EUR(0), paidOut: EUR(9_500) }]);
   });
 
   it("are told also where Stripe does not answer", async () => {
-    const all = await money();
-    await onboard(all.deps, "sam");
-    all.clock.ahead = 3_000;
-    await all.fault({ path: "/v1/accounts", fail: 500, times: 3 });
-    const { onboarding } = await all.client.getEarnings({}, await as("sam"));
+    const fixture = await payoutsFixture();
+    await createOnboardingLink(fixture.deps, "sam");
+    fixture.clock.ahead = 3_000;
+    await fixture.fault({ path: "/v1/accounts", fail: 500, times: 3 });
+    const { onboarding } = await fixture.client.getEarnings({}, await as("sam"));
     expect(onboarding).toBe(OnboardingStatus.INCOMPLETE);
   });
 });
 
 describe("a seller's sales", () => {
   it("are told with what was kept, what is earned, and from when on", async () => {
-    const all = await money();
-    const id = await all.sell({ eventDaysAgo: -2, title: "Front row" });
-    await all.refund(id, 4_000);
-    const { sales } = await all.client.listSales({}, await as("sam"));
+    const fixture = await payoutsFixture();
+    const id = await fixture.sell({ eventDaysAgo: -2, title: "Front row" });
+    await fixture.refund(id, 4_000);
+    const { sales } = await fixture.client.listSales({}, await as("sam"));
     expect(sales).toMatchObject([
       {
         payment: {
@@ -94,9 +99,9 @@ describe("a seller's sales", () => {
   });
 
   it("without a date can be given back for 14 days, and are available after them", async () => {
-    const all = await money();
-    await all.sell();
-    const { sales } = await all.client.listSales({}, await as("sam"));
+    const fixture = await payoutsFixture();
+    await fixture.sell();
+    const { sales } = await fixture.client.listSales({}, await as("sam"));
     const { payment, availableTime, refundableUntil } = sales[0]!;
     expect(refundableUntil).toEqual(availableTime);
     const taken = timestampDate(payment!.captureTime!).getTime();
@@ -104,13 +109,13 @@ describe("a seller's sales", () => {
   });
 
   it("come newest first, in pages that hold each once, also of one moment", async () => {
-    const all = await money();
+    const fixture = await payoutsFixture();
     const ids: string[] = [];
-    for (const daysAgo of [4, 3, 2, 2, 2, 1]) ids.unshift(await all.sell({ daysAgo }));
-    const moment = new Date(all.deps.now() - 2 * DAY_MS);
+    for (const daysAgo of [4, 3, 2, 2, 2, 1]) ids.unshift(await fixture.sell({ daysAgo }));
+    const moment = new Date(fixture.deps.now() - 2 * DAY_MS);
     const together = { _id: { $in: ids.slice(1, 4) } };
-    await all.payments.updateMany(together, { captureTime: moment });
-    const found = await pages(all, "listSales", 2);
+    await fixture.payments.updateMany(together, { captureTime: moment });
+    const found = await pages(fixture, "listSales", 2);
     expect(found.map(({ length }) => length)).toEqual([2, 2, 2]);
     expect(found.flat()).toEqual(ids);
   });
@@ -118,26 +123,26 @@ describe("a seller's sales", () => {
 
 describe("a seller's payouts", () => {
   it("come newest first, in pages, and say where they stand", async () => {
-    const all = await money();
-    await all.onboarded();
+    const fixture = await payoutsFixture();
+    await fixture.onboardSeller();
     for (let i = 0; i < 3; i += 1) {
-      await all.sell({ eventDaysAgo: 2 });
-      await all.start().sweep();
-      all.clock.ahead += 1_000;
+      await fixture.sell({ eventDaysAgo: 2 });
+      await fixture.start().sweep();
+      fixture.clock.ahead += 1_000;
     }
-    await all.stand("restricted");
-    await all.sell({ eventDaysAgo: 2, price: 2_000 });
-    await all.start().sweep();
-    const { payouts } = await all.client.listPayouts({ pageSize: 1 }, await as("sam"));
+    await fixture.setAccountStatus("restricted");
+    await fixture.sell({ eventDaysAgo: 2, price: 2_000 });
+    await fixture.start().sweep();
+    const { payouts } = await fixture.client.listPayouts({ pageSize: 1 }, await as("sam"));
     expect(payouts).toMatchObject([
       { id: "sam:EUR:4", amount: EUR(1_900), status: PayoutStatus.FAILED },
     ]);
-    const [failed, paid] = (await all.client.listPayouts({}, await as("sam"))).payouts;
+    const [failed, paid] = (await fixture.client.listPayouts({}, await as("sam"))).payouts;
     expect(failed).toMatchObject({ failureCode: expect.stringMatching(/./), transferId: "" });
     expect(paid).toMatchObject({ failureCode: "", transferId: expect.stringMatching(/^tr_/) });
-    const { payoutAccount } = await all.client.getEarnings({}, await as("sam"));
+    const { payoutAccount } = await fixture.client.getEarnings({}, await as("sam"));
     expect(payoutAccount?.id).toBe(paid?.accountId);
-    expect(await pages(all, "listPayouts", 2)).toEqual([
+    expect(await pages(fixture, "listPayouts", 2)).toEqual([
       ["sam:EUR:4", "sam:EUR:3"],
       ["sam:EUR:2", "sam:EUR:1"],
     ]);
@@ -145,43 +150,43 @@ describe("a seller's payouts", () => {
 });
 
 it("nobody sees the money of somebody else", async () => {
-  const all = await money();
-  await all.onboarded();
+  const fixture = await payoutsFixture();
+  await fixture.onboardSeller();
   for (let i = 0; i < 3; i += 1) {
-    await all.sell({ eventDaysAgo: 2 });
-    await all.start().sweep();
-    all.clock.ahead += 1_000;
+    await fixture.sell({ eventDaysAgo: 2 });
+    await fixture.start().sweep();
+    fixture.clock.ahead += 1_000;
   }
   // Nor do buyers or administrators: these calls are about the caller's own.
   for (const caller of [await as("eve"), await as("ann"), await as("root", "administrator")]) {
-    expect(await all.client.getEarnings({}, caller)).toMatchObject({
+    expect(await fixture.client.getEarnings({}, caller)).toMatchObject({
       earnings: [],
       onboarding: OnboardingStatus.UNSPECIFIED,
     });
-    expect((await all.client.listSales({}, caller)).sales).toEqual([]);
-    expect((await all.client.listPayouts({}, caller)).payouts).toEqual([]);
+    expect((await fixture.client.listSales({}, caller)).sales).toEqual([]);
+    expect((await fixture.client.listPayouts({}, caller)).payouts).toEqual([]);
     for (const method of ["listSales", "listPayouts"] as const) {
-      const { nextPageToken } = await all.client[method]({ pageSize: 2 }, await as("sam"));
-      const theirs = all.client[method]({ pageSize: 2, pageToken: nextPageToken }, caller);
+      const { nextPageToken } = await fixture.client[method]({ pageSize: 2 }, await as("sam"));
+      const theirs = fixture.client[method]({ pageSize: 2, pageToken: nextPageToken }, caller);
       const wrong = { code: Code.InvalidArgument, violations: ["page_token"] };
       expect(await refusal(theirs)).toMatchObject(wrong);
     }
   }
   for (const method of ["getEarnings", "listSales", "listPayouts", "startOnboarding"] as const) {
-    expect(await refusal(all.client[method]({}))).toMatchObject({ reason: "UNAUTHENTICATED" });
+    expect(await refusal(fixture.client[method]({}))).toMatchObject({ reason: "UNAUTHENTICATED" });
   }
 });
 
 describe("onboarding", () => {
   it("leads to Stripe's page and back, and is one account however often it is begun", async () => {
-    const all = await money();
-    const begin = async () => (await all.client.startOnboarding({}, await as("sam"))).url;
+    const fixture = await payoutsFixture();
+    const begin = async () => (await fixture.client.startOnboarding({}, await as("sam"))).url;
     await Promise.all([begin(), begin(), begin()]);
     const page = await (await fetch(await begin())).text();
     const session = /name="session" value="(\w+)"/.exec(page)?.[1];
     expect(session).toBeDefined();
-    const { accountId } = await all.account();
-    const { data: accounts } = await all.stripe.accounts.list();
+    const { accountId } = await fixture.account();
+    const { data: accounts } = await fixture.stripe.accounts.list();
     expect(accounts.map(({ id, metadata }) => [id, metadata?.["user_id"]])).toEqual([
       [accountId, "sam"],
     ]);
@@ -190,57 +195,60 @@ describe("onboarding", () => {
   });
 
   it("of two begun at once goes on with one account, also where Stripe has opened two", async () => {
-    const all = await money();
+    const fixture = await payoutsFixture();
     const both = Promise.withResolvers<void>();
     let asked = 0;
     const accounts: PayoutAccounts = {
-      ...all.deps.accounts,
-      async open(sellerId) {
+      ...fixture.deps.accounts,
+      async createAccount(sellerId) {
         if ((asked += 1) === 2) both.resolve();
         await both.promise;
-        all.clock.ahead += 600_000; // Under another key.
-        return all.deps.accounts.open(sellerId);
+        fixture.clock.ahead += 600_000; // Under another key.
+        return fixture.deps.accounts.createAccount(sellerId);
       },
-      link: (accountId) => Promise.resolve(accountId),
+      createOnboardingLink: (accountId) => Promise.resolve(accountId),
     };
-    const deps = { ...all.deps, accounts };
-    const [one, other] = await Promise.all([onboard(deps, "sam"), onboard(deps, "sam")]);
-    expect((await all.stripe.accounts.list()).data).toHaveLength(2);
-    expect([one, other]).toEqual([other, (await all.account()).accountId]);
+    const deps = { ...fixture.deps, accounts };
+    const [one, other] = await Promise.all([
+      createOnboardingLink(deps, "sam"),
+      createOnboardingLink(deps, "sam"),
+    ]);
+    expect((await fixture.stripe.accounts.list()).data).toHaveLength(2);
+    expect([one, other]).toEqual([other, (await fixture.account()).accountId]);
   });
 
   it("leads back to the storefront", async () => {
-    const all = await money();
-    const { url } = await all.client.startOnboarding({}, await as("sam"));
+    const fixture = await payoutsFixture();
+    const { url } = await fixture.client.startOnboarding({}, await as("sam"));
     const session = /name="session" value="(\w+)"/.exec(await (await fetch(url)).text())?.[1];
     const body = `session=${session}&answer=complete`;
     const answer = await fetch(url, { method: "POST", body, redirect: "manual" });
     expect(answer.headers.get("location")).toBe(`${PUBLIC_URL}/earnings`);
-    all.clock.ahead = 3_000;
-    const { onboarding } = await all.client.getEarnings({}, await as("sam"));
+    fixture.clock.ahead = 3_000;
+    const { onboarding } = await fixture.client.getEarnings({}, await as("sam"));
     expect(onboarding).toBe(OnboardingStatus.COMPLETE);
   });
 
   it("is refused for a while where Stripe does not answer, and begins anew after that", async () => {
-    const all = await money();
-    await all.fault({ path: "/v1/accounts", fail: 500, times: 3 });
-    const begin = async () => all.client.startOnboarding({}, await as("sam"));
+    const fixture = await payoutsFixture();
+    await fixture.fault({ path: "/v1/accounts", fail: 500, times: 3 });
+    const begin = async () => fixture.client.startOnboarding({}, await as("sam"));
     const later = { code: Code.Unavailable, reason: "NOT_READY" };
     expect(await refusal(begin())).toMatchObject(later);
     expect(await refusal(begin())).toMatchObject(later); // Under its key, Stripe repeats its fault.
-    all.clock.ahead = 600_000;
+    fixture.clock.ahead = 600_000;
     expect((await begin()).url).toContain("http");
   });
 });
 
 it("of a webhook only the account's name is believed: how it stands, Stripe is asked", async () => {
-  const all = await money();
-  await onboard(all.deps, "sam");
-  const webhooks = webhookModel(all.db);
-  const listener = sellerListener({ ...all.deps, webhooks, log: silentLog });
-  expect(listener.hears("account.updated")).toBe(true);
-  expect(listener.hears("charge.refunded")).toBe(false);
-  const { accountId } = await all.account();
+  const fixture = await payoutsFixture();
+  await createOnboardingLink(fixture.deps, "sam");
+  const webhooks = webhookModel(fixture.db);
+  const listener = sellerListener({ ...fixture.deps, webhooks, log: silentLog });
+  expect(listener.accepts("account.updated")).toBe(true);
+  expect(listener.accepts("charge.refunded")).toBe(false);
+  const { accountId } = await fixture.account();
   expect(await listener.subjectOf({ id: "acct_of_somebody_else" })).toBeUndefined();
 
   const hear = async (): Promise<void> => {
@@ -248,12 +256,12 @@ it("of a webhook only the account's name is believed: how it stands, Stripe is a
     const subject = (await listener.subjectOf({ id: accountId, ...lie })) ?? "";
     const stored = { _id: "evt_1", type: "account.updated", subject, receivedAt: new Date() };
     await webhooks.create(stored);
-    listener.ask(subject, "evt_1");
+    listener.enqueue(subject, "evt_1");
     await eventually(() => webhooks.findOneAndDelete({ handledAt: { $exists: true } }), "its end");
   };
   await hear();
-  expect(await all.account()).toMatchObject({ _id: "sam", ready: false });
-  await all.stand("active");
+  expect(await fixture.account()).toMatchObject({ _id: "sam", ready: false });
+  await fixture.setAccountStatus("active");
   await hear();
-  expect(await all.account()).toMatchObject({ _id: "sam", ready: true });
+  expect(await fixture.account()).toMatchObject({ _id: "sam", ready: true });
 });

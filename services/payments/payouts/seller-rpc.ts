@@ -18,13 +18,13 @@ import {
 } from "#runtime/store/paging.ts";
 import { earningsOf, type Earnings } from "../balances/earnings.ts";
 import { availableTime } from "../balances/availability.ts";
-import { feesIn, owedTo } from "../ledger.ts";
-import { toSellersProto } from "../payment-message.ts";
+import { feesOf, owedToSeller } from "../ledger.ts";
+import { toSellerMessage } from "../payment-message.ts";
 import { type PaymentFields } from "../payment.ts";
-import { payoutToProto, type Payout } from "../payout.ts";
+import { toPayoutMessage, type Payout } from "../payout.ts";
 import type { PayoutDeps } from "./payout-worker.ts";
 import { refundability } from "../refunds/refundability.ts";
-import { lookAtAccount, onboard, type Seller } from "./seller.ts";
+import { refreshAccount, createOnboardingLink, type Seller } from "./seller.ts";
 import { withoutSecrets } from "../stripe/client.ts";
 
 export interface SellerRouteDeps extends PayoutDeps {
@@ -64,9 +64,9 @@ function saleToProto(
   const available = availableTime(payment, at.holdDays);
   const mayRefund = refundability(payment, "SELLER", at);
   return {
-    payment: toSellersProto(payment),
-    fee: toMoney({ amount: feesIn(postings), currency }),
-    earned: toMoney({ amount: owedTo(postings), currency }),
+    payment: toSellerMessage(payment),
+    fee: toMoney({ amount: feesOf(postings), currency }),
+    earned: toMoney({ amount: owedToSeller(postings), currency }),
     ...(available && { availableTime: timestampFromDate(available) }),
     ...(mayRefund.until && { refundableUntil: mayRefund.until }),
     refundability: mayRefund,
@@ -82,7 +82,7 @@ export function sellerRoutes(deps: SellerRouteDeps) {
     const seller = await sellers.findById(sellerId).lean<Seller>();
     if (!seller || seller.ready || now() - seller.updateTime.getTime() < ASK_EVERY_MS)
       return seller;
-    const looked = await lookAtAccount(deps, seller).catch(() => undefined);
+    const looked = await refreshAccount(deps, seller).catch(() => undefined);
     return looked === undefined ? seller : sellers.findById(sellerId).lean<Seller>();
   }
 
@@ -134,12 +134,14 @@ export function sellerRoutes(deps: SellerRouteDeps) {
         const { page, nextPageToken } = toPage(query, size, found, ({ createTime }) =>
           createTime.getTime(),
         );
-        return { payouts: page.map(payoutToProto), nextPageToken };
+        return { payouts: page.map(toPayoutMessage), nextPageToken };
       },
 
       async startOnboarding(_, ctx) {
         try {
-          return { url: await runWithoutDeadline(() => onboard(deps, caller(ctx).id)) };
+          return {
+            url: await runWithoutDeadline(() => createOnboardingLink(deps, caller(ctx).id)),
+          };
         } catch (error) {
           const { type, code } = error as { type?: string; code?: string };
           log.warn({ type, code }, "a seller could not be led to Stripe's page");

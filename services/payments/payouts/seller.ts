@@ -1,6 +1,6 @@
 import { Schema, type Connection } from "mongoose";
 import type { PayoutAccounts } from "../stripe/payout-accounts.ts";
-import { growingGapMs } from "../stripe/poll-interval.ts";
+import { growingIntervalMs } from "../stripe/poll-interval.ts";
 
 /** Somebody who sells, and where their money goes; who has not begun with that has none. */
 export interface Seller {
@@ -41,12 +41,12 @@ export interface SellerDeps {
 }
 
 /** The page on which a seller tells Stripe what it must know; the first time, of a new account. */
-export async function onboard(deps: SellerDeps, sellerId: string): Promise<string> {
+export async function createOnboardingLink(deps: SellerDeps, sellerId: string): Promise<string> {
   const { sellers, accounts, now } = deps;
   const known = await sellers.findById(sellerId).lean<Seller>();
-  if (known) return accounts.link(known.accountId);
+  if (known) return accounts.createOnboardingLink(known.accountId);
   const at = new Date(now());
-  const accountId = await accounts.open(sellerId);
+  const accountId = await accounts.createAccount(sellerId);
   // Of two at once, the first one's account stays; the other one is never used.
   const seller = await sellers
     .findByIdAndUpdate(
@@ -55,11 +55,11 @@ export async function onboard(deps: SellerDeps, sellerId: string): Promise<strin
       { upsert: true, returnDocument: "after" },
     )
     .lean<Seller>();
-  return accounts.link(seller?.accountId ?? accountId);
+  return accounts.createOnboardingLink(seller?.accountId ?? accountId);
 }
 
 /** Asks Stripe how a seller's account is now, and keeps it. */
-export async function lookAtAccount(
+export async function refreshAccount(
   { sellers, accounts, now }: SellerDeps,
   { _id, accountId }: Pick<Seller, "_id" | "accountId">,
 ): Promise<boolean> {
@@ -77,12 +77,12 @@ const WEEK_MS = 7 * 24 * HOUR_MS;
  * Asks how the account of a seller is who was not ready: from one instance at a time, and ever more
  * rarely where nothing changes. Answers whether they are ready now.
  */
-export async function askAgainAbout(deps: SellerDeps, seller: Seller): Promise<boolean> {
+export async function refreshWhenDue(deps: SellerDeps, seller: Seller): Promise<boolean> {
   const { sellers, now } = deps;
   const { _id, askTime = null, changeTime } = seller;
   if (askTime && askTime.getTime() > now()) return false;
-  const gap = growingGapMs(now() - changeTime.getTime(), HOUR_MS, WEEK_MS);
+  const gap = growingIntervalMs(now() - changeTime.getTime(), HOUR_MS, WEEK_MS);
   const next = { askTime: new Date(now() + gap) };
   const { modifiedCount } = await sellers.updateOne({ _id, askTime }, next);
-  return modifiedCount > 0 && lookAtAccount(deps, seller);
+  return modifiedCount > 0 && refreshAccount(deps, seller);
 }

@@ -1,7 +1,7 @@
 import { createConnection } from "mongoose";
 import { expect, it } from "vitest";
-import { noteDispute } from "./dispute.ts";
-import { heldIn, sale } from "../ledger.ts";
+import { recordDispute } from "./dispute.ts";
+import { heldAtStripe, salePosting } from "../ledger.ts";
 import { paymentModel, type Payment } from "../payment.ts";
 import { isDisputed } from "./refund.ts";
 
@@ -13,10 +13,10 @@ const taken = (): Payment =>
     _id: "order",
     order: { price: 2550 },
     fee: 128,
-    postings: [sale("attempt", new Date(0), 2550, 128)],
+    postings: [salePosting("attempt", new Date(0), 2550, 128)],
   });
 
-it.each<[heard: string[], status: string, held: number]>([
+it.each<[recordedEvents: string[], status: string, held: number]>([
   [["needs_response"], "OPEN", 0],
   [["needs_response", "under_review"], "OPEN", 0],
   [["needs_response", "lost"], "LOST", 0],
@@ -35,33 +35,36 @@ it.each<[heard: string[], status: string, held: number]>([
   [["won", "needs_response"], "WON", 2550],
   [["needs_response", "lost", "appeal_under_review"], "LOST", 0],
   [["needs_response", "lost", "won"], "WON", 2550],
-])("of a dispute that is said to be %j is known: %s, and %i with us", (heard, status, held) => {
-  const payment = taken();
-  for (const said of heard) {
-    const dispute = { id: "dp_1", amount: 2550, status: said };
-    noteDispute(payment, dispute);
-    const { version } = payment;
-    expect(noteDispute(payment, dispute)).toBe(false); // Heard again, it changes nothing.
-    expect(payment.version).toBe(version);
-  }
-  expect(payment.dispute?.status).toBe(status);
-  expect(heldIn(payment.postings)).toBe(held);
-});
+])(
+  "of a dispute that is said to be %j is known: %s, and %i with us",
+  (recordedEvents, status, held) => {
+    const payment = taken();
+    for (const said of recordedEvents) {
+      const dispute = { id: "dp_1", amount: 2550, status: said };
+      recordDispute(payment, dispute);
+      const { version } = payment;
+      expect(recordDispute(payment, dispute)).toBe(false); // Heard again, it changes nothing.
+      expect(payment.version).toBe(version);
+    }
+    expect(payment.dispute?.status).toBe(status);
+    expect(heldAtStripe(payment.postings)).toBe(held);
+  },
+);
 
 it("takes nothing out of our hands while the bank only asks: then the money can be given back", () => {
   const payment = taken();
-  noteDispute(payment, { id: "dp_1", amount: 2550, status: "warning_needs_response" });
+  recordDispute(payment, { id: "dp_1", amount: 2550, status: "warning_needs_response" });
   expect(isDisputed(payment)).toBe(false);
-  noteDispute(payment, { id: "dp_1", amount: 2550, status: "needs_response" });
+  recordDispute(payment, { id: "dp_1", amount: 2550, status: "needs_response" });
   expect(isDisputed(payment)).toBe(true);
 });
 
 it("is one of several: each takes its own part, and brings it again", () => {
   const payment = taken();
   const hear = (status1: string, status2: string) => {
-    noteDispute(payment, { id: "dp_1", amount: 1000, status: status1 }, false);
-    noteDispute(payment, { id: "dp_2", amount: 500, status: status2 }, true);
-    return heldIn(payment.postings);
+    recordDispute(payment, { id: "dp_1", amount: 1000, status: status1 }, false);
+    recordDispute(payment, { id: "dp_2", amount: 500, status: status2 }, true);
+    return heldAtStripe(payment.postings);
   };
   expect(hear("needs_response", "needs_response")).toBe(1050);
   expect(hear("won", "needs_response")).toBe(2050);

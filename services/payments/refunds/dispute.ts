@@ -1,9 +1,9 @@
 import { touch } from "#runtime/store/aggregate.ts";
 import type { Dispute, Payment } from "../payment.ts";
-import { post } from "./refund.ts";
+import { postReversal } from "./refund.ts";
 
 /** Stripe's words for a dispute that is over; all others say that it is open. */
-const ends: Readonly<Record<string, Dispute["status"]>> = {
+const finalStatuses: Readonly<Record<string, Dispute["status"]>> = {
   won: "WON",
   warning_closed: "WON",
   prevented: "WON",
@@ -14,7 +14,7 @@ const ends: Readonly<Record<string, Dispute["status"]>> = {
 };
 
 /** What Stripe says of a dispute. */
-export interface SaidDispute {
+export interface ProviderDispute {
   id: string;
   amount: number;
   status: string;
@@ -25,12 +25,12 @@ export interface SaidDispute {
  * when it is won; while the bank only inquires (`warning_…`), none moves. One that is over does not
  * open again, whatever an older answer says.
  */
-export function noteDispute(
+export function recordDispute(
   payment: Payment,
-  { id, amount, status }: SaidDispute,
+  { id, amount, status }: ProviderDispute,
   isNewest = true,
 ): boolean {
-  const now = ends[status] ?? "OPEN";
+  const now = finalStatuses[status] ?? "OPEN";
   const before = payment.dispute?._id === id ? payment.dispute.status : undefined;
   if (now === "OPEN" && before && before !== "OPEN") return false;
   const gone = `dispute:${id}`;
@@ -38,8 +38,8 @@ export function noteDispute(
   const isGone = payment.postings.some(({ _id }) => _id === gone);
   const comesAgain = now === "WON" && isGone;
   const moved =
-    (leaves && post(payment, gone, amount)) ||
-    (comesAgain && post(payment, `${gone}:won`, 0 - amount));
+    (leaves && postReversal(payment, gone, amount)) ||
+    (comesAgain && postReversal(payment, `${gone}:won`, 0 - amount));
   if (!moved && (now === before || !isNewest)) return false;
   if (isNewest) payment.dispute = { _id: id, amount, status: now };
   touch(payment);

@@ -12,44 +12,46 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { as } from "#runtime/testing/tokens.ts";
 import { refusal } from "#runtime/testing/refusal.ts";
-import { settle } from "../settlement/settlement.ts";
+import { settlePayment } from "../settlement/settlement.ts";
 import {
-  askBack,
-  bought,
-  refundIs,
+  requestRefund,
+  completedOrder,
+  refundReaches,
   refundsOf,
   stripeIdOf,
-  type Asker,
+  type RefundRequester,
 } from "../testing/refunds.ts";
-import { world, type World } from "../testing/payments-fixture.ts";
+import { paymentsFixture, type PaymentsFixture } from "../testing/payments-fixture.ts";
 
 const HALF_HOUR = 30 * 60_000;
 const usd = (units: bigint, nanos = 0) => ({ currencyCode: "USD", units, nanos });
 const inAnHour = () => timestampFromMs(Date.now() + 3_600_000);
 
 /** What may have happened to a payment before somebody wants its money back. */
-type Before = (all: World, order: Order) => unknown;
+type Before = (fixture: PaymentsFixture, order: Order) => unknown;
 
 const nothing: Before = () => undefined;
 const halfAnHour: Before = ({ clock }) => (clock.ahead += HALF_HOUR);
 const almostHalfAnHour: Before = ({ clock }) => (clock.ahead += HALF_HOUR - 10_000);
 const begun: Before = ({ clock }) => (clock.ahead += 3_600_000);
-const opened: Before = (all, order) => all.tellCode(order, "opened", Date.now());
-const asked: Before = (all, order) => askBack(all, order, "buyer");
-const disputed: Before = async (all, order) => {
-  await all.bank.turn("POST", "disputes", { payment_intent: await stripeIdOf(all, order) });
-  await settle(all.deps, order.id, true);
+const opened: Before = (fixture, order) => fixture.deliverCodeEvent(order, "opened", Date.now());
+const asked: Before = (fixture, order) => requestRefund(fixture, order, "buyer");
+const disputed: Before = async (fixture, order) => {
+  await fixture.stripeServer.control("POST", "disputes", {
+    payment_intent: await stripeIdOf(fixture, order),
+  });
+  await settlePayment(fixture.deps, order.id, true);
 };
-const back: Before = async (all, order) => {
-  await askBack(all, order, "administrator");
-  await all.reaches(order, "REFUNDED");
+const back: Before = async (fixture, order) => {
+  await requestRefund(fixture, order, "administrator");
+  await fixture.attemptReaches(order, "REFUNDED");
 };
 
 const wordOf = (status: RefundStatus | undefined): string =>
   Object.entries(RefundStatus).find(([, number]) => number === status)?.[0] ?? "";
 
 /** Who, after what has happened, and what comes of it: where the refund stands, or why there is none. */
-const rules: [Asker, Before, string][] = [
+const rules: [RefundRequester, Before, string][] = [
   ["administrator", nothing, "PENDING"],
   ["administrator", begun, "PENDING"],
   ["administrator", opened, "PENDING"],
@@ -71,16 +73,16 @@ const rules: [Asker, Before, string][] = [
 
 describe("who may have money given back, and until when", () => {
   it("is as the table says", async () => {
-    const all = await world();
+    const fixture = await paymentsFixture();
     const found: typeof rules = [];
     for (const [who, before] of rules) {
-      all.clock.ahead = 0;
-      const order = await bought(all, { eventTime: inAnHour() });
-      await before(all, order);
-      const count = (await refundsOf(all, order)).length;
-      const begun = await askBack(all, order, who).catch((error: unknown) => error);
+      fixture.clock.ahead = 0;
+      const order = await completedOrder(fixture, { eventTime: inAnHour() });
+      await before(fixture, order);
+      const count = (await refundsOf(fixture, order)).length;
+      const begun = await requestRefund(fixture, order, who).catch((error: unknown) => error);
       const isBegun = !(begun instanceof Error);
-      expect(await refundsOf(all, order)).toHaveLength(isBegun ? count + 1 : count);
+      expect(await refundsOf(fixture, order)).toHaveLength(isBegun ? count + 1 : count);
       if (isBegun) {
         const { refund } = begun as RefundPaymentResponse;
         expect(refund?.amount).toMatchObject(usd(25n, 500_000_000));
@@ -94,26 +96,26 @@ describe("who may have money given back, and until when", () => {
   });
 
   it("a seller, while the money is held, where the ticket has no date", async () => {
-    const all = await world();
-    const [inTime, late] = [await bought(all), await bought(all)];
-    all.clock.ahead += 14 * 86_400_000 - 60_000;
-    await askBack(all, inTime, "seller");
-    expect(await all.settled(inTime)).toBe("CANCELLED");
-    all.clock.ahead += 120_000; // Now it may be paid out.
-    expect((await refusal(askBack(all, late, "seller"))).reason).toBe("REFUND_TOO_LATE");
+    const fixture = await paymentsFixture();
+    const [inTime, late] = [await completedOrder(fixture), await completedOrder(fixture)];
+    fixture.clock.ahead += 14 * 86_400_000 - 60_000;
+    await requestRefund(fixture, inTime, "seller");
+    expect(await fixture.settled(inTime)).toBe("CANCELLED");
+    fixture.clock.ahead += 120_000; // Now it may be paid out.
+    expect((await refusal(requestRefund(fixture, late, "seller"))).reason).toBe("REFUND_TOO_LATE");
   });
 
   it("nobody, where no money was taken; to the seller there is no payment yet", async () => {
-    const all = await world();
-    const order = await all.buy();
+    const fixture = await paymentsFixture();
+    const order = await fixture.buy();
     const reasons = async () =>
       Promise.all(
         (["buyer", "administrator", "seller"] as const).map(
-          async (who) => (await refusal(askBack(all, order, who))).reason,
+          async (who) => (await refusal(requestRefund(fixture, order, who))).reason,
         ),
       );
     expect(new Set(await reasons())).toEqual(new Set(["PAYMENT_NOT_FOUND"]));
-    await all.pay(order);
+    await fixture.pay(order);
     expect(await reasons()).toEqual([
       "NOTHING_TO_REFUND",
       "NOTHING_TO_REFUND",
@@ -122,11 +124,11 @@ describe("who may have money given back, and until when", () => {
   });
 
   it("and says until when it was possible", async () => {
-    const all = await world();
-    const order = await bought(all);
-    const { captureTime } = await all.load(order.id);
-    all.clock.ahead += HALF_HOUR;
-    const { metadata } = await refusal(askBack(all, order, "buyer"));
+    const fixture = await paymentsFixture();
+    const order = await completedOrder(fixture);
+    const { captureTime } = await fixture.load(order.id);
+    fixture.clock.ahead += HALF_HOUR;
+    const { metadata } = await refusal(requestRefund(fixture, order, "buyer"));
     const until = new Date((captureTime?.getTime() ?? 0) + HALF_HOUR).toISOString();
     expect(metadata).toEqual({ until });
   });
@@ -134,25 +136,25 @@ describe("who may have money given back, and until when", () => {
 
 describe("how much", () => {
   it("an administrator may say, down to the last cent; the rest is what goes back next", async () => {
-    const all = await world();
-    const order = await bought(all);
-    await askBack(all, order, "administrator", { amount: usd(0n, 10_000_000) });
-    await all.reaches(order, "PARTLY_REFUNDED");
-    expect(await all.settled(order)).toBe("COMPLETED");
-    await askBack(all, order, "seller");
-    expect(await all.settled(order)).toBe("CANCELLED");
-    const { refunds } = await all.books(order);
+    const fixture = await paymentsFixture();
+    const order = await completedOrder(fixture);
+    await requestRefund(fixture, order, "administrator", { amount: usd(0n, 10_000_000) });
+    await fixture.attemptReaches(order, "PARTLY_REFUNDED");
+    expect(await fixture.settled(order)).toBe("COMPLETED");
+    await requestRefund(fixture, order, "seller");
+    expect(await fixture.settled(order)).toBe("CANCELLED");
+    const { refunds } = await fixture.stripeState(order);
     expect(refunds.map(({ amount }) => amount).toSorted((a, b) => a - b)).toEqual([1, 2549]);
-    const { postings } = await all.load(order.id);
+    const { postings } = await fixture.load(order.id);
     expect(postings.map(({ _id }) => _id)).toEqual([
-      (await all.load(order.id)).attempts[0]?._id,
-      ...(await all.load(order.id)).refunds.map(({ _id }) => _id),
+      (await fixture.load(order.id)).attempts[0]?._id,
+      ...(await fixture.load(order.id)).refunds.map(({ _id }) => _id),
     ]);
   });
 
   it("is no less than a coin, no more than is left, and in the currency of the payment", async () => {
-    const all = await world();
-    const order = await bought(all);
+    const fixture = await paymentsFixture();
+    const order = await completedOrder(fixture);
     const wrong = [
       [usd(25n, 510_000_000), "amount"],
       [usd(0n), "amount"],
@@ -163,115 +165,121 @@ describe("how much", () => {
       [{ currencyCode: "EUR", units: 1n, nanos: 0 }, "amount.currency_code"],
     ] as const;
     for (const [amount, field] of wrong) {
-      expect(await refusal(askBack(all, order, "administrator", { amount }))).toMatchObject({
+      expect(
+        await refusal(requestRefund(fixture, order, "administrator", { amount })),
+      ).toMatchObject({
         code: Code.InvalidArgument,
         violations: [field],
       });
     }
-    expect(await refundsOf(all, order)).toEqual([]);
+    expect(await refundsOf(fixture, order)).toEqual([]);
   });
 
   it("is not for the buyer to say, nor for the seller", async () => {
-    const all = await world();
-    const order = await bought(all);
+    const fixture = await paymentsFixture();
+    const order = await completedOrder(fixture);
     for (const who of ["buyer", "seller"] as const) {
-      const refused = await refusal(askBack(all, order, who, { amount: usd(1n) }));
+      const refused = await refusal(requestRefund(fixture, order, who, { amount: usd(1n) }));
       expect(refused).toMatchObject({ code: Code.PermissionDenied, reason: "NOT_ALLOWED" });
     }
   });
 
   it("of a currency with three digits only in tens of its smallest coin", async () => {
-    const all = await world();
+    const fixture = await paymentsFixture();
     const kwd = (nanos: number) => ({ currencyCode: "KWD", units: 1n, nanos });
-    const order = await bought(all, { price: kwd(990_000_000) });
+    const order = await completedOrder(fixture, { price: kwd(990_000_000) });
     const refused = await refusal(
-      askBack(all, order, "administrator", { amount: kwd(985_000_000) }),
+      requestRefund(fixture, order, "administrator", { amount: kwd(985_000_000) }),
     );
     expect(refused.code).toBe(Code.InvalidArgument);
-    await askBack(all, order, "administrator", { amount: kwd(980_000_000) });
-    await refundIs(all, order, "SUCCEEDED");
-    expect((await all.books(order)).refunds).toMatchObject([{ amount: 1980, currency: "kwd" }]);
+    await requestRefund(fixture, order, "administrator", { amount: kwd(980_000_000) });
+    await refundReaches(fixture, order, "SUCCEEDED");
+    expect((await fixture.stripeState(order)).refunds).toMatchObject([
+      { amount: 1980, currency: "kwd" },
+    ]);
   });
 });
 
 describe("the same request", () => {
   it("again gives the same refund, also when it is done", async () => {
-    const all = await world();
-    const order = await bought(all);
+    const fixture = await paymentsFixture();
+    const order = await completedOrder(fixture);
     const request = { requestId: crypto.randomUUID(), amount: usd(5n) };
-    const asked = Array.from({ length: 5 }, () => askBack(all, order, "administrator", request));
+    const asked = Array.from({ length: 5 }, () =>
+      requestRefund(fixture, order, "administrator", request),
+    );
     const ids = (await Promise.all(asked)).map(({ refund }) => refund?.id);
-    await all.reaches(order, "PARTLY_REFUNDED");
-    ids.push((await askBack(all, order, "administrator", request)).refund?.id);
+    await fixture.attemptReaches(order, "PARTLY_REFUNDED");
+    ids.push((await requestRefund(fixture, order, "administrator", request)).refund?.id);
     expect(new Set(ids).size).toBe(1);
-    expect((await all.books(order)).refunds).toHaveLength(1);
+    expect((await fixture.stripeState(order)).refunds).toHaveLength(1);
   });
 
   it("for another amount is refused", async () => {
-    const all = await world();
-    const order = await bought(all);
+    const fixture = await paymentsFixture();
+    const order = await completedOrder(fixture);
     const requestId = crypto.randomUUID();
-    await askBack(all, order, "administrator", { requestId, amount: usd(5n) });
-    const other = askBack(all, order, "administrator", { requestId, amount: usd(6n) });
+    await requestRefund(fixture, order, "administrator", { requestId, amount: usd(5n) });
+    const other = requestRefund(fixture, order, "administrator", { requestId, amount: usd(6n) });
     expect((await refusal(other)).reason).toBe("REQUEST_ID_REUSED");
   });
 });
 
 describe("what the buyer wants back", () => {
   it("is back once tickets has sealed the code, and not before", async () => {
-    const all = await world();
-    const order = await bought(all);
-    await askBack(all, order, "buyer");
-    const asked = (await all.heard(order.id)).at(-1);
+    const fixture = await paymentsFixture();
+    const order = await completedOrder(fixture);
+    await requestRefund(fixture, order, "buyer");
+    const asked = (await fixture.recordedEvents(order.id)).at(-1);
     expect(asked).toMatchObject({ name: "RefundRequested", payment: { orderId: order.id } });
-    await all.settler.reconcile();
-    expect(await refundsOf(all, order)).toEqual(["REQUESTED"]);
-    expect((await all.books(order)).refunds).toEqual([]);
-    await all.tellCode(order, "sealed");
-    expect(await all.settled(order)).toBe("CANCELLED");
-    expect((await all.heard(order.id)).at(-1)).toMatchObject({
+    await fixture.settler.reconcile();
+    expect(await refundsOf(fixture, order)).toEqual(["REQUESTED"]);
+    expect((await fixture.stripeState(order)).refunds).toEqual([]);
+    await fixture.deliverCodeEvent(order, "sealed");
+    expect(await fixture.settled(order)).toBe("CANCELLED");
+    expect((await fixture.recordedEvents(order.id)).at(-1)).toMatchObject({
       name: "ChargeRefunded",
       payment: { status: PaymentStatus.REFUNDED, refundedAmount: usd(25n, 500_000_000) },
     });
   });
 
   it("is refused where the code was opened just before", async () => {
-    const all = await world();
-    const order = await bought(all);
-    await askBack(all, order, "buyer");
-    await all.tellCode(order, "opened", 1_000);
-    expect(await refundsOf(all, order)).toEqual(["REFUSED"]);
-    expect((await all.load(order.id)).codeOpenTime).toEqual(new Date(1_000));
-    expect((await refusal(askBack(all, order, "buyer"))).reason).toBe("CODE_OPENED");
-    expect(await all.settled(order)).toBe("COMPLETED");
+    const fixture = await paymentsFixture();
+    const order = await completedOrder(fixture);
+    await requestRefund(fixture, order, "buyer");
+    await fixture.deliverCodeEvent(order, "opened", 1_000);
+    expect(await refundsOf(fixture, order)).toEqual(["REFUSED"]);
+    expect((await fixture.load(order.id)).codeOpenTime).toEqual(new Date(1_000));
+    expect((await refusal(requestRefund(fixture, order, "buyer"))).reason).toBe("CODE_OPENED");
+    expect(await fixture.settled(order)).toBe("COMPLETED");
   });
 
   it("is not touched by the code of another ticket, or of an order that nobody knows", async () => {
-    const all = await world();
-    const order = await bought(all);
-    await askBack(all, order, "buyer");
-    await all.tellCode({ ...order, ticketId: "another" }, "sealed");
-    await all.tellCode(all.anOrder(), "sealed");
-    await all.tellCode({ ...order, ticketId: "another" }, "opened", 1);
-    expect(await refundsOf(all, order)).toEqual(["REQUESTED"]);
+    const fixture = await paymentsFixture();
+    const order = await completedOrder(fixture);
+    await requestRefund(fixture, order, "buyer");
+    await fixture.deliverCodeEvent({ ...order, ticketId: "another" }, "sealed");
+    await fixture.deliverCodeEvent(fixture.anOrder(), "sealed");
+    await fixture.deliverCodeEvent({ ...order, ticketId: "another" }, "opened", 1);
+    expect(await refundsOf(fixture, order)).toEqual(["REQUESTED"]);
   });
 
   it("ends the same in whatever order, and however often, is heard what became of the code", async () => {
-    const all = await world();
+    const fixture = await paymentsFixture();
     // Tickets says one of the two of an order, and says it again whenever it is asked.
     const telling = fc.array(fc.boolean(), { maxLength: 6 }); // Whether each comes before the wish.
     const said = fc.constantFrom("opened" as const, "sealed" as const);
     await fc.assert(
       fc.asyncProperty(said, telling, async (became, tellings) => {
-        const order = await bought(all);
-        const tell = () => all.tellCode(order, became, 1_000);
-        for (const early of tellings) if (early && became === "opened") await tell();
-        await askBack(all, order, "buyer").catch(() => undefined);
-        await Promise.all([tell(), ...tellings.map(tell)]);
-        if (became === "sealed") await all.reaches(order, "REFUNDED");
-        const end = await all.settled(order);
+        const order = await completedOrder(fixture);
+        const deliver = () => fixture.deliverCodeEvent(order, became, 1_000);
+        for (const early of tellings) if (early && became === "opened") await deliver();
+        await requestRefund(fixture, order, "buyer").catch(() => undefined);
+        await Promise.all([deliver(), ...tellings.map(deliver)]);
+        if (became === "sealed") await fixture.attemptReaches(order, "REFUNDED");
+        const end = await fixture.settled(order);
         expect(end).toBe(became === "opened" ? "COMPLETED" : "CANCELLED");
-        const { codeOpenTime, refunds } = await all.load(order.id);
+        const { codeOpenTime, refunds } = await fixture.load(order.id);
         expect(codeOpenTime).toEqual(became === "opened" ? new Date(1_000) : undefined);
         const succeeded = refunds.filter(({ status }) => status === "SUCCEEDED");
         expect(succeeded).toHaveLength(became === "opened" ? 0 : 1);
@@ -283,15 +291,15 @@ describe("what the buyer wants back", () => {
 
 describe("GetPayment", () => {
   it("shows its seller the amounts of money that was taken, and nothing of the buyer", async () => {
-    const all = await world();
-    const order = await all.buy();
+    const fixture = await paymentsFixture();
+    const order = await fixture.buy();
     const get = async (userId: string, ...roles: string[]) =>
-      all.client.getPayment({ orderId: order.id }, await as(userId, ...roles));
-    await all.pay(order);
+      fixture.client.getPayment({ orderId: order.id }, await as(userId, ...roles));
+    await fixture.pay(order);
     expect((await refusal(get("sam"))).reason).toBe("PAYMENT_NOT_FOUND");
-    await all.settled(order);
-    await askBack(all, order, "administrator", { amount: usd(5n) });
-    await all.reaches(order, "PARTLY_REFUNDED");
+    await fixture.settled(order);
+    await requestRefund(fixture, order, "administrator", { amount: usd(5n) });
+    await fixture.attemptReaches(order, "PARTLY_REFUNDED");
     const { payment } = await get("sam");
     expect(payment).toMatchObject({
       orderId: order.id,
@@ -308,11 +316,11 @@ describe("GetPayment", () => {
   });
 
   it("shows an administrator no secret of the buyer's", async () => {
-    const all = await world();
-    const order = await all.buy();
-    await all.pay(order, "tok_threeDSecure2Required");
+    const fixture = await paymentsFixture();
+    const order = await fixture.buy();
+    await fixture.pay(order, "tok_threeDSecure2Required");
     const { headers } = await as("root", "administrator");
-    const seen = await all.client.getPayment({ orderId: order.id }, { headers });
+    const seen = await fixture.client.getPayment({ orderId: order.id }, { headers });
     expect(seen).toMatchObject({ clientSecret: "", actionUrl: "" });
     expect(seen.payment?.status).toBe(PaymentStatus.REQUIRES_ACTION);
   });

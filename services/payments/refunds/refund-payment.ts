@@ -1,17 +1,16 @@
 import type { RefundPaymentRequest } from "@ticketing/proto/payments/v1/payment_service";
 import { update } from "#runtime/store/aggregate.ts";
 import type { Caller } from "#runtime/rpc/authentication.ts";
-import type { DomainError } from "#runtime/errors.ts";
-import { CallError, invalidField } from "#runtime/errors.ts";
+import { CallError, invalidField, type DomainError } from "#runtime/errors.ts";
 import { PaymentError } from "../errors.ts";
 import { toStripeAmount } from "#runtime/money.ts";
 import { mustBeSameRequest, type IdempotencyKey } from "#runtime/store/request-id.ts";
-import { newest, type Payment, type PaymentFields, type Refund } from "../payment.ts";
-import { left, requestRefund } from "./refund.ts";
+import { newestAttempt, type Payment, type PaymentFields, type Refund } from "../payment.ts";
+import { refundableAmount, requestRefund } from "./refund.ts";
 import { mustBeRefundable, type Role } from "./refundability.ts";
-import type { SettleDeps } from "../deps.ts";
+import type { PaymentDeps } from "../deps.ts";
 
-export interface RefundDeps extends SettleDeps {
+export interface RefundDeps extends PaymentDeps {
   /** So many days the money for a ticket without a date is held before it is paid out. */
   holdDays: number;
 }
@@ -19,7 +18,7 @@ export interface RefundDeps extends SettleDeps {
 /** As whom somebody may see a payment; a seller is concerned only by money that was taken. */
 export function roleOf({ id, roles }: Caller, payment: PaymentFields): Role | undefined {
   const { order, captureTime } = payment;
-  if (!newest(payment)) return undefined;
+  if (!newestAttempt(payment)) return undefined;
   if (roles.includes("administrator")) return "ADMINISTRATOR";
   if (order.userId === id) return "BUYER";
   return order.sellerId === id && captureTime ? "SELLER" : undefined;
@@ -30,7 +29,7 @@ export const noSuchPayment = (): DomainError =>
 
 /** How much, in minor units: all that is left, unless an administrator says so. */
 function amountOf(payment: PaymentFields, role: Role, { amount }: RefundPaymentRequest): number {
-  const most = left(payment);
+  const most = refundableAmount(payment);
   if (!amount) return most;
   if (role !== "ADMINISTRATOR") {
     throw new CallError("NOT_ALLOWED", "only an administrator may give a part of it back");

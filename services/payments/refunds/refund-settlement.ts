@@ -1,26 +1,26 @@
 import Stripe from "stripe";
 import { update } from "#runtime/store/aggregate.ts";
-import { noteDispute } from "./dispute.ts";
-import { newest, type Payment, type PaymentFields, type Refund } from "../payment.ts";
+import { recordDispute } from "./dispute.ts";
+import { newestAttempt, type Payment, type PaymentFields, type Refund } from "../payment.ts";
 import {
   failRefund,
   isDisputed,
-  isKept,
-  isUnwanted,
-  left,
-  noteRefund,
+  isCaptured,
+  isUnwantedCapture,
+  refundableAmount,
+  recordRefund,
   pendingRefund,
-  raiseFaults,
+  incrementFaults,
   reconsiderRefund,
   requestRefund,
-  type SaidRefund,
+  type ProviderRefund,
 } from "./refund.ts";
-import type { SettleDeps } from "../deps.ts";
+import type { PaymentDeps } from "../deps.ts";
 
 /** What a person must look at, once what it follows from is stored. */
 type Alarm = [about: object, words: string];
 
-const said = (refund: Stripe.Refund): SaidRefund => ({
+const toProviderRefund = (refund: Stripe.Refund): ProviderRefund => ({
   refundId: refund.metadata?.["refund_id"],
   stripeId: refund.id,
   amount: refund.amount,
@@ -29,8 +29,8 @@ const said = (refund: Stripe.Refund): SaidRefund => ({
 });
 
 /** Changes a payment, and answers how it is then. */
-async function change(
-  { payments, log }: SettleDeps,
+async function updatePayment(
+  { payments, log }: PaymentDeps,
   orderId: string,
   by: (payment: Payment, alarms: Alarm[]) => boolean,
 ): Promise<Payment> {
@@ -41,40 +41,40 @@ async function change(
   return payment;
 }
 
-function noteRefunds(payment: Payment, refunds: Stripe.Refund[], alarms: Alarm[]): boolean {
-  const news = refunds.map(said).filter((refund) => noteRefund(payment, refund));
+function recordRefunds(payment: Payment, refunds: Stripe.Refund[], alarms: Alarm[]): boolean {
+  const news = refunds.map(toProviderRefund).filter((refund) => recordRefund(payment, refund));
   for (const { failed, stripeId } of news) {
     if (failed) alarms.push([{ stripeId }, "a refund came to nothing; look at Stripe"]);
   }
   return news.length > 0;
 }
 
-function noteDisputes(payment: Payment, disputes: Stripe.Dispute[], alarms: Alarm[]): boolean {
+function recordDisputes(payment: Payment, disputes: Stripe.Dispute[], alarms: Alarm[]): boolean {
   const known = payment.dispute?._id;
   const was = isDisputed(payment);
   const [newest] = disputes;
   const news = disputes
     .toReversed()
-    .filter((dispute) => noteDispute(payment, dispute, dispute === newest));
+    .filter((dispute) => recordDispute(payment, dispute, dispute === newest));
   const { _id: disputeId, status } = payment.dispute ?? {};
   const words = "the buyer's bank wants the money back; answer it on Stripe's pages";
   if (disputeId && known !== disputeId && status !== "WON") alarms.push([{ disputeId }, words]);
   const stopped = payment.refunds.some((refund) => refund.status === "FAILED");
-  if (was && !isDisputed(payment) && isKept(payment) && stopped)
+  if (was && !isDisputed(payment) && isCaptured(payment) && stopped)
     alarms.push([{ disputeId }, "a dispute is won that had stopped a refund; ask for it again"]);
   return news.length > 0;
 }
 
 /** Finds out what became of money that was taken: what went back of it, and what the bank wants. */
-async function look(deps: SettleDeps, payment: PaymentFields): Promise<Payment> {
-  const of = { payment_intent: newest(payment)?.stripeId ?? "", limit: 100 };
+async function pollProvider(deps: PaymentDeps, payment: PaymentFields): Promise<Payment> {
+  const of = { payment_intent: newestAttempt(payment)?.stripeId ?? "", limit: 100 };
   const [refunds, disputes] = await Promise.all([
     deps.stripe.refunds.list(of),
     deps.stripe.disputes.list(of),
   ]);
-  return change(deps, payment._id, (found, alarms) => {
-    const hasNews = noteRefunds(found, refunds.data.toReversed(), alarms);
-    return noteDisputes(found, disputes.data, alarms) || hasNews;
+  return updatePayment(deps, payment._id, (found, alarms) => {
+    const hasNews = recordRefunds(found, refunds.data.toReversed(), alarms);
+    return recordDisputes(found, disputes.data, alarms) || hasNews;
   });
 }
 
@@ -82,43 +82,47 @@ async function look(deps: SettleDeps, payment: PaymentFields): Promise<Payment> 
  * Asks Stripe for a refund. A lost answer is asked for again under the same key; a new key is taken
  * only where Stripe itself has failed, and its books, looked at again, do not have the refund.
  */
-async function ask(deps: SettleDeps, payment: PaymentFields, refund: Refund): Promise<void> {
+async function createRefund(
+  deps: PaymentDeps,
+  payment: PaymentFields,
+  refund: Refund,
+): Promise<void> {
   const { _id: id, amount, faults } = refund;
   const orderId = payment._id;
   const isStill = (now: Payment): boolean => pendingRefund(now)?._id === id;
   try {
     const made = await deps.stripe.refunds.create(
       {
-        payment_intent: newest(payment)?.stripeId ?? "",
+        payment_intent: newestAttempt(payment)?.stripeId ?? "",
         amount,
         metadata: { order_id: orderId, refund_id: id },
       },
       { idempotencyKey: `${id}:${faults}` },
     );
-    await change(deps, orderId, (found, alarms) => noteRefunds(found, [made], alarms));
+    await updatePayment(deps, orderId, (found, alarms) => recordRefunds(found, [made], alarms));
   } catch (error) {
     if (!(error instanceof Stripe.errors.StripeError)) throw error;
     const isRefused = error instanceof Stripe.errors.StripeInvalidRequestError;
     const isTheirs = (error.statusCode ?? 0) >= 500;
     if (!isRefused && !isTheirs) throw error;
-    const now = await look(deps, payment);
+    const now = await pollProvider(deps, payment);
     if (isTheirs && isStill(now)) {
-      await change(deps, orderId, (found) => raiseFaults(found, refund));
+      await updatePayment(deps, orderId, (found) => incrementFaults(found, refund));
       throw error;
     }
-    if (isRefused && isStill(now)) await giveUp(deps, orderId, refund, error);
+    if (isRefused && isStill(now)) await failRefusedRefund(deps, orderId, refund, error);
   }
 }
 
 /** Stripe refuses a refund; a person must look, unless what it knows more than we did explains that. */
-async function giveUp(
-  deps: SettleDeps,
+async function failRefusedRefund(
+  deps: PaymentDeps,
   orderId: string,
   { _id: id }: Refund,
   { code, type }: Stripe.errors.StripeError,
 ): Promise<void> {
-  await change(deps, orderId, (found, alarms) => {
-    const isExplained = isDisputed(found) || left(found) < 1;
+  await updatePayment(deps, orderId, (found, alarms) => {
+    const isExplained = isDisputed(found) || refundableAmount(found) < 1;
     if (!failRefund(found, id)) return false;
     const about = { refundId: id, type, code };
     if (!isExplained) alarms.push([about, "Stripe refuses a refund; look at it"]);
@@ -132,20 +136,20 @@ async function giveUp(
  * each once, because its books are looked at first.
  */
 export async function settleRefunds(
-  deps: SettleDeps,
+  deps: PaymentDeps,
   payment: PaymentFields,
   mustAsk: boolean,
 ): Promise<void> {
-  if (!mustAsk && !pendingRefund(payment) && !isUnwanted(payment)) return;
-  let now = await look(deps, payment);
-  if (isUnwanted(now)) {
-    now = await change(deps, payment._id, (found, alarms) => {
-      const begun = isUnwanted(found) && requestRefund(found, { reason: "ORDER_ENDED" });
+  if (!mustAsk && !pendingRefund(payment) && !isUnwantedCapture(payment)) return;
+  let now = await pollProvider(deps, payment);
+  if (isUnwantedCapture(now)) {
+    now = await updatePayment(deps, payment._id, (found, alarms) => {
+      const begun = isUnwantedCapture(found) && requestRefund(found, { reason: "ORDER_ENDED" });
       if (begun) alarms.push([{}, "money taken for an ended order is given back"]);
       return begun;
     });
   }
-  now = await change(deps, payment._id, reconsiderRefund);
+  now = await updatePayment(deps, payment._id, reconsiderRefund);
   const refund = pendingRefund(now);
-  if (refund) await ask(deps, now, refund);
+  if (refund) await createRefund(deps, now, refund);
 }

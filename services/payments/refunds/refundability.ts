@@ -4,8 +4,14 @@ import type { RefundabilitySchema } from "@ticketing/proto/payments/v1/payment";
 import { DomainError } from "#runtime/errors.ts";
 import { PaymentError } from "../errors.ts";
 import { toMoney } from "#runtime/money.ts";
-import { newest, type PaymentFields } from "../payment.ts";
-import { isDisputed, isKept, left, pendingRefund, refundInProgress } from "./refund.ts";
+import { newestAttempt, type PaymentFields } from "../payment.ts";
+import {
+  isDisputed,
+  isCaptured,
+  refundableAmount,
+  pendingRefund,
+  refundInProgress,
+} from "./refund.ts";
 
 // Who may have money given back, and until when: one rule for everybody, by which RefundPayment
 // decides and which GetPayment and ListSales show.
@@ -45,7 +51,7 @@ function mustBeFree(payment: PaymentFields, role: Role, isPart: boolean): void {
       "money is going back already; see what comes of it",
     );
   }
-  if (!isKept(payment)) {
+  if (!isCaptured(payment)) {
     throw new PaymentError("NOTHING_TO_REFUND", "there is no money to give back");
   }
 }
@@ -74,7 +80,7 @@ export function refundability(
   at: { now: number; holdDays: number },
 ): MessageInitShape<typeof RefundabilitySchema> {
   const until = refundableUntil(payment, role, at.holdDays);
-  const isTaken = newest(payment) && payment.captureTime;
+  const isTaken = newestAttempt(payment) && payment.captureTime;
   const shown = until && isTaken ? { until: timestampFromDate(until) } : {};
   try {
     mustBeRefundable(payment, role, at);
@@ -83,5 +89,5 @@ export function refundability(
     throw error;
   }
   const { currency } = payment.order;
-  return { ...shown, amount: toMoney({ amount: left(payment), currency }) };
+  return { ...shown, amount: toMoney({ amount: refundableAmount(payment), currency }) };
 }

@@ -14,7 +14,7 @@ const TOO_LONG_MS = 5 * 60_000;
 const MOST = 100;
 
 /** Raises an alarm over buyers who have asked for their money, and of whose code tickets says nothing. */
-export function waitingRefunds({ payments, now, log }: Deps): () => Promise<void> {
+export function alarmOnWaitingRefunds({ payments, now, log }: Deps): () => Promise<void> {
   const raise = alarm({ log, now, words: "a buyer's refund waits for tickets; decide it" });
   return async () => {
     const asked = {

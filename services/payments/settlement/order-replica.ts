@@ -1,8 +1,14 @@
 import { touch } from "#runtime/store/aggregate.ts";
-import { LIVE, newest, type OrderCopy, type Payment, type PaymentFields } from "../payment.ts";
+import {
+  LIVE_STATUSES,
+  newestAttempt,
+  type OrderReplica,
+  type Payment,
+  type PaymentFields,
+} from "../payment.ts";
 
 /** Keeps the newer of our copy of the order and what an event tells. */
-export function keepOrder(payment: Payment, order: OrderCopy): boolean {
+export function applyIfNewer(payment: Payment, order: OrderReplica): boolean {
   if (!payment.isNew && order.version <= payment.order.version) return false;
   payment.order = order;
   touch(payment);
@@ -13,15 +19,15 @@ export function keepOrder(payment: Payment, order: OrderCopy): boolean {
  * As `keepOrder`, of a snapshot: no money is taken because of one. Where it says that the order has
  * accepted an attempt that may still take it, only the order's own event can tell us so.
  */
-export function keepSnapshot(payment: Payment, order: OrderCopy): boolean {
-  const attempt = newest(payment);
+export function applySnapshotIfNewer(payment: Payment, order: OrderReplica): boolean {
+  const attempt = newestAttempt(payment);
   const accepted = order.status !== "CANCELLED" && attempt?._id === order.attemptId;
-  const wouldTake = accepted && LIVE.includes(attempt.status);
-  return !wouldTake && keepOrder(payment, order);
+  const wouldTake = accepted && LIVE_STATUSES.includes(attempt.status);
+  return !wouldTake && applyIfNewer(payment, order);
 }
 
 /** Whether a person must look: a snapshot tells of money of which we know too little to take it. */
-export const isInDoubt = ({ order, attempts }: PaymentFields, told: OrderCopy): boolean =>
+export const needsReview = ({ order, attempts }: PaymentFields, told: OrderReplica): boolean =>
   order.version < told.version ||
   (order.version === told.version &&
     order.status === "AWAITING_PAYMENT" &&

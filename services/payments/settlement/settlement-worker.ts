@@ -1,14 +1,14 @@
 import type Stripe from "stripe";
 import { keyedQueue } from "#runtime/keyed-queue.ts";
 import { UNSETTLED, type PaymentFields } from "../payment.ts";
-import { claim, isDecided, isDue } from "./poll-claim.ts";
-import { settle } from "./settlement.ts";
-import type { SettleDeps } from "../deps.ts";
-import type { Pace } from "../stripe/request-pace.ts";
+import { claimPoll, isDecided, isDue } from "./poll-claim.ts";
+import { settlePayment } from "./settlement.ts";
+import type { PaymentDeps } from "../deps.ts";
+import type { RequestPace } from "../stripe/request-pace.ts";
 
-export interface Settler {
+export interface SettlementWorker {
   /** Something happened outside that Stripe knows more of: ask it. `eventId` is the webhook that says so. */
-  ask(orderId: string, eventId?: string): void;
+  enqueuePoll(orderId: string, eventId?: string): void;
   /**
    * Looks at every payment that is not settled and is due; what a crash or a lost webhook has left is
    * among them.
@@ -19,12 +19,12 @@ export interface Settler {
   close(): Promise<void>;
 }
 
-export interface SettlerOptions {
+export interface SettlementOptions {
   firstPauseMs?: number;
   /** Is told of the webhooks because of which Stripe was asked, once what it answered is stored. */
-  handled?: (eventIds: string[]) => Promise<unknown>;
+  markHandled?: (eventIds: string[]) => Promise<unknown>;
   /** Stripe for what can wait, at a pace that leaves room for all else; the same where not given. */
-  patient?: { stripe: Stripe; pace: Pick<Pace, "isPaused"> };
+  lowPriority?: { stripe: Stripe; pace: Pick<RequestPace, "isPaused"> };
 }
 
 /** So many payments are settled at once, and of them so many at most only to find out how they are. */
@@ -36,9 +36,12 @@ const POLLS = 8;
  * once, after every save, and again after a failure, with growing pauses. To ask Stripe how a payment
  * is comes after that, and has less room.
  */
-export function startSettler(deps: SettleDeps, options: SettlerOptions = {}): Settler {
+export function startSettlementWorker(
+  deps: PaymentDeps,
+  options: SettlementOptions = {},
+): SettlementWorker {
   const { payments, log, now } = deps;
-  const { firstPauseMs, handled, patient } = options;
+  const { firstPauseMs, markHandled: handled, lowPriority: patient } = options;
   const patientDeps = { ...deps, ...(patient && { stripe: patient.stripe }) };
   /** Where Stripe is to be asked, and because of which webhooks. */
   const asked = new Map<string, Set<string>>();
@@ -55,7 +58,7 @@ export function startSettler(deps: SettleDeps, options: SettlerOptions = {}): Se
     const because = asked.get(orderId) ?? new Set();
     asked.delete(orderId);
     try {
-      await settle(patientDeps, orderId, true);
+      await settlePayment(patientDeps, orderId, true);
       if (because.size > 0) await handled?.([...because]);
     } catch (error) {
       // The next poll comes by itself, from whichever instance; what Stripe has told us does not.
@@ -66,7 +69,7 @@ export function startSettler(deps: SettleDeps, options: SettlerOptions = {}): Se
   }
 
   const running = keyedQueue(
-    (orderId, isPoll) => (isPoll ? poll(orderId) : settle(deps, orderId, false)),
+    (orderId, isPoll) => (isPoll ? poll(orderId) : settlePayment(deps, orderId, false)),
     {
       ...{ concurrency: WIDTH, lowPriorityConcurrency: POLLS, onError },
       ...(firstPauseMs !== undefined && { firstPauseMs }),
@@ -85,14 +88,14 @@ export function startSettler(deps: SettleDeps, options: SettlerOptions = {}): Se
     const isPolled = poll !== undefined && poll.time.getTime() > now();
     if ((!isKnown && isPolled) || (isKnown && running.has(_id))) return;
     if (!isKnown) await running.untilFreeForLowPriority(); // Not before it is its turn: it is claimed for a while only.
-    if (!(await claim(payments, payment, now(), isKnown))) return;
+    if (!(await claimPoll(payments, payment, now(), isKnown))) return;
     if (isKnown) running.enqueue(_id);
     else ask(_id);
   }
 
   payments.events.on("saved", running.enqueue);
   return {
-    ask,
+    enqueuePoll: ask,
     async reconcile() {
       const due = { $and: [UNSETTLED, isDue(now())] };
       const open = payments.find(due, { outbox: 0 }).lean<PaymentFields[]>().cursor();

@@ -1,24 +1,24 @@
 import type Stripe from "stripe";
 import { update } from "#runtime/store/aggregate.ts";
-import { authorize, capture, fail, release, requireAction } from "./attempt.ts";
+import { authorize, capture, fail, voidAuthorization, requireAction } from "./attempt.ts";
 import { settleRefunds } from "../refunds/refund-settlement.ts";
 import { ABANDONED, CANCELED, outcomeOf, type Outcome } from "../stripe/outcome.ts";
 import {
   isSuperfluous,
-  newest,
+  newestAttempt,
   type Attempt,
   type Payment,
   type PaymentFields,
 } from "../payment.ts";
-import { isKept } from "../refunds/refund.ts";
-import type { SettleDeps } from "../deps.ts";
-import { notYet } from "../stripe/client.ts";
+import { isCaptured } from "../refunds/refund.ts";
+import type { PaymentDeps } from "../deps.ts";
+import { notReady } from "../stripe/client.ts";
 
 /** So long an attempt may be in the hands of the call that began it. */
 const IN_HAND_MS = 60_000;
 
 /** Writes down what Stripe says of an attempt's intent; a state that is known already changes nothing. */
-function apply(
+function applyProviderState(
   payment: Payment,
   id: string,
   status: Stripe.PaymentIntent.Status,
@@ -33,7 +33,9 @@ function apply(
     case "requires_action":
       return requireAction(payment, id);
     case "canceled":
-      return (isSuperfluous(payment, id) && release(payment, id)) || fail(payment, id, outcome);
+      return (
+        (isSuperfluous(payment, id) && voidAuthorization(payment, id)) || fail(payment, id, outcome)
+      );
     default:
       return false; // Not confirmed yet, or still with the bank.
   }
@@ -43,25 +45,26 @@ function apply(
  * Stores what Stripe says of an attempt; answers the payment as it is then. An intent whose card was
  * refused is cancelled first: while it lives, its buyer could go on with it behind our back.
  */
-export async function note(
-  deps: SettleDeps,
+export async function recordProviderState(
+  deps: PaymentDeps,
   orderId: string,
   attemptId: string,
   { id, status, last_payment_error: error }: Stripe.PaymentIntent,
   otherwise: Outcome = CANCELED,
 ): Promise<Payment> {
-  const last = status === "requires_payment_method" ? (await end(deps, id)).status : status;
+  const last =
+    status === "requires_payment_method" ? (await cancelAtStripe(deps, id)).status : status;
   const outcome = error ? outcomeOf(error.code, error.decline_code) : otherwise;
   const payment = await update(deps.payments, orderId, (found) =>
-    apply(found, attemptId, last, outcome, deps.feeBps),
+    applyProviderState(found, attemptId, last, outcome, deps.feeBps),
   );
   if (!payment) throw new Error(`no payment of order ${orderId}`);
   return payment;
 }
 
 /** Does something to an intent, and answers how the intent is afterwards, whatever the call said. */
-async function attempted(
-  { stripe }: SettleDeps,
+async function callOrFetch(
+  { stripe }: PaymentDeps,
   stripeId: string,
   act: () => Promise<Stripe.PaymentIntent>,
 ): Promise<Stripe.PaymentIntent> {
@@ -74,40 +77,40 @@ async function attempted(
 }
 
 /** Cancels an intent, so that nothing can come of it any more, unless it has taken the money already. */
-async function end(deps: SettleDeps, stripeId: string): Promise<Stripe.PaymentIntent> {
+async function cancelAtStripe(deps: PaymentDeps, stripeId: string): Promise<Stripe.PaymentIntent> {
   const { paymentIntents } = deps.stripe;
-  const intent = await attempted(deps, stripeId, () => paymentIntents.cancel(stripeId));
-  if (intent.status !== "canceled" && intent.status !== "succeeded") throw notYet();
+  const intent = await callOrFetch(deps, stripeId, () => paymentIntents.cancel(stripeId));
+  if (intent.status !== "canceled" && intent.status !== "succeeded") throw notReady();
   return intent;
 }
 
 /** Gives up what an attempt has with Stripe: a new one takes its place, or its order has ended. */
-export async function giveUp(
-  deps: SettleDeps,
+export async function cancelIntent(
+  deps: PaymentDeps,
   { _id: orderId }: PaymentFields,
   { _id, stripeId = "" }: Attempt,
 ): Promise<Payment> {
-  return note(deps, orderId, _id, await end(deps, stripeId));
+  return recordProviderState(deps, orderId, _id, await cancelAtStripe(deps, stripeId));
 }
 
 /** Takes what was reserved; Stripe makes of a repeat nothing, because an intent is captured once. */
-async function take(
-  deps: SettleDeps,
+async function captureIntent(
+  deps: PaymentDeps,
   { _id: orderId }: PaymentFields,
   { _id, stripeId = "" }: Attempt,
 ): Promise<void> {
   const { paymentIntents } = deps.stripe;
-  const intent = await attempted(deps, stripeId, () => paymentIntents.capture(stripeId));
-  if (intent.status === "requires_capture") throw notYet();
-  await note(deps, orderId, _id, intent);
+  const intent = await callOrFetch(deps, stripeId, () => paymentIntents.capture(stripeId));
+  if (intent.status === "requires_capture") throw notReady();
+  await recordProviderState(deps, orderId, _id, intent);
 }
 
 /**
  * Ends an attempt that nobody goes on with: it has failed as `outcome` says, unless Stripe knows that
  * it got further.
  */
-export async function letGo(
-  deps: SettleDeps,
+export async function closeAttempt(
+  deps: PaymentDeps,
   orderId: string,
   attemptId: string,
   outcome: Outcome,
@@ -117,38 +120,48 @@ export async function letGo(
   const payment = await update(
     payments,
     orderId,
-    (found) => !newest(found)?.stripeId && fail(found, attemptId, outcome),
+    (found) => !newestAttempt(found)?.stripeId && fail(found, attemptId, outcome),
   );
   if (!payment) throw new Error(`no payment of order ${orderId}`);
-  const attempt = newest(payment);
+  const attempt = newestAttempt(payment);
   if (attempt?._id !== attemptId || !attempt.stripeId) return payment;
   const intent = await stripe.paymentIntents.retrieve(attempt.stripeId);
-  const last = intent.status === "requires_confirmation" ? await end(deps, intent.id) : intent;
-  return note(deps, orderId, attemptId, last, outcome);
+  const last =
+    intent.status === "requires_confirmation" ? await cancelAtStripe(deps, intent.id) : intent;
+  return recordProviderState(deps, orderId, attemptId, last, outcome);
 }
 
 /** Stores what Stripe says of an attempt now; somebody may have settled it by hand. */
-async function lookAt(
-  deps: SettleDeps,
+async function pollProvider(
+  deps: PaymentDeps,
   { _id: orderId }: PaymentFields,
   { _id, stripeId = "" }: Attempt,
 ): Promise<void> {
-  await note(deps, orderId, _id, await deps.stripe.paymentIntents.retrieve(stripeId));
+  await recordProviderState(
+    deps,
+    orderId,
+    _id,
+    await deps.stripe.paymentIntents.retrieve(stripeId),
+  );
 }
 
 /** Finds out what became of an attempt that is open. */
-async function look(deps: SettleDeps, payment: PaymentFields, attempt: Attempt): Promise<void> {
+async function pollOpenAttempt(
+  deps: PaymentDeps,
+  payment: PaymentFields,
+  attempt: Attempt,
+): Promise<void> {
   const { _id, stripeId, createTime } = attempt;
   if (deps.now() - createTime.getTime() >= IN_HAND_MS) {
-    await letGo(deps, payment._id, _id, ABANDONED);
+    await closeAttempt(deps, payment._id, _id, ABANDONED);
   } else if (stripeId) {
-    await lookAt(deps, payment, attempt);
+    await pollProvider(deps, payment, attempt);
   }
 }
 
 /** Takes the step that an attempt's status calls for. */
-async function step(
-  deps: SettleDeps,
+async function takeStep(
+  deps: PaymentDeps,
   payment: PaymentFields,
   attempt: Attempt,
   ask: boolean,
@@ -159,13 +172,13 @@ async function step(
   switch (attempt.status) {
     case "PENDING":
     case "REQUIRES_ACTION":
-      if (isOver && attempt.stripeId) await giveUp(deps, payment, attempt);
-      else if (ask) await look(deps, payment, attempt);
+      if (isOver && attempt.stripeId) await cancelIntent(deps, payment, attempt);
+      else if (ask) await pollOpenAttempt(deps, payment, attempt);
       return;
     case "AUTHORIZED":
-      if (isOver) await giveUp(deps, payment, attempt);
-      else if (accepted) await take(deps, payment, attempt);
-      else if (ask) await lookAt(deps, payment, attempt);
+      if (isOver) await cancelIntent(deps, payment, attempt);
+      else if (accepted) await captureIntent(deps, payment, attempt);
+      else if (ask) await pollProvider(deps, payment, attempt);
       return;
     case "CAPTURED":
     case "PARTLY_REFUNDED":
@@ -184,14 +197,19 @@ async function step(
  * attempt counts: none begins before nothing can come of the one before it. While an attempt is in
  * the hands of the call that began it, Stripe is asked only where the caller has a reason to.
  */
-export async function settle(deps: SettleDeps, orderId: string, ask: boolean): Promise<void> {
+export async function settlePayment(
+  deps: PaymentDeps,
+  orderId: string,
+  ask: boolean,
+): Promise<void> {
   const payment = await deps.payments.findById(orderId);
-  const attempt = payment && newest(payment);
+  const attempt = payment && newestAttempt(payment);
   if (!attempt) return;
   const before = attempt.status;
-  await step(deps, payment, attempt, ask);
-  if (!ask || isKept(payment)) return;
+  await takeStep(deps, payment, attempt, ask);
+  if (!ask || isCaptured(payment)) return;
   // The reason to ask may be what became of money that we did not know to be taken.
   const now = await deps.payments.findById(orderId);
-  if (now && newest(now)?.status !== before && isKept(now)) await settleRefunds(deps, now, true);
+  if (now && newestAttempt(now)?.status !== before && isCaptured(now))
+    await settleRefunds(deps, now, true);
 }

@@ -1,6 +1,6 @@
 import Stripe from "stripe";
 import { CallError, type DomainError } from "#runtime/errors.ts";
-import type { Pace } from "./request-pace.ts";
+import type { RequestPace } from "./request-pace.ts";
 
 /** The version that this code was written against; Stripe answers in it whatever the account's is. */
 const API_VERSION = "2026-10-28.endive";
@@ -9,7 +9,7 @@ const API_VERSION = "2026-10-28.endive";
  * Stripe through its own SDK; `base` is the local Stripe's address where there is one, and `pace` slows
  * down what can wait.
  */
-export function createStripe(key: string, base: string | undefined, pace?: Pace): Stripe {
+export function createStripe(key: string, base: string | undefined, pace?: RequestPace): Stripe {
   const url = base === undefined ? undefined : new URL(base);
   return new Stripe(key, {
     apiVersion: API_VERSION,
@@ -27,7 +27,7 @@ export function createStripe(key: string, base: string | undefined, pace?: Pace)
 }
 
 /** Stripe's answer is not there yet: what became of the payment will be known a little later. */
-export const notYet = (): DomainError =>
+export const notReady = (): DomainError =>
   new CallError("NOT_READY", "the bank has not answered yet; ask again in a moment", {
     retryAfterMs: 2_000,
   });
@@ -37,4 +37,4 @@ export const notYet = (): DomainError =>
  * answer, with the intent's secret in it, and whoever logged it would log that.
  */
 export const withoutSecrets = (error: unknown): unknown =>
-  error instanceof Stripe.errors.StripeError ? notYet() : error;
+  error instanceof Stripe.errors.StripeError ? notReady() : error;

@@ -16,7 +16,7 @@ export const CANCELED: Outcome = { kind: "slip", code: "canceled" };
  * also what is not known yet, is a slip: the hold goes on and the buyer may try again. See
  * docs/decisions/0008-soft-and-hard-declines.md.
  */
-const declines = new Set([
+const hardDeclineCodes = new Set([
   "call_issuer",
   "card_not_supported",
   "card_velocity_exceeded",
@@ -45,6 +45,6 @@ const declines = new Set([
 /** Slip or decline, from Stripe's error code and, where the bank gave one, its decline code. */
 export function outcomeOf(code: string | undefined, declineCode: string | undefined): Outcome {
   const said = declineCode || code || "unknown";
-  const declined = code === "card_declined" && declines.has(declineCode ?? "");
+  const declined = code === "card_declined" && hardDeclineCodes.has(declineCode ?? "");
   return { kind: declined ? "decline" : "slip", code: said };
 }

@@ -30,13 +30,13 @@ interface IntentDeps {
   methodTypes: string[];
 }
 
-const method = (token: string): Partial<Stripe.PaymentIntentCreateParams> =>
+const paymentMethodOf = (token: string): Partial<Stripe.PaymentIntentCreateParams> =>
   token.startsWith("tok_")
     ? { payment_method_data: { type: "card", card: { token } } as never }
     : { payment_method: token };
 
 /** When the event begins, by the clocks of its place where that is known. */
-function whenOf({ eventTime, timeZone }: PaymentFields["order"]): string | undefined {
+function eventTimeOf({ eventTime, timeZone }: PaymentFields["order"]): string | undefined {
   if (!eventTime || !timeZone) return eventTime?.toISOString();
   try {
     const style = { dateStyle: "medium", timeStyle: "short" } as const;
@@ -49,7 +49,7 @@ function whenOf({ eventTime, timeZone }: PaymentFields["order"]): string | undef
 
 /** What the buyer's receipt is for: the ticket as they saw it. */
 const descriptionOf = (order: PaymentFields["order"]): string =>
-  [order.title, order.venue, whenOf(order)].filter(Boolean).join(", ");
+  [order.title, order.venue, eventTimeOf(order)].filter(Boolean).join(", ");
 
 /** An intent that cannot take money yet, tied to its attempt by its metadata and its key. */
 export const createIntent = (
@@ -67,7 +67,7 @@ export const createIntent = (
         methodTypes as Stripe.PaymentIntentCreateParams.AllowedPaymentMethodType[],
       description: descriptionOf(order),
       metadata: { order_id: orderId, attempt_id: attemptId },
-      ...method(token),
+      ...paymentMethodOf(token),
     },
     { idempotencyKey: attemptId },
   );

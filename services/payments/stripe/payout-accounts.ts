@@ -10,7 +10,7 @@ export interface Transfer {
   accountId: string;
 }
 
-export type Transferred =
+export type TransferResult =
   | { outcome: "paid"; transferId: string }
   /** Definitely not, and trying again is no use. */
   | { outcome: "refused"; code: string }
@@ -20,14 +20,14 @@ export type Transferred =
 /** Where sellers have their money paid out to. */
 export interface PayoutAccounts {
   /** Opens an account for a seller, who has then to say who they are. */
-  open(sellerId: string): Promise<string>;
+  createAccount(sellerId: string): Promise<string>;
   /** The page on which they do; good for a few minutes, and for its seller alone. */
-  link(accountId: string): Promise<string>;
+  createOnboardingLink(accountId: string): Promise<string>;
   isReady(accountId: string): Promise<boolean>;
   /** Throws where it is not known what became of it. */
-  transfer(transfer: Transfer): Promise<Transferred>;
+  createTransfer(transfer: Transfer): Promise<TransferResult>;
   /** The transfer of this id that was made, if any. */
-  find(id: string): Promise<{ id: string; amount: number } | undefined>;
+  findTransfer(id: string): Promise<{ id: string; amount: number } | undefined>;
 }
 
 /** Under a key Stripe repeats its own faults for a day; nobody waits for their page so long. */
@@ -39,7 +39,7 @@ const isGone = (error: unknown): boolean =>
   (error.statusCode === 404 || error.statusCode === 403);
 
 /** What an error says of a transfer; one that does not say whether it was made is thrown again. */
-function refusalIn(error: unknown): Transferred {
+function toRefusal(error: unknown): TransferResult {
   const { StripeInvalidRequestError, StripePermissionError } = Stripe.errors;
   const { code = "", type, statusCode = 0 } = error as Partial<Stripe.errors.StripeError>;
   // Not 409: another try of the same transfer is under way, and may yet succeed.
@@ -62,7 +62,7 @@ interface Deps {
 /** Stripe Connect: each seller has an Express account, to which we transfer what they earned. */
 export function stripeAccounts({ stripe, publicUrl, now }: Deps): PayoutAccounts {
   return {
-    async open(sellerId) {
+    async createAccount(sellerId) {
       const idempotencyKey = `account:${sellerId}:${Math.floor(now() / KEY_MS)}`;
       const { id } = await stripe.accounts.create(
         {
@@ -79,7 +79,7 @@ export function stripeAccounts({ stripe, publicUrl, now }: Deps): PayoutAccounts
       return id;
     },
 
-    async link(accountId) {
+    async createOnboardingLink(accountId) {
       const page = `${publicUrl}/earnings`;
       const { url } = await stripe.accountLinks.create({
         account: accountId,
@@ -100,7 +100,7 @@ export function stripeAccounts({ stripe, publicUrl, now }: Deps): PayoutAccounts
       }
     },
 
-    async transfer({ id, faults, amount, currency, accountId }) {
+    async createTransfer({ id, faults, amount, currency, accountId }) {
       try {
         const made = await stripe.transfers.create(
           {
@@ -114,11 +114,11 @@ export function stripeAccounts({ stripe, publicUrl, now }: Deps): PayoutAccounts
         );
         return { outcome: "paid", transferId: made.id };
       } catch (error) {
-        return refusalIn(error);
+        return toRefusal(error);
       }
     },
 
-    async find(id) {
+    async findTransfer(id) {
       const { data } = await stripe.transfers.list({ transfer_group: id, limit: 1 });
       return data[0];
     },

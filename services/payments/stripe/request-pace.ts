@@ -5,7 +5,7 @@ const FIRST_PAUSE_MS = 1_000;
 const LONGEST_PAUSE_MS = 60_000;
 
 /** How fast what can wait may ask Stripe, so that what cannot has room within Stripe's own limit. */
-export interface Pace {
+export interface RequestPace {
   /** Whether Stripe has said that it is asked too much, and has not had its pause yet. */
   isPaused(): boolean;
   /** Stripe's own way to the network, at this pace. */
@@ -18,7 +18,7 @@ const paused = (): Error => new Error("Stripe wants to be asked less; what can w
  * At most so many calls a second; after a 429 none for a second, twice as long after each one more, up
  * to a minute. Meanwhile calls fail at once, and whoever makes them comes back later.
  */
-export function stripePace(perSecond: number, now: () => number = Date.now): Pace {
+export function requestPace(perSecond: number, now: () => number = Date.now): RequestPace {
   const tokens = new RateLimiterQueue(new RateLimiterMemory({ points: perSecond, duration: 1 }));
   const inner = Stripe.createNodeHttpClient();
   let refusals = 0;

@@ -9,12 +9,12 @@ import { as } from "#runtime/testing/tokens.ts";
 import { eventually } from "#runtime/testing/eventually.ts";
 import { recordedLog, silentLog } from "#runtime/testing/log.ts";
 import { testDatabaseUri } from "#runtime/testing/database.ts";
-import { bought, stripeIdOf } from "../testing/refunds.ts";
-import { hastyStripe, WEBHOOK_SECRET, dying } from "../testing/stripe-fixture.ts";
-import { world, type World } from "../testing/payments-fixture.ts";
+import { completedOrder, stripeIdOf } from "../testing/refunds.ts";
+import { fastRetryStripe, WEBHOOK_SECRET, crashingStripe } from "../testing/stripe-fixture.ts";
+import { paymentsFixture, type PaymentsFixture } from "../testing/payments-fixture.ts";
 import { stripeWebhook } from "./webhook-handler.ts";
 import { paymentListener } from "../settlement/payment-listener.ts";
-import { take, webhookModel, type Listener } from "./webhooks.ts";
+import { storeWebhook, webhookModel, type WebhookListener } from "./webhooks.ts";
 import { paymentModel } from "../payment.ts";
 
 const now = (): number => Math.floor(Date.now() / 1000);
@@ -40,38 +40,38 @@ const eventOf = (orderId: string, change: object = {}): string =>
   });
 
 /** A payment whose buyer has passed 3-D Secure, which only Stripe knows yet. */
-async function passed(all: World) {
-  const order = await all.buy();
-  await all.pay(order, "tok_threeDSecure2Required");
-  await all.answerBank(order, "complete");
+async function passed(fixture: PaymentsFixture) {
+  const order = await fixture.buy();
+  await fixture.pay(order, "tok_threeDSecure2Required");
+  await fixture.answerBank(order, "complete");
   return order;
 }
 
 describe("a webhook", () => {
   it("is stored by its id, and makes us ask Stripe", async () => {
-    const all = await world();
-    const order = await passed(all);
+    const fixture = await paymentsFixture();
+    const order = await passed(fixture);
     const body = eventOf(order.id);
-    expect(await post(all.webhookUrl, body, sign(body))).toBe(200);
-    expect(await all.webhooks.find().lean()).toMatchObject([
+    expect(await post(fixture.webhookUrl, body, sign(body))).toBe(200);
+    expect(await fixture.webhooks.find().lean()).toMatchObject([
       { _id: "evt_1", type: "payment_intent.amount_capturable_updated", subject: order.id },
     ]);
-    await all.reaches(order, "AUTHORIZED");
+    await fixture.attemptReaches(order, "AUTHORIZED");
   });
 
   it("counts for no more than that: what it says of the payment is not believed (P15)", async () => {
-    const all = await world();
-    const order = await all.buy();
-    await all.pay(order, "tok_threeDSecure2Required");
+    const fixture = await paymentsFixture();
+    const order = await fixture.buy();
+    await fixture.pay(order, "tok_threeDSecure2Required");
     const metadata = { order_id: order.id };
     const data = {
       object: { id: "pi_1", object: "payment_intent", status: "succeeded", metadata },
     };
     const body = eventOf(order.id, { type: "payment_intent.succeeded", data });
-    expect(await post(all.webhookUrl, body, sign(body))).toBe(200);
-    await all.settler.close(); // What was begun has ended.
-    expect(await all.statuses(order)).toEqual(["REQUIRES_ACTION"]);
-    expect(await all.names(order)).toEqual(["PaymentActionRequired"]);
+    expect(await post(fixture.webhookUrl, body, sign(body))).toBe(200);
+    await fixture.settler.close(); // What was begun has ended.
+    expect(await fixture.statuses(order)).toEqual(["REQUIRES_ACTION"]);
+    expect(await fixture.eventNames(order)).toEqual(["PaymentActionRequired"]);
   });
 
   const body = eventOf("0198b6a1-0000-7000-8000-000000000000");
@@ -89,10 +89,10 @@ describe("a webhook", () => {
     ["with a signature of the old scheme alone", body, `${time},${v1.replace("v1", "v0")}`],
     ["with the right signature of nothing", "", sign(body)],
   ])("%s is refused, and nothing is stored", async (_, sent, signature) => {
-    const all = await world();
-    expect(await post(all.webhookUrl, sent, signature)).toBe(400);
-    expect(await all.webhooks.countDocuments()).toBe(0);
-    expect(all.lines).toContainEqual(
+    const fixture = await paymentsFixture();
+    expect(await post(fixture.webhookUrl, sent, signature)).toBe(400);
+    expect(await fixture.webhooks.countDocuments()).toBe(0);
+    expect(fixture.lines).toContainEqual(
       expect.objectContaining({ msg: "a webhook with a wrong signature was refused" }),
     );
   });
@@ -113,33 +113,33 @@ describe("a webhook", () => {
     ["the intent", { data: { object: { payment_intent: anything } } }],
     ["the intent, a list", { data: { object: { payment_intent: ["pi_1"] } } }],
   ])("with something else for %s is refused, however it was signed", async (_, change) => {
-    const all = await world();
+    const fixture = await paymentsFixture();
     const sent = eventOf(order_id, change);
-    expect(await post(all.webhookUrl, sent, sign(sent))).toBe(400);
-    expect(await all.webhooks.countDocuments()).toBe(0);
-    expect(all.lines.filter(({ msg }) => msg === "request failed")).toEqual([]);
+    expect(await post(fixture.webhookUrl, sent, sign(sent))).toBe(400);
+    expect(await fixture.webhooks.countDocuments()).toBe(0);
+    expect(fixture.lines.filter(({ msg }) => msg === "request failed")).toEqual([]);
   });
 
   it("with something else for the account is refused too, before anybody looks for it", async () => {
-    const { webhooks } = await world();
+    const { webhooks } = await paymentsFixture();
     const looked: unknown[] = [];
-    const listener: Listener = {
-      hears: (type) => type === "account.updated",
+    const listener: WebhookListener = {
+      accepts: (type) => type === "account.updated",
       subjectOf: async (about) => void looked.push(about),
-      ask: () => undefined,
+      enqueue: () => undefined,
     };
     for (const id of [anything, ["acct_1"], 7, {}]) {
       const event = { id: "evt_1", type: "account.updated", data: { object: { id } } };
-      expect(await take({ webhooks, listeners: [listener] }, event)).toBe(false);
+      expect(await storeWebhook({ webhooks, listeners: [listener] }, event)).toBe(false);
     }
     expect(looked).toEqual([]);
   });
 
   it("of a type that we do not hear is none of our business, whatever is in it", async () => {
-    const all = await world();
+    const fixture = await paymentsFixture();
     const sent = eventOf(order_id, { type: "invoice.paid", data: { object: { metadata: 7 } } });
-    expect(await post(all.webhookUrl, sent, sign(sent))).toBe(200);
-    expect(await all.webhooks.countDocuments()).toBe(0);
+    expect(await post(fixture.webhookUrl, sent, sign(sent))).toBe(200);
+    expect(await fixture.webhooks.countDocuments()).toBe(0);
   });
 
   it.each([
@@ -149,33 +149,35 @@ describe("a webhook", () => {
       () => `${sign(body, "whsec_of_before")},${sign(body).split(",")[1]}`,
     ],
   ])("%s is accepted", async (_, signature) => {
-    const all = await world();
-    expect(await post(all.webhookUrl, body, signature())).toBe(200);
-    expect(await all.webhooks.countDocuments()).toBe(1);
+    const fixture = await paymentsFixture();
+    expect(await post(fixture.webhookUrl, body, signature())).toBe(200);
+    expect(await fixture.webhooks.countDocuments()).toBe(1);
   });
 
   it.each(["whsec_of_before", WEBHOOK_SECRET, "whsec_of_connect"])(
     "signed with any of the secrets of its endpoints is accepted: %s",
     async (secret) => {
-      const all = await world({ secrets: ["whsec_of_before", WEBHOOK_SECRET, "whsec_of_connect"] });
-      expect(await post(all.webhookUrl, body, sign(body, secret))).toBe(200);
-      expect(await post(all.webhookUrl, body, sign(body, "whsec_of_nobody"))).toBe(400);
-      expect(await post(all.webhookUrl, body, sign(body, secret, now() - 301))).toBe(400);
-      expect(await all.webhooks.countDocuments()).toBe(1);
+      const fixture = await paymentsFixture({
+        secrets: ["whsec_of_before", WEBHOOK_SECRET, "whsec_of_connect"],
+      });
+      expect(await post(fixture.webhookUrl, body, sign(body, secret))).toBe(200);
+      expect(await post(fixture.webhookUrl, body, sign(body, "whsec_of_nobody"))).toBe(400);
+      expect(await post(fixture.webhookUrl, body, sign(body, secret, now() - 301))).toBe(400);
+      expect(await fixture.webhooks.countDocuments()).toBe(1);
     },
   );
 
   it("that comes a thousand times is stored once, and has its effect once", async () => {
-    const all = await world();
-    const order = await passed(all);
+    const fixture = await paymentsFixture();
+    const order = await passed(fixture);
     const again = eventOf(order.id);
     for (let round = 0; round < 20; round += 1) {
-      const sent = Array.from({ length: 50 }, () => post(all.webhookUrl, again, sign(again)));
+      const sent = Array.from({ length: 50 }, () => post(fixture.webhookUrl, again, sign(again)));
       expect(new Set(await Promise.all(sent))).toEqual(new Set([200]));
     }
-    expect(await all.webhooks.countDocuments()).toBe(1);
-    expect(await all.settled(order)).toBe("COMPLETED");
-    expect(await all.names(order)).toEqual([
+    expect(await fixture.webhooks.countDocuments()).toBe(1);
+    expect(await fixture.settled(order)).toBe("COMPLETED");
+    expect(await fixture.eventNames(order)).toEqual([
       "PaymentActionRequired",
       "PaymentAuthorized",
       "ChargeCreated",
@@ -187,33 +189,33 @@ describe("a webhook", () => {
     ["with none", { metadata: null }],
     ["with that of somebody else", { metadata: { invoice: "7" } }],
   ])("of another's %s is taken, and forgotten", async (_, object) => {
-    const all = await world();
+    const fixture = await paymentsFixture();
     const other = eventOf("", { type: "charge.succeeded", data: { object } });
-    expect(await post(all.webhookUrl, other, sign(other))).toBe(200);
-    expect(await all.webhooks.countDocuments()).toBe(0);
+    expect(await post(fixture.webhookUrl, other, sign(other))).toBe(200);
+    expect(await fixture.webhooks.countDocuments()).toBe(0);
   });
 
   it("of a type that nobody here needs is taken, and forgotten", async () => {
-    const all = await world();
-    const order = await all.buy();
+    const fixture = await paymentsFixture();
+    const order = await fixture.buy();
     const other = eventOf(order.id, { type: "charge.updated" });
-    expect(await post(all.webhookUrl, other, sign(other))).toBe(200);
-    expect(await all.webhooks.countDocuments()).toBe(0);
+    expect(await post(fixture.webhookUrl, other, sign(other))).toBe(200);
+    expect(await fixture.webhooks.countDocuments()).toBe(0);
   });
 
   it("about an order that we do not know changes nothing", async () => {
-    const all = await world();
-    expect(await post(all.webhookUrl, body, sign(body))).toBe(200);
-    await all.settler.close();
-    expect(await all.payments.countDocuments()).toBe(0);
+    const fixture = await paymentsFixture();
+    expect(await post(fixture.webhookUrl, body, sign(body))).toBe(200);
+    await fixture.settler.close();
+    expect(await fixture.payments.countDocuments()).toBe(0);
   });
 
   it("that is too large is refused before it is read to the end", async () => {
-    const all = await world();
+    const fixture = await paymentsFixture();
     const large = eventOf("x", { padding: "x".repeat(256 * 1024) });
-    expect(await post(all.webhookUrl, large, sign(large))).toBe(413);
+    expect(await post(fixture.webhookUrl, large, sign(large))).toBe(413);
     const status = await new Promise((resolve, reject) => {
-      const req = request(all.webhookUrl, { method: "POST" }, (res) => {
+      const req = request(fixture.webhookUrl, { method: "POST" }, (res) => {
         req.destroy();
         resolve(res.statusCode);
       });
@@ -223,20 +225,22 @@ describe("a webhook", () => {
     });
     expect(status).toBe(413);
     const nearly = eventOf("x", { padding: "x".repeat(250 * 1024) });
-    expect(await post(all.webhookUrl, nearly, sign(nearly))).toBe(200);
+    expect(await post(fixture.webhookUrl, nearly, sign(nearly))).toBe(200);
   });
 
   it("that cannot be stored is not taken, so that Stripe sends it again", async () => {
-    const all = await world();
+    const fixture = await paymentsFixture();
     const { log, lines } = recordedLog();
     const gone = await connectDatabase(testDatabaseUri(), silentLog);
     await gone.close();
     const asked: string[] = [];
     const handler = stripeWebhook({
       webhooks: webhookModel(gone),
-      stripe: all.deps.stripe,
+      stripe: fixture.deps.stripe,
       secrets: [WEBHOOK_SECRET],
-      listeners: [paymentListener(paymentModel(gone), { ask: (id) => void asked.push(id) })],
+      listeners: [
+        paymentListener(paymentModel(gone), { enqueuePoll: (id) => void asked.push(id) }),
+      ],
       log,
     });
     const { port, close } = await serveHttp({
@@ -258,40 +262,52 @@ describe("a webhook", () => {
 
 describe("Stripe's side of the story", () => {
   it("may come before our own answer", async () => {
-    const all = await world({ webhooks: true });
-    const order = await all.buy();
-    const { stripe, died } = dying(hastyStripe(all.bank.base), "confirm", "after");
-    const { client } = all.start(stripe);
+    const fixture = await paymentsFixture({ webhooks: true });
+    const order = await fixture.buy();
+    const { stripe, died } = crashingStripe(
+      fastRetryStripe(fixture.stripeServer.base),
+      "confirm",
+      "after",
+    );
+    const { client } = fixture.start(stripe);
     void client.createPayment({ orderId: order.id, token: "tok_visa" }, await as("ann"));
     await died;
-    all.start(); // Its webhooks come to a process that lives.
-    await all.reaches(order, "AUTHORIZED");
-    expect(await all.settled(order)).toBe("COMPLETED");
+    fixture.start(); // Its webhooks come to a process that lives.
+    await fixture.attemptReaches(order, "AUTHORIZED");
+    expect(await fixture.settled(order)).toBe("COMPLETED");
   });
 
   it("may come before we know which intent it is about", async () => {
-    const all = await world();
-    const order = await all.buy();
-    const { stripe, died } = dying(hastyStripe(all.bank.base), "create", "after");
-    const { client } = all.start(stripe);
+    const fixture = await paymentsFixture();
+    const order = await fixture.buy();
+    const { stripe, died } = crashingStripe(
+      fastRetryStripe(fixture.stripeServer.base),
+      "create",
+      "after",
+    );
+    const { client } = fixture.start(stripe);
     void client.createPayment({ orderId: order.id, token: "tok_visa" }, await as("ann"));
     await died;
-    const { settler } = all.start();
+    const { settler } = fixture.start();
     const body = eventOf(order.id, { type: "payment_intent.created" });
-    expect(await post(all.webhookUrl, body, sign(body))).toBe(200);
+    expect(await post(fixture.webhookUrl, body, sign(body))).toBe(200);
     await settler.close();
-    expect(await all.statuses(order)).toEqual(["PENDING"]);
+    expect(await fixture.statuses(order)).toEqual(["PENDING"]);
   });
 
   it("may come late, twice and in any order (P16)", async () => {
-    const all = await world({ webhooks: true });
-    await all.bank.turn("PUT", "webhooks", { duplicate: true, shuffle: true, delay: 50 });
-    const orders = await Promise.all(Array.from({ length: 10 }, () => all.buy()));
+    const fixture = await paymentsFixture({ webhooks: true });
+    await fixture.stripeServer.control("PUT", "webhooks", {
+      duplicate: true,
+      shuffle: true,
+      delay: 50,
+    });
+    const orders = await Promise.all(Array.from({ length: 10 }, () => fixture.buy()));
     await Promise.all(
       orders.map(async (order, i) => {
-        await all.pay(order, i % 2 === 0 ? "tok_visa" : "tok_threeDSecure2Required");
-        if (i % 2 === 1) await all.answerBank(order, "complete");
-        expect(await all.settled(order)).toBe("COMPLETED");
+        await fixture.pay(order, i % 2 === 0 ? "tok_visa" : "tok_threeDSecure2Required");
+        if (i % 2 === 1) await fixture.answerBank(order, "complete");
+        expect(await fixture.settled(order)).toBe("COMPLETED");
       }),
     );
   });
@@ -299,33 +315,41 @@ describe("Stripe's side of the story", () => {
   it.each(["refund", "dispute"])(
     "is remembered over a crash: a %s of what is at rest is not lost",
     async (what) => {
-      const all = await world();
-      const order = await bought(all);
-      await all.settler.close();
-      const { stripe } = dying(hastyStripe(all.bank.base), "list", "before");
-      const first = all.start(stripe);
-      const stripeId = await stripeIdOf(all, order);
-      if (what === "dispute") await all.bank.turn("POST", "disputes", { payment_intent: stripeId });
-      else await hastyStripe(all.bank.base).refunds.create({ payment_intent: stripeId });
+      const fixture = await paymentsFixture();
+      const order = await completedOrder(fixture);
+      await fixture.settler.close();
+      const { stripe } = crashingStripe(
+        fastRetryStripe(fixture.stripeServer.base),
+        "list",
+        "before",
+      );
+      const first = fixture.start(stripe);
+      const stripeId = await stripeIdOf(fixture, order);
+      if (what === "dispute")
+        await fixture.stripeServer.control("POST", "disputes", { payment_intent: stripeId });
+      else
+        await fastRetryStripe(fixture.stripeServer.base).refunds.create({
+          payment_intent: stripeId,
+        });
       const type = what === "dispute" ? "charge.dispute.created" : "refund.created";
       const object = { payment_intent: stripeId };
       const body = eventOf(order.id, { type, data: { object } });
-      expect(await post(all.webhookUrl, body, sign(body))).toBe(200);
-      expect(await all.webhooks.findById("evt_1").lean()).not.toHaveProperty("handledAt");
+      expect(await post(fixture.webhookUrl, body, sign(body))).toBe(200);
+      expect(await fixture.webhooks.findById("evt_1").lean()).not.toHaveProperty("handledAt");
       void first; // It has died, and knows no more of it.
 
-      const second = all.start();
+      const second = fixture.start();
       await second.settler.reconcile();
-      expect((await all.load(order.id)).refunds).toEqual([]); // It is at rest, for all that we know.
+      expect((await fixture.load(order.id)).refunds).toEqual([]); // It is at rest, for all that we know.
       await second.askAgain(); // It may yet be in the hands of the first.
-      expect(await all.webhooks.findById("evt_1").lean()).not.toHaveProperty("handledAt");
-      all.clock.ahead += 61_000;
+      expect(await fixture.webhooks.findById("evt_1").lean()).not.toHaveProperty("handledAt");
+      fixture.clock.ahead += 61_000;
       await second.askAgain();
       await eventually(
-        async () => (await all.webhooks.findById("evt_1"))?.handledAt,
+        async () => (await fixture.webhooks.findById("evt_1"))?.handledAt,
         "the webhook",
       );
-      const { dispute, refunds } = await all.load(order.id);
+      const { dispute, refunds } = await fixture.load(order.id);
       expect(what === "dispute" ? dispute?.status : refunds[0]?.status).toBe(
         what === "dispute" ? "OPEN" : "SUCCEEDED",
       );
@@ -333,88 +357,88 @@ describe("Stripe's side of the story", () => {
   );
 
   it("is asked about until Stripe has answered", async () => {
-    const all = await world({ webhooks: true });
-    const order = await bought(all);
-    await all.fault({ method: "GET", path: "/v1/refunds", fail: 500, times: 7 });
-    await hastyStripe(all.bank.base).refunds.create({
-      payment_intent: await stripeIdOf(all, order),
+    const fixture = await paymentsFixture({ webhooks: true });
+    const order = await completedOrder(fixture);
+    await fixture.fault({ method: "GET", path: "/v1/refunds", fail: 500, times: 7 });
+    await fastRetryStripe(fixture.stripeServer.base).refunds.create({
+      payment_intent: await stripeIdOf(fixture, order),
     });
-    await all.reaches(order, "REFUNDED");
+    await fixture.attemptReaches(order, "REFUNDED");
     await eventually(
-      async () => (await all.webhooks.countDocuments({ handledAt: null })) === 0,
+      async () => (await fixture.webhooks.countDocuments({ handledAt: null })) === 0,
       "all to be handled",
     );
   });
 
   it("needs no metadata of ours: it is found by its intent", async () => {
-    const all = await world();
-    const order = await bought(all);
-    const object = { payment_intent: await stripeIdOf(all, order), metadata: {} };
+    const fixture = await paymentsFixture();
+    const order = await completedOrder(fixture);
+    const object = { payment_intent: await stripeIdOf(fixture, order), metadata: {} };
     const body = eventOf("", { type: "charge.dispute.created", data: { object } });
-    expect(await post(all.webhookUrl, body, sign(body))).toBe(200);
-    expect(await all.webhooks.find().lean()).toMatchObject([{ subject: order.id }]);
+    expect(await post(fixture.webhookUrl, body, sign(body))).toBe(200);
+    expect(await fixture.webhooks.find().lean()).toMatchObject([{ subject: order.id }]);
   });
 
   it("may never come: a payment by card alone needs none", async () => {
-    const all = await world({ webhooks: true });
-    await all.bank.turn("PUT", "webhooks", { off: true });
-    const order = await all.buy();
-    await all.pay(order);
-    expect(await all.settled(order)).toBe("COMPLETED");
-    expect(await all.webhooks.countDocuments()).toBe(0);
+    const fixture = await paymentsFixture({ webhooks: true });
+    await fixture.stripeServer.control("PUT", "webhooks", { off: true });
+    const order = await fixture.buy();
+    await fixture.pay(order);
+    expect(await fixture.settled(order)).toBe("COMPLETED");
+    expect(await fixture.webhooks.countDocuments()).toBe(0);
   });
 
   it("is how we learn that the whole amount was given back by hand: the order is cancelled", async () => {
-    const all = await world({ webhooks: true });
-    const order = await all.buy();
-    const { payment } = await all.pay(order);
-    await all.settled(order);
-    const stripe = hastyStripe(all.bank.base);
+    const fixture = await paymentsFixture({ webhooks: true });
+    const order = await fixture.buy();
+    const { payment } = await fixture.pay(order);
+    await fixture.settled(order);
+    const stripe = fastRetryStripe(fixture.stripeServer.base);
     await stripe.refunds.create({ payment_intent: payment!.stripeId, amount: 1000 });
     await stripe.refunds.create({ payment_intent: payment!.stripeId });
-    await all.reaches(order, "REFUNDED");
-    await all.decide(order);
+    await fixture.attemptReaches(order, "REFUNDED");
+    await fixture.decide(order);
     expect(order).toMatchObject({
       status: OrderStatus.CANCELLED,
       cancelReason: CancelReason.REFUNDED,
     });
-    expect(await all.names(order)).toEqual([
+    expect(await fixture.eventNames(order)).toEqual([
       "PaymentAuthorized",
       "ChargeCreated",
       "ChargeRefunded",
       "ChargeRefunded",
     ]);
-    await all.balance(order);
+    await fixture.balance(order);
   });
 
   it("of a part that was given back by hand is noted, and the ticket stays the buyer's", async () => {
-    const all = await world();
-    const order = await all.buy();
-    const { payment } = await all.pay(order);
-    await all.settled(order);
+    const fixture = await paymentsFixture();
+    const order = await fixture.buy();
+    const { payment } = await fixture.pay(order);
+    await fixture.settled(order);
     const part = { payment_intent: payment!.stripeId, amount: 1000 };
-    await hastyStripe(all.bank.base).refunds.create(part);
+    await fastRetryStripe(fixture.stripeServer.base).refunds.create(part);
     const body = eventOf(order.id, { type: "charge.refunded" });
-    expect(await post(all.webhookUrl, body, sign(body))).toBe(200);
-    await all.reaches(order, "PARTLY_REFUNDED");
-    expect(await all.settled(order)).toBe("COMPLETED");
+    expect(await post(fixture.webhookUrl, body, sign(body))).toBe(200);
+    await fixture.attemptReaches(order, "PARTLY_REFUNDED");
+    expect(await fixture.settled(order)).toBe("COMPLETED");
   });
 });
 
 describe("what no webhook ever told", () => {
   it("of a payment at rest, Stripe's own list of events tells", async () => {
-    const all = await world();
-    const [disputed, returned] = [await bought(all), await bought(all)];
-    const payment_intent = await stripeIdOf(all, disputed);
-    await all.bank.turn("POST", "disputes", { payment_intent });
-    const refunded = { payment_intent: await stripeIdOf(all, returned) };
-    await hastyStripe(all.bank.base).refunds.create(refunded);
-    await all.catchUp();
-    await all.reaches(returned, "REFUNDED");
-    const status = async () => (await all.load(disputed.id)).dispute?.status === "OPEN";
+    const fixture = await paymentsFixture();
+    const [disputed, returned] = [await completedOrder(fixture), await completedOrder(fixture)];
+    const payment_intent = await stripeIdOf(fixture, disputed);
+    await fixture.stripeServer.control("POST", "disputes", { payment_intent });
+    const refunded = { payment_intent: await stripeIdOf(fixture, returned) };
+    await fastRetryStripe(fixture.stripeServer.base).refunds.create(refunded);
+    await fixture.catchUp();
+    await fixture.attemptReaches(returned, "REFUNDED");
+    const status = async () => (await fixture.load(disputed.id)).dispute?.status === "OPEN";
     await eventually(status, "the dispute to be known");
-    const stored = await all.webhooks.countDocuments();
-    await all.catchUp();
-    expect(await all.webhooks.countDocuments()).toBe(stored);
+    const stored = await fixture.webhooks.countDocuments();
+    await fixture.catchUp();
+    expect(await fixture.webhooks.countDocuments()).toBe(stored);
   });
 });

@@ -3,7 +3,7 @@ import type Stripe from "stripe";
 import { sendJson, type HttpHandler } from "#runtime/http.ts";
 import type { Log } from "#runtime/log.ts";
 import { isDatabaseFault } from "#runtime/store/database.ts";
-import { take, type Listener, type Webhooks } from "./webhooks.ts";
+import { storeWebhook, type WebhookListener, type Webhooks } from "./webhooks.ts";
 
 const TOLERANCE_SECONDS = 300;
 const LARGEST_BODY = 256 * 1024;
@@ -13,7 +13,7 @@ interface Deps {
   stripe: Stripe;
   /** Any of which an event may be signed with: each endpoint has its own, and two while one is replaced. */
   secrets: readonly string[];
-  listeners: readonly Listener[];
+  listeners: readonly WebhookListener[];
   log: Log;
 }
 
@@ -65,7 +65,7 @@ export function stripeWebhook({ webhooks, stripe, secrets, listeners, log }: Dep
       return sendJson(res, 400, { message: "the signature is wrong or too old" });
     }
     try {
-      if (!(await take({ webhooks, listeners }, event))) {
+      if (!(await storeWebhook({ webhooks, listeners }, event))) {
         log.error({ alarm: true }, "a signed webhook is no event of Stripe's; who has the secret?");
         return sendJson(res, 400, { message: "this is no event" });
       }

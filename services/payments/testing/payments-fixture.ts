@@ -38,22 +38,34 @@ import { banReplicaModel } from "#marketplace/ban-replica.ts";
 import type { CardLimits } from "../checkout/card-limits.ts";
 import { paymentEvents } from "../events.ts";
 import { balanceModel } from "../balances/balance.ts";
-import { newest, paymentModel, refunded, type PaymentFields, type Payments } from "../payment.ts";
+import {
+  newestAttempt,
+  paymentModel,
+  refundedAmount,
+  type PaymentFields,
+  type Payments,
+} from "../payment.ts";
 import { payoutModel } from "../payout.ts";
 import { paymentRoutes } from "../rpc.ts";
-import { startSettler, type SettlerOptions } from "../settlement/settlement-worker.ts";
-import { heldIn } from "../ledger.ts";
-import { isKept, pendingRefund } from "../refunds/refund.ts";
-import { hastyStripe, KEY, localStripe, WEBHOOK_SECRET, type Fault } from "./stripe-fixture.ts";
+import { startSettlementWorker, type SettlementOptions } from "../settlement/settlement-worker.ts";
+import { heldAtStripe } from "../ledger.ts";
+import { isCaptured, pendingRefund } from "../refunds/refund.ts";
+import {
+  fastRetryStripe,
+  KEY,
+  localStripe,
+  WEBHOOK_SECRET,
+  type StripeFault,
+} from "./stripe-fixture.ts";
 import { stripeWebhook } from "../stripe/webhook-handler.ts";
-import { askAgain, catchUp, handled, webhookModel } from "../stripe/webhooks.ts";
+import { retryUnhandled, readMissedEvents, markHandled, webhookModel } from "../stripe/webhooks.ts";
 import { paymentListener } from "../settlement/payment-listener.ts";
 
 export const FEE_BPS = 500;
 export const PUBLIC_URL = "https://tickets.example";
 
 /** What Stripe's own books say of one order. */
-export interface Books {
+export interface StripeState {
   intents: Stripe.PaymentIntent[];
   /** The charges that took money. */
   taken: Stripe.Charge[];
@@ -91,13 +103,13 @@ interface Options {
 }
 
 const unlimited: CardLimits = {
-  count: () => Promise.resolve({ isTerse: false }),
-  refused: () => Promise.resolve(),
-  giveBack: () => Promise.resolve(),
+  countAttempt: () => Promise.resolve({ isTerse: false }),
+  countRefusal: () => Promise.resolve(),
+  uncountAttempt: () => Promise.resolve(),
 };
 
 /** The service on real parts, for one test; the orders service is played by the test. */
-export async function world(options: Options = {}) {
+export async function paymentsFixture(options: Options = {}) {
   const db = await testDatabase();
   const { log, lines } = recordedLog();
   const { cards = unlimited, secrets = [WEBHOOK_SECRET] } = options;
@@ -120,22 +132,22 @@ export async function world(options: Options = {}) {
   onTestFinished(() => http.close());
   const webhookUrl = `http://127.0.0.1:${http.port}/webhooks/stripe`;
   const told = { url: webhookUrl, secret: WEBHOOK_SECRET };
-  const bank = await localStripe(options.webhooks ? told : undefined);
+  const stripeServer = await localStripe(options.webhooks ? told : undefined);
 
   /** A process of the service. Another one may be there beside it, or after it. */
   function start(
-    stripe: Stripe = hastyStripe(bank.base),
+    stripe: Stripe = fastRetryStripe(stripeServer.base),
     firstPauseMs = 20,
-    patient?: SettlerOptions["patient"],
+    patient?: SettlementOptions["lowPriority"],
   ) {
     const settling = { payments, stripe, log, now, feeBps: FEE_BPS };
     const deps = {
       ...{ ...settling, cards, publicUrl: PUBLIC_URL, methodTypes: ["card"], holdDays: 14 },
       ...{ payouts: payoutModel(db), balances: balanceModel(db) },
     };
-    const settler = startSettler(deps, {
-      ...{ firstPauseMs, ...(patient && { patient }) },
-      handled: (ids) => handled(webhooks, ids),
+    const settler = startSettlementWorker(deps, {
+      ...{ firstPauseMs, ...(patient && { lowPriority: patient }) },
+      markHandled: (ids) => markHandled(webhooks, ids),
     });
     const listeners = [paymentListener(payments, settler)];
     onWebhook = stripeWebhook({ webhooks, stripe, secrets, listeners, log });
@@ -143,8 +155,8 @@ export async function world(options: Options = {}) {
     onTestFinished(() => void settler.close()); // One that died does not come to its end.
     return {
       ...{ deps, settler, client },
-      askAgain: () => askAgain({ webhooks, listeners }, now()),
-      catchUp: catchUp({ stripe, webhooks, listeners, now }),
+      askAgain: () => retryUnhandled({ webhooks, listeners }, now()),
+      catchUp: readMissedEvents({ stripe, webhooks, listeners, now }),
     };
   }
   const service = start();
@@ -156,7 +168,7 @@ export async function world(options: Options = {}) {
     payments.findById(id).orFail().lean<PaymentFields>().exec();
 
   /** Every event that was recorded; nothing takes them out here. */
-  async function heard(orderId: string): Promise<HeardEvent[]> {
+  async function recordedEvents(orderId: string): Promise<HeardEvent[]> {
     const found = await payments.findById(orderId).orFail();
     return found.outbox.map(({ _id, type, payload }) => {
       const schema = published.getMessage(type);
@@ -170,10 +182,14 @@ export async function world(options: Options = {}) {
   let held: (() => Promise<unknown>)[] | undefined;
 
   /** Tells payments of an order. */
-  const tell = (schema: DescMessage, order: Order): Promise<void> => send(schema, { order });
+  const deliver = (schema: DescMessage, order: Order): Promise<void> => send(schema, { order });
 
   /** Tells payments what became of the code of the order's ticket. */
-  async function tellCode(order: Order, became: "opened" | "sealed", at = 0): Promise<void> {
+  async function deliverCodeEvent(
+    order: Order,
+    became: "opened" | "sealed",
+    at = 0,
+  ): Promise<void> {
     const code = { orderId: order.id, ticketId: order.ticketId };
     if (became === "sealed") return send(ticketEvents.TicketCodeSealedSchema, code);
     return send(ticketEvents.TicketCodeOpenedSchema, { ...code, openTime: timestampFromMs(at) });
@@ -214,7 +230,7 @@ export async function world(options: Options = {}) {
   /** An order that payments has heard of. */
   async function buy(change?: OrderChange): Promise<Order> {
     const order = anOrder(change);
-    await tell(orderEvents.OrderCreatedSchema, order);
+    await deliver(orderEvents.OrderCreatedSchema, order);
     return order;
   }
 
@@ -224,15 +240,18 @@ export async function world(options: Options = {}) {
   }
 
   async function accept(order: Order, attemptId?: string): Promise<void> {
-    const accepted = attemptId ?? newest(await load(order.id))?._id ?? "";
+    const accepted = attemptId ?? newestAttempt(await load(order.id))?._id ?? "";
     change(order, { status: OrderStatus.AWAITING_PAYMENT, attemptId: accepted });
-    await tell(orderEvents.OrderAwaitingPaymentSchema, order);
+    await deliver(orderEvents.OrderAwaitingPaymentSchema, order);
   }
 
   async function cancel(order: Order, reason: CancelReason = CancelReason.BUYER): Promise<void> {
     change(order, { status: OrderStatus.CANCELLED, cancelReason: reason });
     const expired = reason === CancelReason.EXPIRED;
-    await tell(expired ? orderEvents.OrderExpiredSchema : orderEvents.OrderCancelledSchema, order);
+    await deliver(
+      expired ? orderEvents.OrderExpiredSchema : orderEvents.OrderCancelledSchema,
+      order,
+    );
   }
 
   const done = new Set<string>();
@@ -240,7 +259,7 @@ export async function world(options: Options = {}) {
   /** What the orders service does about the events that were recorded since it last looked. */
   async function decide(order: Order): Promise<void> {
     const isNow = (status: OrderStatus): boolean => order.status === status;
-    for (const { id, name, payment } of await heard(order.id)) {
+    for (const { id, name, payment } of await recordedEvents(order.id)) {
       if (done.has(id)) continue;
       done.add(id);
       const isCreated = isNow(OrderStatus.CREATED);
@@ -250,7 +269,7 @@ export async function world(options: Options = {}) {
         await accept(order, payment.attemptId);
       } else if (name === "ChargeCreated" && isAccepted) {
         change(order, { status: OrderStatus.COMPLETED });
-        await tell(orderEvents.OrderCompletedSchema, order);
+        await deliver(orderEvents.OrderCompletedSchema, order);
       } else if (name === "ChargeFailed" && (isCreated || isAccepted)) {
         await cancel(order, CancelReason.PAYMENT_FAILED);
       } else if (name === "ChargeRefunded" && payment.status === PaymentStatus.REFUNDED) {
@@ -259,17 +278,19 @@ export async function world(options: Options = {}) {
     }
   }
 
-  async function books(order: Order): Promise<Books> {
-    const all = (await bank.turn("GET", "books")) as {
+  async function stripeState(order: Order): Promise<StripeState> {
+    const fixture = (await stripeServer.control("GET", "books")) as {
       payment_intents: Stripe.PaymentIntent[];
       charges: Stripe.Charge[];
       refunds: Stripe.Refund[];
     };
-    const intents = all.payment_intents.filter(({ metadata }) => metadata["order_id"] === order.id);
+    const intents = fixture.payment_intents.filter(
+      ({ metadata }) => metadata["order_id"] === order.id,
+    );
     const isOurs = ({ payment_intent: of }: { payment_intent: unknown }): boolean =>
       intents.some(({ id }) => id === of);
-    const taken = all.charges.filter((charge) => charge.captured && isOurs(charge));
-    return { intents, taken, refunds: all.refunds.filter(isOurs) };
+    const taken = fixture.charges.filter((charge) => charge.captured && isOurs(charge));
+    return { intents, taken, refunds: fixture.refunds.filter(isOurs) };
   }
 
   /**
@@ -277,7 +298,7 @@ export async function world(options: Options = {}) {
    * What was given back of it is no more and no less than our own books have, which sum to zero.
    */
   async function balance(order: Order): Promise<void> {
-    const { intents, taken, refunds } = await books(order);
+    const { intents, taken, refunds } = await stripeState(order);
     const captured = taken.reduce((sum, charge) => sum + charge.amount_captured, 0);
     const back = refunds
       .filter(({ status }) => status === "succeeded" || status === "pending")
@@ -287,8 +308,8 @@ export async function world(options: Options = {}) {
     expect(captured - back > 0).toBe(isCompleted);
     if (isCompleted) expect(captured).toBe(found.order.price);
     expect(taken.length).toBeLessThanOrEqual(1);
-    expect(refunded(found)).toBe(back);
-    if (!found.dispute) expect(heldIn(found.postings)).toBe(captured - back);
+    expect(refundedAmount(found)).toBe(back);
+    if (!found.dispute) expect(heldAtStripe(found.postings)).toBe(captured - back);
     for (const { lines } of found.postings) {
       expect(lines.reduce((sum, { amount }) => sum + amount, 0)).toBe(0);
     }
@@ -309,9 +330,9 @@ export async function world(options: Options = {}) {
     await eventually(async () => {
       await decide(order);
       const found = await load(order.id);
-      const status = newest(found)?.status;
+      const status = newestAttempt(found)?.status;
       if (pendingRefund(found)) return false;
-      if (order.status === OrderStatus.COMPLETED) return isKept(found);
+      if (order.status === OrderStatus.COMPLETED) return isCaptured(found);
       const ends = ["VOIDED", "FAILED", "REFUNDED", undefined];
       return order.status === OrderStatus.CANCELLED && ends.includes(status);
     }, "order and payment to end");
@@ -329,18 +350,20 @@ export async function world(options: Options = {}) {
     (await load(order.id)).attempts.map(({ status }) => status);
 
   /** Resolves once the newest attempt has this status. */
-  const reaches = (order: Order, status: string): Promise<unknown> =>
+  const attemptReaches = (order: Order, status: string): Promise<unknown> =>
     eventually(
       async () => (await statuses(order)).at(-1) === status,
       `the attempt to be ${status}`,
     );
 
-  const names = async (order: Order): Promise<string[]> =>
-    (await heard(order.id)).map(({ name }) => name);
+  const eventNames = async (order: Order): Promise<string[]> =>
+    (await recordedEvents(order.id)).map(({ name }) => name);
 
   /** The bank's page, on which the buyer answers. */
   async function bankPage(order: Order): Promise<(answer: "complete" | "fail") => Promise<void>> {
-    const asking = (await books(order)).intents.find(({ status }) => status === "requires_action");
+    const asking = (await stripeState(order)).intents.find(
+      ({ status }) => status === "requires_action",
+    );
     const page = asking?.next_action?.redirect_to_url?.url ?? "";
     return async (answer) => {
       await fetch(page, { method: "POST", body: `answer=${answer}`, redirect: "manual" });
@@ -352,7 +375,7 @@ export async function world(options: Options = {}) {
 
   // Whatever a test does, nothing of it may be found in a log or an event.
   onTestFinished(async () => {
-    const { payment_intents: intents } = (await bank.turn("GET", "books")) as {
+    const { payment_intents: intents } = (await stripeServer.control("GET", "books")) as {
       payment_intents: Stripe.PaymentIntent[];
     };
     const found = await payments.find().lean<PaymentFields[]>();
@@ -384,31 +407,31 @@ export async function world(options: Options = {}) {
     anOrder,
     answerBank,
     balance,
-    bank,
+    stripeServer,
     bankPage,
-    books,
+    stripeState,
     buy,
     cancel,
     change,
     clock,
     decide,
-    fault: (fault: Fault) => bank.turn("POST", "faults", fault),
-    heard,
+    fault: (fault: StripeFault) => stripeServer.control("POST", "faults", fault),
+    recordedEvents,
     hold,
     lines,
     load,
-    names,
+    eventNames,
     pay,
     payments,
-    reaches,
+    attemptReaches,
     settled,
     start,
     banReplica,
     statuses,
-    tell,
-    tellCode,
+    deliver,
+    deliverCodeEvent,
     webhookUrl,
     webhooks,
   };
 }
-export type World = Awaited<ReturnType<typeof world>>;
+export type PaymentsFixture = Awaited<ReturnType<typeof paymentsFixture>>;

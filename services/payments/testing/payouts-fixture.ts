@@ -9,24 +9,29 @@ import { recordedLog } from "#runtime/testing/log.ts";
 import { testClient } from "#runtime/testing/client.ts";
 import { testDatabase, testDatabaseUri } from "#runtime/testing/database.ts";
 import { balanceModel } from "../balances/balance.ts";
-import { noteDispute } from "../refunds/dispute.ts";
+import { recordDispute } from "../refunds/dispute.ts";
 import type { Line } from "../ledger.ts";
 import { capture } from "../settlement/attempt.ts";
-import { newest, paymentModel, type OrderCopy, type Payment } from "../payment.ts";
+import { newestAttempt, paymentModel, type OrderReplica, type Payment } from "../payment.ts";
 import { stripeAccounts, type PayoutAccounts } from "../stripe/payout-accounts.ts";
 import { payoutModel, type Payout } from "../payout.ts";
 import { payoutWorker, type PayoutWorker } from "../payouts/payout-worker.ts";
-import { noteRefund } from "../refunds/refund.ts";
-import { lookAtAccount, onboard, sellerModel, type Seller } from "../payouts/seller.ts";
+import { recordRefund } from "../refunds/refund.ts";
+import {
+  refreshAccount,
+  createOnboardingLink,
+  sellerModel,
+  type Seller,
+} from "../payouts/seller.ts";
 import { sellerRoutes } from "../payouts/seller-rpc.ts";
 import { FEE_BPS } from "./payments-fixture.ts";
-import { hastyStripe, KEY, localStripe, type Fault } from "./stripe-fixture.ts";
+import { fastRetryStripe, KEY, localStripe, type StripeFault } from "./stripe-fixture.ts";
 
 export const DAY_MS = 86_400_000;
 export const PUBLIC_URL = "https://shop.example";
 
 interface Sale extends Partial<
-  Pick<OrderCopy, "sellerId" | "title" | "venue" | "price" | "currency" | "eventTime">
+  Pick<OrderReplica, "sellerId" | "title" | "venue" | "price" | "currency" | "eventTime">
 > {
   /** How many days ago the event began; in how many, where it is less than nothing. */
   eventDaysAgo?: number | undefined;
@@ -35,7 +40,7 @@ interface Sale extends Partial<
 }
 
 /** What the `/_test/books` of the local Stripe hold. */
-export interface AllBooks {
+export interface StripeObjects {
   transfers: Stripe.Transfer[];
   balance_transactions: Stripe.BalanceTransaction[];
 }
@@ -44,7 +49,7 @@ export interface AllBooks {
  * Sellers' money on real parts, for one test: what was sold is in our ledger and in Stripe's books.
  * Nobody is told of it, unless a webhook is given.
  */
-export async function money(webhook?: { url: string; secret: string }) {
+export async function payoutsFixture(webhook?: { url: string; secret: string }) {
   const db = await testDatabase();
   const uri = testDatabaseUri(db.name);
   const { log, lines } = recordedLog();
@@ -56,8 +61,8 @@ export async function money(webhook?: { url: string; secret: string }) {
   const clock = { ahead: 0 };
   const now = (): number => Date.now() + clock.ahead;
 
-  const { base, turn } = await localStripe(webhook);
-  const stripe = hastyStripe(base);
+  const { base, control } = await localStripe(webhook);
+  const stripe = fastRetryStripe(base);
   const accountsBy = (by: Stripe): PayoutAccounts =>
     stripeAccounts({ stripe: by, publicUrl: PUBLIC_URL, now });
   const deps = {
@@ -72,7 +77,7 @@ export async function money(webhook?: { url: string; secret: string }) {
 
   /** A sale that was taken, here and at Stripe. */
   async function sell({ eventDaysAgo, daysAgo = 0, ...change }: Sale = {}): Promise<string> {
-    const order: OrderCopy = {
+    const order: OrderReplica = {
       ...{ userId: "ann", sellerId: "sam", ticketId: newId(), title: "A concert" },
       ...{ price: 10_000, currency: "EUR", status: "COMPLETED", expired: false, version: 3 },
       ...{ expiresAt: new Date(), attemptId: newId(), ...change },
@@ -99,28 +104,28 @@ export async function money(webhook?: { url: string; secret: string }) {
   }
 
   const intentOf = async (id: string): Promise<string> =>
-    newest(await payments.findById(id).orFail())?.stripeId ?? "";
+    newestAttempt(await payments.findById(id).orFail())?.stripeId ?? "";
 
   /** Money goes back, at Stripe and here. */
   async function refund(id: string, amount: number): Promise<void> {
     const made = await stripe.refunds.create({ payment_intent: await intentOf(id), amount });
     const said = { refundId: undefined, stripeId: made.id, amount, failed: false };
-    await change(id, (payment) => noteRefund(payment, { ...said, createTime: new Date() }));
+    await change(id, (payment) => recordRefund(payment, { ...said, createTime: new Date() }));
   }
 
   /** The buyer's bank takes the money, and may give it again. */
   async function dispute(id: string, end?: "won" | "lost"): Promise<void> {
-    await turn("POST", "disputes", { payment_intent: await intentOf(id) });
+    await control("POST", "disputes", { payment_intent: await intentOf(id) });
     const note = async (): Promise<string> => {
       const { data } = await stripe.disputes.list({ payment_intent: await intentOf(id) });
       const [newest] = data;
       if (!newest) throw new Error("there is no dispute");
-      await change(id, (payment) => noteDispute(payment, newest));
+      await change(id, (payment) => recordDispute(payment, newest));
       return newest.id;
     };
     const disputeId = await note();
     if (!end) return;
-    await turn("POST", `disputes/${disputeId}`, { status: end });
+    await control("POST", `disputes/${disputeId}`, { status: end });
     await note();
   }
 
@@ -128,21 +133,25 @@ export async function money(webhook?: { url: string; secret: string }) {
     sellers.findById(sellerId).orFail().lean<Seller>().exec();
 
   /** What Stripe says of a seller's account from now on; we do not know it yet. */
-  async function stand(status: "active" | "restricted", sellerId?: string): Promise<void> {
-    await turn("POST", `accounts/${(await account(sellerId)).accountId}`, { status });
+  async function setAccountStatus(
+    status: "active" | "restricted",
+    sellerId?: string,
+  ): Promise<void> {
+    await control("POST", `accounts/${(await account(sellerId)).accountId}`, { status });
   }
 
   /** A seller whom Stripe knows well enough to pay. */
-  async function onboarded(sellerId = "sam"): Promise<void> {
-    await onboard(deps, sellerId);
-    await stand("active", sellerId);
-    await lookAtAccount(deps, await account(sellerId));
+  async function onboardSeller(sellerId = "sam"): Promise<void> {
+    await createOnboardingLink(deps, sellerId);
+    await setAccountStatus("active", sellerId);
+    await refreshAccount(deps, await account(sellerId));
   }
 
   const client = testClient(SellerService, sellerRoutes(deps), log);
 
-  const all = (): Promise<Payout[]> => payouts.find().sort({ createTime: 1 }).lean<Payout[]>();
-  const books = (): Promise<AllBooks> => turn<AllBooks>("GET", "books");
+  const storedPayouts = (): Promise<Payout[]> =>
+    payouts.find().sort({ createTime: 1 }).lean<Payout[]>();
+  const stripeObjects = (): Promise<StripeObjects> => control<StripeObjects>("GET", "books");
 
   /** Every line of the ledger, by its currency. */
   async function ledger(): Promise<(Line & { currency: string })[]> {
@@ -150,7 +159,7 @@ export async function money(webhook?: { url: string; secret: string }) {
       postings,
       currency,
     }));
-    return [...sales, ...(await all())].flatMap(({ postings, currency }) =>
+    return [...sales, ...(await storedPayouts())].flatMap(({ postings, currency }) =>
       postings.flatMap(({ lines: of }) =>
         of.map(({ account, amount }) => ({ account, amount, currency })),
       ),
@@ -170,7 +179,7 @@ export async function money(webhook?: { url: string; secret: string }) {
       account,
       accountsBy,
       base,
-      books,
+      stripeObjects,
       client,
       clock,
       db,
@@ -180,9 +189,21 @@ export async function money(webhook?: { url: string; secret: string }) {
       ledger,
       lines,
     },
-    ...{ onboarded, payments, payouts, refund, sell, sellers, stand, start, stripe, turn, uri },
-    all,
-    fault: (fault: Fault) => turn("POST", "faults", fault),
+    ...{
+      onboardSeller,
+      payments,
+      payouts,
+      refund,
+      sell,
+      sellers,
+      setAccountStatus,
+      start,
+      stripe,
+      control,
+      uri,
+    },
+    storedPayouts,
+    fault: (fault: StripeFault) => control("POST", "faults", fault),
   };
 }
-export type Money = Awaited<ReturnType<typeof money>>;
+export type PayoutsFixture = Awaited<ReturnType<typeof payoutsFixture>>;

@@ -7,35 +7,35 @@ import type {
 } from "@ticketing/proto/payments/v1/payment_service";
 import { as } from "#runtime/testing/tokens.ts";
 import { eventually } from "#runtime/testing/eventually.ts";
-import { newest } from "../payment.ts";
-import type { World } from "./payments-fixture.ts";
+import { newestAttempt } from "../payment.ts";
+import type { PaymentsFixture } from "./payments-fixture.ts";
 
 // For tests of money that goes back.
 
 /** Who may want money back. */
-export type Asker = "buyer" | "seller" | "administrator" | "stranger";
+export type RefundRequester = "buyer" | "seller" | "administrator" | "stranger";
 
 /** An order that is paid and completed. */
-export async function bought(
-  all: World,
-  change: Parameters<World["buy"]>[0] = {},
+export async function completedOrder(
+  fixture: PaymentsFixture,
+  change: Parameters<PaymentsFixture["buy"]>[0] = {},
   token = "tok_visa",
 ): Promise<Order> {
-  const order = await all.buy(change);
-  await all.pay(order, token);
-  await all.settled(order);
+  const order = await fixture.buy(change);
+  await fixture.pay(order, token);
+  await fixture.settled(order);
   return order;
 }
 
-export async function stripeIdOf(all: World, order: Order): Promise<string> {
-  return newest(await all.load(order.id))?.stripeId ?? "";
+export async function stripeIdOf(fixture: PaymentsFixture, order: Order): Promise<string> {
+  return newestAttempt(await fixture.load(order.id))?.stripeId ?? "";
 }
 
 /** Asks for money back as one of those who may, or may not. */
-export async function askBack(
-  { client }: World,
+export async function requestRefund(
+  { client }: PaymentsFixture,
   order: Order,
-  who: Asker,
+  who: RefundRequester,
   request: MessageInitShape<typeof RefundPaymentRequestSchema> = {},
 ): Promise<RefundPaymentResponse> {
   const people = {
@@ -47,16 +47,16 @@ export async function askBack(
   return client.refundPayment({ orderId: order.id, ...request }, await people[who]);
 }
 
-export const refundsOf = async (all: World, order: Order): Promise<string[]> =>
-  (await all.load(order.id)).refunds.map(({ status }) => status);
+export const refundsOf = async (fixture: PaymentsFixture, order: Order): Promise<string[]> =>
+  (await fixture.load(order.id)).refunds.map(({ status }) => status);
 
 /** Resolves once the newest refund has this status. */
-export const refundIs = (
-  all: World,
+export const refundReaches = (
+  fixture: PaymentsFixture,
   order: Order,
   status: Exclude<keyof typeof RefundStatus, "UNSPECIFIED">,
 ): Promise<unknown> =>
   eventually(
-    async () => (await refundsOf(all, order)).at(-1) === status,
+    async () => (await refundsOf(fixture, order)).at(-1) === status,
     `the refund to be ${status}`,
   );

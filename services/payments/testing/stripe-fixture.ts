@@ -10,7 +10,7 @@ export const KEY = "sk_test_of_these_tests";
 export const WEBHOOK_SECRET = "whsec_of_these_tests";
 
 /** A misfortune of the local Stripe's; see stack/stripe/requests/faults.ts. */
-export interface Fault {
+export interface StripeFault {
   method?: string;
   path?: string;
   times?: number;
@@ -22,7 +22,7 @@ export interface Fault {
 }
 
 /** The real SDK as the service makes it, but with hardly a pause before it tries again. */
-export function hastyStripe(base: string, { key = KEY, timeoutMs = 8_000 } = {}): Stripe {
+export function fastRetryStripe(base: string, { key = KEY, timeoutMs = 8_000 } = {}): Stripe {
   const stripe = createStripe(key, base);
   return Object.assign(stripe, {
     getInitialNetworkRetryDelay: () => 0.005,
@@ -40,13 +40,13 @@ export async function localStripe(webhook?: { url: string; secret: string }) {
     await rm(dir, { recursive: true });
   });
   const base = `http://127.0.0.1:${server.port}`;
-  async function turn<T>(method: string, path: string, body?: object): Promise<T> {
+  async function control<T>(method: string, path: string, body?: object): Promise<T> {
     const init = { method, ...(body && { body: JSON.stringify(body) }) };
     const answer = await fetch(`${base}/_test/${path}`, init);
     if (!answer.ok) throw new Error(await answer.text());
     return (await answer.json()) as T;
   }
-  return { base, turn, close: server.close };
+  return { base, control, close: server.close };
 }
 
 export type StripeStep = "create" | "confirm" | "capture" | "cancel" | "refund";
@@ -55,7 +55,7 @@ export type StripeStep = "create" | "confirm" | "capture" | "cancel" | "refund";
  * Stripe as a process sees it that dies at one of its calls, before or after Stripe has done what it
  * asks: from then on no call of this process comes back.
  */
-export function dying(
+export function crashingStripe(
   stripe: Stripe,
   step: StripeStep | "list",
   when: "before" | "after",
