@@ -99,7 +99,7 @@ const rooms = {
     "messaging",
     "store",
   ],
-  auth: ["accounts", "mail", "sessions", "keys"],
+  auth: ["accounts", "sign-in", "mail", "bans", "sessions", "keys"],
   payments: [
     "testing",
     "operations",

@@ -2,13 +2,15 @@ import { ConnectError, type Client } from "@connectrpc/connect";
 import type { AuthService } from "@ticketing/proto/auth/v1/auth_service";
 import { somebody } from "./testing.ts";
 
-/** Browsers that call a service of auth, or another one where that is said. */
+type Method = "signUp" | "signIn" | "signOut" | "refreshSession" | "getCurrentUser";
+
+/** Browsers that call auth through a client, or through another client where one is given. */
 export function browserOf(client: Client<typeof AuthService>) {
-  /** A browser's cookies: it sends what it was given, and forgets what it was told to forget. */
-  function browser(asked = client) {
+  /** A browser with a cookie jar: it sends the cookies that were set, and drops those that expired. */
+  function browser(target = client) {
     const jar = new Map<string, string>();
     let lines: string[] = [];
-    function take(headers: Headers): void {
+    function storeCookies(headers: Headers): void {
       lines = headers.getSetCookie();
       for (const line of lines) {
         const [, name = "", value = ""] = /^([^=]+)=([^;]*)/.exec(line) ?? [];
@@ -16,28 +18,27 @@ export function browserOf(client: Client<typeof AuthService>) {
         else jar.set(name, value);
       }
     }
-    const sent = (): Record<string, string> =>
+    const cookieHeader = (): Record<string, string> =>
       jar.size > 0
         ? { cookie: [...jar].map(([name, value]) => `${name}=${value}`).join("; ") }
         : {};
-    type Method = "signUp" | "signIn" | "signOut" | "refreshSession" | "getCurrentUser";
     async function call(method: Method, request: object = {}, headers: object = {}) {
-      const options = { headers: { ...sent(), ...headers }, onHeader: take };
-      const answer = asked[method](request as never, options);
-      return answer.catch((error: unknown) => {
-        take(ConnectError.from(error).metadata);
+      const options = { headers: { ...cookieHeader(), ...headers }, onHeader: storeCookies };
+      const response = target[method](request as never, options);
+      return response.catch((error: unknown) => {
+        storeCookies(ConnectError.from(error).metadata);
         throw error;
       }) as Promise<{ user?: { id: string }; tokens?: object }>;
     }
     return { call, jar, lines: () => lines };
   }
 
-  /** Somebody with a session in a browser. */
-  async function signedIn(asked = client) {
-    const visitor = browser(asked);
+  /** A browser with a signed-in user. */
+  async function signedIn(target = client) {
+    const signedUp = browser(target);
     const who = somebody();
-    const { user } = await visitor.call("signUp", who);
-    return { ...visitor, who, id: user?.id ?? "" };
+    const { user } = await signedUp.call("signUp", who);
+    return { ...signedUp, who, id: user?.id ?? "" };
   }
 
   return { browser, signedIn };

@@ -1,83 +1,65 @@
-import { AuthService, TokenDelivery } from "@ticketing/proto/auth/v1/auth_service";
+import { createClient, createRouterTransport, type Client } from "@connectrpc/connect";
 import { AccountService } from "@ticketing/proto/auth/v1/account_service";
+import { AuthService, TokenDelivery, type Tokens } from "@ticketing/proto/auth/v1/auth_service";
 import { UserService } from "@ticketing/proto/auth/v1/user_service";
-import type { Client, ConnectRouter } from "@connectrpc/connect";
-import { createClient, createRouterTransport } from "@connectrpc/connect";
 import { exportJWK, generateKeyPair, type JWK } from "jose";
 import { createClient as createRedis, type RedisClientType } from "redis";
 import { afterAll, inject } from "vitest";
-import { buildIndexes } from "#runtime/store/indexes.ts";
-import { interceptors, type Routes } from "#runtime/rpc/server.ts";
-import { TEST_CALL_TIMEOUT_MS } from "#runtime/testing/client.ts";
-import { recordedLog } from "#runtime/testing/log.ts";
+import type { Log } from "#runtime/log.ts";
+import { interceptors } from "#runtime/rpc/server.ts";
+import { PATIENCE_MS } from "#runtime/testing/client.ts";
 import { testDatabase } from "#runtime/testing/database.ts";
-import { accountRoutes } from "./accounts/account-rpc.ts";
-import { attemptLimits, type Attempts } from "./sessions/attempt-limits.ts";
-import type { KnownClaim } from "./accounts/claims.ts";
-import { sessionCookies } from "./sessions/cookies.ts";
-import { keyModel } from "./keys/key.ts";
+import { eventually } from "#runtime/testing/eventually.ts";
+import { recordedLog } from "#runtime/testing/log.ts";
+import type { OpenClaim } from "./accounts/claims.ts";
 import { keyRotation } from "./keys/key-rotation.ts";
 import { keyStore } from "./keys/key-store.ts";
+import type { KeyModel } from "./keys/key.ts";
 import { parsePrivateKeys } from "./keys/private-key.ts";
-import { signingKeys, type SigningKeys } from "./keys/signing-keys.ts";
-import { knownPlaces, placeModel } from "./sessions/known-networks.ts";
-import { linkTokens, type LinkTokens } from "./mail/link-tokens.ts";
+import { signingKeys } from "./keys/signing-keys.ts";
+import { linkTokens } from "./mail/link-tokens.ts";
+import { startMailQueue, type MailQueueDeps } from "./mail/mail-queue.ts";
 import type { Email } from "./mail/smtp-mailer.ts";
-import { mailModel } from "./mail/mail.ts";
-import { startMailQueue, type MailQueue } from "./mail/mail-queue.ts";
+import { openModels } from "./models.ts";
 import { authRoutes } from "./rpc.ts";
-import {
-  sessionKeeper,
-  sessionModel,
-  type SessionKeeper,
-  type Sessions,
-} from "./sessions/session.ts";
-import { userRoutes } from "./accounts/user-rpc.ts";
-import { userModel, type Users } from "./user.ts";
+import { sessionCookies } from "./sessions/session-cookies.ts";
+import { sessionStore } from "./sessions/session-store.ts";
+import { attemptLimits } from "./sign-in/attempt-limits.ts";
+import { trustedNetworks } from "./sign-in/trusted-networks.ts";
+import type { Users } from "./user.ts";
 
-/** A private key as a start makes one. */
+const DAY_MS = 86_400_000;
+const TOKEN_SECONDS = 300;
+const ISSUER = { issuer: "ticketing", audience: "ticketing" };
+
+/** Rate limits that no test reaches by accident. */
+const HIGH_LIMITS = {
+  perAccount: 1_000,
+  perAccountAndAddress: 1_000,
+  perAddress: 1_000,
+  refreshesPerAddress: 10_000,
+  refreshesPerSession: 1_000,
+  mailsPerAddress: 1_000,
+  resetSeconds: 60,
+  windowSeconds: 60,
+};
+
+interface Options extends Partial<typeof HIGH_LIMITS> {
+  /** Whether cookies are `Secure`. */
+  secure?: boolean;
+  /** The claims of a user. */
+  due?: (userId: string) => OpenClaim[];
+}
+
+export type TestAuth = Awaited<ReturnType<typeof testAuth>>;
+
+/** A private key as a JWK, like the ones that auth generates. */
 export async function privateJwk(kid: string): Promise<JWK> {
   const { privateKey } = await generateKeyPair("ES256", { extractable: true });
   return { ...(await exportJWK(privateKey)), kid, alg: "ES256", use: "sig" };
 }
 
-export interface TestAuth {
-  client: Client<typeof AuthService>;
-  account: Client<typeof AccountService>;
-  admin: Client<typeof UserService>;
-  /** An administrator who is signed in: their id, and the options of their calls. */
-  administrator(): Promise<{ id: string; headers: Record<string, string> }>;
-  /** What was written, oldest first. */
-  sentEmails: Email[];
-  storedMails: ReturnType<typeof mailModel>;
-  mailQueue: MailQueue;
-  routes: Routes;
-  users: Users;
-  sessions: Sessions;
-  keeper: SessionKeeper;
-  attempts: Attempts;
-  links: LinkTokens;
-  keys: SigningKeys;
-  redis: RedisClientType;
-  lines: Record<string, unknown>[];
-  /** Lets this much time pass for the sessions. */
-  pass(ms: number): void;
-}
-
-interface Limits {
-  perAccount?: number;
-  perAccountAndAddress?: number;
-  perAddress?: number;
-  refreshesPerSession?: number;
-  mailsPerAddress?: number;
-  secure?: boolean;
-  /** What is due to a user. */
-  due?: (userId: string) => KnownClaim[];
-}
-
-/** The service on a real database and a real Redis, with keys and limits of its own. */
-export async function testAuth(limits: Limits = {}): Promise<TestAuth> {
-  const db = await testDatabase();
+async function testRedis(): Promise<RedisClientType> {
   const redis = createRedis({
     url: inject("parts").redisUrl,
     disableOfflineQueue: true,
@@ -87,122 +69,153 @@ export async function testAuth(limits: Limits = {}): Promise<TestAuth> {
   afterAll(() => {
     if (redis.isOpen) redis.destroy();
   });
-  const { log, lines } = recordedLog();
-  const issuer = "ticketing";
-  const audience = "ticketing";
-  const imported = parsePrivateKeys(
-    JSON.stringify({ keys: [await privateJwk("now"), await privateJwk("next")] }),
-  );
-  const model = keyModel(db);
-  const places = placeModel(db);
-  await buildIndexes(model, places);
-  const sealingKey = crypto.randomUUID();
-  const store = keyStore({ model, sealingKey, tokenSeconds: 300 });
-  const rotation = keyRotation({ store, imported });
-  const keys = await signingKeys({ store, rotation, issuer, audience, lifetimeSeconds: 300 });
-  const users = userModel(db);
-  const sessions = sessionModel(db);
-  await buildIndexes(users, sessions);
-  let offset = 0;
-  const now = (): number => Date.now() + offset;
-  const keeper = sessionKeeper({ sessions, key: crypto.randomUUID(), lifeMs: 86_400_000, now });
-  const { perAccount = 1_000, perAccountAndAddress = 1_000, perAddress = 1_000 } = limits;
-  const { refreshesPerSession = 1_000, mailsPerAddress = 1_000, secure = false } = limits;
-  const { due = () => [] } = limits;
-  const attempts = attemptLimits({
-    redis,
-    known: knownPlaces({ places, key: crypto.randomUUID() }),
-    perAccount,
-    perAccountAndAddress,
-    perAddress,
-    refreshesPerAddress: 10_000,
-    refreshesPerSession,
-    mailsPerAddress,
-    resetSeconds: 60,
-    windowSeconds: 60,
+  return redis;
+}
+
+async function testKeys(model: KeyModel) {
+  const jwks = { keys: [await privateJwk("now"), await privateJwk("next")] };
+  const imported = parsePrivateKeys(JSON.stringify(jwks));
+  const store = keyStore({
+    model,
+    sealingKey: crypto.randomUUID(),
+    tokenSeconds: TOKEN_SECONDS,
   });
-  const cookies = sessionCookies(secure);
+  const rotation = keyRotation({ store, imported });
+  return signingKeys({ store, rotation, ...ISSUER, lifetimeSeconds: TOKEN_SECONDS });
+}
+
+/** A mail queue that keeps what it sends, the oldest first. */
+function testMailQueue(deps: Omit<MailQueueDeps, "mailer" | "publicUrl">) {
   const sentEmails: Email[] = [];
-  const links = linkTokens(crypto.randomUUID(), now);
   const mailer = {
-    send: (mail: Email) => Promise.resolve(void sentEmails.push(mail)),
+    send: (email: Email) => Promise.resolve(void sentEmails.push(email)),
     close: () => {},
   };
-  const storedMails = mailModel(db);
-  const mailQueue = startMailQueue({
-    mails: storedMails,
-    users,
-    links,
-    mailer,
-    log,
-    publicUrl: "http://shop.test",
-    mayNotify: attempts.mayNotify,
-  });
+  const mailQueue = startMailQueue({ ...deps, mailer, publicUrl: "http://shop.test" });
   afterAll(() => mailQueue.close());
+  return { mailQueue, sentEmails };
+}
+
+function testClients(deps: Parameters<typeof authRoutes>[0], secureCookies: boolean, log: Log) {
+  const routes = authRoutes(deps);
+  const rules = { ...ISSUER, keys: deps.keys.getKey, secureCookies };
+  const transport = createRouterTransport(routes, {
+    router: { interceptors: interceptors(log, rules, PATIENCE_MS) },
+  });
+  return {
+    routes,
+    client: createClient(AuthService, transport),
+    account: createClient(AccountService, transport),
+    admin: createClient(UserService, transport),
+  };
+}
+
+/** The service on a real database and a real Redis, with its own keys and limits. */
+export async function testAuth(options: Options = {}) {
+  const { secure = false, due = () => [], ...limits } = options;
+  const redis = await testRedis();
+  const { log, lines } = recordedLog();
+  const models = await openModels(await testDatabase());
+  const { users, mails } = models;
+  const keys = await testKeys(models.keys);
+  let offset = 0;
+  const now = (): number => Date.now() + offset;
+  const key = crypto.randomUUID();
+  const sessions = sessionStore({ sessions: models.sessions, key, lifetimeMs: DAY_MS, now });
+  const networks = trustedNetworks({ model: models.trustedNetworks, key });
+  const attempts = attemptLimits({
+    ...HIGH_LIMITS,
+    ...limits,
+    redis,
+    trustedNetworks: networks,
+  });
+  const links = linkTokens(key, now);
+  const { mayNotify } = attempts;
+  const { mailQueue, sentEmails } = testMailQueue({ mails, users, links, log, mayNotify });
   const deps = {
     users,
-    sessions: keeper,
-    keys,
-    cookies,
-    attempts,
-    post: mailQueue,
-    posts: storedMails,
-  };
-  const routes = (router: ConnectRouter): void => {
-    authRoutes(deps)(router);
-    accountRoutes({ ...deps, links, claimsOf: (id) => Promise.resolve(due(id)), now })(router);
-    userRoutes({ users, sessions: keeper, now })(router);
-  };
-  const rules = { keys: keys.getKey, issuer, audience, secureCookies: secure };
-  const router = { interceptors: interceptors(log, rules, TEST_CALL_TIMEOUT_MS) };
-  const transport = createRouterTransport(routes, { router });
-  const client = createClient(AuthService, transport);
-  const account = createClient(AccountService, transport);
-  const admin = createClient(UserService, transport);
-
-  async function administrator() {
-    const who = inBody(somebody());
-    const { user } = await client.signUp(who);
-    await users.updateOne({ _id: user!.id }, { $set: { roles: ["ADMINISTRATOR"] } });
-    const { tokens } = await client.signIn(who);
-    return { id: user!.id, headers: { authorization: `Bearer ${tokens!.accessToken}` } };
-  }
-
-  const pass = (ms: number): void => void (offset += ms);
-  return {
-    client,
-    account,
-    admin,
-    administrator,
-    sentEmails,
-    storedMails,
-    mailQueue,
-    routes,
-    users,
     sessions,
-    keeper,
+    keys,
+    cookies: sessionCookies(secure),
+    attempts,
+    links,
+    mailQueue,
+    mails,
+    requestClaims: (id: string) => Promise.resolve(due(id)),
+    now,
+  };
+  const clients = testClients(deps, secure, log);
+  return {
+    ...clients,
+    ...testPeople(clients.client, users),
+    users,
+    sessions: models.sessions,
+    sessionStore: sessions,
+    storedMails: mails,
+    mailQueue,
+    sentEmails,
     attempts,
     links,
     keys,
     redis,
     lines,
-    pass,
+    /** Moves the clock of sessions and links. */
+    pass: (ms: number): void => void (offset += ms),
+    /** Resolves with the newest email to an address about something. */
+    emailTo: (to: string, subject: RegExp) =>
+      eventually(
+        () => sentEmails.findLast((email) => email.to === to && subject.test(email.subject)),
+        `an email to ${to}`,
+      ),
+    allSent: () =>
+      eventually(async () => (await mails.countDocuments()) === 0, "all emails to be sent"),
   };
 }
 
-/** Credentials of somebody new. */
+/** People with an account. */
+function testPeople(client: Client<typeof AuthService>, users: Users) {
+  /** A signed-up user, with the call options of their session. */
+  async function member() {
+    const credentials = somebody();
+    const { user, tokens } = await client.signUp(inBody(credentials));
+    if (!user || !tokens) throw new Error("no session");
+    return { ...credentials, id: user.id, tokens, as: bearer(tokens) };
+  }
+
+  /** A signed-in administrator: their id, and the call options of their session. */
+  async function administrator() {
+    const who = inBody(somebody());
+    const { user } = await client.signUp(who);
+    await users.updateOne({ _id: user!.id }, { $set: { roles: ["ADMINISTRATOR"] } });
+    const { tokens } = await client.signIn(who);
+    return { id: user!.id, ...bearer(tokens!) };
+  }
+
+  return { member, administrator };
+}
+
+/** The call options of a session. */
+export const bearer = ({ accessToken }: Pick<Tokens, "accessToken">) => ({
+  headers: { authorization: `Bearer ${accessToken}` },
+});
+
+/** The token of the link in an email. */
+export const tokenIn = ({ text }: { text: string }): string =>
+  /token=(\S+)/.exec(text)?.[1] ?? "no token";
+
+/** New credentials. */
 export const somebody = () => ({
   email: `Somebody-${crypto.randomUUID()}@Example.com`,
   password: `correct horse ${crypto.randomUUID()}`,
 });
 
-/** Credentials that ask for the tokens in the answer. */
+/** Credentials of a client that wants the tokens in the response body. */
 export const inBody = (credentials: { email: string; password: string }) => ({
   ...credentials,
   tokenDelivery: TokenDelivery.BODY,
 });
 
-/** A call from one address alone, so that limits do not meet. */
-export const from = (address: string, headers: Record<string, string> = {}) => ({
-  headers: { "x-forwarded-for": address, ...headers },
+/** The options of a call from its own client address, so that its rate limits are its own. */
+export const from = (clientAddress: string, headers: Record<string, string> = {}) => ({
+  headers: { "x-forwarded-for": clientAddress, ...headers },
 });

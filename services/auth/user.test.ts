@@ -7,7 +7,9 @@ import { eventually } from "#runtime/testing/eventually.ts";
 import { silentLog } from "#runtime/testing/log.ts";
 import { testBroker } from "#runtime/testing/broker.ts";
 import { somebody, testAuth } from "./testing.ts";
-import { emailKey, enrol, toProto } from "./user.ts";
+import { emailKey } from "./email-address.ts";
+import { register } from "./sign-in/sign-up.ts";
+import { toUserMessage } from "./user-message.ts";
 
 describe("an email address", () => {
   it.each([
@@ -46,7 +48,7 @@ describe("a new account", async () => {
       passwordHash: "x",
       roles: ["ADMINISTRATOR"],
     });
-    enrol(user);
-    expect(toProto(user)).toMatchObject({ roles: [Role.ADMINISTRATOR], status: UserStatus.ACTIVE });
+    register(user);
+    expect(toUserMessage(user)).toMatchObject({ roles: [Role.ADMINISTRATOR], status: UserStatus.ACTIVE });
   });
 });

@@ -1,53 +1,45 @@
-import type { MessageInitShape } from "@bufbuild/protobuf";
-import { timestampFromDate } from "@bufbuild/protobuf/wkt";
-import { UserCreatedSchema, type UserStateSchema } from "@ticketing/proto/auth/v1/user_events";
-import { Role, UserStatus, type UserSchema } from "@ticketing/proto/auth/v1/user";
 import { Schema, type Connection, type HydratedDocument } from "mongoose";
-import { aggregate, record, type AggregateFields } from "#runtime/store/aggregate.ts";
-import type { DomainError } from "#runtime/errors.ts";
+import { aggregate, type AggregateFields } from "#runtime/store/aggregate.ts";
+import { duplicateOf } from "#runtime/store/database.ts";
+import { emailKey } from "./email-address.ts";
 import { AuthError } from "./errors.ts";
-import { duplicateKeyIndex } from "#runtime/store/database.ts";
-import { emailKey } from "./accounts/email-address.ts";
 
-type RoleWord = "ADMINISTRATOR";
-type Status = "ACTIVE" | "BANNED" | "DELETED";
-
-/** An address that the account has left. */
+/** An address that the account used before. */
 export interface FormerEmail {
   /** As typed. */
   email: string;
-  /** Until then its owner can put it back. */
+  /** Until this time its owner can restore it. */
   undoUntil: Date;
 }
 
 export interface UserFields extends AggregateFields {
-  /** As typed when the account took it on; mail goes there. */
+  /** As typed when it was set. Emails are sent to this spelling. */
   email: string;
-  /** As compared: unique. */
+  /** The form for comparison. Unique. */
   emailKey: string;
-  /** Whether a mail sent there was answered. */
+  /** Whether a link that was sent to the address was used. */
   emailConfirmed: boolean;
-  /** The address that the account moves to once a mail sent there is answered; as typed. */
+  /** The address that the account changes to once a link sent there is used, as typed. */
   newEmail?: string | undefined;
-  /** Addresses that the account has left and can still be given back to, the oldest first. */
+  /** Former addresses that can still be restored, the oldest first. */
   formerEmails?: FormerEmail[];
-  /** Every address that no other account may take: its own, and those of `formerEmails`. */
+  /** Every address that no other account may use: its own, and those of `formerEmails`. */
   reservedEmails?: string[];
   passwordHash: string;
   /**
-   * Raised by whatever ends all sessions and all links in mails. Both carry the one that they were made
-   * under, and count only while it is still this one. Absent means 0.
+   * Raised by every change that ends all sessions and links in emails. They carry the stamp with which
+   * they were created, and are valid only while it is the current one. Absent means 0.
    */
   securityStamp?: number;
-  /** The one session that went on when the stamp was last raised. */
+  /** The one session that stayed valid when the stamp was last raised. */
   keptSession?: string | undefined;
-  roles: RoleWord[];
-  status: Status;
-  /** There while they are banned. */
+  roles: "ADMINISTRATOR"[];
+  status: "ACTIVE" | "BANNED" | "DELETED";
+  /** Present while the user is banned. */
   ban?: { reason: string; time: Date; endsAt?: Date } | undefined;
-  /** What was due to them when they left, and they gave up: ids of claims. */
+  /** The ids of the claims that the user forfeited when they deleted their account. */
   forfeited?: string[] | undefined;
-  /** When they were last put out, or let in again. */
+  /** When the user was last banned, unbanned or deleted. */
   standingTime?: Date | undefined;
 }
 
@@ -69,7 +61,7 @@ const schema = new Schema<UserFields>({
 });
 aggregate(schema);
 schema.index({ emailKey: 1 }, { name: "email", unique: true });
-// Across accounts: an address that can be put back is nobody else's until then.
+// Unique across accounts: nobody else can use an address while it can be restored.
 schema.index({ reservedEmails: 1 }, { name: "reservedEmail", unique: true, sparse: true });
 schema.index({ "formerEmails.undoUntil": 1 }, { sparse: true });
 schema.index({ status: 1, _id: -1 });
@@ -85,39 +77,18 @@ export const userModel = (db: Connection) => db.model("User", schema, "users");
 export type Users = ReturnType<typeof userModel>;
 export type User = HydratedDocument<UserFields>;
 
-export { emailKey };
+/** Matches the account that uses an address, or can still restore it. */
+export const emailHolderFilter = (key: string) => ({
+  $or: [{ emailKey: key }, { reservedEmails: key }],
+});
 
-/** Finds whoever has the address, or can still go back to it. */
-export const holderOf = (key: string) => ({ $or: [{ emailKey: key }, { reservedEmails: key }] });
+/** A former address that can still be restored. */
+export const findFormerEmail = (user: UserFields, key: string): FormerEmail | undefined =>
+  user.formerEmails?.find(({ email }) => emailKey(email) === key);
 
-/** Whether a write was refused because another account has the address. */
+/** Whether a write failed because another account uses the address. */
 export const isEmailTaken = (error: unknown): boolean =>
   ["email", "reservedEmail"].includes(duplicateKeyIndex(error) ?? "");
 
-export const emailTaken = (): DomainError =>
+export const emailTaken = (): Error =>
   new AuthError("EMAIL_TAKEN", "there is an account with this email address already");
-
-/** The user as they may see themselves. */
-export const toProto = (user: UserFields): MessageInitShape<typeof UserSchema> => ({
-  id: user._id,
-  email: user.email,
-  roles: user.roles.map((role) => Role[role]),
-  status: UserStatus[user.status],
-  version: BigInt(user.version),
-  createTime: timestampFromDate(user.createTime),
-  emailConfirmed: user.emailConfirmed,
-});
-
-/** The user as other services may know them: no email, no name. */
-export const toState = (user: UserFields): MessageInitShape<typeof UserStateSchema> => ({
-  id: user._id,
-  roles: user.roles.map((role) => Role[role]),
-  status: UserStatus[user.status],
-  version: BigInt(user.version),
-});
-
-/** A new account. */
-export function enrol(user: User): void {
-  user.status = "ACTIVE";
-  record(user, UserCreatedSchema, () => ({ user: toState(user) }));
-}

@@ -1,99 +1,110 @@
-import { setTimeout as passing } from "node:timers/promises";
+import { setTimeout as sleep } from "node:timers/promises";
+import { ClaimsRequestedSchema } from "@ticketing/proto/auth/v1/user_events";
 import { ClaimKindSchema } from "@ticketing/proto/payments/v1/claim";
 import { ClaimsAnsweredSchema } from "@ticketing/proto/payments/v1/payment_events";
 import { Schema, type Connection } from "mongoose";
 import { CallError } from "#runtime/errors.ts";
-import { AuthError } from "../errors.ts";
 import { on, type EventHandler } from "#runtime/messaging/consumer.ts";
+import type { Service } from "#runtime/service.ts";
 import { newId } from "#runtime/store/ids.ts";
+import { AuthError } from "../errors.ts";
 
-// What is due to somebody who wants to leave. Payments knows, and is asked by an event at the moment of
-// the decision; see docs/decisions/0023-claims-are-confirmed-before-deletion.md.
+// The claims of a user who deletes their account: what the marketplace still owes them. Payments knows
+// them, and is asked by an event; see docs/decisions/0023-claims-are-confirmed-before-deletion.md.
 
-/** One thing that is due. */
-export interface KnownClaim {
+export interface OpenClaim {
   id: string;
-  /** Its kind, in the contract's word. */
+  /** The kind, as the contract names it. */
   kind: string;
 }
 
-interface AnswerFields {
-  /** The request's id. */
+interface ClaimAnswerFields {
+  /** The id of the request. */
   _id: string;
-  claims: KnownClaim[];
+  claims: OpenClaim[];
   createTime: Date;
 }
 
-/** Whoever has asked has gone by then. */
-const KEEP_SECONDS = 600;
+/** Longer than any request waits. */
+const RETENTION_SECONDS = 600;
 const POLL_MS = 25;
-const LONGEST_MS = 4_000;
+const TIMEOUT_MS = 4_000;
 
-const claim = new Schema<KnownClaim>(
+const claimSchema = new Schema<OpenClaim>(
   { id: { type: String, required: true }, kind: { type: String, required: true } },
   { _id: false, id: false },
 );
-const schema = new Schema<AnswerFields>(
+const schema = new Schema<ClaimAnswerFields>(
   {
     _id: { type: String, required: true },
-    claims: [claim],
-    createTime: { type: Date, required: true, expires: KEEP_SECONDS },
+    claims: [claimSchema],
+    createTime: { type: Date, required: true, expires: RETENTION_SECONDS },
   },
   { versionKey: false },
 );
 
-export const claimModel = (db: Connection) => db.model("ClaimAnswer", schema, "claims");
+export const claimAnswerModel = (db: Connection) => db.model("ClaimAnswer", schema, "claims");
 
-const words: Record<string, string> = {
+const descriptions: Record<string, string> = {
   EARNINGS: "earnings are not paid out: set up payouts, and wait for the event",
-  PAYOUT: "a payout is on its way: wait until it has arrived",
-  TICKET: "a paid ticket is not used: open its code, or wait for the event",
-  REFUND: "money is on its way back: wait until it has arrived",
+  PAYOUT: "a payout is in transit: wait until it has arrived",
+  TICKET: "a paid ticket is not used: reveal its code, or wait for the event",
+  REFUND: "a refund is in transit: wait until it has arrived",
   ORDER: "an order is open: pay or cancel it",
-  SALE: "somebody is buying a ticket: wait until they have paid or given up",
+  SALE: "a ticket is being bought: wait until the purchase ends",
 };
 
-/** Refuses while anything is due that was not given up, by the id that the person has seen. */
-export function mustBeGivenUp(due: readonly KnownClaim[], forfeit: readonly string[]): void {
-  const given = new Set(forfeit);
-  const left = due.filter(({ id }) => !given.has(id));
-  if (left.length === 0) return;
+/** Refuses while there are claims that the user has not forfeited by their id. */
+export function mustBeForfeited(claims: readonly OpenClaim[], forfeit: readonly string[]): void {
+  const forfeited = new Set(forfeit);
+  const remaining = claims.filter(({ id }) => !forfeited.has(id));
+  if (remaining.length === 0) return;
   throw new AuthError("ACCOUNT_HAS_CLAIMS", "something is due to this account", {
-    obstacles: left.map(({ id, kind }) => ({
+    obstacles: remaining.map(({ id, kind }) => ({
       type: kind,
       subject: id,
-      description: words[kind] ?? "something is due",
+      description: descriptions[kind] ?? "something is due",
     })),
   });
 }
 
 interface Deps {
-  answers: ReturnType<typeof claimModel>;
-  ask: (request: { requestId: string; userId: string }) => Promise<void>;
+  answers: ReturnType<typeof claimAnswerModel>;
+  publishRequest: (request: { requestId: string; userId: string }) => Promise<void>;
 }
 
-/** Asks payments, and waits for the answer, which any instance may hear. */
-export function claimDesk({ answers, ask }: Deps) {
+/** Requests claims from payments. Any instance may receive the answer, so answers are stored. */
+export function claimRequests({ answers, publishRequest }: Deps) {
   const handler: EventHandler = on(ClaimsAnsweredSchema, async ({ requestId, claims }) => {
-    const known = claims.map(({ id, kind }) => ({
+    const openClaims = claims.map(({ id, kind }) => ({
       id,
       kind: ClaimKindSchema.value[kind]?.localName ?? "UNSPECIFIED",
     }));
-    const answer = { claims: known, createTime: new Date() };
+    const answer = { claims: openClaims, createTime: new Date() };
     await answers.updateOne({ _id: requestId }, { $setOnInsert: answer }, { upsert: true });
   });
-  return {
-    handler,
-    async claimsOf(userId: string): Promise<KnownClaim[]> {
-      const requestId = newId();
-      await ask({ requestId, userId });
-      for (const end = Date.now() + LONGEST_MS; Date.now() < end; await passing(POLL_MS)) {
-        const answer = await answers.findById(requestId).lean<AnswerFields>();
-        if (answer) return answer.claims;
-      }
-      throw new CallError("NOT_READY", "what is due cannot be found out now; try again", {
-        retryAfterMs: 2_000,
-      });
-    },
-  };
+
+  async function requestClaims(userId: string): Promise<OpenClaim[]> {
+    const requestId = newId();
+    await publishRequest({ requestId, userId });
+    for (const end = Date.now() + TIMEOUT_MS; Date.now() < end; await sleep(POLL_MS)) {
+      const answer = await answers.findById(requestId).lean<ClaimAnswerFields>();
+      if (answer) return answer.claims;
+    }
+    throw new CallError("NOT_READY", "what is due cannot be found out now; try again", {
+      retryAfterMs: 2_000,
+    });
+  }
+
+  return { handler, requestClaims };
 }
+
+/** Claim requests that are published by a service. */
+export const startClaimRequests = (
+  service: Service,
+  answers: ReturnType<typeof claimAnswerModel>,
+) =>
+  claimRequests({
+    answers,
+    publishRequest: (request) => service.publish(ClaimsRequestedSchema, request.userId, request),
+  });

@@ -2,11 +2,11 @@ import { Code } from "@connectrpc/connect";
 import { describe, expect, it } from "vitest";
 import { eventually } from "#runtime/testing/eventually.ts";
 import { refusal } from "#runtime/testing/refusal.ts";
-import { forgetFormerEmails } from "./email-change.ts";
-import { inBody, somebody, testAuth } from "../testing.ts";
+import { releaseFormerEmails } from "./user-email.ts";
+import { bearer, inBody, somebody, testAuth, tokenIn } from "../testing.ts";
 
 const auth = await testAuth();
-const { client, account, admin, users, links, sentEmails, pass, mailQueue } = auth;
+const { client, account, admin, users, links, sentEmails, pass, mailQueue, emailTo, allSent } = auth;
 const boss = await auth.administrator();
 
 const DAY = 86_400_000;
@@ -16,12 +16,7 @@ const fresh = (): string => crypto.randomUUID();
 
 const signIn = (email: string, password: string) => client.signIn(inBody({ email, password }));
 
-async function mailTo(to: string, subject: RegExp): Promise<string> {
-  const found = () => sentEmails.findLast((mail) => mail.to === to && subject.test(mail.subject));
-  return (await eventually(found, `a mail to ${to}`)).text;
-}
-const tokenIn = (text: string): string => /token=(\S+)/.exec(text)?.[1] ?? "no token";
-const undoLinkTo = async (to: string): Promise<string> => tokenIn(await mailTo(to, /was changed/));
+const undoLinkTo = async (to: string): Promise<string> => tokenIn(await emailTo(to, /was changed/));
 const undo = (token: string, newPassword = fresh()) =>
   account.undoEmailChange({ token, newPassword });
 
@@ -40,7 +35,7 @@ type Owner = Awaited<ReturnType<typeof owner>>;
 async function moveTo({ id, password }: Pick<Owner, "id" | "password">, newEmail: string) {
   const { email } = await users.findById(id).orFail();
   const { tokens } = await signIn(email, password);
-  const headers = { authorization: `Bearer ${tokens!.accessToken}` };
+  const { headers } = bearer(tokens!);
   await account.changeEmail({ password, newEmail }, { headers });
   const token = links.create("move", await users.findById(id).orFail());
   await account.confirmEmail({ token });
@@ -52,12 +47,12 @@ describe("a thief who moves an account", () => {
     const ann = await owner();
     const thief = somebody().email;
     const { tokens } = await signIn(ann.email, ann.password);
-    const headers = { authorization: `Bearer ${tokens!.accessToken}` };
+    const { headers } = bearer(tokens!);
     await account.changeEmail({ password: ann.password, newEmail: thief }, { headers });
-    const move = tokenIn(await mailTo(thief, /new email address/));
-    expect(await mailTo(ann.email, /about to change/)).toContain("forgotten-password");
+    const move = tokenIn(await emailTo(thief, /new email address/));
+    expect(await emailTo(ann.email, /about to change/)).toContain("forgotten-password");
     await account.requestPasswordReset({ email: ann.email });
-    const token = tokenIn(await mailTo(ann.email, /Set a new password/));
+    const token = tokenIn(await emailTo(ann.email, /Set a new password/));
     const newPassword = fresh();
     await account.resetPassword({ token, newPassword });
     expect(await refusal(account.confirmEmail({ token: move }))).toMatchObject(expired);
@@ -80,8 +75,8 @@ describe("a thief who moves an account", () => {
     for (const email of [thief, ann.email]) {
       expect(await refusal(signIn(email, ann.password))).toMatchObject(wrong);
     }
-    await mailTo(thief, /was undone/);
-    await mailTo(ann.email, /password was changed/);
+    await emailTo(thief, /was undone/);
+    await emailTo(ann.email, /password was changed/);
     expect(await refusal(undo(token))).toMatchObject(expired);
   });
 
@@ -92,7 +87,7 @@ describe("a thief who moves an account", () => {
     const second = await moveTo(ann, somebody().email);
     const byThief = await undoLinkTo(first);
     const { tokens } = await signIn(second, ann.password);
-    const headers = { authorization: `Bearer ${tokens!.accessToken}` };
+    const { headers } = bearer(tokens!);
     await account.changePassword({ password: ann.password, newPassword: fresh() }, { headers });
     await client.signOutEverywhere({}, { headers });
     await undo(token);
@@ -116,7 +111,7 @@ describe("a thief who moves an account", () => {
     const thief = await moveTo(ann, somebody().email);
     await moveTo(ann, ann.email);
     expect(await ann.stored()).toMatchObject({ email: ann.email, formerEmails: [] });
-    await mailTo(thief, /was undone/);
+    await emailTo(thief, /was undone/);
     expect(
       sentEmails.filter(({ to, subject }) => to === thief && /was changed/.test(subject)),
     ).toEqual([]);
@@ -142,7 +137,7 @@ describe("a thief who moves an account", () => {
     );
     await account.requestPasswordReset({ email: ann.email });
     const again = () => sentEmails.slice(before).findLast(({ to }) => to === ann.email);
-    await undo(tokenIn((await eventually(again, "a mail")).text));
+    await undo(tokenIn(await eventually(again, "an email")));
     expect((await ann.stored()).email).toBe(ann.email);
   });
 });
@@ -162,7 +157,7 @@ describe("the link that undoes a move", () => {
     pass(0.1 * DAY);
     expect(await refusal(undo(confirmed))).toMatchObject(expired);
     pass(-7 * DAY);
-    await forgetFormerEmails(users, Date.now() + 7 * DAY);
+    await releaseFormerEmails(users, Date.now() + 7 * DAY);
     expect((await ann.stored()).formerEmails).toEqual([]);
     expect(await refusal(undo(confirmed))).toMatchObject(expired);
     await client.signUp(inBody({ email: ann.email, password: fresh() }));
@@ -176,7 +171,7 @@ describe("the link that undoes a move", () => {
     expect(await refusal(undo(token))).toMatchObject(expired);
     await admin.unbanUser({ userId: ann.id }, boss);
     const { tokens } = await signIn(thief, ann.password);
-    const headers = { authorization: `Bearer ${tokens!.accessToken}` };
+    const { headers } = bearer(tokens!);
     await account.deleteAccount({ password: ann.password }, { headers });
     expect(await refusal(undo(token))).toMatchObject(expired);
     expect(JSON.stringify(await ann.stored())).not.toContain(ann.email.split("@")[0]);

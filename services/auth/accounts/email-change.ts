@@ -1,90 +1,60 @@
-import { AuthError } from "../errors.ts";
-import { touch, update } from "#runtime/store/aggregate.ts";
-import { revokeAccess } from "../security-stamp.ts";
-import { emailKey, type FormerEmail, type User, type Users } from "../user.ts";
-import { setPassword } from "./credentials.ts";
+import type {
+  ChangeEmailRequest,
+  UndoEmailChangeRequest,
+} from "@ticketing/proto/auth/v1/account_service";
+import { invalidField } from "#runtime/errors.ts";
+import type { Call, SignedInCall } from "../call.ts";
+import { emailKey, mustBeEmailAddress } from "../email-address.ts";
+import { hashPassword } from "../sign-in/password-hash.ts";
+import { mustBeAcceptablePassword } from "../sign-in/password-policy.ts";
+import { emailHolderFilter } from "../user.ts";
+import { findLinkOwner, redeemLink } from "./email-link.ts";
+import { requestEmailChange, restoreFormerEmail } from "./user-email.ts";
+import { afterChange, updateVerified, verifyAccount, type AccountDeps } from "./verified-account.ts";
 
-// An account moves to another address: begun with the password, done once the new address has answered,
-// and undone by the old one for some days.
-
-const DAY_MS = 86_400_000;
-
-/** For so long an address that was confirmed can be put back. */
-const UNDO_MS = 7 * DAY_MS;
-
-/** One that never was may be a slip of the pen, and a stranger's: as long as a link to confirm it. */
-const UNDO_UNCONFIRMED_MS = DAY_MS;
-
-/** More moves than this in a few days are refused: each keeps an address from everybody else. */
-const MOST_FORMER = 10;
-
-/** The account is to move to another address, once that one has answered. */
-export function beginMove(user: User, newEmail: string): void {
-  if ((user.formerEmails?.length ?? 0) >= MOST_FORMER) {
-    throw new AuthError("TOO_MANY_ATTEMPTS", "the address has changed too often", {
-      retryAfterMs: DAY_MS,
-    });
-  }
-  user.newEmail = newEmail;
-  touch(user);
+export async function changeEmail(
+  deps: AccountDeps,
+  { password, newEmail }: ChangeEmailRequest,
+  call: SignedInCall,
+) {
+  const { users, attempts, mailQueue } = deps;
+  mustBeEmailAddress(newEmail, "new_email");
+  const verified = await verifyAccount(deps, password, call);
+  const { _id: id, email, emailKey: key } = verified;
+  const newKey = emailKey(newEmail);
+  if (newKey === key) throw invalidField("new_email", "is the address that the account has");
+  await attempts.countMail(newKey, key);
+  // Only the new address is told whether it has an account.
+  const byOther = { _id: { $ne: id }, ...emailHolderFilter(newKey) };
+  const holder = await users.findOne(byOther, { email: 1, emailKey: 1 }).lean();
+  await updateVerified(deps, verified, (user) => requestEmailChange(user, newEmail));
+  // In its holder's spelling. A reserved address is only known as it was typed now.
+  const isInUse = holder?.emailKey === newKey;
+  return afterChange(async () => {
+    await mailQueue.enqueue("moving", email, id);
+    await mailQueue.enqueue(holder ? "taken" : "move", isInUse ? holder.email : newEmail, id);
+  });
 }
 
-export const isOf = (key: string) => (former: FormerEmail) => emailKey(former.email) === key;
-
-/** The account has this address from now on, and nothing of before counts any more. */
-function settle(user: User, email: string): void {
-  user.email = email;
-  user.emailKey = emailKey(email);
-  user.emailConfirmed = true;
-}
-
-/**
- * Drops a former address and all that came after it. An older address goes before a newer one: otherwise
- * a thief who was put out could undo that in turn.
- */
-function returnTo(user: User, key: string): boolean {
-  const former = user.formerEmails ?? [];
-  const at = former.findIndex(isOf(key));
-  if (at < 0) return false;
-  user.formerEmails = former.slice(0, at);
-  return true;
-}
-
-/** A mail to the new address was answered: the account is there from now on. */
-export function move(user: User, now: Date): void {
-  const { newEmail, email, emailConfirmed } = user;
-  if (newEmail === undefined) return;
-  if (!returnTo(user, emailKey(newEmail))) {
-    const former = user.formerEmails ?? [];
-    let end = now.getTime() + (emailConfirmed ? UNDO_MS : UNDO_UNCONFIRMED_MS);
-    // A link says which address it puts back by this time, so no two have the same.
-    while (former.some(({ undoUntil }) => undoUntil.getTime() === end)) end += 1;
-    user.formerEmails = [...former, { email, undoUntil: new Date(end) }];
-  }
-  settle(user, newEmail);
-  revokeAccess(user);
-  touch(user);
-}
-
-/**
- * The owner of a former address puts it back, with a new password: whoever moved the account may know
- * the old one.
- */
-export function undoMove(user: User, former: FormerEmail, passwordHash: string): void {
-  returnTo(user, emailKey(former.email));
-  settle(user, former.email);
-  setPassword(user, passwordHash);
-}
-
-/** Forgets former addresses whose time is over; from then on others may have them. */
-export async function forgetFormerEmails(users: Users, now: number): Promise<void> {
-  const isOver = { "formerEmails.undoUntil": { $lte: new Date(now) } };
-  const found = await users.find(isOver, { _id: 1 }).limit(500).lean();
-  for (const { _id } of found) {
-    await update(users, _id, (user) => {
-      const former = user.formerEmails ?? [];
-      user.formerEmails = former.filter(({ undoUntil }) => undoUntil.getTime() > now);
-      touch(user);
-    });
-  }
+export async function undoEmailChange(
+  deps: AccountDeps,
+  { token, newPassword }: UndoEmailChangeRequest,
+  { clientAddress }: Call,
+) {
+  const { sessions, attempts, links, mailQueue } = deps;
+  await attempts.count(clientAddress);
+  const owner = await findLinkOwner(deps, "undo", token);
+  const { _id: id, email: undoneEmail } = owner;
+  const email = links.formerEmailOf(token, owner)?.email ?? "";
+  mustBeAcceptablePassword(newPassword, email, "new_password");
+  const passwordHash = await hashPassword(newPassword);
+  await redeemLink(deps, "undo", token, (user) => {
+    const former = links.formerEmailOf(token, user);
+    if (former) restoreFormerEmail(user, former, passwordHash);
+  });
+  return afterChange(async () => {
+    await sessions.endAll(id);
+    await mailQueue.enqueue("password", email, id);
+    await mailQueue.enqueue("undone", undoneEmail);
+  });
 }

@@ -1,6 +1,7 @@
 import { createHmac, timingSafeEqual } from "node:crypto";
-import { securityStampOf } from "../security-stamp.ts";
-import { emailKey, type FormerEmail, type UserFields } from "../user.ts";
+import { securityStampOf } from "../user-credentials.ts";
+import { emailKey } from "../email-address.ts";
+import { type FormerEmail, type UserFields } from "../user.ts";
 
 /** What using a link in an email does. */
 export type LinkPurpose = "reset" | "confirm" | "move" | "undo";

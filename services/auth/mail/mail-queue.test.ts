@@ -22,7 +22,8 @@ import { linkTokens } from "./link-tokens.ts";
 import { smtpMailer, type Mailer } from "./smtp-mailer.ts";
 import { mailModel } from "./mail.ts";
 import { startMailQueue } from "./mail-queue.ts";
-import { enrol, userModel } from "../user.ts";
+import { register } from "../sign-in/sign-up.ts";
+import { userModel } from "../user.ts";
 
 const FROM = "Ticketing <no-reply@shop.test>";
 
@@ -53,7 +54,7 @@ async function mailQueueFixture() {
   }
   async function member(email: string) {
     const user = new users({ email, emailKey: email, passwordHash: "a hash" });
-    enrol(user);
+    register(user);
     await user.save();
     return user;
   }

@@ -1,13 +1,15 @@
 import { keyedQueue, type KeyedQueue } from "#runtime/keyed-queue.ts";
 import type { Log } from "#runtime/log.ts";
-import { mailCounter } from "#runtime/metrics.ts";
-import { duplicateKeyIndex } from "#runtime/store/database.ts";
+import { mailCount } from "#runtime/metrics.ts";
+import type { Service } from "#runtime/service.ts";
+import { duplicateOf } from "#runtime/store/database.ts";
 import { newId } from "#runtime/store/ids.ts";
+import type { AuthConfig } from "../config.ts";
 import { composeEmail, type ComposerDeps } from "./email-composer.ts";
 import type { AccountEmailCause } from "./email-templates.ts";
 import { mailStore, type MailStore } from "./mail-store.ts";
 import type { MailFields, Mails } from "./mail.ts";
-import { EmailRejected, type Mailer } from "./smtp-mailer.ts";
+import { EmailRejected, smtpMailer, type Mailer } from "./smtp-mailer.ts";
 import type { Trade, TradeEmailCause } from "./trade-templates.ts";
 
 export interface MailQueueDeps extends ComposerDeps {
@@ -121,4 +123,21 @@ export function startMailQueue(deps: MailQueueDeps): MailQueue {
       mailer.close();
     },
   };
+}
+
+/** Starts the mail queue of a service: due emails are picked up every five seconds. */
+export function runMailQueue(
+  service: Service,
+  deps: Omit<MailQueueDeps, "mailer" | "publicUrl" | "log">,
+  config: AuthConfig,
+): MailQueue {
+  const queue = startMailQueue({
+    ...deps,
+    mailer: smtpMailer(config.SMTP_URL, config.MAIL_FROM),
+    publicUrl: config.PUBLIC_URL.replace(/\/$/, ""),
+    log: service.log,
+  });
+  service.onStop(() => queue.close());
+  service.every(5, "sending due emails", () => queue.sweep());
+  return queue;
 }

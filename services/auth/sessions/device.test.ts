@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
 import { networkOf } from "#runtime/identity/client-network.ts";
-import { deviceOf } from "./device.ts";
-import { placeOf } from "./location.ts";
+import { describeDevice } from "./device.ts";
+import { networkLabel } from "./network-label.ts";
 
 const like = "Mozilla/5.0";
 const webkit = "AppleWebKit/537.36 (KHTML, like Gecko)";
@@ -51,7 +51,7 @@ it.each([
   ["<script>alert(1)</script>", ""],
   ["x".repeat(100_000), ""],
 ])("%s", (userAgent, device) => {
-  expect(deviceOf(userAgent)).toBe(device);
+  expect(describeDevice(userAgent)).toBe(device);
 });
 
 it.each([
@@ -69,7 +69,7 @@ it.each([
   ["direct", ""],
   ["", ""],
 ])("%s is at %j", (address, place) => {
-  expect(placeOf(address)).toBe(place);
+  expect(networkLabel(address)).toBe(place);
 });
 
 it.each([

@@ -1,5 +1,8 @@
-// The first that fits counts: most browsers name others that they are like.
-const programs: readonly [RegExp, string][] = [
+/** A pattern of a User-Agent, and its name for people. */
+type Pattern = readonly [RegExp, string];
+
+// The first match counts, because most browsers also contain the names of others.
+const programs: readonly Pattern[] = [
   [/\bEdg(e|A|iOS)?\//, "Edge"],
   [/\bOPR\/|\bOpera\b/, "Opera"],
   [/\bSamsungBrowser\//, "Samsung Internet"],
@@ -9,7 +12,7 @@ const programs: readonly [RegExp, string][] = [
   [/^curl\//, "curl"],
   [/^(grpc|connect)-/, "a program"],
 ];
-const systems: readonly [RegExp, string][] = [
+const systems: readonly Pattern[] = [
   [/\biPhone\b/, "iPhone"],
   [/\biPad\b/, "iPad"],
   [/\bAndroid\b/, "Android"],
@@ -19,15 +22,17 @@ const systems: readonly [RegExp, string][] = [
   [/\bLinux\b|\bX11\b/, "Linux"],
 ];
 
+const LONGEST_USER_AGENT = 512;
+
 /**
- * What signed in, in words: "Firefox on Linux". Only words of ours: whatever a client says of itself
- * is shown to nobody.
+ * Describes the device that signs in: "Firefox on Linux". The words are ours; text of the client is never
+ * shown.
  */
-export function deviceOf(userAgent: string): string {
-  const said = userAgent.slice(0, 512);
-  const wordFor = (list: readonly [RegExp, string][]): string | undefined =>
-    list.find(([pattern]) => pattern.test(said))?.[1];
-  const [program, system] = [wordFor(programs), wordFor(systems)];
+export function describeDevice(userAgent: string): string {
+  const text = userAgent.slice(0, LONGEST_USER_AGENT);
+  const match = (patterns: readonly Pattern[]): string | undefined =>
+    patterns.find(([pattern]) => pattern.test(text))?.[1];
+  const [program, system] = [match(programs), match(systems)];
   if (program && system) return `${program} on ${system}`;
   return program ?? system ?? "";
 }

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { refusal } from "#runtime/testing/refusal.ts";
 import { from, inBody, somebody, testAuth } from "../testing.ts";
 
-const { client, keeper, sessions, users, pass } = await testAuth();
+const { client, sessionStore, sessions, users, pass } = await testAuth();
 
 const open = async (): Promise<string> =>
   (await client.signUp(inBody(somebody()))).tokens?.refreshToken ?? "";
@@ -93,13 +93,13 @@ describe("a stolen refresh token", () => {
   it("ends the session in each of 200 rounds, for the thief and for the victim", async () => {
     const left = new Set<string>();
     for (let round = 0; round < 200; round += 1) {
-      const { id, refreshToken: stolen } = await keeper.begin({ _id: `victim ${round}` });
-      const first = await keeper.renew(stolen);
+      const { id, refreshToken: stolen } = await sessionStore.start({ _id: `victim ${round}` });
+      const first = await sessionStore.renew(stolen);
       // The successor is used, or the grace is over: in both cases a second use is a theft.
-      const latest = round % 2 === 0 ? await keeper.renew(first.refreshToken) : first;
+      const latest = round % 2 === 0 ? await sessionStore.renew(first.refreshToken) : first;
       if (round % 2 === 1) pass(10_001);
-      await expect(keeper.renew(stolen)).rejects.toMatchObject({ reason: "SESSION_ENDED" });
-      await expect(keeper.renew(latest.refreshToken)).rejects.toMatchObject({
+      await expect(sessionStore.renew(stolen)).rejects.toMatchObject({ reason: "SESSION_ENDED" });
+      await expect(sessionStore.renew(latest.refreshToken)).rejects.toMatchObject({
         reason: "SESSION_ENDED",
       });
       if (await sessions.exists({ _id: id })) left.add(id);
@@ -109,11 +109,11 @@ describe("a stolen refresh token", () => {
 
   it("is no theft where twenty renew at once, in each of 20 rounds: one family, still signed in", async () => {
     for (let round = 0; round < 20; round += 1) {
-      const { id, refreshToken } = await keeper.begin({ _id: `tabs ${round}` });
-      const twenty = Array.from({ length: 20 }, () => keeper.renew(refreshToken));
+      const { id, refreshToken } = await sessionStore.start({ _id: `tabs ${round}` });
+      const twenty = Array.from({ length: 20 }, () => sessionStore.renew(refreshToken));
       const successors = new Set((await Promise.all(twenty)).map((each) => each.refreshToken));
       expect(successors.size).toBe(1);
-      expect((await keeper.renew([...successors][0]!)).id).toBe(id);
+      expect((await sessionStore.renew([...successors][0]!)).id).toBe(id);
       expect(await sessions.countDocuments({ userId: `tabs ${round}` })).toBe(1);
     }
   });
@@ -192,10 +192,10 @@ describe("one's own sessions", () => {
   });
 
   it("but for one end where that is asked for", async () => {
-    const [kept, other] = [await keeper.begin({ _id: "cat" }), await keeper.begin({ _id: "cat" })];
-    await keeper.endAll("cat", kept.id);
+    const [kept, other] = [await sessionStore.start({ _id: "cat" }), await sessionStore.start({ _id: "cat" })];
+    await sessionStore.endAll("cat", kept.id);
     expect(await sessions.distinct("_id", { userId: "cat" })).toEqual([kept.id]);
-    await expect(keeper.renew(other.refreshToken)).rejects.toThrow();
+    await expect(sessionStore.renew(other.refreshToken)).rejects.toThrow();
   });
 
   it("are not shown or ended without a token", async () => {

@@ -1,0 +1,87 @@
+import { create } from "@bufbuild/protobuf";
+import { Code, ConnectError } from "@connectrpc/connect";
+import { PreconditionFailureSchema } from "@ticketing/proto/google/rpc/error_details";
+import { ClaimKind } from "@ticketing/proto/payments/v1/claim";
+import { ClaimsAnsweredSchema } from "@ticketing/proto/payments/v1/payment_events";
+import { describe, expect, it } from "vitest";
+import { buildIndexes } from "#runtime/store/indexes.ts";
+import { refusal } from "#runtime/testing/refusal.ts";
+import { testDatabase } from "#runtime/testing/database.ts";
+import { claimRequests, claimAnswerModel, type OpenClaim } from "./claims.ts";
+import { testAuth } from "../testing.ts";
+
+describe("an account with something due", async () => {
+  let due: OpenClaim[] = [];
+  const { account, users, member } = await testAuth({ due: () => due });
+
+  async function leaver() {
+    const { id, password, as } = await member();
+    const leave = (...forfeit: string[]) => account.deleteAccount({ password, forfeit }, as);
+    const status = async () => (await users.findById(id).lean().orFail()).status;
+    const forfeited = async () => (await users.findById(id).lean().orFail()).forfeited;
+    return { leave, status, forfeited };
+  }
+
+  const earnings = { id: "earnings:EUR:2550", kind: "EARNINGS" };
+  const ticket = { id: "ticket:order-1", kind: "TICKET" };
+
+  it("is not deleted, and each claim is named", async () => {
+    due = [earnings, ticket];
+    const ann = await leaver();
+    expect(await refusal(ann.leave())).toMatchObject({
+      ...{ code: Code.FailedPrecondition, reason: "ACCOUNT_HAS_CLAIMS" },
+    });
+    const error = await ann.leave().catch((cause: unknown) => ConnectError.from(cause));
+    const [details] = (error as ConnectError).findDetails(PreconditionFailureSchema);
+    expect(details?.violations.map(({ type, subject }) => `${type} ${subject}`)).toEqual([
+      "EARNINGS earnings:EUR:2550",
+      "TICKET ticket:order-1",
+    ]);
+    expect(await ann.status()).toBe("ACTIVE");
+  });
+
+  it("is deleted when all of it was given up, and what that was is kept", async () => {
+    due = [earnings, ticket];
+    const ann = await leaver();
+    expect((await refusal(ann.leave(ticket.id))).reason).toBe("ACCOUNT_HAS_CLAIMS");
+    await ann.leave(ticket.id, earnings.id);
+    expect(await ann.status()).toBe("DELETED");
+    expect(await ann.forfeited()).toEqual([earnings.id, ticket.id]);
+  });
+
+  it("is refused again for what is new since its owner looked", async () => {
+    due = [{ id: "earnings:EUR:9999", kind: "EARNINGS" }];
+    const ann = await leaver();
+    expect((await refusal(ann.leave(earnings.id))).reason).toBe("ACCOUNT_HAS_CLAIMS");
+    expect(await ann.status()).toBe("ACTIVE");
+  });
+});
+
+describe("payments is asked what is due", () => {
+  async function claimRequestsFixture(answer: boolean) {
+    const answers = claimAnswerModel(await testDatabase());
+    await buildIndexes(answers);
+    const claims = [{ id: "ticket:order-1", kind: ClaimKind.TICKET }];
+    const all = claimRequests({
+      answers,
+      async publishRequest({ requestId, userId }) {
+        if (!answer) return;
+        const event = create(ClaimsAnsweredSchema, { requestId, userId, claims });
+        // Another instance hears it, twice.
+        const other = claimRequests({ answers, publishRequest: () => Promise.resolve() });
+        for (let i = 0; i < 2; i += 1) await other.handler.handle(event);
+      },
+    });
+    return all;
+  }
+
+  it("and whichever instance hears the answer, the one who asked has it", async () => {
+    const { requestClaims } = await claimRequestsFixture(true);
+    expect(await requestClaims("ann")).toMatchObject([{ id: "ticket:order-1", kind: "TICKET" }]);
+  });
+
+  it("and nobody is deleted where it does not answer", async () => {
+    const { requestClaims } = await claimRequestsFixture(false);
+    await expect(requestClaims("ann")).rejects.toMatchObject({ reason: "NOT_READY" });
+  });
+});

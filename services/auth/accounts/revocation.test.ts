@@ -1,0 +1,245 @@
+import { Code } from "@connectrpc/connect";
+import { hash } from "@node-rs/argon2";
+import { describe, expect, it } from "vitest";
+import { refusal } from "#runtime/testing/refusal.ts";
+import { bearer, inBody, somebody, testAuth } from "../testing.ts";
+
+// What was begun, or checked, before an account changed hands is worth nothing afterwards.
+
+const auth = await testAuth();
+const { client, account, admin, users, sessions, sessionStore, links, attempts } = auth;
+const boss = await auth.administrator();
+
+async function member() {
+  const found = await auth.member();
+  const stored = () => users.findById(found.id).select("+passwordHash").orFail();
+  const link = async (purpose: "reset" | "confirm" | "move") =>
+    links.create(purpose, await stored());
+  return { ...found, stored, link };
+}
+type Member = Awaited<ReturnType<typeof member>>;
+
+const signIn = ({ email }: Pick<Member, "email">, password: string) =>
+  client.signIn(inBody({ email, password }));
+const renewal = (refreshToken: string) => refusal(client.refreshSession({ refreshToken }));
+
+const expired = { code: Code.FailedPrecondition, reason: "LINK_EXPIRED" };
+const wrong = { code: Code.Unauthenticated, reason: "WRONG_CREDENTIALS" };
+
+/** Whatever takes an account out of the hands of whoever had it; each answers the password of then. */
+const acts: Record<string, (who: Member) => Promise<string>> = {
+  "a change of the password": async ({ password, as: options }) => {
+    const newPassword = crypto.randomUUID();
+    await account.changePassword({ password, newPassword }, options);
+    return newPassword;
+  },
+  "a reset of the password": async ({ link }) => {
+    const newPassword = crypto.randomUUID();
+    await account.resetPassword({ token: await link("reset"), newPassword });
+    return newPassword;
+  },
+  "a sign-out everywhere": async ({ password, as: options }) => {
+    await client.signOutEverywhere({}, options);
+    return password;
+  },
+  "a ban that is lifted again": async ({ id, password }) => {
+    await admin.banUser({ userId: id, reason: "x" }, boss);
+    await admin.unbanUser({ userId: id }, boss);
+    return password;
+  },
+};
+const deletion = async ({ password, as: options }: Member): Promise<string> => {
+  await account.deleteAccount({ password }, options);
+  return password;
+};
+
+describe("links that wait for an answer", () => {
+  it.each([...Object.entries(acts), ["a deletion", deletion] as const])(
+    "die, and a move with them, with %s",
+    async (_, act) => {
+      const ann = await member();
+      const newEmail = somebody().email;
+      await account.changeEmail({ password: ann.password, newEmail }, ann.as);
+      const [move, confirm, reset] = await Promise.all(
+        (["move", "confirm", "reset"] as const).map(ann.link),
+      );
+      await act(ann);
+      for (const token of [move!, confirm!]) {
+        expect(await refusal(account.confirmEmail({ token }))).toMatchObject(expired);
+      }
+      const again = { token: reset!, newPassword: crypto.randomUUID() };
+      expect(await refusal(account.resetPassword(again))).toMatchObject(expired);
+      const { email, newEmail: left } = await ann.stored();
+      expect(email).not.toBe(newEmail);
+      expect(left).toBeUndefined();
+    },
+  );
+
+  it("lead nobody away from an address that its owner has claimed: a confirmation ends the move", async () => {
+    const thief = await member(); // With an address that is not theirs.
+    const newEmail = somebody().email;
+    await account.changeEmail({ password: thief.password, newEmail }, thief.as);
+    const move = await thief.link("move");
+    await account.confirmEmail({ token: await thief.link("confirm") });
+    expect(await refusal(account.confirmEmail({ token: move }))).toMatchObject(expired);
+    expect((await thief.stored()).email).toBe(thief.email);
+  });
+
+  it("outlive what concerns nobody's access: a stronger hash of the same password", async () => {
+    const ann = await member();
+    const weak = await hash(ann.password, { memoryCost: 8_192, timeCost: 1, parallelism: 1 });
+    await users.updateOne({ _id: ann.id }, { $set: { passwordHash: weak } });
+    const token = await ann.link("reset");
+    await signIn(ann, ann.password);
+    await account.resetPassword({ token, newPassword: crypto.randomUUID() });
+  });
+});
+
+describe("a sign-in in the same moment", () => {
+  /** Lets something happen once, just before or after a session is stored. */
+  function meanwhile(when: "before" | "after", act: () => Promise<unknown>): void {
+    const { start } = sessionStore;
+    sessionStore.start = async (...args) => {
+      sessionStore.start = start;
+      if (when === "before") await act();
+      const session = await start(...args);
+      if (when === "after") await act();
+      return session;
+    };
+  }
+
+  const moments = ["before", "after"] as const;
+  it.each(moments.flatMap((when) => Object.keys(acts).map((name) => [name, when] as const)))(
+    "leaves no session that outlives %s, %s it is stored",
+    async (name, when) => {
+      const ann = await member();
+      let password = "";
+      meanwhile(when, async () => (password = await acts[name]!(ann)));
+      const outcome = await signIn(ann, ann.password).catch(() => undefined);
+      // Where the password is still right, it is a sign-in of afterwards.
+      expect(outcome !== undefined).toBe(password === ann.password);
+      const left = await sessions.find({ userId: ann.id }).lean();
+      const kept = name === "a change of the password" ? [ann.tokens.refreshToken] : [];
+      const after = outcome ? [outcome.tokens!.refreshToken] : [];
+      const tokens = [...kept, ...after].map((token) => sessionStore.sessionIdOf(token));
+      expect(left.map(({ _id }) => _id).toSorted()).toEqual(tokens.toSorted());
+    },
+  );
+
+  it("is refused where the account is banned, or deleted, just before the session is stored", async () => {
+    const [ann, bob] = [await member(), await member()];
+    meanwhile("before", () => admin.banUser({ userId: ann.id, reason: "x" }, boss));
+    expect((await refusal(signIn(ann, ann.password))).reason).toBe("BANNED");
+    meanwhile("before", () => deletion(bob));
+    expect(await refusal(signIn(bob, bob.password))).toMatchObject(wrong);
+    expect(await sessions.countDocuments({ userId: { $in: [ann.id, bob.id] } })).toBe(0);
+  });
+
+  it("with the old password, beside a reset, is ended with the others, in each of 5 rounds", async () => {
+    for (let round = 0; round < 5; round += 1) {
+      const ann = await member();
+      const token = await ann.link("reset");
+      const signIns = Array.from({ length: 6 }, () => signIn(ann, ann.password));
+      const reset = account.resetPassword({ token, newPassword: crypto.randomUUID() });
+      const outcomes = await Promise.allSettled(signIns);
+      await reset;
+      for (const outcome of outcomes) {
+        if (outcome.status === "rejected") continue;
+        const { refreshToken } = outcome.value.tokens!;
+        expect((await renewal(refreshToken)).reason).toBe("SESSION_ENDED");
+      }
+    }
+  });
+
+  it("does not bring the old password back with a stronger hash of it", async () => {
+    const ann = await member();
+    const weak = await hash(ann.password, { memoryCost: 8_192, timeCost: 1, parallelism: 1 });
+    await users.updateOne({ _id: ann.id }, { $set: { passwordHash: weak } });
+    const { recordSuccess: forgive } = attempts;
+    let newPassword = "";
+    attempts.recordSuccess = async (...args) => {
+      attempts.recordSuccess = forgive;
+      newPassword = await acts["a reset of the password"]!(ann);
+      return forgive(...args);
+    };
+    expect(await refusal(signIn(ann, ann.password))).toMatchObject(wrong);
+    await signIn(ann, newPassword);
+  });
+});
+
+describe("a session that was not found to be deleted", () => {
+  it("has ended all the same: it is neither renewed, nor shown, nor anybody's", async () => {
+    const ann = await member();
+    const session = await sessions.findOne({ userId: ann.id }).lean().orFail();
+    const newPassword = await acts["a reset of the password"]!(ann);
+    await sessions.create(session); // As if it had been begun in that moment.
+    expect((await client.getCurrentUser({}, ann.as)).user).toBeUndefined();
+    const { tokens } = await signIn(ann, newPassword);
+    const { headers } = bearer(tokens!);
+    expect((await client.listSessions({}, { headers })).sessions).toHaveLength(1);
+    expect((await account.exportAccount({}, { headers })).sessions).toHaveLength(1);
+    expect((await renewal(ann.tokens.refreshToken)).reason).toBe("SESSION_ENDED");
+  });
+});
+
+it("an access token of a session that has ended does nothing in auth any more", async () => {
+  const ann = await member();
+  const newPassword = await acts["a reset of the password"]!(ann);
+  const { tokens } = await signIn(ann, newPassword);
+  const id = sessionStore.sessionIdOf(tokens!.refreshToken)!;
+  for (const call of [
+    () => client.listSessions({}, ann.as),
+    () => client.endSession({ id }, ann.as),
+    () => client.signOutEverywhere({}, ann.as),
+    () => account.exportAccount({}, ann.as),
+    () => account.sendConfirmation({}, ann.as),
+  ]) {
+    expect((await refusal(call())).reason).toBe("SESSION_ENDED");
+  }
+  await client.refreshSession({ refreshToken: tokens!.refreshToken });
+});
+
+describe("a password that was right a moment ago", () => {
+  /** Lets something happen after the password of the next call was checked. */
+  function afterTheCheck(act: () => Promise<unknown>): void {
+    const { recordSuccess: forgive } = attempts;
+    attempts.recordSuccess = async (...args) => {
+      attempts.recordSuccess = forgive;
+      await act();
+      return forgive(...args);
+    };
+  }
+  const password = (who: Member) => ({ password: who.password });
+  const calls: Record<string, (who: Member) => Promise<unknown>> = {
+    "a change of the password": (who) =>
+      account.changePassword({ ...password(who), newPassword: crypto.randomUUID() }, who.as),
+    "a move": (who) =>
+      account.changeEmail({ ...password(who), newEmail: somebody().email }, who.as),
+    "a deletion": (who) => account.deleteAccount(password(who), who.as),
+  };
+  const resets = ["a reset of the password", "a ban that is lifted again"] as const;
+  it.each(Object.keys(calls).flatMap((call) => resets.map((act) => [call, act] as const)))(
+    "is no reason for %s after %s",
+    async (call, act) => {
+      const ann = await member();
+      let now = "";
+      afterTheCheck(async () => (now = await acts[act]!(ann)));
+      expect(await refusal(calls[call]!(ann))).toMatchObject(wrong);
+      expect(await ann.stored()).toMatchObject({ status: "ACTIVE", email: ann.email });
+      expect((await ann.stored()).newEmail).toBeUndefined();
+      expect((await signIn(ann, now)).user?.id).toBe(ann.id);
+    },
+  );
+});
+
+it("an account of before there were stamps signs in, and resets, as any other", async () => {
+  const ann = await member();
+  const fields = { securityStamp: 1, formerEmails: 1, reservedEmails: 1 } as const;
+  await users.collection.updateOne({ _id: ann.id as never }, { $unset: fields });
+  await sessions.collection.updateMany({ userId: ann.id }, { $unset: { securityStamp: 1 } });
+  const token = await ann.link("reset");
+  const { tokens } = await signIn(ann, ann.password);
+  await client.refreshSession({ refreshToken: ann.tokens.refreshToken });
+  await account.resetPassword({ token, newPassword: crypto.randomUUID() });
+  expect((await renewal(tokens!.refreshToken)).reason).toBe("SESSION_ENDED");
+});
