@@ -8,11 +8,7 @@ import { deleteAccount } from "./accounts/account-deletion.ts";
 import { exportAccount } from "./accounts/account-export.ts";
 import { changeEmail, undoEmailChange } from "./accounts/email-change.ts";
 import { confirmEmail, sendConfirmation } from "./accounts/email-confirmation.ts";
-import {
-  changePassword,
-  requestPasswordReset,
-  resetPassword,
-} from "./accounts/password-change.ts";
+import { changePassword, requestPasswordReset, resetPassword } from "./accounts/password-change.ts";
 import type { AccountDeps } from "./accounts/verified-account.ts";
 import {
   banUser,

@@ -14,8 +14,8 @@ import { toUserMessage } from "./user-message.ts";
 describe("an email address", () => {
   it.each([
     ["Ann@Example.COM", "ann@example.com"],
-    ["ANN@\u212Aite.example.com", "ann@\u212Aite.example.com"], // A Kelvin sign is no K.
-  ])("written %s is %s", (typed, key) => {
+    ["ANN@\u212Aite.example.com", "ann@\u212Aite.example.com"], // A Kelvin sign is not a K.
+  ])("%s is compared as %s", (typed, key) => {
     expect(emailKey(typed)).toBe(key);
   });
 });
@@ -23,7 +23,7 @@ describe("an email address", () => {
 describe("a new account", async () => {
   const { users, client } = await testAuth();
 
-  it("is told of over the broker: who it is and what they may do, no more", async () => {
+  it("is published with id and roles, and without the address", async () => {
     const subscriptions = { listener: [UserCreatedSchema] };
     const broker = await testBroker("auth", subscriptions);
     const running = relay(users, { service: "auth", broker, subscriptions, log: silentLog });
@@ -41,7 +41,7 @@ describe("a new account", async () => {
     await running.close();
   });
 
-  it("shows its roles in the contract's words", () => {
+  it("has its roles in the contract's enum", () => {
     const user = new users({
       email: "a@b.c",
       emailKey: "a@b.c",
@@ -49,6 +49,9 @@ describe("a new account", async () => {
       roles: ["ADMINISTRATOR"],
     });
     register(user);
-    expect(toUserMessage(user)).toMatchObject({ roles: [Role.ADMINISTRATOR], status: UserStatus.ACTIVE });
+    expect(toUserMessage(user)).toMatchObject({
+      roles: [Role.ADMINISTRATOR],
+      status: UserStatus.ACTIVE,
+    });
   });
 });

@@ -10,7 +10,7 @@ import { testDatabase } from "#runtime/testing/database.ts";
 import { claimRequests, claimAnswerModel, type OpenClaim } from "./claims.ts";
 import { testAuth } from "../testing.ts";
 
-describe("an account with something due", async () => {
+describe("an account with open claims", async () => {
   let due: OpenClaim[] = [];
   const { account, users, member } = await testAuth({ due: () => due });
 
@@ -25,7 +25,7 @@ describe("an account with something due", async () => {
   const earnings = { id: "earnings:EUR:2550", kind: "EARNINGS" };
   const ticket = { id: "ticket:order-1", kind: "TICKET" };
 
-  it("is not deleted, and each claim is named", async () => {
+  it("is not deleted, and the error names each claim", async () => {
     due = [earnings, ticket];
     const ann = await leaver();
     expect(await refusal(ann.leave())).toMatchObject({
@@ -40,7 +40,7 @@ describe("an account with something due", async () => {
     expect(await ann.status()).toBe("ACTIVE");
   });
 
-  it("is deleted when all of it was given up, and what that was is kept", async () => {
+  it("is deleted when all claims are forfeited, and their ids are stored", async () => {
     due = [earnings, ticket];
     const ann = await leaver();
     expect((await refusal(ann.leave(ticket.id))).reason).toBe("ACCOUNT_HAS_CLAIMS");
@@ -49,7 +49,7 @@ describe("an account with something due", async () => {
     expect(await ann.forfeited()).toEqual([earnings.id, ticket.id]);
   });
 
-  it("is refused again for what is new since its owner looked", async () => {
+  it("is not deleted if a claim is new since its owner saw the list", async () => {
     due = [{ id: "earnings:EUR:9999", kind: "EARNINGS" }];
     const ann = await leaver();
     expect((await refusal(ann.leave(earnings.id))).reason).toBe("ACCOUNT_HAS_CLAIMS");
@@ -57,7 +57,7 @@ describe("an account with something due", async () => {
   });
 });
 
-describe("payments is asked what is due", () => {
+describe("a claim request to payments", () => {
   async function claimRequestsFixture(answer: boolean) {
     const answers = claimAnswerModel(await testDatabase());
     await buildIndexes(answers);
@@ -67,7 +67,7 @@ describe("payments is asked what is due", () => {
       async publishRequest({ requestId, userId }) {
         if (!answer) return;
         const event = create(ClaimsAnsweredSchema, { requestId, userId, claims });
-        // Another instance hears it, twice.
+        // Another instance receives the answer twice.
         const other = claimRequests({ answers, publishRequest: () => Promise.resolve() });
         for (let i = 0; i < 2; i += 1) await other.handler.handle(event);
       },
@@ -75,12 +75,12 @@ describe("payments is asked what is due", () => {
     return all;
   }
 
-  it("and whichever instance hears the answer, the one who asked has it", async () => {
+  it("gets the answer, whichever instance receives it", async () => {
     const { requestClaims } = await claimRequestsFixture(true);
     expect(await requestClaims("ann")).toMatchObject([{ id: "ticket:order-1", kind: "TICKET" }]);
   });
 
-  it("and nobody is deleted where it does not answer", async () => {
+  it("fails without an answer", async () => {
     const { requestClaims } = await claimRequestsFixture(false);
     await expect(requestClaims("ann")).rejects.toMatchObject({ reason: "NOT_READY" });
   });

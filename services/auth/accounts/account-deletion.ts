@@ -6,7 +6,12 @@ import { revokeAccess } from "../user-credentials.ts";
 import { hashPassword } from "../sign-in/password-hash.ts";
 import type { User } from "../user.ts";
 import { mustBeForfeited } from "./claims.ts";
-import { afterChange, updateVerified, verifyAccount, type AccountDeps } from "./verified-account.ts";
+import {
+  afterChange,
+  updateVerified,
+  verifyAccount,
+  type AccountDeps,
+} from "./verified-account.ts";
 
 /**
  * Deletes a user's personal data. The id stays, because the trades of others refer to it. `unusableHash`

@@ -4,13 +4,15 @@ import { bearer, inBody, somebody, testAuth, tokenIn } from "../testing.ts";
 const auth = await testAuth();
 const { client, account, storedMails, member, emailTo } = auth;
 
-const kept = (mail: object) =>
+const storeMail = (mail: object) =>
   storedMails.create({
-    ...{ _id: crypto.randomUUID(), createTime: new Date(), takenUntil: new Date("9999-01-01") },
+    _id: crypto.randomUUID(),
+    createTime: new Date(),
+    takenUntil: new Date("9999-01-01"),
     ...mail,
   });
 
-it("an export tells which addresses the account has left, and when it was banned", async () => {
+it("an export contains the former addresses and the time of the last ban", async () => {
   const [ann, boss] = [await member(), await auth.administrator()];
   const { email: newEmail } = somebody();
   await account.changeEmail({ password: ann.password, newEmail }, ann.as);
@@ -23,13 +25,13 @@ it("an export tells which addresses the account has left, and when it was banned
   expect(exported.standingTime).toBeDefined();
 });
 
-it("an export tells of the letters that are kept, also of those asked for without signing in", async () => {
+it("an export contains the stored emails, also those requested without signing in", async () => {
   const ann = await member();
   const trade = { orderId: "order-1", title: "A concert", amount: "25.50 EUR" };
-  await kept({ cause: "sold", userId: ann.id, trade, sentTime: new Date() });
-  await kept({ cause: "reset", to: ann.email, refusedTime: new Date(), refusal: "550" });
-  await kept({ cause: "taken", to: ann.email, userId: "whoever wants to move there" });
-  await kept({ cause: "reset", to: "somebody-else@example.com" });
+  await storeMail({ cause: "sold", userId: ann.id, trade, sentTime: new Date() });
+  await storeMail({ cause: "reset", to: ann.email, refusedTime: new Date(), refusal: "550" });
+  await storeMail({ cause: "taken", to: ann.email, userId: "a user who requests this address" });
+  await storeMail({ cause: "reset", to: "somebody-else@example.com" });
   const { letters } = await account.exportAccount({}, ann.as);
   expect(letters.filter(({ cause }) => cause !== "welcome")).toMatchObject([
     { cause: "sold", ...trade, sentTime: {} },
@@ -38,10 +40,12 @@ it("an export tells of the letters that are kept, also of those asked for withou
   ]);
 });
 
-it("an export tells of however many letters, in pages that hold each once", async () => {
+it("an export contains each of many emails once, in pages", async () => {
   const ann = await member();
   const trade = { orderId: "order-1", title: "A concert", amount: "25.50 EUR" };
-  const sent = Array.from({ length: 600 }, () => kept({ cause: "sold", userId: ann.id, trade }));
+  const sent = Array.from({ length: 600 }, () =>
+    storeMail({ cause: "sold", userId: ann.id, trade }),
+  );
   await Promise.all(sent);
   const first = await account.exportAccount({}, ann.as);
   const second = await account.exportAccount({ pageToken: first.nextPageToken }, ann.as);
@@ -50,10 +54,10 @@ it("an export tells of however many letters, in pages that hold each once", asyn
   expect([letters.length, first.letters.length, second.nextPageToken]).toEqual([600, 500, ""]);
 });
 
-it("an export does not tell whether an address that somebody wants has an account", async () => {
+it("an export does not reveal whether the requested new address has an account", async () => {
   const ann = await member();
-  await kept({ cause: "taken", to: "an-owner@example.com", userId: ann.id });
-  await kept({ cause: "move", to: "nobody@example.com", userId: ann.id });
+  await storeMail({ cause: "taken", to: "an-owner@example.com", userId: ann.id });
+  await storeMail({ cause: "move", to: "nobody@example.com", userId: ann.id });
   const { letters } = await account.exportAccount({}, ann.as);
   expect(letters.filter(({ cause }) => cause !== "welcome")).toEqual([]);
 });

@@ -25,7 +25,7 @@ const wrong = { code: Code.Unauthenticated, reason: "WRONG_CREDENTIALS" };
 const expired = { code: Code.FailedPrecondition, reason: "LINK_EXPIRED" };
 
 describe("a new password", () => {
-  it("is set against the one of now; other sessions end, this one goes on, and a mail says so", async () => {
+  it("replaces the current one, ends all other sessions, and is announced by email", async () => {
     const ann = await member();
     const other = await signIn(ann, ann.password);
     const newPassword = crypto.randomUUID();
@@ -42,7 +42,7 @@ describe("a new password", () => {
     expect((await emailTo(ann.email, /password was changed/)).text).not.toContain(newPassword);
   });
 
-  it("is none that everybody tries first, nor the address, nor too short", async () => {
+  it("is refused if it is common or the address itself", async () => {
     const ann = await member();
     const local = ann.email.split("@")[0] ?? "";
     for (const newPassword of ["Password123", "QWERTYUIOP", ann.email.toUpperCase(), local]) {
@@ -70,7 +70,7 @@ describe("a new password", () => {
     expect(await refusal(signIn(fresh, password.slice(0, -1)))).toMatchObject(wrong);
   });
 
-  it("is taken as typed, however its letters are encoded, and to the last character", async () => {
+  it("is compared to the last character, whatever its Unicode normalization", async () => {
     const tail = "x".repeat(80);
     const fresh = { ...somebody(), password: `Ame\u0301lie ${tail}1` };
     await client.signUp(inBody(fresh));
@@ -78,7 +78,7 @@ describe("a new password", () => {
     expect(await refusal(signIn(fresh, `Am\u00e9lie ${tail}2`))).toMatchObject(wrong);
   });
 
-  it("is hashed anew at a sign-in where the old hash is weaker than those of now", async () => {
+  it("is rehashed at sign-in if its hash is weaker than current ones", async () => {
     const ann = await member();
     const weak = await hash(ann.password, { memoryCost: 8_192, timeCost: 1, parallelism: 1 });
     await users.updateOne({ _id: ann.id }, { $set: { passwordHash: weak } });
@@ -90,7 +90,7 @@ describe("a new password", () => {
 });
 
 describe("a forgotten password", () => {
-  it("is set anew by the link in a mail, once; all sessions end", async () => {
+  it("is reset once by the link in an email, which ends all sessions", async () => {
     const ann = await member();
     await account.requestPasswordReset({ email: ann.email.toUpperCase() });
     const token = tokenIn(await emailTo(ann.email, /Set a new password/));
@@ -106,7 +106,7 @@ describe("a forgotten password", () => {
     await signIn(ann, newPassword);
   });
 
-  it("can be set by one of two who use the link at the same moment", async () => {
+  it("is reset by one of two concurrent uses of the link", async () => {
     const ann = await member();
     await account.requestPasswordReset({ email: ann.email });
     const token = tokenIn(await emailTo(ann.email, /Set a new password/));
@@ -118,7 +118,7 @@ describe("a forgotten password", () => {
     expect(both.filter(({ status }) => status === "fulfilled")).toHaveLength(1);
   });
 
-  it("has no link after an hour, and none that was changed, or was made for something else", async () => {
+  it("is not reset by a link that has expired, was forged, or has another purpose", async () => {
     const ann = await member();
     const welcome = tokenIn(await emailTo(ann.email, /Welcome/));
     await account.requestPasswordReset({ email: ann.email });
@@ -145,21 +145,18 @@ describe("a forgotten password", () => {
     await signIn(ann, ann.password);
   });
 
-  it("is answered alike for an address without an account, to which nothing is sent", async () => {
+  it("has the same response for an address without an account, which gets no email", async () => {
     const { email } = somebody();
     expect(await account.requestPasswordReset({ email })).toEqual(
       await account.requestPasswordReset({ email: (await member()).email }),
     );
-    await eventually(
-      async () => (await auth.storedMails.countDocuments()) === 0,
-      "all mails written",
-    );
+    await allSent();
     expect(sentEmails.filter(({ to }) => to === email)).toEqual([]);
   });
 });
 
 describe("an address", () => {
-  it("is confirmed by the link of the first mail, once", async () => {
+  it("is confirmed once by the link in the welcome email", async () => {
     const ann = await member();
     const token = tokenIn(await emailTo(ann.email, /Welcome/));
     expect((await client.getCurrentUser({}, ann.as)).user?.emailConfirmed).toBe(false);
@@ -170,7 +167,7 @@ describe("an address", () => {
     expect(await isOpen(ann)).toBe(true);
   });
 
-  it("is confirmed by the access token too, from the next renewal or sign-in on", async () => {
+  it("is confirmed in access tokens from the next refresh or sign-in", async () => {
     const ann = await member();
     const says = ({ tokens }: { tokens?: { accessToken: string } | undefined }): unknown =>
       decodeJwt(tokens?.accessToken ?? "")["email_verified"];
@@ -184,7 +181,7 @@ describe("an address", () => {
     expect(says(await signIn(ann, ann.password))).toBe(true);
   });
 
-  it("changes when the new one has answered; the old one is told, and all sessions end", async () => {
+  it("changes when the new one is confirmed, which notifies the old one and ends all sessions", async () => {
     const ann = await member();
     const { email: newEmail } = somebody();
     const change = { password: ann.password, newEmail };
@@ -203,7 +200,7 @@ describe("an address", () => {
     expect(await refusal(account.confirmEmail({ token }))).toMatchObject(expired);
   });
 
-  it("moves nowhere by a link that went elsewhere", async () => {
+  it("does not change by a link that was sent to another address", async () => {
     const ann = await member();
     const { email: first } = somebody();
     const { email: second } = somebody();
@@ -220,11 +217,11 @@ describe("an address", () => {
       ...{ email: ann.email, emailConfirmed: true },
     });
     expect(await refusal(account.confirmEmail({ token: welcome }))).toMatchObject(expired);
-    // Whoever confirms an address owns it: a move that waits may be somebody else's.
+    // The owner has confirmed the address. The pending change may be a stranger's.
     expect((await account.exportAccount({}, ann.as)).pendingEmail).toBe("");
   });
 
-  it("that the account has left sets no password any more", async () => {
+  it("that is no longer the account's cannot reset its password", async () => {
     const ann = await member();
     await account.requestPasswordReset({ email: ann.email });
     const reset = tokenIn(await emailTo(ann.email, /Set a new password/));
@@ -235,24 +232,21 @@ describe("an address", () => {
     expect(await refusal(late)).toMatchObject(expired);
   });
 
-  it("of another account is not told to who asks for it, but to its owner", async () => {
+  it("of another account is revealed to its owner only", async () => {
     const [ann, bob] = [await member(), await member()];
     const change = { password: ann.password, newEmail: bob.email.toUpperCase() };
     expect(await account.changeEmail(change, ann.as)).toEqual(
       await account.changeEmail({ ...change, newEmail: somebody().email }, ann.as),
     );
     expect((await emailTo(bob.email, /have an account/)).text).not.toContain("token=");
-    await eventually(
-      async () => (await auth.storedMails.countDocuments()) === 0,
-      "all mails written",
-    );
+    await allSent();
     expect(
       sentEmails.filter(({ to, subject }) => to === ann.email && /about to/.test(subject)),
     ).toHaveLength(2);
     await signIn(bob, bob.password);
   });
 
-  it("that was taken meanwhile stays with who has it", async () => {
+  it("that another account has taken since stays with that account", async () => {
     const ann = await member();
     const bob = somebody();
     await account.changeEmail({ password: ann.password, newEmail: bob.email }, ann.as);
@@ -265,7 +259,7 @@ describe("an address", () => {
 });
 
 describe("an account", () => {
-  it("can be exported by its owner: all that is kept, and no secret", async () => {
+  it("can be exported by its owner, without secrets", async () => {
     const ann = await member();
     const { user, sessions } = await account.exportAccount({}, ann.as);
     expect(user).toMatchObject({ id: ann.id, email: ann.email });
@@ -273,7 +267,7 @@ describe("an account", () => {
     expect(sessions[0]).toMatchObject({ current: true });
   });
 
-  it("is deleted by its owner: what is personal is gone, others hear of it, nobody gets in", async () => {
+  it("is deleted by its owner: its personal data is gone, an event is published, and nobody can sign in", async () => {
     const ann = await member();
     await emailTo(ann.email, /Welcome/);
     expect(
@@ -300,7 +294,7 @@ describe("an account", () => {
   });
 });
 
-it("guesses at the password of a signed-in account are slowed like those at the door", async () => {
+it("password guesses of a signed-in user have the same limit as sign-ins", async () => {
   const strict = await testAuth({ perAccountAndAddress: 3 });
   const ann = somebody();
   const { tokens } = await strict.client.signUp(inBody(ann));

@@ -6,7 +6,8 @@ import { releaseFormerEmails } from "./user-email.ts";
 import { bearer, inBody, somebody, testAuth, tokenIn } from "../testing.ts";
 
 const auth = await testAuth();
-const { client, account, admin, users, links, sentEmails, pass, mailQueue, emailTo, allSent } = auth;
+const { client, account, admin, users, links, sentEmails, pass, mailQueue, emailTo, allSent } =
+  auth;
 const boss = await auth.administrator();
 
 const DAY = 86_400_000;
@@ -20,7 +21,7 @@ const undoLinkTo = async (to: string): Promise<string> => tokenIn(await emailTo(
 const undo = (token: string, newPassword = fresh()) =>
   account.undoEmailChange({ token, newPassword });
 
-/** Somebody whose address is confirmed; `password` is the one of now. */
+/** A user with a confirmed address and their current password. */
 async function owner() {
   const { email, password } = somebody();
   const { user } = await client.signUp(inBody({ email, password }));
@@ -31,8 +32,8 @@ async function owner() {
 }
 type Owner = Awaited<ReturnType<typeof owner>>;
 
-/** Whoever has the password moves the account. */
-async function moveTo({ id, password }: Pick<Owner, "id" | "password">, newEmail: string) {
+/** Changes the email address of an account, like anyone who has the password can. */
+async function changeEmailTo({ id, password }: Pick<Owner, "id" | "password">, newEmail: string) {
   const { email } = await users.findById(id).orFail();
   const { tokens } = await signIn(email, password);
   const { headers } = bearer(tokens!);
@@ -42,15 +43,16 @@ async function moveTo({ id, password }: Pick<Owner, "id" | "password">, newEmail
   return newEmail;
 }
 
-describe("a thief who moves an account", () => {
-  it("gets nothing from the move once its owner does what the warning says", async () => {
+describe("a thief who changes the email address of an account", () => {
+  it("gains nothing once the owner does what the warning says", async () => {
     const ann = await owner();
     const thief = somebody().email;
     const { tokens } = await signIn(ann.email, ann.password);
     const { headers } = bearer(tokens!);
     await account.changeEmail({ password: ann.password, newEmail: thief }, { headers });
     const move = tokenIn(await emailTo(thief, /new email address/));
-    expect(await emailTo(ann.email, /about to change/)).toContain("forgotten-password");
+    const { text } = await emailTo(ann.email, /about to change/);
+    expect(text).toContain("forgotten-password");
     await account.requestPasswordReset({ email: ann.email });
     const token = tokenIn(await emailTo(ann.email, /Set a new password/));
     const newPassword = fresh();
@@ -59,9 +61,9 @@ describe("a thief who moves an account", () => {
     expect((await signIn(ann.email, newPassword)).user?.id).toBe(ann.id);
   });
 
-  it("loses it again: the old address is told, and undoes the move with a new password", async () => {
+  it("loses the account when the old address undoes the change with a new password", async () => {
     const ann = await owner();
-    const thief = await moveTo(ann, somebody().email);
+    const thief = await changeEmailTo(ann, somebody().email);
     const { tokens } = await signIn(thief, ann.password);
     const token = await undoLinkTo(ann.email);
     const tooCommon = await refusal(undo(token, "password1"));
@@ -80,11 +82,11 @@ describe("a thief who moves an account", () => {
     expect(await refusal(undo(token))).toMatchObject(expired);
   });
 
-  it("does not keep it by moving on, by a new password, nor by a sign-out everywhere", async () => {
+  it("cannot keep it by another change, a new password, or signing out everywhere", async () => {
     const ann = await owner();
-    const first = await moveTo(ann, somebody().email);
+    const first = await changeEmailTo(ann, somebody().email);
     const token = await undoLinkTo(ann.email);
-    const second = await moveTo(ann, somebody().email);
+    const second = await changeEmailTo(ann, somebody().email);
     const byThief = await undoLinkTo(first);
     const { tokens } = await signIn(second, ann.password);
     const { headers } = bearer(tokens!);
@@ -95,21 +97,21 @@ describe("a thief who moves an account", () => {
     expect(await ann.stored()).toMatchObject({ email: ann.email, formerEmails: [] });
   });
 
-  it("does not keep it by undoing the newer of two moves", async () => {
+  it("cannot keep it by undoing the later of two changes", async () => {
     const ann = await owner();
-    const first = await moveTo(ann, somebody().email);
+    const first = await changeEmailTo(ann, somebody().email);
     const token = await undoLinkTo(ann.email);
-    await moveTo(ann, somebody().email);
+    await changeEmailTo(ann, somebody().email);
     await undo(await undoLinkTo(first));
     expect((await ann.stored()).email).toBe(first);
     await undo(token);
     expect((await ann.stored()).email).toBe(ann.email);
   });
 
-  it("cannot undo the owner's moving back by a link of their own", async () => {
+  it("gets no link to undo the owner's change back", async () => {
     const ann = await owner();
-    const thief = await moveTo(ann, somebody().email);
-    await moveTo(ann, ann.email);
+    const thief = await changeEmailTo(ann, somebody().email);
+    await changeEmailTo(ann, ann.email);
     expect(await ann.stored()).toMatchObject({ email: ann.email, formerEmails: [] });
     await emailTo(thief, /was undone/);
     expect(
@@ -117,24 +119,21 @@ describe("a thief who moves an account", () => {
     ).toEqual([]);
   });
 
-  it("cannot take the old address, nor may anybody else, while the move can be undone", async () => {
+  it("cannot use the old address, like everyone else, while the change can be undone", async () => {
     const ann = await owner();
-    await moveTo(ann, somebody().email);
+    await changeEmailTo(ann, somebody().email);
     const squatter = { email: ann.email.toUpperCase(), password: fresh() };
     expect((await refusal(client.signUp(inBody(squatter)))).reason).toBe("EMAIL_TAKEN");
     const bob = await owner();
-    expect((await refusal(moveTo(bob, ann.email))).reason).toBe("EMAIL_TAKEN");
+    expect((await refusal(changeEmailTo(bob, ann.email))).reason).toBe("EMAIL_TAKEN");
     await undo(await undoLinkTo(ann.email));
   });
 
-  it("is found out by whoever asks for a new password at the old address", async () => {
+  it("is discovered when the owner requests a password reset at the old address", async () => {
     const ann = await owner();
-    await moveTo(ann, somebody().email);
+    await changeEmailTo(ann, somebody().email);
     const before = sentEmails.length;
-    await eventually(
-      async () => (await auth.storedMails.countDocuments()) === 0,
-      "all mails written",
-    );
+    await allSent();
     await account.requestPasswordReset({ email: ann.email });
     const again = () => sentEmails.slice(before).findLast(({ to }) => to === ann.email);
     await undo(tokenIn(await eventually(again, "an email")));
@@ -142,13 +141,13 @@ describe("a thief who moves an account", () => {
   });
 });
 
-describe("the link that undoes a move", () => {
-  it("works for seven days, or one where the old address was never confirmed; then it is free", async () => {
+describe("the link that undoes an email change", () => {
+  it("works for seven days, or for one if the old address was never confirmed, which is then released", async () => {
     const ann = await owner();
     const { email, password } = somebody();
     const { user } = await client.signUp(inBody({ email, password }));
-    await moveTo(ann, somebody().email);
-    await moveTo({ id: user!.id, password }, somebody().email);
+    await changeEmailTo(ann, somebody().email);
+    await changeEmailTo({ id: user!.id, password }, somebody().email);
     const [confirmed, never] = [await undoLinkTo(ann.email), await undoLinkTo(email)];
     pass(DAY);
     expect(await refusal(undo(never))).toMatchObject(expired);
@@ -163,9 +162,9 @@ describe("the link that undoes a move", () => {
     await client.signUp(inBody({ email: ann.email, password: fresh() }));
   });
 
-  it("waits for the end of a ban, and ends with the account", async () => {
+  it("works after a ban is lifted, and not after the account is deleted", async () => {
     const ann = await owner();
-    const thief = await moveTo(ann, somebody().email);
+    const thief = await changeEmailTo(ann, somebody().email);
     const token = await undoLinkTo(ann.email);
     await admin.banUser({ userId: ann.id, reason: "x" }, boss);
     expect(await refusal(undo(token))).toMatchObject(expired);
@@ -178,9 +177,9 @@ describe("the link that undoes a move", () => {
     await client.signUp(inBody({ email: ann.email, password: fresh() }));
   });
 
-  it("is nobody's who changes it, and can be used by one of two at once", async () => {
+  it("cannot be forged, and works for one of two concurrent uses", async () => {
     const ann = await owner();
-    await moveTo(ann, somebody().email);
+    await changeEmailTo(ann, somebody().email);
     const token = await undoLinkTo(ann.email);
     const [purpose, id, end = "", mac = ""] = token.split(".");
     const forged = [
@@ -198,28 +197,22 @@ describe("the link that undoes a move", () => {
     expect(both.filter(({ status }) => status === "fulfilled")).toHaveLength(1);
   });
 
-  it("is not written where the move was undone before its mail was", async () => {
+  it("is not sent if the change was undone before its email was sent", async () => {
     const ann = await owner();
-    await moveTo(ann, somebody().email);
+    await changeEmailTo(ann, somebody().email);
     await undo(await undoLinkTo(ann.email));
-    await eventually(
-      async () => (await auth.storedMails.countDocuments()) === 0,
-      "all mails written",
-    );
+    await allSent();
     const before = sentEmails.length;
     await mailQueue.enqueue("moved", ann.email, ann.id);
-    await eventually(
-      async () => (await auth.storedMails.countDocuments()) === 0,
-      "all mails written",
-    );
+    await allSent();
     expect(sentEmails.slice(before)).toEqual([]);
   });
 });
 
-it("an account moves ten times in some days, and no more", async () => {
+it("an account can change its email address ten times within the undo period", async () => {
   const ann = await owner();
-  for (let i = 0; i < 10; i += 1) await moveTo(ann, somebody().email);
-  const refused = await refusal(moveTo(ann, somebody().email));
+  for (let i = 0; i < 10; i += 1) await changeEmailTo(ann, somebody().email);
+  const refused = await refusal(changeEmailTo(ann, somebody().email));
   expect(refused.reason).toBe("TOO_MANY_ATTEMPTS");
   expect(refused.retryAfterMs).toBeGreaterThan(0);
 });

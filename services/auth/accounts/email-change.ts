@@ -10,7 +10,12 @@ import { mustBeAcceptablePassword } from "../sign-in/password-policy.ts";
 import { emailHolderFilter } from "../user.ts";
 import { findLinkOwner, redeemLink } from "./email-link.ts";
 import { requestEmailChange, restoreFormerEmail } from "./user-email.ts";
-import { afterChange, updateVerified, verifyAccount, type AccountDeps } from "./verified-account.ts";
+import {
+  afterChange,
+  updateVerified,
+  verifyAccount,
+  type AccountDeps,
+} from "./verified-account.ts";
 
 export async function changeEmail(
   deps: AccountDeps,

@@ -8,10 +8,7 @@ import { redeemLink } from "./email-link.ts";
 import { applyEmailChange, confirmEmailAddress } from "./user-email.ts";
 import { afterChange, type AccountDeps } from "./verified-account.ts";
 
-export async function sendConfirmation(
-  deps: AccountDeps,
-  { caller, clientAddress }: SignedInCall,
-) {
+export async function sendConfirmation(deps: AccountDeps, { caller, clientAddress }: SignedInCall) {
   const user = await requireSession(deps, caller);
   if (user.emailConfirmed) {
     throw new AuthError("EMAIL_CONFIRMED", "this address is confirmed already");

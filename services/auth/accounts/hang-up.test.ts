@@ -3,23 +3,23 @@ import { inBody, somebody, testAuth, tokenIn } from "../testing.ts";
 
 const { client, account, users, member, emailTo } = await testAuth();
 
-/** Makes a call whose caller hangs up in the moment in which the account is stored. */
+/** Makes a call that the client aborts at the moment when the account is stored. */
 async function hangUp(call: (signal: AbortSignal) => Promise<unknown>): Promise<void> {
-  const caller = new AbortController();
+  const connection = new AbortController();
   const { save } = users.prototype;
   users.prototype.save = async function (...args: []) {
     const saved = await save.apply(this, args);
-    caller.abort();
+    connection.abort();
     return saved;
   };
-  await call(caller.signal)
+  await call(connection.signal)
     .catch(() => undefined)
     .finally(() => (users.prototype.save = save));
-  expect(caller.signal.aborted).toBe(true);
+  expect(connection.signal.aborted).toBe(true);
 }
 
-describe("whoever hangs up once it is stored keeps nobody from being told of", () => {
-  it("a move that was begun, and a move that was made", async () => {
+describe("the email is sent even if the client disconnects after the change, for", () => {
+  it("a requested and a confirmed email change", async () => {
     const { email, password, as } = await member();
     const { email: newEmail } = somebody();
     await hangUp((signal) => account.changeEmail({ password, newEmail }, { ...as, signal }));
@@ -29,12 +29,10 @@ describe("whoever hangs up once it is stored keeps nobody from being told of", (
     expect(tokenIn(await emailTo(email, /was changed/))).not.toBe("no token");
   });
 
-  it("a new password, whose sessions of before end", async () => {
+  it("a new password, and old sessions end", async () => {
     const { id, email, password, as } = await member();
     const newPassword = crypto.randomUUID();
-    await hangUp((signal) =>
-      account.changePassword({ password, newPassword }, { ...as, signal }),
-    );
+    await hangUp((signal) => account.changePassword({ password, newPassword }, { ...as, signal }));
     await emailTo(email, /password was changed/);
     expect((await users.findById(id))?.securityStamp).toBe(1);
   });
@@ -45,7 +43,7 @@ describe("whoever hangs up once it is stored keeps nobody from being told of", (
     await emailTo(credentials.email, /Welcome/);
   });
 
-  it("an account that is deleted", async () => {
+  it("a deleted account", async () => {
     const { email, password, as } = await member();
     await hangUp((signal) => account.deleteAccount({ password }, { ...as, signal }));
     await emailTo(email, /is deleted/);

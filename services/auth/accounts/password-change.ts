@@ -9,7 +9,12 @@ import { hashPassword } from "../sign-in/password-hash.ts";
 import { mustBeAcceptablePassword } from "../sign-in/password-policy.ts";
 import { setPassword } from "../user-credentials.ts";
 import { findLinkOwner, redeemLink } from "./email-link.ts";
-import { afterChange, updateVerified, verifyAccount, type AccountDeps } from "./verified-account.ts";
+import {
+  afterChange,
+  updateVerified,
+  verifyAccount,
+  type AccountDeps,
+} from "./verified-account.ts";
 
 export async function changePassword(
   deps: AccountDeps,

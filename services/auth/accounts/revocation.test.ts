@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import { refusal } from "#runtime/testing/refusal.ts";
 import { bearer, inBody, somebody, testAuth } from "../testing.ts";
 
-// What was begun, or checked, before an account changed hands is worth nothing afterwards.
+// Whatever was started or verified before access was revoked is invalid afterwards.
 
 const auth = await testAuth();
 const { client, account, admin, users, sessions, sessionStore, links, attempts } = auth;
@@ -26,14 +26,14 @@ const renewal = (refreshToken: string) => refusal(client.refreshSession({ refres
 const expired = { code: Code.FailedPrecondition, reason: "LINK_EXPIRED" };
 const wrong = { code: Code.Unauthenticated, reason: "WRONG_CREDENTIALS" };
 
-/** Whatever takes an account out of the hands of whoever had it; each answers the password of then. */
-const acts: Record<string, (who: Member) => Promise<string>> = {
-  "a change of the password": async ({ password, as: options }) => {
+/** The changes that revoke access to an account. Each returns the password that is valid afterwards. */
+const revocations: Record<string, (who: Member) => Promise<string>> = {
+  "a password change": async ({ password, as: options }) => {
     const newPassword = crypto.randomUUID();
     await account.changePassword({ password, newPassword }, options);
     return newPassword;
   },
-  "a reset of the password": async ({ link }) => {
+  "a password reset": async ({ link }) => {
     const newPassword = crypto.randomUUID();
     await account.resetPassword({ token: await link("reset"), newPassword });
     return newPassword;
@@ -53,9 +53,9 @@ const deletion = async ({ password, as: options }: Member): Promise<string> => {
   return password;
 };
 
-describe("links that wait for an answer", () => {
-  it.each([...Object.entries(acts), ["a deletion", deletion] as const])(
-    "die, and a move with them, with %s",
+describe("unused links", () => {
+  it.each([...Object.entries(revocations), ["a deletion", deletion] as const])(
+    "are invalid after %s, and a pending email change ends",
     async (_, act) => {
       const ann = await member();
       const newEmail = somebody().email;
@@ -75,8 +75,8 @@ describe("links that wait for an answer", () => {
     },
   );
 
-  it("lead nobody away from an address that its owner has claimed: a confirmation ends the move", async () => {
-    const thief = await member(); // With an address that is not theirs.
+  it("do not change an address after its owner has confirmed it", async () => {
+    const thief = await member(); // With the address of a stranger.
     const newEmail = somebody().email;
     await account.changeEmail({ password: thief.password, newEmail }, thief.as);
     const move = await thief.link("move");
@@ -85,7 +85,7 @@ describe("links that wait for an answer", () => {
     expect((await thief.stored()).email).toBe(thief.email);
   });
 
-  it("outlive what concerns nobody's access: a stronger hash of the same password", async () => {
+  it("stay valid when the password is rehashed", async () => {
     const ann = await member();
     const weak = await hash(ann.password, { memoryCost: 8_192, timeCost: 1, parallelism: 1 });
     await users.updateOne({ _id: ann.id }, { $set: { passwordHash: weak } });
@@ -95,8 +95,8 @@ describe("links that wait for an answer", () => {
   });
 });
 
-describe("a sign-in in the same moment", () => {
-  /** Lets something happen once, just before or after a session is stored. */
+describe("a concurrent sign-in", () => {
+  /** Does something once, just before or after a session is stored. */
   function meanwhile(when: "before" | "after", act: () => Promise<unknown>): void {
     const { start } = sessionStore;
     sessionStore.start = async (...args) => {
@@ -109,24 +109,24 @@ describe("a sign-in in the same moment", () => {
   }
 
   const moments = ["before", "after"] as const;
-  it.each(moments.flatMap((when) => Object.keys(acts).map((name) => [name, when] as const)))(
-    "leaves no session that outlives %s, %s it is stored",
+  it.each(moments.flatMap((when) => Object.keys(revocations).map((name) => [name, when] as const)))(
+    "leaves no session that survives %s %s it is stored",
     async (name, when) => {
       const ann = await member();
       let password = "";
-      meanwhile(when, async () => (password = await acts[name]!(ann)));
+      meanwhile(when, async () => (password = await revocations[name]!(ann)));
       const outcome = await signIn(ann, ann.password).catch(() => undefined);
-      // Where the password is still right, it is a sign-in of afterwards.
+      // If the password is still valid, the sign-in counts as one after the revocation.
       expect(outcome !== undefined).toBe(password === ann.password);
       const left = await sessions.find({ userId: ann.id }).lean();
-      const kept = name === "a change of the password" ? [ann.tokens.refreshToken] : [];
+      const kept = name === "a password change" ? [ann.tokens.refreshToken] : [];
       const after = outcome ? [outcome.tokens!.refreshToken] : [];
       const tokens = [...kept, ...after].map((token) => sessionStore.sessionIdOf(token));
       expect(left.map(({ _id }) => _id).toSorted()).toEqual(tokens.toSorted());
     },
   );
 
-  it("is refused where the account is banned, or deleted, just before the session is stored", async () => {
+  it("fails if the account is banned or deleted just before the session is stored", async () => {
     const [ann, bob] = [await member(), await member()];
     meanwhile("before", () => admin.banUser({ userId: ann.id, reason: "x" }, boss));
     expect((await refusal(signIn(ann, ann.password))).reason).toBe("BANNED");
@@ -135,7 +135,7 @@ describe("a sign-in in the same moment", () => {
     expect(await sessions.countDocuments({ userId: { $in: [ann.id, bob.id] } })).toBe(0);
   });
 
-  it("with the old password, beside a reset, is ended with the others, in each of 5 rounds", async () => {
+  it("with the old password during a reset leaves no session, in each of 5 rounds", async () => {
     for (let round = 0; round < 5; round += 1) {
       const ann = await member();
       const token = await ann.link("reset");
@@ -151,7 +151,7 @@ describe("a sign-in in the same moment", () => {
     }
   });
 
-  it("does not bring the old password back with a stronger hash of it", async () => {
+  it("does not restore the old password by rehashing it", async () => {
     const ann = await member();
     const weak = await hash(ann.password, { memoryCost: 8_192, timeCost: 1, parallelism: 1 });
     await users.updateOne({ _id: ann.id }, { $set: { passwordHash: weak } });
@@ -159,7 +159,7 @@ describe("a sign-in in the same moment", () => {
     let newPassword = "";
     attempts.recordSuccess = async (...args) => {
       attempts.recordSuccess = forgive;
-      newPassword = await acts["a reset of the password"]!(ann);
+      newPassword = await revocations["a password reset"]!(ann);
       return forgive(...args);
     };
     expect(await refusal(signIn(ann, ann.password))).toMatchObject(wrong);
@@ -167,12 +167,12 @@ describe("a sign-in in the same moment", () => {
   });
 });
 
-describe("a session that was not found to be deleted", () => {
-  it("has ended all the same: it is neither renewed, nor shown, nor anybody's", async () => {
+describe("a session that escaped its deletion", () => {
+  it("has ended all the same: it cannot be refreshed, and is not listed", async () => {
     const ann = await member();
     const session = await sessions.findOne({ userId: ann.id }).lean().orFail();
-    const newPassword = await acts["a reset of the password"]!(ann);
-    await sessions.create(session); // As if it had been begun in that moment.
+    const newPassword = await revocations["a password reset"]!(ann);
+    await sessions.create(session); // As if it had been started concurrently.
     expect((await client.getCurrentUser({}, ann.as)).user).toBeUndefined();
     const { tokens } = await signIn(ann, newPassword);
     const { headers } = bearer(tokens!);
@@ -182,9 +182,9 @@ describe("a session that was not found to be deleted", () => {
   });
 });
 
-it("an access token of a session that has ended does nothing in auth any more", async () => {
+it("auth refuses an access token whose session has ended", async () => {
   const ann = await member();
-  const newPassword = await acts["a reset of the password"]!(ann);
+  const newPassword = await revocations["a password reset"]!(ann);
   const { tokens } = await signIn(ann, newPassword);
   const id = sessionStore.sessionIdOf(tokens!.refreshToken)!;
   for (const call of [
@@ -199,9 +199,9 @@ it("an access token of a session that has ended does nothing in auth any more", 
   await client.refreshSession({ refreshToken: tokens!.refreshToken });
 });
 
-describe("a password that was right a moment ago", () => {
-  /** Lets something happen after the password of the next call was checked. */
-  function afterTheCheck(act: () => Promise<unknown>): void {
+describe("a password that was verified just before a revocation", () => {
+  /** Does something after the next call has verified its password. */
+  function afterVerification(act: () => Promise<unknown>): void {
     const { recordSuccess: forgive } = attempts;
     attempts.recordSuccess = async (...args) => {
       attempts.recordSuccess = forgive;
@@ -211,19 +211,19 @@ describe("a password that was right a moment ago", () => {
   }
   const password = (who: Member) => ({ password: who.password });
   const calls: Record<string, (who: Member) => Promise<unknown>> = {
-    "a change of the password": (who) =>
+    "a password change": (who) =>
       account.changePassword({ ...password(who), newPassword: crypto.randomUUID() }, who.as),
-    "a move": (who) =>
+    "an email change": (who) =>
       account.changeEmail({ ...password(who), newEmail: somebody().email }, who.as),
     "a deletion": (who) => account.deleteAccount(password(who), who.as),
   };
-  const resets = ["a reset of the password", "a ban that is lifted again"] as const;
+  const resets = ["a password reset", "a ban that is lifted again"] as const;
   it.each(Object.keys(calls).flatMap((call) => resets.map((act) => [call, act] as const)))(
-    "is no reason for %s after %s",
+    "does not allow %s after %s",
     async (call, act) => {
       const ann = await member();
       let now = "";
-      afterTheCheck(async () => (now = await acts[act]!(ann)));
+      afterVerification(async () => (now = await revocations[act]!(ann)));
       expect(await refusal(calls[call]!(ann))).toMatchObject(wrong);
       expect(await ann.stored()).toMatchObject({ status: "ACTIVE", email: ann.email });
       expect((await ann.stored()).newEmail).toBeUndefined();
@@ -232,7 +232,7 @@ describe("a password that was right a moment ago", () => {
   );
 });
 
-it("an account of before there were stamps signs in, and resets, as any other", async () => {
+it("an account without a security stamp can sign in and reset its password", async () => {
   const ann = await member();
   const fields = { securityStamp: 1, formerEmails: 1, reservedEmails: 1 } as const;
   await users.collection.updateOne({ _id: ann.id as never }, { $unset: fields });

@@ -20,14 +20,14 @@ const auth = await testAuth();
 const { client, account, admin, users, sessions, redis } = auth;
 const boss = await auth.administrator();
 
-async function person() {
+async function member() {
   const credentials = inBody(somebody());
   const { user, tokens } = await client.signUp(credentials, from(newId()));
   return { id: user!.id, credentials, refreshToken: tokens!.refreshToken };
 }
 
 const registry = createRegistry(userEvents);
-async function told(id: string) {
+async function recordedEvents(id: string) {
   const { outbox } = await users.findById(id).orFail();
   return outbox.map(({ type, payload }) => ({
     type: type.replace(/.*\./, ""),
@@ -37,10 +37,10 @@ async function told(id: string) {
 
 describe("a ban", () => {
   it("is recorded, ends all sessions, and refuses sign-in and renewal", async () => {
-    const { id, credentials, refreshToken } = await person();
+    const { id, credentials, refreshToken } = await member();
     const { user } = await admin.banUser({ userId: id, reason: "forged" }, boss);
     expect(user).toMatchObject({ banReason: "forged", user: { status: UserStatus.BANNED } });
-    expect((await told(id)).at(-1)).toMatchObject({
+    expect((await recordedEvents(id)).at(-1)).toMatchObject({
       type: "UserBanned",
       user: { id, status: UserStatus.BANNED, version: 2n },
     });
@@ -51,14 +51,17 @@ describe("a ban", () => {
 
     const lifted = await admin.unbanUser({ userId: id }, boss);
     expect(lifted.user).toMatchObject({ banReason: "", user: { version: 3n } });
-    expect((await told(id)).at(-1)).toMatchObject({ type: "UserUnbanned", user: { version: 3n } });
+    expect((await recordedEvents(id)).at(-1)).toMatchObject({
+      type: "UserUnbanned",
+      user: { version: 3n },
+    });
     expect((await again()).user?.id).toBe(id);
     await admin.unbanUser({ userId: id }, boss);
-    expect(await told(id)).toHaveLength(3);
+    expect(await recordedEvents(id)).toHaveLength(3);
   });
 
-  it("with an end is over on time, at sign-in or by itself, once, and no other ban with it", async () => {
-    const [one, two, other] = [await person(), await person(), await person()];
+  it("with an end is lifted once, at sign-in or by a sweep, without affecting other bans", async () => {
+    const [one, two, other] = [await member(), await member(), await member()];
     const endsAt = timestampFromMs(Date.now() + 3_000);
     for (const { id } of [one, two]) await admin.banUser({ userId: id, reason: "x", endsAt }, boss);
     await admin.banUser({ userId: other.id, reason: "x" }, boss);
@@ -69,15 +72,15 @@ describe("a ban", () => {
       UserStatus.ACTIVE,
     );
     await Promise.all([liftExpiredBans(users, Date.now()), liftExpiredBans(users, Date.now())]);
-    const types = async (id: string) => (await told(id)).map(({ type }) => type);
+    const types = async (id: string) => (await recordedEvents(id)).map(({ type }) => type);
     const life = ["UserCreated", "UserBanned", "UserUnbanned"];
     expect(await types(one.id)).toEqual(life);
     expect(await types(two.id)).toEqual(life);
     expect((await users.findById(other.id).orFail()).status).toBe("BANNED");
   });
 
-  it("set anew has the new reason and end", async () => {
-    const { id } = await person();
+  it("that is set again has the new reason and end", async () => {
+    const { id } = await member();
     await admin.banUser(
       { userId: id, reason: "x", endsAt: timestampFromMs(Date.now() + 30_000) },
       boss,
@@ -90,9 +93,9 @@ describe("a ban", () => {
   });
 
   it.each([
-    ["of nobody", () => ({ userId: newId(), reason: "x" }), "USER_NOT_FOUND"],
+    ["of an unknown user", () => ({ userId: newId(), reason: "x" }), "USER_NOT_FOUND"],
     [
-      "that has ended",
+      "with an end in the past",
       () => ({ userId: newId(), reason: "x", endsAt: timestampFromMs(1) }),
       undefined,
     ],
@@ -103,9 +106,9 @@ describe("a ban", () => {
   });
 
   it.each(["ban", "unban"] as const)(
-    "does not revive an account that was deleted before, nor does its end (%s first)",
+    "and its end do not restore a deleted account (%s first)",
     async (first) => {
-      const { id, credentials } = await person();
+      const { id, credentials } = await member();
       const { tokens } = await client.signIn(credentials, from(newId()));
       const headers = { authorization: `Bearer ${tokens!.accessToken}` };
       await account.deleteAccount({ password: credentials.password }, { headers });
@@ -117,7 +120,10 @@ describe("a ban", () => {
       await liftExpiredBans(users, Date.now() + 60_000);
       const { status, version } = await users.findById(id).orFail();
       expect(status).toBe("DELETED");
-      expect((await told(id)).map(({ type }) => type)).toEqual(["UserCreated", "UserDeleted"]);
+      expect((await recordedEvents(id)).map(({ type }) => type)).toEqual([
+        "UserCreated",
+        "UserDeleted",
+      ]);
       const all = await recentBans(users, Date.now());
       expect(all).toContainEqual(
         expect.objectContaining({ userId: id, version, banned: true, deleted: true }),
@@ -125,14 +131,14 @@ describe("a ban", () => {
     },
   );
 
-  it("of oneself is refused", async () => {
+  it("of one's own account is refused", async () => {
     const call = admin.banUser({ userId: boss.id, reason: "x" }, boss);
     expect((await refusal(call)).reason).toBe("OWN_ACCOUNT");
   });
 });
 
-it("is the administrators' alone", async () => {
-  const { credentials } = await person();
+it("users cannot administer others without the role", async () => {
+  const { credentials } = await member();
   const { tokens } = await client.signIn(credentials, from(newId()));
   const anyone = { headers: { authorization: `Bearer ${tokens!.accessToken}` } };
   const calls = [
@@ -143,8 +149,8 @@ it("is the administrators' alone", async () => {
   for (const call of calls) expect((await refusal(call())).reason).toBe("NOT_ALLOWED");
 });
 
-it("is theirs no longer when their session has ended, or the role is gone, whatever their token says", async () => {
-  const { id } = await person();
+it("administrators are refused once their session has ended or their role is removed, despite a valid token", async () => {
+  const { id } = await member();
   const [robbed, demoted] = [await auth.administrator(), await auth.administrator()];
   await client.signOutEverywhere({}, robbed);
   await users.updateOne({ _id: demoted.id }, { $set: { roles: [] } });
@@ -163,18 +169,18 @@ it("is theirs no longer when their session has ended, or the role is gone, whate
   expect((await users.findById(id).orFail()).status).toBe("ACTIVE");
 });
 
-it("lists users by pages, the newest first, and finds one by the address in any case", async () => {
-  const { id, credentials } = await person();
+it("users are listed in pages, the newest first, and found by an address in any case", async () => {
+  const { id, credentials } = await member();
   const { users: found } = await admin.listUsers({ email: credentials.email.toUpperCase() }, boss);
   expect(found.map(({ user }) => user?.id)).toEqual([id]);
-  await person();
+  await member();
   const first = await admin.listUsers({ pageSize: 1 }, boss);
   const second = await admin.listUsers({ pageSize: 1, pageToken: first.nextPageToken }, boss);
   expect(second.users[0]?.user?.id).toBe(id);
 });
 
-it("writes bans to Redis before they are told, and all anew where Redis was emptied", async () => {
-  const { id } = await person();
+it("the ban snapshot is written before a ban is published, and rewritten after Redis was emptied", async () => {
+  const { id } = await member();
   await admin.banUser({ userId: id, reason: "x" }, boss);
   const writer = banSnapshotWriter({ users, redis, events: banEvents, log: silent });
   const snapshot = banSnapshot(redis);
@@ -200,11 +206,11 @@ describe("the first administrator", () => {
       env: { ...process.env, MONGODB_URI: uri },
     });
 
-  it("is made of an account by a command, which ends its sessions", async () => {
-    const { id, credentials } = await person();
+  it("is created from an account by a command, which ends its sessions", async () => {
+    const { id, credentials } = await member();
     const { stdout } = await run(credentials.email.toLowerCase());
     expect(stdout).toContain(`(${id}, version 2) is an administrator now. Ended 1 session:`);
-    expect((await told(id)).at(-1)).toMatchObject({
+    expect((await recordedEvents(id)).at(-1)).toMatchObject({
       type: "UserUpdated",
       user: { roles: [Role.ADMINISTRATOR], version: 2n },
     });
@@ -213,7 +219,7 @@ describe("the first administrator", () => {
     expect((await run(credentials.email)).stdout).toContain("already");
   });
 
-  it("is not made of an address that nobody has", async () => {
+  it("cannot be created from an address without an account", async () => {
     await expect(run("nobody@example.com")).rejects.toMatchObject({
       code: 1,
       stderr: expect.stringContaining("no account") as string,

@@ -1,6 +1,5 @@
-import { findFormerEmail } from "../former-email.ts";
 import { emailKey } from "../email-address.ts";
-import { type UserFields, type Users } from "../user.ts";
+import { findFormerEmail, type UserFields, type Users } from "../user.ts";
 import { accountEmail, type AccountEmailCause } from "./email-templates.ts";
 import type { LinkPurpose, LinkTokens } from "./link-tokens.ts";
 import type { MailFields } from "./mail.ts";

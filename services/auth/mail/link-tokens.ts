@@ -1,7 +1,7 @@
 import { createHmac, timingSafeEqual } from "node:crypto";
 import { securityStampOf } from "../user-credentials.ts";
 import { emailKey } from "../email-address.ts";
-import { type FormerEmail, type UserFields } from "../user.ts";
+import type { FormerEmail, UserFields } from "../user.ts";
 
 /** What using a link in an email does. */
 export type LinkPurpose = "reset" | "confirm" | "move" | "undo";

@@ -68,8 +68,8 @@ it.each([
   ["2001:db8::1", ""],
   ["direct", ""],
   ["", ""],
-])("%s is at %j", (address, place) => {
-  expect(networkLabel(address)).toBe(place);
+])("%s has the label %j", (address, label) => {
+  expect(networkLabel(address)).toBe(label);
 });
 
 it.each([

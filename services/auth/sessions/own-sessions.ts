@@ -53,7 +53,6 @@ export async function endSession(
 export async function getCurrentUser({ users, sessions }: SessionDeps, { caller }: Call) {
   if (!caller) return {};
   const user = await users.findById(caller.id, { outbox: 0 }).lean<UserFields>();
-  const isSignedIn =
-    user?.status === "ACTIVE" && (await sessions.isActive(caller.sessionId, user));
+  const isSignedIn = user?.status === "ACTIVE" && (await sessions.isActive(caller.sessionId, user));
   return isSignedIn ? { user: toUserMessage(user) } : {};
 }

@@ -11,7 +11,7 @@ const { browser, signedIn } = browserOf(client);
 const ageOf = (line: string | undefined): number => Number(/Max-Age=(\d+);/.exec(line ?? "")?.[1]);
 
 describe("the cookies of a session", () => {
-  it("live as long as what they hold", async () => {
+  it("live as long as the tokens in them", async () => {
     const { call, lines, who } = await signedIn();
     for (const method of ["signIn", "refreshSession"] as const) {
       await call(method, method === "signIn" ? who : {});
@@ -28,7 +28,7 @@ describe("the cookies of a session", () => {
     for (const line of lines()) expect(line.length).toBeLessThan(4096);
   });
 
-  it("are the only ones that are ever set, each with all its attributes, under TLS and without (P41)", async () => {
+  it("are the only ones, and have all their attributes with and without TLS (P41)", async () => {
     for (const secure of [true, false]) {
       const { client: asked } = await testAuth({ secure });
       const { call, lines, who } = await signedIn(asked);
@@ -50,7 +50,7 @@ describe("the cookies of a session", () => {
     }
   });
 
-  it("say who is calling, until the access token is over", async () => {
+  it("identify the caller until the access token expires", async () => {
     const { call, id, jar } = await signedIn();
     expect((await call("getCurrentUser")).user?.id).toBe(id);
     jar.delete("ticketing_access");
@@ -59,7 +59,7 @@ describe("the cookies of a session", () => {
     expect((await call("getCurrentUser")).user?.id).toBe(id);
   });
 
-  it("are renewed by the refresh token that they hold, with nothing in the body", async () => {
+  it("are renewed by their refresh token, without tokens in the body", async () => {
     const { call, jar } = await signedIn();
     const before = new Map(jar);
     const { tokens } = await call("refreshSession");
@@ -68,7 +68,7 @@ describe("the cookies of a session", () => {
     expect([...jar.keys()]).toEqual([...before.keys()]);
   });
 
-  it("are left alone where the refresh token came in the body", async () => {
+  it("are not changed if the refresh token was in the body", async () => {
     const { call, jar, lines } = await signedIn();
     const refreshToken = jar.get("ticketing_refresh") ?? "";
     const { tokens } = await call("refreshSession", { refreshToken });
@@ -76,7 +76,7 @@ describe("the cookies of a session", () => {
     expect(lines()).toEqual([]);
   });
 
-  it("are cleared when the session has ended, so that the browser stops sending them", async () => {
+  it("are cleared when the session has ended", async () => {
     const { call, jar, id } = await signedIn();
     await sessions.deleteMany({ userId: id });
     await expect(call("refreshSession")).rejects.toThrow();
@@ -97,7 +97,7 @@ describe("signing out", () => {
     expect((await call("getCurrentUser")).user).toBeUndefined();
   });
 
-  it("ends the session of whoever has no more than its access token", async () => {
+  it("ends the session of a client that has only its access token", async () => {
     const { jar, id } = await signedIn();
     const authorization = `Bearer ${jar.get("ticketing_access")}`;
     await client.signOut({}, { headers: { authorization } });
@@ -112,7 +112,7 @@ describe("signing out", () => {
     expect((await second.call("refreshSession")).user?.id).toBe(first.id);
   });
 
-  it("with garbage for a session still clears the cookies", async () => {
+  it("with an invalid token still clears the cookies", async () => {
     const { call, jar } = browser();
     jar.set("ticketing_access", "garbage").set("ticketing_refresh", "garbage");
     await call("signOut");
@@ -121,7 +121,7 @@ describe("signing out", () => {
 });
 
 describe("a session", () => {
-  it("of who is banned or gone shows no user", async () => {
+  it("of a banned or deleted user shows no user", async () => {
     const [banned, gone] = [await signedIn(), await signedIn()];
     await auth.users.updateOne({ _id: banned.id }, { status: "BANNED" });
     await auth.users.deleteOne({ _id: gone.id });
@@ -129,7 +129,7 @@ describe("a session", () => {
     expect((await gone.call("getCurrentUser")).user).toBeUndefined();
   });
 
-  it("is not made longer by its renewals", async () => {
+  it("is not extended by refreshes", async () => {
     const timed = await testAuth();
     const { call, lines } = await signedIn(timed.client);
     timed.pass(50_000_000);
@@ -141,7 +141,7 @@ describe("a session", () => {
     await expect(call("refreshSession")).rejects.toMatchObject({ code: Code.Unauthenticated });
   });
 
-  it("that was stolen ends for the thief and for the victim, whoever of them comes first", async () => {
+  it("that was stolen ends for thief and victim, whichever refreshes first", async () => {
     for (const thiefFirst of [true, false]) {
       const victim = await signedIn();
       const stolen = { refreshToken: victim.jar.get("ticketing_refresh") ?? "" };
@@ -159,7 +159,7 @@ describe("a session", () => {
   });
 });
 
-describe("what must stay secret", () => {
+describe("a secret", () => {
   it("is in no log line, and in no event", async () => {
     const { call, jar, who, id } = await signedIn();
     await call("signIn", { ...who, password: "a wrong guess" }).catch(() => undefined);

@@ -19,14 +19,14 @@ describe("a refresh token", () => {
     expect(seen.size).toBe(6);
   });
 
-  it("gives the same successor to twenty who use it at once (two tabs, a lost answer)", async () => {
+  it("gives the same successor to twenty concurrent uses (two tabs, a lost response)", async () => {
     const token = await open();
     const successors = await Promise.all(Array.from({ length: 20 }, () => renew(token)));
     expect(new Set(successors).size).toBe(1);
     await renew(successors[0] ?? "");
   });
 
-  it("ends the session for everyone when it is used again later (P45)", async () => {
+  it("ends the session for everyone when it is reused later (P45)", async () => {
     const stolen = await open();
     const next = await renew(stolen);
     pass(11_000);
@@ -34,14 +34,14 @@ describe("a refresh token", () => {
     expect(await reasonOf(next)).toBe("SESSION_ENDED");
   });
 
-  it("ends the session when its successor has been used already, however soon", async () => {
+  it("ends the session when it is reused after its successor", async () => {
     const stolen = await open();
     const latest = await renew(await renew(stolen));
     expect(await reasonOf(stolen)).toBe("SESSION_ENDED");
     expect(await reasonOf(latest)).toBe("SESSION_ENDED");
   });
 
-  it("is worth nothing when it is forged, garbled, or another's", async () => {
+  it("is refused if it is forged or belongs to another session", async () => {
     const [token, other] = [await open(), await open()];
     const [id, generation, mac] = token.split(".");
     const [, , foreign] = other.split(".");
@@ -58,16 +58,16 @@ describe("a refresh token", () => {
     ]) {
       expect(await reasonOf(bad), bad).toBe("SESSION_ENDED");
     }
-    await renew(token); // None of them has ended the session.
+    await renew(token); // None of the attempts has ended the session.
   });
 
-  it("stops working when the session's time is over", async () => {
+  it("stops working when the session expires", async () => {
     const token = await open();
     pass(86_400_000);
     expect(await reasonOf(token)).toBe("SESSION_ENDED");
   });
 
-  it("is refused to who was banned meanwhile, and to an account that is gone", async () => {
+  it("is refused for a banned and for a deleted user", async () => {
     const [banned, gone] = [inBody(somebody()), inBody(somebody())];
     const tokens = await Promise.all(
       [banned, gone].map(async (who) => {
@@ -81,7 +81,7 @@ describe("a refresh token", () => {
     expect(await reasonOf(tokens[1]?.token ?? "")).toBe("SESSION_ENDED");
   });
 
-  it("cannot be made from what the database holds", async () => {
+  it("cannot be derived from the database", async () => {
     const token = await open();
     const [id, , mac = ""] = token.split(".");
     const stored = await sessions.findById(id).lean();
@@ -95,7 +95,7 @@ describe("a stolen refresh token", () => {
     for (let round = 0; round < 200; round += 1) {
       const { id, refreshToken: stolen } = await sessionStore.start({ _id: `victim ${round}` });
       const first = await sessionStore.renew(stolen);
-      // The successor is used, or the grace is over: in both cases a second use is a theft.
+      // Reuse after the successor was used, or after the grace period, is theft.
       const latest = round % 2 === 0 ? await sessionStore.renew(first.refreshToken) : first;
       if (round % 2 === 1) pass(10_001);
       await expect(sessionStore.renew(stolen)).rejects.toMatchObject({ reason: "SESSION_ENDED" });
@@ -107,7 +107,7 @@ describe("a stolen refresh token", () => {
     expect(left.size).toBe(0);
   });
 
-  it("is no theft where twenty renew at once, in each of 20 rounds: one family, still signed in", async () => {
+  it("is not assumed for twenty concurrent refreshes, in each of 20 rounds", async () => {
     for (let round = 0; round < 20; round += 1) {
       const { id, refreshToken } = await sessionStore.start({ _id: `tabs ${round}` });
       const twenty = Array.from({ length: 20 }, () => sessionStore.renew(refreshToken));
@@ -123,7 +123,7 @@ describe("one's own sessions", () => {
   const firefox = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0";
   const withToken = (token: string) => ({ headers: { authorization: `Bearer ${token}` } });
 
-  /** Somebody who has signed in twice: at home with Firefox, then somewhere with what says nothing. */
+  /** A user with two sessions: one in Firefox at home, and one of an unknown client. */
   async function twice() {
     const who = inBody(somebody());
     const home = await client.signUp(who, from("192.168.1.7", { "user-agent": firefox }));
@@ -133,7 +133,7 @@ describe("one's own sessions", () => {
     return { first, second, list, id: home.user!.id };
   }
 
-  it("are listed with device, place and times, the one used last first", async () => {
+  it("are listed with device, network and times, the most recently used first", async () => {
     const { first, second, list } = await twice();
     const { sessions: shown } = await list(second.accessToken);
     expect(shown.map(({ device, place, current }) => ({ device, place, current }))).toEqual([
@@ -154,7 +154,7 @@ describe("one's own sessions", () => {
     expect(Math.abs(ends - made - 86_400)).toBeLessThanOrEqual(1);
   });
 
-  it("are ended one by one, and nobody else's", async () => {
+  it("can be ended one by one, and those of others cannot", async () => {
     const [ann, bob] = [await twice(), await twice()];
     const { sessions: shown } = await ann.list(ann.second.accessToken);
     const { id } = shown.find(({ current }) => !current)!;
@@ -168,7 +168,7 @@ describe("one's own sessions", () => {
     expect((await bob.list(bob.first.accessToken)).sessions).toHaveLength(2);
   });
 
-  it("all end at once when one signs out everywhere, and nobody else's", async () => {
+  it("all end by signing out everywhere, and those of others do not", async () => {
     const [ann, bob] = [await twice(), await twice()];
     let headers = new Headers();
     await client.signOutEverywhere(
@@ -183,7 +183,7 @@ describe("one's own sessions", () => {
       expect(await reasonOf(refreshToken)).toBe("SESSION_ENDED");
     }
     await renew(bob.first.refreshToken);
-    // The access token goes on for its minutes; who asks auth itself learns the truth.
+    // Other services accept the access token for its remaining minutes. Auth does not.
     expect(
       (await client.getCurrentUser({}, withToken(ann.second.accessToken))).user,
     ).toBeUndefined();
@@ -191,14 +191,17 @@ describe("one's own sessions", () => {
     expect(user?.id).toBe(bob.id);
   });
 
-  it("but for one end where that is asked for", async () => {
-    const [kept, other] = [await sessionStore.start({ _id: "cat" }), await sessionStore.start({ _id: "cat" })];
+  it("can all be ended except one", async () => {
+    const [kept, other] = [
+      await sessionStore.start({ _id: "cat" }),
+      await sessionStore.start({ _id: "cat" }),
+    ];
     await sessionStore.endAll("cat", kept.id);
     expect(await sessions.distinct("_id", { userId: "cat" })).toEqual([kept.id]);
     await expect(sessionStore.renew(other.refreshToken)).rejects.toThrow();
   });
 
-  it("are not shown or ended without a token", async () => {
+  it("cannot be listed or ended without a token", async () => {
     for (const call of [
       client.listSessions({}),
       client.signOutEverywhere({}),
@@ -208,7 +211,7 @@ describe("one's own sessions", () => {
     }
   });
 
-  it("are renewed so often and no more, from whatever addresses", async () => {
+  it("have a limit of refreshes over all addresses", async () => {
     const { client: limited } = await testAuth({ refreshesPerSession: 3 });
     let token = (await limited.signUp(inBody(somebody()))).tokens!.refreshToken;
     for (let i = 0; i < 3; i += 1) {

@@ -39,7 +39,7 @@ async function connected(url = redisUrl): Promise<RedisClientType> {
   return redis;
 }
 
-/** How often this can be done before it is refused. */
+/** How often a call succeeds before it is refused. */
 async function allowed(count: () => Promise<void>): Promise<{ times: number; error: DomainError }> {
   for (let times = 0; times < 100; times += 1) {
     const error = await count().then(
@@ -48,23 +48,23 @@ async function allowed(count: () => Promise<void>): Promise<{ times: number; err
     );
     if (error) return { times, error };
   }
-  throw new Error("never refused");
+  throw new Error("no call was refused");
 }
 
 const somewhere = (): string => crypto.randomUUID();
 
 describe("attempts", () => {
-  it("are counted for an account from one address, by address, and renewals by themselves", async () => {
+  it("are counted per account and address, and per address, separately from refreshes", async () => {
     const attempts = attemptLimits({ redis: await connected(), ...limits });
     const [address, ann, bob] = [somewhere(), somewhere(), somewhere()];
     expect((await allowed(() => attempts.count(address, ann))).times).toBe(3);
-    expect((await allowed(() => attempts.count(address, bob))).times).toBe(1); // Five from here.
+    expect((await allowed(() => attempts.count(address, bob))).times).toBe(1); // The fifth one from this address.
     expect((await allowed(() => attempts.countRefresh(address))).times).toBe(4);
     const elsewhere = somewhere();
     expect((await allowed(() => attempts.count(elsewhere, ann))).times).toBe(3);
   });
 
-  it("are counted for an account over all addresses, but for those that it knows (P40)", async () => {
+  it("are counted per account over all untrusted networks (P40)", async () => {
     const attempts = attemptLimits({ redis: await connected(), ...limits });
     const [home, ann] = [somewhere(), somewhere()];
     await attempts.recordSuccess(home, ann);
@@ -75,7 +75,7 @@ describe("attempts", () => {
   });
 
   it.each(["countSignUp", "countReset"] as const)(
-    "are counted by who asks, with the account, so that strangers lock nobody out: %s",
+    "are counted per address and account, so that strangers lock nobody out: %s",
     async (count) => {
       const attempts = attemptLimits({ redis: await connected(), ...limits });
       const [address, ann] = [somewhere(), somewhere()];
@@ -83,11 +83,11 @@ describe("attempts", () => {
       const home = somewhere();
       expect((await allowed(() => attempts[count](home, ann))).times).toBe(3);
       for (let i = 0; i < 30; i += 1) await attempts[count](somewhere(), ann);
-      await attempts.count(somewhere(), ann); // To sign in is another thing.
+      await attempts.count(somewhere(), ann); // Sign-ins are counted separately.
     },
   );
 
-  it("to have mails sent are counted by where they go, and by the account that asks", async () => {
+  it("to have emails sent are counted per receiver and per requesting account", async () => {
     const attempts = attemptLimits({ redis: await connected(), ...limits });
     const [ann, bob] = [somewhere(), somewhere()];
     expect((await allowed(() => attempts.countMail(ann, somewhere()))).times).toBe(2);
@@ -96,13 +96,13 @@ describe("attempts", () => {
     expect(await attempts.mayNotify(bob)).toBe(true);
   });
 
-  it("to renew one session are counted over all addresses", async () => {
+  it("to refresh one session are counted over all addresses", async () => {
     const attempts = attemptLimits({ redis: await connected(), ...limits });
     const session = somewhere();
     expect((await allowed(() => attempts.countRefresh(somewhere(), session))).times).toBe(2);
   });
 
-  it("from one network of IPv6 are those of one address", async () => {
+  it("from one IPv6 network are counted as one address", async () => {
     const attempts = attemptLimits({ redis: await connected(), ...limits });
     const net = `2001:db8:${crypto.randomUUID().slice(0, 4)}:${crypto.randomUUID().slice(0, 4)}`;
     let host = 0;
@@ -110,7 +110,7 @@ describe("attempts", () => {
     expect((await allowed(next)).times).toBe(5);
   });
 
-  it("are refused with the time after which it makes sense to come back", async () => {
+  it("are refused with the time until the next attempt", async () => {
     const attempts = attemptLimits({ redis: await connected(), ...limits });
     const [address, ann] = [somewhere(), somewhere()];
     const { error } = await allowed(() => attempts.count(address, ann));
@@ -120,7 +120,7 @@ describe("attempts", () => {
     expect(error.details.retryAfterMs).toBeLessThanOrEqual(60_000);
   });
 
-  it("are counted by all instances together", async () => {
+  it("are counted across all instances", async () => {
     const instances = await Promise.all(
       Array.from({ length: 3 }, async () => attemptLimits({ redis: await connected(), ...limits })),
     );
@@ -129,7 +129,7 @@ describe("attempts", () => {
     for (const each of instances) await expect(each.count(address, ann)).rejects.toThrow();
   });
 
-  it("are not let through by a rush of them", async () => {
+  it("stay limited when many are concurrent", async () => {
     const attempts = attemptLimits({ redis: await connected(), ...limits });
     const [address, ann] = [somewhere(), somewhere()];
     const rush = Array.from({ length: 50 }, () => attempts.count(address, ann));
@@ -137,7 +137,7 @@ describe("attempts", () => {
     expect(through).toHaveLength(3);
   });
 
-  it("leave nothing in Redis that says who tried", async () => {
+  it("leave no address and no account in Redis", async () => {
     const redis = await connected();
     const attempts = attemptLimits({ redis, ...limits });
     const account = `${somewhere()}@example.com`;
@@ -145,7 +145,7 @@ describe("attempts", () => {
     for (const key of await redis.keys("attempts:*")) expect(key).not.toContain(account);
   });
 
-  it("are forgotten by Redis when their time is over", async () => {
+  it("expire in Redis after the window", async () => {
     const redis = await connected();
     const attempts = attemptLimits({ redis, ...limits });
     const address = somewhere();
@@ -157,17 +157,17 @@ describe("attempts", () => {
 });
 
 describe("without Redis", () => {
-  /** Counting goes on in this process, and nobody is kept waiting. */
+  /** Attempts are counted in this process without a delay. */
   async function countsAlone(attempts: AttemptLimits): Promise<void> {
     const [address, ann] = [somewhere(), somewhere()];
     const begun = performance.now();
     expect((await allowed(() => attempts.count(address, ann))).times).toBe(3);
     await attempts.recordSuccess(address, ann);
-    expect((await allowed(() => attempts.count(address, ann))).times).toBe(1); // Five from here.
+    expect((await allowed(() => attempts.count(address, ann))).times).toBe(1); // The fifth one from this address.
     expect(performance.now() - begun).toBeLessThan(15_000);
   }
 
-  it("each instance counts by itself: it was never there", async () => {
+  it("each instance counts alone: it was never there", async () => {
     const redis = createClient({ url: "redis://127.0.0.1:1", disableOfflineQueue: true });
     redis.on("error", () => undefined);
     void redis.connect().catch(() => undefined);
@@ -175,7 +175,7 @@ describe("without Redis", () => {
     await countsAlone(attemptLimits({ redis: redis as RedisClientType, ...limits }));
   });
 
-  it("each instance counts by itself: it died, and counts with the others when it is back", async () => {
+  it("each instance counts alone until Redis is back", async () => {
     const url = new URL(redisUrl);
     const line = await testProxy(Number(url.port));
     url.port = String(line.port);
@@ -190,7 +190,7 @@ describe("without Redis", () => {
     expect((await allowed(() => attempts.count(address, ann))).times).toBe(2);
   });
 
-  it("each instance counts by itself: it is frozen, and answers nothing", async () => {
+  it("each instance counts alone: Redis is frozen", async () => {
     const real = new URL(redisUrl);
     let frozen = false;
     const sockets = new Set<Socket>();

@@ -16,7 +16,7 @@ describe("a stored password", () => {
     for (const salt of salts) expect(Buffer.from(salt, "base64").length).toBeGreaterThanOrEqual(16);
   });
 
-  it("made with other parameters is still known, so they can be raised", async () => {
+  it("with other parameters can still be verified, so they can be raised", async () => {
     const older =
       "$argon2id$v=19$m=4096,t=3,p=1$c29tZXNhbHRzb21lc2FsdA$ZHPUs2CTVuH6h5HZiBxdZNiiF5n95wkVFxPPhzZNnpQ";
     expect(await verifyPassword("wrong", older)).toBe(false);
@@ -32,19 +32,19 @@ describe("a password", () => {
     ["of emoji", "🎸🎸🎸🎸🎸🎸🎸🎸", "🎸🎸🎸🎸🎸🎸🎸🎹"],
     ["that is long", `${prefix}a`, `${prefix}b`],
     ["of 128 characters", "y".repeat(128), "y".repeat(127)],
-    ["with a zero in it", "before\0after", "before\0other"],
-  ])("%s is known, and another is not", async (_, password, other) => {
+    ["with a null character", "before\0after", "before\0other"],
+  ])("%s matches its hash, and another does not", async (_, password, other) => {
     const stored = await hashPassword(password);
     expect(await verifyPassword(password, stored)).toBe(true);
     expect(await verifyPassword(other, stored)).toBe(false);
   });
 
-  it("is the same on every keyboard, however it writes its accents", async () => {
+  it("matches whatever the Unicode normalization of its accents", async () => {
     const stored = await hashPassword("pa\u00dfw\u00f6rter");
     expect(await verifyPassword("pa\u00dfwo\u0308rter", stored)).toBe(true);
   });
 
-  it("of nobody is wrong, and found out as slowly", async () => {
+  it("without an account is wrong, and takes as long to verify", async () => {
     const stored = await hashPassword("something");
     async function time(of: string | undefined): Promise<number> {
       const times: number[] = [];
@@ -61,18 +61,18 @@ describe("a password", () => {
   });
 });
 
-describe("hashing", () => {
-  it("is two at a time, and a flood is told to come back (P37)", async () => {
+describe("password hashing", () => {
+  it("runs two at a time, and refuses a flood for now (P37)", async () => {
     const flood = Array.from({ length: 200 }, () => verifyPassword("a guess", undefined));
     const ended = await Promise.allSettled(flood);
     const refused = ended.filter(({ status }) => status === "rejected");
-    expect(refused).toHaveLength(98); // Two are at work, and a hundred wait.
+    expect(refused).toHaveLength(98); // Two run, and a hundred wait.
     for (const { reason } of refused as PromiseRejectedResult[]) {
       expect(reason).toMatchObject({ reason: "NOT_READY", details: { retryAfterMs: 2_000 } });
     }
   });
 
-  it("with weaker parameters than those of now is known as such", async () => {
+  it("recognizes parameters that are weaker than the current ones", async () => {
     expect(needsRehash(await hashPassword("the same"))).toBe(false);
     expect(needsRehash("$argon2id$v=19$m=4096,t=3,p=1$c2FsdA$aGFzaA")).toBe(true);
     expect(needsRehash("$argon2id$v=19$m=19456,t=1,p=1$c2FsdA$aGFzaA")).toBe(true);
@@ -80,7 +80,7 @@ describe("hashing", () => {
   });
 });
 
-describe("a password that somebody chooses", () => {
+describe("a new password", () => {
   const refusal = (password: string, email = "somebody@example.com"): string | undefined => {
     try {
       mustBeAcceptablePassword(password, email);
@@ -99,10 +99,10 @@ describe("a password that somebody chooses", () => {
     ["129 characters", `${"ab3 ".repeat(32)}x`, "length"],
     ["7 emoji", "🎫🎟🎭🎪🎨🎬🎤", "length"],
     ["8 emoji", "🎫🎟🎭🎪🎨🎬🎤🎧", undefined],
-    ["129 of which one is an accent", `${"ab3 ".repeat(31)}xyze\u0301`, undefined],
-    ["only digits, but no usual ones", "8401937462", undefined],
-    ["only small letters", "wuthering tortoise", undefined],
-    ["only spaces", " ".repeat(8), undefined],
+    ["129 code points, one of them an accent", `${"ab3 ".repeat(31)}xyze\u0301`, undefined],
+    ["uncommon digits only", "8401937462", undefined],
+    ["lowercase letters only", "wuthering tortoise", undefined],
+    ["spaces only", " ".repeat(8), undefined],
     ["password", "password", "PASSWORD_TOO_COMMON"],
     ["PassWord1", "PassWord1", "PASSWORD_TOO_COMMON"],
     ["12345678", "12345678", "PASSWORD_TOO_COMMON"],
@@ -111,8 +111,8 @@ describe("a password that somebody chooses", () => {
     ["the address", "somebody@example.com", "PASSWORD_TOO_COMMON"],
     ["the address in capitals", "SOMEBODY@EXAMPLE.COM", "PASSWORD_TOO_COMMON"],
     ["the name in the address", "Somebody", "PASSWORD_TOO_COMMON"],
-    ["a sentence with a common one in it", "my password is long", undefined],
-  ])("is judged as NIST asks (P38): %s", (_, password, expected) => {
+    ["a sentence that contains a common password", "my password is long", undefined],
+  ])("is accepted or refused by NIST's rules (P38): %s", (_, password, expected) => {
     expect(refusal(password)).toBe(expected);
   });
 });

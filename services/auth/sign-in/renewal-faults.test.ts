@@ -10,10 +10,10 @@ const auth = await testAuth();
 const { client, sessions } = auth;
 const { signedIn } = browserOf(client);
 
-describe("a renewal that fails by a fault of ours", () => {
+describe("a refresh that fails on the server", () => {
   type Query = (...args: unknown[]) => { lean(): Promise<unknown> };
 
-  /** Lets a model fail as where there is no database, or as where it is lost after it has written. */
+  /** Makes a model fail as if the database were down, before or after its write. */
   function failing(model: object, method: string, when: "before" | "after" = "before"): () => void {
     const methods = model as Record<string, Query>;
     const real = methods[method]!.bind(model);
@@ -28,10 +28,10 @@ describe("a renewal that fails by a fault of ours", () => {
   }
 
   it.each([
-    ["before the session is renewed", "sessions", "findOneAndUpdate", "before"],
-    ["after it is", "sessions", "findOneAndUpdate", "after"],
-    ["when its user is looked up", "users", "findById", "before"],
-  ] as const)("leaves the cookies alone, %s, and works later", async (_, model, method, when) => {
+    ["before the rotation", "sessions", "findOneAndUpdate", "before"],
+    ["after the rotation", "sessions", "findOneAndUpdate", "after"],
+    ["when the user is loaded", "users", "findById", "before"],
+  ] as const)("keeps the cookies, and works later (%s)", async (_, model, method, when) => {
     const { call, jar, lines, id } = await signedIn();
     const before = new Map(jar);
     const mend = failing(auth[model], method, when);
@@ -39,35 +39,35 @@ describe("a renewal that fails by a fault of ours", () => {
     mend();
     expect(lines()).toEqual([]);
     expect(jar).toEqual(before);
-    // Much later the old token is no thief's: nobody has had its successor.
+    // The old token works much later, because no client has received its successor.
     auth.pass(3_600_000);
     if (when === "after") await auth.sessionStore.storeUndelivered();
     expect((await call("refreshSession")).user?.id).toBe(id);
     auth.pass(-3_600_000);
   });
 
-  it("is no theft where whoever asked did not wait for the answer", async () => {
+  it("is not taken for theft if the client disconnected", async () => {
     const { call, jar, id } = await signedIn();
     const refreshToken = jar.get("ticketing_refresh") ?? "";
     const { sign } = auth.keys;
-    const left = new AbortController();
+    const disconnect = new AbortController();
     auth.keys.sign = (claims) => {
       auth.keys.sign = sign;
-      left.abort();
+      disconnect.abort();
       return sign(claims);
     };
-    const gone = client.refreshSession({ refreshToken }, { signal: left.signal });
+    const gone = client.refreshSession({ refreshToken }, { signal: disconnect.signal });
     await expect(gone).rejects.toMatchObject({ code: Code.Canceled });
     auth.pass(60_000);
     await eventually(
       () => client.refreshSession({ refreshToken }).then(({ user }) => user?.id === id),
-      "the session to go on",
+      "the session to continue",
     );
     await call("refreshSession");
     auth.pass(-60_000);
   });
 
-  it("is no theft twice: once the successor is used, the old token ends the session", async () => {
+  it("is not excused twice: once the successor is used, the old token ends the session", async () => {
     const { call, jar, id } = await signedIn();
     const refreshToken = jar.get("ticketing_refresh") ?? "";
     const mend = failing(auth.users, "findById");
@@ -81,7 +81,7 @@ describe("a renewal that fails by a fault of ours", () => {
     expect(await sessions.countDocuments({ userId: id })).toBe(0);
   });
 
-  it("leaves the cookies alone where there are too many, or Redis is away", async () => {
+  it("keeps the cookies at the rate limit, and works without Redis", async () => {
     const limited = await testAuth({ refreshesPerSession: 1 });
     const { call, jar, lines } = await signedIn(limited.client);
     await call("refreshSession");
@@ -96,7 +96,7 @@ describe("a renewal that fails by a fault of ours", () => {
   });
 
   it.each(["BANNED", "DELETED"] as const)(
-    "is not one that is refused to who is %s: that clears them",
+    "is unlike one of a %s user, which clears the cookies",
     async (status) => {
       const { call, jar, id } = await signedIn();
       await auth.users.updateOne({ _id: id }, { status });

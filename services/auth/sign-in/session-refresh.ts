@@ -11,10 +11,7 @@ const isFinal = (error: unknown): boolean =>
   error instanceof DomainError && (error.reason === "SESSION_ENDED" || error.reason === "BANNED");
 
 /** The user of a renewed session, if the session is still theirs. */
-async function ownerOf(
-  { users, sessions }: SignInDeps,
-  session: OpenSession,
-): Promise<UserFields> {
+async function ownerOf({ users, sessions }: SignInDeps, session: OpenSession): Promise<UserFields> {
   const user = await users.findById(session.userId, { outbox: 0 }).lean<UserFields>();
   if (!user) throw sessionEnded();
   const active = await mustBeActive(users, user);
@@ -24,12 +21,7 @@ async function ownerOf(
 }
 
 /** Delivers a renewed session, and remembers a response that cannot reach the client. */
-async function deliverRenewal(
-  deps: SignInDeps,
-  session: OpenSession,
-  inBody: boolean,
-  call: Call,
-) {
+async function deliverRenewal(deps: SignInDeps, session: OpenSession, inBody: boolean, call: Call) {
   try {
     const owner = await ownerOf(deps, session);
     const response = await deliverSession(deps, owner, session, inBody, call);

@@ -8,7 +8,7 @@ import { from, inBody, somebody, testAuth } from "../testing.ts";
 
 const { client, users, keys, lines } = await testAuth();
 
-/** The lines that a call sets, and what it answers. */
+/** The response of a call, and the cookies that it sets. */
 async function withCookies<T>(
   call: (options: { onHeader: (headers: Headers) => void }) => Promise<T>,
 ): Promise<{ answer: T; cookies: string[]; headers: Headers }> {
@@ -18,7 +18,7 @@ async function withCookies<T>(
 }
 
 describe("SignUp", () => {
-  it("makes an account once for an address, however it is written", async () => {
+  it("creates one account per address, whatever its case", async () => {
     const { email, password } = somebody();
     const { user } = await client.signUp({ email, password });
     expect(user).toMatchObject({ email, version: 1n, roles: [] });
@@ -30,14 +30,14 @@ describe("SignUp", () => {
     }
   });
 
-  it("makes one account where ten ask for the same address at once", async () => {
+  it("creates one account for ten concurrent calls with the same address", async () => {
     const who = somebody();
     const calls = await Promise.allSettled(Array.from({ length: 10 }, () => client.signUp(who)));
     expect(calls.filter(({ status }) => status === "fulfilled")).toHaveLength(1);
     expect(await users.countDocuments({ emailKey: who.email.toLowerCase() })).toBe(1);
   });
 
-  it("keeps the password as argon2id with OWASP's parameters, and nowhere else", async () => {
+  it("stores the password only as an argon2id hash with OWASP's parameters", async () => {
     const who = somebody();
     const { user } = await client.signUp(inBody(who));
     const stored = await users
@@ -49,7 +49,7 @@ describe("SignUp", () => {
     expect(JSON.stringify(lines)).not.toContain(who.password);
   });
 
-  it("tells of the account without its address", async () => {
+  it("publishes an event without the address", async () => {
     const who = somebody();
     const { user } = await client.signUp(who);
     const { outbox } = await users.findById(user?.id ?? "").orFail();
@@ -64,21 +64,25 @@ describe("SignUp", () => {
   });
 
   it.each([
-    ["an address that is none", { email: "nobody", password: "long enough" }, /^email /],
+    ["an invalid address", { email: "nobody", password: "long enough" }, /^email /],
     ["no address", { email: "", password: "long enough" }, /^email /],
     [
       "a password of seven characters",
       { email: "a@example.com", password: "1234567" },
       /^password /,
     ],
-    ["a password too long", { email: "a@example.com", password: "x".repeat(129) }, /^password /],
+    [
+      "a password that is too long",
+      { email: "a@example.com", password: "x".repeat(129) },
+      /^password /,
+    ],
   ])("refuses %s", async (_, request, field) => {
     const refused = await refusal(client.signUp(request));
     expect(refused.code).toBe(Code.InvalidArgument);
     expect(refused.violations).toEqual([expect.stringMatching(field)]);
   });
 
-  it("takes a password as it is typed, to the last character", async () => {
+  it("uses the password as it is typed, to the last character", async () => {
     const { email } = somebody();
     const password = `  spaces, ümläut, 🎟️ and a tail after seventy-two bytes ${"x".repeat(30)}`;
     await client.signUp({ email, password });
@@ -92,7 +96,7 @@ describe("SignUp", () => {
 });
 
 describe("SignIn", () => {
-  it("says the same of an unknown address and of a wrong password", async () => {
+  it("has the same response for an unknown address and a wrong password", async () => {
     const who = somebody();
     await client.signUp(who);
     const wrong = await refusal(client.signIn({ ...who, password: "something else" }));
@@ -101,7 +105,7 @@ describe("SignIn", () => {
     expect(wrong).toMatchObject({ code: Code.Unauthenticated, reason: "WRONG_CREDENTIALS" });
   });
 
-  it("refuses who is banned, and tells a stranger nothing of it", async () => {
+  it("refuses a banned user, and does not reveal the ban to strangers", async () => {
     const who = somebody();
     const { user } = await client.signUp(who);
     await users.updateOne({ _id: user?.id ?? "" }, { status: "BANNED" });
@@ -113,7 +117,7 @@ describe("SignIn", () => {
 });
 
 describe("an access token", () => {
-  it("says who they are and what they may do, for five minutes, and no more than that", async () => {
+  it("contains user, session and roles for five minutes, and nothing else", async () => {
     const who = somebody();
     const { user, tokens } = await client.signUp(inBody(who));
     const token = tokens?.accessToken ?? "";
@@ -131,14 +135,14 @@ describe("an access token", () => {
     });
   });
 
-  it("can be checked with the published keys, which hold nothing private", () => {
+  it("can be verified with the published keys, which contain nothing private", () => {
     expect(keys.jwks.keys.map(({ kid }) => kid)).toEqual(["now", "next"]);
     for (const key of keys.jwks.keys) expect(key).not.toHaveProperty("d");
   });
 });
 
 describe("GetCurrentUser", () => {
-  it("knows its caller by header and by cookie, and a stranger as none", async () => {
+  it("returns the caller of a header or cookie, and nobody for a stranger", async () => {
     const { user, tokens } = await client.signUp(inBody(somebody()));
     const token = tokens?.accessToken ?? "";
     for (const headers of [
@@ -156,7 +160,7 @@ describe("GetCurrentUser", () => {
   });
 });
 
-it("a bad or old token in a header locks nobody out of signing in, renewing and signing out", async () => {
+it("an invalid token in a header does not prevent signing in, refreshing and signing out", async () => {
   const who = somebody();
   const { tokens } = await client.signUp(inBody(who));
   for (const authorization of ["Bearer a.b.c", "Basic YTpi", "", "Bearer"]) {
@@ -170,8 +174,8 @@ it("a bad or old token in a header locks nobody out of signing in, renewing and 
   expect(tokens?.accessToken).toBeTruthy();
 });
 
-describe("the delivery of a session", () => {
-  it("is by cookies that no script can read, and then not in the body", async () => {
+describe("a session is delivered", () => {
+  it("in HttpOnly cookies and not in the body by default", async () => {
     const { answer, cookies, headers } = await withCookies((options) =>
       client.signUp(somebody(), options),
     );
@@ -183,7 +187,7 @@ describe("the delivery of a session", () => {
     expect(headers.get("cache-control")).toBe("no-store");
   });
 
-  it("is in the body for who asks for it, and then without cookies", async () => {
+  it("in the body and without cookies on request", async () => {
     const { answer, cookies } = await withCookies((options) =>
       client.signUp(inBody(somebody()), options),
     );
@@ -191,7 +195,7 @@ describe("the delivery of a session", () => {
     expect(cookies).toEqual([]);
   });
 
-  it("is tied to the host under TLS", async () => {
+  it("in cookies that are tied to the host under TLS", async () => {
     const { client: secure } = await testAuth({ secure: true });
     const { cookies } = await withCookies((options) => secure.signUp(somebody(), options));
     for (const line of cookies)
@@ -211,7 +215,7 @@ describe("SignOut", () => {
   });
 });
 
-describe("guessing", () => {
+describe("password guessing", () => {
   const wrong = { password: "a wrong guess" };
   const defaults = { perAccount: 20, perAccountAndAddress: 10, perAddress: 100 };
 
@@ -228,7 +232,7 @@ describe("guessing", () => {
     return Map.groupBy(reasons, (reason) => reason);
   }
 
-  it("1,000 times from 50 addresses reaches one account's password 20 times, and its owner gets in", async () => {
+  it("of one account from 50 addresses is limited to 20 attempts, and its owner can sign in", async () => {
     const limited = await testAuth(defaults);
     const who = somebody();
     const [home, office, elsewhere] = ["203.0.113.7", "198.51.100.9", "198.51.100.10"];
@@ -237,18 +241,18 @@ describe("guessing", () => {
     const reasons = await tally((i) =>
       refusal(limited.client.signIn({ ...who, ...wrong }, from(`192.0.2.${i % 50}`))),
     );
-    // The owner's first time from the office was one of the 20.
+    // The owner's first sign-in from the office was one of the 20.
     expect(reasons.get("WRONG_CREDENTIALS")).toHaveLength(19);
     expect(reasons.get("TOO_MANY_ATTEMPTS")).toHaveLength(981);
     await limited.client.signIn(who, from(home));
     await limited.client.signIn(who, from(office));
-    // From where nobody knows them, the owner waits as everyone does, also with the right password.
+    // From an untrusted network the owner has to wait, also with the correct password.
     const stranger = await refusal(limited.client.signIn(who, from(elsewhere)));
     expect(stranger.reason).toBe("TOO_MANY_ATTEMPTS");
     expect(stranger.retryAfterMs).toBeGreaterThan(0);
   });
 
-  it("1,000 times from one address reaches one account 10 times, and its owner gets in from anywhere", async () => {
+  it("of one account from one address is limited to 10 attempts, and its owner can sign in from anywhere", async () => {
     const limited = await testAuth(defaults);
     const who = somebody();
     await limited.client.signUp(who, from("203.0.113.7"));
@@ -260,7 +264,7 @@ describe("guessing", () => {
     await limited.client.signIn(who, from("203.0.113.7"));
   });
 
-  it("at 1,000 accounts from one address reaches 100 of them, and their owners get in", async () => {
+  it("of 1,000 accounts from one address reaches 100 of them, and their owners can sign in", async () => {
     const limited = await testAuth(defaults);
     const who = somebody();
     await limited.client.signUp(who, from("203.0.113.7"));
@@ -273,36 +277,32 @@ describe("guessing", () => {
     await limited.client.signIn(who, from("198.51.100.9"));
   });
 
-  it(
-    "takes the same time whether or not there is an account (P39)",
-    { timeout: 600_000 },
-    async () => {
-      const { client: asked } = await testAuth({
-        perAccount: 10_000,
-        perAccountAndAddress: 10_000,
-        perAddress: 10_000,
-      });
-      const who = somebody();
-      await asked.signUp(who);
-      const time = async (email: string): Promise<number> => {
-        const begun = performance.now();
-        await refusal(asked.signIn({ email, ...wrong }));
-        return performance.now() - begun;
-      };
-      const [known, unknown]: [number[], number[]] = [[], []];
-      for (let i = 0; i < 250; i += 1) {
-        known.push(await time(who.email));
-        unknown.push(await time(somebody().email));
-      }
-      // How often a known address takes longer than an unknown one: a half, if time tells nothing.
-      const slower = known.flatMap((a) => unknown.map((b) => (a > b ? 1 : a === b ? 0.5 : 0)));
-      const auc = slower.reduce<number>((sum, one) => sum + one, 0) / slower.length;
-      console.log(`sign-in, known against unknown address, 250 each: AUC ${auc.toFixed(3)}`);
-      expect(Math.abs(auc - 0.5)).toBeLessThan(0.12);
-    },
-  );
+  it("takes the same time with and without an account (P39)", { timeout: 600_000 }, async () => {
+    const { client: asked } = await testAuth({
+      perAccount: 10_000,
+      perAccountAndAddress: 10_000,
+      perAddress: 10_000,
+    });
+    const who = somebody();
+    await asked.signUp(who);
+    const time = async (email: string): Promise<number> => {
+      const begun = performance.now();
+      await refusal(asked.signIn({ email, ...wrong }));
+      return performance.now() - begun;
+    };
+    const [known, unknown]: [number[], number[]] = [[], []];
+    for (let i = 0; i < 250; i += 1) {
+      known.push(await time(who.email));
+      unknown.push(await time(somebody().email));
+    }
+    // How often a known address takes longer than an unknown one: half of the times if timing reveals nothing.
+    const slower = known.flatMap((a) => unknown.map((b) => (a > b ? 1 : a === b ? 0.5 : 0)));
+    const auc = slower.reduce<number>((sum, one) => sum + one, 0) / slower.length;
+    console.log(`sign-in, known against unknown address, 250 each: AUC ${auc.toFixed(3)}`);
+    expect(Math.abs(auc - 0.5)).toBeLessThan(0.12);
+  });
 
-  it("is slowed down for one account from one address, and the owner elsewhere gets in", async () => {
+  it("is limited for one account from one address, and its owner can sign in elsewhere", async () => {
     const limited = await testAuth({ perAccountAndAddress: 3 });
     const who = somebody();
     const [thief, owner] = [crypto.randomUUID(), crypto.randomUUID()];
@@ -316,7 +316,7 @@ describe("guessing", () => {
     expect(await limited.redis.keys(`*${who.email.toLowerCase()}*`)).toEqual([]);
   });
 
-  it("is forgiven to who then types it right", async () => {
+  it("is no longer counted after a successful sign-in", async () => {
     const limited = await testAuth({ perAccountAndAddress: 3 });
     const who = somebody();
     const address = from(crypto.randomUUID());
@@ -327,7 +327,7 @@ describe("guessing", () => {
     }
   });
 
-  it("is slowed down for many accounts from one address", async () => {
+  it("is limited for many accounts from one address", async () => {
     const limited = await testAuth({ perAddress: 3 });
     const address = from(crypto.randomUUID());
     const reasons = [];
@@ -337,7 +337,7 @@ describe("guessing", () => {
     expect(reasons[3]).toBe("TOO_MANY_ATTEMPTS");
   });
 
-  it("is still counted, and the owner still gets in, with Redis gone", async () => {
+  it("is still limited without Redis, and the owner can sign in", async () => {
     const limited = await testAuth({ perAccountAndAddress: 2 });
     const who = somebody();
     await limited.client.signUp(who);

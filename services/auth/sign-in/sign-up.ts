@@ -44,12 +44,6 @@ export async function signUp(deps: SignInDeps, request: SignUpRequest, call: Cal
     await mailQueue.enqueue("welcome", user.email, user._id);
     await attempts.recordSuccess(call.clientAddress, user.emailKey);
     const session = await sessions.start(user, sessionOriginOf(call));
-    return deliverSession(
-      deps,
-      user,
-      session,
-      request.tokenDelivery === TokenDelivery.BODY,
-      call,
-    );
+    return deliverSession(deps, user, session, request.tokenDelivery === TokenDelivery.BODY, call);
   });
 }
