@@ -15,7 +15,7 @@ it("random requests break nothing, and sign nobody in", { timeout: 120_000 }, as
   const server = await testServer(routes);
   const who = somebody();
   const { user, tokens } = await client.signUp(inBody(who));
-  await throwGarbage(server, { ...AuthService, methods } as typeof AuthService, {
+  await sendGarbage(server, { ...AuthService, methods } as typeof AuthService, {
     headers: from(crypto.randomUUID()).headers,
     known: [who.email, tokens?.refreshToken ?? "", user?.id ?? ""],
     good: {

@@ -7,7 +7,7 @@ import { createClient as createRedis, type RedisClientType } from "redis";
 import { afterAll, inject } from "vitest";
 import type { Log } from "#runtime/log.ts";
 import { interceptors } from "#runtime/rpc/server.ts";
-import { PATIENCE_MS } from "#runtime/testing/client.ts";
+import { TEST_CALL_TIMEOUT_MS } from "#runtime/testing/client.ts";
 import { testDatabase } from "#runtime/testing/database.ts";
 import { eventually } from "#runtime/testing/eventually.ts";
 import { recordedLog } from "#runtime/testing/log.ts";
@@ -100,7 +100,7 @@ function testClients(deps: Parameters<typeof authRoutes>[0], secureCookies: bool
   const routes = authRoutes(deps);
   const rules = { ...ISSUER, keys: deps.keys.getKey, secureCookies };
   const transport = createRouterTransport(routes, {
-    router: { interceptors: interceptors(log, rules, PATIENCE_MS) },
+    router: { interceptors: interceptors(log, rules, TEST_CALL_TIMEOUT_MS) },
   });
   return {
     routes,

@@ -1,6 +1,6 @@
 import { Schema, type Connection, type HydratedDocument } from "mongoose";
 import { aggregate, type AggregateFields } from "#runtime/store/aggregate.ts";
-import { duplicateOf } from "#runtime/store/database.ts";
+import { duplicateKeyIndex } from "#runtime/store/database.ts";
 import { emailKey } from "./email-address.ts";
 import { AuthError } from "./errors.ts";
 

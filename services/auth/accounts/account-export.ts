@@ -1,6 +1,6 @@
 import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import type { ExportAccountRequest } from "@ticketing/proto/auth/v1/account_service";
-import { beyond, paged, readPageToken } from "#runtime/store/paging.ts";
+import { afterCursor, toPage, readPageToken } from "#runtime/store/paging.ts";
 import type { SignedInCall } from "../call.ts";
 import { emailKey } from "../email-address.ts";
 import type { MailFields, Mails } from "../mail/mail.ts";
@@ -40,13 +40,13 @@ const PAGE_SIZE = 500;
 async function listEmails(mails: Mails, user: UserFields, pageToken: string) {
   const query = ["letters", user._id];
   const after = readPageToken(query, pageToken);
-  const isAfter = after ? beyond("createTime", 1, new Date(after.key), after.id) : {};
+  const isAfter = after ? afterCursor("createTime", 1, new Date(after.key), after.id) : {};
   const found = await mails
     .find({ $and: [emailsTo(user), isAfter] })
     .sort({ createTime: 1, _id: 1 })
     .limit(PAGE_SIZE + 1)
     .lean<MailFields[]>();
-  return paged(query, PAGE_SIZE, found, (mail) => mail.createTime.getTime());
+  return toPage(query, PAGE_SIZE, found, (mail) => mail.createTime.getTime());
 }
 
 /** Everything that is stored about the caller, except secrets. */

@@ -1,4 +1,4 @@
-import { withoutDeadline } from "#runtime/call-deadline.ts";
+import { runWithoutDeadline } from "#runtime/call-deadline.ts";
 import { update } from "#runtime/store/aggregate.ts";
 import type { SignedInCall } from "../call.ts";
 import { AuthError } from "../errors.ts";
@@ -61,6 +61,6 @@ export async function updateVerified(
  * without the email that says so.
  */
 export async function afterChange(work: () => Promise<void>): Promise<Record<string, never>> {
-  await withoutDeadline(work);
+  await runWithoutDeadline(work);
   return {};
 }

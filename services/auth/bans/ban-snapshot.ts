@@ -1,6 +1,6 @@
 import type { RedisClientType } from "redis";
 import { banSnapshot } from "#runtime/identity/ban-snapshot.ts";
-import { KEEP_MS, type BanEvent } from "#runtime/identity/bans.ts";
+import { BAN_RETENTION_MS, type BanEvent } from "#runtime/identity/bans.ts";
 import type { Log } from "#runtime/log.ts";
 import type { Users } from "../user.ts";
 import { recentBans } from "./recent-bans.ts";
@@ -40,7 +40,7 @@ export function banSnapshotWriter({ users, redis, events, log }: Options) {
       const event = byType.get(type);
       if (!event) return;
       try {
-        await snapshot.put([{ ...event.read(payload), until: Date.now() + KEEP_MS }]);
+        await snapshot.put([{ ...event.read(payload), expiresAt: Date.now() + BAN_RETENTION_MS }]);
       } catch (err) {
         isStale = true;
         log.warn({ err: (err as Error).message }, "ban not written to Redis yet");

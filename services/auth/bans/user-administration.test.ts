@@ -10,7 +10,7 @@ import { banEvents } from "#marketplace/catalogue.ts";
 import { banSnapshot } from "#runtime/identity/ban-snapshot.ts";
 import { newId } from "#runtime/store/ids.ts";
 import { refusal } from "#runtime/testing/refusal.ts";
-import { silent } from "#runtime/testing/log.ts";
+import { silentLog } from "#runtime/testing/log.ts";
 import { liftExpiredBans } from "./ban.ts";
 import { recentBans } from "./recent-bans.ts";
 import { banSnapshotWriter } from "./ban-snapshot.ts";
@@ -182,7 +182,7 @@ it("users are listed in pages, the newest first, and found by an address in any 
 it("the ban snapshot is written before a ban is published, and rewritten after Redis was emptied", async () => {
   const { id } = await member();
   await admin.banUser({ userId: id, reason: "x" }, boss);
-  const writer = banSnapshotWriter({ users, redis, events: banEvents, log: silent });
+  const writer = banSnapshotWriter({ users, redis, events: banEvents, log: silentLog });
   const snapshot = banSnapshot(redis);
   const find = async () => (await snapshot.load())?.find(({ userId }) => userId === id);
   await redis.del("bans");

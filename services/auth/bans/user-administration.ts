@@ -3,8 +3,8 @@ import { UserStatus } from "@ticketing/proto/auth/v1/user";
 import type { BanUserRequest, ListUsersRequest } from "@ticketing/proto/auth/v1/user_service";
 import { invalidField } from "#runtime/errors.ts";
 import { update } from "#runtime/store/aggregate.ts";
-import { paged, pageSize, readPageToken } from "#runtime/store/paging.ts";
-import { readLine } from "#runtime/text.ts";
+import { toPage, pageSize, readPageToken } from "#runtime/store/paging.ts";
+import { readSingleLine } from "#runtime/text.ts";
 import type { SignedInCall } from "../call.ts";
 import { emailKey } from "../email-address.ts";
 import { AuthError } from "../errors.ts";
@@ -63,7 +63,7 @@ export async function listUsers(
     .sort({ _id: -1 })
     .limit(size + 1)
     .lean<UserFields[]>();
-  const { page, nextPageToken } = paged(query, size, found);
+  const { page, nextPageToken } = toPage(query, size, found);
   return { users: page.map(toUserRecord), nextPageToken };
 }
 
@@ -74,7 +74,7 @@ export async function banUser(
 ) {
   const { _id: ownId } = await requireAdministrator(deps, caller);
   if (userId === ownId) throw new AuthError("OWN_ACCOUNT", "nobody can ban themselves");
-  const why = readLine(reason, "reason", { max: MAX_REASON_LENGTH, required: true });
+  const why = readSingleLine(reason, "reason", { max: MAX_REASON_LENGTH, required: true });
   const end = readBanEnd(endsAt, deps.now());
   return changeStatus(deps, userId, (user) => ban(user, why, end, new Date(deps.now())));
 }

@@ -1,8 +1,8 @@
 import { keyedQueue, type KeyedQueue } from "#runtime/keyed-queue.ts";
 import type { Log } from "#runtime/log.ts";
-import { mailCount } from "#runtime/metrics.ts";
+import { mailCounter } from "#runtime/metrics.ts";
 import type { Service } from "#runtime/service.ts";
-import { duplicateOf } from "#runtime/store/database.ts";
+import { duplicateKeyIndex } from "#runtime/store/database.ts";
 import { newId } from "#runtime/store/ids.ts";
 import type { AuthConfig } from "../config.ts";
 import { composeEmail, type ComposerDeps } from "./email-composer.ts";

@@ -1,4 +1,9 @@
-import { ACCESS_COOKIE, cookie, cookieName, REFRESH_COOKIE } from "#runtime/rpc/authentication.ts";
+import {
+  ACCESS_COOKIE,
+  cookieName,
+  readCookie,
+  REFRESH_COOKIE,
+} from "#runtime/rpc/authentication.ts";
 
 /** The two cookies of a browser's session. */
 export interface SessionCookies {
@@ -33,6 +38,6 @@ export function sessionCookies(secure: boolean): SessionCookies {
   return {
     set,
     clear: (header) => set(header, expired, expired),
-    refreshToken: (header) => cookie(header, REFRESH_COOKIE, secure),
+    refreshToken: (header) => readCookie(header, REFRESH_COOKIE, secure),
   };
 }

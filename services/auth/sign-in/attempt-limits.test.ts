@@ -5,8 +5,8 @@ import { describe, expect, inject, it, onTestFinished } from "vitest";
 import { DomainError } from "#runtime/errors.ts";
 import { connectRedis } from "#runtime/store/redis.ts";
 import { eventually } from "#runtime/testing/eventually.ts";
-import { silent } from "#runtime/testing/log.ts";
-import { testLine } from "#runtime/testing/proxy.ts";
+import { silentLog } from "#runtime/testing/log.ts";
+import { testProxy } from "#runtime/testing/proxy.ts";
 import { attemptLimits, type AttemptLimits } from "./attempt-limits.ts";
 import type { TrustedNetworks } from "./trusted-networks.ts";
 

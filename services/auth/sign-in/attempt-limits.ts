@@ -109,7 +109,7 @@ export function attemptLimits(options: Options): AttemptLimits {
       if (sessionId) await limiters.sessions.count(sessionId);
     },
     async recordSuccess(clientAddress, account) {
-      await limiters.pairs.forget(pairKey(clientAddress, account));
+      await limiters.pairs.reset(pairKey(clientAddress, account));
       await trustedNetworks.trust(account, clientAddress);
     },
   };

@@ -1,6 +1,6 @@
 import { TokenDelivery, type SignUpRequest } from "@ticketing/proto/auth/v1/auth_service";
 import { UserCreatedSchema } from "@ticketing/proto/auth/v1/user_events";
-import { withoutDeadline } from "#runtime/call-deadline.ts";
+import { runWithoutDeadline } from "#runtime/call-deadline.ts";
 import { record } from "#runtime/store/aggregate.ts";
 import type { Call } from "../call.ts";
 import { emailKey, mustBeEmailAddress } from "../email-address.ts";
@@ -40,7 +40,7 @@ export async function signUp(deps: SignInDeps, request: SignUpRequest, call: Cal
   const { sessions, attempts, mailQueue } = deps;
   const user = await createAccount(deps, request, call);
   // The account is stored, so its email is enqueued, also when the client has stopped waiting.
-  return withoutDeadline(async () => {
+  return runWithoutDeadline(async () => {
     await mailQueue.enqueue("welcome", user.email, user._id);
     await attempts.recordSuccess(call.clientAddress, user.emailKey);
     const session = await sessions.start(user, sessionOriginOf(call));
