@@ -213,7 +213,7 @@ export default tseslint.config(
   { files: ["stack/*/*.ts"], rules: forbid(noInsides, ownRoom("../")) },
   { files: ["stack/*/*/*.ts"], rules: forbid(noInsides, ownRoom("../../")) },
   {
-    files: [...testing, "services/*/testing/*.ts", "e2e/**", "stack/**"],
+    files: [...testing, "services/*/testing/*.ts", "envoy/testing/*.ts", "e2e/**", "stack/**"],
     rules: {
       "@typescript-eslint/no-non-null-assertion": "off",
       "@typescript-eslint/no-explicit-any": "off",

@@ -1,8 +1,8 @@
 import { defineConfig } from "vitest/config";
 
 const endToEnd = (name: string): string => `e2e/${name}.test.ts`;
-const outages = ["away", "crowd", "outage", "restart"].map(endToEnd);
-const faults = ["ban", "faults", "unguarded"].map(endToEnd);
+const outages = ["crowd", "part-outages", "restart", "sessions-in-outage"].map(endToEnd);
+const faults = ["ban", "faults", "optimistic-concurrency"].map(endToEnd);
 
 // Every run has servers, folders and ports of its own, so that two may run side by side.
 export default defineConfig({
@@ -37,7 +37,7 @@ export default defineConfig({
           name: "e2e",
           include: ["e2e/**/*.test.ts"],
           exclude: [...outages, ...faults],
-          globalSetup: "e2e/setup.ts",
+          globalSetup: "e2e/testing/setup.ts",
           fileParallelism: false,
         },
       },

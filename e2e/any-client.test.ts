@@ -18,10 +18,10 @@ import { PaymentService } from "@ticketing/proto/payments/v1/payment_service";
 import { TicketService } from "@ticketing/proto/tickets/v1/ticket_service";
 import { beforeAll, describe, expect, inject, it } from "vitest";
 import { until } from "#stack/process";
-import { listTicket, signUp, type Person } from "./person.ts";
-import "./setup.ts"; // For the type of what it provides.
+import { listTicket, signUp, type Person } from "./testing/person.ts";
+import "./testing/setup.ts"; // For the type of what it provides.
 
-const { url } = inject("place");
+const { url } = inject("marketplace");
 const run = promisify(execFile);
 const root = join(import.meta.dirname, "..");
 

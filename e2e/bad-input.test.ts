@@ -1,9 +1,9 @@
 import { mongo } from "mongoose";
 import { beforeAll, describe, expect, inject, it } from "vitest";
-import { buy, listTicket, signUp, type Person } from "./person.ts";
-import "./setup.ts"; // For the type of what it provides.
+import { buy, listTicket, signUp, type Person } from "./testing/person.ts";
+import "./testing/setup.ts"; // For the type of what it provides.
 
-const { url, mongoUrl } = inject("place");
+const { url, mongoUrl } = inject("marketplace");
 const someId = "01a20000-0000-7000-8000-000000000000";
 
 let person: Person;

@@ -15,19 +15,19 @@ import { createClient as createRedis } from "redis";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { until } from "#stack/process";
 import type { System } from "#stack/launcher";
-import { startMarketplace } from "./marketplace.ts";
+import { startMarketplace } from "./testing/marketplace.ts";
 import {
   buy,
   clients,
   listTicket,
-  orderNow,
+  fetchOrder,
   pay,
   signUp,
-  stranger,
-  ticketNow,
+  anonymous,
+  fetchTicket,
   transportTo,
-} from "./person.ts";
-import { refusalOf, toRefusal } from "./refusal.ts";
+} from "./testing/person.ts";
+import { errorOf, toRpcError } from "./testing/rpc-error.ts";
 
 // Bans in a marketplace with three of each service. The tests go in their order: the last ones kill.
 
@@ -53,12 +53,12 @@ async function account() {
     password: crypto.randomUUID(),
     tokenDelivery: TokenDelivery.BODY,
   };
-  const { user } = await stranger(system.url).auth.signUp(credentials);
+  const { user } = await anonymous(system.url).auth.signUp(credentials);
   return { id: user!.id, ...credentials };
 }
 
 const signIn = async (credentials: { email: string; password: string }) =>
-  (await stranger(system.url).auth.signIn({ ...credentials, tokenDelivery: TokenDelivery.BODY }))
+  (await anonymous(system.url).auth.signIn({ ...credentials, tokenDelivery: TokenDelivery.BODY }))
     .tokens!;
 
 /** One call with a token, straight to an instance: the reason of its refusal, or "served". */
@@ -74,7 +74,7 @@ function knock(service: (typeof checking)[number], n: number, token: string): Pr
   return call().then(
     () => "served",
     (error: unknown) => {
-      const { reason, code } = toRefusal(error);
+      const { reason, code } = toRpcError(error);
       return reason === "PAYMENT_NOT_FOUND" ? "served" : (reason ?? code);
     },
   );
@@ -144,19 +144,19 @@ it("takes listings from the lists and cancels open orders; lifted, the listings 
   ];
   await seller.tickets.deleteTicket({ id: withdrawn.id });
   const order = await buy(buyer, held);
-  const status = async (ticket: { id: string }) => (await ticketNow(system.url, ticket)).status;
+  const status = async (ticket: { id: string }) => (await fetchTicket(system.url, ticket)).status;
   const inLists = async () =>
-    (await stranger(system.url).tickets.listTickets({ sellerId: seller.id })).tickets
+    (await anonymous(system.url).tickets.listTickets({ sellerId: seller.id })).tickets
       .map(({ id }) => id)
       .toSorted();
 
   await ban(seller.id);
   await until(async () => (await inLists()).length === 0, { what: "empty lists" });
-  await until(async () => (await orderNow(buyer, order)).cancelReason === CancelReason.BANNED, {
+  await until(async () => (await fetchOrder(buyer, order)).cancelReason === CancelReason.BANNED, {
     what: "the order to be cancelled",
   });
   await until(async () => (await status(held)) === TicketStatus.WITHDRAWN, { what: "both out" });
-  expect(await refusalOf(buy(buyer, { ...listed, version: 0n }))).toMatchObject({
+  expect(await errorOf(buy(buyer, { ...listed, version: 0n }))).toMatchObject({
     reason: "TICKET_WITHDRAWN",
   });
 
@@ -198,9 +198,9 @@ it("ends by itself when it has an end, and meanwhile refuses sign-in and renewal
   const person = await account();
   const { refreshToken } = await signIn(person);
   await ban(person.id, 3_000);
-  expect(await refusalOf(signIn(person))).toMatchObject({ reason: "BANNED" });
-  const renewal = stranger(system.url).auth.refreshSession({ refreshToken });
-  expect((await refusalOf(renewal)).reason).toMatch(/^(BANNED|SESSION_ENDED)$/);
+  expect(await errorOf(signIn(person))).toMatchObject({ reason: "BANNED" });
+  const renewal = anonymous(system.url).auth.refreshSession({ refreshToken });
+  expect((await errorOf(renewal)).reason).toMatch(/^(BANNED|SESSION_ENDED)$/);
   const { accessToken } = await until(() => signIn(person).catch(() => undefined), {
     what: "the ban to end",
     everyMs: 200,
@@ -250,12 +250,12 @@ it("auth stopped: who has signed in browses, buys and pays, and sign-in says UNA
   expect((await buyer.tickets.listTickets({})).tickets.length).toBeGreaterThan(0);
   const order = await buy(buyer, ticket);
   await pay(buyer, order);
-  await until(async () => (await orderNow(buyer, order)).status === OrderStatus.COMPLETED, {
+  await until(async () => (await fetchOrder(buyer, order)).status === OrderStatus.COMPLETED, {
     what: "the purchase",
   });
-  const attempt = stranger(system.url).auth.signIn({
+  const attempt = anonymous(system.url).auth.signIn({
     email: "a@example.com",
     password: "password",
   });
-  expect(await refusalOf(attempt)).toMatchObject({ code: "Unavailable" });
+  expect(await errorOf(attempt)).toMatchObject({ code: "Unavailable" });
 });

@@ -2,10 +2,10 @@ import { rm } from "node:fs/promises";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { until } from "#stack/process";
 import type { System } from "#stack/launcher";
-import { startMarketplace } from "./marketplace.ts";
-import { clients, listTicket, signUp, transportTo } from "./person.ts";
-import { toRefusal } from "./refusal.ts";
-import { formOn, Browser } from "./browser.ts";
+import { startMarketplace } from "./testing/marketplace.ts";
+import { clients, listTicket, signUp, transportTo } from "./testing/person.ts";
+import { toRpcError } from "./testing/rpc-error.ts";
+import { formOn, Browser } from "./testing/browser.ts";
 
 // A marketplace with the rules of decision 28, which those of the other tests leave out.
 
@@ -79,7 +79,7 @@ it("a crowd at one address holds no more than one network may, through the edge"
       const pressed = person.orders.createOrder({ ticketId: id });
       return pressed.then(
         () => "held",
-        (error: unknown) => toRefusal(error).reason,
+        (error: unknown) => toRpcError(error).reason,
       );
     }),
   );

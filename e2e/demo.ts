@@ -6,8 +6,8 @@ import { OrderStatus } from "@ticketing/proto/orders/v1/order";
 import { TicketStatus, type Ticket } from "@ticketing/proto/tickets/v1/ticket";
 import { buildWeb, findRunning, formatLogLine, startSystem } from "#stack/launcher";
 import { until } from "#stack/process";
-import { buy, endOf, listTicket, orderNow, pay, signUp, ticketNow } from "./person.ts";
-import { toRefusal } from "./refusal.ts";
+import { buy, holdEndOf, listTicket, fetchOrder, pay, signUp, fetchTicket } from "./testing/person.ts";
+import { toRpcError } from "./testing/rpc-error.ts";
 
 // `npm run demo`: plays the two flows of the marketplace as real clients, and prints what happened.
 
@@ -99,13 +99,13 @@ function watchEvents(logs: string): Watch {
 }
 
 async function refusedBecause(call: Promise<unknown>): Promise<string> {
-  const refusal = await call.then(() => undefined, toRefusal);
+  const refusal = await call.then(() => undefined, toRpcError);
   if (!refusal) throw new Error("this should have been refused");
   return `${refusal.reason}: ${refusal.message}`;
 }
 
 const ticketBecomes = (url: string, ticket: Ticket, status: TicketStatus, seconds: number) =>
-  until(async () => (await ticketNow(url, ticket)).status === status, {
+  until(async () => (await fetchTicket(url, ticket)).status === status, {
     what: `the ticket to change`,
     timeoutMs: seconds * 1000,
     everyMs: 100,
@@ -121,7 +121,7 @@ async function playSuccess({ url }: Stage): Promise<void> {
   const ticket = await listTicket(seller, "Front row, one seat");
   await step("The buyer presses Buy: the ticket is locked.");
   const order = await buy(buyer, ticket);
-  say(`  held until ${endOf(order).toISOString()}`);
+  say(`  held until ${holdEndOf(order).toISOString()}`);
   await ticketBecomes(url, ticket, TicketStatus.HELD, 10);
   await step("The latecomer presses Buy, and the seller tries to raise the price.");
   say(`  latecomer refused, ${await refusedBecause(buy(late, ticket))}`);
@@ -130,7 +130,7 @@ async function playSuccess({ url }: Stage): Promise<void> {
   await step("The buyer pays; the money is reserved, the order accepts it, then it is taken.");
   await pay(buyer, order);
   await ticketBecomes(url, ticket, TicketStatus.SOLD, 20);
-  const { status } = await orderNow(buyer, order);
+  const { status } = await fetchOrder(buyer, order);
   say(
     `  the ticket is sold, and the order is ${status === OrderStatus.COMPLETED ? "completed" : status}`,
   );
@@ -148,12 +148,12 @@ async function playExpiry({ url, holdSeconds }: Stage): Promise<void> {
   await ticketBecomes(url, ticket, TicketStatus.HELD, 10);
   await step(`Nobody does anything for ${holdSeconds} s. The broker waits.`);
   await ticketBecomes(url, ticket, TicketStatus.ON_SALE, holdSeconds + 60);
-  const late = Date.now() - endOf(order).getTime();
+  const late = Date.now() - holdEndOf(order).getTime();
   say(
     `  the ticket has unlocked by itself, ${(late / 1000).toFixed(1)} s after the end of the hold`,
   );
   await step("Somebody else can buy it now.");
-  const again = await buy(next, await ticketNow(url, ticket));
+  const again = await buy(next, await fetchTicket(url, ticket));
   say(`  held by another order, the ticket's hold number ${again.holdNumber}`);
   await next.orders.cancelOrder({ id: again.id });
 }

@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, inject, it } from "vitest";
-import { formOn, newUser, type Browser } from "./browser.ts";
+import { formOn, newUser, type Browser } from "./testing/browser.ts";
 
-const { url } = inject("place");
+const { url } = inject("marketplace");
 
 let seller: Browser;
 beforeAll(async () => {

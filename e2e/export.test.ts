@@ -6,12 +6,12 @@ import { Category, TicketStatus, type Ticket } from "@ticketing/proto/tickets/v1
 import { mongo } from "mongoose";
 import { afterAll, expect, inject, it } from "vitest";
 import { until } from "#stack/process";
-import { documentsWith, missingIn, type Withheld } from "./kept.ts";
-import * as people from "./person.ts";
-import { Browser } from "./browser.ts";
-import "./setup.ts"; // For the type of what it provides.
+import { documentsContaining, missingFromExport, type Exclusions } from "./testing/export-coverage.ts";
+import * as people from "./testing/person.ts";
+import { Browser } from "./testing/browser.ts";
+import "./testing/setup.ts"; // For the type of what it provides.
 
-const { url, mongoUrl } = inject("place");
+const { url, mongoUrl } = inject("marketplace");
 const databases = await new mongo.MongoClient(mongoUrl.replace("/DATABASE", "/admin")).connect();
 afterAll(() => databases.close());
 
@@ -23,7 +23,7 @@ const SUM = "derived from sales and payouts, and exported as earnings";
  * What is kept of a user and not exported, by collection and field, and why. Every collection that
  * mentions users has a row.
  */
-const WITHHELD: Record<string, Withheld> = {
+const WITHHELD: Record<string, Exclusions> = {
   "auth.users": {
     passwordHash: "a secret",
     emailKey: "the address, as it is compared",
@@ -97,7 +97,7 @@ async function account() {
     password: crypto.randomUUID(),
   };
   const tokenDelivery = TokenDelivery.BODY;
-  const { user } = await people.stranger(url).auth.signUp({ ...credentials, tokenDelivery });
+  const { user } = await people.anonymous(url).auth.signUp({ ...credentials, tokenDelivery });
   const id = user?.id ?? "";
   /** A session of theirs from now on. */
   async function signIn(): Promise<{ transport: ReturnType<typeof people.transportTo> }> {
@@ -127,7 +127,7 @@ async function banAndUnban(userId: string): Promise<void> {
 }
 
 const isSold = (ticket: Ticket): Promise<void> =>
-  until(async () => (await people.ticketNow(url, ticket)).status === TicketStatus.SOLD, {
+  until(async () => (await people.fetchTicket(url, ticket)).status === TicketStatus.SOLD, {
     what: `the sale of ${ticket.title}`,
   }).then(() => undefined);
 
@@ -179,13 +179,13 @@ it("an export holds every word and every time that any service keeps of its user
   const exported = await keeper.exported();
   const rows = new Set<string>();
   const missing: string[] = [];
-  for await (const { name, doc } of documentsWith(databases, keeper.id)) {
+  for await (const { name, doc } of documentsContaining(databases, keeper.id)) {
     const row = rowOf(name, doc, keeper.id);
     rows.add(row);
     expect(WITHHELD, `${name} keeps something of users: say where it is exported`).toHaveProperty([
       row,
     ]);
-    missing.push(...missingIn(exported, doc, WITHHELD[row] ?? {}).map((leaf) => `${row}: ${leaf}`));
+    missing.push(...missingFromExport(exported, doc, WITHHELD[row] ?? {}).map((leaf) => `${row}: ${leaf}`));
   }
   expect(missing).toEqual([]);
   expect([...rows].sort()).toEqual(Object.keys(WITHHELD).sort());

@@ -8,9 +8,9 @@ import {
 import type { Ticket } from "@ticketing/proto/tickets/v1/ticket";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { until } from "#stack/process";
-import { readEverything } from "./faults/checker.ts";
-import { startWorld, type World } from "./faults/world.ts";
-import { buy, listTicket } from "./person.ts";
+import { readStoredState } from "./faults/checker.ts";
+import { startFaultsFixture, type FaultsFixture } from "./faults/fixture.ts";
+import { buy, listTicket } from "./testing/person.ts";
 
 // Whatever is killed, whenever: in the end everybody agrees (P1, P4, P6, P9, P10, P17, P24–P26, P29,
 // P30). The same seed does the same things; SEED and OUTAGE_SECONDS may be given.
@@ -20,9 +20,9 @@ const PURCHASES = 500;
 const BUYERS = 40;
 const OUTAGE_SECONDS = Number(process.env["OUTAGE_SECONDS"] ?? 20);
 
-let world: World;
+let world: FaultsFixture;
 beforeAll(async () => {
-  world = await startWorld({
+  world = await startFaultsFixture({
     seed: SEED,
     buyers: BUYERS,
     answeredMs: [-1_200, 600],
@@ -42,19 +42,19 @@ it(`${PURCHASES} purchases end well, while everything is killed (seed ${SEED})`,
   const { nemesis, newcomer, random } = world;
   const begun = performance.now();
   const steps: [string, () => Promise<unknown>][] = [
-    ["orders, unheard", () => nemesis.killUnheard("orders")],
+    ["orders, unheard", () => nemesis.killBeforeConfirmation("orders")],
     ["Stripe, killed", () => nemesis.killStripe()],
-    ["tickets, unheard", () => nemesis.killUnheard("tickets")],
+    ["tickets, unheard", () => nemesis.killBeforeConfirmation("tickets")],
     ["broker, killed", () => nemesis.killBroker()],
-    ["Stripe, in trouble", () => nemesis.troubleStripe(40)],
-    ["payments, unheard", () => nemesis.killUnheard("payments")],
-    ["expiration, unheard", () => nemesis.killUnheard("expiration")],
-    ["webhooks, a mess", () => nemesis.confuseWebhooks(() => nemesis.killAtRandom(1))],
+    ["Stripe, in trouble", () => nemesis.injectStripeFaults(40)],
+    ["payments, unheard", () => nemesis.killBeforeConfirmation("payments")],
+    ["expiration, unheard", () => nemesis.killBeforeConfirmation("expiration")],
+    ["webhooks, a mess", () => nemesis.disorderWebhooks(() => nemesis.killAtRandom(1))],
     [
       "auth, unheard",
       async () => {
         const joining = newcomer("late").catch(() => undefined);
-        await nemesis.killUnheard("auth");
+        await nemesis.killBeforeConfirmation("auth");
         await joining;
       },
     ],
@@ -62,7 +62,7 @@ it(`${PURCHASES} purchases end well, while everything is killed (seed ${SEED})`,
     ["Stripe, frozen", () => nemesis.freezeStripe(2_000 + random() * 4_000)],
     ["database, killed", () => nemesis.killDatabase()],
     ["broker, restarted", () => nemesis.restartBroker()],
-    ["webhooks, a mess", () => nemesis.confuseWebhooks(() => nemesis.troubleStripe(40))],
+    ["webhooks, a mess", () => nemesis.disorderWebhooks(() => nemesis.injectStripeFaults(40))],
     ["anything", () => nemesis.killAtRandom(2)],
   ];
   await world.keepBuying(PURCHASES, async () => {
@@ -164,7 +164,7 @@ it(`goes on while the broker is gone for ${OUTAGE_SECONDS} s, and loses nothing 
 
 it("goes on while the broker takes no messages, being short of memory (P25)", async () => {
   const { seller, system } = world;
-  await world.nemesis.fillBroker(async () => {
+  await world.nemesis.exhaustBrokerMemory(async () => {
     // Only who publishes is told.
     const told = async () => {
       await listTicket(seller);
@@ -172,7 +172,7 @@ it("goes on while the broker takes no messages, being short of memory (P25)", as
     };
     await until(told, { what: "tickets to be told", timeoutMs: 60_000 });
     await Promise.all(Array.from({ length: 50 }, () => listTicket(seller)));
-    const { outboxes } = await readEverything(system);
+    const { outboxes } = await readStoredState(system);
     expect(outboxes["tickets.tickets"]).toBeGreaterThanOrEqual(50);
   });
   await allSay(Status.SERVING, 60_000);

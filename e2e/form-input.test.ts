@@ -1,8 +1,8 @@
 import { beforeAll, describe, expect, inject, it } from "vitest";
 import { until } from "#stack/process";
-import { field, formOn, newUser, Browser } from "./browser.ts";
+import { field, formOn, newUser, Browser } from "./testing/browser.ts";
 
-const { url } = inject("place");
+const { url } = inject("marketplace");
 
 let seller: Browser;
 beforeAll(async () => {

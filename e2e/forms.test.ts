@@ -2,11 +2,11 @@ import { createConnection } from "mongoose";
 import { currencies } from "@ticketing/proto/currencies";
 import { beforeAll, describe, expect, inject, it } from "vitest";
 import { until } from "#stack/process";
-import { listTicket, pay, signUp, buy, type Person } from "./person.ts";
-import { booksOf } from "./books.ts";
-import { field, formOn, newUser, Browser } from "./browser.ts";
+import { listTicket, pay, signUp, buy, type Person } from "./testing/person.ts";
+import { fetchStripeRecords } from "./testing/stripe-records.ts";
+import { field, formOn, newUser, Browser } from "./testing/browser.ts";
 
-const { url, mongoUrl, stripeUrl } = inject("place");
+const { url, mongoUrl, stripeUrl } = inject("marketplace");
 
 /** The browser of a signed-in administrator. */
 async function administrator(): Promise<Browser> {
@@ -43,7 +43,7 @@ async function sold(): Promise<{ orderId: string; stripeId: string }> {
 
 async function refundsOf(stripeId: string): Promise<number[]> {
   type Books = { refunds: { payment_intent: string; amount: number }[] };
-  const { refunds } = await booksOf<Books>(stripeUrl);
+  const { refunds } = await fetchStripeRecords<Books>(stripeUrl);
   return refunds.filter((one) => one.payment_intent === stripeId).map(({ amount }) => amount);
 }
 

@@ -15,13 +15,13 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
 import { until } from "#stack/process";
-import { buy, endOf, listTicket, orderNow, pay, signUp, ticketNow, type Person } from "./person.ts";
-import { refusalOf } from "./refusal.ts";
-import { tap, type Heard } from "./tap.ts";
-import "./setup.ts"; // For the type of what it provides.
+import { buy, holdEndOf, listTicket, fetchOrder, pay, signUp, fetchTicket, type Person } from "./testing/person.ts";
+import { errorOf } from "./testing/rpc-error.ts";
+import { openEventLog, type PublishedEvent } from "./testing/event-log.ts";
+import "./testing/setup.ts"; // For the type of what it provides.
 
-const { url, amqpUrl, holdSeconds, control, logs } = inject("place");
-const listening = await tap(amqpUrl);
+const { url, amqpUrl, holdSeconds, control, logs } = inject("marketplace");
+const listening = await openEventLog(amqpUrl);
 afterAll(() => listening.close());
 
 let seller: Person, buyer: Person, third: Person;
@@ -32,7 +32,7 @@ beforeAll(async () => {
 });
 
 const ticketIs = (ticket: { id: string }, status: TicketStatus, timeoutMs = 10_000) =>
-  until(async () => (await ticketNow(url, ticket)).status === status, {
+  until(async () => (await fetchTicket(url, ticket)).status === status, {
     what: `ticket ${ticket.id} to have status ${status}`,
     timeoutMs,
   });
@@ -46,22 +46,22 @@ describe("the success flow", () => {
     const ticket = await listTicket(seller);
     const order = await buy(buyer, ticket);
     await ticketIs(ticket, TicketStatus.HELD);
-    const held = await refusalOf(buy(third, ticket));
+    const held = await errorOf(buy(third, ticket));
     expect(held).toMatchObject({ code: "FailedPrecondition", reason: "TICKET_HELD" });
-    expect(held.metadata["until"]).toBe(endOf(order).toISOString());
+    expect(held.metadata["until"]).toBe(holdEndOf(order).toISOString());
 
     const { payment } = await pay(buyer, order);
     // Reserved; or taken already, where the order was quicker than the answer.
     expect([PaymentStatus.AUTHORIZED, PaymentStatus.CAPTURED]).toContain(payment?.status);
     await ticketIs(ticket, TicketStatus.SOLD);
-    expect(await orderNow(buyer, order)).toMatchObject({
+    expect(await fetchOrder(buyer, order)).toMatchObject({
       status: OrderStatus.COMPLETED,
       version: 3n,
     });
     const paid = await buyer.payments.getPayment({ orderId: order.id });
     expect(paid.payment).toMatchObject({ status: PaymentStatus.CAPTURED, orderId: order.id });
-    expect((await ticketNow(url, ticket)).orderId).toBe(order.id);
-    expect(await refusalOf(buy(third, ticket))).toMatchObject({ reason: "TICKET_SOLD" });
+    expect((await fetchTicket(url, ticket)).orderId).toBe(order.id);
+    expect(await errorOf(buy(third, ticket))).toMatchObject({ reason: "TICKET_SOLD" });
 
     await until(() => eventsAbout(ticket.id).length === 4, { what: "the last event" });
     const { typeName: updated } = TicketUpdatedSchema;
@@ -94,7 +94,7 @@ describe("the success flow", () => {
     await ticketIs(ticket, TicketStatus.SOLD);
     expect((await buyer.tickets.openTicketCode({ id: ticket.id })).code).toBe(code);
     for (const other of [seller, third]) {
-      expect(await refusalOf(other.tickets.openTicketCode({ id: ticket.id }))).toMatchObject({
+      expect(await errorOf(other.tickets.openTicketCode({ id: ticket.id }))).toMatchObject({
         code: "NotFound",
       });
     }
@@ -131,8 +131,8 @@ describe("the hold", () => {
     const order = await buy(buyer, ticket);
     await ticketIs(ticket, TicketStatus.HELD);
     await ticketIs(ticket, TicketStatus.ON_SALE, (holdSeconds + 30) * 1000);
-    expect(Date.now()).toBeGreaterThanOrEqual(endOf(order).getTime());
-    expect(await orderNow(buyer, order)).toMatchObject({
+    expect(Date.now()).toBeGreaterThanOrEqual(holdEndOf(order).getTime());
+    expect(await fetchOrder(buyer, order)).toMatchObject({
       status: OrderStatus.CANCELLED,
       cancelReason: CancelReason.EXPIRED,
     });
@@ -146,7 +146,7 @@ describe("the hold", () => {
         orderEvents.OrderExpiredSchema.typeName,
       ]),
     );
-    const again = await buy(third, await ticketNow(url, ticket));
+    const again = await buy(third, await fetchTicket(url, ticket));
     expect(again.holdNumber).toBe(2n);
   });
 
@@ -157,10 +157,10 @@ describe("the hold", () => {
     expect((await fetch(`${control}/restart/expiration`, { method: "POST" })).status).toBe(204);
     await ticketIs(ticket, TicketStatus.ON_SALE, (holdSeconds + 30) * 1000);
     // Orders also looks by itself, and may have been quicker.
-    const isNudge = ({ type, subject }: Heard) =>
+    const isNudge = ({ type, subject }: PublishedEvent) =>
       type === ExpirationCompleteSchema.typeName && subject === order.id;
     const complete = await until(() => listening.heard.find(isNudge), { what: "the nudge" });
-    const lateMs = complete.at - endOf(order).getTime();
+    const lateMs = complete.at - holdEndOf(order).getTime();
     console.log(`ExpirationComplete came ${lateMs} ms after the end of the hold`);
     expect(lateMs).toBeGreaterThanOrEqual(0);
     expect(lateMs).toBeLessThan(10_000); // Ten times the bound of 1 s: the machine may be busy.
@@ -177,7 +177,7 @@ describe("the hold", () => {
       });
       const { ticket: edited } = await seller.tickets.updateTicket(change("Edited before"));
       expect(edited).toMatchObject({ title: "Edited before", version: 2n, priceVersion: 2n });
-      expect(await refusalOf(third.tickets.updateTicket(change("Not mine")))).toMatchObject({
+      expect(await errorOf(third.tickets.updateTicket(change("Not mine")))).toMatchObject({
         code: "PermissionDenied",
         reason: "NOT_THE_SELLER",
       });
@@ -189,9 +189,9 @@ describe("the hold", () => {
         seller.tickets.updateTicket(change("During")),
         seller.tickets.deleteTicket({ id: ticket.id }),
       ];
-      for (const refused of await Promise.all(during.map(refusalOf))) {
+      for (const refused of await Promise.all(during.map(errorOf))) {
         expect(refused).toMatchObject({ code: "FailedPrecondition", reason: "TICKET_HELD" });
-        expect(refused.metadata["until"]).toBe(endOf(order).toISOString());
+        expect(refused.metadata["until"]).toBe(holdEndOf(order).toISOString());
       }
 
       await buyer.orders.cancelOrder({ id: order.id });
@@ -201,7 +201,7 @@ describe("the hold", () => {
       const { ticket: withdrawn } = await seller.tickets.deleteTicket({ id: ticket.id });
       expect(withdrawn?.status).toBe(TicketStatus.WITHDRAWN);
       if (!withdrawn) throw new Error("no ticket");
-      expect(await refusalOf(buy(third, withdrawn))).toMatchObject({ reason: "TICKET_WITHDRAWN" });
+      expect(await errorOf(buy(third, withdrawn))).toMatchObject({ reason: "TICKET_WITHDRAWN" });
     },
   );
 
@@ -217,7 +217,7 @@ describe("the hold", () => {
     const order = await buy(third, now); // From here on orders has heard of the price.
     expect(order.price).toMatchObject({ units: 99n, currencyCode: "EUR" });
     await third.orders.cancelOrder({ id: order.id });
-    const refused = await refusalOf(buy(buyer, ticket));
+    const refused = await errorOf(buy(buyer, ticket));
     expect(refused).toMatchObject({ code: "FailedPrecondition", reason: "PRICE_CHANGED" });
     expect(Number(refused.metadata["version"])).toBeGreaterThanOrEqual(Number(now.version));
   });
@@ -232,7 +232,7 @@ describe("retries", () => {
     expect(new Set(made.map((answer) => answer.ticket?.id)).size).toBe(1);
     if (!ticket) throw new Error("no ticket");
     expect(
-      await refusalOf(seller.tickets.createTicket({ ...listing, title: "Something else" })),
+      await errorOf(seller.tickets.createTicket({ ...listing, title: "Something else" })),
     ).toMatchObject({ code: "InvalidArgument", reason: "REQUEST_ID_REUSED" });
 
     const wish = { ticketId: ticket.id, ticketVersion: ticket.version, requestId };

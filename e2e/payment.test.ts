@@ -2,12 +2,12 @@ import { CancelReason, OrderStatus } from "@ticketing/proto/orders/v1/order";
 import { TicketStatus } from "@ticketing/proto/tickets/v1/ticket";
 import { beforeAll, describe, expect, inject, it } from "vitest";
 import { until } from "#stack/process";
-import { booksOf } from "./books.ts";
-import { buy, listTicket, orderNow, pay, signUp, ticketNow, type Person } from "./person.ts";
-import { refusalOf } from "./refusal.ts";
-import "./setup.ts"; // For the type of what it provides.
+import { fetchStripeRecords } from "./testing/stripe-records.ts";
+import { buy, listTicket, fetchOrder, pay, signUp, fetchTicket, type Person } from "./testing/person.ts";
+import { errorOf } from "./testing/rpc-error.ts";
+import "./testing/setup.ts"; // For the type of what it provides.
 
-const { url, stripeUrl, holdSeconds } = inject("place");
+const { url, stripeUrl, holdSeconds } = inject("marketplace");
 
 let seller: Person, buyer: Person, other: Person;
 beforeAll(async () => {
@@ -25,14 +25,14 @@ interface Intent {
 
 /** What Stripe's own books say of an order. */
 async function intentsOf(orderId: string): Promise<Intent[]> {
-  const books = await booksOf<{
+  const books = await fetchStripeRecords<{
     payment_intents: Intent[];
   }>(stripeUrl);
   return books.payment_intents.filter(({ metadata }) => metadata["order_id"] === orderId);
 }
 
 const settled = (order: { id: string }, status: OrderStatus, timeoutMs = 10_000) =>
-  until(async () => (await orderNow(buyer, order)).status === status, {
+  until(async () => (await fetchOrder(buyer, order)).status === status, {
     what: `order status ${status}`,
     timeoutMs,
   });
@@ -40,7 +40,7 @@ const settled = (order: { id: string }, status: OrderStatus, timeoutMs = 10_000)
 describe.concurrent("CreatePayment", () => {
   it("refuses somebody else's order as if there were none", async () => {
     const order = await buy(buyer, await listTicket(seller));
-    expect(await refusalOf(pay(other, order))).toMatchObject({
+    expect(await errorOf(pay(other, order))).toMatchObject({
       code: "NotFound",
       reason: "ORDER_NOT_FOUND",
     });
@@ -54,7 +54,7 @@ describe.concurrent("CreatePayment", () => {
       { currencyCode: "USD", units: 25n, nanos: 500_000_000 },
     ]) {
       const wrong = buyer.payments.createPayment({ orderId: order.id, token: "tok_visa", amount });
-      expect(await refusalOf(wrong)).toMatchObject({
+      expect(await errorOf(wrong)).toMatchObject({
         code: "InvalidArgument",
         reason: "AMOUNT_MISMATCH",
       });
@@ -65,7 +65,7 @@ describe.concurrent("CreatePayment", () => {
   it("refuses a cancelled order", async () => {
     const order = await buy(buyer, await listTicket(seller));
     await buyer.orders.cancelOrder({ id: order.id });
-    await until(async () => (await refusalOf(pay(buyer, order))).reason === "ORDER_CANCELLED", {
+    await until(async () => (await errorOf(pay(buyer, order))).reason === "ORDER_CANCELLED", {
       what: "payments to hear of the cancellation",
     });
     // An authorization that came before the news is voided after it, not in the same moment.
@@ -78,7 +78,7 @@ describe.concurrent("CreatePayment", () => {
   it("refuses an expired order", async () => {
     const order = await buy(buyer, await listTicket(seller));
     await settled(order, OrderStatus.CANCELLED, (holdSeconds + 30) * 1000);
-    expect(await refusalOf(pay(buyer, order))).toMatchObject({
+    expect(await errorOf(pay(buyer, order))).toMatchObject({
       code: "FailedPrecondition",
       reason: "ORDER_EXPIRED",
     });
@@ -89,7 +89,7 @@ describe.concurrent("CreatePayment", () => {
     const order = await buy(buyer, await listTicket(seller));
     await pay(buyer, order);
     await settled(order, OrderStatus.COMPLETED);
-    await until(async () => (await refusalOf(pay(buyer, order))).reason === "ALREADY_PAID", {
+    await until(async () => (await errorOf(pay(buyer, order))).reason === "ALREADY_PAID", {
       what: "payments to hear of the completion",
     });
     const [intent, ...more] = await intentsOf(order.id);
@@ -99,12 +99,12 @@ describe.concurrent("CreatePayment", () => {
 
   it("lets the buyer correct a slip while the hold runs", async () => {
     const order = await buy(buyer, await listTicket(seller));
-    expect(await refusalOf(pay(buyer, order, "tok_chargeDeclinedIncorrectCvc"))).toMatchObject({
+    expect(await errorOf(pay(buyer, order, "tok_chargeDeclinedIncorrectCvc"))).toMatchObject({
       code: "InvalidArgument",
       reason: "PAYMENT_METHOD_REFUSED",
       metadata: { code: "incorrect_cvc" },
     });
-    expect(await orderNow(buyer, order)).toMatchObject({ status: OrderStatus.CREATED });
+    expect(await fetchOrder(buyer, order)).toMatchObject({ status: OrderStatus.CREATED });
     await pay(buyer, order);
     await settled(order, OrderStatus.COMPLETED);
     const taken = (await intentsOf(order.id)).filter(({ amount_received: taken }) => taken > 0);
@@ -114,13 +114,13 @@ describe.concurrent("CreatePayment", () => {
   it("cancels the order and frees the ticket when the card is declined (R61)", async () => {
     const ticket = await listTicket(seller);
     const order = await buy(buyer, ticket);
-    expect(await refusalOf(pay(buyer, order, "tok_chargeDeclined"))).toMatchObject({
+    expect(await errorOf(pay(buyer, order, "tok_chargeDeclined"))).toMatchObject({
       code: "FailedPrecondition",
       reason: "PAYMENT_DECLINED",
     });
     await settled(order, OrderStatus.CANCELLED);
-    expect((await orderNow(buyer, order)).cancelReason).toBe(CancelReason.PAYMENT_FAILED);
-    await until(async () => (await ticketNow(url, ticket)).status === TicketStatus.ON_SALE, {
+    expect((await fetchOrder(buyer, order)).cancelReason).toBe(CancelReason.PAYMENT_FAILED);
+    await until(async () => (await fetchTicket(url, ticket)).status === TicketStatus.ON_SALE, {
       what: "the ticket",
     });
   });
@@ -129,7 +129,7 @@ describe.concurrent("CreatePayment", () => {
     const order = await buy(buyer, await listTicket(seller));
     await pay(buyer, order);
     await settled(order, OrderStatus.COMPLETED);
-    expect(await refusalOf(buyer.orders.cancelOrder({ id: order.id }))).toMatchObject({
+    expect(await errorOf(buyer.orders.cancelOrder({ id: order.id }))).toMatchObject({
       reason: "ORDER_NOT_OPEN",
     });
   });

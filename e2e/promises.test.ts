@@ -8,13 +8,13 @@ import { TicketStatus } from "@ticketing/proto/tickets/v1/ticket";
 import { beforeAll, describe, expect, inject, it } from "vitest";
 import { services } from "#marketplace/catalogue.ts";
 import { until } from "#stack/process";
-import { buy, endOf, listTicket, signUp, ticketNow, type Person } from "./person.ts";
-import { toRefusal } from "./refusal.ts";
-import "./setup.ts"; // For the type of what it provides.
+import { buy, holdEndOf, listTicket, signUp, fetchTicket, type Person } from "./testing/person.ts";
+import { toRpcError } from "./testing/rpc-error.ts";
+import "./testing/setup.ts"; // For the type of what it provides.
 
 // The promises of the whole, at a size that fits a test; by their numbers.
 
-const { url, control } = inject("place");
+const { url, control } = inject("marketplace");
 
 let seller: Person;
 let buyers: Person[];
@@ -76,8 +76,8 @@ describe("P3: an edit that races a purchase", () => {
           price: { currencyCode: "EUR", units: 99n },
         };
         const [edit, order] = await Promise.all([
-          seller.tickets.updateTicket(dearer).then(() => undefined, toRefusal),
-          buy(buyer, ticket).catch(toRefusal),
+          seller.tickets.updateTicket(dearer).then(() => undefined, toRpcError),
+          buy(buyer, ticket).catch(toRpcError),
         ]);
         if ("code" in order) {
           // The edit was first, and orders had heard of it.
@@ -89,13 +89,13 @@ describe("P3: an edit that races a purchase", () => {
         outcomes.bought += 1;
         if (edit) expect(edit.reason).toBe("TICKET_HELD");
         else outcomes.editedBefore += 1;
-        await until(async () => (await ticketNow(url, ticket)).status === TicketStatus.HELD, {
+        await until(async () => (await fetchTicket(url, ticket)).status === TicketStatus.HELD, {
           what: "tickets to hear of the hold",
         });
-        const late = await seller.tickets.updateTicket(dearer).then(() => undefined, toRefusal);
+        const late = await seller.tickets.updateTicket(dearer).then(() => undefined, toRpcError);
         expect(late).toMatchObject({
           reason: "TICKET_HELD",
-          metadata: { until: endOf(order).toISOString() },
+          metadata: { until: holdEndOf(order).toISOString() },
         });
         await buyer.orders.cancelOrder({ id: order.id });
       }),

@@ -1,10 +1,10 @@
 import { OrderFilter } from "@ticketing/proto/orders/v1/order_service";
 import { expect, inject, it } from "vitest";
-import { buy, listTicket, signUp } from "./person.ts";
-import { toRefusal } from "./refusal.ts";
-import "./setup.ts"; // For the type of what it provides.
+import { buy, listTicket, signUp } from "./testing/person.ts";
+import { toRpcError } from "./testing/rpc-error.ts";
+import "./testing/setup.ts"; // For the type of what it provides.
 
-const { url } = inject("place");
+const { url } = inject("marketplace");
 const BUYERS = 200;
 const ROUNDS = 10;
 
@@ -22,7 +22,7 @@ it(
       const calls = await Promise.all(
         buyers.map(async (buyer) => {
           const begun = performance.now();
-          const refusal = await buy(buyer, ticket).then(() => undefined, toRefusal);
+          const refusal = await buy(buyer, ticket).then(() => undefined, toRpcError);
           if (refusal) refusalsMs.push(performance.now() - begun);
           return { buyer, refusal };
         }),

@@ -4,12 +4,12 @@ import { TicketStatus, type Ticket } from "@ticketing/proto/tickets/v1/ticket";
 import type { Order } from "@ticketing/proto/orders/v1/order";
 import { beforeAll, describe, expect, inject, it } from "vitest";
 import { until } from "#stack/process";
-import { booksOf } from "./books.ts";
-import { buy, orderNow, pay, signUp, ticketNow, type Person } from "./person.ts";
-import { refusalOf } from "./refusal.ts";
-import "./setup.ts"; // For the type of what it provides.
+import { fetchStripeRecords } from "./testing/stripe-records.ts";
+import { buy, fetchOrder, pay, signUp, fetchTicket, type Person } from "./testing/person.ts";
+import { errorOf } from "./testing/rpc-error.ts";
+import "./testing/setup.ts"; // For the type of what it provides.
 
-const { url, stripeUrl, mailboxUrl } = inject("place");
+const { url, stripeUrl, mailboxUrl } = inject("marketplace");
 
 let seller: Person, buyer: Person, other: Person;
 beforeAll(async () => {
@@ -24,7 +24,7 @@ async function sold(title: string): Promise<{ ticket: Ticket; order: Order }> {
   const { ticket } = await seller.tickets.createTicket({ title, price, code: "door 7" });
   const order = await buy(buyer, ticket!);
   await pay(buyer, order);
-  await until(async () => (await ticketNow(url, ticket!)).status === TicketStatus.SOLD, {
+  await until(async () => (await fetchTicket(url, ticket!)).status === TicketStatus.SOLD, {
     what: "the sale",
   });
   // And payments has taken the money.
@@ -43,7 +43,7 @@ const refund = (who: Person, { id: orderId }: Order) => who.payments.refundPayme
 
 /** What Stripe's own books have given back of an order. */
 async function givenBack({ stripeId }: { stripeId: string }): Promise<number[]> {
-  const books = await booksOf<{
+  const books = await fetchStripeRecords<{
     refunds: { payment_intent: string; amount: number }[];
   }>(stripeUrl);
   return books.refunds.filter((one) => one.payment_intent === stripeId).map((one) => one.amount);
@@ -61,17 +61,17 @@ describe.concurrent("money", () => {
   it("goes back to the buyer who has not seen the code, who then cannot", async () => {
     const { ticket, order } = await sold("Given back");
     expect((await refund(buyer, order)).refund).toMatchObject({ reason: RefundReason.BUYER });
-    await until(async () => (await orderNow(buyer, order)).status === OrderStatus.CANCELLED, {
+    await until(async () => (await fetchOrder(buyer, order)).status === OrderStatus.CANCELLED, {
       what: "the order to end",
     });
-    expect((await orderNow(buyer, order)).cancelReason).toBe(CancelReason.REFUNDED);
+    expect((await fetchOrder(buyer, order)).cancelReason).toBe(CancelReason.REFUNDED);
     const payment = await paymentOf(order);
     expect(payment.status).toBe(PaymentStatus.REFUNDED);
     expect(await givenBack(payment)).toEqual([2550]);
-    await until(async () => (await ticketNow(url, ticket)).status === TicketStatus.WITHDRAWN, {
+    await until(async () => (await fetchTicket(url, ticket)).status === TicketStatus.WITHDRAWN, {
       what: "the ticket to be its seller's again",
     });
-    expect((await refusalOf(buyer.tickets.openTicketCode({ id: ticket.id }))).code).toBe(
+    expect((await errorOf(buyer.tickets.openTicketCode({ id: ticket.id }))).code).toBe(
       "NotFound",
     );
     await until(async () => (await subjectsTo(buyer)).includes("Refund: Given back"), {
@@ -90,7 +90,7 @@ describe.concurrent("money", () => {
     // Payments may not have heard of it: then tickets says so.
     const refused = await refund(buyer, order).then(
       () => undefined,
-      async () => (await refusalOf(refund(buyer, order))).reason,
+      async () => (await errorOf(refund(buyer, order))).reason,
     );
     if (refused) expect(refused).toBe("CODE_OPENED");
     else {
@@ -102,13 +102,13 @@ describe.concurrent("money", () => {
     expect(payment.status).toBe(PaymentStatus.CAPTURED);
     expect(payment.codeOpenTime).toBeDefined();
     expect(await givenBack(payment)).toEqual([]);
-    expect((await orderNow(buyer, order)).status).toBe(OrderStatus.COMPLETED);
+    expect((await fetchOrder(buyer, order)).status).toBe(OrderStatus.COMPLETED);
   });
 
   it("goes back once, whoever asks for it at the same time", async () => {
     const { order } = await sold("Both");
     await Promise.allSettled([refund(seller, order), refund(buyer, order), refund(seller, order)]);
-    await until(async () => (await orderNow(buyer, order)).status === OrderStatus.CANCELLED, {
+    await until(async () => (await fetchOrder(buyer, order)).status === OrderStatus.CANCELLED, {
       what: "the order to end",
     });
     expect(await givenBack(await paymentOf(order))).toEqual([2550]);
@@ -117,8 +117,8 @@ describe.concurrent("money", () => {
   it("is nobody else's business, and the seller's only as far as it is theirs", async () => {
     const { order } = await sold("Theirs");
     const notFound = { code: "NotFound", reason: "PAYMENT_NOT_FOUND" };
-    expect(await refusalOf(refund(other, order))).toMatchObject(notFound);
-    expect(await refusalOf(other.payments.getPayment({ orderId: order.id }))).toMatchObject(
+    expect(await errorOf(refund(other, order))).toMatchObject(notFound);
+    expect(await errorOf(other.payments.getPayment({ orderId: order.id }))).toMatchObject(
       notFound,
     );
     const { payment } = await seller.payments.getPayment({ orderId: order.id });

@@ -2,8 +2,8 @@ import { readFile, rm } from "node:fs/promises";
 import { afterAll, beforeAll, expect, it, vi } from "vitest";
 import { until } from "#stack/process";
 import type { System } from "#stack/launcher";
-import { startMarketplace } from "./marketplace.ts";
-import { buy, listTicket, pay, signUp } from "./person.ts";
+import { startMarketplace } from "./testing/marketplace.ts";
+import { buy, listTicket, pay, signUp } from "./testing/person.ts";
 
 const lines: string[] = [];
 let system: System;

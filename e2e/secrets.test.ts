@@ -5,16 +5,16 @@ import { PaymentStatus } from "@ticketing/proto/payments/v1/payment";
 import { TicketStatus } from "@ticketing/proto/tickets/v1/ticket";
 import { afterAll, expect, inject, it } from "vitest";
 import { until } from "#stack/process";
-import { booksOf } from "./books.ts";
-import { buy, listTicket, pay, signUp, ticketNow } from "./person.ts";
-import { refusalOf } from "./refusal.ts";
-import { tap } from "./tap.ts";
-import "./setup.ts"; // For the type of what it provides.
+import { fetchStripeRecords } from "./testing/stripe-records.ts";
+import { buy, listTicket, pay, signUp, fetchTicket } from "./testing/person.ts";
+import { errorOf } from "./testing/rpc-error.ts";
+import { openEventLog } from "./testing/event-log.ts";
+import "./testing/setup.ts"; // For the type of what it provides.
 
 // P56: no secret is in a log.
 
-const { url, amqpUrl, mongoUrl, stripeUrl, logs, secrets } = inject("place");
-const listening = await tap(amqpUrl);
+const { url, amqpUrl, mongoUrl, stripeUrl, logs, secrets } = inject("marketplace");
+const listening = await openEventLog(amqpUrl);
 afterAll(() => listening.close());
 
 const cards = [
@@ -44,7 +44,7 @@ async function stored(): Promise<string> {
 
 /** What Stripe alone and the buyer may know: with it, a payment can be gone on with. */
 async function clientSecrets(): Promise<string[]> {
-  const books = await booksOf<{
+  const books = await fetchStripeRecords<{
     payment_intents: { client_secret: string }[];
   }>(stripeUrl);
   return books.payment_intents.map(({ client_secret: secret }) => secret);
@@ -58,7 +58,7 @@ it("says no card, token, client secret, key or code in any log, event, error or 
     const order = await buy(buyer, await listTicket(seller));
     orders.push(order.id);
     const paid = await pay(buyer, order, card).catch(() => undefined);
-    if (!paid) said.push(JSON.stringify(await refusalOf(pay(buyer, order, card))));
+    if (!paid) said.push(JSON.stringify(await errorOf(pay(buyer, order, card))));
     if (paid?.payment?.status === PaymentStatus.REQUIRES_ACTION) {
       expect(paid.clientSecret).toContain("_secret_");
     }
@@ -68,7 +68,7 @@ it("says no card, token, client secret, key or code in any log, event, error or 
   const { ticket } = await seller.tickets.createTicket({ title: "With a code", price, code });
   const order = await buy(buyer, ticket!);
   await pay(buyer, order);
-  await until(async () => (await ticketNow(url, ticket!)).status === TicketStatus.SOLD, {
+  await until(async () => (await fetchTicket(url, ticket!)).status === TicketStatus.SOLD, {
     what: "the sale",
   });
   await buyer.tickets.openTicketCode({ id: ticket!.id });

@@ -1,8 +1,8 @@
 import { beforeAll, describe, expect, inject, it } from "vitest";
 import { until } from "#stack/process";
-import { field, newUser, Browser } from "./browser.ts";
+import { field, newUser, Browser } from "./testing/browser.ts";
 
-const { url, mailboxUrl } = inject("place");
+const { url, mailboxUrl } = inject("marketplace");
 
 interface Mail {
   to: string[];

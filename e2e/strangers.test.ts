@@ -4,10 +4,10 @@ import { access, Access } from "@ticketing/proto/options/v1/options";
 import { exportJWK, generateKeyPair, SignJWT } from "jose";
 import { beforeAll, describe, expect, inject, it } from "vitest";
 import { services } from "#marketplace/catalogue.ts";
-import { listTicket, signUp, type Person } from "./person.ts";
-import "./setup.ts"; // For the type of what it provides.
+import { listTicket, signUp, type Person } from "./testing/person.ts";
+import "./testing/setup.ts"; // For the type of what it provides.
 
-const { url } = inject("place");
+const { url } = inject("marketplace");
 const methods = services.flatMap((service) => service.methods);
 const isOpen = (method: DescMethod): boolean => getOption(method, access) === Access.ANYONE;
 

@@ -1,11 +1,11 @@
 import { request, type IncomingMessage } from "node:http";
 import { once } from "node:events";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { startWorld, type World } from "./testing.ts";
+import { type EdgeFixture, startEdgeFixture } from "./testing/edge-fixture.ts";
 
-let world: World;
-beforeAll(async () => void (world = await startWorld()), 90_000);
-afterAll(() => world[Symbol.asyncDispose]());
+let fixture: EdgeFixture;
+beforeAll(async () => void (fixture = await startEdgeFixture()), 90_000);
+afterAll(() => fixture[Symbol.asyncDispose]());
 
 /** The status of a call of Envoy's own page with exactly these headers. */
 async function call(
@@ -13,7 +13,7 @@ async function call(
   path: string,
   headers: Record<string, string>,
 ): Promise<number> {
-  const asked = request(`${world.edge.adminUrl}${path}`, { method, headers, agent: false }).end();
+  const asked = request(`${fixture.edge.adminUrl}${path}`, { method, headers, agent: false }).end();
   const [answer] = (await once(asked, "response")) as [IncomingMessage];
   answer.resume();
   return answer.statusCode ?? 0;
@@ -30,7 +30,7 @@ describe("Envoy's own page", () => {
     async (host) => {
       expect(await call("GET", "/config_dump", { host })).toBe(421);
       expect(await call("POST", "/quitquitquit", { host })).toBe(421);
-      expect(world.edge.child.running).toBe(true);
+      expect(fixture.edge.child.running).toBe(true);
     },
   );
 
@@ -41,11 +41,11 @@ describe("Envoy's own page", () => {
   ])("changes nothing for a page of another site: %s", async (_what, headers) => {
     const sent = { host: "127.0.0.1", ...headers };
     expect(await call("POST", "/quitquitquit", sent)).toBe(403);
-    expect(world.edge.child.running).toBe(true);
+    expect(fixture.edge.child.running).toBe(true);
   });
 
   it("does what its own page asks", async () => {
-    const origin = world.edge.adminUrl;
+    const origin = fixture.edge.adminUrl;
     const own = { host: new URL(origin).host, origin, "sec-fetch-site": "same-origin" };
     expect(await call("POST", "/reset_counters", own)).toBe(200);
   });

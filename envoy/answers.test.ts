@@ -1,16 +1,17 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { ask, startWorld, type World } from "./testing.ts";
-import { askWhatIsThere, h2 } from "./testing-wire.ts";
+import { type EdgeFixture, startEdgeFixture } from "./testing/edge-fixture.ts";
+import { request } from "./testing/http-request.ts";
+import { requestUntilAvailable, sendHttp2 } from "./testing/wire.ts";
 
-let world: World;
+let fixture: EdgeFixture;
 beforeAll(async () => {
-  world = await startWorld();
-  await askWhatIsThere(world, "GET", "/api/tickets");
+  fixture = await startEdgeFixture();
+  await requestUntilAvailable(fixture, "GET", "/api/tickets");
 }, 90_000);
-afterAll(() => world[Symbol.asyncDispose]());
+afterAll(() => fixture[Symbol.asyncDispose]());
 
 const id = "019f0000-0000-7000-8000-000000000001";
-const bearer = async () => ({ authorization: `Bearer ${await world.token()}` });
+const bearer = async () => ({ authorization: `Bearer ${await fixture.token()}` });
 
 describe("what an answer says of being kept", () => {
   it.each([
@@ -29,7 +30,7 @@ describe("what an answer says of being kept", () => {
   ])("is that nothing of it may be: %s %s", async (method, path, status) => {
     const body = method === "POST" ? { body: {} } : {};
     const options = { headers: await bearer(), ...body };
-    const answer = await askWhatIsThere(world, method, path, options);
+    const answer = await requestUntilAvailable(fixture, method, path, options);
     expect(answer.status).toBe(status);
     expect(answer.headers["cache-control"]).toBe("no-store");
   });
@@ -39,20 +40,20 @@ describe("what an answer says of being kept", () => {
     async (path) => {
       const method = path.startsWith("/api") ? "GET" : "POST";
       const body = method === "POST" ? { body: {} } : {};
-      const answer = await ask(world, method, path, body);
+      const answer = await request(fixture, method, path, body);
       expect(answer.status).toBe(401);
       expect(answer.headers["cache-control"]).toBe("no-store");
     },
   );
 
   it("is the pages' own word where they are", async () => {
-    expect((await ask(world, "GET", "/tickets")).headers).not.toHaveProperty("cache-control");
+    expect((await request(fixture, "GET", "/tickets")).headers).not.toHaveProperty("cache-control");
   });
 });
 
 describe("a path that hides a slash", () => {
   it("is refused in words", async () => {
-    const { status, json } = await ask(world, "GET", "/api/tickets/a%2Fb");
+    const { status, json } = await request(fixture, "GET", "/api/tickets/a%2Fb");
     expect(status).toBe(400);
     expect(json).toMatchObject({
       code: 3,
@@ -67,7 +68,7 @@ describe("a path that hides a slash", () => {
     "/api/tickets/a%5Cb",
   ])("is to gRPC a method that there is not: %s", async (path) => {
     const call = { ":method": "POST", ":path": path, "content-type": "application/grpc" };
-    const { status, headers } = await h2(world, call, new Uint8Array(5));
+    const { status, headers } = await sendHttp2(fixture, call, new Uint8Array(5));
     expect(status).toBe(200);
     expect(["5", "12"]).toContain(headers["grpc-status"]);
   });
@@ -85,28 +86,28 @@ describe("an RPC of a service that there is not", () => {
   it.each(paths)("is UNIMPLEMENTED in gRPC: %s", async (path) => {
     for (const type of ["application/grpc", "application/grpc+proto"]) {
       const call = { ":method": "POST", ":path": path, "content-type": type, te: "trailers" };
-      const { status, headers } = await h2(world, call, new Uint8Array(5));
+      const { status, headers } = await sendHttp2(fixture, call, new Uint8Array(5));
       expect({ status, grpc: headers["grpc-status"] }).toEqual({ status: 200, grpc: "12" });
     }
   });
 
   it.each(paths)("is UNIMPLEMENTED in gRPC-Web: %s", async (path) => {
     const headers = { "content-type": "application/grpc-web+proto" };
-    const { status, text } = await ask(world, "POST", path, { headers, body: "\0\0\0\0\0" });
+    const { status, text } = await request(fixture, "POST", path, { headers, body: "\0\0\0\0\0" });
     expect(status).toBe(200);
     expect(text).toContain("grpc-status: 12\r\n");
   });
 
   it.each(paths)("is unimplemented in Connect: %s", async (path) => {
     const headers = { "connect-protocol-version": "1" };
-    const { status, json } = await ask(world, "POST", path, { headers, body: {} });
+    const { status, json } = await request(fixture, "POST", path, { headers, body: {} });
     expect({ status, json }).toMatchObject({ status: 404, json: { code: "unimplemented" } });
   });
 });
 
 describe("a body of REST", () => {
   const post = async (body: unknown, path = "/api/tickets") =>
-    ask(world, "POST", path, { headers: await bearer(), body });
+    request(fixture, "POST", path, { headers: await bearer(), body });
   const price = { currencyCode: "EUR", units: "20" };
 
   it.each<[string, unknown, string]>([
@@ -115,7 +116,7 @@ describe("a body of REST", () => {
     ["after a list and a text with brackets", { title: '}"]{', price, x: [{}] }, "x"],
     ["in capitals", { Title: "x" }, "Title"],
   ])("is refused with a field that its message does not have: %s", async (_what, body, name) => {
-    world.seen.length = 0;
+    fixture.calls.length = 0;
     const { status, json } = await post(body);
     expect({ status, json }).toMatchObject({
       status: 400,
@@ -125,26 +126,30 @@ describe("a body of REST", () => {
         details: [{ reason: "MALFORMED_REQUEST" }],
       },
     });
-    expect(world.seen).toEqual([]);
+    expect(fixture.calls).toEqual([]);
   });
 
   it.each(["{'requestID': '1'}", "{requestID: 1}", '{"request\\u0049D": "1"}', '{"": 1}'])(
     "is refused with it however it is written: %s",
     async (text) => {
       const headers = { ...(await bearer()), "content-type": "application/json" };
-      expect((await ask(world, "POST", "/api/tickets", { headers, body: text })).status).toBe(400);
+      expect((await request(fixture, "POST", "/api/tickets", { headers, body: text })).status).toBe(
+        400,
+      );
     },
   );
 
   it("has its fields in either spelling of the contract's", async () => {
     const eventTime = "2099-01-01T20:00:00Z";
     const body = { title: 'a "quoted" { title', price, event_time: eventTime, requestId: id };
-    world.seen.length = 0;
+    fixture.calls.length = 0;
     expect((await post(body)).status).toBe(200);
-    expect(world.seen[0]?.request).toMatchObject({ title: body.title, requestId: id });
+    expect(fixture.calls[0]?.request).toMatchObject({ title: body.title, requestId: id });
   });
 
   it("that a stranger sends is not looked at", async () => {
-    expect((await ask(world, "POST", "/api/tickets", { body: { requestID: 1 } })).status).toBe(401);
+    expect(
+      (await request(fixture, "POST", "/api/tickets", { body: { requestID: 1 } })).status,
+    ).toBe(401);
   });
 });

@@ -3,18 +3,19 @@ import { createGrpcTransport } from "@connectrpc/connect-node";
 import { TicketService } from "@ticketing/proto/tickets/v1/ticket_service";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { until } from "#stack/process";
-import { AUTHORITY } from "./authority.ts";
-import { ask, startWorld, type World } from "./testing.ts";
-import { askWhatIsThere, h2, raw, statusOf } from "./testing-wire.ts";
+import { AUTHORITY } from "./config/authority.ts";
+import { type EdgeFixture, startEdgeFixture } from "./testing/edge-fixture.ts";
+import { request } from "./testing/http-request.ts";
+import { requestUntilAvailable, sendHttp2, sendRawForStatus } from "./testing/wire.ts";
 
-let world: World;
+let fixture: EdgeFixture;
 beforeAll(async () => {
-  world = await startWorld();
-  const there = async () => (await ask(world, "GET", "/api/tickets")).status === 200;
+  fixture = await startEdgeFixture();
+  const there = async () => (await request(fixture, "GET", "/api/tickets")).status === 200;
   await until(there, { what: "the services to be asked" });
 }, 90_000);
-afterAll(() => world[Symbol.asyncDispose]());
-beforeEach(() => void (world.seen.length = 0));
+afterAll(() => fixture[Symbol.asyncDispose]());
+beforeEach(() => void (fixture.calls.length = 0));
 
 const good = [
   ...["a", "A.Example", "tickets.example:443", "localhost:8080", "a:0", "a:65535", "a.:80"],
@@ -58,39 +59,39 @@ const paths = [
 ] as const;
 
 const json = { "content-type": "application/json" };
-const post = (host: string) =>
-  raw(
-    world,
+const statusFor = (host: string) =>
+  sendRawForStatus(
+    fixture,
     `GET /api/tickets HTTP/1.1\r\nhost: ${host}\r\nx-mark: 1\r\nconnection: close\r\n\r\n`,
   );
 
 describe("the host that is called", () => {
   it.each(good)("may be %s", async (host) => {
-    const passed = [200, 503]; // what is behind may be busy; it was asked
-    expect(passed).toContain(statusOf(await post(host)));
-    const answer = await h2(world, { ":path": "/api/tickets", ":authority": host });
-    expect(passed).toContain(answer.status);
+    const accepted = [200, 503]; // what is behind may be busy; it was asked
+    expect(accepted).toContain(await statusFor(host));
+    const answer = await sendHttp2(fixture, { ":path": "/api/tickets", ":authority": host });
+    expect(accepted).toContain(answer.status);
     expect(() => new URL(`http://${host}`)).not.toThrow();
   });
 
   it.each(bad)("is refused with 400 where it does not parse: %s", async (host) => {
-    expect(statusOf(await post(host))).toBe(400);
-    await expect(refused2("/api/tickets", host)).resolves.toBe(true);
-    expect(world.seen).toEqual([]);
+    expect(await statusFor(host)).toBe(400);
+    await expect(isRefusedOverHttp2("/api/tickets", host)).resolves.toBe(true);
+    expect(fixture.calls).toEqual([]);
   });
 
   it.each(paths)("is looked at before anything else by %s %s", async (method, path) => {
     const body = method === "POST" ? "content-type: application/json\r\ncontent-length: 2\r\n" : "";
     for (const host of ["a:99999", "user@a", "[::1"]) {
       const origin = "origin: http://evil.test\r\ncookie: a=b\r\n";
-      const answer = await raw(
-        world,
+      const status = await sendRawForStatus(
+        fixture,
         `${method} ${path} HTTP/1.1\r\nhost: ${host}\r\n${origin}${body}connection: close\r\n\r\n${body && "{}"}`,
       );
-      expect(statusOf(answer), `${host}: ${answer}`).toBe(400);
-      expect(await refused2(path, host, method)).toBe(true);
+      expect(status, host).toBe(400);
+      expect(await isRefusedOverHttp2(path, host, method)).toBe(true);
     }
-    expect(world.seen).toEqual([]);
+    expect(fixture.calls).toEqual([]);
   });
 
   it("is one: two lines of Host are 400, whatever they say", async () => {
@@ -101,28 +102,29 @@ describe("the host that is called", () => {
     ]) {
       const lines = `Host: ${first}\r\nhost: ${second}\r\n`;
       for (const path of ["/api/tickets", "/tickets"]) {
-        const answer = await raw(
-          world,
+        const status = await sendRawForStatus(
+          fixture,
           `GET ${path} HTTP/1.1\r\n${lines}connection: close\r\n\r\n`,
         );
-        expect(statusOf(answer), lines).toBe(400);
+        expect(status, lines).toBe(400);
       }
     }
-    expect(world.seen).toEqual([]);
+    expect(fixture.calls).toEqual([]);
   });
 
   it("is refused in a whole address too, and where it is left out", async () => {
     for (const target of ["http://a:99999/api/tickets", "http://a:b/tickets"])
-      expect(statusOf(await raw(world, `GET ${target} HTTP/1.1\r\nhost: x\r\n\r\n`)), target).toBe(
-        400,
-      );
-    expect(statusOf(await raw(world, "GET /api/tickets HTTP/1.1\r\n\r\n"))).toBe(400);
-    expect(statusOf(await raw(world, "GET /api/tickets HTTP/1.1\r\nhost:\r\n\r\n"))).toBe(400);
+      expect(
+        await sendRawForStatus(fixture, `GET ${target} HTTP/1.1\r\nhost: x\r\n\r\n`),
+        target,
+      ).toBe(400);
+    expect(await sendRawForStatus(fixture, "GET /api/tickets HTTP/1.1\r\n\r\n")).toBe(400);
+    expect(await sendRawForStatus(fixture, "GET /api/tickets HTTP/1.1\r\nhost:\r\n\r\n")).toBe(400);
   });
 
   it("is told in each protocol's own words", async () => {
     const host = "a:99999";
-    const rest = await h2(world, { ":path": "/api/tickets", ":authority": host });
+    const rest = await sendHttp2(fixture, { ":path": "/api/tickets", ":authority": host });
     const message = "the host that was called is not a host and a port";
     expect(JSON.parse(rest.text)).toMatchObject({
       code: 3,
@@ -134,42 +136,46 @@ describe("the host that is called", () => {
       ":path": "/ticketing.tickets.v1.TicketService/ListTickets",
       ":authority": host,
     };
-    const connect = await h2(world, { ...rpc, ...json }, "{}");
+    const connect = await sendHttp2(fixture, { ...rpc, ...json }, "{}");
     expect(connect.status).toBe(400);
     expect(JSON.parse(connect.text)).toMatchObject({ code: "invalid_argument" });
-    const grpc = await h2(world, { ...rpc, "content-type": "application/grpc" }, new Uint8Array(5));
+    const grpc = await sendHttp2(
+      fixture,
+      { ...rpc, "content-type": "application/grpc" },
+      new Uint8Array(5),
+    );
     expect(grpc).toMatchObject({ status: 200, headers: { "grpc-status": "3" } });
   });
 });
 
 describe("what is behind the edge", () => {
   it("is called by the edge's own name, whatever the caller said", async () => {
-    world.calledAs.clear();
+    fixture.calledOrigins.clear();
     for (const host of ["a", "tickets.example:444", "[::1]"]) {
       for (const path of ["/api/tickets", "/ticketing.tickets.v1.TicketService/ListTickets"]) {
         const call = { ":path": path, ":authority": host, "x-forwarded-proto": "gopher", ...json };
-        await h2(world, { ...call, ":method": "GET" });
-        await h2(world, { ...call, ":method": "POST", ":scheme": "https" }, "{}");
+        await sendHttp2(fixture, { ...call, ":method": "GET" });
+        await sendHttp2(fixture, { ...call, ":method": "POST", ":scheme": "https" }, "{}");
       }
       for (const [method, path] of [
         ["GET", "/.well-known/jwks.json"],
         ["POST", "/webhooks/stripe"],
       ] as const) {
-        const answer = await askWhatIsThere(world, method, path, {
+        const answer = await requestUntilAvailable(fixture, method, path, {
           headers: { host, ...json },
           body: "{}",
         });
         expect(answer.json.headers?.host ?? "edge").toBe("edge");
       }
     }
-    const grpc = createClient(TicketService, createGrpcTransport({ baseUrl: world.edge.url }));
+    const grpc = createClient(TicketService, createGrpcTransport({ baseUrl: fixture.edge.url }));
     await grpc.listTickets({});
-    expect([...world.calledAs]).toEqual(["http://edge"]);
+    expect([...fixture.calledOrigins]).toEqual(["http://edge"]);
   });
 
   it("hears the host that was called, if it is the storefront: that is its origin", async () => {
     const headers = { host: "tickets.example:444", "x-forwarded-host": "evil.test" };
-    const { json: seen } = await askWhatIsThere(world, "GET", "/tickets", { headers });
+    const { json: seen } = await requestUntilAvailable(fixture, "GET", "/tickets", { headers });
     expect(seen.headers).toMatchObject({
       host: "edge",
       "x-forwarded-host": "tickets.example:444",
@@ -179,7 +185,7 @@ describe("what is behind the edge", () => {
 
   it("is reached from a page of the host that was called, and from no other's", async () => {
     const sent = (origin: string) =>
-      askWhatIsThere(world, "POST", "/sign-in", {
+      requestUntilAvailable(fixture, "POST", "/sign-in", {
         headers: { host: "shop.example", origin, cookie: "a=b" },
       });
     expect((await sent("https://shop.example")).status).toBe(200);
@@ -195,10 +201,14 @@ it("the pattern of hosts says of each of these what the tests of the edge do", (
 });
 
 /** Whether a call over HTTP/2 is refused: by an answer, or as the protocol itself refuses. */
-async function refused2(path: string, authority: string, method = "GET"): Promise<boolean> {
+async function isRefusedOverHttp2(
+  path: string,
+  authority: string,
+  method = "GET",
+): Promise<boolean> {
   const headers = { ":method": method, ":path": path, ":authority": authority, ...json };
   try {
-    return (await h2(world, headers, method === "POST" ? "{}" : undefined)).status === 400;
+    return (await sendHttp2(fixture, headers, method === "POST" ? "{}" : undefined)).status === 400;
   } catch {
     return true;
   }

@@ -5,7 +5,7 @@ import { describe, expect, it, onTestFinished } from "vitest";
 import { testServer } from "#runtime/testing/server.ts";
 import { conformanceSuite } from "#runtime/testing/conformance.ts";
 import { ensureTools } from "#stack/tools";
-import { startWorld } from "./testing.ts";
+import { startEdgeFixture } from "./testing/edge-fixture.ts";
 
 const { suite, missing } = await conformanceSuite();
 const why = missing === undefined ? "" : ` (skipped: ${missing})`;
@@ -16,7 +16,11 @@ async function envoyWithDetour(): Promise<string> {
   const dir = mkdtempSync(join(tmpdir(), "detour-"));
   onTestFinished(() => rmSync(dir, { recursive: true }));
   const program = join(dir, "envoy");
-  const words = [process.execPath, join(import.meta.dirname, "testing-detour.ts"), envoy];
+  const words = [
+    process.execPath,
+    join(import.meta.dirname, "testing/conformance-envoy.ts"),
+    envoy,
+  ];
   const quoted = words.map((word) => `'${word}'`).join(" ");
   writeFileSync(program, `#!/bin/sh\nexec ${quoted} "$@"\n`, { mode: 0o755 });
   return program;
@@ -38,8 +42,8 @@ describe.skipIf(suite === undefined)(`by the official conformance suite, the edg
       ENVOY: await envoyWithDetour(),
       TICKETS_RPC_ADDRESSES: `127.0.0.1:${server.port}`,
     };
-    await using world = await startWorld({ variables });
-    const { ended, cases, said } = await suite.judge(Number(new URL(world.edge.url).port), {
+    await using fixture = await startEdgeFixture({ variables });
+    const { ended, cases, said } = await suite.judge(Number(new URL(fixture.edge.url).port), {
       versions: ["HTTP_VERSION_1", "HTTP_VERSION_2"],
       flaky,
     });

@@ -3,9 +3,12 @@ import { MethodOptions_IdempotencyLevel } from "@bufbuild/protobuf/wkt";
 import { access, Access } from "@ticketing/proto/options/v1/options";
 import { http } from "@ticketing/proto/google/api/annotations";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { readTemplate } from "./render.ts";
+import { readTemplate } from "./config/render.ts";
 import { services } from "#marketplace/catalogue.ts";
-import { ask, managerOf, nameOf, startWorld, type World } from "./testing.ts";
+import { connectionManagerOf } from "./testing/connection-manager.ts";
+import { type EdgeFixture, startEdgeFixture } from "./testing/edge-fixture.ts";
+import { request } from "./testing/http-request.ts";
+import { pathOf } from "./testing/stub-server.ts";
 
 const methods = services.flatMap((service): readonly DescMethod[] => service.methods);
 
@@ -13,7 +16,7 @@ const methods = services.flatMap((service): readonly DescMethod[] => service.met
 function restOf(method: DescMethod): { verb: string; path: string } | undefined {
   if (!hasOption(method, http)) return undefined;
   const { pattern } = getOption(method, http);
-  if (pattern.case === undefined || pattern.case === "custom") throw new Error(nameOf(method));
+  if (pattern.case === undefined || pattern.case === "custom") throw new Error(pathOf(method));
   return { verb: pattern.case.toUpperCase(), path: pattern.value };
 }
 
@@ -21,14 +24,15 @@ function restOf(method: DescMethod): { verb: string; path: string } | undefined 
 function waysTo(method: DescMethod): string[] {
   const rest = restOf(method);
   return [
-    nameOf(method),
+    pathOf(method),
     ...(rest ? [`${rest.verb} ${rest.path.replace(/\{\w+\}/g, "[^/]+")}`] : []),
   ];
 }
 
 /** The rules of envoy.yaml that ask for no token, but for the last, which is for what is not ours. */
 function openRules(): string[] {
-  const filters: { name: string; typed_config: any }[] = managerOf(readTemplate()).http_filters;
+  const filters: { name: string; typed_config: any }[] =
+    connectionManagerOf(readTemplate()).http_filters;
   const { rules } = filters.find(({ name }) => name === "tokens")?.typed_config as {
     rules: Rule[];
   };
@@ -70,34 +74,34 @@ describe("the edge's rules and the contracts", () => {
   });
 
   it("give a streaming method a route without a total timeout, and no REST", () => {
-    const { routes } = managerOf(readTemplate()).route_config.virtual_hosts[0];
+    const { routes } = connectionManagerOf(readTemplate()).route_config.virtual_hosts[0];
     for (const method of methods.filter(({ methodKind }) => methodKind !== "unary")) {
-      expect(restOf(method), nameOf(method)).toBeUndefined();
+      expect(restOf(method), pathOf(method)).toBeUndefined();
       expect(
-        routes.find(({ match }: any) => match.path === nameOf(method))?.route?.timeout,
-        nameOf(method),
+        routes.find(({ match }: any) => match.path === pathOf(method))?.route?.timeout,
+        pathOf(method),
       ).toBe("0s");
     }
   });
 });
 
 describe("an edge that runs", () => {
-  let world: World;
-  beforeAll(async () => void (world = await startWorld()), 90_000);
-  afterAll(() => world[Symbol.asyncDispose]());
+  let fixture: EdgeFixture;
+  beforeAll(async () => void (fixture = await startEdgeFixture()), 90_000);
+  afterAll(() => fixture[Symbol.asyncDispose]());
 
   const id = "019f0000-0000-7000-8000-000000000001";
   const unary = methods.filter(({ methodKind }) => methodKind === "unary");
 
-  it.each(unary.map((method) => [nameOf(method), method] as const))(
+  it.each(unary.map((method) => [pathOf(method), method] as const))(
     "guards %s as its contract says",
     async (name, method) => {
-      const answers = [await ask(world, "POST", name, { body: {} })];
+      const answers = [await request(fixture, "POST", name, { body: {} })];
       const rest = restOf(method);
       if (rest) {
         const path = rest.path.replace(/\{\w+\}/, id);
         const body = ["POST", "PUT"].includes(rest.verb) ? { body: {} } : {};
-        answers.push(await ask(world, rest.verb, path, body));
+        answers.push(await request(fixture, rest.verb, path, body));
       }
       const wanted = strangersGet.get(getOption(method, access));
       expect(answers.map(({ status }) => status)).toEqual(answers.map(() => wanted));
@@ -105,13 +109,15 @@ describe("an edge that runs", () => {
   );
 
   it("brings each path of REST to its method", async () => {
-    const headers = { authorization: `Bearer ${await world.token({ roles: ["administrator"] })}` };
+    const headers = {
+      authorization: `Bearer ${await fixture.token({ roles: ["administrator"] })}`,
+    };
     for (const method of unary) {
       const { verb, path } = restOf(method) ?? {};
       if (!verb || !path) continue;
       const body = ["POST", "PUT"].includes(verb) ? { body: {} } : {};
-      await ask(world, verb, path.replace(/\{\w+\}/, id), { headers, ...body });
-      expect(world.seen.at(-1)?.method).toBe(nameOf(method));
+      await request(fixture, verb, path.replace(/\{\w+\}/, id), { headers, ...body });
+      expect(fixture.calls.at(-1)?.method).toBe(pathOf(method));
     }
   });
 });

@@ -1,16 +1,17 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { ask, startWorld, type World } from "./testing.ts";
+import { type EdgeFixture, startEdgeFixture } from "./testing/edge-fixture.ts";
+import { request } from "./testing/http-request.ts";
 
 const app = "https://app.example";
-let world: World;
+let fixture: EdgeFixture;
 beforeAll(
-  async () => void (world = await startWorld({ variables: { CORS_ORIGINS: app } })),
+  async () => void (fixture = await startEdgeFixture({ variables: { CORS_ORIGINS: app } })),
   90_000,
 );
-afterAll(() => world[Symbol.asyncDispose]());
+afterAll(() => fixture[Symbol.asyncDispose]());
 
 const preflight = (origin: string) =>
-  ask(world, "OPTIONS", "/api/orders", {
+  request(fixture, "OPTIONS", "/api/orders", {
     headers: {
       origin,
       "access-control-request-method": "POST",
@@ -33,15 +34,15 @@ it("a page of the list may call with a token, and read the answer", async () => 
   expect(asked.headers["access-control-allow-origin"]).toBe(app);
   expect(asked.headers["access-control-allow-headers"]).toContain("authorization");
 
-  const authorization = `Bearer ${await world.token()}`;
+  const authorization = `Bearer ${await fixture.token()}`;
   const headers = { authorization, origin: app };
-  const answer = await ask(world, "POST", "/api/orders", { headers, body: {} });
+  const answer = await request(fixture, "POST", "/api/orders", { headers, body: {} });
   expect(answer.status).toBe(200);
   expect(answer.headers["access-control-allow-origin"]).toBe(app);
 });
 
 it("a page of the list may sign in, for which it has no token yet", async () => {
-  const answer = await ask(world, "POST", "/api/users/signin", {
+  const answer = await request(fixture, "POST", "/api/users/signin", {
     headers: { origin: app },
     body: {},
   });
@@ -57,7 +58,7 @@ it.each([
 ] as const)("a page of the list may read a refusal: %s %s %i", async (method, path, status) => {
   const headers = { origin: app, "content-type": "text/plain" };
   const body = method === "GET" ? {} : { body: "x" };
-  const answer = await ask(world, method, path, { headers, ...body });
+  const answer = await request(fixture, method, path, { headers, ...body });
   expect(answer.status).toBe(status);
   expect(answer.headers["access-control-allow-origin"]).toBe(app);
 });
@@ -71,10 +72,13 @@ it.each(strangers)("a page of %s is not on it", async (origin) => {
   const asked = await preflight(origin);
   expect(asked.headers).not.toHaveProperty("access-control-allow-origin");
   expect(asked.status).toBeGreaterThanOrEqual(400);
-  const authorization = `Bearer ${await world.token()}`;
-  const read = await ask(world, "GET", "/api/orders", { headers: { origin, authorization } });
+  const authorization = `Bearer ${await fixture.token()}`;
+  const read = await request(fixture, "GET", "/api/orders", { headers: { origin, authorization } });
   expect(read.headers).not.toHaveProperty("access-control-allow-origin");
-  const change = await ask(world, "POST", "/api/users/signin", { headers: { origin }, body: {} });
+  const change = await request(fixture, "POST", "/api/users/signin", {
+    headers: { origin },
+    body: {},
+  });
   // The host counts for a change, and not its scheme, which the edge behind TLS does not know.
   expect(change.status).toBe(origin === "http://app.example" ? 200 : 403);
 });

@@ -4,23 +4,24 @@ import { AuthService } from "@ticketing/proto/auth/v1/auth_service";
 import { TicketService } from "@ticketing/proto/tickets/v1/ticket_service";
 import { ServerReflection } from "@ticketing/proto/grpc/reflection/v1/reflection";
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
-import { ask, startWorld, type World } from "./testing.ts";
+import { type EdgeFixture, startEdgeFixture } from "./testing/edge-fixture.ts";
+import { request } from "./testing/http-request.ts";
 
-let world: World;
-beforeAll(async () => void (world = await startWorld()), 90_000);
-afterAll(() => world[Symbol.asyncDispose]());
-beforeEach(() => void (world.seen.length = 0));
+let fixture: EdgeFixture;
+beforeAll(async () => void (fixture = await startEdgeFixture()), 90_000);
+afterAll(() => fixture[Symbol.asyncDispose]());
+beforeEach(() => void (fixture.calls.length = 0));
 
 const json = { "content-type": "application/json" };
-const signIn = (in_: World, address: string) =>
-  ask(in_, "POST", "/api/users/signin", { headers: { "x-forwarded-for": address }, body: {} });
+const signIn = (in_: EdgeFixture, address: string) =>
+  request(in_, "POST", "/api/users/signin", { headers: { "x-forwarded-for": address }, body: {} });
 
 describe("sizes", () => {
   const bodyOf = (bytes: number) => `{"email":"${"x".repeat(bytes - '{"email":""}'.length)}"}`;
 
   it("takes a body of 64 KiB, and no larger one", async () => {
     const post = (bytes: number, headers = {}) =>
-      ask(world, "POST", "/api/users/signin", {
+      request(fixture, "POST", "/api/users/signin", {
         headers: { ...json, ...headers },
         body: bodyOf(bytes),
       });
@@ -28,16 +29,16 @@ describe("sizes", () => {
     expect(await post(66_000)).toMatchObject({ status: 413, json: { code: 8 } });
     expect((await post(66_000, { "transfer-encoding": "chunked" })).status).toBe(413);
     expect((await post(5_000_000)).status).toBe(413);
-    expect(world.seen).toHaveLength(1);
+    expect(fixture.calls).toHaveLength(1);
   });
 
   it("passes an answer of nearly 1 MiB, and no larger one", async () => {
     const answer = (bytes: number) => {
       const title = "x".repeat(bytes / 100);
-      world.answer(TicketService.method.listTickets, () => ({
+      fixture.respond(TicketService.method.listTickets, () => ({
         tickets: Array.from({ length: 100 }, () => ({ title })),
       }));
-      return ask(world, "GET", "/api/tickets");
+      return request(fixture, "GET", "/api/tickets");
     };
     expect((await answer(950_000)).json.tickets).toHaveLength(100);
     expect(await answer(1_200_000)).toMatchObject({ status: 500, json: { code: 13 } });
@@ -45,16 +46,16 @@ describe("sizes", () => {
 });
 
 describe("several instances", () => {
-  const list = () => ask(world, "GET", "/api/tickets?pageSize=1");
+  const list = () => request(fixture, "GET", "/api/tickets?pageSize=1");
   /** How many of so many calls each instance got. */
   const callsBy = async (calls: number) => {
-    world.seen.length = 0;
+    fixture.calls.length = 0;
     for (let i = 0; i < calls; i++) expect((await list()).status).toBe(200);
     const counts = new Map<string, number>();
-    for (const { instance } of world.seen) counts.set(instance, (counts.get(instance) ?? 0) + 1);
+    for (const { instance } of fixture.calls) counts.set(instance, (counts.get(instance) ?? 0) + 1);
     return [...counts];
   };
-  beforeEach(() => world.answer(TicketService.method.listTickets, () => ({})));
+  beforeEach(() => fixture.respond(TicketService.method.listTickets, () => ({})));
 
   it("share the calls, though each keeps its connections", async () => {
     const shares = (await callsBy(20)).map(([, calls]) => calls);
@@ -65,42 +66,43 @@ describe("several instances", () => {
 
   it("get no calls while they say that they are not serving", async () => {
     const [[resting] = [""]] = await callsBy(2);
-    world.resting.add(resting);
+    fixture.notServing.add(resting);
     await vi.waitFor(
       async () => expect((await callsBy(6)).map(([instance]) => instance)).not.toContain(resting),
       10_000,
     );
-    world.resting.clear();
+    fixture.notServing.clear();
     await vi.waitFor(async () => expect(await callsBy(6)).toHaveLength(2), 10_000);
   }, 30_000);
 
   it("are not set aside for refusing, which a caller can provoke", async () => {
-    world.answer(TicketService.method.listTickets, () => {
+    fixture.respond(TicketService.method.listTickets, () => {
       throw new ConnectError("not heard of yet", Code.Unavailable);
     });
     for (let i = 0; i < 60; i++) expect((await list()).json.message).toBe("not heard of yet");
-    world.answer(TicketService.method.listTickets, () => ({}));
+    fixture.respond(TicketService.method.listTickets, () => ({}));
     expect(await callsBy(6)).toHaveLength(2);
   });
 
   it("stand in for one that has crashed", async () => {
-    await using two = await startWorld();
+    await using two = await startEdgeFixture();
     await two.crash(two.upstreams.tickets.rpc[0] as string);
-    for (let i = 0; i < 20; i++) expect((await ask(two, "GET", "/api/tickets")).status).toBe(200);
+    for (let i = 0; i < 20; i++)
+      expect((await request(two, "GET", "/api/tickets")).status).toBe(200);
   }, 60_000);
 });
 
 describe("a service that is not there", () => {
   it("is unavailable, in each protocol's words", async () => {
-    await using alone = await startWorld({
-      upstreams: { ...world.upstreams, tickets: { rpc: ["127.0.0.1:1"] } },
+    await using alone = await startEdgeFixture({
+      upstreams: { ...fixture.upstreams, tickets: { rpc: ["127.0.0.1:1"] } },
     });
-    expect(await ask(alone, "GET", "/api/tickets")).toMatchObject({
+    expect(await request(alone, "GET", "/api/tickets")).toMatchObject({
       status: 503,
       json: { code: 14 },
     });
     const path = "/ticketing.tickets.v1.TicketService/ListTickets";
-    expect((await ask(alone, "POST", path, { body: {} })).json).toMatchObject({
+    expect((await request(alone, "POST", path, { body: {} })).json).toMatchObject({
       code: "unavailable",
     });
     const grpc = createClient(TicketService, createGrpcTransport({ baseUrl: alone.edge.url }));
@@ -110,7 +112,7 @@ describe("a service that is not there", () => {
 
 describe("attempts to sign in", () => {
   it("are limited for each address, whichever way they come", async () => {
-    await using limited = await startWorld({ variables: { EDGE_ATTEMPTS_PER_MINUTE: "3" } });
+    await using limited = await startEdgeFixture({ variables: { EDGE_ATTEMPTS_PER_MINUTE: "3" } });
     const statuses = [];
     for (let i = 0; i < 5; i++) statuses.push((await signIn(limited, "203.0.113.1")).status);
     expect(statuses).toEqual([200, 200, 200, 429, 429]);
@@ -139,10 +141,10 @@ describe("attempts to sign in", () => {
 
 describe("the visitor's address", () => {
   it("is what the storefront's server passes on, and nothing before it", async () => {
-    await ask(world, "GET", "/api/tickets", {
+    await request(fixture, "GET", "/api/tickets", {
       headers: { "x-forwarded-for": "9.9.9.9, 203.0.113.7" },
     });
-    expect(world.seen[0]?.header.get("x-forwarded-for")).toBe("203.0.113.7");
+    expect(fixture.calls[0]?.header.get("x-forwarded-for")).toBe("203.0.113.7");
   });
 });
 
@@ -150,23 +152,23 @@ describe("reflection", () => {
   const path = `/${ServerReflection.typeName}/ServerReflectionInfo`;
   // Once, on a busy machine, an answer did not come; nobody has seen it since.
   it("has a route, which production takes away", { retry: 2, timeout: 90_000 }, async () => {
-    await using closed = await startWorld({ variables: { EDGE_REFLECTION: "false" } });
-    expect((await ask(closed, "POST", path)).status).toBe(404);
-    expect((await ask(world, "POST", path)).status).not.toBe(200); // the stub has none, but it was asked
+    await using closed = await startEdgeFixture({ variables: { EDGE_REFLECTION: "false" } });
+    expect((await request(closed, "POST", path)).status).toBe(404);
+    expect((await request(fixture, "POST", path)).status).not.toBe(200); // the stub has none, but it was asked
     await vi.waitFor(() =>
-      expect(world.lines.find((line) => line.includes(path))).toContain('"cluster":"auth"'),
+      expect(fixture.accessLog.find((line) => line.includes(path))).toContain('"cluster":"auth"'),
     );
   });
 });
 
 describe("the log", () => {
   it("has a line of JSON for each request, without a secret", async () => {
-    const token = await world.token();
+    const token = await fixture.token();
     const headers = { authorization: `Bearer ${token}`, cookie: "ticketing_refresh=secret" };
-    await ask(world, "GET", "/api/tickets?query=secret", { headers });
-    await ask(world, "GET", "/reset?code=secret", { headers });
+    await request(fixture, "GET", "/api/tickets?query=secret", { headers });
+    await request(fixture, "GET", "/reset?code=secret", { headers });
     const line = await vi.waitFor(
-      () => world.lines.find((each) => each.includes('"/reset"')) ?? expect.fail(),
+      () => fixture.accessLog.find((each) => each.includes('"/reset"')) ?? expect.fail(),
     );
     expect(JSON.parse(line)).toMatchObject({
       method: "GET",
@@ -174,39 +176,39 @@ describe("the log", () => {
       status: 200,
       cluster: "web",
     });
-    expect(world.lines.join("\n")).not.toMatch(/secret|eyJ/);
+    expect(fixture.accessLog.join("\n")).not.toMatch(/secret|eyJ/);
   });
 
   it("is silent about probes", async () => {
-    expect((await ask(world, "GET", "/healthz")).status).toBe(200);
-    await ask(world, "GET", "/after");
-    await vi.waitFor(() => expect(world.lines.join("\n")).toContain('"/after"'));
-    expect(world.lines.join("\n")).not.toContain("/healthz");
+    expect((await request(fixture, "GET", "/healthz")).status).toBe(200);
+    await request(fixture, "GET", "/after");
+    await vi.waitFor(() => expect(fixture.accessLog.join("\n")).toContain('"/after"'));
+    expect(fixture.accessLog.join("\n")).not.toContain("/healthz");
   });
 });
 
 describe("starting and stopping", () => {
   it("is not ready before it has the keys", async () => {
-    await using late = await startWorld({ keysMissing: 6 });
+    await using late = await startEdgeFixture({ keyFailures: 6 });
     const headers = { authorization: `Bearer ${await late.token()}` };
-    expect((await ask(late, "GET", "/api/orders", { headers })).status).toBe(200);
+    expect((await request(late, "GET", "/api/orders", { headers })).status).toBe(200);
   }, 60_000);
 
   it("answers those who wait, before it ends", async () => {
-    await using busy = await startWorld();
+    await using busy = await startEdgeFixture();
     const { promise: held, resolve: release } = Promise.withResolvers<void>();
-    busy.answer(TicketService.method.listTickets, async () => {
+    busy.respond(TicketService.method.listTickets, async () => {
       await held;
       return {};
     });
     const grpc = createClient(TicketService, createGrpcTransport({ baseUrl: busy.edge.url }));
     const waiting = [
-      ask(busy, "GET", "/api/tickets").then(({ status }) => status),
+      request(busy, "GET", "/api/tickets").then(({ status }) => status),
       grpc.listTickets({}).then(() => 200),
     ];
-    await vi.waitFor(() => expect(busy.seen).toHaveLength(2));
+    await vi.waitFor(() => expect(busy.calls).toHaveLength(2));
     const stopped = busy.edge.stop();
-    await vi.waitFor(async () => expect((await ask(busy, "GET", "/healthz")).status).toBe(503));
+    await vi.waitFor(async () => expect((await request(busy, "GET", "/healthz")).status).toBe(503));
     release();
     expect(await Promise.all(waiting)).toEqual([200, 200]);
     await stopped;
@@ -214,10 +216,10 @@ describe("starting and stopping", () => {
   }, 60_000);
 
   it("can be started again where it was", async () => {
-    await using again = await startWorld();
+    await using again = await startEdgeFixture();
     again.edge.kill("SIGKILL");
     await again.edge.child.exited;
     await again.edge.restart();
-    expect((await ask(again, "GET", "/api/tickets")).status).toBe(200);
+    expect((await request(again, "GET", "/api/tickets")).status).toBe(200);
   }, 60_000);
 });

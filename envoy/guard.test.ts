@@ -1,17 +1,18 @@
 import type { OutgoingHttpHeaders } from "node:http2";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { ask, startWorld, type World } from "./testing.ts";
-import { h2, raw, STRANGER } from "./testing-wire.ts";
+import { type EdgeFixture, startEdgeFixture } from "./testing/edge-fixture.ts";
+import { request } from "./testing/http-request.ts";
+import { sendHttp2, sendRaw, UNTRUSTED_ADDRESS } from "./testing/wire.ts";
 
-let world: World;
-beforeAll(async () => void (world = await startWorld()), 90_000);
-afterAll(() => world[Symbol.asyncDispose]());
-beforeEach(() => void (world.seen.length = 0));
+let fixture: EdgeFixture;
+beforeAll(async () => void (fixture = await startEdgeFixture()), 90_000);
+afterAll(() => fixture[Symbol.asyncDispose]());
+beforeEach(() => void (fixture.calls.length = 0));
 
 const id = "019f0000-0000-7000-8000-000000000001";
 
 describe("a changing request from a browser", () => {
-  const own = () => new URL(world.edge.url).host;
+  const own = () => new URL(fixture.edge.url).host;
   const evil = "http://evil.test";
   const rows: [string, (session: string) => Record<string, string>, number][] = [
     ["a session, no origin", (cookie) => ({ cookie }), 403],
@@ -48,8 +49,8 @@ describe("a changing request from a browser", () => {
     ["the storefront", "/sign-in", { "content-type": "application/x-www-form-urlencoded" }],
   ])("%s", (_way, path, type) => {
     it.each(rows)("with %s", async (_what, headers, status) => {
-      const session = `ticketing_access=${await world.token()}`;
-      const answer = await ask(world, "POST", path, {
+      const session = `ticketing_access=${await fixture.token()}`;
+      const answer = await request(fixture, "POST", path, {
         headers: { ...type, ...headers(session) },
         body: "{}",
       });
@@ -58,20 +59,20 @@ describe("a changing request from a browser", () => {
   });
 
   it("is checked too where a form of another site sends no body", async () => {
-    const session = { cookie: `ticketing_access=${await world.token()}` };
+    const session = { cookie: `ticketing_access=${await fixture.token()}` };
     const form = { "content-type": "application/x-www-form-urlencoded", "content-length": "0" };
     for (const path of [`/api/tickets/${id}/relist`, "/api/users/signout"])
       for (const origin of [evil, "null", undefined]) {
         const headers = { ...form, ...session, ...(origin && { origin }) };
-        expect((await ask(world, "POST", path, { headers })).status).toBe(403);
+        expect((await request(fixture, "POST", path, { headers })).status).toBe(403);
       }
-    expect(world.seen).toEqual([]);
+    expect(fixture.calls).toEqual([]);
   });
 
   it("is not asked for an origin where it carries its token in a header", async () => {
-    const authorization = `Bearer ${await world.token()}`;
+    const authorization = `Bearer ${await fixture.token()}`;
     const call = (headers: object) =>
-      ask(world, "POST", "/api/orders", { headers: { authorization, ...headers }, body: {} });
+      request(fixture, "POST", "/api/orders", { headers: { authorization, ...headers }, body: {} });
     expect((await call({})).status).toBe(200);
     expect(
       (await call({ origin: evil, "sec-fetch-site": "cross-site", cookie: "a=b" })).status,
@@ -80,12 +81,15 @@ describe("a changing request from a browser", () => {
 
   it("is not let through by an empty header", async () => {
     const headers = { authorization: "", cookie: "a=b", origin: evil };
-    expect((await ask(world, "POST", "/api/users/signin", { headers, body: {} })).status).toBe(403);
+    expect(
+      (await request(fixture, "POST", "/api/users/signin", { headers, body: {} })).status,
+    ).toBe(403);
   });
 
   it("may only read without an origin", async () => {
-    const cookie = `ticketing_access=${await world.token()}`;
-    const get = (path: string) => ask(world, "GET", path, { headers: { cookie, origin: evil } });
+    const cookie = `ticketing_access=${await fixture.token()}`;
+    const get = (path: string) =>
+      request(fixture, "GET", path, { headers: { cookie, origin: evil } });
     expect((await get("/api/orders")).status).toBe(200);
     expect((await get("/tickets")).status).toBe(200);
     expect((await get("/api/orders")).headers).not.toHaveProperty("access-control-allow-origin");
@@ -93,19 +97,21 @@ describe("a changing request from a browser", () => {
 
   it("is not asked for an origin at the webhook, which checks signatures", async () => {
     const headers = { cookie: "a=b", origin: evil };
-    expect((await ask(world, "POST", "/webhooks/stripe", { headers, body: {} })).status).toBe(200);
+    expect((await request(fixture, "POST", "/webhooks/stripe", { headers, body: {} })).status).toBe(
+      200,
+    );
   });
 
   it("is checked in HTTP/2 too, where cookies come in crumbs", async () => {
-    const session = ["a=b", `ticketing_access=${await world.token()}`, "c=d"];
+    const session = ["a=b", `ticketing_access=${await fixture.token()}`, "c=d"];
     const path = "/ticketing.orders.v1.OrderService/ListOrders";
     expect(await postStatus(path, { cookie: session })).toBe(403);
-    expect(await postStatus(path, { cookie: session, origin: world.edge.url })).toBe(200);
+    expect(await postStatus(path, { cookie: session, origin: fixture.edge.url })).toBe(200);
   });
 
   it("gets no permission from a preflight of another origin", async () => {
     const headers = { origin: evil, "access-control-request-method": "POST" };
-    const answer = await ask(world, "OPTIONS", "/api/users/signin", { headers });
+    const answer = await request(fixture, "OPTIONS", "/api/users/signin", { headers });
     expect(answer.status).toBeGreaterThanOrEqual(400);
     expect(answer.headers).not.toHaveProperty("access-control-allow-origin");
   });
@@ -127,11 +133,11 @@ describe("a header from outside", () => {
   it.each(["/api/tickets", "/api/orders", "/tickets", "/.well-known/jwks.json"])(
     "does not reach what is behind %s (P50)",
     async (path) => {
-      const authorization = `Bearer ${await world.token()}`;
-      const answer = await ask(world, "GET", path, { headers: { ...forged, authorization } });
+      const authorization = `Bearer ${await fixture.token()}`;
+      const answer = await request(fixture, "GET", path, { headers: { ...forged, authorization } });
       expect(answer.status).toBe(200);
-      const headers = world.seen[0]
-        ? Object.fromEntries(world.seen[0].header)
+      const headers = fixture.calls[0]
+        ? Object.fromEntries(fixture.calls[0].header)
         : answer.json.headers;
       for (const [name, value] of Object.entries(forged))
         expect(headers?.[name], name).not.toBe(value);
@@ -139,28 +145,28 @@ describe("a header from outside", () => {
   );
 
   it("does not change the address that a service hears", async () => {
-    await ask(world, "GET", "/api/tickets", {
+    await request(fixture, "GET", "/api/tickets", {
       headers: { "x-forwarded-for": "9.9.9.9, 127.0.0.1" },
-      from: STRANGER,
+      from: UNTRUSTED_ADDRESS,
     });
-    expect(world.seen[0]?.header.get("x-forwarded-for")).toBe(STRANGER);
+    expect(fixture.calls[0]?.header.get("x-forwarded-for")).toBe(UNTRUSTED_ADDRESS);
   });
 
   it("is refused with an underscore, which some servers read as a hyphen", async () => {
-    expect((await ask(world, "GET", "/api/tickets", { headers: { x_user_id: "u9" } })).status).toBe(
-      400,
-    );
+    expect(
+      (await request(fixture, "GET", "/api/tickets", { headers: { x_user_id: "u9" } })).status,
+    ).toBe(400);
   });
 
   it("is refused when there are too many, or they are too long", async () => {
     const many = Object.fromEntries(Array.from({ length: 90 }, (_, i) => [`x-h${i}`, "1"]));
-    expect((await ask(world, "GET", "/api/tickets", { headers: many })).status).toBe(431);
+    expect((await request(fixture, "GET", "/api/tickets", { headers: many })).status).toBe(431);
     const crumbs = Array.from({ length: 150 }, (_, i) => `c${i}=1`);
     await expect(
       postStatus("/ticketing.auth.v1.AuthService/SignOut", { cookie: crumbs }),
     ).rejects.toThrow();
     const long = { "x-long": "x".repeat(33 * 1024) };
-    expect((await ask(world, "GET", "/api/tickets", { headers: long })).status).toBe(431);
+    expect((await request(fixture, "GET", "/api/tickets", { headers: long })).status).toBe(431);
   });
 });
 
@@ -181,30 +187,34 @@ describe("a path", () => {
     "/webhooks",
   ];
   it.each(nowhere)("that is not there is 404 and not the storefront's: %s", async (path) => {
-    const { status, headers, text } = await ask(world, "GET", path);
+    const { status, headers, text } = await request(fixture, "GET", path);
     expect(status).toBe(404);
     expect(text).toContain("there is nothing at this path");
     if (/api|ticketing/.test(path)) expect(headers["content-type"]).toBe("application/json");
   });
 
   it("of ours that is not there is 404 to whoever has a token", async () => {
-    const headers = { authorization: `Bearer ${await world.token()}` };
+    const headers = { authorization: `Bearer ${await fixture.token()}` };
     for (const path of ["/api/orders/1/2", "/api/users/none", `/api/tickets/${id}/none`]) {
-      expect((await ask(world, "GET", path, { headers })).json, path).toMatchObject({ code: 5 });
+      expect((await request(fixture, "GET", path, { headers })).json, path).toMatchObject({
+        code: 5,
+      });
     }
   });
 
   it.each(["/./api/tickets", "/x/../api/tickets", "//api//tickets", "/api/%2e/tickets"])(
     "has one meaning, however it is spelled: %s",
     async (path) => {
-      expect(await raw(world, `GET ${path} HTTP/1.1\r\nhost: x\r\n\r\n`)).toMatch(/^HTTP\/1.1 200/);
-      expect(world.seen).toHaveLength(1);
+      expect(await sendRaw(fixture, `GET ${path} HTTP/1.1\r\nhost: x\r\n\r\n`)).toMatch(
+        /^HTTP\/1.1 200/,
+      );
+      expect(fixture.calls).toHaveLength(1);
     },
   );
 
   it.each(["/api%2ftickets", "/api/tickets/..%2F", "/api%5ctickets", "/tickets%5C"])(
     "that hides a slash is refused: %s",
-    async (path) => expect((await ask(world, "GET", path)).status).toBe(400),
+    async (path) => expect((await request(fixture, "GET", path)).status).toBe(400),
   );
 
   // What is needed here is a token; with none, nothing of these may reach orders or the code.
@@ -252,12 +262,12 @@ describe("a path", () => {
   ];
   it.each(tricks)("opens no guarded method: %s", async (path) => {
     for (const method of ["GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS"]) {
-      await raw(
-        world,
+      await sendRaw(
+        fixture,
         `${method} ${path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}`,
       );
     }
-    const reached = world.seen.map(({ method }) => method);
+    const reached = fixture.calls.map(({ method }) => method);
     expect(reached.filter((method) => !/\/(GetTicket|ListTickets)$/.test(method))).toEqual([]);
   });
 });
@@ -266,7 +276,7 @@ describe("a method of HTTP", () => {
   it.each(["TRACE", "PUT", "DELETE", "PATCH", "OPTIONS"])(
     "that the storefront does not have is refused: %s",
     async (method) => {
-      expect((await ask(world, method, "/tickets")).status).toBe(405);
+      expect((await request(fixture, method, "/tickets")).status).toBe(405);
     },
   );
   it("TRACE is refused everywhere", async () => {
@@ -275,13 +285,13 @@ describe("a method of HTTP", () => {
       "/ticketing.tickets.v1.TicketService/ListTickets",
       "/webhooks/stripe",
     ]) {
-      expect((await ask(world, "TRACE", path)).status).toBe(405);
+      expect((await request(fixture, "TRACE", path)).status).toBe(405);
     }
   });
   it("CONNECT is refused", async () => {
-    expect(await raw(world, "CONNECT evil.test:80 HTTP/1.1\r\nhost: evil.test\r\n\r\n")).toMatch(
-      /^HTTP\/1.1 4/,
-    );
+    expect(
+      await sendRaw(fixture, "CONNECT evil.test:80 HTTP/1.1\r\nhost: evil.test\r\n\r\n"),
+    ).toMatch(/^HTTP\/1.1 4/);
   });
 });
 
@@ -298,18 +308,19 @@ describe("a request that two servers could read differently", () => {
     ["a blank before the colon", "content-length : 5\r\n\r\nhello"],
     ["a zero byte", "x-a: b\0c\r\ncontent-length: 0\r\n\r\n"],
   ])("is refused: %s", async (_what, rest) => {
-    const answer = await raw(
-      world,
+    const answer = await sendRaw(
+      fixture,
       `POST /api/users/signin HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n${rest}`,
     );
     expect(answer).toMatch(/^HTTP\/1.1 (400|501)/);
     expect(answer.match(/HTTP\/1.1/g)).toHaveLength(1);
-    expect(world.seen).toEqual([]);
+    expect(fixture.calls).toEqual([]);
   });
 });
 
 /** The status of a POST of an empty JSON object over HTTP/2. */
 const postStatus = async (path: string, headers: OutgoingHttpHeaders): Promise<number> => {
   const json = { "content-type": "application/json" };
-  return (await h2(world, { ":method": "POST", ":path": path, ...json, ...headers }, "{}")).status;
+  return (await sendHttp2(fixture, { ":method": "POST", ":path": path, ...json, ...headers }, "{}"))
+    .status;
 };

@@ -2,18 +2,22 @@ import { setTimeout as passing } from "node:timers/promises";
 import { exportJWK, generateKeyPair, type CryptoKey, type JWK } from "jose";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { until } from "#stack/process";
-import { edgeConfig } from "./config.ts";
-import { render } from "./render.ts";
-import { ask, managerOf, startWorld, type World } from "./testing.ts";
+import { edgeConfig } from "./config/edge-config.ts";
+import { render } from "./config/render.ts";
+import { connectionManagerOf } from "./testing/connection-manager.ts";
+import { type EdgeFixture, startEdgeFixture } from "./testing/edge-fixture.ts";
+import { request } from "./testing/http-request.ts";
 
 const KEYS_SECONDS = 1;
-let world: World;
+let fixture: EdgeFixture;
 beforeAll(
   async () =>
-    void (world = await startWorld({ variables: { JWKS_CACHE_SECONDS: String(KEYS_SECONDS) } })),
+    void (fixture = await startEdgeFixture({
+      variables: { JWKS_CACHE_SECONDS: String(KEYS_SECONDS) },
+    })),
   90_000,
 );
-afterAll(() => world[Symbol.asyncDispose]());
+afterAll(() => fixture[Symbol.asyncDispose]());
 
 interface Key {
   kid: string;
@@ -25,19 +29,19 @@ async function newKey(kid: string): Promise<Key> {
   const { privateKey, publicKey } = await generateKeyPair("ES256");
   return { kid, key: privateKey, jwk: { ...(await exportJWK(publicKey)), kid, alg: "ES256" } };
 }
-const publish = (...keys: Key[]): void => world.publish(keys.map(({ jwk }) => jwk));
+const publish = (...keys: Key[]): void => fixture.publishKeys(keys.map(({ jwk }) => jwk));
 
 /** The status of a call with a token of this key. */
 async function status({ kid, key }: Key): Promise<number> {
-  const authorization = `Bearer ${await world.token({}, { kid, key })}`;
-  return (await ask(world, "GET", "/api/orders", { headers: { authorization } })).status;
+  const authorization = `Bearer ${await fixture.token({}, { kid, key })}`;
+  return (await request(fixture, "GET", "/api/orders", { headers: { authorization } })).status;
 }
 const becomes = (key: Key, wanted: number, what: string) =>
   until(async () => (await status(key)) === wanted, { what, timeoutMs: 20_000, everyMs: 50 });
 
 describe("the edge's keys", () => {
   it("are asked for again every 5 seconds, for headers and for cookies", () => {
-    const { http_filters: filters } = managerOf(render(edgeConfig.parse({})));
+    const { http_filters: filters } = connectionManagerOf(render(edgeConfig.parse({})));
     const { providers } = filters.find(({ name }: any) => name === "tokens").typed_config;
     for (const { remote_jwks: keys } of Object.values<any>(providers))
       expect(keys.cache_duration).toBe("5s");

@@ -1,31 +1,31 @@
 import { accessSync, constants, writeSync } from "node:fs";
 import { parseConfig } from "#runtime/config.ts";
-import { edgeConfig } from "./config.ts";
-import { render } from "./render.ts";
-import { notBelieved } from "./storefront.ts";
+import { edgeConfig } from "./config/edge-config.ts";
+import { render } from "./config/render.ts";
+import { untrustedStorefrontAddresses } from "./config/untrusted-storefront.ts";
 
-// The edge's start: the template, filled in from the environment, becomes Envoy's configuration, and
-// Envoy takes this process's place. What stands behind the command goes on to Envoy.
+// Starts the edge: it renders the template with the values of the environment, and replaces this process
+// with Envoy. Arguments after the command are passed on to Envoy.
 
 const config = parseConfig(edgeConfig, process.env);
 
-const strangers = await notBelieved(config);
-if (strangers.length > 0) {
-  refuse(
-    `TRUSTED_NETWORKS: the storefront's server is at ${strangers.join(", ")}, which is in none of them, ` +
-      "so all its visitors would count as one. Name its network, such as that of the cluster's pods.",
+const untrusted = await untrustedStorefrontAddresses(config);
+if (untrusted.length > 0) {
+  exitInvalid(
+    `TRUSTED_NETWORKS: the storefront's server is at ${untrusted.join(", ")}, which is in none of them, ` +
+      "so all its visitors would share one rate limit. Add its network, such as the pod network.",
   );
 }
 try {
   accessSync(config.ENVOY, constants.X_OK);
 } catch {
-  refuse("ENVOY: must be a program that may be run");
+  exitInvalid("ENVOY: must be a program that may be run");
 }
-const given = ["--config-yaml", JSON.stringify(render(config)), ...process.argv.slice(2)];
-process.execve?.(config.ENVOY, ["envoy", ...given], process.env);
+const args = ["--config-yaml", JSON.stringify(render(config)), ...process.argv.slice(2)];
+process.execve?.(config.ENVOY, ["envoy", ...args], process.env);
 
-// Written at once and by hand: Envoy is to inherit the output as it was, and process.stderr changes it.
-function refuse(why: string): never {
-  writeSync(2, `The environment is not as it must be:\n  ${why}\n`);
+// Written synchronously and without process.stderr, which would change the output that Envoy inherits.
+function exitInvalid(problem: string): never {
+  writeSync(2, `The environment is not as it must be:\n  ${problem}\n`);
   process.exit(78); // EX_CONFIG
 }

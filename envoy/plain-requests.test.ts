@@ -2,40 +2,41 @@ import { Code, createClient } from "@connectrpc/connect";
 import { createGrpcTransport, createGrpcWebTransport } from "@connectrpc/connect-node";
 import { TicketService } from "@ticketing/proto/tickets/v1/ticket_service";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { ask, startWorld, type World } from "./testing.ts";
-import { askWhatIsThere, h2, raw, statusOf } from "./testing-wire.ts";
+import { type EdgeFixture, startEdgeFixture } from "./testing/edge-fixture.ts";
+import { request } from "./testing/http-request.ts";
+import { requestUntilAvailable, sendHttp2, sendRaw, statusOf } from "./testing/wire.ts";
 
 // What people and their libraries plainly send.
 
-let world: World;
+let fixture: EdgeFixture;
 beforeAll(async () => {
-  world = await startWorld();
-  await askWhatIsThere(world, "GET", "/api/tickets");
+  fixture = await startEdgeFixture();
+  await requestUntilAvailable(fixture, "GET", "/api/tickets");
 }, 90_000);
-afterAll(() => world[Symbol.asyncDispose]());
-beforeEach(() => void (world.seen.length = 0));
+afterAll(() => fixture[Symbol.asyncDispose]());
+beforeEach(() => void (fixture.calls.length = 0));
 
 const id = "019f0000-0000-7000-8000-000000000001";
-const bearer = async () => ({ authorization: `Bearer ${await world.token()}` });
+const bearer = async () => ({ authorization: `Bearer ${await fixture.token()}` });
 
 describe("in a query, a plus", () => {
   it("is a space, and behind a percent sign a plus", async () => {
-    await ask(world, "GET", "/api/tickets?query=Blue+Moon+%2B+x&pageSize=3");
-    expect(world.seen[0]?.request).toMatchObject({ query: "Blue Moon + x", pageSize: 3 });
+    await request(fixture, "GET", "/api/tickets?query=Blue+Moon+%2B+x&pageSize=3");
+    expect(fixture.calls[0]?.request).toMatchObject({ query: "Blue Moon + x", pageSize: 3 });
   });
 });
 
 describe("the scheme of Authorization", () => {
   it.each(["bearer", "BEARER", "Bearer ", "bEaReR  "])("may be spelled %s", async (scheme) => {
-    const authorization = `${scheme} ${await world.token()}`;
+    const authorization = `${scheme} ${await fixture.token()}`;
     const rpc = "/ticketing.orders.v1.OrderService/ListOrders";
-    const rest = await ask(world, "GET", "/api/orders", { headers: { authorization } });
-    const connect = await ask(world, "POST", rpc, { headers: { authorization }, body: {} });
+    const rest = await request(fixture, "GET", "/api/orders", { headers: { authorization } });
+    const connect = await request(fixture, "POST", rpc, { headers: { authorization }, body: {} });
     expect([rest.status, connect.status]).toEqual([200, 200]);
   });
 
   it("stays what it is where there are two, or another stands before the token", async () => {
-    const token = await world.token();
+    const token = await fixture.token();
     const given: (string | string[])[] = [
       [`bearer ${token}`, `bearer ${token}`],
       `bearer ${token}, bearer ${token}`,
@@ -45,12 +46,12 @@ describe("the scheme of Authorization", () => {
     for (const authorization of given)
       expect(
         (
-          await ask(world, "GET", "/api/orders", {
+          await request(fixture, "GET", "/api/orders", {
             headers: { authorization: authorization as string },
           })
         ).status,
       ).toBe(401);
-    expect(world.seen).toEqual([]);
+    expect(fixture.calls).toEqual([]);
   });
 });
 
@@ -63,29 +64,29 @@ describe("HEAD", () => {
     "/ticketing.tickets.v1.TicketService/ListTickets?connect=v1&encoding=json&message=%7B%7D",
     "/.well-known/jwks.json",
   ])("is answered as GET is, but for the body: %s", async (path) => {
-    world.answer(TicketService.method.listTickets, () => ({
+    fixture.respond(TicketService.method.listTickets, () => ({
       tickets: Array.from({ length: 30 }, () => long),
     }));
     const headers = await bearer();
-    const get = await ask(world, "GET", path, { headers });
-    const head = await ask(world, "HEAD", path, { headers });
+    const get = await request(fixture, "GET", path, { headers });
+    const head = await request(fixture, "HEAD", path, { headers });
     expect([get.status, head.status, head.text]).toEqual([200, 200, ""]);
     expect(head.headers["content-type"]).toBe(get.headers["content-type"]);
-    const over2 = await h2(world, { ":method": "HEAD", ":path": path, ...headers });
+    const over2 = await sendHttp2(fixture, { ":method": "HEAD", ":path": path, ...headers });
     expect(over2).toMatchObject({ status: 200, text: "" });
   });
 
   it("leaves the connection as it must be for the next request", async () => {
     const head = "HEAD /api/tickets HTTP/1.1\r\nhost: x\r\n\r\n";
     const get = "GET /api/users/currentuser HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
-    const answer = await raw(world, head + get);
+    const answer = await sendRaw(fixture, head + get);
     expect(answer.match(/HTTP\/1\.1 200/g)?.length ?? 0).toBeGreaterThanOrEqual(1);
     expect(answer).not.toContain("xxx");
   });
 
   it("is guarded as GET is", async () => {
-    expect((await ask(world, "HEAD", "/api/orders")).status).toBe(401);
-    expect(world.seen).toEqual([]);
+    expect((await request(fixture, "HEAD", "/api/orders")).status).toBe(401);
+    expect(fixture.calls).toEqual([]);
   });
 });
 
@@ -98,14 +99,14 @@ describe("a path with a slash at its end", () => {
     ["POST", "/ticketing.tickets.v1.TicketService/ListTickets/"],
   ])("is the path without it: %s %s", async (method, path) => {
     const body = method === "POST" ? { body: {} } : {};
-    const { status } = await ask(world, method, path, { headers: await bearer(), ...body });
+    const { status } = await request(fixture, method, path, { headers: await bearer(), ...body });
     expect(status).toBe(200);
-    expect(world.seen).toHaveLength(1);
+    expect(fixture.calls).toHaveLength(1);
   });
 });
 
 it("a path with a slash at its end is as open as the path without it, and no more", async () => {
-  const statusOfPath = async (path: string) => (await ask(world, "GET", path)).status;
+  const statusOfPath = async (path: string) => (await request(fixture, "GET", path)).status;
   expect(await statusOfPath("/api/tickets/")).toBe(200);
   expect(await statusOfPath("/api/users/currentuser/")).toBe(200);
   expect(await statusOfPath("/api/orders/")).toBe(401);
@@ -117,12 +118,12 @@ describe("a POST without a body", () => {
     const { authorization } = await bearer();
     for (const length of ["", "content-length: 0\r\n", "content-type:\r\ncontent-length: 0\r\n"]) {
       const head = `POST ${relist} HTTP/1.1\r\nhost: x\r\nauthorization: ${authorization}\r\n`;
-      const answer = await raw(world, `${head}${length}connection: close\r\n\r\n`);
+      const answer = await sendRaw(fixture, `${head}${length}connection: close\r\n\r\n`);
       expect(statusOf(answer), answer).toBe(200);
     }
     const call = { ":method": "POST", ":path": relist, authorization };
-    expect((await h2(world, call)).status).toBe(200);
-    expect(world.seen.map(({ request }) => request)).toMatchObject(Array(4).fill({ id }));
+    expect((await sendHttp2(fixture, call)).status).toBe(200);
+    expect(fixture.calls.map(({ request }) => request)).toMatchObject(Array(4).fill({ id }));
   });
 
   it.each(["application/x-www-form-urlencoded", "text/plain;charset=UTF-8", "a"])(
@@ -135,23 +136,27 @@ describe("a POST without a body", () => {
         "content-length: 0\r\n\r\n",
         "transfer-encoding: chunked\r\n\r\n0\r\n\r\n",
       ]) {
-        const answer = await raw(world, `${head}connection: close\r\n${none}`);
+        const answer = await sendRaw(fixture, `${head}connection: close\r\n${none}`);
         expect(statusOf(answer), answer).toBe(200);
       }
-      expect((await h2(world, { ":method": "POST", ":path": relist, ...said })).status).toBe(200);
-      expect(world.seen.map(({ request }) => request)).toMatchObject(Array(3).fill({ id }));
+      expect(
+        (await sendHttp2(fixture, { ":method": "POST", ":path": relist, ...said })).status,
+      ).toBe(200);
+      expect(fixture.calls.map(({ request }) => request)).toMatchObject(Array(3).fill({ id }));
     },
   );
 
   it("and with one, of whatever length is said, does", async () => {
     const headers = await bearer();
-    expect((await h2(world, { ":method": "POST", ":path": relist, ...headers }, "{}")).status).toBe(
+    expect(
+      (await sendHttp2(fixture, { ":method": "POST", ":path": relist, ...headers }, "{}")).status,
+    ).toBe(415);
+    expect((await request(fixture, "POST", relist, { headers, body: "{}" })).status).toBe(415);
+    const form = { ...headers, "content-type": "application/x-www-form-urlencoded" };
+    expect((await request(fixture, "POST", relist, { headers: form, body: "{}" })).status).toBe(
       415,
     );
-    expect((await ask(world, "POST", relist, { headers, body: "{}" })).status).toBe(415);
-    const form = { ...headers, "content-type": "application/x-www-form-urlencoded" };
-    expect((await ask(world, "POST", relist, { headers: form, body: "{}" })).status).toBe(415);
-    expect(world.seen).toEqual([]);
+    expect(fixture.calls).toEqual([]);
   });
 });
 
@@ -173,14 +178,14 @@ describe("what asks in another way than there is", () => {
     ["TRACE", "/tickets", "GET, HEAD, POST"],
     ["TRACE", "/api/tickets", "GET, HEAD, POST"],
   ])("is 405, and told what there is: %s %s", async (method, path, allow) => {
-    const { status, headers } = await ask(world, method, path);
+    const { status, headers } = await request(fixture, method, path);
     expect({ status, allow: headers.allow }).toEqual({ status: 405, allow });
-    expect(world.seen).toEqual([]);
+    expect(fixture.calls).toEqual([]);
   });
 });
 
 it("a message of exactly 64 KiB passes in its frame, and none a byte larger", async () => {
-  const baseUrl = world.edge.url;
+  const baseUrl = fixture.edge.url;
   for (const transport of [
     createGrpcTransport({ baseUrl }),
     createGrpcWebTransport({ baseUrl, httpVersion: "1.1" }),
@@ -192,5 +197,5 @@ it("a message of exactly 64 KiB passes in its frame, and none a byte larger", as
       code: Code.ResourceExhausted,
     });
   }
-  expect(world.seen).toHaveLength(2);
+  expect(fixture.calls).toHaveLength(2);
 });

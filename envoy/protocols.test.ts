@@ -15,11 +15,12 @@ import { OrderService } from "@ticketing/proto/orders/v1/order_service";
 import { TicketSchema, TicketStatus } from "@ticketing/proto/tickets/v1/ticket";
 import { TicketService } from "@ticketing/proto/tickets/v1/ticket_service";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { ask, startWorld, type World } from "./testing.ts";
+import { type EdgeFixture, startEdgeFixture } from "./testing/edge-fixture.ts";
+import { request } from "./testing/http-request.ts";
 
-let world: World;
-beforeAll(async () => void (world = await startWorld()), 90_000);
-afterAll(() => world[Symbol.asyncDispose]());
+let fixture: EdgeFixture;
+beforeAll(async () => void (fixture = await startEdgeFixture()), 90_000);
+afterAll(() => fixture[Symbol.asyncDispose]());
 
 const concert = create(TicketSchema, {
   id: "019f0000-0000-7000-8000-000000000001",
@@ -40,25 +41,29 @@ const refusal = () =>
   ]);
 
 const transports: Record<string, () => Transport> = {
-  gRPC: () => createGrpcTransport({ baseUrl: world.edge.url }),
-  "gRPC-Web": () => createGrpcWebTransport({ baseUrl: world.edge.url, httpVersion: "1.1" }),
+  gRPC: () => createGrpcTransport({ baseUrl: fixture.edge.url }),
+  "gRPC-Web": () => createGrpcWebTransport({ baseUrl: fixture.edge.url, httpVersion: "1.1" }),
   "Connect, JSON": () =>
-    createConnectTransport({ baseUrl: world.edge.url, httpVersion: "1.1", useBinaryFormat: false }),
+    createConnectTransport({
+      baseUrl: fixture.edge.url,
+      httpVersion: "1.1",
+      useBinaryFormat: false,
+    }),
   "Connect, binary, HTTP/2": () =>
-    createConnectTransport({ baseUrl: world.edge.url, httpVersion: "2", useBinaryFormat: true }),
+    createConnectTransport({ baseUrl: fixture.edge.url, httpVersion: "2", useBinaryFormat: true }),
   "Connect, GET": () =>
-    createConnectTransport({ baseUrl: world.edge.url, httpVersion: "1.1", useHttpGet: true }),
+    createConnectTransport({ baseUrl: fixture.edge.url, httpVersion: "1.1", useHttpGet: true }),
 };
 
 describe.each(Object.entries(transports))("%s", (_name, transport) => {
   it("reaches a service and brings its answer back", async () => {
-    world.answer(TicketService.method.getTicket, ({ id }) => ({ ticket: { ...concert, id } }));
+    fixture.respond(TicketService.method.getTicket, ({ id }) => ({ ticket: { ...concert, id } }));
     const { ticket } = await createClient(TicketService, transport()).getTicket({ id: concert.id });
     expect(ticket).toEqual(concert);
   });
 
   it("brings a service's refusal back with its details", async () => {
-    world.answer(TicketService.method.getTicket, () => {
+    fixture.respond(TicketService.method.getTicket, () => {
       throw refusal();
     });
     const error = await createClient(TicketService, transport())
@@ -89,8 +94,8 @@ describe.each(Object.entries(transports))("%s", (_name, transport) => {
 
 describe("REST", () => {
   it("shows enums by name, 64-bit numbers as strings, and fields that are empty", async () => {
-    world.answer(TicketService.method.getTicket, () => ({ ticket: concert }));
-    const { status, headers, json } = await ask(world, "GET", `/api/tickets/${concert.id}`);
+    fixture.respond(TicketService.method.getTicket, () => ({ ticket: concert }));
+    const { status, headers, json } = await request(fixture, "GET", `/api/tickets/${concert.id}`);
     expect(status).toBe(200);
     expect(headers).toMatchObject({
       "content-type": "application/json",
@@ -104,26 +109,26 @@ describe("REST", () => {
       userId: "",
       hasCode: false,
     });
-    expect((await ask(world, "GET", "/api/tickets")).json).toEqual({
+    expect((await request(fixture, "GET", "/api/tickets")).json).toEqual({
       tickets: [],
       nextPageToken: "",
     });
   });
 
   it("takes what is in the query, the path and the body", async () => {
-    const authorization = `Bearer ${await world.token()}`;
-    world.seen.length = 0;
-    await ask(
-      world,
+    const authorization = `Bearer ${await fixture.token()}`;
+    fixture.calls.length = 0;
+    await request(
+      fixture,
       "GET",
       "/api/tickets?pageSize=7&query=a%20b&order_by=TICKET_SORT_NEWEST&minPrice.units=5",
     );
-    await ask(world, "PUT", `/api/tickets/${concert.id}`, {
+    await request(fixture, "PUT", `/api/tickets/${concert.id}`, {
       headers: { authorization },
       body: { title: "New" },
     });
-    await ask(world, "DELETE", `/api/tickets/${concert.id}`, { headers: { authorization } });
-    expect(world.seen.map(({ request }) => request)).toMatchObject([
+    await request(fixture, "DELETE", `/api/tickets/${concert.id}`, { headers: { authorization } });
+    expect(fixture.calls.map(({ request }) => request)).toMatchObject([
       { pageSize: 7, query: "a b", orderBy: 1, minPrice: { units: 5n } },
       { id: concert.id, title: "New" },
       { id: concert.id },
@@ -131,10 +136,10 @@ describe("REST", () => {
   });
 
   it("shows a service's refusal as google.rpc.Status", async () => {
-    world.answer(TicketService.method.getTicket, () => {
+    fixture.respond(TicketService.method.getTicket, () => {
       throw refusal();
     });
-    const { status, json } = await ask(world, "GET", `/api/tickets/${concert.id}`);
+    const { status, json } = await request(fixture, "GET", `/api/tickets/${concert.id}`);
     expect(status).toBe(404);
     expect(json).toMatchObject({ code: 5, message: "no such ticket" });
     expect(json.details).toMatchObject([
@@ -145,7 +150,7 @@ describe("REST", () => {
   });
 
   it("keeps several Set-Cookie headers apart", async () => {
-    world.answer(AuthService.method.signIn, (_request, { responseHeader }) => {
+    fixture.respond(AuthService.method.signIn, (_request, { responseHeader }) => {
       responseHeader.append(
         "set-cookie",
         "ticketing_access=a; Expires=Wed, 21 Oct 2026 07:28:00 GMT",
@@ -158,7 +163,9 @@ describe("REST", () => {
       "ticketing_refresh=b; HttpOnly",
     ];
     for (const path of ["/api/users/signin", "/ticketing.auth.v1.AuthService/SignIn"]) {
-      expect((await ask(world, "POST", path, { body: {} })).headers["set-cookie"]).toEqual(cookies);
+      expect((await request(fixture, "POST", path, { body: {} })).headers["set-cookie"]).toEqual(
+        cookies,
+      );
     }
   });
 
@@ -180,7 +187,7 @@ describe("REST", () => {
     ["a parameter of a wrong type", "GET", "/api/tickets?pageSize=many", {}],
     ["an unknown enum value", "GET", "/api/tickets?orderBy=LOUDEST", {}],
   ])("refuses %s with 400 and says what is wrong", async (_what, method, path, options) => {
-    const { status, json } = await ask(world, method, path, options);
+    const { status, json } = await request(fixture, method, path, options);
     expect({ status, json }).toMatchObject({
       status: 400,
       json: {
@@ -192,9 +199,9 @@ describe("REST", () => {
   });
 
   it("refuses a body that contradicts the path", async () => {
-    const headers = { authorization: `Bearer ${await world.token()}` };
+    const headers = { authorization: `Bearer ${await fixture.token()}` };
     const put = (id: string) =>
-      ask(world, "PUT", `/api/tickets/${concert.id}`, { headers, body: { id } });
+      request(fixture, "PUT", `/api/tickets/${concert.id}`, { headers, body: { id } });
     expect((await put("019f0000-0000-7000-8000-000000000002")).status).toBe(400);
     expect((await put(concert.id)).status).toBe(200);
   });
@@ -207,7 +214,10 @@ describe("REST", () => {
     "text/plain; application/json",
   ])("refuses a body of type %s with 415", async (type) => {
     const headers = type === undefined ? {} : { "content-type": type };
-    const { status, json } = await ask(world, "POST", "/api/users/signin", { body: "{}", headers });
+    const { status, json } = await request(fixture, "POST", "/api/users/signin", {
+      body: "{}",
+      headers,
+    });
     expect({ status, json }).toMatchObject({
       status: 415,
       json: { code: 3, details: [{ reason: "NOT_JSON" }] },
@@ -216,8 +226,8 @@ describe("REST", () => {
 
   it("takes JSON with a charset", async () => {
     const headers = { "content-type": "application/json; charset=utf-8" };
-    expect((await ask(world, "POST", "/api/users/signin", { body: "{}", headers })).status).toBe(
-      200,
-    );
+    expect(
+      (await request(fixture, "POST", "/api/users/signin", { body: "{}", headers })).status,
+    ).toBe(200);
   });
 });

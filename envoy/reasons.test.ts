@@ -19,11 +19,12 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { CallError, DomainError } from "#runtime/errors.ts";
 import { testServer } from "#runtime/testing/server.ts";
 import { until } from "#stack/process";
-import { ask, startWorld, type World } from "./testing.ts";
+import { type EdgeFixture, startEdgeFixture } from "./testing/edge-fixture.ts";
+import { request } from "./testing/http-request.ts";
 
 // Whether the edge refuses or a service does, and whichever protocol asks: one matter has one reason.
 
-let world: World;
+let fixture: EdgeFixture;
 
 /** Tickets as it runs, with all that stands before its handlers; these know no ticket. */
 const tickets = await testServer(
@@ -38,7 +39,7 @@ const tickets = await testServer(
     }),
   {
     rules: {
-      keys: (...asked) => createLocalJWKSet({ keys: [world.publicJwk] })(...asked),
+      keys: (...asked) => createLocalJWKSet({ keys: [fixture.publicJwk] })(...asked),
       issuer: "ticketing",
       audience: "ticketing",
       secureCookies: false,
@@ -52,12 +53,12 @@ beforeAll(async () => {
     EDGE_ATTEMPTS_PER_MINUTE: "1",
     TICKETS_RPC_ADDRESSES: `127.0.0.1:${tickets.port}`,
   };
-  world = await startWorld({ variables });
-  await world.crash(world.upstreams.orders.rpc[0] ?? "");
-  const there = async () => (await ask(world, "GET", `/api/tickets/${ID}`)).status === 404;
+  fixture = await startEdgeFixture({ variables });
+  await fixture.crash(fixture.upstreams.orders.rpc[0] ?? "");
+  const there = async () => (await request(fixture, "GET", `/api/tickets/${ID}`)).status === 404;
   await until(there, { what: "tickets to be served", timeoutMs: 60_000 });
 }, 120_000);
-afterAll(() => world[Symbol.asyncDispose]());
+afterAll(() => fixture[Symbol.asyncDispose]());
 
 const ID = "019f0000-0000-7000-8000-000000000001";
 
@@ -74,7 +75,7 @@ interface Matter {
 }
 
 const bearer = async (claims: object) => ({
-  authorization: `Bearer ${await world.token(claims)}`,
+  authorization: `Bearer ${await fixture.token(claims)}`,
 });
 const relist = {
   method: TicketService.method.relistTicket,
@@ -94,7 +95,7 @@ const matters: Record<string, Matter> = {
   },
   "a bad cookie": {
     ...{ ...relist, ...unauthenticated },
-    headers: () => ({ cookie: "ticketing_access=x", origin: world.edge.url }),
+    headers: () => ({ cookie: "ticketing_access=x", origin: fixture.edge.url }),
   },
   "a banned user": {
     ...{ ...relist, reason: "BANNED", code: Code.PermissionDenied },
@@ -173,14 +174,14 @@ async function byRpc(matter: Matter, transport: Transport): Promise<Refused> {
 
 async function byRest({ rest, headers = () => ({}) }: Matter): Promise<Refused> {
   const [verb, path, body] = rest;
-  const answer = await ask(world, verb, path, { headers: await headers(), body });
+  const answer = await request(fixture, verb, path, { headers: await headers(), body });
   const { code, message, details } = answer.json;
   const info = details.find((each: any) => each["@type"].endsWith("ErrorInfo"));
   const retryAfter = answer.headers["retry-after"];
   return { code, reason: info?.reason, message, isToRetry: retryAfter !== undefined, retryAfter };
 }
 
-const url = () => ({ baseUrl: world.edge.url });
+const url = () => ({ baseUrl: fixture.edge.url });
 const clients: Record<string, (matter: Matter) => Promise<Refused>> = {
   gRPC: (matter) => byRpc(matter, createGrpcTransport(url())),
   "gRPC-Web": (matter) => byRpc(matter, createGrpcWebTransport({ ...url(), httpVersion: "1.1" })),
@@ -220,7 +221,7 @@ describe("a request that cannot be decoded", () => {
     ["gRPC-Web, an unknown field", path, "application/grpc-web+json", frame('{"ID":"1"}')],
   ])("has one reason too: %s", async (_what, to, contentType, body) => {
     const headers = { "content-type": contentType, ...(await bearer({})) };
-    const { text } = await ask(world, "POST", to, { headers, body });
+    const { text } = await request(fixture, "POST", to, { headers, body });
     const decoded = text.replace(
       /[\w+/-]{24,}/g,
       (word) => word + atob(word.replaceAll(/[-_]/g, "")),

@@ -1,10 +1,10 @@
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { edgeConfig } from "./config.ts";
-import { readTemplate, render, valuesOf } from "./render.ts";
-import { notBelieved } from "./storefront.ts";
-import { managerOf } from "./testing.ts";
+import { edgeConfig } from "./config/edge-config.ts";
+import { readTemplate, render, valuesOf } from "./config/render.ts";
+import { untrustedStorefrontAddresses } from "./config/untrusted-storefront.ts";
+import { connectionManagerOf } from "./testing/connection-manager.ts";
 
 const presets = edgeConfig.parse({});
 
@@ -76,7 +76,9 @@ describe("the start of the edge", () => {
 
   it("looks a name up, and goes on where nothing answers to it yet", async () => {
     const of = (web: string, networks: string) =>
-      notBelieved(edgeConfig.parse({ WEB_ADDRESSES: web, TRUSTED_NETWORKS: networks }));
+      untrustedStorefrontAddresses(
+        edgeConfig.parse({ WEB_ADDRESSES: web, TRUSTED_NETWORKS: networks }),
+      );
     expect(await of("localhost:3000", "")).not.toEqual([]);
     expect(await of("localhost:3000", "127.0.0.0/8,::1/128")).toEqual([]);
     expect(await of("nobody.invalid:3000", "")).toEqual([]);
@@ -106,7 +108,7 @@ describe("the template", () => {
   });
 
   it("trusts nobody, lends nobody a page, and shows no contract, unless told to", () => {
-    const manager = managerOf(render(presets));
+    const manager = connectionManagerOf(render(presets));
     const [xff] = manager.original_ip_detection_extensions;
     expect(xff.typed_config.xff_trusted_cidrs.cidrs).toEqual([]);
     const [host] = manager.route_config.virtual_hosts;
@@ -117,7 +119,9 @@ describe("the template", () => {
 
   it("takes a value for what it is, whatever it looks like", () => {
     const odd = 'x"], "admin": {"$HOST": 1';
-    const manager = managerOf(render({ ...presets, TOKEN_ISSUER: odd, TOKEN_AUDIENCE: "$HOST" }));
+    const manager = connectionManagerOf(
+      render({ ...presets, TOKEN_ISSUER: odd, TOKEN_AUDIENCE: "$HOST" }),
+    );
     const { providers } = manager.http_filters.find(
       ({ name }: any) => name === "tokens",
     ).typed_config;

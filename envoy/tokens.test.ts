@@ -4,11 +4,12 @@ import { createGrpcTransport } from "@connectrpc/connect-node";
 import { OrderService } from "@ticketing/proto/orders/v1/order_service";
 import { generateKeyPair, SignJWT, UnsecuredJWT } from "jose";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { ask, startWorld, type World } from "./testing.ts";
+import { type EdgeFixture, startEdgeFixture } from "./testing/edge-fixture.ts";
+import { request } from "./testing/http-request.ts";
 
-let world: World;
-beforeAll(async () => void (world = await startWorld()), 90_000);
-afterAll(() => world[Symbol.asyncDispose]());
+let fixture: EdgeFixture;
+beforeAll(async () => void (fixture = await startEdgeFixture()), 90_000);
+afterAll(() => fixture[Symbol.asyncDispose]());
 
 const now = () => Math.floor(Date.now() / 1000);
 const claims = () => ({
@@ -26,53 +27,53 @@ const cookie = (token: string) => ({ cookie: `ticketing_access=${token}` });
 const bad: Record<string, () => Promise<string> | string> = {
   empty: () => "",
   garbage: () => "not.a.token",
-  "cut short": async () => (await world.token()).slice(0, -8),
+  "cut short": async () => (await fixture.token()).slice(0, -8),
   unsigned: () => new UnsecuredJWT(claims()).encode(),
   "HMAC with the public key": () => {
-    const secret = createSecretKey(Buffer.from(JSON.stringify(world.publicJwk)));
+    const secret = createSecretKey(Buffer.from(JSON.stringify(fixture.publicJwk)));
     return new SignJWT(claims()).setProtectedHeader({ alg: "HS256", kid: "k1" }).sign(secret);
   },
-  expired: () => world.token({ exp: now() - 6 }),
-  "without an end": () => world.token({ exp: undefined }),
-  "not valid yet": () => world.token({ nbf: now() + 60 }),
-  "of another issuer": () => world.token({ iss: "somebody" }),
-  "without an issuer": () => world.token({ iss: undefined }),
-  "for our own processes": () => world.token({ aud: "internal" }),
-  "for nobody": () => world.token({ aud: undefined }),
+  expired: () => fixture.token({ exp: now() - 6 }),
+  "without an end": () => fixture.token({ exp: undefined }),
+  "not valid yet": () => fixture.token({ nbf: now() + 60 }),
+  "of another issuer": () => fixture.token({ iss: "somebody" }),
+  "without an issuer": () => fixture.token({ iss: undefined }),
+  "for our own processes": () => fixture.token({ aud: "internal" }),
+  "for nobody": () => fixture.token({ aud: undefined }),
   "signed with another key under our key's name": async () =>
-    world.token({}, { key: (await generateKeyPair("ES256")).privateKey }),
+    fixture.token({}, { key: (await generateKeyPair("ES256")).privateKey }),
   "of a key that nobody published": async () =>
-    world.token({}, { kid: "k9", key: (await generateKeyPair("ES256")).privateKey }),
+    fixture.token({}, { kid: "k9", key: (await generateKeyPair("ES256")).privateKey }),
   "whose signature is all zeros": async () => {
-    const [head, body] = (await world.token()).split(".");
+    const [head, body] = (await fixture.token()).split(".");
     return `${head}.${body}.${Buffer.alloc(64).toString("base64url")}`;
   },
   "whose claims were changed": async () => {
-    const [head, , signature] = (await world.token()).split(".");
+    const [head, , signature] = (await fixture.token()).split(".");
     const changed = Buffer.from(JSON.stringify({ ...claims(), sub: "u2" })).toString("base64url");
     return `${head}.${changed}.${signature}`;
   },
   "with the signature of another": async () => {
-    const [head, body] = (await world.token({ sub: "u2" })).split(".");
-    const [, , signature] = (await world.token()).split(".");
+    const [head, body] = (await fixture.token({ sub: "u2" })).split(".");
+    const [, , signature] = (await fixture.token()).split(".");
     return `${head}.${body}.${signature}`;
   },
   "that says NONE": async () => {
-    const [, body, signature] = (await world.token()).split(".");
+    const [, body, signature] = (await fixture.token()).split(".");
     return `${btoa(JSON.stringify({ alg: "NONE", kid: "k1" }))}.${body}.${signature}`;
   },
   "of another algorithm than its key": async () => {
-    const [, body, signature] = (await world.token()).split(".");
+    const [, body, signature] = (await fixture.token()).split(".");
     return `${btoa(JSON.stringify({ alg: "ES384", kid: "k1" }))}.${body}.${signature}`;
   },
-  "of two parts": async () => (await world.token()).split(".").slice(0, 2).join("."),
-  "of four parts": async () => `${await world.token()}.more`,
-  "of five parts, as encrypted ones are": async () => `${await world.token()}.a.b`,
-  twice: async () => `${await world.token()}${await world.token()}`,
-  "one that ended long ago": () => world.token({ exp: 1 }),
-  "one that ends in words": () => world.token({ exp: "never" as never }),
-  "of an issuer that begins like ours": () => world.token({ iss: "ticketing.evil" }),
-  "for others among whom we are not": () => world.token({ aud: ["a", "b"] }),
+  "of two parts": async () => (await fixture.token()).split(".").slice(0, 2).join("."),
+  "of four parts": async () => `${await fixture.token()}.more`,
+  "of five parts, as encrypted ones are": async () => `${await fixture.token()}.a.b`,
+  twice: async () => `${await fixture.token()}${await fixture.token()}`,
+  "one that ended long ago": () => fixture.token({ exp: 1 }),
+  "one that ends in words": () => fixture.token({ exp: "never" as never }),
+  "of an issuer that begins like ours": () => fixture.token({ iss: "ticketing.evil" }),
+  "for others among whom we are not": () => fixture.token({ aud: ["a", "b"] }),
   "a refresh token": () => `${crypto.randomUUID()}.1.${"x".repeat(43)}`,
   "that brings the address of its key": async () => {
     const { privateKey } = await generateKeyPair("ES256");
@@ -87,12 +88,15 @@ const bad: Record<string, () => Promise<string> | string> = {
 };
 
 const guarded = [
-  ["REST", (headers: object) => ask(world, "GET", "/api/orders", { headers: { ...headers } })],
+  [
+    "REST",
+    (headers: object) => request(fixture, "GET", "/api/orders", { headers: { ...headers } }),
+  ],
   [
     "RPC",
     (headers: object) =>
-      ask(world, "POST", "/ticketing.orders.v1.OrderService/ListOrders", {
-        headers: { ...headers, origin: world.edge.url },
+      request(fixture, "POST", "/ticketing.orders.v1.OrderService/ListOrders", {
+        headers: { ...headers, origin: fixture.edge.url },
         body: {},
       }),
   ],
@@ -101,78 +105,80 @@ const guarded = [
 const open = [
   [
     "REST",
-    (headers: object) => ask(world, "GET", "/api/users/currentuser", { headers: { ...headers } }),
+    (headers: object) =>
+      request(fixture, "GET", "/api/users/currentuser", { headers: { ...headers } }),
   ],
   [
     "REST with a variable",
-    (headers: object) => ask(world, "GET", "/api/tickets/1?x", { headers: { ...headers } }),
+    (headers: object) => request(fixture, "GET", "/api/tickets/1?x", { headers: { ...headers } }),
   ],
   [
     "RPC",
     (headers: object) =>
-      ask(world, "POST", "/ticketing.tickets.v1.TicketService/ListTickets", {
-        headers: { ...headers, origin: world.edge.url },
+      request(fixture, "POST", "/ticketing.tickets.v1.TicketService/ListTickets", {
+        headers: { ...headers, origin: fixture.edge.url },
         body: {},
       }),
   ],
   [
     "the storefront",
-    (headers: object) => ask(world, "GET", "/tickets/1", { headers: { ...headers } }),
+    (headers: object) => request(fixture, "GET", "/tickets/1", { headers: { ...headers } }),
   ],
   [
     "the keys",
-    (headers: object) => ask(world, "GET", "/.well-known/jwks.json", { headers: { ...headers } }),
+    (headers: object) =>
+      request(fixture, "GET", "/.well-known/jwks.json", { headers: { ...headers } }),
   ],
   [
     "the webhook",
     (headers: object) =>
-      ask(world, "POST", "/webhooks/stripe", { headers: { ...headers }, body: {} }),
+      request(fixture, "POST", "/webhooks/stripe", { headers: { ...headers }, body: {} }),
   ],
 ] as const;
 
 describe.each(guarded)("a guarded method, %s", (_way, call) => {
   it.each([
-    ["a header", async () => bearer(await world.token())],
-    ["a cookie", async () => cookie(await world.token())],
+    ["a header", async () => bearer(await fixture.token())],
+    ["a cookie", async () => cookie(await fixture.token())],
     [
       "a cookie among others",
-      async () => ({ cookie: `a=b; ticketing_access=${await world.token()}; c=d` }),
+      async () => ({ cookie: `a=b; ticketing_access=${await fixture.token()}; c=d` }),
     ],
     [
       "a token that ended 4 s ago by another clock",
-      async () => bearer(await world.token({ exp: now() - 4 })),
+      async () => bearer(await fixture.token({ exp: now() - 4 })),
     ],
   ])("is reached with %s", async (_what, headers) => {
     const given = await headers();
-    world.seen.length = 0;
+    fixture.calls.length = 0;
     expect((await call(given)).status).toBe(200);
     // The service checks the token again, so it must be there as it came.
-    const [seen] = world.seen;
+    const [seen] = fixture.calls;
     for (const [name, value] of Object.entries(given)) expect(seen?.header.get(name)).toBe(value);
   });
 
   it.each(Object.entries(bad))("is not reached with a token that is %s", async (_what, make) => {
     const token = await make();
-    world.seen.length = 0;
+    fixture.calls.length = 0;
     const statuses = [await call(bearer(token)), await call(cookie(token))].map(
       ({ status }) => status,
     );
     expect(statuses).toEqual([401, 401]);
-    expect(world.seen).toEqual([]);
+    expect(fixture.calls).toEqual([]);
   });
 
   it("is judged by the header alone where there is one", async () => {
-    const good = await world.token();
-    world.seen.length = 0;
+    const good = await fixture.token();
+    fixture.calls.length = 0;
     const of = async (headers: object) => (await call(headers)).status;
     expect(await of({ ...bearer("bad"), ...cookie(good) })).toBe(401);
     expect(await of({ authorization: "Basic dTpw", ...cookie(good) })).toBe(401);
     expect(await of({ authorization: "", ...cookie(good) })).toBe(401);
     expect(await of({ authorization: [`Bearer ${good}`, `Bearer ${good}`] })).toBe(401);
     expect(await of({ authorization: `Bearer ${good}, Bearer ${good}` })).toBe(401);
-    expect(world.seen).toEqual([]);
+    expect(fixture.calls).toEqual([]);
     expect(await of({ ...bearer(good), ...cookie("stale") })).toBe(200);
-    expect(await of({ ...bearer(good), ...cookie(await world.token({ sub: "u2" })) })).toBe(200);
+    expect(await of({ ...bearer(good), ...cookie(await fixture.token({ sub: "u2" })) })).toBe(200);
   });
 
   it.each<[string, (good: string) => object]>([
@@ -198,16 +204,16 @@ describe.each(guarded)("a guarded method, %s", (_way, call) => {
     ["in a header of a name alike", (good) => ({ "x-authorization": `Bearer ${good}` })],
     ["of one after that of another", (good) => ({ authorization: `Bearer ${good} ${good}` })],
   ])("is not reached with a good token %s", async (_what, headers) => {
-    const given = headers(await world.token());
-    world.seen.length = 0;
+    const given = headers(await fixture.token());
+    fixture.calls.length = 0;
     const { status } = await call(given);
     // Some of these pass the edge's filter for one source, and the service refuses what is left.
     expect([400, 401]).toContain(status);
-    expect(world.seen).toEqual([]);
+    expect(fixture.calls).toEqual([]);
   });
 
   it("is reached for one user, never two: whatever is mixed (P44)", async () => {
-    const [u1, u2] = [await world.token(), await world.token({ sub: "u2" })];
+    const [u1, u2] = [await fixture.token(), await fixture.token({ sub: "u2" })];
     const ways: object[] = [
       { ...bearer(u1), ...cookie(u2) },
       { cookie: `ticketing_access=${u1}; ticketing_access=${u2}` },
@@ -217,10 +223,10 @@ describe.each(guarded)("a guarded method, %s", (_way, call) => {
       { ...bearer(u1), "x-user-id": "u2", "x-jwt-payload": "e30" },
     ];
     for (const headers of ways) {
-      world.seen.length = 0;
+      fixture.calls.length = 0;
       const { status } = await call(headers);
       expect([200, 401]).toContain(status);
-      for (const { header: reached } of world.seen) {
+      for (const { header: reached } of fixture.calls) {
         const authorization = reached.get("authorization");
         // The services read the header alone, or else the first cookie: the one that was checked.
         if (authorization) expect(authorization).toBe(`Bearer ${u1}`);
@@ -235,9 +241,9 @@ describe.each(guarded)("a guarded method, %s", (_way, call) => {
   });
 
   it("is not reached with a token in the query", async () => {
-    const token = await world.token();
+    const token = await fixture.token();
     const path = `/api/orders?access_token=${token}`;
-    expect((await ask(world, "GET", path)).status).toBe(401);
+    expect((await request(fixture, "GET", path)).status).toBe(401);
   });
 });
 
@@ -253,7 +259,7 @@ describe.each(open)("what is open, %s", (_way, call) => {
 
 describe("a refusal", () => {
   it("is google.rpc.Status in REST", async () => {
-    const { status, headers, json } = await ask(world, "GET", "/api/orders");
+    const { status, headers, json } = await request(fixture, "GET", "/api/orders");
     expect(status).toBe(401);
     expect(headers["content-type"]).toBe("application/json");
     expect(json).toEqual({
@@ -270,9 +276,14 @@ describe("a refusal", () => {
   });
 
   it("is Connect's error in an RPC", async () => {
-    const { json } = await ask(world, "POST", "/ticketing.orders.v1.OrderService/ListOrders", {
-      body: {},
-    });
+    const { json } = await request(
+      fixture,
+      "POST",
+      "/ticketing.orders.v1.OrderService/ListOrders",
+      {
+        body: {},
+      },
+    );
     expect(json).toEqual({
       code: "unauthenticated",
       message: expect.stringContaining("sign in"),
@@ -284,8 +295,8 @@ describe("a refusal", () => {
     ["UNAUTHENTICATED without a token", undefined, Code.Unauthenticated],
     ["UNAUTHENTICATED with a token for somebody else", { aud: "internal" }, Code.Unauthenticated],
   ])("is %s in gRPC", async (_what, claimed, code) => {
-    const client = createClient(OrderService, createGrpcTransport({ baseUrl: world.edge.url }));
-    const headers = claimed ? bearer(await world.token(claimed)) : {};
+    const client = createClient(OrderService, createGrpcTransport({ baseUrl: fixture.edge.url }));
+    const headers = claimed ? bearer(await fixture.token(claimed)) : {};
     await expect(client.listOrders({}, { headers })).rejects.toMatchObject({
       code,
       rawMessage: expect.stringMatching(/^[a-z].*(token|accepted)/),
@@ -294,10 +305,10 @@ describe("a refusal", () => {
 });
 
 it("under TLS the cookie counts that is pinned to its host, and no other", async () => {
-  await using secure = await startWorld({ variables: { SECURE_COOKIES: "true" } });
+  await using secure = await startEdgeFixture({ variables: { SECURE_COOKIES: "true" } });
   const good = await secure.token();
   const get = async (line: string) =>
-    (await ask(secure, "GET", "/api/orders", { headers: { cookie: line } })).status;
+    (await request(secure, "GET", "/api/orders", { headers: { cookie: line } })).status;
   expect(await get(`__Host-ticketing_access=${good}`)).toBe(200);
   expect(await get(`ticketing_access=${good}`)).toBe(401);
   expect(await get(`ticketing_access=${good}; __Host-ticketing_access=bad`)).toBe(401);

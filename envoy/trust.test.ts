@@ -1,26 +1,28 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { until } from "#stack/process";
-import { ask, startWorld, type World } from "./testing.ts";
-import { askWhatIsThere, STRANGER } from "./testing-wire.ts";
+import { type EdgeFixture, startEdgeFixture } from "./testing/edge-fixture.ts";
+import { request } from "./testing/http-request.ts";
+import { requestUntilAvailable, UNTRUSTED_ADDRESS } from "./testing/wire.ts";
 
 // Callers have addresses of this machine's own network: 127.0.0.1 is the storefront's, 127.0.0.9 a load
 // balancer's, and STRANGER is anybody's.
 const BALANCER = "127.0.0.9";
-let world: World;
+let fixture: EdgeFixture;
 const trusted = { TRUSTED_NETWORKS: `127.0.0.1/32, ${BALANCER}/32`, EDGE_REFLECTION: "false" };
 // The limits are those that nobody has set.
 const limits = { EDGE_ATTEMPTS_PER_MINUTE: "60", EDGE_HOLDS_PER_MINUTE: "20" };
 beforeAll(async () => {
-  world = await startWorld({ variables: { ...trusted, ...limits } });
-  const headers = { authorization: `Bearer ${await world.token()}` };
-  const there = async () => (await ask(world, "GET", "/api/orders", { headers })).status === 200;
+  fixture = await startEdgeFixture({ variables: { ...trusted, ...limits } });
+  const headers = { authorization: `Bearer ${await fixture.token()}` };
+  const there = async () =>
+    (await request(fixture, "GET", "/api/orders", { headers })).status === 200;
   await until(there, { what: "orders to be asked" });
 }, 90_000);
-afterAll(() => world[Symbol.asyncDispose]());
+afterAll(() => fixture[Symbol.asyncDispose]());
 
 const address = async (from: string, forwarded?: string): Promise<string> => {
   const headers = forwarded === undefined ? {} : { "x-forwarded-for": forwarded };
-  const answer = await ask(world, "GET", "/edge/client-address", { headers, from });
+  const answer = await request(fixture, "GET", "/edge/client-address", { headers, from });
   return String(answer.headers["x-client-address"]);
 };
 const forged = (n: number) => ({ "x-forwarded-for": `203.0.113.${n}` });
@@ -39,30 +41,30 @@ describe("the address of a caller", () => {
   it("is believed from a trusted network, and from nobody else", async () => {
     expect(await address("127.0.0.1", "203.0.113.7")).toBe("203.0.113.7");
     expect(await address(BALANCER, "9.9.9.9, 203.0.113.7")).toBe("203.0.113.7");
-    expect(await address(STRANGER, "203.0.113.7")).toBe(STRANGER);
+    expect(await address(UNTRUSTED_ADDRESS, "203.0.113.7")).toBe(UNTRUSTED_ADDRESS);
     expect(await address("127.0.0.77", "203.0.113.7, 127.0.0.1")).toBe("127.0.0.77");
   });
 
   it("is its own where a hop does not write the header", async () => {
     expect(await address(BALANCER)).toBe(BALANCER);
-    expect(await address(STRANGER)).toBe(STRANGER);
+    expect(await address(UNTRUSTED_ADDRESS)).toBe(UNTRUSTED_ADDRESS);
   });
 
   it("goes on to the storefront as the edge found it", async () => {
     const headers = { "x-forwarded-for": "203.0.113.7" };
     const seen = async (from: string) =>
-      (await askWhatIsThere(world, "GET", "/tickets", { headers, from })).json.headers[
+      (await requestUntilAvailable(fixture, "GET", "/tickets", { headers, from })).json.headers[
         "x-forwarded-for"
       ];
     expect(await seen(BALANCER)).toBe("203.0.113.7");
-    expect(await seen(STRANGER)).toBe(STRANGER);
+    expect(await seen(UNTRUSTED_ADDRESS)).toBe(UNTRUSTED_ADDRESS);
   });
 });
 
 describe("the scheme of a caller", () => {
   const scheme = async (from: string, proto: string, rest: object = {}) => {
     const headers = { "x-forwarded-proto": proto, ...rest };
-    const answer = await askWhatIsThere(world, "GET", "/tickets", { headers, from });
+    const answer = await requestUntilAvailable(fixture, "GET", "/tickets", { headers, from });
     return answer.json.headers["x-forwarded-proto"];
   };
 
@@ -72,16 +74,19 @@ describe("the scheme of a caller", () => {
   });
 
   it("is http from everybody else, TLS ending before the edge", async () => {
-    expect(await scheme(STRANGER, "https", forged(1))).toBe("http");
-    expect(await scheme(STRANGER, "https")).toBe("http");
-    expect(await scheme(STRANGER, "https", { "x-edge-peer": "1.2.3.4:5" })).toBe("http");
+    expect(await scheme(UNTRUSTED_ADDRESS, "https", forged(1))).toBe("http");
+    expect(await scheme(UNTRUSTED_ADDRESS, "https")).toBe("http");
+    expect(await scheme(UNTRUSTED_ADDRESS, "https", { "x-edge-peer": "1.2.3.4:5" })).toBe("http");
     expect(await scheme(BALANCER, "https")).toBe("http"); // it writes no address, so it speaks for nobody
   });
 
   it("is http or https, and nothing else", async () => {
     for (const odd of ["https,http", "%", "javascript", "HTTPS://x", ""]) {
       const headers = { "x-forwarded-proto": odd, ...forged(1) };
-      const answer = await askWhatIsThere(world, "GET", "/tickets", { headers, from: BALANCER });
+      const answer = await requestUntilAvailable(fixture, "GET", "/tickets", {
+        headers,
+        from: BALANCER,
+      });
       // Refused by Envoy itself, or made plain.
       if (answer.status === 200) expect(answer.json.headers["x-forwarded-proto"]).toBe("http");
       else expect(answer.status, odd).toBeGreaterThanOrEqual(400);
@@ -92,7 +97,11 @@ describe("the scheme of a caller", () => {
 describe("limits for each address, as they are unless set", () => {
   it("80 made-up addresses of a stranger do not pass the limit of 60 attempts", async () => {
     const attempt = (n: number) => () =>
-      ask(world, "POST", "/api/users/signin", { headers: forged(n), body: {}, from: STRANGER });
+      request(fixture, "POST", "/api/users/signin", {
+        headers: forged(n),
+        body: {},
+        from: UNTRUSTED_ADDRESS,
+      });
     await limited(
       60,
       Array.from({ length: 80 }, (_, n) => attempt(n)),
@@ -100,10 +109,10 @@ describe("limits for each address, as they are unless set", () => {
   });
 
   it("one address makes 20 orders in a minute, whichever way they come; others go on", async () => {
-    const authorization = `Bearer ${await world.token()}`;
-    const order = (n: number, path: string, from = STRANGER) => {
+    const authorization = `Bearer ${await fixture.token()}`;
+    const order = (n: number, path: string, from = UNTRUSTED_ADDRESS) => {
       const headers = { authorization, ...forged(n) };
-      return ask(world, "POST", path, { headers, body: {}, from });
+      return request(fixture, "POST", path, { headers, body: {}, from });
     };
     const ways = [
       "/api/orders",
@@ -120,12 +129,12 @@ describe("limits for each address, as they are unless set", () => {
     for (let n = 0; n < 30; n++)
       expect((await order(n, "/api/orders", "127.0.0.1")).status, "others").not.toBe(429);
     const headers = { authorization };
-    const read = { headers, from: STRANGER };
-    expect((await ask(world, "GET", "/api/orders", read)).status).not.toBe(429);
+    const read = { headers, from: UNTRUSTED_ADDRESS };
+    expect((await request(fixture, "GET", "/api/orders", read)).status).not.toBe(429);
   });
 
   it("reflection is off", async () => {
     const path = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
-    expect((await ask(world, "POST", path)).status).toBe(404);
+    expect((await request(fixture, "POST", path)).status).toBe(404);
   });
 });

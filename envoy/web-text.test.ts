@@ -9,23 +9,24 @@ import {
   TicketService,
 } from "@ticketing/proto/tickets/v1/ticket_service";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { ask, startWorld, type World } from "./testing.ts";
+import { type EdgeFixture, startEdgeFixture } from "./testing/edge-fixture.ts";
+import { request } from "./testing/http-request.ts";
 
-// gRPC-Web in base64, as the makers' own client speaks it.
+// gRPC-Web in base64, as the official client sends it.
 
-let world: World;
-beforeAll(async () => void (world = await startWorld()), 90_000);
-afterAll(() => world[Symbol.asyncDispose]());
-beforeEach(() => void (world.seen.length = 0));
+let fixture: EdgeFixture;
+beforeAll(async () => void (fixture = await startEdgeFixture()), 90_000);
+afterAll(() => fixture[Symbol.asyncDispose]());
+beforeEach(() => void (fixture.calls.length = 0));
 
 const id = "019f0000-0000-7000-8000-000000000001";
 
 describe("grpc-web-text", () => {
   const type = "application/grpc-web-text";
-  const call = (request: string, headers = {}) =>
-    ask(world, "POST", "/ticketing.tickets.v1.TicketService/GetTicket", {
+  const call = (body: string, headers = {}) =>
+    request(fixture, "POST", "/ticketing.tickets.v1.TicketService/GetTicket", {
       headers: { "content-type": type, accept: type, "x-grpc-web": "1", ...headers },
-      body: request,
+      body,
     });
   const list = "/ticketing.tickets.v1.TicketService/ListTickets";
   function frame(bytes: Uint8Array): string {
@@ -45,7 +46,9 @@ describe("grpc-web-text", () => {
   };
 
   it("is answered in base64", async () => {
-    world.answer(TicketService.method.getTicket, ({ id }) => ({ ticket: { id, title: "Blue" } }));
+    fixture.respond(TicketService.method.getTicket, ({ id }) => ({
+      ticket: { id, title: "Blue" },
+    }));
     const request = toBinary(GetTicketRequestSchema, create(GetTicketRequestSchema, { id }));
     const answer = await call(frame(request));
     expect(answer.status).toBe(200);
@@ -57,11 +60,11 @@ describe("grpc-web-text", () => {
   });
 
   it("may be large, and come in pieces", async () => {
-    world.answer(TicketService.method.listTickets, ({ pageToken }) => ({
+    fixture.respond(TicketService.method.listTickets, ({ pageToken }) => ({
       nextPageToken: pageToken,
     }));
     const pageToken = "x".repeat(64 * 1024 - 4); // One byte names the field, three tell its length.
-    const session = http2.connect(world.edge.url);
+    const session = http2.connect(fixture.edge.url);
     const headers = { ":method": "POST", ":path": list, "content-type": type };
     const stream = session.request(headers);
     const bytes = toBinary(
@@ -87,13 +90,13 @@ describe("grpc-web-text", () => {
           .join(),
         String(bytes),
       ).toMatch(/grpc-status: ?8/);
-    expect(world.seen).toEqual([]);
+    expect(fixture.calls).toEqual([]);
   });
 
   it("is refused in gRPC-Web's own words, in base64 too", async () => {
     const path = "/ticketing.orders.v1.OrderService/ListOrders";
     const headers = { "content-type": type, accept: type };
-    const refused = await ask(world, "POST", path, { headers, body: "AAAAAAA=" });
+    const refused = await request(fixture, "POST", path, { headers, body: "AAAAAAA=" });
     expect(refused.status).toBe(200);
     expect(refused.headers["content-type"]).toMatch(/^application\/grpc-web-text/);
     expect(framesOf(refused.text).map(String).join()).toMatch(/grpc-status: ?16/);
@@ -113,7 +116,7 @@ describe("grpc-web-text that no service is asked for", () => {
   ] as const)("is refused in base64 with %i: %s", async (code, _, method, path, more) => {
     for (const type of ["application/grpc-web-text", "Application/GRPC-Web-Text+Proto"]) {
       const headers = { "content-type": type, ...more };
-      const refused = await ask(world, method, path, { headers, body: "AAAAAAA=" });
+      const refused = await request(fixture, method, path, { headers, body: "AAAAAAA=" });
       expect(refused.status).toBe(200);
       expect(refused.headers["content-type"]).toMatch(/^application\/grpc-web-text/);
       const frame = Buffer.from(refused.text, "base64");

@@ -1,7 +1,7 @@
 import { mongo } from "mongoose";
 import { manage } from "#stack/parts";
 import type { System } from "#stack/launcher";
-import { booksOf } from "../books.ts";
+import { fetchStripeRecords } from "../testing/stripe-records.ts";
 
 // What must be true of the whole marketplace when nothing is under way any more, whatever happened
 // before. Each rule looks at everything that is stored anywhere, and says what is wrong.
@@ -60,9 +60,9 @@ interface Intent {
 }
 
 /** Everything that is stored anywhere. */
-export interface Everything {
+export interface StoredState {
   tickets: Ticket[];
-  ticketCopies: TicketCopy[];
+  ticketReplicas: TicketCopy[];
   orders: Order[];
   payments: Payment[];
   intents: Intent[];
@@ -85,7 +85,7 @@ function difference(thing: object, copy: object): string | undefined {
   return keys.map((key) => `${key} ${of(copy, key)} for ${of(thing, key)}`).join(", ") || undefined;
 }
 
-const rules: ((all: Everything) => Iterable<string>)[] = [
+const rules: ((all: StoredState) => Iterable<string>)[] = [
   function* nothingIsUnderWay({ queues, outboxes, orders }) {
     for (const { name, messages } of queues) if (messages) yield `${messages} messages in ${name}`;
     for (const [name, count] of Object.entries(outboxes)) {
@@ -96,7 +96,7 @@ const rules: ((all: Everything) => Iterable<string>)[] = [
     }
   },
 
-  function* ordersKnowTheTickets({ tickets, ticketCopies }) {
+  function* ordersKnowTheTickets({ tickets, ticketReplicas: ticketCopies }) {
     const copies = byId(ticketCopies);
     for (const { userId: sellerId, ...ticket } of tickets) {
       const copy = copies.get(ticket._id);
@@ -200,7 +200,7 @@ const rules: ((all: Everything) => Iterable<string>)[] = [
 ];
 
 /** All that is wrong, in sentences; nothing, if the marketplace agrees with itself. */
-export const wrongs = (all: Everything): string[] => rules.flatMap((rule) => [...rule(all)]);
+export const violationsIn = (all: StoredState): string[] => rules.flatMap((rule) => [...rule(all)]);
 
 interface Books {
   payment_intents: Intent[];
@@ -208,7 +208,7 @@ interface Books {
 }
 
 /** Reads everything that is stored anywhere. */
-export async function readEverything({ parts, stripe }: System): Promise<Everything> {
+export async function readStoredState({ parts, stripe }: System): Promise<StoredState> {
   if (!parts.mongo || !parts.rabbit) throw new Error("only a system with parts of its own");
   await using client = await new mongo.MongoClient(parts.mongo.adminUrl).connect();
   const all = async <T>(database: string, name: string): Promise<T[]> =>
@@ -220,16 +220,16 @@ export async function readEverything({ parts, stripe }: System): Promise<Everyth
       .collection(name)
       .countDocuments({ "outbox._id": { $exists: true } }),
   ];
-  const books = await booksOf<Books>(stripe.url);
+  const books = await fetchStripeRecords<Books>(stripe.url);
   const columns = "queues?columns=name,messages";
   return {
     tickets: await all("tickets", "tickets"),
-    ticketCopies: await all("orders", "tickets"),
+    ticketReplicas: await all("orders", "tickets"),
     orders: await all("orders", "orders"),
     payments: await all("payments", "payments"),
     intents: books.payment_intents,
     refunded: new Set(books.refunds.map(({ payment_intent: id }) => id)),
-    queues: (await manage(parts.rabbit.management, "GET", columns)) as Everything["queues"],
+    queues: (await manage(parts.rabbit.management, "GET", columns)) as StoredState["queues"],
     outboxes: Object.fromEntries(
       await Promise.all([
         unpublished("auth", "users"),

@@ -1,7 +1,7 @@
 import { setTimeout as pass } from "node:timers/promises";
 import { until } from "#stack/process";
 import { type ServiceName, services, type System } from "#stack/launcher";
-import type { Line } from "./line.ts";
+import type { MutingProxy } from "./muting-proxy.ts";
 
 /** What may happen to a system: each ends when everything is running again. */
 export interface Nemesis {
@@ -9,7 +9,7 @@ export interface Nemesis {
    * Kills every instance of a service in the worst moment: it has handled events and saved changes,
    * and the broker has heard of none of that, neither of an acknowledgement nor of an event.
    */
-  killUnheard(service: ServiceName): Promise<void>;
+  killBeforeConfirmation(service: ServiceName): Promise<void>;
   /** Kills single instances, each at a random moment. */
   killAtRandom(times: number): Promise<void>;
   killBroker(): Promise<void>;
@@ -18,7 +18,7 @@ export interface Nemesis {
   /** The broker does not answer, and its connections stay open, until it is killed. */
   freezeBroker(): void;
   /** The broker is short of memory, and takes nothing, while `during` runs. */
-  fillBroker(during: () => Promise<void>): Promise<void>;
+  exhaustBrokerMemory(during: () => Promise<void>): Promise<void>;
   /** Does not answer for so long, and goes on as if nothing had been. */
   freezeDatabase(ms: number): Promise<void>;
   killDatabase(): Promise<void>;
@@ -27,9 +27,9 @@ export interface Nemesis {
   /** Stripe does not answer for so long, and goes on as if nothing had been. */
   freezeStripe(ms: number): Promise<void>;
   /** The next of Stripe's answers come late, not at all, or as faults of its own. */
-  troubleStripe(times: number): Promise<void>;
+  injectStripeFaults(times: number): Promise<void>;
   /** Stripe's webhooks come twice, late and in any order while `during` runs, or not before its end. */
-  confuseWebhooks(during: () => Promise<void>): Promise<void>;
+  disorderWebhooks(during: () => Promise<void>): Promise<void>;
   /** Kills everything but the edge at once, and starts all of it again, in any order. */
   killEverything(): Promise<void>;
 }
@@ -37,7 +37,7 @@ export interface Nemesis {
 interface Options {
   system: System;
   /** Each service's line to the broker. */
-  lines: ReadonlyMap<ServiceName, Line>;
+  lines: ReadonlyMap<ServiceName, MutingProxy>;
   /** A number from 0 up to 1, the same ones at every run. */
   random: () => number;
 }
@@ -63,12 +63,12 @@ export function createNemesis({ system, lines, random }: Options): Nemesis {
   }
 
   return {
-    async killUnheard(service) {
+    async killBeforeConfirmation(service) {
       const line = lines.get(service);
       if (!line) throw new Error(`no line to ${service}`);
       line.mute();
       // The name of one of our exchanges: something is being published.
-      const publishes = (): boolean => line.held().includes("ticketing.");
+      const publishes = (): boolean => line.pending().includes("ticketing.");
       await until(publishes, { what: `${service} to publish`, timeoutMs: 60_000 });
       await crash(service);
       line.unmute();
@@ -95,7 +95,7 @@ export function createNemesis({ system, lines, random }: Options): Nemesis {
     freezeBroker() {
       rabbit.kill("SIGSTOP");
     },
-    async fillBroker(during) {
+    async exhaustBrokerMemory(during) {
       await rabbit.control("set_vm_memory_high_watermark", "absolute", "1");
       try {
         await during();
@@ -123,7 +123,7 @@ export function createNemesis({ system, lines, random }: Options): Nemesis {
       await pass(ms);
       stripe.child.kill("SIGCONT");
     },
-    async troubleStripe(times) {
+    async injectStripeFaults(times) {
       const troubles = [
         { drop: true },
         { fail: 500 },
@@ -137,7 +137,7 @@ export function createNemesis({ system, lines, random }: Options): Nemesis {
         await turnStripe("POST", "faults", { path: "/v1/payment_intents", ...trouble });
       }
     },
-    async confuseWebhooks(during) {
+    async disorderWebhooks(during) {
       const late = random() < 0.5;
       const mess = late ? { duplicate: true, shuffle: true, delay: 4_000 } : { off: true };
       await turnStripe("PUT", "webhooks", mess);

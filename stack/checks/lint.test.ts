@@ -60,7 +60,7 @@ it.each([
   // Tests of the whole: what a client knows. Whatever starts the parts: no inside of a service.
   ["e2e/journey.test", "#runtime/money.ts"],
   ["e2e/journey.test", "../services/orders/hold.ts"],
-  ["e2e/faults/world", "../../web/src/lib/format/money.ts"],
+  ["e2e/faults/fixture", "../../web/src/lib/format/money.ts"],
   ["stack/launcher/start", "../../services/orders/hold.ts"],
   ["envoy/main", "../web/src/lib/format/money.ts"],
   ["k8s/topology.test", "../services/orders/order.ts"],
@@ -83,9 +83,9 @@ it.each([
   ["services/runtime/testing/setup", "#stack/parts"],
   ["web/src/routes/+page.server", "#lib/format/money.ts"],
   ["e2e/journey.test", "#runtime/messaging/envelope.ts"],
-  ["e2e/faults/world", "#stack/process"],
+  ["e2e/faults/fixture", "#stack/process"],
   ["stack/launcher/start", "#runtime/messaging/topology.ts"],
-  ["stack/launcher/edge", "../../envoy/config.ts"],
+  ["stack/launcher/edge", "../../envoy/config/edge-config.ts"],
   ["stack/stripe/api/api", "../objects/errors.ts"],
 ])("%s may import %s", async (path, module) => {
   expect(await refusalsOf(ts(path), imports(module))).toEqual([]);

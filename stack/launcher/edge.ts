@@ -2,7 +2,7 @@ import { execFile } from "node:child_process";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import type { EdgeVariable } from "../../envoy/config.ts";
+import type { EdgeVariable } from "../../envoy/config/edge-config.ts";
 import { edgeAdmin, type EdgeAdmin } from "./edge-admin.ts";
 import { startPart, type Part } from "#stack/parts";
 import { type Child, preferredPort, run, until } from "#stack/process";

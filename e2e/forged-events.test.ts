@@ -1,0 +1,138 @@
+import { create, toBinary, type DescMessage, type MessageInitShape } from "@bufbuild/protobuf";
+import { UserBannedSchema } from "@ticketing/proto/auth/v1/user_events";
+import { UserStatus } from "@ticketing/proto/auth/v1/user";
+import { OrderStatus } from "@ticketing/proto/orders/v1/order";
+import {
+  OrderCompletedSchema,
+  OrderCreatedSchema,
+  OrderExpiredSchema,
+} from "@ticketing/proto/orders/v1/order_events";
+import { PaymentStatus } from "@ticketing/proto/payments/v1/payment";
+import {
+  ChargeCreatedSchema,
+  PaymentAuthorizedSchema,
+} from "@ticketing/proto/payments/v1/payment_events";
+import { TicketStatus } from "@ticketing/proto/tickets/v1/ticket";
+import { connect, type ChannelModel } from "amqplib";
+import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
+import { toProperties } from "#runtime/messaging/envelope.ts";
+import { EVENTS_EXCHANGE } from "#runtime/messaging/topology.ts";
+import { until } from "#stack/process";
+import { buy, listTicket, fetchOrder, signUp, fetchTicket, type Person } from "./testing/person.ts";
+import "./testing/setup.ts"; // For the type of what it provides.
+
+// Somebody has the password of expiration, the service that knows least. They can tell no lie with it.
+
+const { url, brokerUrls, amqpUrl } = inject("marketplace");
+const EXPIRATION = "ticketing.expiration.v1.ExpirationComplete";
+
+let thief: ChannelModel;
+let administrator: ChannelModel;
+let seller: Person, buyer: Person;
+beforeAll(async () => {
+  [thief, administrator] = await Promise.all([
+    connect(brokerUrls["expiration"] ?? ""),
+    connect(amqpUrl),
+  ]);
+  for (const connection of [thief, administrator]) connection.on("error", () => undefined);
+  [seller, buyer] = (await Promise.all(["seller", "buyer"].map((name) => signUp(url, name)))) as [
+    Person,
+    Person,
+  ];
+});
+afterAll(() => Promise.all([thief, administrator].map((connection) => connection?.close())));
+
+/** Where a forged event is put, and what the broker says to that: nothing, where it takes it. */
+const ways = [
+  ["under its own name", (type: string) => ({ exchange: EVENTS_EXCHANGE, key: type })],
+  ["under a name of expiration's", () => ({ exchange: EVENTS_EXCHANGE, key: EXPIRATION })],
+  ["into the queue of orders", () => ({ exchange: "", key: "orders" })],
+  ["into the queue of tickets", () => ({ exchange: "", key: "tickets" })],
+  ["into the queue of payments", () => ({ exchange: "", key: "payments" })],
+] as const;
+
+/** Sends an event in every way that there is, with what it says of itself as its owner would say it. */
+async function forge<D extends DescMessage>(
+  schema: D,
+  message: MessageInitShape<D>,
+  subject: string,
+): Promise<void> {
+  const { typeName: type } = schema;
+  const source = type.split(".")[1] ?? "";
+  const body = Buffer.from(toBinary(schema, create(schema, message)));
+  for (const [, way] of ways) {
+    const { exchange, key } = way(type);
+    const about = { id: crypto.randomUUID(), type, source, subject, time: new Date() };
+    for (const userId of [undefined, "expiration", source]) {
+      const channel = await thief.createConfirmChannel();
+      channel.on("error", () => undefined);
+      const gone = new Promise<void>((resolve) => channel.once("close", resolve));
+      const properties = { ...toProperties(about), ...(userId && { userId }) };
+      channel.publish(exchange, key, body, properties);
+      await Promise.race([channel.waitForConfirms(), gone]).catch(() => undefined);
+      await channel.close().catch(() => undefined);
+    }
+  }
+}
+
+/** Resolves when orders has refused a forgery: what came before it in the queue was seen, too. */
+async function seenBy(service: string, known: number): Promise<void> {
+  const channel = await administrator.createChannel();
+  const dead = async () => (await channel.checkQueue(`${service}.dead`)).messageCount > known;
+  await until(dead, { what: `${service} to refuse it`, timeoutMs: 30_000 });
+  await channel.close();
+}
+const deadOf = async (service: string): Promise<number> => {
+  const channel = await administrator.createChannel();
+  const { messageCount } = await channel.checkQueue(`${service}.dead`);
+  await channel.close();
+  return messageCount;
+};
+
+describe("with the password of expiration", () => {
+  it("nobody completes an order without money, or sells a ticket", async () => {
+    const ticket = await listTicket(seller);
+    const order = await buy(buyer, ticket);
+    const known = await deadOf("orders");
+    const attemptId = crypto.randomUUID();
+    const payment = {
+      ...{ orderId: order.id, attemptId, userId: buyer.id, sellerId: seller.id },
+      ...(order.price && { amount: order.price }),
+    };
+    const paid = { payment: { ...payment, status: PaymentStatus.AUTHORIZED } };
+    await forge(PaymentAuthorizedSchema, paid, order.id);
+    const taken = { payment: { ...payment, status: PaymentStatus.CAPTURED } };
+    await forge(ChargeCreatedSchema, taken, order.id);
+    const done = { ...order, status: OrderStatus.COMPLETED, version: order.version + 5n };
+    await forge(OrderCompletedSchema, { order: done }, order.id);
+    // What came under a name that expiration may use, orders was given, and refused.
+    await seenBy("orders", known);
+    expect(await fetchOrder(buyer, order)).toMatchObject({
+      status: OrderStatus.CREATED,
+      attemptId: "",
+    });
+    expect((await fetchTicket(url, ticket)).status).toBe(TicketStatus.HELD);
+  });
+
+  it("nobody frees what is held, or holds what is free", async () => {
+    const [held, free] = [await listTicket(seller), await listTicket(seller)];
+    const order = await buy(buyer, held);
+    const over = { ...order, status: OrderStatus.CANCELLED, version: order.version + 5n };
+    await forge(OrderExpiredSchema, { order: over }, order.id);
+    const made = { ...order, id: crypto.randomUUID(), ticketId: free.id, holdNumber: 9n };
+    await forge(OrderCreatedSchema, { order: made }, made.id);
+    // A true event behind the forged ones: when it is heard, they were.
+    await buyer.orders.cancelOrder({ id: (await buy(buyer, await listTicket(seller))).id });
+    expect((await fetchTicket(url, held)).status).toBe(TicketStatus.HELD);
+    expect((await fetchTicket(url, free)).status).toBe(TicketStatus.ON_SALE);
+  });
+
+  it("nobody locks somebody else out", async () => {
+    const user = { id: buyer.id, version: 1_000n, status: UserStatus.BANNED };
+    await forge(UserBannedSchema, { user }, buyer.id);
+    const order = await buy(buyer, await listTicket(seller));
+    expect((await fetchOrder(buyer, order)).status).toBe(OrderStatus.CREATED);
+    expect((await buyer.auth.getCurrentUser({})).user?.id).toBe(buyer.id);
+    await buyer.orders.cancelOrder({ id: order.id });
+  });
+});

@@ -1,0 +1,134 @@
+import { readFileSync } from "node:fs";
+import { rm } from "node:fs/promises";
+import { createServer } from "node:http";
+import { once } from "node:events";
+import type { AddressInfo } from "node:net";
+import { join } from "node:path";
+import type { TestProject } from "vitest/node";
+import type { ServiceName, System } from "#stack/launcher";
+import { startMarketplace } from "./marketplace.ts";
+
+/** Where the whole marketplace is that the tests use, and how a test reaches behind it. */
+export interface SharedMarketplace {
+  url: string;
+  /** The broker, with the administrator's rights, for listening to the events. */
+  amqpUrl: string;
+  /** The broker, with the rights of each service. */
+  brokerUrls: Record<string, string>;
+  /** MongoDB, with the administrator's rights; DATABASE stands for the database's name. */
+  mongoUrl: string;
+  stripeUrl: string;
+  /** The only key that the local Stripe lets in. */
+  stripeKey: string;
+  /** The mailbox's page; under /mails all mails, the newest first. */
+  mailboxUrl: string;
+  /** Where the mailbox takes mails. */
+  smtpUrl: string;
+  /** The storefront's own server, behind the edge. */
+  webUrl: string;
+  logs: string;
+  /** Every key and password of the marketplace's own, none of which anybody may ever say. */
+  secrets: string[];
+  /**
+   * POST /restart/<service> kills and starts again every instance of a service; GET /pids answers the
+   * processes of the services and of the edge; GET /processes all processes by name, with the pid, or
+   * how it ended.
+   */
+  control: string;
+  /** Where each service listens by itself, behind the edge. */
+  rpc: Record<string, string[]>;
+  http: Record<string, string[]>;
+  holdSeconds: number;
+}
+
+declare module "vitest" {
+  export interface ProvidedContext {
+    marketplace: SharedMarketplace;
+  }
+}
+
+/** Long enough for a purchase on a busy machine, short enough to wait for. */
+const HOLD_SECONDS = 20;
+
+async function stateOf({ processes }: System): Promise<Record<string, number | string>> {
+  const each = processes.map(async ({ child }) => {
+    return [child.name, child.running ? child.pid : await child.exited] as const;
+  });
+  return Object.fromEntries(await Promise.all(each));
+}
+
+async function serveControl(system: System): Promise<{ url: string; close(): void }> {
+  const server = createServer((req, res) => {
+    if (req.url === "/pids") {
+      const services = Object.values(system.instances).flat();
+      const pids = [system.edge.pid, ...services.map(({ child }) => child.pid)];
+      return void res.end(JSON.stringify(pids));
+    }
+    if (req.url === "/processes") {
+      return void stateOf(system).then((state) => res.end(JSON.stringify(state)));
+    }
+    const service = /^\/restart\/(\w+)$/.exec(req.url ?? "")?.[1] as ServiceName | undefined;
+    const instances = service ? system.instances[service] : undefined;
+    if (!instances) return void res.writeHead(404).end();
+    for (const { child } of instances) child.kill("SIGKILL");
+    void Promise.all(instances.map((instance) => instance.restart())).then(
+      () => res.writeHead(204).end(),
+      (error: unknown) => res.writeHead(500).end(String(error)),
+    );
+  });
+  await once(server.listen(0, "127.0.0.1"), "listening");
+  const { port } = server.address() as AddressInfo;
+  return { url: `http://127.0.0.1:${port}`, close: () => server.close() };
+}
+
+const addresses = ({ instances }: System, port: "rpc" | "http"): Record<string, string[]> =>
+  Object.fromEntries(
+    Object.entries(instances).map(([name, list]) => [name, list.map((each) => each[port])]),
+  );
+
+/** Where a marketplace keeps what it has made up: of its parts, and of its services. */
+const SECRET_FILES = ["secrets.json", "services.json"];
+
+/** All that was made up for this one marketplace. */
+const secretsIn = (dir: string): string[] =>
+  SECRET_FILES.flatMap((file) =>
+    Object.values(JSON.parse(readFileSync(join(dir, file), "utf8")) as Record<string, string>),
+  );
+
+/** Starts everything once, as `npm start` does, with as many instances as INSTANCES says. */
+export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const { dir, system } = await startMarketplace("e2e", {
+    instances: Number(process.env["INSTANCES"] ?? 1),
+    env: {
+      ORDER_HOLD_SECONDS: String(HOLD_SECONDS),
+      PAYOUT_SWEEP_SECONDS: "2",
+      CALL_TIMEOUT_SECONDS: "60", // A busy machine is slow, and that is no failure.
+    },
+  });
+  const control = await serveControl(system);
+  const { mongo, rabbit } = system.parts;
+  project.provide("marketplace", {
+    url: system.url,
+    amqpUrl: rabbit?.adminUrl ?? "",
+    brokerUrls: Object.fromEntries(
+      Object.keys(system.instances).map((name) => [name, system.parts.amqpUrl(name)]),
+    ),
+    mongoUrl: mongo?.databaseUrl("DATABASE") ?? "",
+    stripeUrl: system.stripe.url ?? "",
+    stripeKey: system.stripe.key,
+    mailboxUrl: system.mailbox ?? "",
+    smtpUrl: system.smtp ?? "",
+    webUrl: system.web,
+    logs: join(dir, "logs"),
+    secrets: secretsIn(dir),
+    control: control.url,
+    rpc: addresses(system, "rpc"),
+    http: addresses(system, "http"),
+    holdSeconds: HOLD_SECONDS,
+  });
+  return async () => {
+    control.close();
+    await system.stop();
+    await rm(dir, { recursive: true, force: true });
+  };
+}
