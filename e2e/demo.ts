@@ -6,7 +6,15 @@ import { OrderStatus } from "@ticketing/proto/orders/v1/order";
 import { TicketStatus, type Ticket } from "@ticketing/proto/tickets/v1/ticket";
 import { buildWeb, findRunning, formatLogLine, startSystem } from "#stack/launcher";
 import { until } from "#stack/process";
-import { buy, holdEndOf, listTicket, fetchOrder, pay, signUp, fetchTicket } from "./testing/person.ts";
+import {
+  buy,
+  holdEndOf,
+  listTicket,
+  fetchOrder,
+  pay,
+  signUp,
+  fetchTicket,
+} from "./testing/person.ts";
 import { toRpcError } from "./testing/rpc-error.ts";
 
 // `npm run demo`: plays the two flows of the marketplace as real clients, and prints what happened.

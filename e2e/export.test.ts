@@ -6,7 +6,11 @@ import { Category, TicketStatus, type Ticket } from "@ticketing/proto/tickets/v1
 import { mongo } from "mongoose";
 import { afterAll, expect, inject, it } from "vitest";
 import { until } from "#stack/process";
-import { documentsContaining, missingFromExport, type Exclusions } from "./testing/export-coverage.ts";
+import {
+  documentsContaining,
+  missingFromExport,
+  type Exclusions,
+} from "./testing/export-coverage.ts";
 import * as people from "./testing/person.ts";
 import { Browser } from "./testing/browser.ts";
 import "./testing/setup.ts"; // For the type of what it provides.
@@ -185,7 +189,9 @@ it("an export holds every word and every time that any service keeps of its user
     expect(WITHHELD, `${name} keeps something of users: say where it is exported`).toHaveProperty([
       row,
     ]);
-    missing.push(...missingFromExport(exported, doc, WITHHELD[row] ?? {}).map((leaf) => `${row}: ${leaf}`));
+    missing.push(
+      ...missingFromExport(exported, doc, WITHHELD[row] ?? {}).map((leaf) => `${row}: ${leaf}`),
+    );
   }
   expect(missing).toEqual([]);
   expect([...rows].sort()).toEqual(Object.keys(WITHHELD).sort());

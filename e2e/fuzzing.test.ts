@@ -101,11 +101,14 @@ it.each(ports(marketplace.rpc))("no raw request ends %s, on its RPC port %s", as
   await bombard(`${name} rpc`, at, make, () => isServing(at));
 });
 
-it.each(ports(marketplace.http))("no raw request ends %s, on its plain port %s", async (name, at) => {
-  const make: Make = (chance) =>
-    chance.oneIn(12) ? malformedHttp2(chance, plainPaths) : malformedHttp1(chance, plainPaths);
-  await bombard(`${name} http`, at, make, () => respondsOk(`http://${at}/healthz`));
-});
+it.each(ports(marketplace.http))(
+  "no raw request ends %s, on its plain port %s",
+  async (name, at) => {
+    const make: Make = (chance) =>
+      chance.oneIn(12) ? malformedHttp2(chance, plainPaths) : malformedHttp1(chance, plainPaths);
+    await bombard(`${name} http`, at, make, () => respondsOk(`http://${at}/healthz`));
+  },
+);
 
 it("no raw request ends anything through the edge, in both of its protocols", async () => {
   const known = [...pages, ...restPaths, ...rpcPaths, "/webhooks/stripe"];

@@ -15,7 +15,16 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
 import { until } from "#stack/process";
-import { buy, holdEndOf, listTicket, fetchOrder, pay, signUp, fetchTicket, type Person } from "./testing/person.ts";
+import {
+  buy,
+  holdEndOf,
+  listTicket,
+  fetchOrder,
+  pay,
+  signUp,
+  fetchTicket,
+  type Person,
+} from "./testing/person.ts";
 import { errorOf } from "./testing/rpc-error.ts";
 import { openEventLog, type PublishedEvent } from "./testing/event-log.ts";
 import "./testing/setup.ts"; // For the type of what it provides.

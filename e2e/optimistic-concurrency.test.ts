@@ -27,7 +27,9 @@ async function wrongWithMoney({ system }: FaultsFixture): Promise<string[]> {
 }
 
 it("takes money for nothing, or forgets it, where the compare-and-set is taken out", async () => {
-  const withoutOptimisticConcurrency = pathToFileURL(join(import.meta.dirname, "faults/no-optimistic-concurrency.ts")).href;
+  const withoutOptimisticConcurrency = pathToFileURL(
+    join(import.meta.dirname, "faults/no-optimistic-concurrency.ts"),
+  ).href;
   world = await startFaultsFixture({
     seed: SEED,
     buyers: 40,

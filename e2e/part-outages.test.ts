@@ -10,7 +10,15 @@ import { until } from "#stack/process";
 import { services, type System } from "#stack/launcher";
 import { openPartProxies, partFaults } from "./faults/part-faults.ts";
 import { startMarketplace } from "./testing/marketplace.ts";
-import { buy, clients, listTicket, pay, signUp, transportTo, type Person } from "./testing/person.ts";
+import {
+  buy,
+  clients,
+  listTicket,
+  pay,
+  signUp,
+  transportTo,
+  type Person,
+} from "./testing/person.ts";
 
 // Each part that the services need is away, slow, forgetful, full, or knows us no longer, while people go
 // on. No good event is among the dead or costs a try, nobody is signed out, every call is answered soon,

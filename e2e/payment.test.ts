@@ -3,7 +3,15 @@ import { TicketStatus } from "@ticketing/proto/tickets/v1/ticket";
 import { beforeAll, describe, expect, inject, it } from "vitest";
 import { until } from "#stack/process";
 import { fetchStripeRecords } from "./testing/stripe-records.ts";
-import { buy, listTicket, fetchOrder, pay, signUp, fetchTicket, type Person } from "./testing/person.ts";
+import {
+  buy,
+  listTicket,
+  fetchOrder,
+  pay,
+  signUp,
+  fetchTicket,
+  type Person,
+} from "./testing/person.ts";
 import { errorOf } from "./testing/rpc-error.ts";
 import "./testing/setup.ts"; // For the type of what it provides.
 

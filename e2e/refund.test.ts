@@ -71,15 +71,16 @@ describe.concurrent("money", () => {
     await until(async () => (await fetchTicket(url, ticket)).status === TicketStatus.WITHDRAWN, {
       what: "the ticket to be its seller's again",
     });
-    expect((await errorOf(buyer.tickets.openTicketCode({ id: ticket.id }))).code).toBe(
-      "NotFound",
-    );
+    expect((await errorOf(buyer.tickets.openTicketCode({ id: ticket.id }))).code).toBe("NotFound");
     await until(async () => (await subjectsTo(buyer)).includes("Refund: Given back"), {
       what: "the letter to the buyer",
     });
-    await until(async () => (await subjectsTo(seller)).includes("Refunded to the buyer: Given back"), {
-      what: "the letter to the seller",
-    });
+    await until(
+      async () => (await subjectsTo(seller)).includes("Refunded to the buyer: Given back"),
+      {
+        what: "the letter to the seller",
+      },
+    );
     expect(await subjectsTo(buyer)).toContain("Your ticket: Given back");
     expect(await subjectsTo(seller)).toContain("Sold: Given back");
   });
@@ -118,9 +119,7 @@ describe.concurrent("money", () => {
     const { order } = await sold("Theirs");
     const notFound = { code: "NotFound", reason: "PAYMENT_NOT_FOUND" };
     expect(await errorOf(refund(other, order))).toMatchObject(notFound);
-    expect(await errorOf(other.payments.getPayment({ orderId: order.id }))).toMatchObject(
-      notFound,
-    );
+    expect(await errorOf(other.payments.getPayment({ orderId: order.id }))).toMatchObject(notFound);
     const { payment } = await seller.payments.getPayment({ orderId: order.id });
     expect(payment).toMatchObject({ status: PaymentStatus.CAPTURED, title: "Theirs" });
     expect(payment).toMatchObject({ userId: "", attempts: [], refunds: [], stripeId: "" });

@@ -1,5 +1,12 @@
 import type { SeededRandom } from "../testing/seeded-random.ts";
-import { hosts, methods, malformedBody, malformedHeaders, paths, types } from "./malformed-values.ts";
+import {
+  hosts,
+  methods,
+  malformedBody,
+  malformedHeaders,
+  paths,
+  types,
+} from "./malformed-values.ts";
 
 const line = (name: string, value: string): string => `${name}: ${value}\r\n`;
 
@@ -22,7 +29,11 @@ const framings: ((body: Buffer) => [head: string, body: string])[] = [
 ];
 
 /** A request of HTTP/1.1 of which something is odd, in pieces; sometimes two of them, or damaged. */
-export function malformedHttp1(chance: SeededRandom, known: readonly string[], more = ""): Buffer[] {
+export function malformedHttp1(
+  chance: SeededRandom,
+  known: readonly string[],
+  more = "",
+): Buffer[] {
   const odd = (times: number, list: readonly string[], usual: string): string =>
     chance.oneIn(times) ? chance.pick(list) : usual;
   const path = odd(2, paths, chance.pick(known));

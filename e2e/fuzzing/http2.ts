@@ -1,5 +1,13 @@
 import type { SeededRandom } from "../testing/seeded-random.ts";
-import { hosts, methods, malformedBody, malformedHeaders, paths, schemes, types } from "./malformed-values.ts";
+import {
+  hosts,
+  methods,
+  malformedBody,
+  malformedHeaders,
+  paths,
+  schemes,
+  types,
+} from "./malformed-values.ts";
 
 // Frames by hand: a client's library would refuse to send most of what is sent here.
 

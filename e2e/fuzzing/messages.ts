@@ -45,7 +45,11 @@ const unreadable = (chance: SeededRandom): Buffer =>
   Buffer.concat([Buffer.of(0x0a, 0xff, 0x01), Buffer.from(MARK), chance.bytes(chance.below(20))]);
 
 /** Waits for what was sent to be among the dead, and takes that away, and nothing else. */
-async function removeDeadLetters(channel: ConfirmChannel, service: string, count: number): Promise<void> {
+async function removeDeadLetters(
+  channel: ConfirmChannel,
+  service: string,
+  count: number,
+): Promise<void> {
   let buried = 0;
   const all = async (): Promise<boolean> => {
     const others: GetMessage[] = [];

@@ -13,7 +13,9 @@ export interface PublishedEvent {
  * Listens to every event, on a queue of its own that goes with it. Each is heard once: two replicas
  * may both publish what one of them has recorded, which consumers bear and a list would not.
  */
-export async function openEventLog(amqpUrl: string): Promise<{ heard: PublishedEvent[]; close(): Promise<void> }> {
+export async function openEventLog(
+  amqpUrl: string,
+): Promise<{ heard: PublishedEvent[]; close(): Promise<void> }> {
   const heard: PublishedEvent[] = [];
   const known = new Set<string>();
   const connection = await connect(amqpUrl);
