@@ -7,37 +7,37 @@ export const authConfig = serviceConfig.extend({
   REDIS_URI: z.url({ protocol: /^rediss?$/ }),
   TOKEN_ISSUER: z.string().min(1).default("ticketing"),
   TOKEN_AUDIENCE: z.string().min(1).default("ticketing"),
-  /** What private keys are kept under in the database: 32 characters or more. A secret. */
+  /** Encrypts the private keys in the database: 32 characters or more. A secret. */
   SEALING_KEY: z.string().min(32),
-  /** A JWK set of private keys as JSON, to begin with; without, they are made. A secret. */
+  /** The initial private keys, as a JWK set in JSON. If empty, they are generated. A secret. */
   SIGNING_KEYS: z.string().default(""),
-  /** How long a key signs before the next one does. */
+  /** How long a key signs before it is rotated. */
   KEY_DAYS: z.coerce.number().positive().max(3_650).default(30),
-  /** What refresh tokens are derived with: 32 characters or more. A secret. */
+  /** Refresh tokens are derived with this key: 32 characters or more. A secret. */
   REFRESH_KEY: z.string().min(32),
   ACCESS_TOKEN_SECONDS: z.coerce.number().int().positive().max(MAX_TOKEN_SECONDS).default(300),
   SESSION_DAYS: z.coerce.number().positive().max(365).default(30),
-  /** Under TLS: `Secure` cookies with the `__Host-` prefix. Only local running turns it off. */
+  /** `Secure` cookies with the `__Host-` prefix, for TLS. Only turned off on a local machine. */
   SECURE_COOKIES: booleanVariable.default(true),
-  /** Of all addresses together that the account has not signed in from of late. */
+  /** From all untrusted networks together. */
   ATTEMPTS_PER_ACCOUNT: z.coerce.number().int().positive().default(20),
   ATTEMPTS_PER_ACCOUNT_AND_ADDRESS: z.coerce.number().int().positive().default(10),
   ATTEMPTS_PER_ADDRESS: z.coerce.number().int().positive().default(100),
-  /** Apart from the others: many honest people renew their sessions from one office's address. */
+  /** Counted separately, because many people in an office share one address. */
   REFRESHES_PER_ADDRESS: z.coerce.number().int().positive().default(2_000),
   REFRESHES_PER_SESSION: z.coerce.number().int().positive().default(300),
-  /** To an address that nobody has confirmed, and by one account, in a window. */
+  /** Emails to an unconfirmed address, and emails that one account requests, per window. */
   MAILS_PER_ADDRESS: z.coerce.number().int().positive().default(5),
-  /** In this time an account is sent one link that sets a new password. */
+  /** An account is sent one password reset link in this time. */
   RESET_MAIL_SECONDS: z.coerce.number().int().positive().default(300),
-  /** Where mail goes out, with user and password if it asks for them. A secret. */
+  /** The mail server, with user and password if it requires them. A secret. */
   SMTP_URL: z.url({ protocol: /^smtps?$/ }),
   MAIL_FROM: z
     .string()
     .min(3)
     .regex(/^\P{Cc}+$/u, "must be one line")
     .default("Ticketing <no-reply@localhost>"),
-  /** Where people see the storefront: what links in mails begin with. */
+  /** The URL of the storefront, with which links in emails begin. */
   PUBLIC_URL: z.url({ protocol: /^https?$/ }).default("http://localhost:8080"),
   ATTEMPTS_WINDOW_SECONDS: z.coerce.number().int().positive().default(900),
 });

@@ -1,7 +1,7 @@
 import { Code } from "@connectrpc/connect";
 import { defineErrors } from "#runtime/errors.ts";
 
-/** The reasons for which auth refuses a call, beside those of every service. */
+/** The reasons for which auth refuses a call, besides those of every service. */
 export const AuthError = defineErrors({
   ACCOUNT_HAS_CLAIMS: Code.FailedPrecondition,
   EMAIL_CONFIRMED: Code.FailedPrecondition,

@@ -8,34 +8,37 @@ import {
 } from "@ticketing/proto/payments/v1/payment_events";
 import { on, type EventHandler } from "#runtime/messaging/consumer.ts";
 import { formatAmount, toMinor } from "#runtime/money.ts";
-import type { Trade } from "./mail/trade-templates.ts";
 import type { MailQueue } from "./mail/mail-queue.ts";
+import type { Trade } from "./mail/trade-templates.ts";
 
-/** What every event of a trade says, of an order or of its payment. */
-interface About {
+/** The fields that orders and payments have in common. */
+interface TradeFields {
   orderId: string;
   title: string;
   amount?: Money | undefined;
 }
 
-function toTrade({ orderId, title, amount }: About): Trade {
+function toTrade({ orderId, title, amount }: TradeFields): Trade {
   if (!amount) throw new Error(`order ${orderId} without its amount`);
   return { orderId, title, amount: formatAmount(toMinor(amount, "amount")) };
 }
 
-/** An event tells of all refunds of a payment; that an older one was told of is forgotten by then. */
-const TOLD_MS = 29 * 86_400_000;
+/**
+ * Each event carries all refunds of a payment. Older ones were announced by an earlier event, and the
+ * record of their email may have expired.
+ */
+const ANNOUNCED_AFTER_MS = 29 * 86_400_000;
 
-const isNew = ({ updateTime }: Refund): boolean =>
-  updateTime === undefined || Date.now() - timestampMs(updateTime) < TOLD_MS;
-const wasPaid = (refund: Refund): boolean =>
-  refund.status === RefundStatus.SUCCEEDED && isNew(refund);
-/** Nobody had sold anything: the seller has never heard of it. */
+const isRecent = ({ updateTime }: Refund): boolean =>
+  updateTime === undefined || Date.now() - timestampMs(updateTime) < ANNOUNCED_AFTER_MS;
+const isAnnounced = (refund: Refund): boolean =>
+  refund.status === RefundStatus.SUCCEEDED && isRecent(refund);
+/** Whether the seller knew of a sale. An order that ended before its payment never became one. */
 const wasSold = ({ reason }: Refund): boolean => reason !== RefundReason.ORDER_ENDED;
 
 /**
- * The letters about trades are written here, because nobody else knows people's addresses: they are in
- * no event. A letter's id says what it is about, so it is written once however often it is heard of.
+ * Auth sends the emails about trades, because no event contains an email address. The id of an email
+ * identifies what it is about, so a redelivered event sends none again.
  */
 export function tradeEmailHandlers(mailQueue: Pick<MailQueue, "enqueueOnce">): EventHandler[] {
   return [
@@ -54,7 +57,7 @@ export function tradeEmailHandlers(mailQueue: Pick<MailQueue, "enqueueOnce">): E
     on(ChargeRefundedSchema, async ({ payment }) => {
       if (!payment) throw new Error("an event without its payment");
       const { orderId, title, userId, sellerId } = payment;
-      for (const refund of payment.refunds.filter(wasPaid)) {
+      for (const refund of payment.refunds.filter(isAnnounced)) {
         const trade = toTrade({ orderId, title, amount: refund.amount });
         await mailQueue.enqueueOnce(`refunded:${refund.id}`, "refunded", userId, trade);
         if (!wasSold(refund)) continue;

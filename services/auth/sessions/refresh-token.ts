@@ -27,3 +27,4 @@ export function refreshTokens(key: string) {
 
   return { issue, verify };
 }
+export type RefreshTokens = ReturnType<typeof refreshTokens>;

@@ -3,14 +3,10 @@ import { newId } from "#runtime/store/ids.ts";
 import type { AuthConfig } from "../config.ts";
 import { securityStampOf } from "../user-credentials.ts";
 import { refreshTokens } from "./refresh-token.ts";
-import { rotateSession } from "./session-renewal.ts";
-import {
-  isCurrent,
-  sessionEnded,
-  type SessionFields,
-  type SessionOwner,
-  type Sessions,
-} from "./session.ts";
+import { sessionEndings } from "./session-endings.ts";
+import { sessionQueries } from "./session-queries.ts";
+import { rotateSession } from "./session-rotation.ts";
+import { sessionEnded, type SessionFields, type SessionOwner, type Sessions } from "./session.ts";
 import { undeliveredRenewals } from "./undelivered-renewals.ts";
 
 const DAY_MS = 86_400_000;
@@ -50,6 +46,9 @@ export function sessionStore({ sessions, key, lifetimeMs, now }: Options) {
   });
 
   return {
+    ...sessionQueries(sessions, now),
+    ...sessionEndings(sessions, tokens),
+
     /** Starts a session of the user in the state in which their password was verified. */
     async start(user: SessionOwner, { device = "", place = "" }: SessionOrigin = {}) {
       const startTime = new Date(now());
@@ -66,40 +65,6 @@ export function sessionStore({ sessions, key, lifetimeMs, now }: Options) {
       };
       await sessions.create(session);
       return toOpenSession(session);
-    },
-
-    /** Ends the session of a refresh token, also of an old one. */
-    async endByToken(token: string): Promise<void> {
-      const claims = tokens.verify(token);
-      if (claims) await sessions.deleteOne({ _id: claims.sessionId });
-    },
-
-    async endById(id: string): Promise<void> {
-      await sessions.deleteOne({ _id: id });
-    },
-
-    /** Ends a session, if it belongs to this user. */
-    async endOwn(userId: string, id: string): Promise<void> {
-      await sessions.deleteOne({ _id: id, userId });
-    },
-
-    /** Ends all sessions of a user, except one. */
-    async endAll(userId: string, exceptId?: string): Promise<void> {
-      await sessions.deleteMany({ userId, ...(exceptId && { _id: { $ne: exceptId } }) });
-    },
-
-    /** Whether a session of the user is valid. */
-    async isActive(id: string, owner: SessionOwner): Promise<boolean> {
-      const own = { _id: id, userId: owner._id, expiresAt: { $gt: new Date(now()) } };
-      const session = await sessions.findOne(own).lean();
-      return session !== null && isCurrent(toOpenSession(session), owner);
-    },
-
-    /** The valid sessions of a user, the most recently used first. */
-    async list(owner: SessionOwner): Promise<SessionFields[]> {
-      const open = { userId: owner._id, expiresAt: { $gt: new Date(now()) } };
-      const found = await sessions.find(open).sort({ rotatedAt: -1, _id: -1 }).lean();
-      return found.filter((session) => isCurrent(toOpenSession(session), owner));
     },
 
     /** The session of a refresh token that this server issued. */

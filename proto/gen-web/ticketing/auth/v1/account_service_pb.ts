@@ -20,20 +20,20 @@ export const file_ticketing_auth_v1_account_service: GenFile = /*@__PURE__*/
   fileDesc("Cid0aWNrZXRpbmcvYXV0aC92MS9hY2NvdW50X3NlcnZpY2UucHJvdG8SEXRpY2tldGluZy5hdXRoLnYxIkkKFUNoYW5nZVBhc3N3b3JkUmVxdWVzdBIVCghwYXNzd29yZBgBIAEoCUIDgAEBEhkKDG5ld19wYXNzd29yZBgCIAEoCUIDgAEBIhgKFkNoYW5nZVBhc3N3b3JkUmVzcG9uc2UiLAobUmVxdWVzdFBhc3N3b3JkUmVzZXRSZXF1ZXN0Eg0KBWVtYWlsGAEgASgJIh4KHFJlcXVlc3RQYXNzd29yZFJlc2V0UmVzcG9uc2UiRQoUUmVzZXRQYXNzd29yZFJlcXVlc3QSEgoFdG9rZW4YASABKAlCA4ABARIZCgxuZXdfcGFzc3dvcmQYAiABKAlCA4ABASIXChVSZXNldFBhc3N3b3JkUmVzcG9uc2UiPgoSQ2hhbmdlRW1haWxSZXF1ZXN0EhUKCHBhc3N3b3JkGAEgASgJQgOAAQESEQoJbmV3X2VtYWlsGAIgASgJIhUKE0NoYW5nZUVtYWlsUmVzcG9uc2UiGQoXU2VuZENvbmZpcm1hdGlvblJlcXVlc3QiGgoYU2VuZENvbmZpcm1hdGlvblJlc3BvbnNlIikKE0NvbmZpcm1FbWFpbFJlcXVlc3QSEgoFdG9rZW4YASABKAlCA4ABASIWChRDb25maXJtRW1haWxSZXNwb25zZSJHChZVbmRvRW1haWxDaGFuZ2VSZXF1ZXN0EhIKBXRva2VuGAEgASgJQgOAAQESGQoMbmV3X3Bhc3N3b3JkGAIgASgJQgOAAQEiGQoXVW5kb0VtYWlsQ2hhbmdlUmVzcG9uc2UiKgoURXhwb3J0QWNjb3VudFJlcXVlc3QSEgoKcGFnZV90b2tlbhgBIAEoCSKSAwoVRXhwb3J0QWNjb3VudFJlc3BvbnNlEiUKBHVzZXIYASABKAsyFy50aWNrZXRpbmcuYXV0aC52MS5Vc2VyEiwKCHNlc3Npb25zGAIgAygLMhoudGlja2V0aW5nLmF1dGgudjEuU2Vzc2lvbhItCglyZWFkX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhUKDXBlbmRpbmdfZW1haWwYBCABKAkSNQoNZm9ybWVyX2VtYWlscxgFIAMoCzIeLnRpY2tldGluZy5hdXRoLnYxLkZvcm1lckVtYWlsEjEKDXN0YW5kaW5nX3RpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEioKB2xldHRlcnMYByADKAsyGS50aWNrZXRpbmcuYXV0aC52MS5MZXR0ZXISLwoLdXBkYXRlX3RpbWUYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhcKD25leHRfcGFnZV90b2tlbhgJIAEoCSJMCgtGb3JtZXJFbWFpbBINCgVlbWFpbBgBIAEoCRIuCgp1bmRvX3VudGlsGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKGAgoGTGV0dGVyEgoKAmlkGAEgASgJEg0KBWNhdXNlGAIgASgJEg0KBWVtYWlsGAMgASgJEhAKCG9yZGVyX2lkGAQgASgJEg0KBXRpdGxlGAUgASgJEg4KBmFtb3VudBgGIAEoCRIvCgtjcmVhdGVfdGltZRgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLQoJc2VudF90aW1lGAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIwCgxyZWZ1c2VkX3RpbWUYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg8KB3JlZnVzYWwYCiABKAkiPgoURGVsZXRlQWNjb3VudFJlcXVlc3QSFQoIcGFzc3dvcmQYASABKAlCA4ABARIPCgdmb3JmZWl0GAIgAygJIhcKFURlbGV0ZUFjY291bnRSZXNwb25zZTL8BwoOQWNjb3VudFNlcnZpY2USawoOQ2hhbmdlUGFzc3dvcmQSKC50aWNrZXRpbmcuYXV0aC52MS5DaGFuZ2VQYXNzd29yZFJlcXVlc3QaKS50aWNrZXRpbmcuYXV0aC52MS5DaGFuZ2VQYXNzd29yZFJlc3BvbnNlIgSItRgCEoEBChRSZXF1ZXN0UGFzc3dvcmRSZXNldBIuLnRpY2tldGluZy5hdXRoLnYxLlJlcXVlc3RQYXNzd29yZFJlc2V0UmVxdWVzdBovLnRpY2tldGluZy5hdXRoLnYxLlJlcXVlc3RQYXNzd29yZFJlc2V0UmVzcG9uc2UiCIi1GAGQtRgBEmwKDVJlc2V0UGFzc3dvcmQSJy50aWNrZXRpbmcuYXV0aC52MS5SZXNldFBhc3N3b3JkUmVxdWVzdBooLnRpY2tldGluZy5hdXRoLnYxLlJlc2V0UGFzc3dvcmRSZXNwb25zZSIIiLUYAZC1GAESYgoLQ2hhbmdlRW1haWwSJS50aWNrZXRpbmcuYXV0aC52MS5DaGFuZ2VFbWFpbFJlcXVlc3QaJi50aWNrZXRpbmcuYXV0aC52MS5DaGFuZ2VFbWFpbFJlc3BvbnNlIgSItRgCEnEKEFNlbmRDb25maXJtYXRpb24SKi50aWNrZXRpbmcuYXV0aC52MS5TZW5kQ29uZmlybWF0aW9uUmVxdWVzdBorLnRpY2tldGluZy5hdXRoLnYxLlNlbmRDb25maXJtYXRpb25SZXNwb25zZSIEiLUYAhJpCgxDb25maXJtRW1haWwSJi50aWNrZXRpbmcuYXV0aC52MS5Db25maXJtRW1haWxSZXF1ZXN0GicudGlja2V0aW5nLmF1dGgudjEuQ29uZmlybUVtYWlsUmVzcG9uc2UiCIi1GAGQtRgBEnIKD1VuZG9FbWFpbENoYW5nZRIpLnRpY2tldGluZy5hdXRoLnYxLlVuZG9FbWFpbENoYW5nZVJlcXVlc3QaKi50aWNrZXRpbmcuYXV0aC52MS5VbmRvRW1haWxDaGFuZ2VSZXNwb25zZSIIiLUYAZC1GAESawoNRXhwb3J0QWNjb3VudBInLnRpY2tldGluZy5hdXRoLnYxLkV4cG9ydEFjY291bnRSZXF1ZXN0GigudGlja2V0aW5nLmF1dGgudjEuRXhwb3J0QWNjb3VudFJlc3BvbnNlIgeQAgGItRgCEmgKDURlbGV0ZUFjY291bnQSJy50aWNrZXRpbmcuYXV0aC52MS5EZWxldGVBY2NvdW50UmVxdWVzdBooLnRpY2tldGluZy5hdXRoLnYxLkRlbGV0ZUFjY291bnRSZXNwb25zZSIEiLUYAmIGcHJvdG8z", [file_google_protobuf_timestamp, file_ticketing_auth_v1_session, file_ticketing_auth_v1_user, file_ticketing_options_v1_options]);
 
 /**
- * A new password.
+ * A password change.
  *
  * @generated from message ticketing.auth.v1.ChangePasswordRequest
  */
 export type ChangePasswordRequest = Message<"ticketing.auth.v1.ChangePasswordRequest"> & {
   /**
-   * The password of now.
+   * The current password.
    *
    * @generated from field: string password = 1;
    */
   password: string;
 
   /**
-   * As at sign-up.
+   * Has the rules of SignUpRequest.
    *
    * @generated from field: string new_password = 2;
    */
@@ -63,13 +63,13 @@ export const ChangePasswordResponseSchema: GenMessage<ChangePasswordResponse> = 
   messageDesc(file_ticketing_auth_v1_account_service, 1);
 
 /**
- * Somebody has forgotten a password.
+ * A password reset that is requested.
  *
  * @generated from message ticketing.auth.v1.RequestPasswordResetRequest
  */
 export type RequestPasswordResetRequest = Message<"ticketing.auth.v1.RequestPasswordResetRequest"> & {
   /**
-   * The address of the account, in any case.
+   * The address of the account, in upper or lower case.
    *
    * @generated from field: string email = 1;
    */
@@ -84,7 +84,7 @@ export const RequestPasswordResetRequestSchema: GenMessage<RequestPasswordResetR
   messageDesc(file_ticketing_auth_v1_account_service, 2);
 
 /**
- * A mail is on its way, if there is such an account.
+ * An email is sent if there is an account for the address.
  *
  * @generated from message ticketing.auth.v1.RequestPasswordResetResponse
  */
@@ -99,20 +99,20 @@ export const RequestPasswordResetResponseSchema: GenMessage<RequestPasswordReset
   messageDesc(file_ticketing_auth_v1_account_service, 3);
 
 /**
- * A new password in place of a forgotten one.
+ * A new password that replaces a forgotten one.
  *
  * @generated from message ticketing.auth.v1.ResetPasswordRequest
  */
 export type ResetPasswordRequest = Message<"ticketing.auth.v1.ResetPasswordRequest"> & {
   /**
-   * Of the link.
+   * The token of the link.
    *
    * @generated from field: string token = 1;
    */
   token: string;
 
   /**
-   * As at sign-up.
+   * Has the rules of SignUpRequest.
    *
    * @generated from field: string new_password = 2;
    */
@@ -127,7 +127,7 @@ export const ResetPasswordRequestSchema: GenMessage<ResetPasswordRequest> = /*@_
   messageDesc(file_ticketing_auth_v1_account_service, 4);
 
 /**
- * The password is set; sign in with it.
+ * The password is set. The client can sign in with it.
  *
  * @generated from message ticketing.auth.v1.ResetPasswordResponse
  */
@@ -142,7 +142,7 @@ export const ResetPasswordResponseSchema: GenMessage<ResetPasswordResponse> = /*
   messageDesc(file_ticketing_auth_v1_account_service, 5);
 
 /**
- * A new address.
+ * A change of the email address.
  *
  * @generated from message ticketing.auth.v1.ChangeEmailRequest
  */
@@ -155,7 +155,7 @@ export type ChangeEmailRequest = Message<"ticketing.auth.v1.ChangeEmailRequest">
   password: string;
 
   /**
-   * As at sign-up: ASCII, with a domain to which mail can go.
+   * Has the rules of SignUpRequest: ASCII, with a domain that can receive email.
    *
    * @generated from field: string new_email = 2;
    */
@@ -170,7 +170,7 @@ export const ChangeEmailRequestSchema: GenMessage<ChangeEmailRequest> = /*@__PUR
   messageDesc(file_ticketing_auth_v1_account_service, 6);
 
 /**
- * A mail is on its way to the new address.
+ * An email is sent to the new address.
  *
  * @generated from message ticketing.auth.v1.ChangeEmailResponse
  */
@@ -185,7 +185,7 @@ export const ChangeEmailResponseSchema: GenMessage<ChangeEmailResponse> = /*@__P
   messageDesc(file_ticketing_auth_v1_account_service, 7);
 
 /**
- * Asks for the mail that confirms the address.
+ * Requests the email that confirms the address.
  *
  * @generated from message ticketing.auth.v1.SendConfirmationRequest
  */
@@ -200,7 +200,7 @@ export const SendConfirmationRequestSchema: GenMessage<SendConfirmationRequest> 
   messageDesc(file_ticketing_auth_v1_account_service, 8);
 
 /**
- * A mail is on its way.
+ * An email is sent.
  *
  * @generated from message ticketing.auth.v1.SendConfirmationResponse
  */
@@ -215,13 +215,13 @@ export const SendConfirmationResponseSchema: GenMessage<SendConfirmationResponse
   messageDesc(file_ticketing_auth_v1_account_service, 9);
 
 /**
- * The answer to a mail.
+ * A confirmation of an address.
  *
  * @generated from message ticketing.auth.v1.ConfirmEmailRequest
  */
 export type ConfirmEmailRequest = Message<"ticketing.auth.v1.ConfirmEmailRequest"> & {
   /**
-   * Of the link.
+   * The token of the link.
    *
    * @generated from field: string token = 1;
    */
@@ -251,20 +251,20 @@ export const ConfirmEmailResponseSchema: GenMessage<ConfirmEmailResponse> = /*@_
   messageDesc(file_ticketing_auth_v1_account_service, 11);
 
 /**
- * A move to another address that is to be undone.
+ * A change of the email address to undo.
  *
  * @generated from message ticketing.auth.v1.UndoEmailChangeRequest
  */
 export type UndoEmailChangeRequest = Message<"ticketing.auth.v1.UndoEmailChangeRequest"> & {
   /**
-   * Of the link.
+   * The token of the link.
    *
    * @generated from field: string token = 1;
    */
   token: string;
 
   /**
-   * As at sign-up.
+   * Has the rules of SignUpRequest.
    *
    * @generated from field: string new_password = 2;
    */
@@ -279,7 +279,7 @@ export const UndoEmailChangeRequestSchema: GenMessage<UndoEmailChangeRequest> = 
   messageDesc(file_ticketing_auth_v1_account_service, 12);
 
 /**
- * The account has its former address again; sign in with the new password.
+ * The former address is restored. The client can sign in with the new password.
  *
  * @generated from message ticketing.auth.v1.UndoEmailChangeResponse
  */
@@ -294,13 +294,13 @@ export const UndoEmailChangeResponseSchema: GenMessage<UndoEmailChangeResponse> 
   messageDesc(file_ticketing_auth_v1_account_service, 13);
 
 /**
- * Asks for everything that is kept of the caller.
+ * Requests everything that is stored about the caller.
  *
  * @generated from message ticketing.auth.v1.ExportAccountRequest
  */
 export type ExportAccountRequest = Message<"ticketing.auth.v1.ExportAccountRequest"> & {
   /**
-   * `next_page_token` of the page before, for the letters that are not in it.
+   * `next_page_token` of the previous page, for the next page of `letters`.
    *
    * @generated from field: string page_token = 1;
    */
@@ -315,7 +315,7 @@ export const ExportAccountRequestSchema: GenMessage<ExportAccountRequest> = /*@_
   messageDesc(file_ticketing_auth_v1_account_service, 14);
 
 /**
- * Everything that this service keeps of the caller.
+ * Everything that this service stores about the caller.
  *
  * @generated from message ticketing.auth.v1.ExportAccountResponse
  */
@@ -342,43 +342,43 @@ export type ExportAccountResponse = Message<"ticketing.auth.v1.ExportAccountResp
   readTime?: Timestamp | undefined;
 
   /**
-   * The address that the account moves to once it has answered; empty if it is not moving.
+   * The address that the account changes to once it is confirmed. Empty if no change is pending.
    *
    * @generated from field: string pending_email = 4;
    */
   pendingEmail: string;
 
   /**
-   * Addresses that the account has left and can still go back to, the oldest first.
+   * Former addresses that can still be restored, the oldest first.
    *
    * @generated from field: repeated ticketing.auth.v1.FormerEmail former_emails = 5;
    */
   formerEmails: FormerEmail[];
 
   /**
-   * When the account was last banned, or unbanned. Absent if it never was.
+   * When the account was last banned or unbanned. Absent if it never was.
    *
    * @generated from field: google.protobuf.Timestamp standing_time = 6;
    */
   standingTime?: Timestamp | undefined;
 
   /**
-   * Letters to the account that are kept: those that wait to be sent, those that were refused, and those
-   * about trades. The oldest first, 500 to a page; after 30 days none is kept.
+   * The stored emails to the account: those that wait to be sent, those that were rejected, and those about
+   * trades. The oldest first, 500 per page. All are deleted after 30 days.
    *
    * @generated from field: repeated ticketing.auth.v1.Letter letters = 7;
    */
   letters: Letter[];
 
   /**
-   * When anything of the account last changed.
+   * When the account was last changed.
    *
    * @generated from field: google.protobuf.Timestamp update_time = 8;
    */
   updateTime?: Timestamp | undefined;
 
   /**
-   * For the next page of letters, on which the rest is told once more; empty on the last one.
+   * For the next page of `letters`, which repeats all other fields. Empty on the last page.
    *
    * @generated from field: string next_page_token = 9;
    */
@@ -393,20 +393,20 @@ export const ExportAccountResponseSchema: GenMessage<ExportAccountResponse> = /*
   messageDesc(file_ticketing_auth_v1_account_service, 15);
 
 /**
- * An address that an account has left.
+ * An address that the account used before.
  *
  * @generated from message ticketing.auth.v1.FormerEmail
  */
 export type FormerEmail = Message<"ticketing.auth.v1.FormerEmail"> & {
   /**
-   * As its owner typed it.
+   * The address as it was typed.
    *
    * @generated from field: string email = 1;
    */
   email: string;
 
   /**
-   * Until then its owner can take the account back, and nobody else can have the address.
+   * Until this time its owner can restore it, and no other account can use it.
    *
    * @generated from field: google.protobuf.Timestamp undo_until = 2;
    */
@@ -421,7 +421,7 @@ export const FormerEmailSchema: GenMessage<FormerEmail> = /*@__PURE__*/
   messageDesc(file_ticketing_auth_v1_account_service, 16);
 
 /**
- * A letter to an account, by what is kept of it: its words are written only when it is sent.
+ * A stored email to an account. Its text is not stored: it is composed when the email is sent.
  *
  * @generated from message ticketing.auth.v1.Letter
  */
@@ -434,7 +434,7 @@ export type Letter = Message<"ticketing.auth.v1.Letter"> & {
   id: string;
 
   /**
-   * Why it is written: `welcome`, `confirm`, `move`, `moving`, `moved`, `undone`, `taken`, `reset`,
+   * Why it is sent: `welcome`, `confirm`, `move`, `moving`, `moved`, `undone`, `taken`, `reset`,
    * `password`, `deleted`, or, about a trade, `paid`, `refused`, `refunded`, `sold`, `returned`.
    *
    * @generated from field: string cause = 2;
@@ -442,56 +442,56 @@ export type Letter = Message<"ticketing.auth.v1.Letter"> & {
   cause: string;
 
   /**
-   * Where it goes. Empty for one about a trade: it goes to the address that the account has then.
+   * The receiver. Empty for an email about a trade, which is sent to the account's address at that time.
    *
    * @generated from field: string email = 3;
    */
   email: string;
 
   /**
-   * Of one about a trade: the order.
+   * The order, for an email about a trade.
    *
    * @generated from field: string order_id = 4;
    */
   orderId: string;
 
   /**
-   * Of one about a trade: what the ticket is for.
+   * The ticket's title, for an email about a trade.
    *
    * @generated from field: string title = 5;
    */
   title: string;
 
   /**
-   * Of one about a trade: the sum in words, such as "25.50 EUR".
+   * The formatted amount, for an email about a trade: "25.50 EUR".
    *
    * @generated from field: string amount = 6;
    */
   amount: string;
 
   /**
-   * When it was asked for.
+   * When it was enqueued.
    *
    * @generated from field: google.protobuf.Timestamp create_time = 7;
    */
   createTime?: Timestamp | undefined;
 
   /**
-   * When it was sent. Absent if it was not yet.
+   * When it was sent. Absent if it is not sent yet.
    *
    * @generated from field: google.protobuf.Timestamp sent_time = 8;
    */
   sentTime?: Timestamp | undefined;
 
   /**
-   * When the mail server refused it for good. Absent if it did not.
+   * When the mail server rejected it permanently. Absent if it did not.
    *
    * @generated from field: google.protobuf.Timestamp refused_time = 9;
    */
   refusedTime?: Timestamp | undefined;
 
   /**
-   * The code that it was refused with.
+   * The code with which it was rejected.
    *
    * @generated from field: string refusal = 10;
    */
@@ -519,7 +519,7 @@ export type DeleteAccountRequest = Message<"ticketing.auth.v1.DeleteAccountReque
   password: string;
 
   /**
-   * The ids of the claims that the caller gives up, as they have seen them.
+   * The ids of the claims that the caller forfeits.
    *
    * @generated from field: repeated string forfeit = 2;
    */
@@ -549,17 +549,16 @@ export const DeleteAccountResponseSchema: GenMessage<DeleteAccountResponse> = /*
   messageDesc(file_ticketing_auth_v1_account_service, 19);
 
 /**
- * The life of an account: its password, its address, its data, its end.
+ * The caller's account: its password, its email address, its data and its deletion.
  *
- * Whoever knows the password may change what the account hangs on, so each such change asks for it,
- * counts as an attempt to sign in, and is told to the address by mail. A link in a mail carries a token
- * that works once and for a limited time.
+ * A change of password, address or account requires the password, counts as an attempt to sign in, and is
+ * announced to the address by email. A link in an email carries a token that works once and expires.
  *
  * @generated from service ticketing.auth.v1.AccountService
  */
 export const AccountService: GenService<{
   /**
-   * Changes the password. All other sessions end; this one goes on.
+   * Changes the password. All other sessions end; the calling one stays valid.
    *
    * Errors: UNAUTHENTICATED `WRONG_CREDENTIALS`; INVALID_ARGUMENT with field violations
    * (`PASSWORD_TOO_COMMON`); RESOURCE_EXHAUSTED `TOO_MANY_ATTEMPTS` with RetryInfo.
@@ -572,12 +571,12 @@ export const AccountService: GenService<{
     output: typeof ChangePasswordResponseSchema;
   },
   /**
-   * Sends a link to an address that is forgotten the password of, for an hour; within some minutes one,
-   * however often it is asked for. The answer is the same, and takes the same time, whether or not there
-   * is such an account.
+   * Sends a password reset link, which is valid for an hour. An account gets one email within some minutes,
+   * however many requests there are. The response is the same, and takes the same time, with and without an
+   * account for the address.
    *
-   * Errors: RESOURCE_EXHAUSTED `TOO_MANY_ATTEMPTS` with RetryInfo, for who asks too often; nobody else's
-   * requests count.
+   * Errors: RESOURCE_EXHAUSTED `TOO_MANY_ATTEMPTS` with RetryInfo. The requests of each client address are
+   * counted separately.
    *
    * @generated from rpc ticketing.auth.v1.AccountService.RequestPasswordReset
    */
@@ -587,9 +586,9 @@ export const AccountService: GenService<{
     output: typeof RequestPasswordResetResponseSchema;
   },
   /**
-   * Sets a new password against the token of such a link. All sessions end.
+   * Sets a new password with the token of a password reset link. All sessions end.
    *
-   * Errors: FAILED_PRECONDITION `LINK_EXPIRED`, also for one that was used; INVALID_ARGUMENT with field
+   * Errors: FAILED_PRECONDITION `LINK_EXPIRED`, also for a used link; INVALID_ARGUMENT with field
    * violations (`PASSWORD_TOO_COMMON`); RESOURCE_EXHAUSTED `TOO_MANY_ATTEMPTS` with RetryInfo.
    *
    * @generated from rpc ticketing.auth.v1.AccountService.ResetPassword
@@ -600,13 +599,13 @@ export const AccountService: GenService<{
     output: typeof ResetPasswordResponseSchema;
   },
   /**
-   * Sends a link to a new address; the account moves there when ConfirmEmail is called with its token.
-   * The address of now is told. That the new one has an account already is told to that one only. A
-   * change of the password, a sign-out everywhere, a ban and a confirmation of the address of now end it.
+   * Sends a link to a new address. The change is applied when ConfirmEmail is called with its token. The
+   * current address is notified. Only the new address learns whether it has an account already. A password
+   * change, SignOutEverywhere, a ban, and a confirmation of the current address cancel the change.
    *
-   * Errors: UNAUTHENTICATED `WRONG_CREDENTIALS`; INVALID_ARGUMENT for what is no address of mail;
-   * RESOURCE_EXHAUSTED `TOO_MANY_ATTEMPTS` with RetryInfo, also where the address has had many mails or
-   * the account has moved too often of late.
+   * Errors: UNAUTHENTICATED `WRONG_CREDENTIALS`; INVALID_ARGUMENT for an invalid address;
+   * RESOURCE_EXHAUSTED `TOO_MANY_ATTEMPTS` with RetryInfo, also if the new address has received too many
+   * emails or the account has changed its address too often.
    *
    * @generated from rpc ticketing.auth.v1.AccountService.ChangeEmail
    */
@@ -616,7 +615,7 @@ export const AccountService: GenService<{
     output: typeof ChangeEmailResponseSchema;
   },
   /**
-   * Sends the link that confirms the address of now again.
+   * Sends the link that confirms the current address again.
    *
    * Errors: FAILED_PRECONDITION `EMAIL_CONFIRMED`; UNAUTHENTICATED `SESSION_ENDED`; RESOURCE_EXHAUSTED
    * `TOO_MANY_ATTEMPTS` with RetryInfo.
@@ -629,12 +628,12 @@ export const AccountService: GenService<{
     output: typeof SendConfirmationResponseSchema;
   },
   /**
-   * Confirms an address against the token of a link, and moves the account there if it was another. In
-   * that case all sessions end, and the address that it had gets a link to undo that with
-   * UndoEmailChange: for seven days if that address was confirmed, for one day if it never was. Until
-   * then nobody else can have it.
+   * Confirms an address with the token of a link. If it is a new address, the account changes to it: all
+   * sessions end, and the former address gets a link for UndoEmailChange. That link is valid for seven days
+   * if the former address was confirmed, and for one day otherwise. Until then no other account can use the
+   * former address.
    *
-   * Errors: FAILED_PRECONDITION `LINK_EXPIRED`, also for one that was used; ALREADY_EXISTS `EMAIL_TAKEN`.
+   * Errors: FAILED_PRECONDITION `LINK_EXPIRED`, also for a used link; ALREADY_EXISTS `EMAIL_TAKEN`.
    *
    * @generated from rpc ticketing.auth.v1.AccountService.ConfirmEmail
    */
@@ -644,11 +643,11 @@ export const AccountService: GenService<{
     output: typeof ConfirmEmailResponseSchema;
   },
   /**
-   * Gives the account back to an address that it has moved away from, against the token of the link that
-   * this address was sent, and sets a new password. All sessions end. Moves that came later can no longer
-   * be undone. The link outlives changes of the password and further moves, not the account.
+   * Restores a former address with the token of the link that it was sent, and sets a new password. All
+   * sessions end. Later changes of the address can no longer be undone. The link stays valid through
+   * password changes and further address changes, and until the account is deleted.
    *
-   * Errors: FAILED_PRECONDITION `LINK_EXPIRED`, also for one that was used; INVALID_ARGUMENT with field
+   * Errors: FAILED_PRECONDITION `LINK_EXPIRED`, also for a used link; INVALID_ARGUMENT with field
    * violations (`PASSWORD_TOO_COMMON`); RESOURCE_EXHAUSTED `TOO_MANY_ATTEMPTS` with RetryInfo.
    *
    * @generated from rpc ticketing.auth.v1.AccountService.UndoEmailChange
@@ -659,8 +658,8 @@ export const AccountService: GenService<{
     output: typeof UndoEmailChangeResponseSchema;
   },
   /**
-   * Everything that this service keeps of the caller, but for what is secret (the password's hash).
-   * What they sold and bought, the other services tell: ExportTickets, ListOrders, GetPayment, ListSales,
+   * Returns everything that this service stores about the caller, except secrets (the password's hash).
+   * Other services export sales and purchases: ExportTickets, ListOrders, GetPayment, ListSales,
    * ListPayouts and GetEarnings.
    *
    * Errors: UNAUTHENTICATED, `SESSION_ENDED` where the session has ended before its access token;
@@ -674,15 +673,14 @@ export const AccountService: GenService<{
     output: typeof ExportAccountResponseSchema;
   },
   /**
-   * Deletes the account: address and password are gone at once, all sessions end, listings are
-   * withdrawn, open orders cancelled. Trades stay, under an id that leads to nobody any more.
+   * Deletes the account: address and password are deleted immediately, all sessions end, listings are
+   * withdrawn, and open orders are cancelled. Trades are kept under an anonymous id.
    *
-   * Nobody loses anything unawares: while something is due (PaymentService.ListClaims) that the request
-   * does not give up, nothing happens.
+   * While there are claims (PaymentService.ListClaims) that the request does not forfeit, nothing happens.
    *
    * Errors: UNAUTHENTICATED `WRONG_CREDENTIALS`; FAILED_PRECONDITION `ACCOUNT_HAS_CLAIMS` with a
    * PreconditionFailure that has a violation for each claim (`subject` is its id); UNAVAILABLE `NOT_READY`
-   * with RetryInfo where it cannot be found out what is due; RESOURCE_EXHAUSTED `TOO_MANY_ATTEMPTS` with
+   * with RetryInfo if the claims cannot be determined now; RESOURCE_EXHAUSTED `TOO_MANY_ATTEMPTS` with
    * RetryInfo.
    *
    * @generated from rpc ticketing.auth.v1.AccountService.DeleteAccount

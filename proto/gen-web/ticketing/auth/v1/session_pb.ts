@@ -15,56 +15,56 @@ export const file_ticketing_auth_v1_session: GenFile = /*@__PURE__*/
   fileDesc("Ch90aWNrZXRpbmcvYXV0aC92MS9zZXNzaW9uLnByb3RvEhF0aWNrZXRpbmcuYXV0aC52MSLZAQoHU2Vzc2lvbhIKCgJpZBgBIAEoCRIOCgZkZXZpY2UYAiABKAkSDQoFcGxhY2UYAyABKAkSLwoLY3JlYXRlX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjEKDWxhc3RfdXNlX3RpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCmV4cGlyZXNfYXQYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg8KB2N1cnJlbnQYByABKAhiBnByb3RvMw", [file_google_protobuf_timestamp]);
 
 /**
- * A sign-in that lasts: one browser, or one other client. Only its own user ever receives this message.
+ * A session of a browser or another client. Only its own user receives this message.
  *
  * @generated from message ticketing.auth.v1.Session
  */
 export type Session = Message<"ticketing.auth.v1.Session"> & {
   /**
-   * UUIDv7; the `sid` of its access tokens.
+   * A UUIDv7: the `sid` of its access tokens.
    *
    * @generated from field: string id = 1;
    */
   id: string;
 
   /**
-   * What signed in, in words, as far as its `User-Agent` tells: "Firefox on Linux". Empty if unknown.
+   * A description of the device, by its `User-Agent`: "Firefox on Linux". Empty if unknown.
    *
    * @generated from field: string device = 2;
    */
   device: string;
 
   /**
-   * Where from, in words, as far as the address tells: "this machine", "a private network". Empty for
-   * an address of the open internet, of whose place nothing is known here.
+   * A description of the client network, by its address: "this machine", "a private network". Empty for an
+   * address of the internet, about which nothing is known.
    *
    * @generated from field: string place = 3;
    */
   place: string;
 
   /**
-   * When it was made.
+   * When the session was started.
    *
    * @generated from field: google.protobuf.Timestamp create_time = 4;
    */
   createTime?: Timestamp | undefined;
 
   /**
-   * When it was last made, or renewed.
+   * When the session was started or last refreshed.
    *
    * @generated from field: google.protobuf.Timestamp last_use_time = 5;
    */
   lastUseTime?: Timestamp | undefined;
 
   /**
-   * When it ends by itself if it is not renewed.
+   * When the session expires.
    *
    * @generated from field: google.protobuf.Timestamp expires_at = 6;
    */
   expiresAt?: Timestamp | undefined;
 
   /**
-   * Whether it is the one of this very call.
+   * Whether it is the session of this call.
    *
    * @generated from field: bool current = 7;
    */

@@ -17,7 +17,8 @@ export const file_ticketing_auth_v1_user_events: GenFile = /*@__PURE__*/
   fileDesc("CiN0aWNrZXRpbmcvYXV0aC92MS91c2VyX2V2ZW50cy5wcm90bxIRdGlja2V0aW5nLmF1dGgudjEifwoJVXNlclN0YXRlEgoKAmlkGAEgASgJEiYKBXJvbGVzGAIgAygOMhcudGlja2V0aW5nLmF1dGgudjEuUm9sZRItCgZzdGF0dXMYAyABKA4yHS50aWNrZXRpbmcuYXV0aC52MS5Vc2VyU3RhdHVzEg8KB3ZlcnNpb24YBCABKAMiOQoLVXNlckNyZWF0ZWQSKgoEdXNlchgBIAEoCzIcLnRpY2tldGluZy5hdXRoLnYxLlVzZXJTdGF0ZSI5CgtVc2VyVXBkYXRlZBIqCgR1c2VyGAEgASgLMhwudGlja2V0aW5nLmF1dGgudjEuVXNlclN0YXRlIi8KC1VzZXJEZWxldGVkEg8KB3VzZXJfaWQYASABKAkSDwoHdmVyc2lvbhgCIAEoAyJpCgpVc2VyQmFubmVkEioKBHVzZXIYASABKAsyHC50aWNrZXRpbmcuYXV0aC52MS5Vc2VyU3RhdGUSLwoLYmFuX2VuZHNfYXQYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIjoKDFVzZXJVbmJhbm5lZBIqCgR1c2VyGAEgASgLMhwudGlja2V0aW5nLmF1dGgudjEuVXNlclN0YXRlIjYKD0NsYWltc1JlcXVlc3RlZBISCgpyZXF1ZXN0X2lkGAEgASgJEg8KB3VzZXJfaWQYAiABKAliBnByb3RvMw", [file_google_protobuf_timestamp, file_ticketing_auth_v1_user]);
 
 /**
- * What other services may know of a user. No email, no name, no secret: events are kept by many.
+ * What other services may know about a user. Many services store events, so they contain no email address,
+ * no name and no secret.
  *
  * @generated from message ticketing.auth.v1.UserState
  */
@@ -30,21 +31,21 @@ export type UserState = Message<"ticketing.auth.v1.UserState"> & {
   id: string;
 
   /**
-   * What they may do beyond the usual.
+   * The user's roles.
    *
    * @generated from field: repeated ticketing.auth.v1.Role roles = 2;
    */
   roles: Role[];
 
   /**
-   * Whether they may use the marketplace.
+   * Whether the user may use the marketplace.
    *
    * @generated from field: ticketing.auth.v1.UserStatus status = 3;
    */
   status: UserStatus;
 
   /**
-   * One more with each change; the greater is the newer (R71).
+   * Incremented by each change: the state with the greater version is the newer one (R71).
    *
    * @generated from field: int64 version = 4;
    */
@@ -59,7 +60,7 @@ export const UserStateSchema: GenMessage<UserState> = /*@__PURE__*/
   messageDesc(file_ticketing_auth_v1_user_events, 0);
 
 /**
- * An account was made.
+ * An account was created.
  *
  * @generated from message ticketing.auth.v1.UserCreated
  */
@@ -80,7 +81,7 @@ export const UserCreatedSchema: GenMessage<UserCreated> = /*@__PURE__*/
   messageDesc(file_ticketing_auth_v1_user_events, 1);
 
 /**
- * Roles or other data of an account changed.
+ * The roles or other data of an account changed.
  *
  * @generated from message ticketing.auth.v1.UserUpdated
  */
@@ -101,8 +102,8 @@ export const UserUpdatedSchema: GenMessage<UserUpdated> = /*@__PURE__*/
   messageDesc(file_ticketing_auth_v1_user_events, 2);
 
 /**
- * An account was deleted. Whoever keeps data of this user removes what is personal; trades stay, under an
- * id that leads to nobody any more. Every instance refuses the user's tokens from now on.
+ * An account was deleted. Every service removes the user's personal data; trades are kept under an anonymous
+ * id. Every instance refuses the user's tokens from now on.
  *
  * @generated from message ticketing.auth.v1.UserDeleted
  */
@@ -115,7 +116,7 @@ export type UserDeleted = Message<"ticketing.auth.v1.UserDeleted"> & {
   userId: string;
 
   /**
-   * The version that the deletion made.
+   * The version of the user after the deletion.
    *
    * @generated from field: int64 version = 2;
    */
@@ -130,7 +131,7 @@ export const UserDeletedSchema: GenMessage<UserDeleted> = /*@__PURE__*/
   messageDesc(file_ticketing_auth_v1_user_events, 3);
 
 /**
- * A user was banned: every instance of every service refuses them from now on (R24).
+ * A user was banned. Every instance of every service refuses the user from now on (R24).
  *
  * @generated from message ticketing.auth.v1.UserBanned
  */
@@ -143,7 +144,7 @@ export type UserBanned = Message<"ticketing.auth.v1.UserBanned"> & {
   user?: UserState | undefined;
 
   /**
-   * When the ban ends by itself; absent for one without an end.
+   * When the ban expires. Absent for a ban without an end.
    *
    * @generated from field: google.protobuf.Timestamp ban_ends_at = 2;
    */
@@ -158,7 +159,7 @@ export const UserBannedSchema: GenMessage<UserBanned> = /*@__PURE__*/
   messageDesc(file_ticketing_auth_v1_user_events, 4);
 
 /**
- * A ban was lifted, or has ended.
+ * A ban was lifted, or has expired.
  *
  * @generated from message ticketing.auth.v1.UserUnbanned
  */
@@ -179,20 +180,21 @@ export const UserUnbannedSchema: GenMessage<UserUnbanned> = /*@__PURE__*/
   messageDesc(file_ticketing_auth_v1_user_events, 5);
 
 /**
- * Somebody wants to delete their account: what is due to them? Payments answers with `ClaimsAnswered`.
+ * A user wants to delete their account, and auth requests their claims. Payments responds with
+ * `ClaimsAnswered`.
  *
  * @generated from message ticketing.auth.v1.ClaimsRequested
  */
 export type ClaimsRequested = Message<"ticketing.auth.v1.ClaimsRequested"> & {
   /**
-   * Names the answer.
+   * Identifies the response.
    *
    * @generated from field: string request_id = 1;
    */
   requestId: string;
 
   /**
-   * The user.
+   * The user's id.
    *
    * @generated from field: string user_id = 2;
    */

@@ -31,21 +31,21 @@ export type UserRecord = Message<"ticketing.auth.v1.UserRecord"> & {
   user?: User | undefined;
 
   /**
-   * Why they are banned, in the words of whoever did it.
+   * The reason that the administrator gave.
    *
    * @generated from field: string ban_reason = 2;
    */
   banReason: string;
 
   /**
-   * When they were banned.
+   * When the user was banned.
    *
    * @generated from field: google.protobuf.Timestamp ban_time = 3;
    */
   banTime?: Timestamp | undefined;
 
   /**
-   * When the ban ends by itself; absent for one without an end.
+   * When the ban expires. Absent for a ban without an end.
    *
    * @generated from field: google.protobuf.Timestamp ban_ends_at = 4;
    */
@@ -60,34 +60,34 @@ export const UserRecordSchema: GenMessage<UserRecord> = /*@__PURE__*/
   messageDesc(file_ticketing_auth_v1_user_service, 0);
 
 /**
- * Asks for users.
+ * Requests users.
  *
  * @generated from message ticketing.auth.v1.ListUsersRequest
  */
 export type ListUsersRequest = Message<"ticketing.auth.v1.ListUsersRequest"> & {
   /**
-   * Only the account with this address, in any case; all, if empty.
+   * Only the account with this address, in upper or lower case. All, if empty.
    *
    * @generated from field: string email = 1;
    */
   email: string;
 
   /**
-   * Only those who are so; all, if not said.
+   * Only users with this status. All, if unspecified.
    *
    * @generated from field: ticketing.auth.v1.UserStatus status = 2;
    */
   status: UserStatus;
 
   /**
-   * So many at most; 20 if not said, 100 at most.
+   * The maximum number of users: 20 if not set, and at most 100.
    *
    * @generated from field: int32 page_size = 3;
    */
   pageSize: number;
 
   /**
-   * From the answer before.
+   * `next_page_token` of the previous page.
    *
    * @generated from field: string page_token = 4;
    */
@@ -115,7 +115,7 @@ export type ListUsersResponse = Message<"ticketing.auth.v1.ListUsersResponse"> &
   users: UserRecord[];
 
   /**
-   * For the next page; empty on the last one.
+   * For the next page. Empty on the last page.
    *
    * @generated from field: string next_page_token = 2;
    */
@@ -136,21 +136,21 @@ export const ListUsersResponseSchema: GenMessage<ListUsersResponse> = /*@__PURE_
  */
 export type BanUserRequest = Message<"ticketing.auth.v1.BanUserRequest"> & {
   /**
-   * Who.
+   * The user's id.
    *
    * @generated from field: string user_id = 1;
    */
   userId: string;
 
   /**
-   * Why, for other administrators; the user is not told. One line, as a ticket's title is.
+   * The reason, for other administrators. The user does not see it. A single line.
    *
    * @generated from field: string reason = 2;
    */
   reason: string;
 
   /**
-   * Until when; without an end if not said.
+   * When the ban expires. Absent for a ban without an end.
    *
    * @generated from field: google.protobuf.Timestamp ends_at = 3;
    */
@@ -171,7 +171,7 @@ export const BanUserRequestSchema: GenMessage<BanUserRequest> = /*@__PURE__*/
  */
 export type BanUserResponse = Message<"ticketing.auth.v1.BanUserResponse"> & {
   /**
-   * The user, banned.
+   * The banned user.
    *
    * @generated from field: ticketing.auth.v1.UserRecord user = 1;
    */
@@ -192,7 +192,7 @@ export const BanUserResponseSchema: GenMessage<BanUserResponse> = /*@__PURE__*/
  */
 export type UnbanUserRequest = Message<"ticketing.auth.v1.UnbanUserRequest"> & {
   /**
-   * Whose.
+   * The user's id.
    *
    * @generated from field: string user_id = 1;
    */
@@ -213,7 +213,7 @@ export const UnbanUserRequestSchema: GenMessage<UnbanUserRequest> = /*@__PURE__*
  */
 export type UnbanUserResponse = Message<"ticketing.auth.v1.UnbanUserResponse"> & {
   /**
-   * The user, as before the ban.
+   * The user, active again.
    *
    * @generated from field: ticketing.auth.v1.UserRecord user = 1;
    */
@@ -228,17 +228,17 @@ export const UnbanUserResponseSchema: GenMessage<UnbanUserResponse> = /*@__PURE_
   messageDesc(file_ticketing_auth_v1_user_service, 6);
 
 /**
- * What administrators do about users (R24). The first administrator is made by a command on the server.
- * Each method looks at the account itself: an access token whose session has ended is refused with
- * UNAUTHENTICATED `SESSION_ENDED`, and one whose user is no administrator any more with `NOT_ALLOWED`.
+ * The administration of users (R24). A command on the server creates the first administrator. Each method
+ * checks the stored account of the caller: an access token whose session has ended is refused with
+ * UNAUTHENTICATED `SESSION_ENDED`, and one whose user is no longer an administrator with `NOT_ALLOWED`.
  *
  * @generated from service ticketing.auth.v1.UserService
  */
 export const UserService: GenService<{
   /**
-   * Looks users up, the newest first.
+   * Lists users, the newest first.
    *
-   * Errors: PERMISSION_DENIED `NOT_ALLOWED`; INVALID_ARGUMENT for a page token that is not ours.
+   * Errors: PERMISSION_DENIED `NOT_ALLOWED`; INVALID_ARGUMENT for an invalid page token.
    *
    * @generated from rpc ticketing.auth.v1.UserService.ListUsers
    */
@@ -248,12 +248,12 @@ export const UserService: GenService<{
     output: typeof ListUsersResponseSchema;
   },
   /**
-   * Bans a user: no service serves them any more, a moment later, whatever token they have. Their
-   * listings are withdrawn, and their open orders and those on their tickets are cancelled; what is
-   * being paid is finished. Banning again sets the reason and the end anew.
+   * Bans a user. Within moments every service refuses them, also with a valid token. Their listings are
+   * withdrawn, and their open orders and those for their tickets are cancelled; payments in progress are
+   * completed. Banning again replaces the reason and the end.
    *
-   * Errors: NOT_FOUND `USER_NOT_FOUND`, also for an account that was deleted; FAILED_PRECONDITION `OWN_ACCOUNT`; PERMISSION_DENIED
-   * `NOT_ALLOWED`; INVALID_ARGUMENT for an end that has passed.
+   * Errors: NOT_FOUND `USER_NOT_FOUND`, also for a deleted account; FAILED_PRECONDITION `OWN_ACCOUNT`;
+   * PERMISSION_DENIED `NOT_ALLOWED`; INVALID_ARGUMENT for an end in the past.
    *
    * @generated from rpc ticketing.auth.v1.UserService.BanUser
    */
@@ -263,9 +263,9 @@ export const UserService: GenService<{
     output: typeof BanUserResponseSchema;
   },
   /**
-   * Lifts a ban, and brings the listings back that it had withdrawn. A user who is not banned stays so.
+   * Lifts a ban, and relists what it had withdrawn. Does nothing for a user who is not banned.
    *
-   * Errors: NOT_FOUND `USER_NOT_FOUND`, also for an account that was deleted; PERMISSION_DENIED
+   * Errors: NOT_FOUND `USER_NOT_FOUND`, also for a deleted account; PERMISSION_DENIED
    * `NOT_ALLOWED`.
    *
    * @generated from rpc ticketing.auth.v1.UserService.UnbanUser

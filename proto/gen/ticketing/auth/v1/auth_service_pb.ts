@@ -22,27 +22,27 @@ export const file_ticketing_auth_v1_auth_service: GenFile = /*@__PURE__*/
   fileDesc("CiR0aWNrZXRpbmcvYXV0aC92MS9hdXRoX3NlcnZpY2UucHJvdG8SEXRpY2tldGluZy5hdXRoLnYxInYKBlRva2VucxIZCgxhY2Nlc3NfdG9rZW4YASABKAlCA4ABARI1ChFhY2Nlc3NfZXhwaXJlc19hdBgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASGgoNcmVmcmVzaF90b2tlbhgDIAEoCUIDgAEBIo8BCg1TaWduVXBSZXF1ZXN0EhkKBWVtYWlsGAEgASgJQgq6SAdyBRj+AWABEh8KCHBhc3N3b3JkGAIgASgJQg2AAQG6SAdyBRAIGIABEkIKDnRva2VuX2RlbGl2ZXJ5GAMgASgOMiAudGlja2V0aW5nLmF1dGgudjEuVG9rZW5EZWxpdmVyeUIIukgFggECEAEiYgoOU2lnblVwUmVzcG9uc2USJQoEdXNlchgBIAEoCzIXLnRpY2tldGluZy5hdXRoLnYxLlVzZXISKQoGdG9rZW5zGAIgASgLMhkudGlja2V0aW5nLmF1dGgudjEuVG9rZW5zIo8BCg1TaWduSW5SZXF1ZXN0EhkKBWVtYWlsGAEgASgJQgq6SAdyBRABGP4BEh8KCHBhc3N3b3JkGAIgASgJQg2AAQG6SAdyBRABGIABEkIKDnRva2VuX2RlbGl2ZXJ5GAMgASgOMiAudGlja2V0aW5nLmF1dGgudjEuVG9rZW5EZWxpdmVyeUIIukgFggECEAEiYgoOU2lnbkluUmVzcG9uc2USJQoEdXNlchgBIAEoCzIXLnRpY2tldGluZy5hdXRoLnYxLlVzZXISKQoGdG9rZW5zGAIgASgLMhkudGlja2V0aW5nLmF1dGgudjEuVG9rZW5zIjQKDlNpZ25PdXRSZXF1ZXN0EiIKDXJlZnJlc2hfdG9rZW4YASABKAlCC4ABAbpIBXIDGIAEIhEKD1NpZ25PdXRSZXNwb25zZSIaChhTaWduT3V0RXZlcnl3aGVyZVJlcXVlc3QiGwoZU2lnbk91dEV2ZXJ5d2hlcmVSZXNwb25zZSIVChNMaXN0U2Vzc2lvbnNSZXF1ZXN0IkQKFExpc3RTZXNzaW9uc1Jlc3BvbnNlEiwKCHNlc3Npb25zGAEgAygLMhoudGlja2V0aW5nLmF1dGgudjEuU2Vzc2lvbiIpChFFbmRTZXNzaW9uUmVxdWVzdBIUCgJpZBgBIAEoCUIIukgFcgOwAQEiFAoSRW5kU2Vzc2lvblJlc3BvbnNlIhcKFUdldEN1cnJlbnRVc2VyUmVxdWVzdCI/ChZHZXRDdXJyZW50VXNlclJlc3BvbnNlEiUKBHVzZXIYASABKAsyFy50aWNrZXRpbmcuYXV0aC52MS5Vc2VyIjsKFVJlZnJlc2hTZXNzaW9uUmVxdWVzdBIiCg1yZWZyZXNoX3Rva2VuGAEgASgJQguAAQG6SAVyAxiABCJqChZSZWZyZXNoU2Vzc2lvblJlc3BvbnNlEiUKBHVzZXIYASABKAsyFy50aWNrZXRpbmcuYXV0aC52MS5Vc2VyEikKBnRva2VucxgCIAEoCzIZLnRpY2tldGluZy5hdXRoLnYxLlRva2VucypjCg1Ub2tlbkRlbGl2ZXJ5Eh4KGlRPS0VOX0RFTElWRVJZX1VOU1BFQ0lGSUVEEAASGQoVVE9LRU5fREVMSVZFUllfQ09PS0lFEAESFwoTVE9LRU5fREVMSVZFUllfQk9EWRACMrQICgtBdXRoU2VydmljZRJzCgZTaWduVXASIC50aWNrZXRpbmcuYXV0aC52MS5TaWduVXBSZXF1ZXN0GiEudGlja2V0aW5nLmF1dGgudjEuU2lnblVwUmVzcG9uc2UiJIi1GAGQtRgBgtPkkwIWOgEqIhEvYXBpL3VzZXJzL3NpZ251cBJzCgZTaWduSW4SIC50aWNrZXRpbmcuYXV0aC52MS5TaWduSW5SZXF1ZXN0GiEudGlja2V0aW5nLmF1dGgudjEuU2lnbkluUmVzcG9uc2UiJIi1GAGQtRgBgtPkkwIWOgEqIhEvYXBpL3VzZXJzL3NpZ25pbhJ3CgdTaWduT3V0EiEudGlja2V0aW5nLmF1dGgudjEuU2lnbk91dFJlcXVlc3QaIi50aWNrZXRpbmcuYXV0aC52MS5TaWduT3V0UmVzcG9uc2UiJYi1GAGQtRgBgtPkkwIXOgEqIhIvYXBpL3VzZXJzL3NpZ25vdXQSnAEKEVNpZ25PdXRFdmVyeXdoZXJlEisudGlja2V0aW5nLmF1dGgudjEuU2lnbk91dEV2ZXJ5d2hlcmVSZXF1ZXN0GiwudGlja2V0aW5nLmF1dGgudjEuU2lnbk91dEV2ZXJ5d2hlcmVSZXNwb25zZSIsiLUYAoLT5JMCIjoBKiIdL2FwaS91c2Vycy9zaWdub3V0LWV2ZXJ5d2hlcmUSgwEKDExpc3RTZXNzaW9ucxImLnRpY2tldGluZy5hdXRoLnYxLkxpc3RTZXNzaW9uc1JlcXVlc3QaJy50aWNrZXRpbmcuYXV0aC52MS5MaXN0U2Vzc2lvbnNSZXNwb25zZSIikAIBiLUYAoLT5JMCFRITL2FwaS91c2Vycy9zZXNzaW9ucxJ/CgpFbmRTZXNzaW9uEiQudGlja2V0aW5nLmF1dGgudjEuRW5kU2Vzc2lvblJlcXVlc3QaJS50aWNrZXRpbmcuYXV0aC52MS5FbmRTZXNzaW9uUmVzcG9uc2UiJIi1GAKC0+STAhoqGC9hcGkvdXNlcnMvc2Vzc2lvbnMve2lkfRKMAQoOR2V0Q3VycmVudFVzZXISKC50aWNrZXRpbmcuYXV0aC52MS5HZXRDdXJyZW50VXNlclJlcXVlc3QaKS50aWNrZXRpbmcuYXV0aC52MS5HZXRDdXJyZW50VXNlclJlc3BvbnNlIiWQAgGItRgBgtPkkwIYEhYvYXBpL3VzZXJzL2N1cnJlbnR1c2VyEowBCg5SZWZyZXNoU2Vzc2lvbhIoLnRpY2tldGluZy5hdXRoLnYxLlJlZnJlc2hTZXNzaW9uUmVxdWVzdBopLnRpY2tldGluZy5hdXRoLnYxLlJlZnJlc2hTZXNzaW9uUmVzcG9uc2UiJYi1GAGQtRgBgtPkkwIXOgEqIhIvYXBpL3VzZXJzL3JlZnJlc2hiBnByb3RvMw", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_timestamp, file_ticketing_auth_v1_session, file_ticketing_auth_v1_user, file_ticketing_options_v1_options]);
 
 /**
- * The tokens of a session, for clients that asked for them in the body.
+ * The tokens of a session, for clients that request them in the body.
  *
  * @generated from message ticketing.auth.v1.Tokens
  */
 export type Tokens = Message<"ticketing.auth.v1.Tokens"> & {
   /**
-   * JWT to send as `Authorization: Bearer …`.
+   * A JWT, to send as `Authorization: Bearer …`.
    *
    * @generated from field: string access_token = 1;
    */
   accessToken: string;
 
   /**
-   * When the access token stops working.
+   * When the access token expires.
    *
    * @generated from field: google.protobuf.Timestamp access_expires_at = 2;
    */
   accessExpiresAt?: Timestamp | undefined;
 
   /**
-   * For RefreshSession, once.
+   * For one call of RefreshSession.
    *
    * @generated from field: string refresh_token = 3;
    */
@@ -57,13 +57,13 @@ export const TokensSchema: GenMessage<Tokens> = /*@__PURE__*/
   messageDesc(file_ticketing_auth_v1_auth_service, 0);
 
 /**
- * An account to make.
+ * An account to create.
  *
  * @generated from message ticketing.auth.v1.SignUpRequest
  */
 export type SignUpRequest = Message<"ticketing.auth.v1.SignUpRequest"> & {
   /**
-   * An email address of at most 254 ASCII characters, with a domain to which mail can go; unique without
+   * An email address of at most 254 ASCII characters, with a domain that can receive email. Unique without
    * regard to case.
    *
    * @generated from field: string email = 1;
@@ -71,15 +71,15 @@ export type SignUpRequest = Message<"ticketing.auth.v1.SignUpRequest"> & {
   email: string;
 
   /**
-   * 8 to 128 characters, any of them, taken as typed; not one that everybody tries first
-   * (`PASSWORD_TOO_COMMON`), nor the email address itself.
+   * 8 to 128 characters of any kind. Common passwords and the email address itself are refused
+   * (`PASSWORD_TOO_COMMON`).
    *
    * @generated from field: string password = 2;
    */
   password: string;
 
   /**
-   * How the tokens are wanted.
+   * How the tokens are delivered.
    *
    * @generated from field: ticketing.auth.v1.TokenDelivery token_delivery = 3;
    */
@@ -94,7 +94,7 @@ export const SignUpRequestSchema: GenMessage<SignUpRequest> = /*@__PURE__*/
   messageDesc(file_ticketing_auth_v1_auth_service, 1);
 
 /**
- * The account made, signed in.
+ * The new account, signed in.
  *
  * @generated from message ticketing.auth.v1.SignUpResponse
  */
@@ -128,7 +128,7 @@ export const SignUpResponseSchema: GenMessage<SignUpResponse> = /*@__PURE__*/
  */
 export type SignInRequest = Message<"ticketing.auth.v1.SignInRequest"> & {
   /**
-   * The address of the account, in any case.
+   * The address of the account, in upper or lower case.
    *
    * @generated from field: string email = 1;
    */
@@ -142,7 +142,7 @@ export type SignInRequest = Message<"ticketing.auth.v1.SignInRequest"> & {
   password: string;
 
   /**
-   * How the tokens are wanted.
+   * How the tokens are delivered.
    *
    * @generated from field: ticketing.auth.v1.TokenDelivery token_delivery = 3;
    */
@@ -157,7 +157,7 @@ export const SignInRequestSchema: GenMessage<SignInRequest> = /*@__PURE__*/
   messageDesc(file_ticketing_auth_v1_auth_service, 3);
 
 /**
- * A session made.
+ * The new session.
  *
  * @generated from message ticketing.auth.v1.SignInResponse
  */
@@ -191,7 +191,7 @@ export const SignInResponseSchema: GenMessage<SignInResponse> = /*@__PURE__*/
  */
 export type SignOutRequest = Message<"ticketing.auth.v1.SignOutRequest"> & {
   /**
-   * Left out by browsers, whose cookie says which.
+   * Empty for browsers, which send it in a cookie.
    *
    * @generated from field: string refresh_token = 1;
    */
@@ -221,7 +221,7 @@ export const SignOutResponseSchema: GenMessage<SignOutResponse> = /*@__PURE__*/
   messageDesc(file_ticketing_auth_v1_auth_service, 6);
 
 /**
- * Asks that all sessions of the caller end.
+ * Requests the end of all sessions of the caller.
  *
  * @generated from message ticketing.auth.v1.SignOutEverywhereRequest
  */
@@ -236,7 +236,7 @@ export const SignOutEverywhereRequestSchema: GenMessage<SignOutEverywhereRequest
   messageDesc(file_ticketing_auth_v1_auth_service, 7);
 
 /**
- * They have ended.
+ * All sessions have ended.
  *
  * @generated from message ticketing.auth.v1.SignOutEverywhereResponse
  */
@@ -251,7 +251,7 @@ export const SignOutEverywhereResponseSchema: GenMessage<SignOutEverywhereRespon
   messageDesc(file_ticketing_auth_v1_auth_service, 8);
 
 /**
- * Asks for the caller's sessions.
+ * Requests the caller's sessions.
  *
  * @generated from message ticketing.auth.v1.ListSessionsRequest
  */
@@ -266,13 +266,13 @@ export const ListSessionsRequestSchema: GenMessage<ListSessionsRequest> = /*@__P
   messageDesc(file_ticketing_auth_v1_auth_service, 9);
 
 /**
- * The caller's sessions: all of them, as a user has few.
+ * All sessions of the caller. There are few, so there are no pages.
  *
  * @generated from message ticketing.auth.v1.ListSessionsResponse
  */
 export type ListSessionsResponse = Message<"ticketing.auth.v1.ListSessionsResponse"> & {
   /**
-   * The one used last first.
+   * The most recently used first.
    *
    * @generated from field: repeated ticketing.auth.v1.Session sessions = 1;
    */
@@ -293,7 +293,7 @@ export const ListSessionsResponseSchema: GenMessage<ListSessionsResponse> = /*@_
  */
 export type EndSessionRequest = Message<"ticketing.auth.v1.EndSessionRequest"> & {
   /**
-   * Of ListSessions.
+   * The id from ListSessions.
    *
    * @generated from field: string id = 1;
    */
@@ -323,7 +323,7 @@ export const EndSessionResponseSchema: GenMessage<EndSessionResponse> = /*@__PUR
   messageDesc(file_ticketing_auth_v1_auth_service, 12);
 
 /**
- * Asks who the caller is.
+ * Requests the calling user.
  *
  * @generated from message ticketing.auth.v1.GetCurrentUserRequest
  */
@@ -338,13 +338,13 @@ export const GetCurrentUserRequestSchema: GenMessage<GetCurrentUserRequest> = /*
   messageDesc(file_ticketing_auth_v1_auth_service, 13);
 
 /**
- * Who the caller is.
+ * The calling user.
  *
  * @generated from message ticketing.auth.v1.GetCurrentUserResponse
  */
 export type GetCurrentUserResponse = Message<"ticketing.auth.v1.GetCurrentUserResponse"> & {
   /**
-   * Absent for a stranger.
+   * Absent without a valid session.
    *
    * @generated from field: ticketing.auth.v1.User user = 1;
    */
@@ -365,7 +365,7 @@ export const GetCurrentUserResponseSchema: GenMessage<GetCurrentUserResponse> = 
  */
 export type RefreshSessionRequest = Message<"ticketing.auth.v1.RefreshSessionRequest"> & {
   /**
-   * Left out by browsers, whose cookie carries it. Given here, the new tokens come in the body.
+   * Empty for browsers, which send it in a cookie. If it is set, the new tokens are in the body.
    *
    * @generated from field: string refresh_token = 1;
    */
@@ -380,7 +380,7 @@ export const RefreshSessionRequestSchema: GenMessage<RefreshSessionRequest> = /*
   messageDesc(file_ticketing_auth_v1_auth_service, 15);
 
 /**
- * The session goes on.
+ * The session with its new tokens.
  *
  * @generated from message ticketing.auth.v1.RefreshSessionResponse
  */
@@ -393,7 +393,7 @@ export type RefreshSessionResponse = Message<"ticketing.auth.v1.RefreshSessionRe
   user?: User | undefined;
 
   /**
-   * Only where the refresh token came in the body.
+   * Only if the refresh token was in the body.
    *
    * @generated from field: ticketing.auth.v1.Tokens tokens = 2;
    */
@@ -421,14 +421,14 @@ export const TokenDelivery = {
   UNSPECIFIED: 0,
 
   /**
-   * In HttpOnly cookies, where no script can read them: for browsers.
+   * In HttpOnly cookies, which no script can read. For browsers.
    *
    * @generated from enum value: TOKEN_DELIVERY_COOKIE = 1;
    */
   COOKIE: 1,
 
   /**
-   * In the answer's `tokens`, and no cookie is set: for every other client.
+   * In the response's `tokens`, without cookies. For all other clients.
    *
    * @generated from enum value: TOKEN_DELIVERY_BODY = 2;
    */
@@ -449,19 +449,19 @@ export const TokenDeliverySchema: GenEnum<TokenDelivery> = /*@__PURE__*/
   enumDesc(file_ticketing_auth_v1_auth_service, 0);
 
 /**
- * Who somebody is. Every other service trusts the access token that this one signs and needs no call
- * to check it: the keys are at `/.well-known/jwks.json`.
+ * Signs users in and manages their sessions. Other services verify the access tokens of this service without
+ * a call, with the public keys at `/.well-known/jwks.json`.
  *
- * An access token is a JWT of a few minutes (`sub` is the user's id, `sid` the session's, `roles`
- * what they may do). It goes into the header `Authorization: Bearer …`, or is carried by the
- * browser's cookie; where both are sent, the header alone counts. When it expires, RefreshSession
- * gives a new one against the refresh token.
+ * An access token is a JWT that is valid for a few minutes (`sub` is the user's id, `sid` the session's id,
+ * `roles` their roles). Clients send it in the header `Authorization: Bearer …`, browsers in a cookie. If
+ * both are sent, only the header counts. When it expires, RefreshSession exchanges the refresh token for a
+ * new one.
  *
  * @generated from service ticketing.auth.v1.AuthService
  */
 export const AuthService: GenService<{
   /**
-   * Makes an account and a session.
+   * Creates an account and a session.
    *
    * Errors: ALREADY_EXISTS `EMAIL_TAKEN`; INVALID_ARGUMENT with field violations;
    * RESOURCE_EXHAUSTED `TOO_MANY_ATTEMPTS` with RetryInfo.
@@ -474,8 +474,8 @@ export const AuthService: GenService<{
     output: typeof SignUpResponseSchema;
   },
   /**
-   * Makes a session for an account. The answer to an unknown address and to a wrong password is the
-   * same, and takes the same time.
+   * Creates a session for an account. The response to an unknown address and to a wrong password is the same,
+   * and takes the same time.
    *
    * Errors: UNAUTHENTICATED `WRONG_CREDENTIALS`; PERMISSION_DENIED `BANNED`;
    * RESOURCE_EXHAUSTED `TOO_MANY_ATTEMPTS` with RetryInfo.
@@ -488,7 +488,7 @@ export const AuthService: GenService<{
     output: typeof SignInResponseSchema;
   },
   /**
-   * Ends the session, and clears the cookies. Succeeds without a session too.
+   * Ends the session, and clears the cookies. Succeeds also without a session.
    *
    * @generated from rpc ticketing.auth.v1.AuthService.SignOut
    */
@@ -498,8 +498,8 @@ export const AuthService: GenService<{
     output: typeof SignOutResponseSchema;
   },
   /**
-   * Ends every session of the caller, this one included, and clears the cookies. Access tokens that are
-   * out go on for the minutes that they have left.
+   * Ends every session of the caller, the calling one included, and clears the cookies. Other services accept
+   * the access tokens until they expire.
    *
    * Errors: UNAUTHENTICATED, `SESSION_ENDED` where the session has ended before its access token.
    *
@@ -511,7 +511,7 @@ export const AuthService: GenService<{
     output: typeof SignOutEverywhereResponseSchema;
   },
   /**
-   * The caller's own sessions, the one used last first.
+   * Lists the caller's sessions, the most recently used first.
    *
    * Errors: UNAUTHENTICATED, `SESSION_ENDED` where the session has ended before its access token.
    *
@@ -523,7 +523,7 @@ export const AuthService: GenService<{
     output: typeof ListSessionsResponseSchema;
   },
   /**
-   * Ends one of the caller's own sessions. One that has ended already succeeds too.
+   * Ends one of the caller's sessions. Succeeds also if it has ended already.
    *
    * Errors: UNAUTHENTICATED, `SESSION_ENDED` where the session has ended before its access token.
    *
@@ -535,7 +535,7 @@ export const AuthService: GenService<{
     output: typeof EndSessionResponseSchema;
   },
   /**
-   * Who is calling. Without a session, or with one that has ended, it answers without a user (R20).
+   * Returns the calling user. Without a valid session the response has no user (R20).
    *
    * @generated from rpc ticketing.auth.v1.AuthService.GetCurrentUser
    */
@@ -545,11 +545,10 @@ export const AuthService: GenService<{
     output: typeof GetCurrentUserResponseSchema;
   },
   /**
-   * Exchanges a refresh token for a new access token and the refresh token's successor. A refresh
-   * token works once; a repeat within 10 seconds, while the successor is unused, gets the same
-   * successor (two tabs, a lost answer), and so does a later one where a fault of the server is known
-   * to have cost the answer. Any other second use ends the session for everyone who holds a token of
-   * it. Cookies are cleared by the two errors named here, and by no other.
+   * Exchanges a refresh token for a new access token and the refresh token's successor. A refresh token works
+   * once. While the successor is unused, a repeat within 10 seconds gets the same successor (two tabs, a lost
+   * response), and so does a later one after a server failure that lost the response. Any other reuse ends
+   * the session for everyone who has a token of it. Only the two errors named here clear the cookies.
    *
    * Errors: UNAUTHENTICATED `SESSION_ENDED`; PERMISSION_DENIED `BANNED`.
    *

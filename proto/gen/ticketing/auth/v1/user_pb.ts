@@ -15,56 +15,56 @@ export const file_ticketing_auth_v1_user: GenFile = /*@__PURE__*/
   fileDesc("Chx0aWNrZXRpbmcvYXV0aC92MS91c2VyLnByb3RvEhF0aWNrZXRpbmcuYXV0aC52MSLTAQoEVXNlchIKCgJpZBgBIAEoCRINCgVlbWFpbBgCIAEoCRImCgVyb2xlcxgDIAMoDjIXLnRpY2tldGluZy5hdXRoLnYxLlJvbGUSLQoGc3RhdHVzGAQgASgOMh0udGlja2V0aW5nLmF1dGgudjEuVXNlclN0YXR1cxIPCgd2ZXJzaW9uGAUgASgDEi8KC2NyZWF0ZV90aW1lGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIXCg9lbWFpbF9jb25maXJtZWQYByABKAgqNAoEUm9sZRIUChBST0xFX1VOU1BFQ0lGSUVEEAASFgoSUk9MRV9BRE1JTklTVFJBVE9SEAEqcgoKVXNlclN0YXR1cxIbChdVU0VSX1NUQVRVU19VTlNQRUNJRklFRBAAEhYKElVTRVJfU1RBVFVTX0FDVElWRRABEhYKElVTRVJfU1RBVFVTX0JBTk5FRBACEhcKE1VTRVJfU1RBVFVTX0RFTEVURUQQA2IGcHJvdG8z", [file_google_protobuf_timestamp]);
 
 /**
- * A person with an account (R10). Only the user themselves ever receives this message: it holds an
- * email address, which no event and no log may carry.
+ * A person with an account (R10). Only the user and administrators receive this message: it contains an
+ * email address, which no event and no log may contain.
  *
  * @generated from message ticketing.auth.v1.User
  */
 export type User = Message<"ticketing.auth.v1.User"> & {
   /**
-   * UUIDv7.
+   * A UUIDv7.
    *
    * @generated from field: string id = 1;
    */
   id: string;
 
   /**
-   * The address as it was typed at sign-up; compared without regard to case.
+   * The address as it was typed. It is compared without regard to case.
    *
    * @generated from field: string email = 2;
    */
   email: string;
 
   /**
-   * Empty for nearly everyone.
+   * Empty for most users.
    *
    * @generated from field: repeated ticketing.auth.v1.Role roles = 3;
    */
   roles: Role[];
 
   /**
-   * Whether they may use the marketplace.
+   * Whether the user may use the marketplace.
    *
    * @generated from field: ticketing.auth.v1.UserStatus status = 4;
    */
   status: UserStatus;
 
   /**
-   * One more with each change.
+   * Incremented by each change.
    *
    * @generated from field: int64 version = 5;
    */
   version: bigint;
 
   /**
-   * When the account was made.
+   * When the account was created.
    *
    * @generated from field: google.protobuf.Timestamp create_time = 6;
    */
   createTime?: Timestamp | undefined;
 
   /**
-   * Whether a mail sent to the address was answered. Nothing depends on it but the words on a page.
+   * Whether the address is confirmed: a link that was sent there was used.
    *
    * @generated from field: bool email_confirmed = 7;
    */
@@ -79,7 +79,7 @@ export const UserSchema: GenMessage<User> = /*@__PURE__*/
   messageDesc(file_ticketing_auth_v1_user, 0);
 
 /**
- * What a user may do beyond what every signed-in user may.
+ * A role with rights that other users do not have.
  *
  * @generated from enum ticketing.auth.v1.Role
  */
@@ -92,7 +92,7 @@ export const Role = {
   UNSPECIFIED: 0,
 
   /**
-   * May ban users and see what the marketplace's operators need to see.
+   * May ban users and see what operators of the marketplace need to see.
    *
    * @generated from enum value: ROLE_ADMINISTRATOR = 1;
    */
@@ -100,7 +100,7 @@ export const Role = {
 } as const;
 
 /**
- * What a user may do beyond what every signed-in user may.
+ * A role with rights that other users do not have.
  *
  * @generated from enum ticketing.auth.v1.Role
  */
@@ -133,14 +133,14 @@ export const UserStatus = {
   ACTIVE: 1,
 
   /**
-   * Is refused by every service, also with a token that is still valid.
+   * Is refused by every service, also with a valid token.
    *
    * @generated from enum value: USER_STATUS_BANNED = 2;
    */
   BANNED: 2,
 
   /**
-   * Was deleted by its user: without an address, and refused like a banned one.
+   * Was deleted by the user. Has no address, and is refused like a banned user.
    *
    * @generated from enum value: USER_STATUS_DELETED = 3;
    */
