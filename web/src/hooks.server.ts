@@ -1,7 +1,8 @@
 import type { RequestEvent } from "@sveltejs/kit";
 import type { Handle, HandleServerError, ServerInit } from "@sveltejs/kit/hooks";
 import { EDGE_URL, SECURE_COOKIES, STRIPE_PUBLISHABLE_KEY } from "$app/env/private";
-import { isTimeZone, preferredLocale } from "#lib/format/time.ts";
+import { preferredLocale } from "#lib/format/locale.ts";
+import { isTimeZone } from "#lib/format/time.ts";
 import { createApi } from "#lib/server/api/api.ts";
 import { proxyTrustError } from "#lib/server/api/proxy-trust.ts";
 import { allowStripe, setSecurityHeaders } from "#lib/server/pages/security-headers.ts";

@@ -1,6 +1,6 @@
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import type { Preferences } from "#lib/preferences.svelte.ts";
-import { formatTime, isTimeZone, millis, timeFormat, wallTime } from "./time.ts";
+import { formatTime, isTimeZone, localTime, timeFormat, toMillis } from "./time.ts";
 
 /** When an event starts, as a ticket or an order stores it. */
 export interface EventTime {
@@ -20,10 +20,10 @@ export const townOf = (timeZone: string): string | undefined =>
   areas.test(timeZone) ? timeZone.split("/").at(-1)?.replaceAll("_", " ") : undefined;
 
 /** The time at the venue: "Sat, 5 Jun 2027, 20:00 in New York". */
-function formatAtVenue(at: number, locale: string, timeZone: string): string {
+function formatAtVenue(timeMs: number, locale: string, timeZone: string): string {
   const town = townOf(timeZone);
-  if (!town) return formatTime(at, locale, timeZone);
-  const parts = timeFormat("time", locale, timeZone).formatToParts(at);
+  if (!town) return formatTime(timeMs, locale, timeZone);
+  const parts = timeFormat("time", locale, timeZone).formatToParts(timeMs);
   // The town replaces the zone's short name, which is ambiguous: "EST" is used on three continents.
   const clock = parts.map(({ type, value }) => (type === "timeZoneName" ? "" : value)).join("");
   return `${clock.trim()} in ${town}`;
@@ -32,11 +32,11 @@ function formatAtVenue(at: number, locale: string, timeZone: string): string {
 /** When an event starts, in the time at the venue and, if it differs, in the user's own time zone. */
 export function formatEventTime(event: EventTime, { locale, timeZone }: Preferences) {
   if (!event.eventTime) return undefined;
-  const at = millis(event.eventTime);
+  const timeMs = toMillis(event.eventTime);
   const zone = eventZone(event);
-  const differs = wallTime(at, zone) !== wallTime(at, timeZone);
+  const differs = localTime(timeMs, zone) !== localTime(timeMs, timeZone);
   return {
-    atVenue: formatAtVenue(at, locale, zone),
-    local: differs ? formatTime(at, locale, timeZone) : undefined,
+    atVenue: formatAtVenue(timeMs, locale, zone),
+    local: differs ? formatTime(timeMs, locale, timeZone) : undefined,
   };
 }

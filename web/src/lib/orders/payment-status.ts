@@ -7,7 +7,7 @@ import {
   type Refundability,
 } from "@ticketing/proto/web/payments/v1/payment";
 import { PayoutStatus, type Payout } from "@ticketing/proto/web/payments/v1/seller_service";
-import { millis } from "#lib/format/time.ts";
+import { toMillis } from "#lib/format/time.ts";
 
 const refundLabels: Partial<Record<RefundStatus, string>> = {
   [RefundStatus.REQUESTED]: "refund requested.",
@@ -30,7 +30,7 @@ export const isRefunding = ({ refunds }: Payment): boolean =>
 /** Whether the user can get a refund. The service decides that; the page only checks the deadline. */
 export const isRefundable = (refundability: Refundability | undefined, now: number): boolean =>
   refundability?.amount !== undefined &&
-  (refundability.until === undefined || now < millis(refundability.until));
+  (refundability.until === undefined || now < toMillis(refundability.until));
 
 /** The status of a sale, for the seller. */
 export function saleStatusLabel({ status, disputeStatus }: Payment): string {

@@ -1,7 +1,7 @@
 import type { Ticket } from "@ticketing/proto/web/tickets/v1/ticket";
 import { eventZone } from "#lib/format/event-time.ts";
 import { decimalText } from "#lib/format/money.ts";
-import { millis, wallTime } from "#lib/format/time.ts";
+import { toMillis, localTime } from "#lib/format/time.ts";
 import { categoryKey } from "./ticket.ts";
 
 /** The fields of a ticket's form, as text. */
@@ -21,7 +21,7 @@ export const ticketFormValues = (ticket: Ticket, localZone: string): TicketFormV
   currency: ticket.price!.currencyCode,
   category: categoryKey(ticket.category),
   venue: ticket.venue,
-  eventTime: ticket.eventTime ? wallTime(millis(ticket.eventTime), eventZone(ticket)) : "",
+  eventTime: ticket.eventTime ? localTime(toMillis(ticket.eventTime), eventZone(ticket)) : "",
   timeZone: ticket.eventTime ? eventZone(ticket) : localZone,
   code: "",
   removeCode: false,

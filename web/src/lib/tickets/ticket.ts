@@ -1,5 +1,5 @@
 import { Category, TicketStatus, type Ticket } from "@ticketing/proto/web/tickets/v1/ticket";
-import { millis } from "#lib/format/time.ts";
+import { toMillis } from "#lib/format/time.ts";
 
 /** The categories as the storefront names them; `key` is used in addresses, forms and style sheets. */
 export const categories = [
@@ -34,7 +34,7 @@ const statusLabels: Partial<Record<TicketStatus, string>> = {
 export const ticketStatusLabel = ({ status }: Ticket): string => statusLabels[status] ?? "";
 
 export const hasStarted = ({ eventTime }: Ticket, now: number): boolean =>
-  eventTime !== undefined && millis(eventTime) <= now;
+  eventTime !== undefined && toMillis(eventTime) <= now;
 
 /** Whether the ticket can be bought. */
 export const isForSale = (ticket: Ticket, now: number): boolean =>

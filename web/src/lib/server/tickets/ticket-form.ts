@@ -3,14 +3,9 @@ import type { Money } from "@ticketing/proto/web-google/type/money";
 import type { Category, Ticket } from "@ticketing/proto/web/tickets/v1/ticket";
 import { eventZone } from "#lib/format/event-time.ts";
 import { formText } from "#lib/format/form-text.ts";
+import { isRepeatedTime, parseLocalTime, type TimeError } from "#lib/format/local-time.ts";
 import { parsePrice } from "#lib/format/money.ts";
-import {
-  isRepeatedTime,
-  isTimeZone,
-  millis,
-  parseLocalTime,
-  type TimeError,
-} from "#lib/format/time.ts";
+import { isTimeZone, toMillis } from "#lib/format/time.ts";
 import {
   findConflicts,
   isSamePart,
@@ -137,7 +132,7 @@ function parseEventTime(
   if (!eventTime) return undefined;
   const zone = isTimeZone(timeZone) ? timeZone : "UTC";
   const before = base?.eventTime;
-  const later = Boolean(before && isRepeatedTime(millis(before), eventZone(base!)));
+  const later = Boolean(before && isRepeatedTime(toMillis(before), eventZone(base!)));
   const time = parseLocalTime(eventTime, zone, later);
   return typeof time === "number" ? timestampFromMs(time) : time;
 }
