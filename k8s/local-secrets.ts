@@ -1,12 +1,10 @@
 import { execFileSync } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
 import { join } from "node:path";
+import { servicesWithDatabase, servicesWithoutDatabase } from "#stack/parts";
 
 /** What a Secret holds, by its name: for a service, the variables that its manifest takes from it. */
 type Secrets = Readonly<Record<string, Readonly<Record<string, string>>>>;
-
-const withDatabase = ["auth", "tickets", "orders", "payments"];
-const withBroker = [...withDatabase, "expiration"];
 
 /** Good in a URL, a file and a shell alike. */
 const password = (): string => randomBytes(24).toString("hex");
@@ -22,8 +20,8 @@ const PUBLIC_URL = "http://localhost:8080";
  * told to the edge the same way.
  */
 export function localSecrets(podNetworks: string): Secrets {
-  const mongo = passwords(withDatabase);
-  const rabbit = passwords([...withBroker, "admin"]);
+  const mongo = passwords(servicesWithDatabase);
+  const rabbit = passwords([...servicesWithDatabase, ...servicesWithoutDatabase, "admin"]);
   const redis = password();
   const amqp = (user: string) => ({ AMQP_URI: `amqp://${user}:${rabbit[user]}@rabbitmq:5672` });
   const uris = (user: string) => ({
@@ -31,7 +29,12 @@ export function localSecrets(podNetworks: string): Secrets {
     MONGODB_URI: `mongodb://${user}:${mongo[user]}@mongo:27017/${user}?authSource=${user}&replicaSet=rs0`,
     REDIS_URI: `redis://:${redis}@redis:6379`,
   });
+  const entries = [
+    ...servicesWithDatabase.map((name) => [name, uris(name)]),
+    ...servicesWithoutDatabase.map((name) => [name, amqp(name)]),
+  ];
   return {
+    ...(Object.fromEntries(entries) as Secrets),
     auth: {
       ...uris("auth"),
       PUBLIC_URL,
@@ -39,9 +42,6 @@ export function localSecrets(podNetworks: string): Secrets {
       SEALING_KEY: randomBytes(32).toString("base64url"),
       REFRESH_KEY: randomBytes(32).toString("base64url"),
     },
-    tickets: uris("tickets"),
-    orders: uris("orders"),
-    expiration: amqp("expiration"),
     payments: {
       ...uris("payments"),
       PUBLIC_URL,

@@ -1,5 +1,6 @@
 import { isIP } from "node:net";
 import { z } from "zod";
+import { publicServices } from "#marketplace/catalogue.ts";
 import { booleanVariable, tokenConfig } from "#runtime/config.ts";
 
 /** A comma-separated variable; an error names the index of the wrong item. */
@@ -21,6 +22,11 @@ const address = z.string().refine(isAddress, "must be a host and a port, such as
 const addresses = (preset: string) => list(preset, address).pipe(z.array(z.string()).min(1));
 const port = z.coerce.number().int().min(0).max(65_535);
 const limit = z.coerce.number().int().positive().max(1_000_000);
+
+/** The instances of each service that has RPCs: `AUTH_RPC_ADDRESSES` and so on. */
+const rpcAddresses = Object.fromEntries(
+  publicServices.map((name) => [`${name.toUpperCase()}_RPC_ADDRESSES`, addresses(`${name}:9000`)]),
+) as Record<`${string}_RPC_ADDRESSES`, ReturnType<typeof addresses>>;
 
 /** The edge's environment. Each variable has a row in `.env.example`. */
 export const edgeConfig = z.object({
@@ -47,11 +53,8 @@ export const edgeConfig = z.object({
   /** Whether the gRPC reflection service is exposed. */
   EDGE_REFLECTION: booleanVariable.default(false),
   JWKS_CACHE_SECONDS: z.coerce.number().int().positive().max(3_600).default(5),
-  AUTH_RPC_ADDRESSES: addresses("auth:9000"),
+  ...rpcAddresses,
   AUTH_HTTP_ADDRESSES: addresses("auth:9001"),
-  TICKETS_RPC_ADDRESSES: addresses("tickets:9000"),
-  ORDERS_RPC_ADDRESSES: addresses("orders:9000"),
-  PAYMENTS_RPC_ADDRESSES: addresses("payments:9000"),
   PAYMENTS_HTTP_ADDRESSES: addresses("payments:9001"),
   WEB_ADDRESSES: addresses("web:3000"),
   /** The descriptor set that `buf build` makes of the contracts. */

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parse } from "yaml";
+import { services } from "#marketplace/catalogue.ts";
 import { AUTHORITY } from "./authority.ts";
 import { splitAddress, type EdgeConfig } from "./edge-config.ts";
 import { bodiesLua, requestsLua } from "../lua/scripts.ts";
@@ -38,6 +39,7 @@ export function valuesOf(config: EdgeConfig): Record<string, unknown> {
     REFUSALS: localReplies(),
     REQUESTS_LUA: requestsLua(),
     BODIES_LUA: bodiesLua(),
+    SERVICES: services.map(({ typeName }) => typeName),
     ACCESS_COOKIE: SECURE_COOKIES ? "__Host-ticketing_access" : "ticketing_access",
     TRUSTED_NETWORKS: TRUSTED_NETWORKS.map(cidr),
     // Envoy compares only the host of an origin with the host that was called, and ignores the scheme.

@@ -3,13 +3,6 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { DescMethod, DescService, MessageShape } from "@bufbuild/protobuf";
 import type { HandlerContext } from "@connectrpc/connect";
-import { AccountService } from "@ticketing/proto/auth/v1/account_service";
-import { AuthService } from "@ticketing/proto/auth/v1/auth_service";
-import { UserService } from "@ticketing/proto/auth/v1/user_service";
-import { OrderService } from "@ticketing/proto/orders/v1/order_service";
-import { PaymentService } from "@ticketing/proto/payments/v1/payment_service";
-import { SellerService } from "@ticketing/proto/payments/v1/seller_service";
-import { TicketService } from "@ticketing/proto/tickets/v1/ticket_service";
 import {
   exportJWK,
   generateKeyPair,
@@ -18,6 +11,7 @@ import {
   type JWK,
   type JWTPayload,
 } from "jose";
+import { publicServices, services } from "#marketplace/catalogue.ts";
 import { type Edge, type EdgeVariables, startEdge, type Upstreams } from "#stack/launcher";
 import { until } from "#stack/process";
 import { ensureTools } from "#stack/tools";
@@ -138,13 +132,14 @@ async function startStubs(state: StubState, resources: AsyncDisposableStack): Pr
   }
   const stub = (...services: DescService[]) => addressOf(startServiceStub(services, state));
   const http = await addressOf(startHttpStub(state));
-  const upstreams: Upstreams = {
-    auth: { rpc: [await stub(AuthService, AccountService, UserService)], http: [http] },
-    tickets: { rpc: [await stub(TicketService), await stub(TicketService)] },
-    orders: { rpc: [await stub(OrderService)] },
-    payments: { rpc: [await stub(PaymentService, SellerService)], http: [http] },
-    web: [http],
-  };
+  const stubs = publicServices.map(async (name) => {
+    const own = services.filter(({ typeName }) => typeName.startsWith(`ticketing.${name}.`));
+    const rpc = [await stub(...own)];
+    if (name === "tickets") rpc.push(await stub(...own)); // Two instances, for tests of balancing.
+    return [name, { rpc, http: [http] }] as const;
+  });
+  const byName = Object.fromEntries(await Promise.all(stubs));
+  const upstreams = { ...byName, web: [http] } as unknown as Upstreams;
   return { upstreams, servers };
 }
 

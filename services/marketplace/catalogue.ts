@@ -127,4 +127,9 @@ export const services: readonly DescService[] = [
   SellerService,
 ];
 
+/** The names of the services that have RPCs. The edge has a route and a cluster for each. */
+export const publicServices: readonly string[] = [
+  ...new Set(services.map(({ file }) => file.proto.package.split(".")[1] ?? "")),
+];
+
 export const catalogue = { subscriptions, snapshots, delays, services, banEvents };

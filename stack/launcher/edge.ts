@@ -4,7 +4,8 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import type { EdgeVariable } from "../../envoy/config/edge-config.ts";
 import { edgeAdmin, type EdgeAdmin } from "./edge-admin.ts";
-import { startPart, type Part } from "#stack/parts";
+import { publicServices } from "#marketplace/catalogue.ts";
+import { startPart, type Part, type ServiceWithDatabase } from "#stack/parts";
 import { type Child, preferredPort, run, until } from "#stack/process";
 
 /** The addresses ("127.0.0.1:9000") of the instances of a service. */
@@ -15,13 +16,9 @@ export interface Instances {
   readonly http?: readonly string[];
 }
 
-export interface Upstreams {
-  readonly auth: Instances;
-  readonly tickets: Instances;
-  readonly orders: Instances;
-  readonly payments: Instances;
+export type Upstreams = Readonly<Record<ServiceWithDatabase, Instances>> & {
   readonly web: readonly string[];
-}
+};
 
 /** The edge's variables, as in `.env.example`. */
 export type EdgeVariables = { readonly [name in EdgeVariable]?: string };
@@ -110,15 +107,12 @@ function variablesOf(
   { envoy, upstreams, variables }: EdgeOptions,
   chosen: { port: number; adminPort: number; adminSocket: string; descriptors: string },
 ): EdgeVariables {
-  const { auth, tickets, orders, payments, web } = upstreams;
+  const { auth, payments, web } = upstreams;
   const unset = Object.keys(localDefaults).filter((name) => !process.env[name]);
   return {
     ...Object.fromEntries(unset.map((name) => [name, localDefaults[name as EdgeVariable]])),
-    AUTH_RPC_ADDRESSES: auth.rpc.join(),
+    ...rpcAddresses(upstreams),
     AUTH_HTTP_ADDRESSES: auth.http?.join() ?? "",
-    TICKETS_RPC_ADDRESSES: tickets.rpc.join(),
-    ORDERS_RPC_ADDRESSES: orders.rpc.join(),
-    PAYMENTS_RPC_ADDRESSES: payments.rpc.join(),
     PAYMENTS_HTTP_ADDRESSES: payments.http?.join() ?? "",
     WEB_ADDRESSES: web.join(),
     ENVOY: envoy,
@@ -130,6 +124,15 @@ function variablesOf(
     ...variables,
   };
 }
+
+/** The addresses of each public service, in the variable of its name. */
+const rpcAddresses = (upstreams: Upstreams): EdgeVariables =>
+  Object.fromEntries(
+    publicServices.map((name) => [
+      `${name.toUpperCase()}_RPC_ADDRESSES`,
+      upstreams[name as ServiceWithDatabase].rpc.join(),
+    ]),
+  );
 
 /** Compiles the contracts into a descriptor set for Envoy. Returns its path. */
 export async function buildDescriptors(dir: string): Promise<string> {

@@ -1,9 +1,23 @@
 import { join } from "node:path";
-import { ownerVariables, servicesWithDatabase, type Parts } from "#stack/parts";
+import {
+  ownerVariables,
+  servicesWithDatabase,
+  servicesWithoutDatabase,
+  type Parts,
+  type ServiceName,
+} from "#stack/parts";
 import { startInstance, type Instance } from "./instance.ts";
 
-export const services = [...servicesWithDatabase, "expiration"] as const;
-export type ServiceName = (typeof services)[number];
+export type { ServiceName };
+
+/** Every service of the catalogue. */
+export const services: readonly ServiceName[] = [
+  ...servicesWithDatabase,
+  ...servicesWithoutDatabase,
+];
+
+export const hasDatabase = (service: ServiceName): boolean =>
+  (servicesWithDatabase as readonly ServiceName[]).includes(service);
 
 /** A server that services reach by an address, and that a test can make unreachable. */
 export type PartName = "broker" | "database" | "redis" | "smtp";
@@ -61,10 +75,9 @@ export async function startService(
 }
 
 function baseVariables(service: ServiceName, parts: Parts): Variables {
-  const hasDatabase = (servicesWithDatabase as readonly string[]).includes(service);
   return {
     AMQP_URI: parts.amqpUrl(service),
-    ...(hasDatabase ? { MONGODB_URI: parts.mongoUrl(service) } : {}),
+    ...(hasDatabase(service) ? { MONGODB_URI: parts.mongoUrl(service) } : {}),
     // The edge stops before the services, so they have no calls to drain.
     SHUTDOWN_DRAIN_SECONDS: fromEnvironment("SHUTDOWN_DRAIN_SECONDS") ?? "0",
   };

@@ -10,11 +10,12 @@ import {
 } from "#stack/parts";
 import { preferredPort } from "#stack/process";
 import { ensureTools } from "#stack/tools";
-import { startEdge, type Edge } from "./edge.ts";
+import { startEdge, type Edge, type Upstreams } from "./edge.ts";
 import type { Instance } from "./instance.ts";
 import { startMailbox, startStripe, startWeb, type LocalServer } from "./local-servers.ts";
 import {
   fromEnvironment,
+  hasDatabase,
   services,
   startService,
   type ServiceName,
@@ -164,15 +165,21 @@ async function startServices(
     REDIS_URI: parts.redisUrl,
     ...settings.cookies,
   };
-  const [tickets, orders, payments, expiration, web] = await Promise.all([
-    start("tickets", tokens),
-    start("orders", { ...tokens, ...localLimits() }),
-    start("payments", { ...tokens, ...paymentsVariables(context) }),
-    start("expiration", {}),
+  const own: Readonly<Partial<Record<ServiceName, Variables>>> = {
+    orders: localLimits(),
+    payments: paymentsVariables(context),
+  };
+  const others = services.filter((name) => name !== "auth");
+  const instances: Partial<Record<ServiceName, readonly Instance[]>> = { auth };
+  const starting = others.map(async (name) => {
+    instances[name] = await start(name, { ...(hasDatabase(name) ? tokens : {}), ...own[name] });
+  });
+  const [web] = await Promise.all([
     startWeb(options, { EDGE_URL: settings.edgeUrl, ...settings.cookies }),
+    ...starting,
   ]);
   cleanup.defer(() => web.part.stop());
-  return { instances: { auth, tickets, orders, payments, expiration }, web };
+  return { instances: instances as Instances, web };
 }
 
 const authVariables = ({ parts, settings, smtpUrl }: Context): Variables => ({
@@ -201,16 +208,11 @@ const localLimits = (): Variables => ({
   MAX_OPEN_ORDERS_NEW: fromEnvironment("MAX_OPEN_ORDERS_NEW") ?? "100000",
 });
 
-function upstreams({ auth, tickets, orders, payments }: Instances, web: LocalServer) {
+function upstreams(services: Instances, web: LocalServer): Upstreams {
   const addresses = (instances: readonly Instance[]) => ({
     rpc: instances.map(({ rpc }) => rpc),
     http: instances.map(({ http }) => http),
   });
-  return {
-    auth: addresses(auth),
-    tickets: addresses(tickets),
-    orders: addresses(orders),
-    payments: addresses(payments),
-    web: [new URL(web.url).host],
-  };
+  const byName = servicesWithDatabase.map((name) => [name, addresses(services[name])]);
+  return { ...Object.fromEntries(byName), web: [new URL(web.url).host] } as Upstreams;
 }

@@ -1,5 +1,19 @@
-/** The services that store something, each in the database of its own name. */
-export const servicesWithDatabase = ["auth", "tickets", "orders", "payments"] as const;
+import { subscriptions } from "#marketplace/catalogue.ts";
+
+export type ServiceName = keyof typeof subscriptions;
+
+/** The services that store nothing. */
+export const servicesWithoutDatabase = ["expiration"] as const;
+
+export type ServiceWithDatabase = Exclude<ServiceName, (typeof servicesWithoutDatabase)[number]>;
+
+const storesData = (name: ServiceName): name is ServiceWithDatabase =>
+  !(servicesWithoutDatabase as readonly string[]).includes(name);
+
+/** The services of the catalogue that store something, each in the database of its own name. */
+export const servicesWithDatabase: readonly ServiceWithDatabase[] = (
+  Object.keys(subscriptions) as ServiceName[]
+).filter(storesData);
 
 /** The same servers and user, another database; the user stays known where it was known. */
 export function withDatabase(uri: string, database: string): string {

@@ -1,5 +1,11 @@
 export { ownerVariables, assertUnclaimed } from "./claim.ts";
-export { withDatabase, servicesWithDatabase } from "./databases.ts";
+export {
+  withDatabase,
+  servicesWithDatabase,
+  servicesWithoutDatabase,
+  type ServiceName,
+  type ServiceWithDatabase,
+} from "./databases.ts";
 export { startMongo, type Mongo } from "./mongo.ts";
 export { startPart, type Part } from "./part.ts";
 export { startParts, type Parts } from "./parts.ts";
