@@ -78,11 +78,12 @@ it("starts the edge as its image does, with what Envoy itself accepts, and the c
 
 /** The schema of the environment: the one that its config.ts exports. */
 async function configOf(service: string): Promise<z.ZodObject> {
-  const folder = service === "edge" ? "envoy" : join("services", service);
-  const url = pathToFileURL(join(root, folder, "config.ts")).href;
+  const file =
+    service === "edge" ? "envoy/config/edge-config.ts" : join("services", service, "config.ts");
+  const url = pathToFileURL(join(root, file)).href;
   const exported = Object.values((await import(/* @vite-ignore */ url)) as object) as unknown[];
   const [schema, ...more] = exported.filter((one) => one instanceof z.ZodObject);
-  if (!schema || more.length > 0) throw new Error(`${service}/config.ts must export one schema`);
+  if (!schema || more.length > 0) throw new Error(`${file} must export one schema`);
   return schema;
 }
 

@@ -18,13 +18,13 @@ const rows = new Map(
 
 /** The variables of every service, by "service NAME". */
 async function variables(): Promise<[string, z.ZodType][]> {
-  const files = globSync("{services/*,envoy}/config.ts", { cwd: root });
+  const files = globSync("{services/*/config.ts,envoy/config/edge-config.ts}", { cwd: root });
   const shapes = files.map(async (file) => {
     const url = pathToFileURL(join(root, file)).href;
     const exported: unknown[] = Object.values((await import(/* @vite-ignore */ url)) as object);
     const schemas = exported.filter((one) => one instanceof z.ZodObject);
     if (schemas.length === 0) throw new Error(`${file} exports no schema`);
-    const service = file.split("/").at(-2);
+    const service = file.startsWith("envoy/") ? "envoy" : file.split("/").at(-2);
     return schemas.flatMap(({ shape }) =>
       Object.entries(shape as Record<string, z.ZodType>).map(
         ([name, type]): [string, z.ZodType] => [`${service} ${name}`, type],
