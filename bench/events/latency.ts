@@ -1,7 +1,7 @@
 import { setTimeout as passing } from "node:timers/promises";
 import type { ChannelModel } from "amqplib";
 import { Schema, type Connection } from "mongoose";
-import { aggregate, record, type AggregateFields } from "#runtime/store/aggregate.ts";
+import { onSaved, aggregate, record, type AggregateFields } from "#runtime/store/aggregate.ts";
 import type { Broker } from "#runtime/messaging/broker.ts";
 import { consume, on } from "#runtime/messaging/consumer.ts";
 import { buildIndexes } from "#runtime/store/indexes.ts";
@@ -56,6 +56,7 @@ async function saveToCopy(db: Connection, broker: Broker, log: Log): Promise<num
   const saved = new Map<string, number>();
   const stored = new Map<string, number>();
   const outbox = relay(things, { service, broker, subscriptions, log });
+  onSaved(things, outbox.enqueue);
   const stop = await consume({
     ...{ service, broker, log },
     handlers: [

@@ -1,10 +1,11 @@
 import { catalogue } from "#marketplace/catalogue.ts";
 import { parseConfig } from "#runtime/config.ts";
 import { startService } from "#runtime/service.ts";
+import { onSaved } from "#runtime/store/aggregate.ts";
 import { connectRedis } from "#runtime/store/redis.ts";
 import { startClaimRequests } from "./accounts/claims.ts";
 import { releaseFormerEmails } from "./accounts/user-email.ts";
-import { startBans } from "./bans/ban-jobs.ts";
+import { startBans, startUserRelay } from "./bans/ban-jobs.ts";
 import { authConfig } from "./config.ts";
 import { tradeEmailHandlers } from "./events.ts";
 import { jwksRoute } from "./keys/jwks-route.ts";
@@ -37,7 +38,8 @@ const mailQueue = runMailQueue(service, { users, mails, links, mayNotify }, conf
 const { handler, requestClaims } = startClaimRequests(service, models.claimAnswers);
 
 await service.consume([...tradeEmailHandlers(mailQueue), handler]);
-const isBanned = await startBans(service, users, redis);
+onSaved(users, startUserRelay(service, users, redis).enqueue);
+const isBanned = await startBans(service, users);
 service.every(60, "releasing former emails", () => releaseFormerEmails(users, Date.now()));
 
 const signInDeps = { users, sessions, keys, cookies, attempts, mailQueue };

@@ -1,3 +1,4 @@
+import { onSaved } from "#runtime/store/aggregate.ts";
 import { fromBinary } from "@bufbuild/protobuf";
 import { Role, UserStatus } from "@ticketing/proto/auth/v1/user";
 import { UserCreatedSchema } from "@ticketing/proto/auth/v1/user_events";
@@ -27,6 +28,7 @@ describe("a new account", async () => {
     const subscriptions = { listener: [UserCreatedSchema] };
     const broker = await testBroker("auth", subscriptions);
     const running = relay(users, { service: "auth", broker, subscriptions, log: silentLog });
+    onSaved(users, running.enqueue);
     const { user } = await client.signUp(somebody());
     const message = await eventually(
       () => broker.raw.get("listener", { noAck: true }),

@@ -1,3 +1,4 @@
+import { onSaved } from "#runtime/store/aggregate.ts";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { OrderCreatedSchema, OrderExpiredSchema } from "@ticketing/proto/orders/v1/order_events";
 import type { Ticket } from "@ticketing/proto/tickets/v1/ticket";
@@ -57,6 +58,7 @@ describe("orders and its broker", () => {
       subscriptions,
       log: silentLog,
     });
+    onSaved(deps.orders, publishing.enqueue);
     onTestFinished(() => publishing.close());
     const ticket = ticketMessage();
     const early = await refusal(buy(ticket.id));

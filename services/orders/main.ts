@@ -3,6 +3,7 @@ import { parseConfig } from "#runtime/config.ts";
 import { buildIndexes } from "#runtime/store/indexes.ts";
 import { banReplicaModel } from "#marketplace/ban-replica.ts";
 import { startService } from "#runtime/service.ts";
+import { onSaved } from "#runtime/store/aggregate.ts";
 import { orderConfig } from "./config.ts";
 import { expireOverdue, orderEvents, orderOffer, ticketCopies } from "./events.ts";
 import { orderModel } from "./order.ts";
@@ -31,7 +32,7 @@ const deps = {
 };
 await buildIndexes(deps.orders, deps.tickets); // The hold is an index: wait for it.
 
-service.relay(deps.orders);
+onSaved(deps.orders, service.relay(deps.orders).enqueue);
 const copies = service.replica(db, ticketCopies(deps));
 await service.consume([
   ...orderEvents(deps),

@@ -1,3 +1,4 @@
+import { onSaved } from "#runtime/store/aggregate.ts";
 import { setTimeout as passing } from "node:timers/promises";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { timestampFromDate } from "@bufbuild/protobuf/wkt";
@@ -40,6 +41,7 @@ async function ordersOnLine(holdSeconds: number) {
   const { log, lines } = recordedLog();
   const broker = await testBroker("orders", subscriptions, { url: url.href, log, snapshots });
   const outbox = relay(deps.orders, { service: "orders", broker, subscriptions, log });
+  onSaved(deps.orders, outbox.enqueue);
   const stop = await consume({
     service: "orders",
     broker,

@@ -1,3 +1,4 @@
+import { onSaved } from "#runtime/store/aggregate.ts";
 import { create, fromBinary, toBinary, type DescMessage } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import {
@@ -236,6 +237,7 @@ describe("over the real broker", () => {
       subscriptions,
       log: silentLog,
     });
+    onSaved(fixture.payments, running.enqueue);
     const stop = await consume({
       service: "payments",
       broker,

@@ -4,6 +4,7 @@ import { parseConfig } from "#runtime/config.ts";
 import { buildIndexes } from "#runtime/store/indexes.ts";
 import { connectRedis } from "#runtime/store/redis.ts";
 import { startService } from "#runtime/service.ts";
+import { onSaved } from "#runtime/store/aggregate.ts";
 import { banReplicaModel } from "#marketplace/ban-replica.ts";
 import { balanceModel } from "./balances/balance.ts";
 import { cardLimits } from "./checkout/card-limits.ts";
@@ -61,11 +62,13 @@ const accounts = stripeAccounts({ stripe, publicUrl, now: Date.now });
 const patientAccounts = stripeAccounts({ stripe: patient, publicUrl, now: Date.now });
 const sellerDeps = { ...common, payouts, sellers, balances, banReplica, accounts };
 
-service.relay(payments);
+const relay = service.relay(payments);
 const settler = startSettlementWorker(deps, {
   markHandled: (ids) => markHandled(webhooks, ids),
   lowPriority: { stripe: patient, pace },
 });
+// A saved payment is published, and what it decides is done at Stripe.
+onSaved(payments, relay.enqueue, settler.enqueue);
 const listeners = [paymentListener(payments, settler), sellerListener({ ...sellerDeps, webhooks })];
 service.onStop(() => settler.close());
 const copies = service.replica(db, orderReplica(deps));

@@ -20,7 +20,7 @@ import {
   publishMessage,
   type SnapshotPublisher,
 } from "./messaging/snapshots/publisher.ts";
-import { relay } from "./messaging/relay.ts";
+import { relay, type Relay } from "./messaging/relay.ts";
 import { connectRedis } from "./store/redis.ts";
 import { serve, type Routes } from "./rpc/server.ts";
 import { publishersOf } from "./messaging/ownership.ts";
@@ -53,11 +53,11 @@ export interface Service {
   bans(
     load: () => Promise<readonly ExpiringBan[] | undefined>,
   ): Promise<TokenRules["isBanned"] & {}>;
-  /** Publishes what the aggregates record. */
+  /** Publishes what the aggregates record. `onSaved` passes it what was just saved. */
   relay<F extends AggregateFields>(
     model: Model<F>,
     before?: (type: string, payload: Uint8Array) => Promise<void>,
-  ): void;
+  ): Relay;
   /** Publishes a question or an answer: what belongs to no change, and so to no outbox. */
   publish<D extends DescMessage>(
     schema: D,
@@ -170,6 +170,7 @@ export async function startService(
     relay(model, before) {
       const running = relay(model, { service: name, broker, subscriptions, log, before });
       closers.push(() => running.close());
+      return running;
     },
     publish(schema, subject, message) {
       const to = { exchange: EVENTS_EXCHANGE, key: schema.typeName, subject };

@@ -3,6 +3,7 @@ import { parseConfig } from "#runtime/config.ts";
 import { buildIndexes } from "#runtime/store/indexes.ts";
 import { banReplicaModel } from "#marketplace/ban-replica.ts";
 import { startService } from "#runtime/service.ts";
+import { onSaved } from "#runtime/store/aggregate.ts";
 import { ticketConfig } from "./config.ts";
 import { holdCopies, ticketEvents, ticketOffer } from "./events.ts";
 import { ticketRoutes } from "./rpc.ts";
@@ -14,7 +15,7 @@ const db = await service.database(config.MONGODB_URI);
 const deps = { tickets: ticketModel(db), banReplica: banReplicaModel(db), now: Date.now };
 await buildIndexes(deps.tickets); // Nothing serves before its indexes stand.
 
-service.relay(deps.tickets);
+onSaved(deps.tickets, service.relay(deps.tickets).enqueue);
 const copies = service.replica(db, holdCopies(deps));
 await service.consume([
   ...ticketEvents(deps),

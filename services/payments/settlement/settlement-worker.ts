@@ -7,6 +7,8 @@ import type { PaymentDeps } from "../deps.ts";
 import type { RequestPace } from "../stripe/request-pace.ts";
 
 export interface SettlementWorker {
+  /** Settles a payment that was saved, if anything about it is decided. */
+  enqueue(this: void, orderId: string): void;
   /** Something happened outside that Stripe knows more of: ask it. `eventId` is the webhook that says so. */
   enqueuePoll(orderId: string, eventId?: string): void;
   /**
@@ -93,8 +95,10 @@ export function startSettlementWorker(
     else ask(_id);
   }
 
-  payments.events.on("saved", running.enqueue);
   return {
+    enqueue: (orderId) => {
+      if (!closed) running.enqueue(orderId);
+    },
     enqueuePoll: ask,
     async reconcile() {
       const due = { $and: [UNSETTLED, isDue(now())] };
@@ -108,7 +112,6 @@ export function startSettlementWorker(
     idle: () => running.untilIdle(),
     async close() {
       closed = true;
-      payments.events.off("saved", running.enqueue);
       await running.close();
     },
   };

@@ -1,3 +1,4 @@
+import { onSaved } from "#runtime/store/aggregate.ts";
 import {
   create,
   createRegistry,
@@ -149,6 +150,7 @@ export async function paymentsFixture(options: Options = {}) {
       ...{ firstPauseMs, ...(patient && { lowPriority: patient }) },
       markHandled: (ids) => markHandled(webhooks, ids),
     });
+    onSaved(payments, settler.enqueue);
     const listeners = [paymentListener(payments, settler)];
     onWebhook = stripeWebhook({ webhooks, stripe, secrets, listeners, log });
     const client = testClient(PaymentService, paymentRoutes(deps), log);

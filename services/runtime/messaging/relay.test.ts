@@ -3,7 +3,7 @@ import { Int64ValueSchema, StringValueSchema } from "@bufbuild/protobuf/wkt";
 import type { GetMessage } from "amqplib";
 import { Schema } from "mongoose";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { aggregate, record, update, type AggregateFields } from "../store/aggregate.ts";
+import { onSaved, aggregate, record, update, type AggregateFields } from "../store/aggregate.ts";
 import type { Broker } from "./broker.ts";
 import { newId } from "../store/ids.ts";
 import { buildIndexes } from "../store/indexes.ts";
@@ -45,6 +45,7 @@ function start(things: Things, options: { broker?: Broker; log?: Log } = {}) {
     log: silentLog,
     ...options,
   });
+  onSaved(things, running.enqueue);
   onTestFinished(() => running.close());
   return running;
 }

@@ -34,6 +34,22 @@ const entry = new Schema<OutboxEntry>({
   payload: { type: Buffer, required: true },
 });
 
+type SavedListener = (id: string) => void;
+const savedListeners = new WeakMap<object, Set<SavedListener>>();
+
+/**
+ * Calls the listeners with the ID of each document of this model that this process has saved. It is a
+ * hint: after a crash nobody is called, so each listener also searches the database from time to time.
+ */
+export function onSaved<F extends AggregateFields>(
+  model: Model<F>,
+  ...listeners: readonly SavedListener[]
+): void {
+  const known = savedListeners.get(model) ?? new Set();
+  for (const listener of listeners) known.add(listener);
+  savedListeners.set(model, known);
+}
+
 /**
  * Makes a schema an aggregate's: one write saves the state and its events together, so neither can
  * be there without the other; and a write is refused where somebody else's came first.
@@ -57,7 +73,7 @@ export function aggregate(schema: Schema): void {
   });
   schema.post("save", (doc: Aggregate) => {
     doc.$locals["version"] = doc.version;
-    (doc.constructor as Model<AggregateFields>).events.emit("saved", doc._id);
+    for (const listener of savedListeners.get(doc.constructor) ?? []) listener(doc._id);
   });
 }
 
