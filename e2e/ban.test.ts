@@ -7,7 +7,6 @@ import { promisify } from "node:util";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { createClient } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
-import { TokenDelivery } from "@ticketing/proto/auth/v1/auth_service";
 import { UserService } from "@ticketing/proto/auth/v1/user_service";
 import { CancelReason, OrderStatus } from "@ticketing/proto/orders/v1/order";
 import { TicketStatus } from "@ticketing/proto/tickets/v1/ticket";
@@ -17,23 +16,25 @@ import { until } from "#stack/process";
 import type { System } from "#stack/launcher";
 import { startMarketplace } from "./testing/marketplace.ts";
 import {
+  anonymous,
   buy,
   clients,
-  listTicket,
   fetchOrder,
-  pay,
-  signUp,
-  anonymous,
   fetchTicket,
+  listTicket,
+  pay,
+  signIn,
+  signUp,
   transportTo,
 } from "./testing/person.ts";
 import { errorOf, toRpcError } from "./testing/rpc-error.ts";
 
-// Bans in a marketplace with three of each service. The tests go in their order: the last ones kill.
+// Bans in a marketplace with three instances of each service. The order of the tests matters: the last
+// ones kill processes.
 
 const BANS = 30;
 const GOAL_MS = 250;
-const checking = ["auth", "tickets", "orders", "payments"] as const;
+const services = ["auth", "tickets", "orders", "payments"] as const;
 
 let dir: string;
 let system: System;
@@ -46,23 +47,8 @@ const ban = (userId: string, endsInMs?: number) =>
     ...(endsInMs !== undefined && { endsAt: timestampFromMs(Date.now() + endsInMs) }),
   });
 
-/** Somebody with an account whose password is known. */
-async function account() {
-  const credentials = {
-    email: `person-${crypto.randomUUID()}@example.com`,
-    password: crypto.randomUUID(),
-    tokenDelivery: TokenDelivery.BODY,
-  };
-  const { user } = await anonymous(system.url).auth.signUp(credentials);
-  return { id: user!.id, ...credentials };
-}
-
-const signIn = async (credentials: { email: string; password: string }) =>
-  (await anonymous(system.url).auth.signIn({ ...credentials, tokenDelivery: TokenDelivery.BODY }))
-    .tokens!;
-
-/** One call with a token, straight to an instance: the reason of its refusal, or "served". */
-function knock(service: (typeof checking)[number], n: number, token: string): Promise<string> {
+/** Calls one instance directly with a token; returns the reason of the error, or "served". */
+function probe(service: (typeof services)[number], n: number, token: string): Promise<string> {
   const calls = clients(direct(service, n));
   const options = { headers: { authorization: `Bearer ${token}` } };
   const call = {
@@ -81,31 +67,32 @@ function knock(service: (typeof checking)[number], n: number, token: string): Pr
 }
 
 const transports = new Map<string, ReturnType<typeof createConnectTransport>>();
-function direct(service: (typeof checking)[number], n: number) {
+function direct(service: (typeof services)[number], n: number) {
   const baseUrl = `http://${system.instances[service][n]!.rpc}`;
-  const known = transports.get(baseUrl);
-  if (known) return known;
-  const made = createConnectTransport({ baseUrl, httpVersion: "2" });
-  transports.set(baseUrl, made);
-  return made;
+  const existing = transports.get(baseUrl);
+  if (existing) return existing;
+  const transport = createConnectTransport({ baseUrl, httpVersion: "2" });
+  transports.set(baseUrl, transport);
+  return transport;
 }
 
-const everywhere = checking.flatMap((service) => [0, 1, 2].map((n) => [service, n] as const));
+const instances = services.flatMap((service) => [0, 1, 2].map((n) => [service, n] as const));
 
-const knockEverywhere = (token: string): Promise<string[]> =>
+const probeAll = (token: string): Promise<string[]> =>
   Promise.all(
-    everywhere.map(async ([service, n]) => `${service} ${await knock(service, n, token)}`),
+    instances.map(async ([service, n]) => `${service} ${await probe(service, n, token)}`),
   );
-const all = (word: string): string[] => everywhere.map(([service]) => `${service} ${word}`);
+const allInstances = (result: string): string[] =>
+  instances.map(([service]) => `${service} ${result}`);
 
-const outEverywhere = (token: string) =>
-  until(async () => (await knockEverywhere(token)).every((said) => said.endsWith("BANNED")), {
+const bannedEverywhere = (token: string) =>
+  until(async () => (await probeAll(token)).every((result) => result.endsWith("BANNED")), {
     what: "the ban to be known everywhere",
     timeoutMs: 10_000,
     everyMs: 20,
   });
 
-async function crash(service: (typeof checking)[number], n: number): Promise<void> {
+async function crash(service: (typeof services)[number], n: number): Promise<void> {
   const instance = system.instances[service][n]!;
   instance.child.kill("SIGKILL");
   await instance.restart();
@@ -114,15 +101,17 @@ async function crash(service: (typeof checking)[number], n: number): Promise<voi
 beforeAll(async () => {
   ({ dir, system } = await startMarketplace("ban", {
     instances: 3,
-    env: { CALL_TIMEOUT_SECONDS: "60" }, // A busy machine is slow, and that is no failure.
+    env: { CALL_TIMEOUT_SECONDS: "60" }, // A busy machine is slow, which is not a failure.
   }));
 
-  const boss = await account();
+  const administrator = await signUp(system.url, "administrator");
   const command = join(import.meta.dirname, "../services/auth/administrator.ts");
   const env = { ...process.env, MONGODB_URI: system.parts.mongoUrl("auth") };
-  const { stdout } = await promisify(execFile)(process.execPath, [command, boss.email], { env });
+  const { stdout } = await promisify(execFile)(process.execPath, [command, administrator.email], {
+    env,
+  });
   expect(stdout).toContain("is an administrator now. Ended 1 session:");
-  const { accessToken } = await signIn(boss);
+  const { accessToken } = await signIn(system.url, administrator);
   admin = createClient(UserService, transportTo(system.url, accessToken));
 }, 180_000);
 
@@ -132,7 +121,7 @@ afterAll(async () => {
   await rm(dir, { recursive: true, force: true });
 });
 
-it("takes listings from the lists and cancels open orders; lifted, the listings are back", async () => {
+it("removes listings from the lists and cancels open orders; once it is lifted, the listings are back", async () => {
   const [seller, buyer] = await Promise.all([
     signUp(system.url, "seller"),
     signUp(system.url, "buyer"),
@@ -155,7 +144,9 @@ it("takes listings from the lists and cancels open orders; lifted, the listings 
   await until(async () => (await fetchOrder(buyer, order)).cancelReason === CancelReason.BANNED, {
     what: "the order to be cancelled",
   });
-  await until(async () => (await status(held)) === TicketStatus.WITHDRAWN, { what: "both out" });
+  await until(async () => (await status(held)) === TicketStatus.WITHDRAWN, {
+    what: "both to be withdrawn",
+  });
   expect(await errorOf(buy(buyer, { ...listed, version: 0n }))).toMatchObject({
     reason: "TICKET_WITHDRAWN",
   });
@@ -164,86 +155,88 @@ it("takes listings from the lists and cancels open orders; lifted, the listings 
   const back = [listed.id, held.id].toSorted();
   await until(async () => (await inLists()).join() === back.join(), { what: "them to be back" });
   expect(await status(withdrawn)).toBe(TicketStatus.WITHDRAWN);
-  await until(async () => (await knock("tickets", 0, seller.token)) === "served", {
+  await until(async () => (await probe("tickets", 0, seller.token)) === "served", {
     what: "the seller to be served",
   });
 });
 
-it(`is known at every instance of every service, and p99 of ${BANS} bans is printed (P48)`, async () => {
+it(`applies at every instance of every service, and p99 of ${BANS} bans is printed (P48)`, async () => {
   const people = [];
   for (let i = 0; i < BANS; i += 1) people.push(await signUp(system.url, "bad"));
-  expect(await knockEverywhere(people[0]!.token)).toEqual(all("served"));
+  expect(await probeAll(people[0]!.token)).toEqual(allInstances("served"));
   const times: number[] = [];
   for (const person of people) {
     await ban(person.id);
-    const answered = performance.now();
-    const refused = everywhere.map(async ([service, n]) => {
-      while ((await knock(service, n, person.token)) !== "BANNED") {
-        if (performance.now() - answered > 20_000) throw new Error(`${service} ${n} serves on`);
+    const bannedAt = performance.now();
+    const rejections = instances.map(async ([service, n]) => {
+      while ((await probe(service, n, person.token)) !== "BANNED") {
+        if (performance.now() - bannedAt > 20_000) throw new Error(`${service} ${n} still serves`);
         await passing(1);
       }
-      times.push(performance.now() - answered);
+      times.push(performance.now() - bannedAt);
     });
-    await Promise.all(refused);
+    await Promise.all(rejections);
   }
   times.sort((a, b) => a - b);
   const at = (share: number): number => Math.round(times[Math.ceil(times.length * share) - 1]!);
   const figures = `p50 ${at(0.5)} ms, p99 ${at(0.99)} ms, longest ${at(1)} ms`;
-  console.log(`From a ban's answer to the refusal, ${times.length} times: ${figures}.`);
-  expect(times).toHaveLength(BANS * everywhere.length);
+  console.log(
+    `From the response of a ban to the first rejection, ${times.length} times: ${figures}.`,
+  );
+  expect(times).toHaveLength(BANS * instances.length);
   expect(at(0.99)).toBeLessThan(10 * GOAL_MS);
 });
 
-it("ends by itself when it has an end, and meanwhile refuses sign-in and renewal", async () => {
-  const person = await account();
-  const { refreshToken } = await signIn(person);
+it("expires by itself if it has an end, and until then rejects sign-in and renewal", async () => {
+  const person = await signUp(system.url, "banned");
+  const { refreshToken } = await signIn(system.url, person);
   await ban(person.id, 3_000);
-  expect(await errorOf(signIn(person))).toMatchObject({ reason: "BANNED" });
+  expect(await errorOf(signIn(system.url, person))).toMatchObject({ reason: "BANNED" });
   const renewal = anonymous(system.url).auth.refreshSession({ refreshToken });
   expect((await errorOf(renewal)).reason).toMatch(/^(BANNED|SESSION_ENDED)$/);
-  const { accessToken } = await until(() => signIn(person).catch(() => undefined), {
+  const { accessToken } = await until(() => signIn(system.url, person).catch(() => undefined), {
     what: "the ban to end",
     everyMs: 200,
   });
-  await until(async () => (await knockEverywhere(accessToken)).join() === all("served").join(), {
+  await until(async () => (await probeAll(accessToken)).join() === allInstances("served").join(), {
     what: "them to be served everywhere",
   });
 });
 
-it("is known to an instance that starts inside a token's life, also after Redis was emptied (P27)", async () => {
+it("applies at an instance that starts within the lifetime of a token, also after Redis was emptied (P27)", async () => {
   const person = await signUp(system.url, "bad");
   await ban(person.id);
-  await outEverywhere(person.token);
-  await Promise.all(checking.map((service) => crash(service, 0)));
-  expect(await knockEverywhere(person.token)).toEqual(all("BANNED"));
+  await bannedEverywhere(person.token);
+  await Promise.all(services.map((service) => crash(service, 0)));
+  expect(await probeAll(person.token)).toEqual(allInstances("BANNED"));
 
   const redis = await createRedis({ url: system.parts.redisUrl }).connect();
   await redis.flushAll();
   await redis.close();
-  await Promise.all(checking.map((service) => crash(service, 1)));
-  expect(await knockEverywhere(person.token)).toEqual(all("BANNED"));
+  await Promise.all(services.map((service) => crash(service, 1)));
+  expect(await probeAll(person.token)).toEqual(allInstances("BANNED"));
 });
 
-it("is not lifted by a Redis that is killed, and reaches everyone without it (P49)", async () => {
+it("is not lifted when Redis is killed, and reaches every instance without Redis (P49)", async () => {
   const [before, during, good] = [
     await signUp(system.url, "bad"),
     await signUp(system.url, "worse"),
     await signUp(system.url, "good"),
   ];
   await ban(before.id);
-  await outEverywhere(before.token);
+  await bannedEverywhere(before.token);
   system.parts.redis!.kill("SIGKILL");
-  expect(await knockEverywhere(before.token)).toEqual(all("BANNED"));
-  expect(await knockEverywhere(good.token)).toEqual(all("served"));
+  expect(await probeAll(before.token)).toEqual(allInstances("BANNED"));
+  expect(await probeAll(good.token)).toEqual(allInstances("served"));
   await ban(during.id);
-  await outEverywhere(during.token);
+  await bannedEverywhere(during.token);
   await system.parts.redis!.restart();
-  await Promise.all(checking.map((service) => crash(service, 2)));
-  expect(await knockEverywhere(during.token)).toEqual(all("BANNED"));
-  expect(await knockEverywhere(before.token)).toEqual(all("BANNED"));
+  await Promise.all(services.map((service) => crash(service, 2)));
+  expect(await probeAll(during.token)).toEqual(allInstances("BANNED"));
+  expect(await probeAll(before.token)).toEqual(allInstances("BANNED"));
 });
 
-it("auth stopped: who has signed in browses, buys and pays, and sign-in says UNAVAILABLE (P28)", async () => {
+it("while auth is down, signed-in users can browse, buy and pay, and sign-in fails with UNAVAILABLE (P28)", async () => {
   const [seller, buyer] = [await signUp(system.url, "seller"), await signUp(system.url, "buyer")];
   for (const { child } of system.instances.auth) child.kill("SIGKILL");
   const ticket = await listTicket(seller);

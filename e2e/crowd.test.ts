@@ -7,7 +7,7 @@ import { clients, listTicket, signUp, transportTo } from "./testing/person.ts";
 import { toRpcError } from "./testing/rpc-error.ts";
 import { formOn, Browser } from "./testing/browser.ts";
 
-// A marketplace with the rules of decision 28, which those of the other tests leave out.
+// A marketplace with the rules of decision 28, which the other tests turn off.
 
 const NETWORK_HOLDS = 5;
 
@@ -17,7 +17,7 @@ beforeAll(async () => {
   const env = {
     REQUIRE_CONFIRMED_EMAIL: "true",
     MAX_HOLDS_PER_NETWORK: String(NETWORK_HOLDS),
-    CALL_TIMEOUT_SECONDS: "60", // A busy machine is slow, and that is no failure.
+    CALL_TIMEOUT_SECONDS: "60", // A busy machine is slow, which is not a failure.
   };
   ({ dir, system } = await startMarketplace("crowd", { env }));
 });
@@ -26,7 +26,7 @@ afterAll(async () => {
   await rm(dir, { recursive: true, force: true });
 });
 
-/** Opens the link of somebody's first mail, on whichever device. */
+/** Opens the link in the first mail to this address, by default on another device. */
 async function confirm(email: string, browser = new Browser(system.url)): Promise<void> {
   type Mail = { to: string[]; text: string };
   const welcome = async () => {
@@ -42,7 +42,7 @@ async function confirm(email: string, browser = new Browser(system.url)): Promis
 }
 
 it.each(["the same device", "another device"])(
-  "Buy asks for a confirmed address, and works once it was confirmed on %s",
+  "Buy requires a confirmed address, and works once it is confirmed on %s",
   async (device) => {
     const { id } = await listTicket(await signUp(system.url, "seller"));
     const [email, buyer] = [`${crypto.randomUUID()}@example.com`, new Browser(system.url)];
@@ -63,7 +63,7 @@ it.each(["the same device", "another device"])(
   },
 );
 
-/** Somebody whose access token says that their address is confirmed. */
+/** A user whose access token has a confirmed address. */
 async function confirmedPerson(name: string) {
   const { email, refreshToken, auth } = await signUp(system.url, name);
   await confirm(email);
@@ -71,7 +71,7 @@ async function confirmedPerson(name: string) {
   return clients(transportTo(system.url, tokens?.accessToken));
 }
 
-it("a crowd at one address holds no more than one network may, through the edge", async () => {
+it("many users at one address hold no more tickets than one network may, through the edge", async () => {
   const seller = await signUp(system.url, "seller");
   const reasons = await Promise.all(
     Array.from({ length: NETWORK_HOLDS + 3 }, async (_, i) => {

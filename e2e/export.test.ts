@@ -1,5 +1,4 @@
-import { createClient, type Client } from "@connectrpc/connect";
-import { AuthService, TokenDelivery } from "@ticketing/proto/auth/v1/auth_service";
+import { createClient, type Client, type Transport } from "@connectrpc/connect";
 import { UserService } from "@ticketing/proto/auth/v1/user_service";
 import { PayoutStatus, SellerService } from "@ticketing/proto/payments/v1/seller_service";
 import { Category, TicketStatus, type Ticket } from "@ticketing/proto/tickets/v1/ticket";
@@ -11,7 +10,17 @@ import {
   missingFromExport,
   type Exclusions,
 } from "./testing/export-coverage.ts";
-import * as people from "./testing/person.ts";
+import {
+  buy,
+  clients,
+  fetchTicket,
+  pay,
+  signIn,
+  signUp,
+  transportTo,
+  type Credentials,
+  type Person,
+} from "./testing/person.ts";
 import { Browser } from "./testing/browser.ts";
 import "./testing/setup.ts"; // For the type of what it provides.
 
@@ -19,21 +28,21 @@ const { url, mongoUrl } = inject("marketplace");
 const databases = await new mongo.MongoClient(mongoUrl.replace("/DATABASE", "/admin")).connect();
 afterAll(() => databases.close());
 
-const MARK = "the client's own mark of its request, kept so that a retry does nothing twice";
-const TOLD = "what is told to other services of this very document";
-const SUM = "derived from sales and payouts, and exported as earnings";
+const REQUEST_ID = "the request id of the client, stored so that a retry has no second effect";
+const OUTBOX = "events about this very document";
+const DERIVED = "derived from sales and payouts, and exported as earnings";
 
 /**
- * What is kept of a user and not exported, by collection and field, and why. Every collection that
- * mentions users has a row.
+ * The stored data of a user that exports omit, by collection and field, each with its reason. Every
+ * collection that mentions users has a row.
  */
-const WITHHELD: Record<string, Exclusions> = {
+const EXCLUSIONS: Record<string, Exclusions> = {
   "auth.users": {
     passwordHash: "a secret",
     emailKey: "the address, as it is compared",
     reservedEmails: "the addresses, as they are compared",
     keptSession: "one of the sessions, which are exported",
-    outbox: TOLD,
+    outbox: OUTBOX,
   },
   "auth.sessions": { rotatedAt: "when it was last used, as exported, or a moment before" },
   "auth.mails": { takenUntil: "when the next try is made" },
@@ -41,48 +50,58 @@ const WITHHELD: Record<string, Exclusions> = {
     seenCodes: "digests, so that no code is sold twice",
     eventOrder: "the event's time, or the end of time",
     buyerId: "the buyer's",
-    requestHash: MARK,
-    outbox: TOLD,
+    requestHash: REQUEST_ID,
+    outbox: OUTBOX,
   },
   "tickets.tickets of others": "the order tells its buyer",
   "tickets.users": {},
-  "orders.orders": { requestId: MARK, requestHash: MARK, network: "a hash", outbox: TOLD },
+  "orders.orders": {
+    requestId: REQUEST_ID,
+    requestHash: REQUEST_ID,
+    network: "a hash",
+    outbox: OUTBOX,
+  },
   "orders.orders of others": "a purchase is its buyer's; what was paid is among the sales",
   "orders.tickets": {},
   "orders.users": {},
   "payments.payments": {
-    "attempts.requestId": MARK,
-    "attempts.requestHash": MARK,
-    "refunds.requestId": MARK,
-    "refunds.requestHash": MARK,
+    "attempts.requestId": REQUEST_ID,
+    "attempts.requestHash": REQUEST_ID,
+    "refunds.requestId": REQUEST_ID,
+    "refunds.requestHash": REQUEST_ID,
     "refunds.stripeId": "Stripe's name of what is exported",
     createTime: "when payments has heard of the order",
-    postings: SUM,
-    counted: SUM,
-    countTime: SUM,
+    postings: DERIVED,
+    counted: DERIVED,
+    countTime: DERIVED,
     poll: "when Stripe is asked next",
-    outbox: TOLD,
+    outbox: OUTBOX,
   },
   "payments.payments of others": {
     order: "the buyer's, but for what is among the sales",
     attempts: "the buyer's",
     createTime: "when the buyer began",
     updateTime: "when anything last changed, the buyer's part included",
-    postings: SUM,
-    counted: SUM,
-    countTime: SUM,
+    postings: DERIVED,
+    counted: DERIVED,
+    countTime: DERIVED,
     poll: "when Stripe is asked next",
-    outbox: TOLD,
+    outbox: OUTBOX,
   },
-  "payments.payouts": { sellerId: "the user", postings: SUM, counted: SUM, countTime: SUM },
+  "payments.payouts": {
+    sellerId: "the user",
+    postings: DERIVED,
+    counted: DERIVED,
+    countTime: DERIVED,
+  },
   "payments.sellers": {},
-  "payments.balances": { _id: SUM, leaseUntil: SUM, pending: SUM },
+  "payments.balances": { _id: DERIVED, leaseUntil: DERIVED, pending: DERIVED },
   "payments.users": {},
   "payments.webhooks":
     "that Stripe has told something of the account, which is exported as it is now",
 };
 
-/** Which row is about a document: others' documents may mention a user. */
+/** The row for a document: documents of other users may mention the user. */
 function rowOf(name: string, doc: mongo.BSON.Document, id: string): string {
   const owners: Record<string, unknown> = {
     "tickets.tickets": doc["userId"],
@@ -94,44 +113,33 @@ function rowOf(name: string, doc: mongo.BSON.Document, id: string): string {
 
 const database = (name: string): mongo.Db => databases.db(name);
 
-/** Somebody whose password is known, so that they can sign in to the storefront too. */
-async function account() {
-  const credentials = {
-    email: `keeper-${crypto.randomUUID()}@example.com`,
-    password: crypto.randomUUID(),
-  };
-  const tokenDelivery = TokenDelivery.BODY;
-  const { user } = await people.anonymous(url).auth.signUp({ ...credentials, tokenDelivery });
-  const id = user?.id ?? "";
-  /** A session of theirs from now on. */
-  async function signIn(): Promise<{ transport: ReturnType<typeof people.transportTo> }> {
-    const auth = createClient(AuthService, people.transportTo(url));
-    const { tokens } = await auth.signIn({ ...credentials, tokenDelivery });
-    return { transport: people.transportTo(url, tokens?.accessToken) };
-  }
-  async function exported(): Promise<string> {
-    const browser = new Browser();
-    await browser.follow("/sign-in", credentials);
-    const answer = await browser.send("/account/export");
-    expect(answer.status).toBe(200);
-    return JSON.stringify(await answer.json());
-  }
-  return { id, ...credentials, signIn, exported };
+/** Starts another session, as a user with a second device. */
+async function anotherSession(person: Credentials): Promise<Transport> {
+  const { accessToken } = await signIn(url, person);
+  return transportTo(url, accessToken);
 }
 
-/** Puts somebody out, and lets them in again. */
+/** The export that the storefront offers to its user, as JSON. */
+async function downloadExport({ email, password }: Credentials): Promise<string> {
+  const browser = new Browser();
+  await browser.follow("/sign-in", { email, password });
+  const response = await browser.send("/account/export");
+  expect(response.status).toBe(200);
+  return JSON.stringify(await response.json());
+}
+
 async function banAndUnban(userId: string): Promise<void> {
-  const boss = await account();
+  const administrator = await signUp(url, "administrator");
   await database("auth")
     .collection<{ _id: string }>("users")
-    .updateOne({ _id: boss.id }, { $set: { roles: ["ADMINISTRATOR"] } });
-  const users = createClient(UserService, (await boss.signIn()).transport);
+    .updateOne({ _id: administrator.id }, { $set: { roles: ["ADMINISTRATOR"] } });
+  const users = createClient(UserService, await anotherSession(administrator));
   await users.banUser({ userId, reason: "A mistake" });
   await users.unbanUser({ userId });
 }
 
 const isSold = (ticket: Ticket): Promise<void> =>
-  until(async () => (await people.fetchTicket(url, ticket)).status === TicketStatus.SOLD, {
+  until(async () => (await fetchTicket(url, ticket)).status === TicketStatus.SOLD, {
     what: `the sale of ${ticket.title}`,
   }).then(() => undefined);
 
@@ -142,16 +150,16 @@ const about = (title: string) => ({
   requestId: crypto.randomUUID(),
 });
 
-async function sell(seller: people.Person, buyer: people.Person, title: string): Promise<Ticket> {
+async function sell(seller: Person, buyer: Person, title: string): Promise<Ticket> {
   const { ticket } = await seller.tickets.createTicket(about(title));
-  await people.pay(buyer, await people.buy(buyer, ticket!));
+  await pay(buyer, await buy(buyer, ticket!));
   await isSold(ticket!);
   await buyer.tickets.openTicketCode({ id: ticket!.id });
   return ticket!;
 }
 
-/** Completes what Stripe asks of a seller, and makes a sale old enough to be paid out. */
-async function bePaidOut(client: Client<typeof SellerService>, sale: Ticket): Promise<void> {
+/** Completes the onboarding at Stripe, and makes a sale old enough to be paid out. */
+async function receivePayout(client: Client<typeof SellerService>, sale: Ticket): Promise<void> {
   const { url: page } = await client.startOnboarding({});
   const session =
     /name="session" value="([^"]*)"/.exec(await (await fetch(page)).text())?.[1] ?? "";
@@ -169,30 +177,31 @@ async function bePaidOut(client: Client<typeof SellerService>, sale: Ticket): Pr
   await until(isPaid, { what: "the payout" });
 }
 
-it("an export holds every word and every time that any service keeps of its user", async () => {
-  const keeper = await account();
+it("an export contains every string and every time that a service stores about its user", async () => {
+  const keeper = await signUp(url, "keeper");
   await banAndUnban(keeper.id);
-  const { transport } = await keeper.signIn();
-  const ann = { ...keeper, token: "", refreshToken: "", ...people.clients(transport) };
-  const bob = await people.signUp(url, "bob");
+  const transport = await anotherSession(keeper);
+  const ann = { ...keeper, ...clients(transport) };
+  const bob = await signUp(url, "bob");
   await ann.tickets.createTicket(about("A ticket that nobody wants"));
   const sale = await sell(ann, bob, "Sold by Ann");
   await sell(bob, ann, "Bought by Ann");
-  await bePaidOut(createClient(SellerService, transport), sale);
+  await receivePayout(createClient(SellerService, transport), sale);
 
-  const exported = await keeper.exported();
+  const exported = await downloadExport(keeper);
   const rows = new Set<string>();
   const missing: string[] = [];
   for await (const { name, doc } of documentsContaining(databases, keeper.id)) {
     const row = rowOf(name, doc, keeper.id);
     rows.add(row);
-    expect(WITHHELD, `${name} keeps something of users: say where it is exported`).toHaveProperty([
-      row,
-    ]);
+    expect(
+      EXCLUSIONS,
+      `${name} stores data of users: export it, or add the reason to EXCLUSIONS`,
+    ).toHaveProperty([row]);
     missing.push(
-      ...missingFromExport(exported, doc, WITHHELD[row] ?? {}).map((leaf) => `${row}: ${leaf}`),
+      ...missingFromExport(exported, doc, EXCLUSIONS[row] ?? {}).map((leaf) => `${row}: ${leaf}`),
     );
   }
   expect(missing).toEqual([]);
-  expect([...rows].sort()).toEqual(Object.keys(WITHHELD).sort());
+  expect([...rows].sort()).toEqual(Object.keys(EXCLUSIONS).sort());
 });

@@ -8,24 +8,24 @@ import {
 import type { Ticket } from "@ticketing/proto/tickets/v1/ticket";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { until } from "#stack/process";
-import { readStoredState } from "./faults/checker.ts";
 import { startFaultsFixture, type FaultsFixture } from "./faults/fixture.ts";
+import { readStoredState } from "./faults/stored-state.ts";
 import { buy, listTicket } from "./testing/person.ts";
 
-// Whatever is killed, whenever: in the end everybody agrees (P1, P4, P6, P9, P10, P17, P24–P26, P29,
-// P30). The same seed does the same things; SEED and OUTAGE_SECONDS may be given.
+// All services agree in the end, whatever is killed at whatever time (P1, P4, P6, P9, P10, P17, P24–P26,
+// P29, P30). The same seed makes the same choices; SEED and OUTAGE_SECONDS can be set.
 
 const SEED = Number(process.env["SEED"] ?? 1);
 const PURCHASES = 500;
 const BUYERS = 40;
 const OUTAGE_SECONDS = Number(process.env["OUTAGE_SECONDS"] ?? 20);
 
-let world: FaultsFixture;
+let fixture: FaultsFixture;
 beforeAll(async () => {
-  world = await startFaultsFixture({
+  fixture = await startFaultsFixture({
     seed: SEED,
     buyers: BUYERS,
-    answeredMs: [-1_200, 600],
+    bankAnswerMs: [-1_200, 600],
     env: {
       ORDER_HOLD_SECONDS: "10",
       ORDER_SWEEP_SECONDS: "2",
@@ -34,26 +34,30 @@ beforeAll(async () => {
     },
   });
 });
-afterAll(() => world?.stop());
+afterAll(() => fixture?.stop());
 
-const secondsSince = (begun: number): string => ((performance.now() - begun) / 1000).toFixed(1);
+const secondsSince = (startedAt: number): string =>
+  ((performance.now() - startedAt) / 1000).toFixed(1);
 
-it(`${PURCHASES} purchases end well, while everything is killed (seed ${SEED})`, async () => {
-  const { nemesis, newcomer, random } = world;
-  const begun = performance.now();
+it(`${PURCHASES} purchases end correctly while every process is killed (seed ${SEED})`, async () => {
+  const { nemesis, newPerson, random } = fixture;
+  const startedAt = performance.now();
   const steps: [string, () => Promise<unknown>][] = [
-    ["orders, unheard", () => nemesis.killBeforeConfirmation("orders")],
+    ["orders, killed before a confirmation", () => nemesis.killBeforeConfirmation("orders")],
     ["Stripe, killed", () => nemesis.killStripe()],
-    ["tickets, unheard", () => nemesis.killBeforeConfirmation("tickets")],
+    ["tickets, killed before a confirmation", () => nemesis.killBeforeConfirmation("tickets")],
     ["broker, killed", () => nemesis.killBroker()],
-    ["Stripe, in trouble", () => nemesis.injectStripeFaults(40)],
-    ["payments, unheard", () => nemesis.killBeforeConfirmation("payments")],
-    ["expiration, unheard", () => nemesis.killBeforeConfirmation("expiration")],
-    ["webhooks, a mess", () => nemesis.disorderWebhooks(() => nemesis.killAtRandom(1))],
+    ["Stripe, faulty", () => nemesis.injectStripeFaults(40)],
+    ["payments, killed before a confirmation", () => nemesis.killBeforeConfirmation("payments")],
     [
-      "auth, unheard",
+      "expiration, killed before a confirmation",
+      () => nemesis.killBeforeConfirmation("expiration"),
+    ],
+    ["webhooks, out of order", () => nemesis.disorderWebhooks(() => nemesis.killAtRandom(1))],
+    [
+      "auth, killed before a confirmation",
       async () => {
-        const joining = newcomer("late").catch(() => undefined);
+        const joining = newPerson("late").catch(() => undefined);
         await nemesis.killBeforeConfirmation("auth");
         await joining;
       },
@@ -62,30 +66,33 @@ it(`${PURCHASES} purchases end well, while everything is killed (seed ${SEED})`,
     ["Stripe, frozen", () => nemesis.freezeStripe(2_000 + random() * 4_000)],
     ["database, killed", () => nemesis.killDatabase()],
     ["broker, restarted", () => nemesis.restartBroker()],
-    ["webhooks, a mess", () => nemesis.disorderWebhooks(() => nemesis.injectStripeFaults(40))],
-    ["anything", () => nemesis.killAtRandom(2)],
+    [
+      "webhooks, out of order",
+      () => nemesis.disorderWebhooks(() => nemesis.injectStripeFaults(40)),
+    ],
+    ["instances at random", () => nemesis.killAtRandom(2)],
   ];
-  await world.keepBuying(PURCHASES, async () => {
-    for (const [what, happen] of steps) {
+  await fixture.keepBuying(PURCHASES, async () => {
+    for (const [name, inject] of steps) {
       const from = performance.now();
-      await happen();
-      console.log(`${what}: ${secondsSince(from)} s`);
+      await inject();
+      console.log(`${name}: ${secondsSince(from)} s`);
     }
   });
-  const over = performance.now();
-  await world.agreement();
-  console.log(world.outcomes, Object.fromEntries(world.failures));
+  const endedAt = performance.now();
+  await fixture.expectAgreement();
+  console.log(fixture.outcomes, Object.fromEntries(fixture.retries));
   console.log(
-    `${world.acknowledged.size} orders in ${secondsSince(begun)} s of faults, ` +
-      `and ${secondsSince(over)} s until all agreed`,
+    `${fixture.acknowledged.size} orders in ${secondsSince(startedAt)} s of faults, ` +
+      `and ${secondsSince(endedAt)} s until all services agreed`,
   );
-  expect(world.outcomes["paid"]).toBeGreaterThan(PURCHASES / 10);
-  expect(world.outcomes["asked by the bank"]).toBeGreaterThan(PURCHASES / 10);
+  expect(fixture.outcomes["paid"]).toBeGreaterThan(PURCHASES / 10);
+  expect(fixture.outcomes["asked by the bank"]).toBeGreaterThan(PURCHASES / 10);
 }, 400_000);
 
-/** What every instance of every service says of itself. */
-async function health(name: string): Promise<Status[]> {
-  const all = Object.values(world.system.instances).flat();
+/** The health status that each instance of each service reports. */
+async function statuses(name: string): Promise<Status[]> {
+  const all = Object.values(fixture.system.instances).flat();
   return Promise.all(
     all.map(async ({ rpc }) => {
       const client = createClient(Health, createGrpcTransport({ baseUrl: `http://${rpc}` }));
@@ -94,23 +101,23 @@ async function health(name: string): Promise<Status[]> {
   );
 }
 
-/** Resolves when all of them say so of the broker. */
-const allSay = (status: Status, timeoutMs: number): Promise<boolean> =>
-  until(async () => (await health("broker")).every((said) => said === status), {
-    what: `every service to say ${status} of the broker`,
+/** Resolves when all of them report this status of the broker. */
+const allReport = (status: Status, timeoutMs: number): Promise<boolean> =>
+  until(async () => (await statuses("broker")).every((each) => each === status), {
+    what: `every service to report ${status} of the broker`,
     timeoutMs,
     everyMs: 100,
   });
 
-/** Does what needs no news, again and again until it is told to end; answers how long each call took. */
-function useIt(known: Ticket[]): () => Promise<number[]> {
-  const { buyers, seller } = world;
-  const took: number[] = [];
+/** Repeats calls that depend on no event until it is stopped; then returns the duration of each call. */
+function startCalls(known: Ticket[]): () => Promise<number[]> {
+  const { buyers, seller } = fixture;
+  const durations: number[] = [];
   let ended = false;
   async function timed(call: Promise<unknown>): Promise<void> {
-    const begun = performance.now();
+    const calledAt = performance.now();
     await call;
-    took.push(performance.now() - begun);
+    durations.push(performance.now() - calledAt);
   }
   const all = buyers.slice(0, 6).map(async (buyer) => {
     while (!ended) {
@@ -118,95 +125,97 @@ function useIt(known: Ticket[]): () => Promise<number[]> {
       await timed(listTicket(seller));
       await timed(buyer.orders.listOrders({}));
       const ticket = known.pop();
-      if (ticket) await timed(buy(buyer, ticket).then(({ id }) => world.acknowledged.add(id)));
+      if (ticket) await timed(buy(buyer, ticket).then(({ id }) => fixture.acknowledged.add(id)));
       await passing(20);
     }
   });
   return async () => {
     ended = true;
     await Promise.all(all);
-    return took;
+    return durations;
   };
 }
 
-/** The value that all but so large a part of the numbers are below. */
+/** The value that this share of the numbers is below. */
 const percentile = (numbers: number[], part: number): number =>
   numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length * part)] ?? NaN;
 
-it(`goes on while the broker is gone for ${OUTAGE_SECONDS} s, and loses nothing (P20, P24, P25)`, async () => {
-  const { nemesis, seller } = world;
+it(`keeps working while the broker is down for ${OUTAGE_SECONDS} s, and loses nothing (P20, P24, P25)`, async () => {
+  const { nemesis, seller } = fixture;
   const known = await Promise.all(Array.from({ length: 60 }, () => listTicket(seller)));
-  await world.agreement();
-  const gone = performance.now();
+  await fixture.expectAgreement();
+  const frozenAt = performance.now();
   nemesis.freezeBroker();
-  const end = useIt(known);
-  await allSay(Status.NOT_SERVING, 60_000);
-  console.log(`a frozen broker was noticed by all after ${secondsSince(gone)} s`);
-  await until(() => performance.now() - gone > OUTAGE_SECONDS * 1000, {
+  const end = startCalls(known);
+  await allReport(Status.NOT_SERVING, 60_000);
+  console.log(`all detected a frozen broker after ${secondsSince(frozenAt)} s`);
+  await until(() => performance.now() - frozenAt > OUTAGE_SECONDS * 1000, {
     what: "the end of the outage",
     timeoutMs: OUTAGE_SECONDS * 2000,
   });
-  expect(new Set(await health("")), "overall they serve").toEqual(new Set([Status.SERVING]));
-  const took = await end();
-  const [half, most] = [percentile(took, 0.5), percentile(took, 0.99)];
+  expect(new Set(await statuses("")), "the overall status is serving").toEqual(
+    new Set([Status.SERVING]),
+  );
+  const durations = await end();
+  const [half, most] = [percentile(durations, 0.5), percentile(durations, 0.99)];
   console.log(
-    `${took.length} calls meanwhile: p50 ${half.toFixed(0)} ms, p99 ${most.toFixed(0)} ms`,
+    `${durations.length} calls meanwhile: p50 ${half.toFixed(0)} ms, p99 ${most.toFixed(0)} ms`,
   );
   expect(most).toBeLessThan(3_000);
   expect(known).toEqual([]);
   await nemesis.killBroker();
-  const back = performance.now();
-  await allSay(Status.SERVING, 50_000);
-  console.log(`all connected again ${secondsSince(back)} s after it had started`);
-  await world.agreement();
-  console.log(`all agreed ${secondsSince(back)} s after it had started`);
+  const restartedAt = performance.now();
+  await allReport(Status.SERVING, 50_000);
+  console.log(`all reconnected ${secondsSince(restartedAt)} s after the restart`);
+  await fixture.expectAgreement();
+  console.log(`all agreed ${secondsSince(restartedAt)} s after the restart`);
 }, 300_000);
 
-it("goes on while the broker takes no messages, being short of memory (P25)", async () => {
-  const { seller, system } = world;
-  await world.nemesis.exhaustBrokerMemory(async () => {
-    // Only who publishes is told.
-    const told = async () => {
+it("keeps working while the broker accepts no messages because it is short of memory (P25)", async () => {
+  const { seller, system } = fixture;
+  await fixture.nemesis.exhaustBrokerMemory(async () => {
+    // Only a publisher learns of it.
+    const isReported = async () => {
       await listTicket(seller);
-      return (await health("broker")).includes(Status.NOT_SERVING);
+      return (await statuses("broker")).includes(Status.NOT_SERVING);
     };
-    await until(told, { what: "tickets to be told", timeoutMs: 60_000 });
+    await until(isReported, { what: "tickets to report it", timeoutMs: 60_000 });
     await Promise.all(Array.from({ length: 50 }, () => listTicket(seller)));
     const { outboxes } = await readStoredState(system);
     expect(outboxes["tickets.tickets"]).toBeGreaterThanOrEqual(50);
   });
-  await allSay(Status.SERVING, 60_000);
-  await world.agreement();
+  await allReport(Status.SERVING, 60_000);
+  await fixture.expectAgreement();
 }, 200_000);
 
-it("starts in any order after everything was killed at once (P29)", async () => {
-  const buying = world.buyThings(30);
-  await world.nemesis.killEverything();
+it("starts in any order after everything is killed at once (P29)", async () => {
+  const buying = fixture.makePurchases(30);
+  await fixture.nemesis.killEverything();
   await buying;
-  await world.agreement();
+  await fixture.expectAgreement();
 }, 300_000);
 
-/** Resolves when the edge sends calls to every instance. */
-const edgeKnowsAll = () =>
+/** Resolves when the edge routes calls to every instance. */
+const allInstancesRouted = () =>
   until(
     async () => {
-      const answer = await fetch(`${world.system.edge.adminUrl}/clusters`);
+      const answer = await fetch(`${fixture.system.edge.adminUrl}/clusters`);
       return !(await answer.text()).includes("failed_active_hc");
     },
-    { what: "the edge to know all instances", timeoutMs: 60_000 },
+    { what: "the edge to route to all instances", timeoutMs: 60_000 },
   );
 
-/** Uses everything without a pause until it is told to end; answers how many calls that were. */
-function loadAll(): () => Promise<number> {
+/** Calls every service without a pause until it is stopped; then returns the number of calls. */
+function startLoad(): () => Promise<number> {
   let calls = 0;
   let ended = false;
-  const all = world.buyers.slice(0, 6).map(async (buyer) => {
+  const all = fixture.buyers.slice(0, 6).map(async (buyer) => {
     while (!ended) {
       await Promise.all([
         buyer.auth.getCurrentUser({}),
         buyer.tickets.listTickets({}),
         buyer.orders.listOrders({}),
-        world.purchase(buyer),
+        fixture.purchase(buyer),
       ]);
       calls += 6;
     }
@@ -219,28 +228,28 @@ function loadAll(): () => Promise<number> {
 }
 
 it("restarts every service under load, and no call fails but as UNAVAILABLE (P30)", async () => {
-  await edgeKnowsAll();
-  world.failures.clear();
-  const end = loadAll();
-  const ends: string[] = [];
+  await allInstancesRouted();
+  fixture.retries.clear();
+  const end = startLoad();
+  const exits: string[] = [];
   for (const n of [0, 1]) {
     await Promise.all(
-      Object.values(world.system.instances).map(async (instances) => {
+      Object.values(fixture.system.instances).map(async (instances) => {
         const instance = instances[n];
-        if (!instance) throw new Error("there are to be two of each");
+        if (!instance) throw new Error("the fixture has two instances of each service");
         const { child } = instance;
         await child.stop(30_000);
-        ends.push(await child.exited);
+        exits.push(await child.exited);
         await instance.restart();
       }),
     );
-    await edgeKnowsAll();
+    await allInstancesRouted();
   }
   const calls = await end();
   console.log(
-    `${calls} calls, of which again: ${JSON.stringify(Object.fromEntries(world.failures))}`,
+    `${calls} calls, of which retried: ${JSON.stringify(Object.fromEntries(fixture.retries))}`,
   );
-  expect(new Set(ends)).toEqual(new Set(["code 0"]));
-  expect([...world.failures.keys()].filter((code) => code !== "Unavailable")).toEqual([]);
-  await world.agreement();
+  expect(new Set(exits)).toEqual(new Set(["code 0"]));
+  expect([...fixture.retries.keys()].filter((code) => code !== "Unavailable")).toEqual([]);
+  await fixture.expectAgreement();
 }, 300_000);

@@ -30,8 +30,8 @@ import { openEventLog, type PublishedEvent } from "./testing/event-log.ts";
 import "./testing/setup.ts"; // For the type of what it provides.
 
 const { url, amqpUrl, holdSeconds, control, logs } = inject("marketplace");
-const listening = await openEventLog(amqpUrl);
-afterAll(() => listening.close());
+const eventLog = await openEventLog(amqpUrl);
+afterAll(() => eventLog.close());
 
 let seller: Person, buyer: Person, third: Person;
 beforeAll(async () => {
@@ -48,7 +48,7 @@ const ticketIs = (ticket: { id: string }, status: TicketStatus, timeoutMs = 10_0
 
 /** The types of all events about these things, in the order in which they were published. */
 const eventsAbout = (...ids: string[]): string[] =>
-  listening.heard.filter(({ subject }) => ids.includes(subject)).map(({ type }) => type);
+  eventLog.events.filter(({ subject }) => ids.includes(subject)).map(({ type }) => type);
 
 describe("the success flow", () => {
   it("lists, locks, refuses the third, takes the payment and sells, in this order of events", async () => {
@@ -107,7 +107,7 @@ describe("the success flow", () => {
         code: "NotFound",
       });
     }
-    const events = Buffer.concat(listening.heard.map(({ body }) => body));
+    const events = Buffer.concat(eventLog.events.map(({ body }) => body));
     expect(events.includes(code)).toBe(false);
     for (const file of readdirSync(logs))
       expect(readFileSync(join(logs, file), "utf8")).not.toContain(code);
@@ -145,10 +145,11 @@ describe("the hold", () => {
       status: OrderStatus.CANCELLED,
       cancelReason: CancelReason.EXPIRED,
     });
-    // Orders also looks by itself, so the nudge may come last; and twice, as expiration is killed below.
-    const heard = () => new Set(eventsAbout(order.id));
-    await until(() => heard().size >= 3, { what: "all events" });
-    expect(heard()).toEqual(
+    // Orders also sweeps for expired holds, so the timer event may be last; and it may be published twice, as
+    // expiration is killed below.
+    const types = () => new Set(eventsAbout(order.id));
+    await until(() => types().size >= 3, { what: "all events" });
+    expect(types()).toEqual(
       new Set([
         orderEvents.OrderCreatedSchema.typeName,
         ExpirationCompleteSchema.typeName,
@@ -165,10 +166,12 @@ describe("the hold", () => {
     await until(() => eventsAbout(order.id).length > 0, { what: "OrderCreated" });
     expect((await fetch(`${control}/restart/expiration`, { method: "POST" })).status).toBe(204);
     await ticketIs(ticket, TicketStatus.ON_SALE, (holdSeconds + 30) * 1000);
-    // Orders also looks by itself, and may have been quicker.
-    const isNudge = ({ type, subject }: PublishedEvent) =>
+    // Orders also sweeps for expired holds, and may have been faster.
+    const isTimerEvent = ({ type, subject }: PublishedEvent) =>
       type === ExpirationCompleteSchema.typeName && subject === order.id;
-    const complete = await until(() => listening.heard.find(isNudge), { what: "the nudge" });
+    const complete = await until(() => eventLog.events.find(isTimerEvent), {
+      what: "the timer event",
+    });
     const lateMs = complete.at - holdEndOf(order).getTime();
     console.log(`ExpirationComplete came ${lateMs} ms after the end of the hold`);
     expect(lateMs).toBeGreaterThanOrEqual(0);

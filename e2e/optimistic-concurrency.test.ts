@@ -2,39 +2,42 @@ import { pathToFileURL } from "node:url";
 import { join } from "node:path";
 import { afterAll, expect, it } from "vitest";
 import { until } from "#stack/process";
-import { readStoredState, violationsIn } from "./faults/checker.ts";
+import { violationsIn } from "./faults/checker.ts";
 import { startFaultsFixture, type FaultsFixture } from "./faults/fixture.ts";
+import { readStoredState } from "./faults/stored-state.ts";
 
 const SEED = Number(process.env["SEED"] ?? 1);
 
-let world: FaultsFixture | undefined;
-afterAll(() => world?.stop());
+let fixture: FaultsFixture | undefined;
+afterAll(() => fixture?.stop());
 
-/** What no later event puts right. */
-const aboutMoney =
+/** Violations that no later event corrects. */
+const MONEY_VIOLATION =
   /was paid|was taken|still reserved|paid twice|held by|could still be paid|the ledger/;
-const underWay = /messages in|unpublished events|is CREATED|is AWAITING_PAYMENT/;
+const IN_PROGRESS = /messages in|unpublished events|is CREATED|is AWAITING_PAYMENT/;
 
-/** What is wrong with the money once nothing is under way; not everything comes to rest then. */
-async function wrongWithMoney({ system }: FaultsFixture): Promise<string[]> {
+/** The violations about money once nothing is in progress, or after a time, as some work never ends. */
+async function moneyViolations({ system }: FaultsFixture): Promise<string[]> {
   let found: string[] = [];
-  const isQuiet = async () => {
+  const isIdle = async () => {
     found = violationsIn(await readStoredState(system));
-    return !found.some((wrong) => underWay.test(wrong));
+    return !found.some((violation) => IN_PROGRESS.test(violation));
   };
-  await until(isQuiet, { what: "quiet", timeoutMs: 20_000, everyMs: 500 }).catch(() => undefined);
-  return found.filter((wrong) => aboutMoney.test(wrong));
+  await until(isIdle, { what: "the end of all work", timeoutMs: 20_000, everyMs: 500 }).catch(
+    () => undefined,
+  );
+  return found.filter((violation) => MONEY_VIOLATION.test(violation));
 }
 
-it("takes money for nothing, or forgets it, where the compare-and-set is taken out", async () => {
+it("without optimistic concurrency, money is taken for nothing or lost", async () => {
   const withoutOptimisticConcurrency = pathToFileURL(
     join(import.meta.dirname, "faults/no-optimistic-concurrency.ts"),
   ).href;
-  world = await startFaultsFixture({
+  fixture = await startFaultsFixture({
     seed: SEED,
     buyers: 40,
-    // The moment in which holds end: timers, sweeps and payments all come to the same order.
-    answeredMs: [0, 400],
+    // At the end of the hold, timers, sweeps and payments all change the same order.
+    bankAnswerMs: [0, 400],
     env: {
       ORDER_HOLD_SECONDS: "6.5",
       ORDER_SWEEP_SECONDS: "0.2",
@@ -42,12 +45,12 @@ it("takes money for nothing, or forgets it, where the compare-and-set is taken o
       NODE_OPTIONS: `--import ${withoutOptimisticConcurrency}`,
     },
   });
-  // Which of them meet is luck; that some do, sooner or later, is not.
-  let wrong: string[] = [];
-  for (let round = 0; round < 10 && wrong.length === 0; round += 1) {
-    await world.buyThings(60);
-    wrong = await wrongWithMoney(world);
+  // Which changes collide is random, but sooner or later some do.
+  let violations: string[] = [];
+  for (let round = 0; round < 10 && violations.length === 0; round += 1) {
+    await fixture.makePurchases(60);
+    violations = await moneyViolations(fixture);
   }
-  console.log(`${wrong.length} things are wrong with the money: ${wrong[0]}`);
-  expect(wrong).not.toEqual([]);
+  console.log(`${violations.length} violations about money: ${violations[0]}`);
+  expect(violations).not.toEqual([]);
 }, 400_000);

@@ -8,7 +8,7 @@ import { buy, listTicket, pay, signUp } from "./testing/person.ts";
 const lines: string[] = [];
 let system: System;
 let dir: string;
-/** What `npm start` would find in its environment; `.env.example` has a row for each. */
+/** The environment of `npm start`; `.env.example` has a row for each. */
 const given = {
   LOG_LEVEL: "silent",
   SEALING_KEY: "a key of our own, of more than 32 characters",
@@ -17,7 +17,7 @@ const given = {
   CALL_TIMEOUT_SECONDS: "6",
   TOKEN_ISSUER: "somebody",
 };
-/** Rows of it that have no value. */
+/** Rows that have no value. */
 const empty = { STRIPE_KEY: "", STRIPE_WEBHOOK_SECRET: "", SIGNING_KEYS: "", TRUSTED_NETWORKS: "" };
 beforeAll(async () => {
   for (const [name, value] of Object.entries({ ...given, ...empty })) vi.stubEnv(name, value);
@@ -29,7 +29,7 @@ afterAll(async () => {
   await rm(dir, { recursive: true, force: true });
 });
 
-it("a marketplace takes the services' variables from its environment, and those without a value as not given", async () => {
+it("services get the variables of the launcher's environment, and a variable without a value counts as unset", async () => {
   const { auth, tickets } = system.instances;
   const environment = async (pid: number): Promise<string[]> =>
     (await readFile(`/proc/${pid}/environ`, "utf8")).split("\0");
@@ -37,16 +37,16 @@ it("a marketplace takes the services' variables from its environment, and those 
     const wanted = Object.entries(given).map(([name, value]) => `${name}=${value}`);
     expect(await environment(child.pid)).toEqual(expect.arrayContaining(wanted));
   }
-  // A key that is none would be refused by the local Stripe, and a network that is none by the edge.
+  // The local Stripe would reject an empty key, and the edge an empty network.
   expect(system.stripe.key).toMatch(/^sk_test_/);
   const seller = await signUp(system.url, "seller");
   const buyer = await signUp(system.url, "buyer");
   await pay(buyer, await buy(buyer, await listTicket(seller)));
 });
 
-const answers = async (path: string): Promise<boolean> => (await fetch(system.url + path)).ok;
+const responds = async (path: string): Promise<boolean> => (await fetch(system.url + path)).ok;
 
-it("a marketplace starts again what ends by itself, where it was, and says so", async () => {
+it("a process that exits is restarted at the same address, and the launcher logs it", async () => {
   const { tickets } = system.instances;
   const { redis } = system.parts;
   for (const [one, path] of [
@@ -55,7 +55,7 @@ it("a marketplace starts again what ends by itself, where it was, and says so", 
     [system.edge, "/api/tickets"],
     [redis, "/"],
   ] as const) {
-    if (!one) throw new Error("it is not ours");
+    if (!one) throw new Error("the launcher did not start it");
     const { name, pid } = one.child;
     one.child.kill("SIGKILL");
     const line = `${name} ended (SIGKILL); it is started again in 0.5 s.`;
@@ -63,6 +63,6 @@ it("a marketplace starts again what ends by itself, where it was, and says so", 
     const back = `${name} is back.`;
     await until(() => lines.includes(back), { what: back, timeoutMs: 60_000 });
     expect(one.child.pid).not.toBe(pid);
-    await until(() => answers(path), { what: `${path} to be served`, timeoutMs: 60_000 });
+    await until(() => responds(path), { what: `${path} to be served`, timeoutMs: 60_000 });
   }
 });

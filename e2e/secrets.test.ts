@@ -14,8 +14,8 @@ import "./testing/setup.ts"; // For the type of what it provides.
 // P56: no secret is in a log.
 
 const { url, amqpUrl, mongoUrl, stripeUrl, logs, secrets } = inject("marketplace");
-const listening = await openEventLog(amqpUrl);
-afterAll(() => listening.close());
+const eventLog = await openEventLog(amqpUrl);
+afterAll(() => eventLog.close());
 
 const cards = [
   "tok_visa",
@@ -73,9 +73,11 @@ it("says no card, token, client secret, key or code in any log, event, error or 
   });
   await buyer.tickets.openTicketCode({ id: ticket!.id });
 
-  const heard = () => new Set(listening.heard.map(({ subject }) => subject));
-  await until(() => [...orders, order.id].every((id) => heard().has(id)), { what: "the events" });
-  const events = listening.heard.map(({ type, body }) => `${type} ${body.toString("latin1")}`);
+  const subjects = () => new Set(eventLog.events.map(({ subject }) => subject));
+  await until(() => [...orders, order.id].every((id) => subjects().has(id)), {
+    what: "the events",
+  });
+  const events = eventLog.events.map(({ type, body }) => `${type} ${body.toString("latin1")}`);
   const everything = [...everyLine(), ...events, ...said, await stored()];
   const isSaid = (what: string): string[] =>
     everything.filter((line) => line.includes(what)).map((line) => line.slice(0, 200));

@@ -6,8 +6,8 @@ import type { System } from "#stack/launcher";
 import { startMarketplace } from "./testing/marketplace.ts";
 import { formOn } from "./testing/browser.ts";
 
-// A person with a browser, while auth's database is frozen, or dead. It is the storefront's server that
-// renews their session, and that passes on what becomes of their cookies.
+// A user with a browser, while auth's database is frozen or down. The storefront's server renews the
+// session, and forwards the changes of its cookies.
 
 let dir: string;
 let system: System;
@@ -28,7 +28,7 @@ const jarOf = (answer: Response): Map<string, string> =>
     ][],
   );
 
-/** A browser whose access token has run out: what it has left is its refresh token. */
+/** A browser whose access token has expired: only its refresh token is left. */
 async function returningBrowser() {
   const credentials = {
     email: `${crypto.randomUUID()}@example.com`,
@@ -58,24 +58,24 @@ async function returningBrowser() {
   return { open, send, id: refresh.split(".")[0]! };
 }
 
-/** The page says that we are at fault, and takes nothing from the browser. */
-async function expectPatience(open: () => Promise<Response>): Promise<void> {
+/** The page reports an error of the server, and changes no cookie. */
+async function expectUnavailable(open: () => Promise<Response>): Promise<void> {
   const answer = await open();
   expect(answer.status).toBe(503);
   expect(answer.headers.getSetCookie()).toEqual([]);
 }
 
-it("a frozen database signs nobody out, though it renews sessions when nobody waits any more", async () => {
+it("a frozen database signs nobody out, even if it renews sessions after the client has given up", async () => {
   const mongo = system.parts.mongo!;
   const db = await mongoose.createConnection(mongo.databaseUrl("auth")).asPromise();
   try {
     const sessions = db.collection<{ _id: string; unanswered?: boolean }>("sessions");
     const { open, id } = await returningBrowser();
     mongo.kill("SIGSTOP");
-    await expectPatience(open).finally(() => mongo.kill("SIGCONT"));
+    await expectUnavailable(open).finally(() => mongo.kill("SIGCONT"));
     const renewed = () => sessions.findOne({ _id: id, unanswered: true });
-    await until(renewed, { what: "the renewal that nobody waited for", timeoutMs: 60_000 });
-    // Long afterwards, when a second use of a token is a theft.
+    await until(renewed, { what: "the late renewal", timeoutMs: 60_000 });
+    // Long afterwards, the second use of a refresh token counts as theft.
     await sessions.updateOne({ _id: id }, { $set: { rotatedAt: new Date(0) } });
     const answer = await open();
     expect(answer.status).toBe(200);
@@ -85,7 +85,7 @@ it("a frozen database signs nobody out, though it renews sessions when nobody wa
   }
 });
 
-it("what was typed waits in the answer while nobody can be recognized, and is sent by one press", async () => {
+it("while no session can be verified, the error page keeps the form, which one press submits again", async () => {
   const mongo = system.parts.mongo!;
   const { send } = await returningBrowser();
   const typed = { title: "Typed meanwhile", price: "25", currency: "EUR" };
@@ -99,12 +99,12 @@ it("what was typed waits in the answer while nobody can be recognized, and is se
   await until(isListed, { what: "the ticket to be listed", timeoutMs: 60_000 });
 });
 
-it("a dead database signs nobody out", async () => {
+it("a database that is down signs nobody out", async () => {
   const mongo = system.parts.mongo!;
   const { open } = await returningBrowser();
   mongo.kill("SIGKILL");
   await mongo.child.exited;
-  await expectPatience(open).finally(() => mongo.restart());
-  const isIn = async () => (await open()).status === 200;
-  await until(isIn, { what: "the person to be signed in", timeoutMs: 60_000 });
+  await expectUnavailable(open).finally(() => mongo.restart());
+  const isSignedIn = async () => (await open()).status === 200;
+  await until(isSignedIn, { what: "the person to be signed in", timeoutMs: 60_000 });
 });

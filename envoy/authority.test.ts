@@ -11,8 +11,9 @@ import { requestUntilAvailable, sendHttp2, sendRawForStatus } from "./testing/wi
 let fixture: EdgeFixture;
 beforeAll(async () => {
   fixture = await startEdgeFixture();
-  const there = async () => (await request(fixture, "GET", "/api/tickets")).status === 200;
-  await until(there, { what: "the services to be asked" });
+  const isRouted = async () => (await request(fixture, "GET", "/api/tickets")).status === 200;
+  await until(isRouted, { what: "the services to be called" });
+  fixture.calls.length = 0;
 }, 90_000);
 afterAll(() => fixture[Symbol.asyncDispose]());
 beforeEach(() => void (fixture.calls.length = 0));
@@ -59,6 +60,31 @@ const paths = [
 ] as const;
 
 const json = { "content-type": "application/json" };
+const malformedHosts = ["a:99999", "user@a", "[::1"];
+
+/**
+ * Whether each call is rejected over HTTP/2. They are sent together, because Envoy takes a second to
+ * close a connection after a protocol error.
+ */
+const rejectedOverHttp2 = new Map<string, boolean>();
+const keyOf = (...call: readonly string[]): string => call.join(" ");
+beforeAll(async () => {
+  const calls = [
+    ...bad.map((host) => ["GET", "/api/tickets", host] as const),
+    ...paths.flatMap(([method, path]) =>
+      malformedHosts.map((host) => [method, path, host] as const),
+    ),
+  ];
+  await Promise.all(
+    calls.map(async ([method, path, host]) =>
+      rejectedOverHttp2.set(
+        keyOf(method, path, host),
+        await isRejectedOverHttp2(path, host, method),
+      ),
+    ),
+  );
+  expect(fixture.calls).toEqual([]);
+});
 const statusFor = (host: string) =>
   sendRawForStatus(
     fixture,
@@ -76,20 +102,20 @@ describe("the host that is called", () => {
 
   it.each(bad)("is refused with 400 where it does not parse: %s", async (host) => {
     expect(await statusFor(host)).toBe(400);
-    await expect(isRefusedOverHttp2("/api/tickets", host)).resolves.toBe(true);
+    expect(rejectedOverHttp2.get(keyOf("GET", "/api/tickets", host))).toBe(true);
     expect(fixture.calls).toEqual([]);
   });
 
   it.each(paths)("is looked at before anything else by %s %s", async (method, path) => {
     const body = method === "POST" ? "content-type: application/json\r\ncontent-length: 2\r\n" : "";
-    for (const host of ["a:99999", "user@a", "[::1"]) {
+    for (const host of malformedHosts) {
       const origin = "origin: http://evil.test\r\ncookie: a=b\r\n";
       const status = await sendRawForStatus(
         fixture,
         `${method} ${path} HTTP/1.1\r\nhost: ${host}\r\n${origin}${body}connection: close\r\n\r\n${body && "{}"}`,
       );
       expect(status, host).toBe(400);
-      expect(await isRefusedOverHttp2(path, host, method)).toBe(true);
+      expect(rejectedOverHttp2.get(keyOf(method, path, host))).toBe(true);
     }
     expect(fixture.calls).toEqual([]);
   });
@@ -200,8 +226,8 @@ it("the pattern of hosts says of each of these what the tests of the edge do", (
   expect(bad.filter((each) => whole.test(each))).toEqual([]);
 });
 
-/** Whether a call over HTTP/2 is refused: by an answer, or as the protocol itself refuses. */
-async function isRefusedOverHttp2(
+/** Whether a call over HTTP/2 is rejected: by a 400, or as a protocol error. */
+async function isRejectedOverHttp2(
   path: string,
   authority: string,
   method = "GET",

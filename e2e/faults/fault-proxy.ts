@@ -2,98 +2,103 @@ import { once } from "node:events";
 import { connect, createServer, type AddressInfo, type Socket } from "node:net";
 import { setTimeout as passing } from "node:timers/promises";
 
-/** A way to a server, on which what happens to networks and servers can be made to happen. */
+/** A TCP proxy that injects the faults of networks and servers. */
 export interface FaultProxy {
   readonly port: number;
-  /** Nobody is there: what was connected breaks, and what connects is turned away. */
+  /** The server is down: connections break, and new ones are refused. */
   refuse(): void;
-  /** Whatever is said arrives so much later, in both directions. */
+  /** Adds latency in both directions. */
   delay(ms: number): void;
   /**
-   * Nothing arrives any more and nobody is told, as behind a firewall that has forgotten us: what is
-   * connected by then never hears again.
+   * Drops all data without closing a connection, as a firewall does that has lost its state. Existing
+   * connections stay silent for good.
    */
   blackhole(): void;
-  /** Each who connects hears this, and no more. */
-  respondWith(words: string): void;
-  /** All is as before, for those who connect from now on. */
+  /** Answers each new connection with this text, and closes it. */
+  respondWith(text: string): void;
+  /** Ends the fault for new connections. */
   restore(): void;
   close(): void;
 }
 
 interface Connection {
-  from: Socket;
-  isForgotten: boolean;
+  client: Socket;
+  isBlackholed: boolean;
+}
+
+/** Forwards data in order, each piece after the current latency. */
+function forward(connection: Connection, from: Socket, to: Socket, latencyMs: () => number): void {
+  const queue: { dueAt: number; bytes: Buffer }[] = [];
+  async function drain(): Promise<void> {
+    for (let next = queue[0]; next; next = queue[0]) {
+      const remainingMs = next.dueAt - performance.now();
+      if (remainingMs > 0) await passing(remainingMs);
+      if (to.writable) to.write(next.bytes);
+      queue.shift();
+    }
+  }
+  from.on("data", (bytes: Buffer) => {
+    if (connection.isBlackholed) return;
+    queue.push({ dueAt: performance.now() + latencyMs(), bytes });
+    if (queue.length === 1) void drain();
+  });
+}
+
+/** Closes each of the two sockets together with the other. */
+function closeTogether(client: Socket, server: Socket | undefined, onClose: () => void): void {
+  for (const [socket, other] of [
+    [client, server],
+    [server, client],
+  ] as const) {
+    socket?.on("error", () => undefined);
+    socket?.once("close", () => {
+      onClose();
+      other?.destroy();
+    });
+  }
 }
 
 export async function openFaultProxy(serverPort: number): Promise<FaultProxy> {
   const connections = new Set<Connection>();
-  let state: "open" | "cut" | "swallowing" | { words: string } = "open";
-  let delayMs = 0;
+  let state: "open" | "refusing" | "blackhole" | { text: string } = "open";
+  let latencyMs = 0;
 
-  /** One after the other, however long each takes. */
-  function pass(connection: Connection, from: Socket, to: Socket): void {
-    const waiting: { at: number; bytes: Buffer }[] = [];
-    async function passOn(): Promise<void> {
-      for (let next = waiting[0]; next; next = waiting[0]) {
-        const left = next.at - performance.now();
-        if (left > 0) await passing(left);
-        if (to.writable) to.write(next.bytes);
-        waiting.shift();
-      }
-    }
-    from.on("data", (bytes: Buffer) => {
-      if (connection.isForgotten) return;
-      waiting.push({ at: performance.now() + delayMs, bytes });
-      if (waiting.length === 1) void passOn();
-    });
-  }
-
-  const server = createServer((from) => {
-    if (state === "cut") return void from.destroy();
-    const connection: Connection = { from, isForgotten: state === "swallowing" };
+  const proxy = createServer((client) => {
+    if (state === "refusing") return void client.destroy();
+    const connection: Connection = { client, isBlackholed: state === "blackhole" };
     connections.add(connection);
-    const to = typeof state === "object" ? undefined : connect(serverPort, "127.0.0.1");
-    for (const [socket, other] of [
-      [from, to],
-      [to, from],
-    ] as const) {
-      socket?.on("error", () => undefined);
-      socket?.once("close", () => {
-        connections.delete(connection);
-        other?.destroy();
-      });
-    }
-    if (typeof state === "object") from.end(state.words);
-    if (!to) return;
-    pass(connection, from, to);
-    pass(connection, to, from);
+    const server = typeof state === "object" ? undefined : connect(serverPort, "127.0.0.1");
+    closeTogether(client, server, () => connections.delete(connection));
+    if (typeof state === "object") client.end(state.text);
+    if (!server) return;
+    forward(connection, client, server, () => latencyMs);
+    forward(connection, server, client, () => latencyMs);
   });
-  await once(server.listen(0, "127.0.0.1"), "listening");
+  await once(proxy.listen(0, "127.0.0.1"), "listening");
 
-  const breakAll = (): void => connections.forEach(({ from }) => from.destroy());
+  const breakConnections = (): void => connections.forEach(({ client }) => client.destroy());
   return {
-    port: (server.address() as AddressInfo).port,
+    port: (proxy.address() as AddressInfo).port,
     refuse() {
-      state = "cut";
-      breakAll();
+      state = "refusing";
+      breakConnections();
     },
-    delay: (ms) => void (delayMs = ms),
+    delay: (ms) => void (latencyMs = ms),
     blackhole() {
-      state = "swallowing";
-      for (const connection of connections) connection.isForgotten = true;
+      state = "blackhole";
+      for (const connection of connections) connection.isBlackholed = true;
     },
-    respondWith(words) {
-      state = { words };
-      breakAll();
+    respondWith(text) {
+      state = { text };
+      breakConnections();
     },
     restore() {
       state = "open";
-      delayMs = 0;
+      latencyMs = 0;
     },
     close() {
-      server.close();
-      breakAll();
+      proxy.close();
+      breakConnections();
     },
   };
 }

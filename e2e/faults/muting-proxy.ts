@@ -1,61 +1,63 @@
 import { once } from "node:events";
 import { connect, createServer, type AddressInfo, type Socket } from "node:net";
 
-/** A line to a server, on which a client can be muted: it goes on hearing, and is not heard. */
+/** A TCP proxy that can mute its clients: they still receive data, but what they send is held back. */
 export interface MutingProxy {
   readonly port: number;
-  /** From now on what clients say is held here. */
+  /** Holds back what clients send from now on. */
   mute(): void;
-  /** What was held, of all clients. */
+  /** What was held back, of all clients. */
   pending(): Buffer;
-  /** Clients are heard again; what was held of those that are still there is passed on. */
+  /** Forwards again, and first what was held back of the clients that are still connected. */
   unmute(): void;
   close(): void;
 }
 
-interface Call {
-  from: Socket;
-  to: Socket;
-  held: Buffer[];
+interface Connection {
+  client: Socket;
+  server: Socket;
+  pending: Buffer[];
 }
 
 export async function openMutingProxy(serverPort: number): Promise<MutingProxy> {
-  const calls = new Set<Call>();
+  const connections = new Set<Connection>();
   let muted = false;
 
-  const server = createServer((from) => {
-    const call: Call = { from, to: connect(serverPort, "127.0.0.1"), held: [] };
-    calls.add(call);
-    for (const socket of [call.from, call.to]) {
+  const proxy = createServer((client) => {
+    const server = connect(serverPort, "127.0.0.1");
+    const connection: Connection = { client, server, pending: [] };
+    connections.add(connection);
+    for (const socket of [client, server]) {
       socket.on("error", () => undefined);
       socket.once("close", () => {
-        // What the dead had to say dies with them.
-        calls.delete(call);
-        call.from.destroy();
-        call.to.destroy();
+        // What was held back is lost together with the client.
+        connections.delete(connection);
+        client.destroy();
+        server.destroy();
       });
     }
-    call.to.pipe(from);
-    from.on("data", (bytes: Buffer) => {
-      if (muted) call.held.push(bytes);
-      else call.to.write(bytes);
+    server.pipe(client);
+    client.on("data", (bytes: Buffer) => {
+      if (muted) connection.pending.push(bytes);
+      else server.write(bytes);
     });
   });
-  await once(server.listen(0, "127.0.0.1"), "listening");
+  await once(proxy.listen(0, "127.0.0.1"), "listening");
 
   return {
-    port: (server.address() as AddressInfo).port,
+    port: (proxy.address() as AddressInfo).port,
     mute() {
       muted = true;
     },
-    pending: () => Buffer.concat([...calls].flatMap(({ held }) => held)),
+    pending: () => Buffer.concat([...connections].flatMap(({ pending }) => pending)),
     unmute() {
       muted = false;
-      for (const { to, held } of calls) for (const bytes of held.splice(0)) to.write(bytes);
+      for (const { server, pending } of connections)
+        for (const bytes of pending.splice(0)) server.write(bytes);
     },
     close() {
-      server.close();
-      for (const { from } of calls) from.destroy();
+      proxy.close();
+      for (const { client } of connections) client.destroy();
     },
   };
 }

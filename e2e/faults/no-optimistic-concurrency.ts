@@ -1,16 +1,16 @@
 import { setTimeout as passing } from "node:timers/promises";
 import mongoose from "mongoose";
 
-// Loaded into services by a test, before their own code: every save of a document forgets what
-// version it was loaded in, and writes over whatever came in between; and it takes its time, as on a
-// busy day. It shows that the compare-and-set is what the money hangs on, and that the test would see
-// it missing.
+// A test loads this into services before their own code. Every save of a document then ignores the
+// version that was loaded, overwrites concurrent changes, and is slow, as on a busy day. The test shows
+// that the guarantees about money depend on optimistic concurrency, and that the checker detects its
+// absence.
 
-const BUSY_MS = 150;
+const MAX_SAVE_DELAY_MS = 150;
 
 mongoose.plugin((schema) => {
   schema.pre("save", async function () {
     this.$where = {};
-    await passing(Math.random() * BUSY_MS);
+    await passing(Math.random() * MAX_SAVE_DELAY_MS);
   });
 });

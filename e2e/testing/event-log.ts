@@ -1,7 +1,7 @@
 import { connect } from "amqplib";
 import { EVENTS_EXCHANGE } from "#runtime/messaging/topology.ts";
 
-/** One event as it went over the exchange. */
+/** An event as it was published to the exchange. */
 export interface PublishedEvent {
   type: string;
   subject: string;
@@ -9,15 +9,18 @@ export interface PublishedEvent {
   body: Buffer;
 }
 
+export interface EventLog {
+  readonly events: PublishedEvent[];
+  close(): Promise<void>;
+}
+
 /**
- * Listens to every event, on a queue of its own that goes with it. Each is heard once: two replicas
- * may both publish what one of them has recorded, which consumers bear and a list would not.
+ * Logs every published event, through an exclusive queue. Two instances may publish the same event, as
+ * delivery is at least once; the log contains it once.
  */
-export async function openEventLog(
-  amqpUrl: string,
-): Promise<{ heard: PublishedEvent[]; close(): Promise<void> }> {
-  const heard: PublishedEvent[] = [];
-  const known = new Set<string>();
+export async function openEventLog(amqpUrl: string): Promise<EventLog> {
+  const events: PublishedEvent[] = [];
+  const messageIds = new Set<string>();
   const connection = await connect(amqpUrl);
   const channel = await connection.createChannel();
   const { queue } = await channel.assertQueue("", { exclusive: true, autoDelete: true });
@@ -27,12 +30,12 @@ export async function openEventLog(
     (message) => {
       if (!message) return;
       const { type, headers, messageId } = message.properties;
-      if (known.has(String(messageId))) return;
-      known.add(String(messageId));
+      if (messageIds.has(String(messageId))) return;
+      messageIds.add(String(messageId));
       const subject = String(headers?.["cloudEvents:subject"]);
-      heard.push({ type: String(type), subject, at: Date.now(), body: message.content });
+      events.push({ type: String(type), subject, at: Date.now(), body: message.content });
     },
     { noAck: true },
   );
-  return { heard, close: () => connection.close() };
+  return { events, close: () => connection.close() };
 }

@@ -16,10 +16,11 @@ import { PaymentService } from "@ticketing/proto/payments/v1/payment_service";
 import type { Ticket } from "@ticketing/proto/tickets/v1/ticket";
 import { TicketService } from "@ticketing/proto/tickets/v1/ticket_service";
 
-/** Somebody with an account, and the clients that act in their name, through the edge. */
+/** A signed-in user, with clients that call the edge with the user's access token. */
 export interface Person {
   readonly id: string;
   readonly email: string;
+  readonly password: string;
   readonly token: string;
   readonly refreshToken: string;
   readonly auth: Client<typeof AuthService>;
@@ -28,17 +29,17 @@ export interface Person {
   readonly payments: Client<typeof PaymentService>;
 }
 
-/** Longer than the two seconds of a person's client: the machine of a test may be busy. */
+/** Longer than the two seconds of the storefront's retry policy, because the machine may be busy. */
 const RETRY_LIMIT_MS = 10_000;
 
-/** When a refusal asks to be tried again, or undefined where it does not. */
+/** The delay that an UNAVAILABLE error asks for; undefined where it asks for none. */
 function retryAfterMs(error: unknown): number | undefined {
   if (!(error instanceof ConnectError) || error.code !== Code.Unavailable) return undefined;
   const delay = error.findDetails(RetryInfoSchema)[0]?.retryDelay;
   return delay && Number(delay.seconds) * 1000 + delay.nanos / 1e6;
 }
 
-/** Tries again what was refused only because news had not arrived yet. */
+/** Retries calls that fail only because an event has not arrived yet. */
 const retryUnavailable: Interceptor = (next) => async (req) => {
   const deadline = Date.now() + RETRY_LIMIT_MS;
   for (;;) {
@@ -52,16 +53,16 @@ const retryUnavailable: Interceptor = (next) => async (req) => {
   }
 };
 
-/** `more` stands around everything else that is done to a call. */
-export function transportTo(url: string, token?: string, ...more: Interceptor[]): Transport {
-  const bearer: Interceptor = (next) => (req) => {
+/** The `outer` interceptors wrap the retries and the authorization. */
+export function transportTo(url: string, token?: string, ...outer: Interceptor[]): Transport {
+  const authorize: Interceptor = (next) => (req) => {
     if (token) req.header.set("authorization", `Bearer ${token}`);
     return next(req);
   };
   return createConnectTransport({
     baseUrl: url,
     httpVersion: "1.1",
-    interceptors: [...more, retryUnavailable, bearer],
+    interceptors: [...outer, retryUnavailable, authorize],
   });
 }
 
@@ -72,27 +73,46 @@ export const clients = (transport: Transport) => ({
   payments: createClient(PaymentService, transport),
 });
 
-/** Nobody in particular. */
+/** Clients that send no token. */
 export const anonymous = (url: string) => clients(transportTo(url));
 
-/** Makes an account of its own for a new person. */
-export async function signUp(url: string, name: string): Promise<Person> {
-  const email = `${name}-${crypto.randomUUID()}@example.com`;
-  const password = crypto.randomUUID();
+export interface Credentials {
+  readonly email: string;
+  readonly password: string;
+}
+
+/** Starts another session of a user. */
+export async function signIn(url: string, { email, password }: Credentials) {
   const request = { email, password, tokenDelivery: TokenDelivery.BODY };
+  return required((await anonymous(url).auth.signIn(request)).tokens);
+}
+
+/** Creates an account with an address of its own. */
+export async function signUp(url: string, name: string): Promise<Person> {
+  const credentials = {
+    email: `${name}-${crypto.randomUUID()}@example.com`,
+    password: crypto.randomUUID(),
+  };
+  const request = { ...credentials, tokenDelivery: TokenDelivery.BODY };
   const { auth } = anonymous(url);
   const { user, tokens } = await auth.signUp(request).catch((error: unknown) => {
-    // The answer to a try before was lost on its way.
+    // The account exists if the response to a previous attempt was lost.
     if (ConnectError.from(error).code !== Code.AlreadyExists) throw error;
     return auth.signIn(request);
   });
   if (!user || !tokens) throw new Error("signed up without a session");
   const { accessToken: token, refreshToken } = tokens;
-  return { id: user.id, email, token, refreshToken, ...clients(transportTo(url, token)) };
+  return {
+    ...credentials,
+    ...clients(transportTo(url, token)),
+    id: user.id,
+    token,
+    refreshToken,
+  };
 }
 
 const required = <T>(value: T | undefined): T => {
-  if (value === undefined) throw new Error("an answer without its content");
+  if (value === undefined) throw new Error("the response is empty");
   return value;
 };
 
@@ -103,7 +123,7 @@ export async function listTicket(seller: Person, title = "Front row"): Promise<T
   return required((await seller.tickets.createTicket({ title, price, requestId })).ticket);
 }
 
-/** Presses *Buy* on the ticket as it was seen. */
+/** Orders the ticket in the version that the buyer saw. */
 export async function buy(buyer: Person, ticket: Ticket): Promise<Order> {
   const request = {
     ticketId: ticket.id,
@@ -113,7 +133,7 @@ export async function buy(buyer: Person, ticket: Ticket): Promise<Order> {
   return required((await buyer.orders.createOrder(request)).order);
 }
 
-/** Pays with one of Stripe's test tokens what the order says. */
+/** Pays the price of the order with one of Stripe's test tokens. */
 export const pay = (buyer: Person, order: Order, token = "tok_visa") =>
   buyer.payments.createPayment({
     orderId: order.id,
@@ -128,5 +148,5 @@ export const fetchOrder = async (buyer: Person, { id }: { id: string }): Promise
 export const fetchTicket = async (url: string, { id }: { id: string }): Promise<Ticket> =>
   required((await anonymous(url).tickets.getTicket({ id })).ticket);
 
-/** When the hold of an order ends. */
+/** The time at which the hold of an order ends. */
 export const holdEndOf = (order: Order): Date => timestampDate(required(order.expiresAt));

@@ -9,26 +9,26 @@ export interface RpcError {
   message: string;
 }
 
-/** What a refusal says, for people and for programs. */
+/** The code, the reason and the details of an error. */
 export function toRpcError(error: unknown): RpcError {
-  const refused = ConnectError.from(error);
-  const info = refused.findDetails(ErrorInfoSchema)[0];
-  const bad = refused.findDetails(BadRequestSchema)[0];
+  const connectError = ConnectError.from(error);
+  const info = connectError.findDetails(ErrorInfoSchema)[0];
+  const badRequest = connectError.findDetails(BadRequestSchema)[0];
   return {
-    code: Code[refused.code] ?? String(refused.code),
+    code: Code[connectError.code] ?? String(connectError.code),
     reason: info?.reason,
     metadata: info?.metadata ?? {},
-    fields: bad?.fieldViolations.map(({ field }) => field) ?? [],
-    message: refused.rawMessage,
+    fields: badRequest?.fieldViolations.map(({ field }) => field) ?? [],
+    message: connectError.rawMessage,
   };
 }
 
-/** How a call is refused; a call that succeeds is the test's failure. */
+/** The error of a call that must fail; a call that succeeds fails the test. */
 export async function errorOf(call: Promise<unknown>): Promise<RpcError> {
-  const outcome = await call.then(
+  const error = await call.then(
     () => undefined,
-    (error: unknown) => toRpcError(error),
+    (cause: unknown) => toRpcError(cause),
   );
-  if (!outcome) throw new Error("the call was not refused");
-  return outcome;
+  if (!error) throw new Error("the call succeeded");
+  return error;
 }

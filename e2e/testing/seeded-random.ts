@@ -1,9 +1,9 @@
-/** What a run does by chance, the same for the same seed. */
+/** Pseudo-random choices, the same for the same seed. */
 export class SeededRandom {
   #state: number;
 
   constructor(seed: string) {
-    this.#state = 0x811c9dc5; // FNV-1a, so that seeds that differ little lead to other runs.
+    this.#state = 0x811c9dc5; // FNV-1a, so that similar seeds lead to different sequences.
     for (const char of seed) this.#state = Math.imul(this.#state ^ char.charCodeAt(0), 0x01000193);
   }
 
@@ -20,16 +20,16 @@ export class SeededRandom {
     return Math.floor(this.next() * end);
   }
 
-  /** Whether something happens that does in one of `times` cases. */
-  oneIn(times: number): boolean {
-    return this.below(times) === 0;
+  /** True in one of this many cases. */
+  oneIn(cases: number): boolean {
+    return this.below(cases) === 0;
   }
 
   pick<T>(list: readonly T[]): T {
     return list[this.below(list.length)] as T;
   }
 
-  /** Up to `most` of a list, each perhaps more than once. */
+  /** Up to `most` items of a list, with repetitions. */
   someOf<T>(list: readonly T[], most: number): T[] {
     return Array.from({ length: this.below(most + 1) }, () => this.pick(list));
   }
@@ -38,7 +38,7 @@ export class SeededRandom {
     return Buffer.from(Array.from({ length }, () => this.below(256)));
   }
 
-  /** A copy with up to three of its bytes changed, and sometimes without its end. */
+  /** A copy with up to three changed bytes, in one of three cases truncated. */
   corrupt(bytes: Buffer): Buffer {
     const copy = Buffer.from(bytes);
     for (let i = this.below(4); i > 0 && copy.length > 0; i -= 1) {

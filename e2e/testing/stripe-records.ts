@@ -1,5 +1,5 @@
-/** What the local Stripe's own books say, of the tables that are asked for. */
+/** The objects that the local Stripe has stored, by type. */
 export async function fetchStripeRecords<T>(stripeUrl: string | undefined): Promise<T> {
-  const answer = await fetch(`${stripeUrl}/_test/books`);
-  return (await answer.json()) as T;
+  const response = await fetch(`${stripeUrl}/_test/books`);
+  return (await response.json()) as T;
 }
