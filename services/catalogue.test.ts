@@ -20,9 +20,9 @@ import { services, subscriptions } from "#marketplace/catalogue.ts";
 import { claimRequests } from "./auth/accounts/claims.ts";
 import { tradeEmailHandlers } from "./auth/events.ts";
 import { expirationEvents } from "./expiration/events.ts";
-import { orderEvents, orderOffer, ticketCopies } from "./orders/events.ts";
+import { orderEvents, orderSnapshots, ticketReplica } from "./orders/events.ts";
 import { claimEvents, orderReplica, paymentEvents } from "./payments/events.ts";
-import { holdCopies, ticketEvents, ticketOffer } from "./tickets/events.ts";
+import { holdReplica, ticketEvents, ticketSnapshots } from "./tickets/events.ts";
 
 const methods: [string, DescMethod][] = services.flatMap((service) =>
   service.methods.map((method): [string, DescMethod] => [
@@ -44,9 +44,9 @@ function paths(method: DescMethod): string[] {
 describe("every snapshot", () => {
   const none = {} as never;
   it.each([
-    ["orders' copies of tickets", ticketCopies(none), ticketOffer(none)],
-    ["tickets' copies of holds", holdCopies(none), orderOffer(none)],
-    ["payments' copies of orders", orderReplica(none), orderOffer(none)],
+    ["orders' copies of tickets", ticketReplica(none), ticketSnapshots(none)],
+    ["tickets' copies of holds", holdReplica(none), orderSnapshots(none)],
+    ["payments' copies of orders", orderReplica(none), orderSnapshots(none)],
   ])("tells all that is asked for: %s", (_, copies, offer) => {
     expect(offer.snapshot).toBe(copies.snapshot);
     expect(offer.edition ?? 1).toBeGreaterThanOrEqual(copies.edition ?? 1);
@@ -59,7 +59,7 @@ describe("every method", () => {
   });
 
   it.each(methods)(
-    "goes by its own credentials where it is open and changes something: %s",
+    "takes its own credentials if it is open to everyone and changes something: %s",
     (_, method) => {
       const isOpen = getOption(method, access) === Access.ANYONE;
       const isRead = method.idempotency === Idempotency.NO_SIDE_EFFECTS;
@@ -77,7 +77,7 @@ describe("every method", () => {
     expect(others).not.toEqual(expect.arrayContaining([own[0]]));
   });
 
-  it("that only reads may be called by GET, and no other", () => {
+  it("that only reads may be called by GET, and no other may", () => {
     const read = methods.filter(([, method]) => method.idempotency === 1).map(([name]) => name);
     const got = methods.filter(([, method]) =>
       paths(method).some((path) => path.startsWith("GET ")),
@@ -87,7 +87,7 @@ describe("every method", () => {
   });
 });
 
-it("the requirements' paths are there (R20, R30, R40, R60)", () => {
+it("the paths that the requirements name exist (R20, R30, R40, R60)", () => {
   expect(methods.flatMap(([, method]) => paths(method))).toEqual(
     expect.arrayContaining([
       "POST /api/users/signup",
@@ -153,7 +153,7 @@ describe("every event", () => {
       expect(registry.getMessage(`ticketing.${area}.v1.${name}`)).toBeDefined();
   });
 
-  it("holds no email, no password, no token and no code", () => {
+  it("carries no email, password, token or code", () => {
     const fields = Object.values(published).flatMap((file) => [
       ...[file, ...file.dependencies]
         .filter(({ name }) => /\/v1\/\w+_events$|\/(ticket|order|payment)$/.test(name))
@@ -177,10 +177,10 @@ describe("every service", () => {
     payments: [...paymentEvents(none), ...claimEvents(none)],
     expiration: expirationEvents(none),
   };
-  const offers = { tickets: ticketOffer(none), orders: orderOffer(none) };
+  const offers = { tickets: ticketSnapshots(none), orders: orderSnapshots(none) };
 
   it.each(Object.keys(subscriptions) as (keyof typeof subscriptions)[])(
-    "handles what it hears: %s",
+    "handles every event that it subscribes to: %s",
     (name) => {
       const heard = subscriptions[name].map(({ typeName }) => typeName);
       const handled = handlers[name].map(({ type }) => type);
@@ -191,8 +191,8 @@ describe("every service", () => {
     },
   );
 
-  it.each([holdCopies(none), ticketCopies(none), orderReplica(none)])(
-    "can ask the owner for what it copies: $request.typeName",
+  it.each([holdReplica(none), ticketReplica(none), orderReplica(none)])(
+    "can request snapshots of what it replicates: $request.typeName",
     ({ owner, request, snapshot }) => {
       expect(offers[owner as keyof typeof offers]).toMatchObject({ request, snapshot });
     },

@@ -7,7 +7,7 @@ import { newId } from "#runtime/store/ids.ts";
 import { eventually } from "#runtime/testing/eventually.ts";
 import { testBroker } from "#runtime/testing/broker.ts";
 import { type Rabbit, startRabbit } from "#stack/parts";
-import { holds, nudgesTo, startExpiration } from "./testing.ts";
+import { publishHold, recordLateness, startExpiration } from "./testing.ts";
 
 /** A broker for one test, which may be killed. */
 async function mortalRabbit(): Promise<Rabbit> {
@@ -25,11 +25,11 @@ async function mortalRabbit(): Promise<Rabbit> {
 it("a broker that is killed loses no timer, neither while it waits nor while it delivers (P19)", async () => {
   const rabbit = await mortalRabbit();
   const broker = await testBroker("orders", subscriptions, { url: rabbit.adminUrl, snapshots });
-  const late = await nudgesTo(broker);
+  const late = await recordLateness(broker);
   await startExpiration(broker, "native");
   // Some fall due before it is killed, some while it is away, some after.
   const lengths = Array.from({ length: 600 }, (_, i) => 1_500 + i * 8);
-  const ids = await Promise.all(lengths.map((ms) => holds(broker, ms)));
+  const ids = await Promise.all(lengths.map((ms) => publishHold(broker, ms)));
   await eventually(() => late.size > 50, "the delivery to begin");
   rabbit.kill("SIGKILL");
   expect(late.size).toBeLessThan(ids.length);

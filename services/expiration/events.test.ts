@@ -115,10 +115,10 @@ async function neighbours(vhost: string) {
 const percentile = (sorted: number[], p: number): number =>
   sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * p))] ?? NaN;
 
-describe.each(ways)("the end of a hold, awaited $way", ({ mode, address, skipped }) => {
+describe.each(ways)("the end of a hold, delayed by $way", ({ mode, address, skipped }) => {
   const test = it.skipIf(skipped);
 
-  test("is told once, at most a second late and never early, of holds of any length (P18)", async () => {
+  test("is published once, at most a second late and never early, for holds of any length (P18)", async () => {
     const vhost = await testVhost();
     const orders = await neighbours(vhost);
     await serviceAt(await address(vhost), mode);
@@ -130,7 +130,7 @@ describe.each(ways)("the end of a hold, awaited $way", ({ mode, address, skipped
     expect(late.at(-1)).toBeLessThanOrEqual(1_000);
   });
 
-  test("is told though the service stopped meanwhile, and holds are of another length now", async () => {
+  test("is published though the service was stopped in between, for holds of another length too", async () => {
     const vhost = await testVhost();
     const orders = await neighbours(vhost);
     const url = await address(vhost);
@@ -149,7 +149,7 @@ describe.each(ways)("the end of a hold, awaited $way", ({ mode, address, skipped
     expect(late[0]).toBeGreaterThanOrEqual(0);
   });
 
-  test("is told of 500 orders, and how late is measured", async () => {
+  test("is published for 500 orders, with its delay measured", async () => {
     const vhost = await testVhost();
     const orders = await neighbours(vhost);
     await serviceAt(await address(vhost), mode);
@@ -165,7 +165,7 @@ describe.each(ways)("the end of a hold, awaited $way", ({ mode, address, skipped
 });
 
 describe("the end of a hold", () => {
-  it("is told at once where it has passed", async () => {
+  it("is published at once if it has passed", async () => {
     const vhost = await testVhost();
     const orders = await neighbours(vhost);
     const { lines } = await serviceAt(vhost, "auto");
@@ -175,7 +175,7 @@ describe("the end of a hold", () => {
     await eventually(() => lines.some(({ msg }) => msg === line), "the line that says so");
   });
 
-  it("is told by two processes once, whichever of them the broker asks", async () => {
+  it("is published once by two processes", async () => {
     const vhost = await testVhost();
     const orders = await neighbours(vhost);
     const both = [await serviceAt(vhost, "auto"), await serviceAt(vhost, "auto")];
@@ -186,7 +186,7 @@ describe("the end of a hold", () => {
     }
   });
 
-  it("is told once the broker is back, where it was away", async () => {
+  it("is published once the broker is back", async () => {
     const vhost = await testVhost();
     const orders = await neighbours(vhost);
     const url = new URL(vhost);
@@ -203,7 +203,7 @@ describe("the end of a hold", () => {
     expect((await orders.lateness()).length).toBeGreaterThanOrEqual(2);
   });
 
-  it("does no harm where the clock is wrong: it is told then, and orders decides (P23)", async () => {
+  it("does no harm with a wrong clock: it is published then, and orders decides (P23)", async () => {
     const vhost = await testVhost();
     const orders = await neighbours(vhost);
     await serviceAt(vhost, "auto", () => Date.now() + 600_000);
@@ -212,7 +212,7 @@ describe("the end of a hold", () => {
     expect(early).toBeLessThan(0);
   });
 
-  it("is dead where the order does not say it, and holds up none behind it", async () => {
+  it("goes to the dead letters if the order has none, and does not delay others", async () => {
     const vhost = await testVhost();
     const orders = await neighbours(vhost);
     const { raw } = orders.broker;

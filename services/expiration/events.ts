@@ -22,12 +22,12 @@ interface Deps {
 }
 
 /**
- * Tells when a hold has run out (R50). It stores nothing: the broker does the waiting, and what comes
- * out before its time is left again. So a restart loses no timer, a hold may have any length, and a
- * nudge is never early.
+ * Publishes ExpirationComplete when a hold has run out (R50). It stores nothing: the timer event waits in
+ * the broker, and one that comes back early is delayed again. So a restart loses no timer, a hold may
+ * have any length, and no timer event is published early.
  */
 export function expirationEvents({ broker, delay, log, now }: Deps): EventHandler[] {
-  async function nudge(complete: ExpirationComplete): Promise<void> {
+  async function publishWhenDue(complete: ExpirationComplete): Promise<void> {
     const { orderId, expiresAt } = complete;
     if (!expiresAt) throw new Error(`order ${orderId} without its end`);
     const end = timestampDate(expiresAt);
@@ -40,17 +40,17 @@ export function expirationEvents({ broker, delay, log, now }: Deps): EventHandle
     log.info({ event: "published", type, id: orderId }, `published ${type} ${orderId}`);
   }
 
-  async function wait({ order }: { order?: Order | undefined }): Promise<void> {
+  async function startTimer({ order }: { order?: Order | undefined }): Promise<void> {
     if (!order?.expiresAt) throw new Error("an event without its order");
     const { id: orderId, expiresAt } = order;
-    await nudge(create(ExpirationCompleteSchema, { orderId, expiresAt }));
+    await publishWhenDue(create(ExpirationCompleteSchema, { orderId, expiresAt }));
   }
 
   return [
-    on(OrderCreatedSchema, wait),
-    // A second timer. The first one comes out before the new end, and orders leaves it at that.
-    on(OrderExtendedSchema, wait),
-    // Not heard from the exchange of events: it is what this service left waiting.
-    on(ExpirationCompleteSchema, nudge),
+    on(OrderCreatedSchema, startTimer),
+    // This starts a second timer. The first one ends before the new expiry, and orders ignores it.
+    on(OrderExtendedSchema, startTimer),
+    // Not published by another service: these are this service's own delayed messages.
+    on(ExpirationCompleteSchema, publishWhenDue),
   ];
 }

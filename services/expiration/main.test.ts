@@ -3,7 +3,7 @@ import { snapshots, subscriptions } from "#marketplace/catalogue.ts";
 import { eventually } from "#runtime/testing/eventually.ts";
 import { testBroker, type TestBroker } from "#runtime/testing/broker.ts";
 import { delayQueue, DELAY_TIERS } from "#runtime/messaging/topology.ts";
-import { holds, nudgesTo, startExpiration } from "./testing.ts";
+import { publishHold, recordLateness, startExpiration } from "./testing.ts";
 
 /** How many messages are with the broker, and not with the service. */
 async function waiting({ raw }: TestBroker): Promise<number> {
@@ -14,10 +14,10 @@ async function waiting({ raw }: TestBroker): Promise<number> {
 describe("the process", () => {
   it("that is killed while it waits loses no timer", async () => {
     const broker = await testBroker("orders", subscriptions, { snapshots });
-    const late = await nudgesTo(broker);
+    const late = await recordLateness(broker);
     const first = await startExpiration(broker, "native");
     const end = Date.now() + 5_000;
-    const ids = await Promise.all(Array.from({ length: 20 }, () => holds(broker, 5_000)));
+    const ids = await Promise.all(Array.from({ length: 20 }, () => publishHold(broker, 5_000)));
     await eventually(async () => (await waiting(broker)) === ids.length, "the broker to wait");
     first.kill("SIGKILL");
     expect(await first.exited).toBe("SIGKILL");
@@ -28,7 +28,7 @@ describe("the process", () => {
     expect(Math.min(...late.values())).toBeGreaterThanOrEqual(0);
   });
 
-  it("that is told to stop ends in order", async () => {
+  it("that is told to stop shuts down cleanly", async () => {
     const child = await startExpiration(
       await testBroker("orders", subscriptions, { snapshots }),
       "auto",
@@ -38,7 +38,7 @@ describe("the process", () => {
     expect(child.tail()).toContain('"stopped"');
   });
 
-  it("that meets an error that nobody caught says so in its log, and ends", async () => {
+  it("that meets an uncaught error logs it and exits", async () => {
     const failing = 'process.once("SIGUSR2", () => { throw new Error("of all things"); });';
     const child = await startExpiration(
       await testBroker("orders", subscriptions, { snapshots }),

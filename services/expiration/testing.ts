@@ -20,7 +20,11 @@ export async function startExpiration(
   const ports = { HOST: "127.0.0.1", RPC_PORT: "0", HTTP_PORT: "0" };
   const child = run("expiration", process.execPath, [join(import.meta.dirname, "main.ts")], {
     env: {
-      ...{ ...ports, AMQP_URI: url, DELAY: delay, LOG_LEVEL: "info", SHUTDOWN_DRAIN_SECONDS: "0" },
+      ...ports,
+      AMQP_URI: url,
+      DELAY: delay,
+      LOG_LEVEL: "info",
+      SHUTDOWN_DRAIN_SECONDS: "0",
       ...more,
     },
   });
@@ -32,8 +36,8 @@ export async function startExpiration(
   return child;
 }
 
-/** Tells of an order that holds its ticket for so long; answers its id. */
-export async function holds(broker: TestBroker, ms: number): Promise<string> {
+/** Publishes an order whose hold lasts `ms`, and returns its id. */
+export async function publishHold(broker: TestBroker, ms: number): Promise<string> {
   const id = newId();
   const expiresAt = timestampFromDate(new Date(Date.now() + ms));
   const { typeName: type } = OrderCreatedSchema;
@@ -49,8 +53,8 @@ export async function holds(broker: TestBroker, ms: number): Promise<string> {
   return id;
 }
 
-/** How late the nudges come to orders, in milliseconds, by order. */
-export async function nudgesTo(broker: TestBroker): Promise<Map<string, number>> {
+/** Records how late each timer event arrives at orders, in milliseconds, by order id. */
+export async function recordLateness(broker: TestBroker): Promise<Map<string, number>> {
   const late = new Map<string, number>();
   await broker.consume("orders", 100, (message, channel) => {
     const { orderId, expiresAt } = fromBinary(ExpirationCompleteSchema, message.content);

@@ -50,7 +50,7 @@ const settled = (): Promise<boolean> =>
   eventually(async () => (await raw.checkQueue("orders")).messageCount === 0, "an empty queue");
 
 describe("orders and its broker", () => {
-  it("hears of a ticket, sells it, and tells who hears of orders", async () => {
+  it("replicates a ticket, sells it, and publishes the events of the order", async () => {
     const stop = await start();
     const publishing = relay(deps.orders, {
       service: "orders",
@@ -89,7 +89,7 @@ describe("orders and its broker", () => {
     expect(await deps.orders.countDocuments({ "outbox._id": { $exists: true } })).toBe(0);
   });
 
-  it("ends with the newest of everything, though events come thrice, in any order, among broken ones, and it stops in the middle", async () => {
+  it("ends with the newest state, though events arrive three times, in any order, among broken ones, and the service stops in between", async () => {
     const lives = Array.from({ length: 60 }, () => {
       const id = newId();
       const at = (version: number): Ticket =>

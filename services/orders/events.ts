@@ -28,7 +28,7 @@ import { isDatabaseFault } from "#runtime/store/database.ts";
 import type { SnapshotPublisher } from "#runtime/messaging/snapshots/publisher.ts";
 import { applyBan, type BanReplica } from "#marketplace/ban-replica.ts";
 import {
-  accept,
+  acceptPayment,
   complete,
   expire,
   extend,
@@ -39,48 +39,50 @@ import {
   type OrderFields,
   type Orders,
 } from "./order.ts";
-import { keep, type Tickets } from "./ticket.ts";
-import { cancelOrdersOf } from "./user.ts";
+import { applyIfNewer, type Tickets } from "./ticket-replica.ts";
+import { cancelOrdersOf } from "./banned-user.ts";
 
 interface Deps {
   orders: Orders;
   tickets: Tickets;
   banReplica: BanReplica;
-  /** By how much a hold is made longer while the buyer is at their bank's page; 0 for not at all. */
+  /** How long a hold is extended while the buyer is at their bank's page, in seconds; 0 for never. */
   extensionSeconds: number;
   now: () => number;
 }
 
-/** What orders does about the events of others. An event whose time has passed changes nothing. */
+/** How orders handles the events of other services. A stale event changes nothing. */
 export function orderEvents(deps: Deps): EventHandler[] {
   const { orders, tickets, banReplica, extensionSeconds, now } = deps;
-  const paid =
+  const onPayment =
     (change: (order: Order, attemptId: string, payment: Payment) => boolean) =>
     async ({ payment }: { payment?: Payment | undefined }): Promise<void> => {
       if (!payment) throw new Error("an event without its payment");
       await update(orders, payment.orderId, (order) => change(order, payment.attemptId, payment));
     };
-  /** A part that was given back leaves the ticket with its buyer. */
-  const isAllBack = ({ status }: Payment): boolean => status === PaymentStatus.REFUNDED;
+  /** After a partial refund the ticket stays with its buyer. */
+  const isFullyRefunded = ({ status }: Payment): boolean => status === PaymentStatus.REFUNDED;
   return [
-    on(TicketCreatedSchema, ({ ticket }) => keep(tickets, ticket)),
-    on(TicketUpdatedSchema, ({ ticket }) => keep(tickets, ticket)),
+    on(TicketCreatedSchema, ({ ticket }) => applyIfNewer(tickets, ticket)),
+    on(TicketUpdatedSchema, ({ ticket }) => applyIfNewer(tickets, ticket)),
     on(ExpirationCompleteSchema, ({ orderId }) =>
       update(orders, orderId, (order) => expire(order, now())),
     ),
     on(
       PaymentActionRequiredSchema,
-      paid((order) => extend(order, extensionSeconds, now())),
+      onPayment((order) => extend(order, extensionSeconds, now())),
     ),
     on(
       PaymentAuthorizedSchema,
-      paid((order, attemptId) => accept(order, attemptId, now())),
+      onPayment((order, attemptId) => acceptPayment(order, attemptId, now())),
     ),
-    on(ChargeCreatedSchema, paid(complete)),
-    on(ChargeFailedSchema, paid(failPayment)),
+    on(ChargeCreatedSchema, onPayment(complete)),
+    on(ChargeFailedSchema, onPayment(failPayment)),
     on(
       ChargeRefundedSchema,
-      paid((order, attemptId, payment) => isAllBack(payment) && refund(order, attemptId)),
+      onPayment(
+        (order, attemptId, payment) => isFullyRefunded(payment) && refund(order, attemptId),
+      ),
     ),
     ...banEvents.map(({ type, read }) => ({
       type,
@@ -93,20 +95,20 @@ export function orderEvents(deps: Deps): EventHandler[] {
   ];
 }
 
-/** All tickets, for a database that has never had them. */
-export const ticketCopies = ({
+/** The replica of all tickets, for a database that has none yet. */
+export const ticketReplica = ({
   tickets,
 }: Deps): ReplicaSource<typeof TicketSnapshotSchema, TicketMessage> => ({
   owner: "tickets",
-  edition: 3, // Since 2 venue, category and `detailsVersion` are kept, since 3 the time zone.
+  edition: 3, // 2 added venue, category and `detailsVersion`; 3 added the time zone.
   request: TicketSnapshotRequestedSchema,
   snapshot: TicketSnapshotSchema,
   itemsOf: (snapshot) => snapshot.tickets,
-  applyIfNewer: (ticket) => keep(tickets, ticket),
+  applyIfNewer: (ticket) => applyIfNewer(tickets, ticket),
 });
 
-/** What orders tells those who have lost it. */
-export const orderOffer = ({
+/** The snapshots of orders for services that replicate them. */
+export const orderSnapshots = ({
   orders,
 }: Deps): SnapshotPublisher<OrderFields, typeof OrderSnapshotSchema> => ({
   request: OrderSnapshotRequestedSchema,
@@ -121,27 +123,27 @@ interface SweepDeps {
   log: Log;
 }
 
-/** So many holds are ended at once; what waits is in the database, and not here. */
-const WIDTH = 16;
+/** How many holds are expired at once; the others wait in the database. */
+const SWEEP_CONCURRENCY = 16;
 
 /**
- * Ends the holds whose time is up, all of them, whatever became of their timers: a broker that lost
- * everything cannot keep a ticket locked. One that cannot be ended holds up no other; the next sweep
- * finds it again.
+ * Expires all holds that have run out, with or without their timer events: a broker that has lost
+ * everything cannot keep a ticket locked. A hold that cannot be expired does not stop the others; the
+ * next sweep tries it again.
  */
 export async function expireOverdue({ orders, now, log }: SweepDeps): Promise<void> {
   const isDue = { status: "CREATED" as const, expiresAt: { $lte: new Date(now()) } };
   const overdue = orders.find(isDue, { _id: 1 }).sort({ expiresAt: 1 }).lean().cursor();
-  async function end({ _id: id }: Pick<OrderFields, "_id">): Promise<void> {
+  async function expireOne({ _id: id }: Pick<OrderFields, "_id">): Promise<void> {
     try {
       await update(orders, id, (order) => expire(order, now()));
     } catch (err) {
       if (isDatabaseFault(err)) throw err;
       log.warn(
         { err: (err as Error).message, id },
-        "an overdue hold has not ended; it is tried again",
+        "an overdue hold could not be expired; the next sweep tries again",
       );
     }
   }
-  await overdue.eachAsync(end, { parallel: WIDTH });
+  await overdue.eachAsync(expireOne, { parallel: SWEEP_CONCURRENCY });
 }

@@ -7,7 +7,7 @@ import { orderRoutes } from "./rpc.ts";
 import { testOrders } from "./testing.ts";
 
 it(
-  "requests that nobody means break nothing, and what is refused is not stored",
+  "garbage requests break nothing, and a refused request stores nothing",
   { timeout: 120_000 },
   async () => {
     const { deps, ticket, buy } = await testOrders({ maxOpenOrders: 1000, maxHoldsPerHour: 1000 });

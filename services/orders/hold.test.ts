@@ -13,9 +13,9 @@ import { smallestIdAt, newId } from "#runtime/store/ids.ts";
 import { as } from "#runtime/testing/tokens.ts";
 import { refusal } from "#runtime/testing/refusal.ts";
 import { expireOverdue } from "./events.ts";
-import { paymentMessage, testOrders, ticketMessage, wordsOf } from "./testing.ts";
+import { paymentMessage, testOrders, ticketMessage, statusWordsOf } from "./testing.ts";
 
-const { deps, client, hear, pass, ticket, buy, get, told } = await testOrders();
+const { deps, client, handle, pass, ticket, buy, get, recorded } = await testOrders();
 
 /** Who of many gets the ticket: the orders made, and the refusals. */
 async function race(ticketId: string, buyers: string[]) {
@@ -28,8 +28,8 @@ async function race(ticketId: string, buyers: string[]) {
 
 const buyers = (count: number): string[] => Array.from({ length: count }, () => newId());
 
-describe("one ticket has one live order", () => {
-  it("though thirty buyers press Buy at once", async () => {
+describe("one ticket has one open order", () => {
+  it("when thirty buyers press Buy at once", async () => {
     for (let round = 0; round < 5; round += 1) {
       const { orders, refusals } = await race(await ticket(), buyers(30));
       expect(orders).toHaveLength(1);
@@ -45,21 +45,21 @@ describe("one ticket has one live order", () => {
     }
   });
 
-  it("though all of them find a hold whose time is up", async () => {
+  it("when all of them find a hold that has run out", async () => {
     const ticketId = await ticket();
     const first = await buy(ticketId);
     pass(901);
     const { orders, refusals } = await race(ticketId, buyers(20));
     expect(orders.map(({ holdNumber }) => holdNumber)).toEqual([2n]);
     expect(new Set(refusals.map(({ reason }) => reason))).toEqual(new Set(["TICKET_HELD"]));
-    expect(wordsOf(await get(first))).toBe("CANCELLED EXPIRED");
-    expect((await told(first.id)).map(({ type }) => type)).toEqual([
+    expect(statusWordsOf(await get(first))).toBe("CANCELLED EXPIRED");
+    expect((await recorded(first.id)).map(({ type }) => type)).toEqual([
       "OrderCreated",
       "OrderExpired",
     ]);
   });
 
-  it("though it is held and given back again and again: its holds are numbered in their order", async () => {
+  it("when it is held and cancelled many times, and its holds are numbered in order", async () => {
     const ticketId = await ticket();
     const made: Order[] = [];
     for (let round = 0; round < 4; round += 1) {
@@ -72,7 +72,7 @@ describe("one ticket has one live order", () => {
     expect(made.map(({ holdNumber }) => holdNumber)).toEqual([1n, 2n, 3n, 4n]);
   });
 
-  it("by the database's own rule, were the code to forget it", async () => {
+  it("because of the database's unique index, even without the code around it", async () => {
     const order = await deps.orders
       .findById((await buy(await ticket())).id)
       .lean()
@@ -91,7 +91,7 @@ describe("one ticket has one live order", () => {
 });
 
 describe("an order", () => {
-  it("holds the ticket for 15 minutes at the price and under the title of now", async () => {
+  it("holds the ticket for 15 minutes at its current price and title", async () => {
     const ticketId = await ticket({
       userId: "sam",
       title: "A match",
@@ -115,7 +115,7 @@ describe("an order", () => {
     expect(heldFor).toBeLessThan(905_000);
   });
 
-  it("keeps its title and price through later edits", async () => {
+  it("keeps its title and price when the ticket is edited later", async () => {
     const id = await ticket();
     const order = await buy(id);
     const edited = ticketMessage({
@@ -124,13 +124,13 @@ describe("an order", () => {
       price: { currencyCode: "EUR", units: 90n },
       version: 2n,
     });
-    await hear(TicketUpdatedSchema, { ticket: edited });
+    await handle(TicketUpdatedSchema, { ticket: edited });
     expect(await get(order)).toMatchObject({ title: "A concert", price: { units: 20n } });
   });
 });
 
 describe("a retried request", () => {
-  it("gives the order that it made, also when it is sent three times at once", async () => {
+  it("returns the order that it made, also when it is sent three times at once", async () => {
     for (let round = 0; round < 5; round += 1) {
       const ticketId = await ticket();
       const requestId = v4();
@@ -142,17 +142,17 @@ describe("a retried request", () => {
     }
   });
 
-  it("gives the order as it is now", async () => {
+  it("returns the order in its current state", async () => {
     const ticketId = await ticket();
     const requestId = v4();
     const order = await buy(ticketId, "ann", { requestId });
     await client.cancelOrder({ id: order.id }, await as("ann"));
     const again = await buy(ticketId, "ann", { requestId });
     expect(again.id).toBe(order.id);
-    expect(wordsOf(again)).toBe("CANCELLED BUYER");
+    expect(statusWordsOf(again)).toBe("CANCELLED BUYER");
   });
 
-  it("gives it at the limits too, and after the ticket is gone", async () => {
+  it("returns it at the limits too, and after the ticket is gone", async () => {
     const ticketId = await ticket();
     const buyer = newId();
     const requestId = v4();
@@ -163,11 +163,11 @@ describe("a retried request", () => {
     const [one, two] = await Promise.all([1, 2].map(() => buy(ticketId, buyer, { requestId })));
     expect(one?.id).toBe(two?.id);
     const withdrawn = ticketMessage({ id: ticketId, status: TicketStatus.WITHDRAWN, version: 2n });
-    await hear(TicketUpdatedSchema, { ticket: withdrawn });
+    await handle(TicketUpdatedSchema, { ticket: withdrawn });
     expect((await buy(ticketId, buyer, { requestId })).id).toBe(one?.id);
   });
 
-  it("is refused where it asks for something else", async () => {
+  it("is refused if it asks for something else", async () => {
     const requestId = v4();
     const order = await buy(await ticket(), "ann", { requestId });
     for (const [ticketId, ticketVersion] of [
@@ -182,7 +182,7 @@ describe("a retried request", () => {
     }
   });
 
-  it("is another request where another user sends it", async () => {
+  it("counts as another request if another user sends it", async () => {
     const requestId = v4();
     const [ann, bob] = [newId(), newId()];
     const first = await buy(await ticket(), ann, { requestId });
@@ -191,7 +191,7 @@ describe("a retried request", () => {
     expect(second.userId).toBe(bob);
   });
 
-  it("may succeed where it was refused before", async () => {
+  it("may succeed after it was refused", async () => {
     const ticketId = await ticket();
     const holder = await buy(ticketId);
     const requestId = v4();
@@ -203,7 +203,7 @@ describe("a retried request", () => {
 });
 
 describe("Buy is refused", () => {
-  it("to whoever holds the ticket already, with their order's id", async () => {
+  it("to a buyer who holds the ticket already, with the id of their order", async () => {
     const order = await buy(await ticket(), "ann");
     expect(await refusal(buy(order.ticketId, "ann"))).toMatchObject({
       code: Code.FailedPrecondition,
@@ -212,15 +212,15 @@ describe("Buy is refused", () => {
     });
   });
 
-  it("for one's own ticket", async () => {
+  it("for the buyer's own ticket", async () => {
     const refused = await refusal(buy(await ticket({ userId: "ann" }), "ann"));
     expect(refused).toMatchObject({ code: Code.FailedPrecondition, reason: "OWN_TICKET" });
   });
 
-  it("for a ticket that was withdrawn in the moment in which it was held", async () => {
+  it("for a ticket that is withdrawn at the moment it is held", async () => {
     const id = await ticket();
     const held = { id, status: TicketStatus.HELD, withdrawn: true, version: 2n };
-    await hear(TicketUpdatedSchema, { ticket: ticketMessage(held) });
+    await handle(TicketUpdatedSchema, { ticket: ticketMessage(held) });
     expect((await refusal(buy(id))).reason).toBe("TICKET_WITHDRAWN");
   });
 
@@ -229,7 +229,7 @@ describe("Buy is refused", () => {
     expect(refused).toMatchObject({ code: Code.FailedPrecondition, reason: "TICKET_WITHDRAWN" });
   });
 
-  it("from the moment when the event begins", async () => {
+  it("once the event has begun", async () => {
     const seconds = BigInt(Math.floor(deps.now() / 1000) + 60);
     const ticketId = await ticket({ eventTime: { seconds } });
     const order = await buy(ticketId);
@@ -241,16 +241,16 @@ describe("Buy is refused", () => {
 
   it("for a sold ticket", async () => {
     const order = await buy(await ticket());
-    await hear(PaymentAuthorizedSchema, paymentMessage(order.id, "a"));
-    await hear(ChargeCreatedSchema, paymentMessage(order.id, "a"));
+    await handle(PaymentAuthorizedSchema, paymentMessage(order.id, "a"));
+    await handle(ChargeCreatedSchema, paymentMessage(order.id, "a"));
     const refused = await refusal(buy(order.ticketId));
     expect(refused).toMatchObject({ code: Code.FailedPrecondition, reason: "TICKET_SOLD" });
   });
 
-  it("where the price is no longer the one on the screen, whatever else has changed", async () => {
+  it("if the price is no longer the one on the screen, whatever else has changed", async () => {
     const id = await ticket();
     const edit = (version: bigint, priceVersion: bigint) =>
-      hear(TicketUpdatedSchema, { ticket: ticketMessage({ id, version, priceVersion }) });
+      handle(TicketUpdatedSchema, { ticket: ticketMessage({ id, version, priceVersion }) });
     await edit(2n, 1n);
     const order = await buy(id, newId(), { ticketVersion: 1n });
     await client.cancelOrder({ id: order.id }, await as(order.userId));
@@ -263,7 +263,7 @@ describe("Buy is refused", () => {
     expect((await buy(id, newId(), { ticketVersion: 3n })).status).toBe(OrderStatus.CREATED);
   });
 
-  it("for the moment, where the ticket or what was seen of it is news to us", async () => {
+  it("for the moment, if the ticket or the version that was seen is not replicated yet", async () => {
     const here = await testOrders();
     const soon = { code: Code.Unavailable, reason: "NOT_READY", retryAfterMs: 200 };
     const seen = { ticketVersion: 2n };
@@ -287,7 +287,7 @@ describe("Buy is refused", () => {
     expect(refused).toMatchObject({ code: Code.NotFound, reason: "TICKET_NOT_FOUND" });
   });
 
-  it("to strangers, and without a ticket", async () => {
+  it("to callers who are not signed in, and without a ticket", async () => {
     expect((await refusal(client.createOrder({ ticketId: await ticket() }))).code).toBe(
       Code.Unauthenticated,
     );
@@ -332,7 +332,7 @@ describe("a buyer", () => {
 });
 
 describe("the limit of open orders", () => {
-  it("holds though all of them are asked for at once", async () => {
+  it("holds when all of them are requested at once", async () => {
     const [buyer, ids] = [newId(), await Promise.all(Array.from({ length: 40 }, () => ticket()))];
     const calls = await Promise.allSettled(ids.map((id) => buy(id, buyer)));
     const made = calls.filter(({ status }) => status === "fulfilled").length;

@@ -8,36 +8,36 @@ import { mustBeSameRequest, type IdempotencyKey } from "#runtime/store/request-i
 import { touch, update } from "#runtime/store/aggregate.ts";
 import { retryDelayMs, isRecentId } from "#runtime/store/ids.ts";
 import { isBanned, type BanReplica } from "#marketplace/ban-replica.ts";
-import { excessOf, holdSecondsFor, mustBeFair, type FairRules } from "./fair-hold.ts";
+import { findExcess, holdSecondsFor, checkHoldLimits, type HoldLimits } from "./hold-limits.ts";
 import {
-  ban,
+  cancelBanned,
   cancel,
   expire,
   HOLDING,
   isOverdue,
   open,
-  withinEvent,
+  endBeforeEvent,
   type Order,
   type Orders,
 } from "./order.ts";
-import type { TicketFields, Tickets } from "./ticket.ts";
+import type { TicketFields, Tickets } from "./ticket-replica.ts";
 
-export interface HoldDeps extends FairRules {
+export interface HoldDeps extends HoldLimits {
   tickets: Tickets;
   banReplica: BanReplica;
 }
 
-/** A ticket this young may be one that we have not heard of yet: news may wait for a broker. */
-const NEWS_TRAVELS_MS = 86_400_000;
-const ASK_AGAIN_MS = 200;
-/** No ticket changes so often while its news is on the way: whoever saw such a version made it up. */
-const MOST_AHEAD = 10_000;
+/** A ticket younger than this may not be replicated yet: its event may wait for the broker. */
+const MAX_EVENT_DELAY_MS = 86_400_000;
+const RETRY_AFTER_MS = 200;
+/** No ticket changes this often while its events are on the way: a greater version was made up. */
+const MAX_VERSIONS_AHEAD = 10_000;
 
-const notHeardYet = (retryAfterMs = ASK_AGAIN_MS): DomainError =>
+const notReplicatedYet = (retryAfterMs = RETRY_AFTER_MS): DomainError =>
   new CallError("NOT_READY", "this ticket is very new; try again in a moment", { retryAfterMs });
 
-/** What a buyer sees of the ticket must be what they saw when they pressed *Buy* (R8, R15). */
-function mustBeAsSeen(ticket: TicketFields, seen: number): void {
+/** The ticket must not have changed since the buyer saw it and pressed *Buy* (R8, R15). */
+function mustBeUnchangedSince(ticket: TicketFields, seen: number): void {
   const { version, priceVersion, detailsVersion } = ticket;
   if (seen === 0) return;
   const metadata = { version: String(version) };
@@ -51,7 +51,7 @@ function mustBeAsSeen(ticket: TicketFields, seen: number): void {
   }
 }
 
-/** The ticket as the buyer saw it, or why it cannot be sold to them. */
+/** The ticket that the buyer may hold; throws the reason where they may not. */
 async function mustBeForSale(
   { tickets, now }: HoldDeps,
   buyerId: string,
@@ -59,15 +59,15 @@ async function mustBeForSale(
 ): Promise<TicketFields> {
   const ticket = await tickets.findById(ticketId).lean<TicketFields>();
   if (!ticket) {
-    if (isRecentId(ticketId, now(), NEWS_TRAVELS_MS))
-      throw notHeardYet(retryDelayMs(ticketId, now()));
+    if (isRecentId(ticketId, now(), MAX_EVENT_DELAY_MS))
+      throw notReplicatedYet(retryDelayMs(ticketId, now()));
     throw new OrderError("TICKET_NOT_FOUND", "there is no such ticket");
   }
   const seen = Number(ticketVersion);
-  if (seen > ticket.version + MOST_AHEAD) {
+  if (seen > ticket.version + MAX_VERSIONS_AHEAD) {
     throw invalidField("ticket_version", "this ticket has not changed so often");
   }
-  if (seen > ticket.version) throw notHeardYet();
+  if (seen > ticket.version) throw notReplicatedYet();
   if (ticket.sellerId === buyerId) {
     throw new OrderError("OWN_TICKET", "this is your own ticket");
   }
@@ -78,42 +78,42 @@ async function mustBeForSale(
   if (ticket.eventTime && ticket.eventTime.getTime() <= now()) {
     throw new OrderError("EVENT_BEGUN", "the event has begun; the ticket can no longer be bought");
   }
-  mustBeAsSeen(ticket, seen);
+  mustBeUnchangedSince(ticket, seen);
   return ticket;
 }
 
 /**
- * Ends an order that has to be refused although it is stored. It forgets its request: sent again, that
- * is a new one, and not answered with an order that nobody was told of.
+ * Ends an order that must be refused although it is stored. Its request id is removed, so that a retry
+ * counts as a new request and is not answered with this order.
  */
-const takeBack = (orders: Orders, id: string, end: (order: Order) => boolean): Promise<unknown> =>
+const revertHold = (orders: Orders, id: string, end: (order: Order) => boolean): Promise<unknown> =>
   update(orders, id, (order) => {
     if (!end(order)) touch(order);
     order.set({ requestId: undefined, requestHash: undefined });
   });
 
-/** Orders made in the same moment did not count each other; now they are there to be counted. */
-async function stillFair(deps: HoldDeps, order: Order): Promise<Order> {
-  const excess = await excessOf(deps, order);
+/** Orders inserted at the same time did not count each other, so the limits are checked again. */
+async function cancelIfExcess(deps: HoldDeps, order: Order): Promise<Order> {
+  const excess = await findExcess(deps, order);
   if (!excess) return order;
-  await takeBack(deps.orders, order._id, cancel);
+  await revertHold(deps.orders, order._id, cancel);
   throw excess;
 }
 
-/** A ban that came in the same moment did not see this order; now it is there to be seen. */
-async function unlessBanned({ orders, banReplica }: HoldDeps, order: Order): Promise<Order> {
+/** A ban handled at the same time did not find this order, so bans are checked again. */
+async function cancelIfBanned({ orders, banReplica }: HoldDeps, order: Order): Promise<Order> {
   const { _id, userId, sellerId } = order;
-  const [buyerIsOut, sellerIsOut] = await Promise.all([
+  const [isBuyerBanned, isSellerBanned] = await Promise.all([
     isBanned(banReplica, userId),
     isBanned(banReplica, sellerId),
   ]);
-  if (!buyerIsOut && !sellerIsOut) return order;
-  await takeBack(orders, _id, ban);
-  if (buyerIsOut) throw new CallError("BANNED", "this account is banned");
+  if (!isBuyerBanned && !isSellerBanned) return order;
+  await revertHold(orders, _id, cancelBanned);
+  if (isBuyerBanned) throw new CallError("BANNED", "this account is banned");
   throw new OrderError("TICKET_WITHDRAWN", "this ticket is no longer for sale");
 }
 
-function refusal(holder: Order, buyerId: string): DomainError {
+function heldError(holder: Order, buyerId: string): DomainError {
   if (holder.status === "COMPLETED") return new OrderError("TICKET_SOLD", "this ticket is sold");
   const until = holder.expiresAt.toISOString();
   if (holder.userId === buyerId) {
@@ -126,7 +126,7 @@ function refusal(holder: Order, buyerId: string): DomainError {
   });
 }
 
-/** The order that this request made before, where it is a retry. */
+/** The order that the same request made before, if this is a retry. */
 async function findReplay(
   orders: Orders,
   userId: string,
@@ -138,7 +138,7 @@ async function findReplay(
   return made;
 }
 
-/** Who holds the ticket now; a hold whose time is up is ended first. */
+/** The order that holds the ticket now. A hold that has run out is expired first. */
 async function findHolder({ orders, now }: HoldDeps, ticketId: string): Promise<Order | null> {
   const holder = await orders.findOne({ ticketId, status: { $in: HOLDING } });
   if (!holder || !isOverdue(holder, now())) return holder;
@@ -146,8 +146,8 @@ async function findHolder({ orders, now }: HoldDeps, ticketId: string): Promise<
   return orders.findOne({ ticketId, status: { $in: HOLDING } });
 }
 
-/** The next hold of a ticket, not yet in the database. */
-async function draft(
+/** The next hold of a ticket, not saved yet. */
+async function draftOrder(
   deps: HoldDeps,
   ticket: TicketFields,
   userId: string,
@@ -173,7 +173,7 @@ async function draft(
     venue,
     ...(eventTime ? { eventTime } : {}),
     ...(timeZone ? { timeZone } : {}),
-    expiresAt: withinEvent(now() + holdSeconds * 1000, eventTime),
+    expiresAt: endBeforeEvent(now() + holdSeconds * 1000, eventTime),
     holdNumber: (last?.holdNumber ?? 0) + 1,
     ...(network === undefined ? {} : { network }),
     ...mark,
@@ -183,8 +183,8 @@ async function draft(
 }
 
 /**
- * Holds a ticket for a buyer (R3, R4). Nothing here decides who wins: the unique index does, and the
- * rest is finding out which rule refused and saying so.
+ * Holds a ticket for a buyer (R3, R4). The unique index decides which of several buyers wins; the code
+ * around it finds out which rule refused a hold, and says so.
  */
 export async function hold(
   deps: HoldDeps,
@@ -199,19 +199,21 @@ export async function hold(
   for (let round = 0; round < 5; round += 1) {
     const holder = await findHolder(deps, ticket._id);
     if (holder) {
-      // The holder may be what our own request, sent twice at once, has made.
+      // The same request, sent twice at once, may have made this hold.
       const twin = await findReplay(deps.orders, userId, mark);
       if (twin) return twin;
-      throw refusal(holder, userId);
+      throw heldError(holder, userId);
     }
-    await mustBeFair(deps, { userId, ticketId: ticket._id, network });
-    const order = await draft(deps, ticket, userId, mark, network);
+    await checkHoldLimits(deps, { userId, ticketId: ticket._id, network });
+    const order = await draftOrder(deps, ticket, userId, mark, network);
     try {
       const made = await order.save();
-      // However late it is: whoever is refused now must not be left with a hold.
-      return await runWithoutDeadline(async () => unlessBanned(deps, await stillFair(deps, made)));
+      // This runs past the call's deadline too: a refused buyer must not be left with a hold.
+      return await runWithoutDeadline(async () =>
+        cancelIfBanned(deps, await cancelIfExcess(deps, made)),
+      );
     } catch (error) {
-      // Somebody was quicker, and is the holder in the next round; or our own twin was.
+      // Another order was first: the next round finds it as the holder, or as our own retry.
       if (!duplicateKeyIndex(error)) throw error;
     }
   }

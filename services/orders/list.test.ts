@@ -10,7 +10,7 @@ import { as } from "#runtime/testing/tokens.ts";
 import { refusal } from "#runtime/testing/refusal.ts";
 import { paymentMessage, testOrders } from "./testing.ts";
 
-const { client, hear, ticket, buy } = await testOrders({ maxOpenOrders: 1000 });
+const { client, handle, ticket, buy } = await testOrders({ maxOpenOrders: 1000 });
 
 /** So many orders of one buyer, the newest first. */
 async function bought(buyer: string, count: number): Promise<string[]> {
@@ -35,8 +35,8 @@ async function pages(
   return found;
 }
 
-describe("the list of one's orders", () => {
-  it("holds the open ones, the past ones, or all, the newest first, and nobody else's", async () => {
+describe("the list of a user's orders", () => {
+  it("has the active ones, the past ones, or all, newest first, and only their own", async () => {
     const buyer = newId();
     await bought(newId(), 2);
     const [paid, paying, cancelled, created] = (await bought(buyer, 4)).toReversed() as [
@@ -46,8 +46,8 @@ describe("the list of one's orders", () => {
       string,
     ];
     await client.cancelOrder({ id: cancelled }, await as(buyer));
-    for (const id of [paid, paying]) await hear(PaymentAuthorizedSchema, paymentMessage(id, "a"));
-    await hear(ChargeCreatedSchema, paymentMessage(paid, "a"));
+    for (const id of [paid, paying]) await handle(PaymentAuthorizedSchema, paymentMessage(id, "a"));
+    await handle(ChargeCreatedSchema, paymentMessage(paid, "a"));
     const list = (filter: OrderFilter): Promise<string[][]> => pages(buyer, { filter });
     expect(await list(OrderFilter.UNSPECIFIED)).toEqual([[created, paying]]);
     expect(await list(OrderFilter.ACTIVE)).toEqual([[created, paying]]);
@@ -56,7 +56,7 @@ describe("the list of one's orders", () => {
     expect(await pages(newId(), {})).toEqual([[]]);
   });
 
-  it("comes in pages that hold each order once, whatever is bought and cancelled meanwhile", async () => {
+  it("comes in pages that have each order once, whatever is bought and cancelled meanwhile", async () => {
     const buyer = newId();
     const before = await bought(buyer, 23);
     const found = await pages(buyer, { pageSize: 5, filter: OrderFilter.ALL }, async () => {
@@ -68,19 +68,19 @@ describe("the list of one's orders", () => {
     expect(found.flat()).toEqual(before);
   });
 
-  it("ends without an empty page where the last one is full", async () => {
+  it("ends without an empty page when the last one is full", async () => {
     const buyer = newId();
     const before = await bought(buyer, 6);
     expect(await pages(buyer, { pageSize: 3 })).toEqual([before.slice(0, 3), before.slice(3)]);
   });
 
-  it("holds 20 to a page where nothing is said", async () => {
+  it("has 20 orders to a page by default", async () => {
     const buyer = newId();
     await bought(buyer, 21);
     expect((await pages(buyer, {})).map(({ length }) => length)).toEqual([20, 1]);
   });
 
-  it("goes on only with a token of the same user's same list", async () => {
+  it("continues only with a page token of the same user and the same list", async () => {
     const buyer = newId();
     await bought(buyer, 3);
     const request = { pageSize: 2, filter: OrderFilter.ALL };

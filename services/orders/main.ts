@@ -5,11 +5,11 @@ import { banReplicaModel } from "#marketplace/ban-replica.ts";
 import { startService } from "#runtime/service.ts";
 import { onSaved } from "#runtime/store/aggregate.ts";
 import { orderConfig } from "./config.ts";
-import { expireOverdue, orderEvents, orderOffer, ticketCopies } from "./events.ts";
+import { expireOverdue, orderEvents, orderSnapshots, ticketReplica } from "./events.ts";
 import { orderModel } from "./order.ts";
 import { orderRoutes } from "./rpc.ts";
-import { stuckOrders } from "./stuck.ts";
-import { ticketModel } from "./ticket.ts";
+import { stuckOrders } from "./stuck-orders.ts";
+import { ticketModel } from "./ticket-replica.ts";
 
 const config = parseConfig(orderConfig, process.env);
 const service = await startService("orders", config, catalogue);
@@ -30,13 +30,13 @@ const deps = {
   now: Date.now,
   log: service.log,
 };
-await buildIndexes(deps.orders, deps.tickets); // The hold is an index: wait for it.
+await buildIndexes(deps.orders, deps.tickets); // The hold is a unique index.
 
 onSaved(deps.orders, service.relay(deps.orders).enqueue);
-const copies = service.replica(db, ticketCopies(deps));
+const copies = service.replica(db, ticketReplica(deps));
 await service.consume([
   ...orderEvents(deps),
-  service.publishSnapshots(orderOffer(deps)),
+  service.publishSnapshots(orderSnapshots(deps)),
   copies.handler,
 ]);
 service.every(config.ORDER_SWEEP_SECONDS, "expiring overdue holds", () => expireOverdue(deps));

@@ -17,9 +17,9 @@ import { recordedLog } from "#runtime/testing/log.ts";
 import { refusal } from "#runtime/testing/refusal.ts";
 import { expireOverdue } from "./events.ts";
 import type { Orders } from "./order.ts";
-import { paymentMessage, testOrders, ticketMessage, wordsOf } from "./testing.ts";
+import { paymentMessage, testOrders, ticketMessage, statusWordsOf } from "./testing.ts";
 
-const { deps, client, hear, pass, ticket, buy, get, told } = await testOrders();
+const { deps, client, handle, pass, ticket, buy, get, recorded } = await testOrders();
 
 const cancel = async ({ id, userId }: Order): Promise<Order | undefined> =>
   (await client.cancelOrder({ id }, await as(userId))).order;
@@ -33,16 +33,16 @@ const events = {
 
 /** Hears of a payment, in the word of what happened to it. */
 const payment = (what: keyof typeof events, { id }: Order, attempt: string): Promise<void> =>
-  hear(events[what], paymentMessage(id, attempt));
+  handle(events[what], paymentMessage(id, attempt));
 
 /** Hears that the time of an order is up. */
 const nudge = ({ id, expiresAt }: Order): Promise<void> =>
-  hear(ExpirationCompleteSchema, { orderId: id, ...(expiresAt && { expiresAt }) });
+  handle(ExpirationCompleteSchema, { orderId: id, ...(expiresAt && { expiresAt }) });
 
 const ordered = async (): Promise<Order> => buy(await ticket());
-const state = async (order: Order): Promise<string> => wordsOf(await get(order));
+const state = async (order: Order): Promise<string> => statusWordsOf(await get(order));
 const history = async ({ id }: Order): Promise<string[]> =>
-  (await told(id)).map(({ type }) => type);
+  (await recorded(id)).map(({ type }) => type);
 
 /** Puts so many overdue orders into the database, the oldest first. */
 async function putOverdue({ orders }: { orders: Orders }, count: number): Promise<string[]> {
@@ -57,16 +57,16 @@ async function putOverdue({ orders }: { orders: Orders }, count: number): Promis
 }
 
 describe("cancelling", () => {
-  it("frees the ticket at once, and succeeds a second time without another event", async () => {
+  it("frees the ticket at once, and succeeds again without another event", async () => {
     const order = await ordered();
     const cancelled = await cancel(order);
-    expect(cancelled && wordsOf(cancelled)).toBe("CANCELLED BUYER");
+    expect(cancelled && statusWordsOf(cancelled)).toBe("CANCELLED BUYER");
     expect((await buy(order.ticketId)).holdNumber).toBe(2n);
     expect(await cancel(order)).toEqual(cancelled);
     expect(await history(order)).toEqual(["OrderCreated", "OrderCancelled"]);
   });
 
-  it("is refused once a payment is being taken, and after", async () => {
+  it("is refused once a payment is accepted, and afterwards", async () => {
     const order = await ordered();
     const refused = { code: Code.FailedPrecondition, reason: "ORDER_NOT_OPEN" };
     await payment("authorized", order, "a");
@@ -76,7 +76,7 @@ describe("cancelling", () => {
     expect(await state(order)).toBe("COMPLETED");
   });
 
-  it("and a payment in the same moment: one of them wins, and the other changes nothing", async () => {
+  it("and a payment at the same moment: one of them wins, and the other changes nothing", async () => {
     const ends = new Set<string>();
     for (let round = 0; round < 15; round += 1) {
       const order = await ordered();
@@ -92,8 +92,8 @@ describe("cancelling", () => {
   });
 });
 
-describe("the time of a hold", () => {
-  it("that is up and a payment in the same instant have one winner (P21)", async () => {
+describe("a hold that has run out", () => {
+  it("and a payment at the same instant have one winner (P21)", async () => {
     for (let round = 0; round < 15; round += 1) {
       const order = await ordered();
       pass(901);
@@ -108,7 +108,7 @@ describe("the time of a hold", () => {
     }
   });
 
-  it("that is up ends it, once, however often we are told", async () => {
+  it("expires once, however many timer events arrive", async () => {
     const order = await ordered();
     pass(901);
     await Promise.all([nudge(order), nudge(order), expireOverdue(deps)]);
@@ -117,7 +117,7 @@ describe("the time of a hold", () => {
     expect(await history(order)).toEqual(["OrderCreated", "OrderExpired"]);
   });
 
-  it("that is not up yet frees nothing, whoever says so", async () => {
+  it("is not expired by a timer event that arrives early", async () => {
     const order = await ordered();
     pass(890);
     await nudge(order);
@@ -127,7 +127,7 @@ describe("the time of a hold", () => {
     expect(await history(order)).toEqual(["OrderCreated"]);
   });
 
-  it("that is up is found by the sweep, though no timer ever fires", async () => {
+  it("is found by the sweep, though no timer event arrives", async () => {
     const orders = await Promise.all(Array.from({ length: 20 }, ordered));
     pass(901);
     await Promise.all([expireOverdue(deps), expireOverdue(deps)]);
@@ -137,7 +137,7 @@ describe("the time of a hold", () => {
     }
   });
 
-  it("that is up ends every hold, however many there are, though one of them cannot end", async () => {
+  it("is expired with all others, though one of them cannot be", async () => {
     const { log, lines } = recordedLog();
     const { deps } = await testOrders({ log });
     const [stuck = "", ...others] = await putOverdue(deps, 601);
@@ -154,7 +154,7 @@ describe("the time of a hold", () => {
     expect(await deps.orders.countDocuments({ status: "CREATED" })).toBe(0);
   });
 
-  it("does not end an order that is being paid, or is paid", async () => {
+  it("does not expire if it is being paid, or is paid", async () => {
     const [paying, paid] = [await ordered(), await ordered()];
     await payment("authorized", paying, "a");
     await payment("authorized", paid, "a");
@@ -165,13 +165,13 @@ describe("the time of a hold", () => {
     expect([await state(paying), await state(paid)]).toEqual(["AWAITING_PAYMENT", "COMPLETED"]);
   });
 
-  it("of an order that nobody knows concerns nobody", async () => {
-    await hear(ExpirationCompleteSchema, { orderId: newId() });
+  it("and whose order is unknown is ignored", async () => {
+    await handle(ExpirationCompleteSchema, { orderId: newId() });
   });
 });
 
 describe("a payment", () => {
-  it("that was authorized is accepted whatever the clock says, if nothing ended the order before", async () => {
+  it("that was authorized is accepted whatever the clock says, if nothing has ended the order", async () => {
     const order = await ordered();
     pass(901);
     await payment("authorized", order, "a");
@@ -197,7 +197,7 @@ describe("a payment", () => {
     expect(await history(order)).toHaveLength(2);
   });
 
-  it("is the one that was accepted: others neither complete it nor end it", async () => {
+  it("that was accepted is the only one that completes or ends the order", async () => {
     const order = await ordered();
     await payment("authorized", order, "a");
     for (const what of ["authorized", "charged", "failed", "refunded"] as const) {
@@ -218,18 +218,18 @@ describe("a payment", () => {
     expect((await buy(order.ticketId)).holdNumber).toBe(2n);
   });
 
-  it("that was accepted and could not be taken cancels the order", async () => {
+  it("that was accepted and could not be captured cancels the order", async () => {
     const order = await ordered();
     await payment("authorized", order, "a");
     await payment("failed", order, "a");
     expect(await state(order)).toBe("CANCELLED PAYMENT_FAILED");
   });
 
-  it("that was given back cancels the order, and the ticket waits until its seller relists it", async () => {
+  it("that was refunded cancels the order, and the ticket stays withdrawn until its seller relists it", async () => {
     const order = await ordered();
     const { ticketId: id } = order;
     const echo = (version: bigint, status: TicketStatus): Promise<void> =>
-      hear(TicketUpdatedSchema, { ticket: ticketMessage({ id, version, status }) });
+      handle(TicketUpdatedSchema, { ticket: ticketMessage({ id, version, status }) });
     for (const what of ["authorized", "charged"] as const) await payment(what, order, "a");
     await echo(2n, TicketStatus.SOLD);
     await payment("refunded", order, "a");
@@ -241,7 +241,7 @@ describe("a payment", () => {
     expect((await buy(id)).holdNumber).toBe(2n);
   });
 
-  it("that was taken and given back leaves the same, in whatever order and however often we hear of it", async () => {
+  it("that was captured and refunded leaves the same state, in whatever order and however often its events arrive", async () => {
     const heard = fc.shuffledSubarray(
       ["charged", "charged", "refunded", "refunded", "authorized"] as const,
       {
@@ -260,19 +260,19 @@ describe("a payment", () => {
     );
   });
 
-  it("of an order that nobody knows concerns nobody, and one that is missing is an error", async () => {
-    await hear(ChargeCreatedSchema, paymentMessage(newId(), "a"));
-    await expect(hear(ChargeCreatedSchema, {})).rejects.toThrow("without its payment");
+  it("for an unknown order is ignored, and an event without a payment is an error", async () => {
+    await handle(ChargeCreatedSchema, paymentMessage(newId(), "a"));
+    await expect(handle(ChargeCreatedSchema, {})).rejects.toThrow("without its payment");
   });
 });
 
 describe("every event of an order", () => {
-  it("carries the whole state that its change made, with a version that is one more", async () => {
+  it("carries the whole state after its change, and a version that is one greater", async () => {
     const order = await ordered();
     await payment("authorized", order, "a");
     await payment("charged", order, "a");
     await payment("refunded", order, "a");
-    const heard = await told(order.id);
+    const heard = await recorded(order.id);
     expect(heard.map(({ type }) => type)).toEqual([
       "OrderCreated",
       "OrderAwaitingPayment",
@@ -280,7 +280,7 @@ describe("every event of an order", () => {
       "OrderCancelled",
     ]);
     expect(heard.map((each) => each.order?.version)).toEqual([1n, 2n, 3n, 4n]);
-    expect(heard.map((each) => each.order && wordsOf(each.order))).toEqual([
+    expect(heard.map((each) => each.order && statusWordsOf(each.order))).toEqual([
       "CREATED",
       "AWAITING_PAYMENT",
       "COMPLETED",
@@ -292,8 +292,8 @@ describe("every event of an order", () => {
   });
 });
 
-describe("an order of somebody else", () => {
-  it("is not there: neither to be seen nor to be cancelled", async () => {
+describe("an order of another user", () => {
+  it("can be neither read nor cancelled", async () => {
     const order = await ordered();
     const eve = await as("eve");
     for (const id of [order.id, newId()]) {

@@ -8,32 +8,32 @@ import { aggregate, record, type AggregateFields } from "#runtime/store/aggregat
 import { OrderError } from "./errors.ts";
 import { toMoney } from "#runtime/money.ts";
 import type { IdempotencyKey } from "#runtime/store/request-id.ts";
-import type { CategoryWord } from "./ticket.ts";
+import type { CategoryWord } from "./ticket-replica.ts";
 
 type Status = "CREATED" | "AWAITING_PAYMENT" | "COMPLETED" | "CANCELLED";
-type Reason = "BUYER" | "EXPIRED" | "PAYMENT_FAILED" | "BANNED" | "REFUNDED";
+type CancelReasonWord = "BUYER" | "EXPIRED" | "PAYMENT_FAILED" | "BANNED" | "REFUNDED";
 
 export interface OrderFields extends AggregateFields, Partial<IdempotencyKey> {
   userId: string;
   sellerId: string;
   ticketId: string;
-  /** The ticket as the buyer saw it: later edits are for later sales (R15). */
+  /** What the buyer saw of the ticket; later edits apply to later sales (R15). */
   title: string;
   price: number;
   currency: string;
-  /** Venue and category are absent in orders from before they were kept. */
+  /** Venue and category are absent in orders stored before these fields existed. */
   category?: CategoryWord;
   venue?: string;
   eventTime?: Date;
   timeZone?: string;
   status: Status;
-  cancelReason?: Reason;
+  cancelReason?: CancelReasonWord;
   expiresAt: Date;
-  /** Whether the hold was made longer, which happens once at most. */
+  /** Whether the hold was extended, which happens at most once. */
   extended: boolean;
   holdNumber: number;
   attemptId?: string;
-  /** Where the hold came from, as a hash; forgotten when it is over. */
+  /** The client network that the hold came from, hashed; removed when the hold ends. */
   network?: string | undefined;
 }
 
@@ -64,13 +64,13 @@ const schema = new Schema<OrderFields>({
   requestHash: String,
 });
 aggregate(schema);
-// The hold itself (R4): while an order is in one of these statuses, no second one of its ticket can
-// be inserted, by whichever replica, however close the race.
+// The hold itself (R4): while an order is in one of these statuses, no instance can insert a second
+// order for the same ticket.
 schema.index(
   { ticketId: 1 },
   { name: "hold", unique: true, partialFilterExpression: { status: { $in: HOLDING } } },
 );
-// The holds of one ticket are strictly ordered, whatever happens to their orders.
+// The holds of one ticket are strictly ordered.
 schema.index({ ticketId: 1, holdNumber: -1 }, { name: "holdNumber", unique: true });
 schema.index(
   { userId: 1, requestId: 1 },
@@ -85,7 +85,7 @@ export const orderModel = (db: Connection) => db.model("Order", schema, "orders"
 export type Orders = ReturnType<typeof orderModel>;
 export type Order = HydratedDocument<OrderFields>;
 
-/** The order as the contract has it. */
+/** The order as a message of the contract. */
 export function toProto(order: OrderFields): MessageInitShape<typeof OrderSchema> {
   return {
     id: order._id,
@@ -109,12 +109,12 @@ export function toProto(order: OrderFields): MessageInitShape<typeof OrderSchema
   };
 }
 
-/** The end of a hold that would end at `time`: with its event at the latest (R16). */
-export function withinEvent(time: number, eventTime: Date | undefined): Date {
+/** When a hold ends that would end at `time`: no later than its event begins (R16). */
+export function endBeforeEvent(time: number, eventTime: Date | undefined): Date {
   return new Date(Math.min(time, eventTime?.getTime() ?? Infinity));
 }
 
-/** A new order, holding its ticket once it is saved. */
+/** Opens a new order. It holds its ticket once it is saved. */
 export function open(order: Order): void {
   order.status = "CREATED";
   record(order, events.OrderCreatedSchema, () => ({ order: toProto(order) }));
@@ -123,7 +123,7 @@ export function open(order: Order): void {
 export const isOverdue = (order: OrderFields, now: number): boolean =>
   order.status === "CREATED" && order.expiresAt.getTime() <= now;
 
-function end(order: Order, reason: Reason): true {
+function cancelFor(order: Order, reason: CancelReasonWord): true {
   order.status = "CANCELLED";
   order.network = undefined;
   order.cancelReason = reason;
@@ -132,31 +132,32 @@ function end(order: Order, reason: Reason): true {
   return true;
 }
 
-/** The buyer gives the ticket back (R7), which is theirs to do until a payment is being taken. */
+/** The buyer cancels (R7), which is possible until their payment is accepted. */
 export function cancel(order: Order): boolean {
   if (order.status === "CANCELLED") return false;
   if (order.status !== "CREATED") {
     throw new OrderError("ORDER_NOT_OPEN", "this order is being paid, or has been");
   }
-  return end(order, "BUYER");
+  return cancelFor(order, "BUYER");
 }
 
-/** Its buyer or its seller is out. What is being paid is finished. */
-export const ban = (order: Order): boolean => order.status === "CREATED" && end(order, "BANNED");
+/** Its buyer or its seller is banned. An order that is being paid goes on. */
+export const cancelBanned = (order: Order): boolean =>
+  order.status === "CREATED" && cancelFor(order, "BANNED");
 
-/** Time is up, by this service's clock and nobody else's (R5). */
+/** The hold has run out, by this service's own clock (R5). */
 export const expire = (order: Order, now: number): boolean =>
-  isOverdue(order, now) && end(order, "EXPIRED");
+  isOverdue(order, now) && cancelFor(order, "EXPIRED");
 
 /**
- * Gives the buyer more time, once, because their bank is asking them: leaving its page to start over
- * would cost more of it. An order whose time is up gets none, and no order outlasts its event.
+ * Extends the hold once, while the buyer is at their bank's page: starting over would take longer. A
+ * hold that has run out is not extended, and no hold outlasts the start of its event.
  */
 export function extend(order: Order, seconds: number, now: number): boolean {
   if (seconds === 0 || order.extended || order.status !== "CREATED" || isOverdue(order, now)) {
     return false;
   }
-  const longer = withinEvent(order.expiresAt.getTime() + seconds * 1000, order.eventTime);
+  const longer = endBeforeEvent(order.expiresAt.getTime() + seconds * 1000, order.eventTime);
   if (longer <= order.expiresAt) return false;
   order.extended = true;
   order.expiresAt = longer;
@@ -165,13 +166,13 @@ export function extend(order: Order, seconds: number, now: number): boolean {
 }
 
 /**
- * Accepts a payment that was authorized: the order can no longer expire. It may come after the time
- * is up; what counts is that nothing ended the order before. Once the event has begun nothing is
- * bought any more (R16): then the order expires, and payments gives the authorization up.
+ * Accepts an authorized payment: the order can no longer expire. The authorization may come after the
+ * hold has run out; what counts is that nothing has ended the order. Once the event has begun the order
+ * expires instead (R16), and payments cancels the authorization.
  */
-export function accept(order: Order, attemptId: string, now: number): boolean {
+export function acceptPayment(order: Order, attemptId: string, now: number): boolean {
   if (order.status !== "CREATED") return false;
-  if (order.eventTime && order.eventTime.getTime() <= now) return end(order, "EXPIRED");
+  if (order.eventTime && order.eventTime.getTime() <= now) return cancelFor(order, "EXPIRED");
   order.status = "AWAITING_PAYMENT";
   order.network = undefined;
   order.attemptId = attemptId;
@@ -182,7 +183,7 @@ export function accept(order: Order, attemptId: string, now: number): boolean {
 const isAccepted = (order: Order, attemptId: string): boolean =>
   order.status === "AWAITING_PAYMENT" && order.attemptId === attemptId;
 
-/** The money of the accepted attempt was taken: the ticket is the buyer's. */
+/** The accepted attempt was captured: the ticket is the buyer's. */
 export function complete(order: Order, attemptId: string): boolean {
   if (!isAccepted(order, attemptId)) return false;
   order.status = "COMPLETED";
@@ -190,18 +191,18 @@ export function complete(order: Order, attemptId: string): boolean {
   return true;
 }
 
-/** The card was declined, or the money of the accepted attempt could not be taken (R61). */
+/** The card was declined, or the accepted attempt could not be captured (R61). */
 export function failPayment(order: Order, attemptId: string): boolean {
   if (order.status !== "CREATED" && !isAccepted(order, attemptId)) return false;
-  return end(order, "PAYMENT_FAILED");
+  return cancelFor(order, "PAYMENT_FAILED");
 }
 
 /**
- * The whole amount was given back. The word that it was taken may come later than this one; it then
- * finds the order cancelled, as it would have left it.
+ * The whole amount was refunded. The event of its capture may arrive after this one; it then finds the
+ * order cancelled and changes nothing.
  */
 export function refund(order: Order, attemptId: string): boolean {
   const paid = order.status === "COMPLETED" || order.status === "AWAITING_PAYMENT";
   if (!paid || order.attemptId !== attemptId) return false;
-  return end(order, "REFUNDED");
+  return cancelFor(order, "REFUNDED");
 }

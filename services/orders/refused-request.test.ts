@@ -5,15 +5,15 @@ import { as } from "#runtime/testing/tokens.ts";
 import { refusal } from "#runtime/testing/refusal.ts";
 import { testOrders } from "./testing.ts";
 
-const { client, deps, standing, ticket, buy } = await testOrders();
+const { client, deps, setBanned, ticket, buy } = await testOrders();
 
 const openOf = (userId: string): Promise<number> =>
   deps.orders.countDocuments({ userId, status: "CREATED" });
 
-describe("a request that was refused, sent again with its request_id, is not answered as done", () => {
-  it("where its buyer is banned", async () => {
+describe("a refused request that is sent again with its request_id is not answered as successful", () => {
+  it("if its buyer is banned", async () => {
     const buyer = newId();
-    await standing(buyer, 2, true);
+    await setBanned(buyer, 2, true);
     const [ticketId, requestId] = [await ticket(), v4()];
     for (let time = 0; time < 3; time += 1) {
       expect((await refusal(buy(ticketId, buyer, { requestId }))).reason).toBe("BANNED");
@@ -21,9 +21,9 @@ describe("a request that was refused, sent again with its request_id, is not ans
     expect(await openOf(buyer)).toBe(0);
   });
 
-  it("where its seller is banned", async () => {
+  it("if its seller is banned", async () => {
     const [buyer, seller] = [newId(), newId()];
-    await standing(seller, 2, true);
+    await setBanned(seller, 2, true);
     const [ticketId, requestId] = [await ticket({ userId: seller }), v4()];
     for (let time = 0; time < 2; time += 1) {
       const refused = await refusal(buy(ticketId, buyer, { requestId }));
@@ -31,7 +31,7 @@ describe("a request that was refused, sent again with its request_id, is not ans
     }
   });
 
-  it("where it was one too many of those made in the same moment", async () => {
+  it("if it exceeded a limit together with others made at the same moment", async () => {
     const buyer = newId();
     const requests = await Promise.all(
       Array.from({ length: 30 }, async () => ({ ticketId: await ticket(), requestId: v4() })),
@@ -48,12 +48,12 @@ describe("a request that was refused, sent again with its request_id, is not ans
     expect(await deps.orders.exists({ userId: buyer, status: "CANCELLED" })).not.toBeNull();
   });
 
-  it("but is a new one where it may succeed now", async () => {
+  it("but is a new request if it may succeed now", async () => {
     const buyer = newId();
-    await standing(buyer, 2, true);
+    await setBanned(buyer, 2, true);
     const [ticketId, requestId] = [await ticket(), v4()];
     await refusal(buy(ticketId, buyer, { requestId }));
-    await standing(buyer, 3, false);
+    await setBanned(buyer, 3, false);
     const order = await buy(ticketId, buyer, { requestId });
     expect(await openOf(buyer)).toBe(1);
     await client.cancelOrder({ id: order.id }, await as(buyer));

@@ -10,7 +10,7 @@ import type { DomainError } from "#runtime/errors.ts";
 import { OrderError } from "./errors.ts";
 import { toPage, pageSize, readPageToken } from "#runtime/store/paging.ts";
 import { idempotencyKey } from "#runtime/store/request-id.ts";
-import { mustBeConfirmed, networkKey } from "./fair-hold.ts";
+import { mustHaveConfirmedEmail, networkKey } from "./hold-limits.ts";
 import { hold, type HoldDeps } from "./hold.ts";
 import { ACTIVE, cancel, PAST, toProto, type OrderFields } from "./order.ts";
 
@@ -28,7 +28,7 @@ export function orderRoutes(deps: HoldDeps) {
       async createOrder(request, ctx) {
         const mark = idempotencyKey(CreateOrderRequestSchema, request);
         const buyer = caller(ctx);
-        mustBeConfirmed(deps, buyer);
+        mustHaveConfirmedEmail(deps, buyer);
         const network = networkKey(ctx.requestHeader);
         return { order: toProto(await hold(deps, buyer.id, request, mark, network)) };
       },

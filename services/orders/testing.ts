@@ -24,12 +24,12 @@ import { orderEvents } from "./events.ts";
 import type { HoldDeps } from "./hold.ts";
 import { orderModel } from "./order.ts";
 import { orderRoutes } from "./rpc.ts";
-import { ticketModel } from "./ticket.ts";
+import { ticketModel } from "./ticket-replica.ts";
 
 const published = createRegistry(orderEventsFile);
 
-/** An event of an order, as its outbox holds it. */
-export interface Told {
+/** An event in the outbox of an order. */
+export interface RecordedEvent {
   type: string;
   order: Order | undefined;
 }
@@ -37,14 +37,14 @@ export interface Told {
 const wordOf = (words: object, value: number): string =>
   Object.entries(words).find(([, number]) => number === value)?.[0] ?? `${value}`;
 
-/** The word of a status, and of the reason where there is one: "CANCELLED EXPIRED". */
-export function wordsOf({ status, cancelReason }: Order): string {
+/** The status and the cancel reason, if any: "CANCELLED EXPIRED". */
+export function statusWordsOf({ status, cancelReason }: Order): string {
   const word = wordOf(OrderStatus, status);
   if (cancelReason === CancelReason.UNSPECIFIED) return word;
   return `${word} ${wordOf(CancelReason, cancelReason)}`;
 }
 
-/** A ticket as tickets would tell of it: for sale at 20 EUR, but for what is said. */
+/** A ticket as tickets publishes it: on sale for 20 EUR, with these changes. */
 export const ticketMessage = (change: MessageInitShape<typeof TicketSchema> = {}): Ticket =>
   create(TicketSchema, {
     id: newId(),
@@ -57,7 +57,7 @@ export const ticketMessage = (change: MessageInitShape<typeof TicketSchema> = {}
     ...(change as object),
   });
 
-/** What an event of a payment carries: all of it given back, where it tells of that, but for what is said. */
+/** The content of a payment event; by default the whole amount is refunded. */
 export const paymentMessage = (
   orderId: string,
   attemptId: string,
@@ -66,7 +66,7 @@ export const paymentMessage = (
   payment: { orderId, attemptId, status, version: 1n },
 });
 
-/** Orders on a real database behind the interceptors of a server. The time is real, until `pass`. */
+/** Orders on a real database behind a server's interceptors. `pass` moves its clock. */
 export async function testOrders(
   limits: Partial<HoldDeps & { extensionSeconds: number; log: Log }> = {},
 ) {
@@ -93,30 +93,33 @@ export async function testOrders(
   const client = testClient(OrderService, orderRoutes(deps));
   const handlers = new Map(orderEvents(deps).map((handler) => [handler.type, handler]));
 
-  /** Hears an event, as it would from its queue. */
-  async function hear<D extends DescMessage>(schema: D, event: MessageInitShape<D>): Promise<void> {
+  /** Handles an event as if it came from the queue. */
+  async function handle<D extends DescMessage>(
+    schema: D,
+    event: MessageInitShape<D>,
+  ): Promise<void> {
     const handler = handlers.get(schema.typeName);
-    if (!handler) throw new Error(`orders does not hear ${schema.typeName}`);
+    if (!handler) throw new Error(`orders does not handle ${schema.typeName}`);
     await handler.handle(create(schema, event));
   }
 
   return {
     deps,
     client,
-    hear,
-    /** Hears that a user is out, or in again, as of a version of theirs. */
-    async standing(userId: string, version: number, banned: boolean): Promise<void> {
+    handle,
+    /** Handles a ban or an unban of a user, at a version of the user. */
+    async setBanned(userId: string, version: number, banned: boolean): Promise<void> {
       const schema = banned ? UserBannedSchema : UserUnbannedSchema;
       await handlers.get(schema.typeName)?.handle({ userId, version, banned });
     },
-    /** Lets so many seconds pass by the clock of this service. */
+    /** Moves this service's clock forward. */
     pass(seconds: number): void {
       passed += seconds * 1000;
     },
-    /** A ticket that this service has heard of. */
+    /** A ticket in this service's replica. */
     async ticket(change?: MessageInitShape<typeof TicketSchema>): Promise<string> {
       const ticket = ticketMessage(change);
-      await hear(TicketCreatedSchema, { ticket });
+      await handle(TicketCreatedSchema, { ticket });
       return ticket.id;
     },
     /** Presses *Buy*. */
@@ -130,13 +133,13 @@ export async function testOrders(
       if (!order) throw new Error("no order");
       return order;
     },
-    /** What an order has recorded to be published, the oldest first. */
-    async told(id: string): Promise<Told[]> {
+    /** The events in an order's outbox, the oldest first. */
+    async recorded(id: string): Promise<RecordedEvent[]> {
       const { outbox } = await deps.orders.findById(id).orFail();
       return outbox.map(({ type, payload }) => {
         const schema = published.getMessage(type);
         if (!schema) throw new Error(`orders publishes ${type}`);
-        const { order } = fromBinary(schema, new Uint8Array(payload)) as unknown as Told;
+        const { order } = fromBinary(schema, new Uint8Array(payload)) as unknown as RecordedEvent;
         return { type: type.replace(/.*\./, ""), order };
       });
     },

@@ -2,10 +2,10 @@ import { createHash } from "node:crypto";
 import { TicketError } from "./errors.ts";
 import type { TicketFields } from "./ticket.ts";
 
-// A code never outlives its sale: whoever has seen it can walk in with it, so it is sold once.
+// A code never outlives its sale: anyone who has seen it can enter with it, so it is sold once.
 
-/** What a ticket remembers of its code, and of those that it had. */
-type Coded = Pick<
+/** The fields of a ticket that are about its present and earlier codes. */
+type TicketCode = Pick<
   TicketFields,
   "code" | "hasCode" | "codeSeen" | "seenCodes" | "needsNewCode" | "codeOpenedFor"
 >;
@@ -13,12 +13,12 @@ type Coded = Pick<
 const digest = (code: string): string =>
   createHash("sha256").update(code.trim()).digest("base64url");
 
-const isSeen = (ticket: Coded, code: string): boolean =>
+const isSeen = (ticket: TicketCode, code: string): boolean =>
   ticket.seenCodes.includes(digest(code)) ||
   (ticket.codeSeen && ticket.code?.trim() === code.trim());
 
-/** The seller says what opens the door from now on; an empty code says that nothing does. */
-export function attachCode(ticket: Coded, code: string): void {
+/** Attaches the seller's code; an empty one removes it. */
+export function attachCode(ticket: TicketCode, code: string): void {
   if (code !== "" && isSeen(ticket, code)) {
     throw new TicketError("CODE_ALREADY_SEEN", "a buyer of an earlier sale has seen this code");
   }
@@ -28,14 +28,14 @@ export function attachCode(ticket: Coded, code: string): void {
   ticket.needsNewCode = false;
 }
 
-/** The buyer sees the code. */
-export function markSeen(ticket: Coded, code: string): void {
+/** Records that the buyer has seen the code. */
+export function markCodeSeen(ticket: TicketCode, code: string): void {
   ticket.codeSeen = true;
   if (!ticket.seenCodes.includes(digest(code))) ticket.seenCodes.push(digest(code));
 }
 
-/** The sale whose buyer has seen the code is undone, and the code goes with it. */
-export function dropSeenCode(ticket: Coded): void {
+/** Removes a seen code when its sale is refunded. */
+export function dropSeenCode(ticket: TicketCode): void {
   if (!ticket.codeSeen) return;
   ticket.code = "";
   ticket.hasCode = false;

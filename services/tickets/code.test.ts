@@ -7,10 +7,10 @@ import { describe, expect, it } from "vitest";
 import { as } from "#runtime/testing/tokens.ts";
 import { refusal } from "#runtime/testing/refusal.ts";
 import { ticketEvents } from "./events.ts";
-import { orderLife, testTickets, type Step } from "./testing.ts";
+import { orderHistory, testTickets, type Step } from "./testing.ts";
 
 const CODE = "open-sesame-7421";
-const { client, deps, hear, list, get, told } = await testTickets();
+const { client, deps, handle, list, get, recorded } = await testTickets();
 
 const handlers = new Map(ticketEvents(deps).map((each) => [each.type, each]));
 
@@ -25,8 +25,8 @@ async function sold(
   steps: readonly Step[] = ["created", "awaiting", "completed"],
 ): Promise<{ ticket: Ticket; orderId: string }> {
   const ticket = await list({ code: CODE });
-  const life = orderLife(ticket.id, 1, steps, "ann");
-  for (const event of life) await hear(event);
+  const life = orderHistory(ticket.id, 1, steps, "ann");
+  for (const event of life) await handle(event);
   return { ticket, orderId: life[0]?.order.id ?? "" };
 }
 
@@ -35,10 +35,10 @@ const open = async (id: string, user = "ann"): Promise<string> =>
 
 /** What was told of the code, without the rest. */
 const toldOfCode = async (id: string): Promise<string[]> =>
-  (await told(id)).map(({ type }) => type).filter((type) => type.startsWith("TicketCode"));
+  (await recorded(id)).map(({ type }) => type).filter((type) => type.startsWith("TicketCode"));
 
-describe("opening the code", () => {
-  it("is told once, however often it is opened, and never with the code in it", async () => {
+describe("revealing the code", () => {
+  it("is published once, however often it is revealed, and never with the code in it", async () => {
     const { ticket } = await sold();
     expect(await open(ticket.id)).toBe(CODE);
     expect(await open(ticket.id)).toBe(CODE);
@@ -47,19 +47,19 @@ describe("opening the code", () => {
     for (const { payload } of outbox) expect(payload.toString("latin1")).not.toContain(CODE);
   });
 
-  it("leaves those who copy the ticket with its newest version", async () => {
+  it("leaves replicas with the newest version of the ticket", async () => {
     const { ticket } = await sold();
     await open(ticket.id);
-    expect((await told(ticket.id)).at(-1)).toEqual({
+    expect((await recorded(ticket.id)).at(-1)).toEqual({
       type: "TicketUpdated",
       ticket: await get(ticket.id),
     });
   });
 
-  it("of a ticket without one is no opening", async () => {
+  it("of a ticket without one is refused", async () => {
     const ticket = await list();
     const steps: Step[] = ["created", "awaiting", "completed"];
-    for (const event of orderLife(ticket.id, 1, steps, "ann")) await hear(event);
+    for (const event of orderHistory(ticket.id, 1, steps, "ann")) await handle(event);
     expect(await refusal(open(ticket.id))).toMatchObject({
       code: Code.NotFound,
       reason: "CODE_NOT_FOUND",
@@ -67,7 +67,7 @@ describe("opening the code", () => {
     expect(await toldOfCode(ticket.id)).toEqual([]);
   });
 
-  it("is refused once the buyer has asked for the money", async () => {
+  it("is refused once the buyer has requested a refund", async () => {
     const { ticket, orderId } = await sold();
     await askBack(ticket.id, orderId);
     expect(await refusal(open(ticket.id))).toMatchObject({
@@ -77,32 +77,32 @@ describe("opening the code", () => {
     expect(await toldOfCode(ticket.id)).toEqual(["TicketCodeSealed"]);
   });
 
-  it("is refused also where the wish came before the word that the order is paid", async () => {
+  it("is refused also if the refund request arrived before the event that the order is paid", async () => {
     const { ticket, orderId } = await sold(["created", "awaiting"]);
     await askBack(ticket.id, orderId);
-    const [, , completed] = orderLife(ticket.id, 1, ["created", "awaiting", "completed"], "ann");
+    const [, , completed] = orderHistory(ticket.id, 1, ["created", "awaiting", "completed"], "ann");
     if (completed) completed.order.id = orderId;
-    if (completed) await hear(completed);
+    if (completed) await handle(completed);
     expect((await refusal(open(ticket.id))).reason).toBe("CODE_SEALED");
   });
 
-  it("of the next buyer is not hindered by what the one before has asked", async () => {
+  it("of the next buyer is not affected by what the buyer before has requested", async () => {
     const { ticket, orderId } = await sold(["created", "awaiting", "completed", "refunded"]);
     await askBack(ticket.id, orderId);
     await client.relistTicket({ id: ticket.id }, await as("seller"));
     const steps: Step[] = ["created", "awaiting", "completed"];
-    for (const event of orderLife(ticket.id, 2, steps, "bob")) await hear(event);
+    for (const event of orderHistory(ticket.id, 2, steps, "bob")) await handle(event);
     expect(await open(ticket.id, "bob")).toBe(CODE);
   });
 });
 
-describe("a buyer of whose completed order tickets has not heard yet", () => {
+describe("a buyer whose completed order is not known to tickets yet", () => {
   const soon = { code: Code.Unavailable, reason: "NOT_READY", retryAfterMs: 200 };
   const unpaid = { ...soon, retryAfterMs: 500 };
   const openAs = async (user: string, id: string, orderId = ""): Promise<unknown> =>
     client.openTicketCode({ id, orderId }, await as(user));
 
-  it("is asked to come again, where their hold is known", async () => {
+  it("is told to retry, if their hold is known", async () => {
     for (const steps of [["created"], ["created", "awaiting"]] as Step[][]) {
       const { ticket } = await sold(steps);
       expect(await refusal(openAs("ann", ticket.id))).toMatchObject(unpaid);
@@ -110,17 +110,17 @@ describe("a buyer of whose completed order tickets has not heard yet", () => {
     }
   });
 
-  it("is asked to come again by the order that they name, where nothing is known", async () => {
+  it("is told to retry because of the order that they name, if nothing is known", async () => {
     const { id } = await list({ code: CODE });
-    const life = orderLife(id, 1, ["created", "awaiting", "completed"], "ann");
+    const life = orderHistory(id, 1, ["created", "awaiting", "completed"], "ann");
     const orderId = life[0]?.order.id ?? "";
     expect(await refusal(openAs("ann", id, orderId))).toMatchObject(soon);
-    for (const event of life) await hear(event);
+    for (const event of life) await handle(event);
     expect(await openAs("ann", id, orderId.toUpperCase())).toMatchObject({ code: CODE });
     expect((await refusal(openAs("eve", id, orderId))).reason).toBe("TICKET_NOT_FOUND");
   });
 
-  it("is told that there is none, where the order is over, or of a time that cannot be", async () => {
+  it("is told that there is no such ticket, if the order is over or its id is not plausible", async () => {
     const { ticket, orderId } = await sold(["created", "awaiting", "completed", "refunded"]);
     const old = "01890000-0000-7000-8000-000000000000";
     const toCome = "ffffffff-ffff-7000-8000-000000000000";
@@ -130,7 +130,7 @@ describe("a buyer of whose completed order tickets has not heard yet", () => {
 });
 
 describe("the code and the money", () => {
-  it("are never both had: whatever comes first, and however often, is what all are told", async () => {
+  it("never go to one buyer both: the first of them wins, and every event says so", async () => {
     const firsts = new Set<string>();
     await fc.assert(
       fc.asyncProperty(

@@ -7,76 +7,81 @@ import { record } from "#runtime/store/aggregate.ts";
 import { CallError } from "#runtime/errors.ts";
 import { TicketError } from "./errors.ts";
 import { retryDelayMs, isRecentId } from "#runtime/store/ids.ts";
-import { markSeen } from "./attached-code.ts";
+import { markCodeSeen } from "./attached-code.ts";
 import { recordUpdate, type Ticket } from "./ticket.ts";
 
-// The code that opens the door (R9). Once its buyer has seen it, they cannot give the ticket back by
-// themselves; once they have asked for their money, they cannot see it. The ticket is the one place
-// where both meet, so exactly one of them comes first; see
+// The entry code (R9). A buyer who has seen it cannot request a refund by themselves, and a buyer who has
+// requested a refund cannot see it. Both are decided on the ticket, so exactly one of them comes first:
 // docs/decisions/0019-the-code-is-locked-before-the-refund.md.
 
-function tellOpened(ticket: Ticket, orderId: string): void {
+function recordReveal(ticket: Ticket, orderId: string): void {
   const openTime = timestampFromDate(ticket.codeOpenTime ?? new Date());
   record(ticket, TicketCodeOpenedSchema, () => ({ ticketId: ticket._id, orderId, openTime }));
-  recordUpdate(ticket); // Its version has changed, and those who copy it go by that.
+  recordUpdate(ticket); // Its version has changed, and replicas compare versions.
 }
 
-/** Who opens a code, and the order by which they say that they have bought the ticket. */
-export interface Opening {
+/** A request to reveal the code. */
+export interface RevealRequest {
   userId: string;
-  /** "" where they do not say. */
+  /** The order that the caller names; "" for none. */
   orderId: string;
   now: number;
 }
 
-/** News of a sale may wait this long for a broker. */
-const NEWS_TRAVELS_MS = 86_400_000;
-/** Its buyer may not have paid yet, or just now. */
+/** The event of a sale may wait this long for the broker. */
+const MAX_EVENT_DELAY_MS = 86_400_000;
+/** The buyer may be paying right now. */
 const UNPAID_MS = 500;
 
-/** When to ask again, where the caller may have bought the ticket and we have not heard of it yet. */
-function notHeardFor(ticket: Ticket, { userId, orderId, now }: Opening): number | undefined {
+/** When to retry, if the caller may have bought the ticket and the event has not arrived yet. */
+function retryAfterFor(
+  ticket: Ticket,
+  { userId, orderId, now }: RevealRequest,
+): number | undefined {
   if (ticket.status === "HELD" && ticket.buyerId === userId) return UNPAID_MS;
   if (ticket.orderId === orderId || ticket.sales.includes(orderId)) return undefined;
-  return isRecentId(orderId, now, NEWS_TRAVELS_MS) ? retryDelayMs(orderId, now) : undefined;
+  return isRecentId(orderId, now, MAX_EVENT_DELAY_MS) ? retryDelayMs(orderId, now) : undefined;
 }
 
-/** The buyer of the ticket's order opens the code. Answers whether that changes anything. */
-export function openCode(ticket: Ticket, opening: Opening): boolean {
+/** Reveals the code to the buyer of the ticket's order. Returns whether anything changed. */
+export function revealCode(ticket: Ticket, request: RevealRequest): boolean {
   const { orderId, code } = ticket;
-  if (ticket.status !== "SOLD" || ticket.buyerId !== opening.userId || !orderId) {
-    const retryAfterMs = notHeardFor(ticket, opening);
+  if (ticket.status !== "SOLD" || ticket.buyerId !== request.userId || !orderId) {
+    const retryAfterMs = retryAfterFor(ticket, request);
     if (retryAfterMs !== undefined) {
-      throw new CallError("NOT_READY", "the ticket is not paid, or we have not heard of it yet", {
-        retryAfterMs,
-      });
+      throw new CallError(
+        "NOT_READY",
+        "the ticket is not paid yet, or the payment is still being processed",
+        {
+          retryAfterMs,
+        },
+      );
     }
     throw new TicketError("TICKET_NOT_FOUND", "there is no such ticket");
   }
-  // Seen by the buyer of an earlier sale, of whose end we have not heard yet, it is not for this one.
+  // A code that the buyer of an earlier sale has seen is not for this one.
   const isStale = ticket.codeSeen && ticket.codeOpenedFor !== orderId;
   if (!code || isStale) throw new TicketError("CODE_NOT_FOUND", "the seller attached no code");
   if (ticket.codeSealedFor === orderId) {
-    throw new TicketError("CODE_SEALED", "you have asked for your money back");
+    throw new TicketError("CODE_SEALED", "you have requested a refund");
   }
   if (ticket.codeOpenedFor === orderId) return false;
   ticket.codeOpenedFor = orderId;
-  ticket.codeOpenTime = new Date(opening.now);
-  markSeen(ticket, code);
-  tellOpened(ticket, orderId);
+  ticket.codeOpenTime = new Date(request.now);
+  markCodeSeen(ticket, code);
+  recordReveal(ticket, orderId);
   return true;
 }
 
 /**
- * The buyer of an order wants their money back: from now on the code opens no more for them, unless
- * they have opened it already. Which of the two, payments is told each time that it asks. The seal of
- * the order that has the ticket now stays, whatever is asked for an earlier one, for which the code
- * opens no more anyway. An order that was never this ticket's, or of which we have not heard yet, is
- * not answered for.
+ * Locks the code before a refund, unless the order's buyer has revealed it already. Payments learns which
+ * of the two happened, each time that it asks. For an earlier order of the ticket the code cannot be
+ * revealed anyway, so the lock of the current order stays. An order that is not known as one of this
+ * ticket's gets an error, so that the event is retried.
  */
-export function sealCode(ticket: Ticket, orderId: string): true {
+export function lockCode(ticket: Ticket, orderId: string): true {
   if (ticket.codeOpenedFor === orderId) {
-    tellOpened(ticket, orderId);
+    recordReveal(ticket, orderId);
     return true;
   }
   const hasIt = ticket.orderId === orderId;

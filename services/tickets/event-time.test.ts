@@ -6,7 +6,7 @@ import { as } from "#runtime/testing/tokens.ts";
 import { refusal } from "#runtime/testing/refusal.ts";
 import { testTickets } from "./testing.ts";
 
-const { deps, client, list, get, told } = await testTickets();
+const { deps, client, list, get, recorded } = await testTickets();
 const price = { currencyCode: "EUR", units: 20n };
 const inDays = (days: number) => timestampFromDate(new Date(Date.now() + days * 86_400_000));
 const at = (text: string) => timestampFromDate(new Date(text));
@@ -77,7 +77,7 @@ describe("the time zone of an event", () => {
     const ticket = await list({ eventTime, timeZone });
     expect(ticket.timeZone).toBe(stored);
     expect((await get(ticket.id)).timeZone).toBe(stored);
-    expect((await told(ticket.id))[0]?.ticket?.timeZone).toBe(stored);
+    expect((await recorded(ticket.id))[0]?.ticket?.timeZone).toBe(stored);
   });
 
   it.each(["Mars/Base", "+02:00", "-05", " ", "Europe/Berlin ", "x".repeat(65), "\u0000"])(
@@ -90,7 +90,7 @@ describe("the time zone of an event", () => {
     },
   );
 
-  it("is not kept without an event time, and becomes empty where it is left out", async () => {
+  it("is not stored without an event time, and becomes empty if it is left out", async () => {
     expect((await list({ timeZone: "Europe/Berlin" })).timeZone).toBe("");
     const ticket = await list({ eventTime, timeZone: "Europe/Berlin" });
     expect((await edit(ticket, { eventTime })).timeZone).toBe("");

@@ -22,10 +22,10 @@ import type { ReplicaSource } from "#runtime/messaging/snapshots/replica.ts";
 import { on, type EventHandler } from "#runtime/messaging/consumer.ts";
 import type { SnapshotPublisher } from "#runtime/messaging/snapshots/publisher.ts";
 import { applyBan, type BanReplica } from "#marketplace/ban-replica.ts";
-import { sealCode } from "./code.ts";
-import { withholdListings } from "./seller.ts";
+import { lockCode } from "./code.ts";
+import { setListingsBanned } from "./banned-seller.ts";
 import {
-  keepHold,
+  applyHold,
   toProto,
   type Hold,
   type Ticket,
@@ -56,54 +56,54 @@ function toHold(order: Order): Hold {
   };
 }
 
-/** The ticket mirrors what has become of its order; the order of a ticket that is not here is nobody's. */
-const mirror = (tickets: Tickets, order: Order): Promise<unknown> =>
-  update(tickets, order.ticketId, (ticket) => keepHold(ticket, toHold(order)));
+/** Applies an order to its ticket. An order for an unknown ticket is ignored. */
+const applyOrder = (tickets: Tickets, order: Order): Promise<unknown> =>
+  update(tickets, order.ticketId, (ticket) => applyHold(ticket, toHold(order)));
 
-/** Whatever happened to an order, its ticket mirrors it. */
+/** How tickets handles the events of other services. */
 export function ticketEvents({ tickets, banReplica }: Deps): EventHandler[] {
-  async function hear({ order }: { order?: Order | undefined }): Promise<void> {
+  async function handleOrder({ order }: { order?: Order | undefined }): Promise<void> {
     if (!order) throw new Error("an event without its order");
-    await mirror(tickets, order);
+    await applyOrder(tickets, order);
   }
   return [
-    on(OrderCreatedSchema, hear),
-    on(OrderExtendedSchema, hear),
-    on(OrderAwaitingPaymentSchema, hear),
-    on(OrderCancelledSchema, hear),
-    on(OrderExpiredSchema, hear),
-    on(OrderCompletedSchema, hear),
+    on(OrderCreatedSchema, handleOrder),
+    on(OrderExtendedSchema, handleOrder),
+    on(OrderAwaitingPaymentSchema, handleOrder),
+    on(OrderCancelledSchema, handleOrder),
+    on(OrderExpiredSchema, handleOrder),
+    on(OrderCompletedSchema, handleOrder),
     on(RefundRequestedSchema, async ({ payment, ticketId }) => {
       if (!payment) throw new Error("an event without its payment");
-      const seal = (ticket: Ticket): boolean => sealCode(ticket, payment.orderId);
-      // Payments waits for an answer, so a ticket that was lost must not be passed over in silence.
-      if (!(await update(tickets, ticketId, seal))) throw new Error(`no ticket ${ticketId}`);
+      const lock = (ticket: Ticket): boolean => lockCode(ticket, payment.orderId);
+      // Payments waits for an answer, so a missing ticket is an error.
+      if (!(await update(tickets, ticketId, lock))) throw new Error(`no ticket ${ticketId}`);
     }),
     ...banEvents.map(({ type, read }) => ({
       type,
       decode: read,
       handle: (ban: unknown) =>
-        applyBan(banReplica, ban as Ban, (id, out) => withholdListings(tickets, id, out)),
+        applyBan(banReplica, ban as Ban, (id, out) => setListingsBanned(tickets, id, out)),
     })),
   ];
 }
 
-/** All orders, for a database whose tickets may be older than their holds. */
-export const holdCopies = ({
+/** The holds of all orders, for a restored database whose tickets may be out of date. */
+export const holdReplica = ({
   tickets,
 }: Deps): ReplicaSource<typeof OrderSnapshotSchema, Order> => ({
   owner: "orders",
   request: OrderSnapshotRequestedSchema,
   snapshot: OrderSnapshotSchema,
   itemsOf: (snapshot) => snapshot.orders,
-  applyIfNewer: (order) => mirror(tickets, order),
+  applyIfNewer: (order) => applyOrder(tickets, order),
 });
 
-/** What tickets tells those who have lost it. */
-export const ticketOffer = ({
+/** The snapshots of tickets for services that replicate them. */
+export const ticketSnapshots = ({
   tickets,
 }: Deps): SnapshotPublisher<TicketFields, typeof TicketSnapshotSchema> => ({
-  edition: 3, // Since 2 `detailsVersion` is told, since 3 the time zone.
+  edition: 3, // 2 added `detailsVersion`; 3 added the time zone.
   request: TicketSnapshotRequestedSchema,
   snapshot: TicketSnapshotSchema,
   model: tickets,

@@ -1,14 +1,14 @@
 import { expect, it } from "vitest";
 import { as } from "#runtime/testing/tokens.ts";
 import { refusal } from "#runtime/testing/refusal.ts";
-import { orderLife, testTickets } from "./testing.ts";
+import { orderHistory, testTickets } from "./testing.ts";
 
-const { client, hear, list } = await testTickets();
+const { client, handle, list } = await testTickets();
 
 const pageOf = async (userId: string, pageToken = "", pageSize = 2) =>
   client.exportTickets({ pageSize, pageToken }, await as(userId));
 
-it("a seller has all of their tickets, with the codes, in pages; and nobody else's", async () => {
+it("a seller exports all of their tickets, with the codes, in pages, and no others", async () => {
   const mine = [];
   for (const code of ["one", "two", "three"]) mine.unshift(await list({ code }, "ann"));
   await client.deleteTicket({ id: mine[0]!.id }, await as("ann"));
@@ -25,10 +25,10 @@ it("a seller has all of their tickets, with the codes, in pages; and nobody else
   });
 });
 
-it("says which orders have bought a ticket, and which of them has seen its code", async () => {
+it("says which orders bought a ticket, and which buyer has seen its code", async () => {
   const { id } = await list({ code: "sesame" }, "sam");
-  const life = orderLife(id, 1, ["created", "awaiting", "completed"], "cleo");
-  for (const event of life) await hear(event);
+  const life = orderHistory(id, 1, ["created", "awaiting", "completed"], "cleo");
+  for (const event of life) await handle(event);
   await client.openTicketCode({ id }, await as("cleo"));
   const [exported] = (await pageOf("sam")).tickets;
   const orderId = life[0]!.order.id;

@@ -17,10 +17,10 @@ const toExported = (ticket: TicketFields): MessageInitShape<typeof ExportedTicke
   requestId: ticket.requestId ?? "",
 });
 
-/** A page of these, each with the longest of codes, is still an answer that the edge lets through. */
-const MOST_ON_A_PAGE = 20;
+/** With the longest possible codes, a page of this size stays below the edge's response limit. */
+const MAX_PAGE_SIZE = 20;
 
-/** One page of a seller's own tickets, with what nobody else may see of them. */
+/** One page of a seller's own tickets, with the fields that only they may see. */
 export async function exportTickets(
   tickets: Tickets,
   { pageSize: asked, pageToken: token }: ExportTicketsRequest,
@@ -28,7 +28,7 @@ export async function exportTickets(
 ) {
   const query = ["export", userId];
   const after = readPageToken(query, token);
-  const size = Math.min(pageSize(asked), MOST_ON_A_PAGE);
+  const size = Math.min(pageSize(asked), MAX_PAGE_SIZE);
   const found = await tickets
     .find({ userId, ...(after && { _id: { $lt: after.id } }) })
     .select("+code -outbox")

@@ -3,17 +3,17 @@ import { expect, it } from "vitest";
 import { sendGarbage } from "#runtime/testing/garbage.ts";
 import { as } from "#runtime/testing/tokens.ts";
 import { testServer } from "#runtime/testing/server.ts";
-import { orderLife, testTickets } from "./testing.ts";
+import { orderHistory, testTickets } from "./testing.ts";
 import { ticketRoutes } from "./rpc.ts";
 
 it(
-  "requests that nobody means break nothing, and what is refused is not stored",
+  "garbage requests break nothing, and a refused request stores nothing",
   { timeout: 120_000 },
   async () => {
-    const { deps, list, hear } = await testTickets();
+    const { deps, list, handle } = await testTickets();
     const server = await testServer(ticketRoutes(deps));
     const held = await list();
-    for (const event of orderLife(held.id, 1, ["created"])) await hear(event);
+    for (const event of orderHistory(held.id, 1, ["created"])) await handle(event);
     const free = (await list({ code: "secret" })).id;
     const edited = (await list()).id; // One for all, and its waiting events would become too many.
     const known = [held.id, free, edited, "2a0c4f0e-4f4f-4e58-9c7e-6a44a2b8f7aa"];

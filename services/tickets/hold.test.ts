@@ -11,9 +11,9 @@ import {
   expectSameFinalState,
   deliverAll,
 } from "#runtime/testing/event-orders.ts";
-import { holdCopies } from "./events.ts";
-import { keepHold, list, type Hold } from "./ticket.ts";
-import { orderLife, testTickets, type OrderEvent, type Step } from "./testing.ts";
+import { holdReplica } from "./events.ts";
+import { applyHold, list, type Hold } from "./ticket.ts";
+import { orderHistory, testTickets, type OrderEvent, type Step } from "./testing.ts";
 
 const tickets = await testTickets();
 
@@ -64,8 +64,8 @@ function lives(
   ticketId: string,
   { first, second }: Rivals,
 ): { events: OrderEvent[]; second: string } {
-  const two = orderLife(ticketId, 2, second);
-  return { events: [...orderLife(ticketId, 1, first), ...two], second: two[0]?.order.id ?? "" };
+  const two = orderHistory(ticketId, 2, second);
+  return { events: [...orderHistory(ticketId, 1, first), ...two], second: two[0]?.order.id ?? "" };
 }
 
 function permutations<T>(items: readonly T[]): T[][] {
@@ -105,7 +105,7 @@ function mirrored(events: readonly OrderEvent[]): InWords {
     currency: "EUR",
   });
   list(ticket);
-  for (const event of events) keepHold(ticket, toHold(event));
+  for (const event of events) applyHold(ticket, toHold(event));
   return { status: ticket.status, orderId: ticket.orderId, withdrawn: ticket.withdrawn };
 }
 
@@ -124,9 +124,9 @@ const asNews: Levelling = (events) =>
 
 /** Hears of orders by turns in events and in snapshots, as after a restart from an older database. */
 function eventsAndSnapshots(): (event: OrderEvent) => Promise<unknown> {
-  const { applyIfNewer } = holdCopies(tickets.deps);
+  const { applyIfNewer } = holdReplica(tickets.deps);
   let turn = 0;
-  return (event) => ((turn += 1) % 2 === 0 ? applyIfNewer(event.order) : tickets.hear(event));
+  return (event) => ((turn += 1) % 2 === 0 ? applyIfNewer(event.order) : tickets.handle(event));
 }
 
 /** That a ticket ends with its right holder, in the database, with as many changes as there is news. */
@@ -141,9 +141,11 @@ const rightHolder = (level: Levelling, oneOrAll = fc.boolean()) =>
     );
     const ticket = await tickets.get(id);
     expect(words(inWords(ticket), second)).toBe(pair.end);
-    const told = await tickets.told(id);
-    expect(told.map((each) => each.ticket?.version)).toEqual(told.map((_, i) => BigInt(i + 1)));
-    expect(told.at(-1)?.ticket).toEqual(ticket);
+    const recorded = await tickets.recorded(id);
+    expect(recorded.map((each) => each.ticket?.version)).toEqual(
+      recorded.map((_, i) => BigInt(i + 1)),
+    );
+    expect(recorded.at(-1)?.ticket).toEqual(ticket);
   });
 
 /** The end in words, as `rivals` has it. */
@@ -153,14 +155,14 @@ function words({ status, orderId, withdrawn }: InWords, second: string): string 
   return `${status} by ${holder}${withdrawn ? ", withdrawn" : ""}`;
 }
 
-describe("two rival orders leave the ticket with its right holder", () => {
+describe("two rival orders leave the ticket with the right holder", () => {
   it.each(rivals)("in every order of their events: $first, $second", (pair) => {
     const { events, second } = lives(newId(), pair);
     const ends = new Set(permutations(events).map((order) => words(mirrored(order), second)));
     expect([...ends]).toEqual([pair.end]);
   });
 
-  it("also where each comes twice", () => {
+  it("also if each arrives twice", () => {
     fc.assert(
       fc.property(heard, ([pair, order]) => {
         const { events, second } = lives(newId(), pair);
@@ -171,7 +173,7 @@ describe("two rival orders leave the ticket with its right holder", () => {
     );
   });
 
-  it("which they would not, were the numbers of their holds not compared", () => {
+  it("which they would not, if hold numbers were not compared", () => {
     const wrong = rivals.filter((pair) => {
       const { events, second } = lives(newId(), pair);
       return permutations(asOneHold(events)).some(
@@ -181,29 +183,29 @@ describe("two rival orders leave the ticket with its right holder", () => {
     expect(wrong.length).toBeGreaterThan(1);
   });
 
-  it("though the first one's end comes last: it frees only what it held", async () => {
+  it("though the first one's end arrives last: it frees only its own hold", async () => {
     const { id } = await tickets.list();
-    const [created, cancelled] = orderLife(id, 1, ["created", "cancelled"]) as [
+    const [created, cancelled] = orderHistory(id, 1, ["created", "cancelled"]) as [
       OrderEvent,
       OrderEvent,
     ];
-    const [rival] = orderLife(id, 2, ["created"]) as [OrderEvent];
-    for (const event of [created, rival, cancelled]) await tickets.hear(event);
+    const [rival] = orderHistory(id, 2, ["created"]) as [OrderEvent];
+    for (const event of [created, rival, cancelled]) await tickets.handle(event);
     const held = { status: TicketStatus.HELD, orderId: rival.order.id, version: 3n };
     expect(await tickets.get(id)).toMatchObject(held);
   });
 
-  it("in the database too, in sequence and all at once", async () => {
+  it("in the database too, one after another and all at once", async () => {
     await fc.assert(rightHolder(asTold), { numRuns: 60 });
   });
 
-  it("where they would not, were versions not compared", async () => {
+  it("which they would not, if versions were not compared", async () => {
     const inSequence = fc.constant(false);
     await expectCounterexample(rightHolder(asNews, inSequence));
     await expectCounterexample(rightHolder(asOneHold, inSequence));
   });
 
-  it("as in their order, thousands of them, thrice each and shuffled (P10)", async () => {
+  it("as in order, after thousands of events, three times each and shuffled (P10)", async () => {
     const all = await testTickets();
     const ids = await Promise.all(Array.from({ length: 20 }, () => all.list()));
     const events = ids.flatMap(
@@ -211,7 +213,7 @@ describe("two rival orders leave the ticket with its right holder", () => {
     );
     const except = ["version", "updateTime", "outbox"];
     const collections = [all.deps.tickets.collection];
-    const count = await expectSameFinalState({ collections, events, hear: all.hear, except });
+    const count = await expectSameFinalState({ collections, events, hear: all.handle, except });
     expect(count).toBeGreaterThan(5_000);
   });
 });
@@ -222,37 +224,37 @@ function inWords({ status, orderId, withdrawn }: Ticket): InWords {
 }
 
 describe("an order's event", () => {
-  it("of a ticket that is not here concerns nobody", async () => {
-    const [created] = orderLife(newId(), 1, ["created"]) as [OrderEvent];
-    await tickets.hear(created);
+  it("for an unknown ticket is ignored", async () => {
+    const [created] = orderHistory(newId(), 1, ["created"]) as [OrderEvent];
+    await tickets.handle(created);
   });
 
-  it("heard again changes nothing and tells nothing", async () => {
+  it("that arrives again changes nothing and records nothing", async () => {
     const { id } = await tickets.list();
-    const [created] = orderLife(id, 1, ["created"]) as [OrderEvent];
-    for (let i = 0; i < 3; i += 1) await tickets.hear(created);
-    expect(await tickets.told(id)).toHaveLength(2);
+    const [created] = orderHistory(id, 1, ["created"]) as [OrderEvent];
+    for (let i = 0; i < 3; i += 1) await tickets.handle(created);
+    expect(await tickets.recorded(id)).toHaveLength(2);
   });
 
-  it("and an edit in the same moment: either the edit came first, or it is refused", async () => {
+  it("and an edit at the same moment: either the edit came first, or it is refused", async () => {
     const { id } = await tickets.list();
     let edits = 0;
-    const { client, hear, get } = tickets;
+    const { client, handle, get } = tickets;
     const seller = await as("seller");
     const price = { currencyCode: "EUR", units: 30n };
     for (let holdNumber = 1; holdNumber <= 20; holdNumber += 1) {
-      const [created, cancelled] = orderLife(id, holdNumber, ["created", "cancelled"]) as [
+      const [created, cancelled] = orderHistory(id, holdNumber, ["created", "cancelled"]) as [
         OrderEvent,
         OrderEvent,
       ];
       const before = await get(id);
       const edited = client.updateTicket({ id, title: `edit ${holdNumber}`, price }, seller);
-      const [edit] = await Promise.allSettled([edited, hear(created)]);
+      const [edit] = await Promise.allSettled([edited, handle(created)]);
       const held = await get(id);
       if (edit.status === "fulfilled") edits += 1;
       expect(held.status).toBe(TicketStatus.HELD);
       expect(held.title).toBe(edit.status === "fulfilled" ? `edit ${holdNumber}` : before.title);
-      await hear(cancelled);
+      await handle(cancelled);
     }
     expect(edits).toBeLessThanOrEqual(20);
   });

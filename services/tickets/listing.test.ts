@@ -7,10 +7,10 @@ import { newId } from "#runtime/store/ids.ts";
 import { as } from "#runtime/testing/tokens.ts";
 import { recordedLog } from "#runtime/testing/log.ts";
 import { refusal } from "#runtime/testing/refusal.ts";
-import { orderLife, testTickets, type Step } from "./testing.ts";
+import { orderHistory, testTickets, type Step } from "./testing.ts";
 
 const { log, lines } = recordedLog();
-const { deps, client, hear, list, get, told } = await testTickets({ log });
+const { deps, client, handle, list, get, recorded } = await testTickets({ log });
 const seller = await as("seller");
 const price = { currencyCode: "EUR", units: 20n };
 const tomorrow = timestampFromDate(new Date(Date.now() + 86_400_000));
@@ -24,11 +24,11 @@ async function edit({ id }: Ticket, change: object = {}, user = seller): Promise
 
 /** Lets an order of this ticket go so far. */
 async function order({ id }: Ticket, words: Step[], holdNumber = 1, buyer?: string): Promise<void> {
-  for (const event of orderLife(id, holdNumber, words, buyer)) await hear(event);
+  for (const event of orderHistory(id, holdNumber, words, buyer)) await handle(event);
 }
 
 describe("listing a ticket", () => {
-  it("puts it on sale in the caller's name, and says so", async () => {
+  it("puts it on sale in the caller's name, and records an event", async () => {
     const about = {
       title: "  A match ",
       venue: " Arena ",
@@ -50,7 +50,7 @@ describe("listing a ticket", () => {
     });
     expect(ticket.eventTime && timestampDate(ticket.eventTime)).toEqual(timestampDate(tomorrow));
     expect(await get(ticket.id)).toEqual(ticket);
-    expect(await told(ticket.id)).toEqual([{ type: "TicketCreated", ticket }]);
+    expect(await recorded(ticket.id)).toEqual([{ type: "TicketCreated", ticket }]);
   });
 
   it.each<[string, object, string]>([
@@ -93,13 +93,13 @@ describe("listing a ticket", () => {
     expect(year && timestampDate(year).getUTCFullYear()).toBeLessThan(10_000);
   });
 
-  it("is for whoever is signed in", async () => {
+  it("is for signed-in users", async () => {
     expect((await refusal(client.createTicket({ title: "x", price }))).code).toBe(
       Code.Unauthenticated,
     );
   });
 
-  it("makes one ticket of a request sent again, also at once", async () => {
+  it("makes one ticket of a retried request, also when sent at once", async () => {
     const requestId = v4();
     const made = await Promise.all([1, 2, 3].map(() => list({ requestId }, "sam")));
     made.push(await list({ requestId: requestId.toUpperCase() }, "sam"));
@@ -114,7 +114,7 @@ describe("listing a ticket", () => {
 });
 
 describe("editing a ticket", () => {
-  it("replaces all that the seller may change: what is left out becomes empty", async () => {
+  it("replaces all that the seller may change: a field that is left out becomes empty", async () => {
     const ticket = await list({ venue: "Arena", category: Category.SPORT, eventTime: tomorrow });
     const edited = await edit(ticket, {
       title: "Other",
@@ -129,14 +129,14 @@ describe("editing a ticket", () => {
       priceVersion: 2n,
     });
     expect(edited.eventTime).toBeUndefined();
-    expect((await told(ticket.id)).map(({ type }) => type)).toEqual([
+    expect((await recorded(ticket.id)).map(({ type }) => type)).toEqual([
       "TicketCreated",
       "TicketUpdated",
     ]);
-    expect((await told(ticket.id))[1]?.ticket).toEqual(edited);
+    expect((await recorded(ticket.id))[1]?.ticket).toEqual(edited);
   });
 
-  it("raises the price's version only where the price changes", async () => {
+  it("increases the price version only if the price changes", async () => {
     const ticket = await list();
     expect((await edit(ticket, { title: "Other" })).priceVersion).toBe(1n);
     expect((await edit(ticket, { price: { currencyCode: "EUR", units: 21n } })).priceVersion).toBe(
@@ -147,7 +147,7 @@ describe("editing a ticket", () => {
     );
   });
 
-  it("is refused to everyone but the seller, in each of its ways", async () => {
+  it("is refused to everyone but the seller, by every method", async () => {
     const ticket = await list();
     const eve = await as("eve");
     const refused = { code: Code.PermissionDenied, reason: "NOT_THE_SELLER" };
@@ -157,7 +157,7 @@ describe("editing a ticket", () => {
     expect(await get(ticket.id)).toEqual(ticket);
   });
 
-  it("is refused where the seller saw an older version, if they say which", async () => {
+  it("is refused if the seller names an older version", async () => {
     const ticket = await list();
     await edit(ticket, { version: 1n });
     expect(await refusal(edit(ticket, { version: 1n }))).toMatchObject({
@@ -179,7 +179,7 @@ describe("editing a ticket", () => {
     expect(await get(ticket.id)).toEqual(ticket);
   });
 
-  it("is refused for what is not there", async () => {
+  it("is refused for an unknown ticket", async () => {
     const missing = { ...(await list()), id: newId() };
     const refused = { code: Code.NotFound, reason: "TICKET_NOT_FOUND" };
     expect(await refusal(edit(missing))).toMatchObject(refused);
@@ -214,17 +214,17 @@ describe("a held ticket", () => {
     expect((await edit(ticket, { title: "Other" })).title).toBe("Other");
   });
 
-  it("that was withdrawn in the gap before the hold is withdrawn after it, and not before", async () => {
+  it("that was withdrawn just before the hold is withdrawn after it, and not before", async () => {
     const ticket = await list();
-    const [created, cancelled] = orderLife(ticket.id, 1, ["created", "cancelled"]);
+    const [created, cancelled] = orderHistory(ticket.id, 1, ["created", "cancelled"]);
     await client.deleteTicket({ id: ticket.id }, seller);
-    if (created) await hear(created);
+    if (created) await handle(created);
     expect((await get(ticket.id)).status).toBe(TicketStatus.HELD);
-    if (cancelled) await hear(cancelled);
+    if (cancelled) await handle(cancelled);
     expect((await get(ticket.id)).status).toBe(TicketStatus.WITHDRAWN);
   });
 
-  it("that was edited in the gap before the hold keeps the edit for later sales", async () => {
+  it("that was edited just before the hold keeps the edit for later sales", async () => {
     const ticket = await list();
     await edit(ticket, { title: "Dearer", price: { currencyCode: "EUR", units: 90n } });
     await order(ticket, ["created"]);
@@ -235,10 +235,10 @@ describe("a held ticket", () => {
     });
   });
 
-  it("tells of each change that it is held, free or sold", async () => {
+  it("records an event when it becomes held, free or sold", async () => {
     const ticket = await list();
     await order(ticket, ["created", "awaiting", "completed"]);
-    const heard = await told(ticket.id);
+    const heard = await recorded(ticket.id);
     expect(heard.map(({ type }) => type)).toEqual([
       "TicketCreated",
       ...Array<string>(3).fill("TicketUpdated"),
@@ -254,7 +254,7 @@ describe("a held ticket", () => {
 });
 
 describe("a sold ticket", () => {
-  it("cannot be changed any more", async () => {
+  it("can no longer be changed", async () => {
     const ticket = await list();
     await order(ticket, ["created", "awaiting", "completed"]);
     const refused = { code: Code.FailedPrecondition, reason: "TICKET_SOLD" };
@@ -272,14 +272,14 @@ describe("a sold ticket", () => {
 });
 
 describe("withdrawing and relisting", () => {
-  it("succeed twice, with one event each", async () => {
+  it("succeed again, with one event each", async () => {
     const { id } = await list();
     for (const call of [client.deleteTicket, client.relistTicket]) {
       const { ticket: first } = await call({ id }, seller);
       const { ticket: second } = await call({ id }, seller);
       expect(second).toEqual(first);
     }
-    expect((await told(id)).map((each) => each.ticket?.status)).toEqual([
+    expect((await recorded(id)).map((each) => each.ticket?.status)).toEqual([
       TicketStatus.ON_SALE,
       TicketStatus.WITHDRAWN,
       TicketStatus.ON_SALE,
@@ -299,10 +299,15 @@ describe("the ticket's code (R9)", () => {
     (await client.openTicketCode({ id }, await as(user))).code;
   const hidden = { code: Code.NotFound, reason: "TICKET_NOT_FOUND" };
 
-  it("is for the buyer of the completed order alone, and only then", async () => {
+  it("is shown to the buyer of the completed order alone, and not earlier", async () => {
     const ticket = await list({ code: CODE });
     expect(ticket.hasCode).toBe(true);
-    const life = orderLife(ticket.id, 1, ["created", "awaiting", "completed", "refunded"], "ann");
+    const life = orderHistory(
+      ticket.id,
+      1,
+      ["created", "awaiting", "completed", "refunded"],
+      "ann",
+    );
     const [refunded] = life.splice(3);
     for (const [step, event] of life.entries()) {
       for (const user of ["seller", "eve"]) {
@@ -311,7 +316,7 @@ describe("the ticket's code (R9)", () => {
       // Whether she has paid meanwhile, only orders knows.
       const buying = step === 0 ? hidden : { code: Code.Unavailable, reason: "NOT_READY" };
       expect(await refusal(codeOf(ticket.id, "ann"))).toMatchObject(buying);
-      await hear(event);
+      await handle(event);
     }
     expect(await codeOf(ticket.id, "ann")).toBe(CODE);
     for (const user of ["seller", "eve"]) {
@@ -320,11 +325,11 @@ describe("the ticket's code (R9)", () => {
     expect((await refusal(client.openTicketCode({ id: ticket.id }))).code).toBe(
       Code.Unauthenticated,
     );
-    if (refunded) await hear(refunded);
+    if (refunded) await handle(refunded);
     expect(await refusal(codeOf(ticket.id, "ann"))).toMatchObject(hidden);
   });
 
-  it("stays through edits that leave it out, changes with one that names it, and goes with an empty one", async () => {
+  it("stays when an edit leaves it out, changes when an edit names it, and is removed by an empty one", async () => {
     const kept = await list({ code: CODE });
     await edit(kept, { title: "Other" });
     await order(kept, ["created", "awaiting", "completed"], 1, "ann");
@@ -341,7 +346,7 @@ describe("the ticket's code (R9)", () => {
     expect(await refusal(codeOf(removed.id, "ann"))).toMatchObject({ reason: "CODE_NOT_FOUND" });
   });
 
-  it("is in no event, in no other answer and in no log", async () => {
+  it("is in no event, in no other response and in no log", async () => {
     const ticket = await list({ code: CODE, requestId: v4() });
     const edited = await edit(ticket, { code: `${CODE}!` });
     await refusal(edit(ticket, { code: CODE, price: { currencyCode: "EUR", units: -1n } }));

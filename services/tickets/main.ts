@@ -5,7 +5,7 @@ import { banReplicaModel } from "#marketplace/ban-replica.ts";
 import { startService } from "#runtime/service.ts";
 import { onSaved } from "#runtime/store/aggregate.ts";
 import { ticketConfig } from "./config.ts";
-import { holdCopies, ticketEvents, ticketOffer } from "./events.ts";
+import { holdReplica, ticketEvents, ticketSnapshots } from "./events.ts";
 import { ticketRoutes } from "./rpc.ts";
 import { ticketModel } from "./ticket.ts";
 
@@ -13,13 +13,13 @@ const config = parseConfig(ticketConfig, process.env);
 const service = await startService("tickets", config, catalogue);
 const db = await service.database(config.MONGODB_URI);
 const deps = { tickets: ticketModel(db), banReplica: banReplicaModel(db), now: Date.now };
-await buildIndexes(deps.tickets); // Nothing serves before its indexes stand.
+await buildIndexes(deps.tickets);
 
 onSaved(deps.tickets, service.relay(deps.tickets).enqueue);
-const copies = service.replica(db, holdCopies(deps));
+const copies = service.replica(db, holdReplica(deps));
 await service.consume([
   ...ticketEvents(deps),
-  service.publishSnapshots(ticketOffer(deps)),
+  service.publishSnapshots(ticketSnapshots(deps)),
   copies.handler,
 ]);
 await copies.untilComplete();

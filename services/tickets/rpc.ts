@@ -20,7 +20,7 @@ import {
   idempotencyKey,
   type IdempotencyKey,
 } from "#runtime/store/request-id.ts";
-import { openCode } from "./code.ts";
+import { revealCode } from "./code.ts";
 import { mustBeUpcoming, toEventTime, toTimeZone } from "./event-time.ts";
 import { exportTickets } from "./export.ts";
 import { categoryWord, search } from "./search.ts";
@@ -153,7 +153,7 @@ export function ticketRoutes({ tickets, banReplica, now }: Deps) {
         const userId = caller(ctx).id;
         let code = "";
         const open = (ticket: Ticket): boolean => {
-          const changed = openCode(ticket, { userId, orderId, now: now() });
+          const changed = revealCode(ticket, { userId, orderId, now: now() });
           code = ticket.code ?? "";
           return changed;
         };

@@ -7,10 +7,10 @@ import { newId } from "#runtime/store/ids.ts";
 import { as } from "#runtime/testing/tokens.ts";
 import { refusal } from "#runtime/testing/refusal.ts";
 import { ticketEvents } from "./events.ts";
-import { orderLife, testTickets, type OrderEvent, type Step } from "./testing.ts";
+import { orderHistory, testTickets, type OrderEvent, type Step } from "./testing.ts";
 
 const CODE = "open-sesame-7421";
-const { client, deps, hear, list, get, told } = await testTickets();
+const { client, deps, handle, list, get, recorded } = await testTickets();
 const handlers = new Map(ticketEvents(deps).map((each) => [each.type, each]));
 
 /** The buyer of an order asks payments for their money. */
@@ -34,25 +34,25 @@ const BOUGHT: Step[] = ["created", "awaiting", "completed"];
 const UNDONE: Step[] = [...BOUGHT, "refunded"];
 
 async function sell(id: string, holdNumber: number, buyer: string, steps = BOUGHT) {
-  const life = orderLife(id, holdNumber, steps, buyer);
-  for (const event of life) await hear(event);
+  const life = orderHistory(id, holdNumber, steps, buyer);
+  for (const event of life) await handle(event);
   return life[0]?.order.id ?? "";
 }
 
 /** A ticket whose first buyer, ann, opened the code, or did not, and got the money back. */
 async function undone(opened = true): Promise<Ticket> {
   const ticket = await list({ code: CODE });
-  const life = orderLife(ticket.id, 1, UNDONE, "ann");
-  for (const event of life.slice(0, 3)) await hear(event);
+  const life = orderHistory(ticket.id, 1, UNDONE, "ann");
+  for (const event of life.slice(0, 3)) await handle(event);
   if (opened) await open(ticket.id, "ann");
-  await hear(life[3] as OrderEvent);
+  await handle(life[3] as OrderEvent);
   return get(ticket.id);
 }
 
 const seen = { code: Code.FailedPrecondition, reason: "CODE_ALREADY_SEEN" };
 
 describe("a code never outlives its sale", () => {
-  it("once its buyer has seen it: with the sale it is gone, and relisting needs another", async () => {
+  it("once its buyer has seen it: a refund removes it, and relisting needs another", async () => {
     const { id } = await undone();
     expect(await get(id)).toMatchObject({ hasCode: false, needsNewCode: true, withdrawn: true });
     expect(await refusal(relist(id))).toMatchObject(seen);
@@ -62,7 +62,7 @@ describe("a code never outlives its sale", () => {
   });
 
   it.each(["in relisting", "in an edit before"])(
-    "but the next buyer gets a new one, given %s",
+    "but the next buyer gets a new one, attached %s",
     async (when) => {
       const { id } = await undone();
       if (when === "in relisting") await relist(id, "another");
@@ -75,7 +75,7 @@ describe("a code never outlives its sale", () => {
   );
 
   it.each(["in relisting", "in an edit before"])(
-    "nor is one asked for where its seller says %s that it has none",
+    "and none is required if its seller says %s that it has none",
     async (when) => {
       const { id } = await undone();
       if (when === "in relisting") await relist(id, "");
@@ -86,7 +86,7 @@ describe("a code never outlives its sale", () => {
     },
   );
 
-  it.each([CODE, ` ${CODE}\n`])("and is not attached again: %j", async (again) => {
+  it.each([CODE, ` ${CODE}\n`])("and cannot be attached again: %j", async (again) => {
     const { id } = await undone();
     expect(await refusal(relist(id, again))).toMatchObject(seen);
     expect(await refusal(edit(id, again))).toMatchObject(seen);
@@ -96,19 +96,19 @@ describe("a code never outlives its sale", () => {
     expect(await refusal(edit(id, again))).toMatchObject(seen);
   });
 
-  it("nor is any that was seen in a sale before the last one", async () => {
+  it("also if it was seen in an earlier sale than the last", async () => {
     const { id } = await undone();
     await relist(id, "second");
-    const life = orderLife(id, 2, UNDONE, "bob");
-    for (const event of life.slice(0, 3)) await hear(event);
+    const life = orderHistory(id, 2, UNDONE, "bob");
+    for (const event of life.slice(0, 3)) await handle(event);
     await open(id, "bob");
-    await hear(life[3] as OrderEvent);
+    await handle(life[3] as OrderEvent);
     for (const old of [CODE, "second"]) expect(await refusal(relist(id, old))).toMatchObject(seen);
     await relist(id, "third");
     expect((await get(id)).hasCode).toBe(true);
   });
 
-  it("and an edit of something else does not bring the ticket back on sale without one", async () => {
+  it("and an edit of something else does not put the ticket back on sale without one", async () => {
     const { id } = await undone();
     await edit(id, undefined);
     expect(await refusal(relist(id))).toMatchObject(seen);
@@ -123,12 +123,12 @@ describe("a code never outlives its sale", () => {
 
   it("also where the next hold is heard of before the end of the sale", async () => {
     const ticket = await list({ code: CODE });
-    const life = orderLife(ticket.id, 1, UNDONE, "ann");
-    for (const event of life.slice(0, 3)) await hear(event);
+    const life = orderHistory(ticket.id, 1, UNDONE, "ann");
+    for (const event of life.slice(0, 3)) await handle(event);
     await open(ticket.id, "ann");
     await sell(ticket.id, 2, "bob");
     expect((await refusal(open(ticket.id, "bob"))).reason).toBe("CODE_NOT_FOUND");
-    await hear(life[3] as OrderEvent);
+    await handle(life[3] as OrderEvent);
     expect((await refusal(open(ticket.id, "bob"))).reason).toBe("CODE_NOT_FOUND");
     expect(await get(ticket.id)).toMatchObject({ hasCode: false, withdrawn: true });
   });
@@ -157,10 +157,10 @@ describe("a code never outlives its sale", () => {
 describe("an undone sale heard of twice", () => {
   it("does not take a ticket off the market that its seller has relisted since", async () => {
     const ticket = await list();
-    const life = orderLife(ticket.id, 1, UNDONE);
-    for (const event of life) await hear(event);
+    const life = orderHistory(ticket.id, 1, UNDONE);
+    for (const event of life) await handle(event);
     await relist(ticket.id);
-    for (const event of life) await hear(event);
+    for (const event of life) await handle(event);
     expect((await get(ticket.id)).status).toBe(TicketStatus.ON_SALE);
   });
 });
@@ -172,16 +172,16 @@ describe("the seal of the code", () => {
     await askBack(ticket.id, orderId);
     await expect(askBack(ticket.id, newId())).rejects.toThrow("is not, or not yet, one of ticket");
     expect((await refusal(open(ticket.id, "ann"))).reason).toBe("CODE_SEALED");
-    const sealed = (await told(ticket.id)).filter(({ type }) => type === "TicketCodeSealed");
+    const sealed = (await recorded(ticket.id)).filter(({ type }) => type === "TicketCodeSealed");
     expect(sealed).toHaveLength(1);
   });
 
   it("waits for a ticket that has not heard of its order yet", async () => {
     const ticket = await list({ code: CODE });
-    const life = orderLife(ticket.id, 1, BOUGHT, "ann");
+    const life = orderHistory(ticket.id, 1, BOUGHT, "ann");
     const orderId = life[0]?.order.id ?? "";
     await expect(askBack(ticket.id, orderId)).rejects.toThrow("not yet");
-    for (const event of life) await hear(event);
+    for (const event of life) await handle(event);
     await askBack(ticket.id, orderId);
     expect((await refusal(open(ticket.id, "ann"))).reason).toBe("CODE_SEALED");
   });

@@ -11,11 +11,11 @@ import { describe, expect, it } from "vitest";
 import { newId } from "#runtime/store/ids.ts";
 import { as } from "#runtime/testing/tokens.ts";
 import { refusal } from "#runtime/testing/refusal.ts";
-import { orderLife, testTickets, type Step } from "./testing.ts";
+import { orderHistory, testTickets, type Step } from "./testing.ts";
 
 type Request = MessageInitShape<typeof ListTicketsRequestSchema>;
 
-const { deps, client, hear, list } = await testTickets();
+const { deps, client, handle, list } = await testTickets();
 
 const euros = (units: number) => ({ currencyCode: "EUR", units: BigInt(units) });
 const inDays = (days: number) => timestampFromDate(new Date(Date.now() + days * 86_400_000));
@@ -38,7 +38,7 @@ async function titles(
 }
 
 async function order(ticketId: string, words: Step[]): Promise<void> {
-  for (const event of orderLife(ticketId, 1, words)) await hear(event);
+  for (const event of orderHistory(ticketId, 1, words)) await handle(event);
 }
 
 describe("the words of a search", () => {
@@ -48,7 +48,7 @@ describe("the words of a search", () => {
       found.toSorted(),
     );
 
-  it("must all occur, wherever: in title, venue or category", async () => {
+  it("must all occur, in title, venue or category", async () => {
     const { SPORT, CONCERT } = Category;
     await list({ title: "Rock night", venue: "Arena Berlin", category: CONCERT }, seller);
     await list({ title: "Rock festival", venue: "Hamburg", category: Category.FESTIVAL }, seller);
@@ -64,7 +64,7 @@ describe("the words of a search", () => {
     expect(await search("nothing")).toEqual([]);
   });
 
-  it("are words and no language of a database", async () => {
+  it("are plain words, not a query language", async () => {
     await list({ title: "Quoted", venue: "Minus" }, seller);
     expect(await search("quoted -minus")).toEqual([]);
     expect(await search('"quoted" minus')).toEqual(["Quoted"]);
@@ -75,7 +75,7 @@ describe("the words of a search", () => {
 });
 
 describe("a list", () => {
-  it("holds what can be bought: on sale, and the event has not begun", async () => {
+  it("has what can be bought: tickets on sale whose event has not begun", async () => {
     const seller = newId();
     const own = { sellerId: seller };
     const all: [string, TicketAvailability][] = [
@@ -116,7 +116,7 @@ describe("a list", () => {
     ).toEqual([]);
   });
 
-  it("holds one category, one seller, one currency and prices between limits, all at once", async () => {
+  it("can be filtered by category, seller, currency and price range at once", async () => {
     const seller = newId();
     const { CONCERT, SPORT } = Category;
     for (const units of [10, 20, 30]) {
@@ -173,7 +173,7 @@ describe("a list", () => {
     expect(refused).toMatchObject({ code: Code.InvalidArgument, violations: [violation] });
   });
 
-  it("goes on only with a token of the same list", async () => {
+  it("continues only with a page token of the same list", async () => {
     const seller = newId();
     for (let i = 0; i < 3; i += 1) await list({}, seller);
     const request = { sellerId: seller, pageSize: 2 };
@@ -187,7 +187,7 @@ describe("a list", () => {
 });
 
 describe("the order of a list", () => {
-  it("is what was asked for; equal ones keep an order of their own", async () => {
+  it("is the requested one; equal tickets are ordered by id", async () => {
     const seller = newId();
     const own = { sellerId: seller };
     const priced = { ...own, currencyCode: "EUR" };

@@ -18,7 +18,7 @@ import type { CategoryWord, TicketFields, Tickets } from "./ticket.ts";
 
 type Filter = QueryFilter<TicketFields>;
 
-/** By which field a list is ordered, and in which direction; the id breaks ties. */
+/** The field that a list is sorted by, and the direction; the id breaks ties. */
 const sorts = {
   [TicketSort.UNSPECIFIED]: { field: "_id", direction: -1 },
   [TicketSort.NEWEST]: { field: "_id", direction: -1 },
@@ -35,7 +35,8 @@ interface Sort {
 const sortOf = (order: TicketSort): Sort =>
   (sorts as Record<number, Sort>)[order] ?? sorts[TicketSort.NEWEST];
 
-const categoryWord = (category: Category): CategoryWord | undefined =>
+/** The category as it is stored. */
+export const categoryWord = (category: Category): CategoryWord | undefined =>
   (Object.keys(Category) as (keyof typeof Category)[]).find(
     (word): word is CategoryWord => word !== "UNSPECIFIED" && Category[word] === category,
   );
@@ -51,12 +52,12 @@ function available(request: ListTicketsRequest, callerId: string | undefined, no
       return own ? {} : { status: { $ne: "WITHDRAWN" } };
     }
     default:
-      // A ticket without a date has one that never comes.
+      // A ticket without a date sorts as one in the far future.
       return { status: "ON_SALE", eventOrder: { $gt: new Date(now) } };
   }
 }
 
-/** Each word must occur: quoted, so that the text index does not take one for enough. */
+/** Every word must occur: MongoDB joins unquoted words with OR. */
 const words = (query: string): Filter => {
   const terms = toSingleLine(query).replaceAll('"', " ").split(" ").filter(isVisible);
   return terms.length === 0 ? {} : { $text: { $search: terms.map((t) => `"${t}"`).join(" ") } };
@@ -71,8 +72,8 @@ function prices({ currencyCode, minPrice, maxPrice }: ListTicketsRequest): Filte
   return { currency: currencyCode, ...(minPrice || maxPrice ? { price: bounds } : {}) };
 }
 
-/** Everything behind the cursor: stable, whatever is listed or sold meanwhile. */
-function behind({ field, direction }: Sort, cursor: Cursor | undefined): Filter {
+/** Everything after the cursor. Stable while tickets are listed and sold. */
+function after({ field, direction }: Sort, cursor: Cursor | undefined): Filter {
   if (!cursor) return {};
   if (field === "_id") return { _id: { [direction === 1 ? "$gt" : "$lt"]: cursor.id } };
   const key = field === "eventOrder" ? new Date(cursor.key) : cursor.key;
@@ -84,7 +85,7 @@ function keyOf(ticket: TicketFields, { field }: Sort): number {
   return field === "price" ? ticket.price : ticket.eventOrder.getTime();
 }
 
-/** One page of the tickets that a request asks for. */
+/** One page of the tickets that match a request. */
 export async function search(
   tickets: Tickets,
   request: ListTicketsRequest,
@@ -93,7 +94,7 @@ export async function search(
 ): Promise<{ page: TicketFields[]; nextPageToken: string }> {
   const category = categoryWord(request.category);
   const sort = sortOf(request.orderBy);
-  const asked: Filter = {
+  const filter: Filter = {
     $and: [
       words(request.query),
       category ? { category } : {},
@@ -101,12 +102,12 @@ export async function search(
       request.sellerId ? { userId: request.sellerId } : {},
     ],
   };
-  const query = [asked, request.availability, sort];
+  const query = [filter, request.availability, sort];
   const cursor = readPageToken(query, request.pageToken);
   const size = pageSize(request.pageSize);
   const found = await tickets
     .find(
-      { $and: [asked, available(request, callerId, now), behind(sort, cursor)] },
+      { $and: [filter, available(request, callerId, now), after(sort, cursor)] },
       { outbox: 0, code: 0 },
     )
     .sort({ [sort.field]: sort.direction, _id: sort.direction })
@@ -114,5 +115,3 @@ export async function search(
     .lean<TicketFields[]>();
   return toPage(query, size, found, (ticket) => keyOf(ticket, sort));
 }
-
-export { categoryWord };

@@ -45,7 +45,7 @@ import { ticketModel } from "./ticket.ts";
 
 const published = createRegistry(ticketEventsFile);
 
-/** Something that happened to an order: the type of its event, and the order after it. */
+/** An event of an order: its type, and the order after it. */
 export interface OrderEvent {
   schema: DescMessage;
   order: Order;
@@ -74,8 +74,8 @@ const steps: Record<Step, { schema: DescMessage; status: OrderStatus; reason?: C
   },
 };
 
-/** The events of an order that goes through these steps, one version each. */
-export function orderLife(
+/** The events of an order that goes through these steps, one version per step. */
+export function orderHistory(
   ticketId: string,
   holdNumber: number,
   words: readonly Step[],
@@ -86,13 +86,16 @@ export function orderLife(
   return words.map((word, i) => {
     const { schema, status, reason = CancelReason.UNSPECIFIED } = steps[word];
     const order = create(OrderSchema, {
-      ...{ id, ticketId, userId: buyerId, sellerId: "seller", title: "A concert", status },
-      ...{
-        cancelReason: reason,
-        expiresAt,
-        version: BigInt(i + 1),
-        holdNumber: BigInt(holdNumber),
-      },
+      id,
+      ticketId,
+      userId: buyerId,
+      sellerId: "seller",
+      title: "A concert",
+      status,
+      cancelReason: reason,
+      expiresAt,
+      version: BigInt(i + 1),
+      holdNumber: BigInt(holdNumber),
     });
     return { schema, order };
   });
@@ -109,22 +112,22 @@ export async function testTickets({ log = silentLog }: { log?: Log } = {}) {
   return {
     deps,
     client,
-    /** Hears that a user is out, or in again, as of a version of theirs. */
-    async standing(userId: string, version: number, banned: boolean): Promise<void> {
+    /** Handles a ban or an unban of a user, at a version of the user. */
+    async setBanned(userId: string, version: number, banned: boolean): Promise<void> {
       const schema = banned ? UserBannedSchema : UserUnbannedSchema;
       await handlers.get(schema.typeName)?.handle({ userId, version, banned });
     },
-    /** Hears that a user has deleted their account. */
-    async deletion(userId: string, version: number): Promise<void> {
+    /** Handles the deletion of a user. */
+    async deleteUser(userId: string, version: number): Promise<void> {
       const handler = handlers.get(UserDeletedSchema.typeName)!;
       const event = create(UserDeletedSchema, { userId, version: BigInt(version) });
       await handler.handle(handler.decode(toBinary(UserDeletedSchema, event)));
     },
-    /** Hears what happened to an order, as it would from its queue. */
-    async hear({ schema, order }: OrderEvent): Promise<void> {
+    /** Handles an event of an order as if it came from the queue. */
+    async handle({ schema, order }: OrderEvent): Promise<void> {
       await handlers.get(schema.typeName)?.handle(create(schema, { order } as never));
     },
-    /** Lists a ticket: a concert for 20 EUR, but for what is said. */
+    /** Lists a ticket: a concert for 20 EUR, with these changes. */
     async list(
       change: MessageInitShape<typeof CreateTicketRequestSchema> = {},
       userId = "seller",
@@ -140,8 +143,8 @@ export async function testTickets({ log = silentLog }: { log?: Log } = {}) {
       if (!ticket) throw new Error("no ticket");
       return ticket;
     },
-    /** What a ticket has recorded to be published, the oldest first. */
-    async told(id: string): Promise<{ type: string; ticket: Ticket | undefined }[]> {
+    /** The events in a ticket's outbox, the oldest first. */
+    async recorded(id: string): Promise<{ type: string; ticket: Ticket | undefined }[]> {
       const { outbox } = await deps.tickets.findById(id).orFail();
       return outbox.map(({ type, payload }) => {
         const schema = published.getMessage(type);

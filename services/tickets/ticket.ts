@@ -11,12 +11,12 @@ import { TicketError } from "./errors.ts";
 import { toMoney } from "#runtime/money.ts";
 import type { IdempotencyKey } from "#runtime/store/request-id.ts";
 import { attachCode, dropSeenCode } from "./attached-code.ts";
-import { sameDetails } from "./details.ts";
+import { sameDetails } from "./listing-details.ts";
 
 type Status = "ON_SALE" | "HELD" | "SOLD" | "WITHDRAWN";
 export type CategoryWord = Exclude<keyof typeof Category, "UNSPECIFIED">;
 
-/** What the seller says of a ticket, and may change while nobody holds it. */
+/** What the seller enters, and may change while the ticket is not held. */
 export interface Listing {
   title: string;
   price: number;
@@ -30,28 +30,29 @@ export interface Listing {
 
 export interface TicketFields extends AggregateFields, Listing, Partial<IdempotencyKey> {
   userId: string;
-  /** What opens the door (R9). Read by one method alone, and loaded only where it is asked for. */
+  /** The entry code (R9). One method reads it; queries leave it out unless they ask for it. */
   code?: string | undefined;
   hasCode: boolean;
-  /** The order whose buyer has opened the code, and when; and the one for which it opens no more. */
+  /** The order whose buyer has revealed the code, and when. */
   codeOpenedFor?: string | undefined;
   codeOpenTime?: Date | undefined;
+  /** The order for which the code is locked, because its buyer has requested a refund. */
   codeSealedFor?: string | undefined;
-  /** Whether the attached code is the one that the buyer of `codeOpenedFor` has seen. */
+  /** Whether the buyer of `codeOpenedFor` has seen the attached code. */
   codeSeen: boolean;
-  /** The digests of all codes of this ticket that a buyer has seen: none is attached again. */
+  /** Digests of all codes of this ticket that a buyer has seen; none may be attached again. */
   seenCodes: string[];
-  /** A code was seen and its sale undone: the seller has not said yet what opens the door now. */
+  /** The sale of a revealed code was refunded, and the seller has not attached another code yet. */
   needsNewCode: boolean;
   status: Status;
-  /** The seller's own wish, kept through a hold that came in the same moment. */
+  /** Set by the seller; a hold taken at the same time does not change it. */
   withdrawn: boolean;
-  /** Withdrawn for as long as its seller is out; apart from their wish, which counts again then. */
+  /** Withdrawn while its seller is banned; kept apart from `withdrawn`, which applies again later. */
   sellerBanned: boolean;
   priceVersion: number;
-  /** The version that last changed what a buyer sees beside the price. */
+  /** The version that last changed anything but the price that a buyer sees. */
   detailsVersion: number;
-  /** The date for ordering: tickets without one come last. */
+  /** The event time to sort by: tickets without one come last. */
   eventOrder: Date;
   orderId?: string | undefined;
   heldUntil?: Date | undefined;
@@ -59,13 +60,13 @@ export interface TicketFields extends AggregateFields, Listing, Partial<Idempote
   /** The newest state of the newest hold that we have heard of; see `keepHold`. */
   holdNumber: number;
   holdVersion: number;
-  /** The greatest number of a hold that ended in a refund, as far as we have heard. */
+  /** The greatest number of a hold that is known to have ended in a refund. */
   refundedHold: number;
-  /** The orders that have bought it, those of which the money is back among them. */
+  /** The orders that bought the ticket, refunded ones included. */
   sales: string[];
 }
 
-/** Later than every event: where a ticket without a date stands in the order of dates. */
+/** Later than every event: sorts tickets without a date last. */
 export const NO_DATE = new Date("9999-12-31T00:00:00Z");
 
 const schema = new Schema<TicketFields>({
@@ -85,7 +86,7 @@ const schema = new Schema<TicketFields>({
   codeSealedFor: String,
   codeSeen: {
     type: Boolean,
-    // Of a ticket from before this was kept, nobody knows whether the code was changed since.
+    // For a ticket stored before this field existed, assume that the code has not changed since.
     default(this: TicketFields) {
       return Boolean(this.codeOpenedFor);
     },
@@ -125,15 +126,15 @@ export const ticketModel = (db: Connection) => db.model("Ticket", schema, "ticke
 export type Tickets = ReturnType<typeof ticketModel>;
 export type Ticket = HydratedDocument<TicketFields>;
 
-/** Whether nobody may buy it, held or not. */
-const isOffMarket = ({ withdrawn, sellerBanned }: TicketFields): boolean =>
+/** Whether the ticket is off sale, held or not. */
+const isUnavailable = ({ withdrawn, sellerBanned }: TicketFields): boolean =>
   withdrawn || Boolean(sellerBanned);
 
-/** What a ticket is while nobody holds it. */
-const statusAtRest = (ticket: TicketFields): Status =>
-  isOffMarket(ticket) ? "WITHDRAWN" : "ON_SALE";
+/** The status of a ticket that is not held. */
+const statusWhenFree = (ticket: TicketFields): Status =>
+  isUnavailable(ticket) ? "WITHDRAWN" : "ON_SALE";
 
-/** The ticket as the contract has it; the code is not in it. */
+/** The ticket as a message of the contract, without its code. */
 export function toProto(ticket: TicketFields): MessageInitShape<typeof TicketSchema> {
   return {
     id: ticket._id,
@@ -148,21 +149,21 @@ export function toProto(ticket: TicketFields): MessageInitShape<typeof TicketSch
     ...(ticket.heldUntil ? { heldUntil: timestampFromDate(ticket.heldUntil) } : {}),
     version: BigInt(ticket.version),
     priceVersion: BigInt(ticket.priceVersion),
-    detailsVersion: BigInt(ticket.detailsVersion ?? 1), // Documents read lean have no defaults.
+    detailsVersion: BigInt(ticket.detailsVersion ?? 1), // Lean documents have no defaults.
     createTime: timestampFromDate(ticket.createTime),
     updateTime: timestampFromDate(ticket.updateTime),
     hasCode: ticket.hasCode,
-    withdrawn: isOffMarket(ticket),
+    withdrawn: isUnavailable(ticket),
     needsNewCode: Boolean(ticket.needsNewCode),
     timeZone: ticket.timeZone ?? "",
   };
 }
 
-/** Tells everybody who keeps a copy what the ticket is now. */
+/** Records the ticket's new state for services that replicate it. */
 export const recordUpdate = (ticket: Ticket): void =>
   record(ticket, TicketUpdatedSchema, () => ({ ticket: toProto(ticket) }));
 
-/** A new ticket, on sale once it is saved. */
+/** Lists a new ticket. It is on sale once it is saved. */
 export function list(ticket: Ticket): void {
   ticket.status = "ON_SALE";
   ticket.eventOrder = ticket.eventTime ?? NO_DATE;
@@ -170,7 +171,7 @@ export function list(ticket: Ticket): void {
   record(ticket, TicketCreatedSchema, () => ({ ticket: toProto(ticket) }));
 }
 
-/** Only the seller changes a ticket, and only while nobody holds it (R6, R30). */
+/** Only the seller may change a ticket, and only while it is not held (R6, R30). */
 export function mustBeChangeable(ticket: Ticket, userId: string): void {
   if (ticket.userId !== userId) {
     throw new TicketError("NOT_THE_SELLER", "only its seller may change a ticket");
@@ -183,7 +184,7 @@ export function mustBeChangeable(ticket: Ticket, userId: string): void {
   });
 }
 
-/** What the seller wants it to be from now on; a `code` that is left out stays. */
+/** Replaces the listing. Without `code` the attached code stays. */
 export function edit(ticket: Ticket, listing: Listing, code?: string): void {
   const repriced = ticket.price !== listing.price || ticket.currency !== listing.currency;
   const hadCode = ticket.hasCode;
@@ -196,32 +197,32 @@ export function edit(ticket: Ticket, listing: Listing, code?: string): void {
   recordUpdate(ticket);
 }
 
-/** Takes a ticket off the market, or puts it back. Answers whether that changes anything. */
+/** Withdraws a ticket or puts it back on sale. Returns whether anything changed. */
 export function setWithdrawn(ticket: Ticket, withdrawn: boolean): boolean {
   if (ticket.withdrawn === withdrawn) return false;
   ticket.withdrawn = withdrawn;
-  ticket.status = statusAtRest(ticket);
+  ticket.status = statusWhenFree(ticket);
   recordUpdate(ticket);
   return true;
 }
 
-/** Takes a ticket off the market while its seller is out; a held one when the hold ends. */
+/** Withdraws a ticket while its seller is banned; a held one is withdrawn when its hold ends. */
 export function setSellerBanned(ticket: Ticket, banned: boolean): boolean {
   if (ticket.sellerBanned === banned) return false;
   ticket.sellerBanned = banned;
-  if (ticket.status !== "HELD" && ticket.status !== "SOLD") ticket.status = statusAtRest(ticket);
+  if (ticket.status !== "HELD" && ticket.status !== "SOLD") ticket.status = statusWhenFree(ticket);
   recordUpdate(ticket);
   return true;
 }
 
-/** Puts a ticket on sale again, with a new code where the old one was seen (R9). */
+/** Puts a ticket back on sale. A code that a buyer has seen must be replaced (R9). */
 export function relist(ticket: Ticket, code?: string): boolean {
   const hadCode = ticket.hasCode;
   if (code !== undefined) attachCode(ticket, code);
   if (ticket.needsNewCode || (ticket.hasCode && ticket.codeSeen)) {
     throw new TicketError(
       "CODE_ALREADY_SEEN",
-      "a buyer has seen the ticket's code; attach a new one, or say that it has none",
+      "a buyer has seen the ticket's code; attach a new one, or remove it",
     );
   }
   if (hadCode && !ticket.hasCode) ticket.detailsVersion = ticket.version + 1;
@@ -230,7 +231,7 @@ export function relist(ticket: Ticket, code?: string): boolean {
   return code !== undefined;
 }
 
-/** A state of an order, as far as its ticket cares. */
+/** What a ticket needs to know of an order. */
 export interface Hold {
   orderId: string;
   buyerId: string;
@@ -245,10 +246,10 @@ const isNewer = (hold: Hold, ticket: TicketFields): boolean =>
   (hold.holdNumber === ticket.holdNumber && hold.version > ticket.holdVersion);
 
 /**
- * That the ticket was bought is remembered for good, and that a sale was undone takes it off the market
- * until its seller relists it, also where a later hold was heard of first. Answers whether that is news.
+ * Records that an order bought the ticket. A refund withdraws the ticket until its seller relists it,
+ * also if a later hold is known already. Returns whether anything changed.
  */
-function keepSale(ticket: Ticket, { orderId, holdNumber, state }: Hold): boolean {
+function recordSale(ticket: Ticket, { orderId, holdNumber, state }: Hold): boolean {
   if (state !== "SOLD" && state !== "REFUNDED") return false;
   const isNew = !ticket.sales.includes(orderId);
   if (isNew) ticket.sales = [...ticket.sales, orderId].sort();
@@ -261,15 +262,15 @@ function keepSale(ticket: Ticket, { orderId, holdNumber, state }: Hold): boolean
 }
 
 /**
- * Mirrors who holds the ticket (R31). The holds of a ticket are strictly ordered, and the states of
- * one hold too, so the greatest pair of both is what is true now: an event that tells of an earlier
- * one changes nothing, in whatever order they come. Answers whether it changed anything.
+ * Applies the state of an order to its ticket (R31). Holds of one ticket are ordered by their number and
+ * states of one hold by their version, so the greatest pair is the current state: an older event changes
+ * nothing, in whatever order events arrive. Returns whether anything changed.
  */
-export function keepHold(ticket: Ticket, hold: Hold): boolean {
-  const isNews = keepSale(ticket, hold);
+export function applyHold(ticket: Ticket, hold: Hold): boolean {
+  const isChanged = recordSale(ticket, hold);
   if (!isNewer(hold, ticket)) {
-    if (isNews) recordUpdate(ticket);
-    return isNews;
+    if (isChanged) recordUpdate(ticket);
+    return isChanged;
   }
   const holds = hold.state === "HELD" || hold.state === "SOLD";
   ticket.holdNumber = hold.holdNumber;
@@ -278,7 +279,7 @@ export function keepHold(ticket: Ticket, hold: Hold): boolean {
   ticket.heldUntil = hold.state === "HELD" ? hold.expiresAt : undefined;
   ticket.buyerId = holds ? hold.buyerId : undefined;
   if (hold.state === "HELD" || hold.state === "SOLD") ticket.status = hold.state;
-  else ticket.status = statusAtRest(ticket);
+  else ticket.status = statusWhenFree(ticket);
   recordUpdate(ticket);
   return true;
 }

@@ -24,13 +24,13 @@ it.each(["\u200B", "\u202E", "\u3164", " \u00A0\n"])(
   },
 );
 
-it("a code is what is seen of it: nothing hides in it, and nothing turns it around", async () => {
+it("a code is stored as it is displayed: without invisible or reordering characters", async () => {
   const { id } = await list({ code: "AB\u202E321\r\n\tGate\u200B 7\u0000" });
   const { code } = await deps.tickets.findById(id).select("+code").orFail();
   expect(code).toBe("AB321\n\tGate 7");
 });
 
-it("title and venue are stored as they are seen, whoever lists or edits", async () => {
+it("title and venue are stored as they are displayed, after listing and after editing", async () => {
   const typed = { title: " Cafe\u0301\n\nPay \u202Eelsewhere ", venue: "Blue\u200B\tHall" };
   const stored = { title: "Caf\u00E9 Pay elsewhere", venue: "Blue Hall" };
   const ticket = await list(typed);

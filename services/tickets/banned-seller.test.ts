@@ -3,38 +3,38 @@ import { describe, expect, it } from "vitest";
 import { newId } from "#runtime/store/ids.ts";
 import { as } from "#runtime/testing/tokens.ts";
 import { refusal } from "#runtime/testing/refusal.ts";
-import { orderLife, testTickets } from "./testing.ts";
+import { orderHistory, testTickets } from "./testing.ts";
 
 const eve = newId();
 const quick = newId();
-const { client, deletion, deps, get, hear, list, standing, told } = await testTickets();
+const { client, deleteUser, deps, get, handle, list, setBanned, recorded } = await testTickets();
 
 describe("a seller who is banned", () => {
-  it("has nothing on sale; let in again, exactly what they had", async () => {
+  it("has nothing on sale; after an unban, exactly what they had on sale before", async () => {
     const many = await Promise.all(Array.from({ length: 45 }, () => list({}, eve)));
     const [first] = many;
     const gone = await list({}, eve);
     await client.deleteTicket({ id: gone.id }, await as(eve));
     const others = await list({}, "ann");
 
-    await standing(eve, 2, true);
+    await setBanned(eve, 2, true);
     expect((await client.listTickets({ sellerId: eve })).tickets).toEqual([]);
     const out = await get(first!.id);
     expect(out).toMatchObject({ status: TicketStatus.WITHDRAWN, withdrawn: true, version: 2n });
-    expect((await told(out.id)).at(-1)).toMatchObject({ type: "TicketUpdated", ticket: out });
+    expect((await recorded(out.id)).at(-1)).toMatchObject({ type: "TicketUpdated", ticket: out });
     expect((await get(others.id)).version).toBe(1n);
 
-    await standing(eve, 3, false);
+    await setBanned(eve, 3, false);
     expect(await deps.tickets.countDocuments({ userId: eve, status: "ON_SALE" })).toBe(45);
     expect((await get(gone.id)).status).toBe(TicketStatus.WITHDRAWN);
   });
 
-  it("is gone through once: what has left the market is not looked at again for those behind it", async () => {
+  it("has their listings processed once: withdrawn ones are not read again", async () => {
     const seller = newId();
     const [first] = await Promise.all(Array.from({ length: 200 }, () => list({}, seller)));
     const db = deps.tickets.db.db!;
     await db.setProfilingLevel("all");
-    await standing(seller, 2, true);
+    await setBanned(seller, 2, true);
     await db.setProfilingLevel("off");
     expect((await get(first!.id)).withdrawn).toBe(true);
     const looked = await db
@@ -48,59 +48,59 @@ describe("a seller who is banned", () => {
     expect(looked[0]!.docs).toBeLessThan(400);
   });
 
-  it("is told of late, twice and out of order, and the newest word counts", async () => {
+  it("stays banned or unbanned as the newest event says, though events arrive late, twice and out of order", async () => {
     const { id } = await list({}, "mallory");
-    await standing("mallory", 3, false);
-    await standing("mallory", 2, true);
+    await setBanned("mallory", 3, false);
+    await setBanned("mallory", 2, true);
     expect((await get(id)).version).toBe(1n);
-    await standing("mallory", 4, true);
-    await standing("mallory", 4, true);
+    await setBanned("mallory", 4, true);
+    await setBanned("mallory", 4, true);
     expect(await get(id)).toMatchObject({ status: TicketStatus.WITHDRAWN, version: 2n });
   });
 
-  it("of words that come at once too", async () => {
+  it("also when events arrive at once", async () => {
     const { id } = await list({}, "many");
-    const words = Array.from({ length: 10 }, (_, i) => standing("many", i + 2, i % 2 === 0));
+    const words = Array.from({ length: 10 }, (_, i) => setBanned("many", i + 2, i % 2 === 0));
     await Promise.all(words);
     expect((await get(id)).status).toBe(TicketStatus.ON_SALE);
   });
 
-  it("keeps a hold as it is; when it ends, the ticket is off the market", async () => {
+  it("keeps a current hold; when it ends, the ticket is withdrawn", async () => {
     const { id } = await list({}, "holder");
-    const [created, cancelled] = orderLife(id, 1, ["created", "cancelled"]);
-    await hear(created!);
-    await standing("holder", 2, true);
+    const [created, cancelled] = orderHistory(id, 1, ["created", "cancelled"]);
+    await handle(created!);
+    await setBanned("holder", 2, true);
     expect(await get(id)).toMatchObject({ status: TicketStatus.HELD, withdrawn: true });
-    await hear(cancelled!);
+    await handle(cancelled!);
     expect((await get(id)).status).toBe(TicketStatus.WITHDRAWN);
-    await standing("holder", 3, false);
+    await setBanned("holder", 3, false);
     expect((await get(id)).status).toBe(TicketStatus.ON_SALE);
   });
 
-  it("stays away once the account is deleted, whatever else is said of it, in whatever order", async () => {
-    const words = [() => standing(gone, 4, true), () => standing(gone, 5, false)];
+  it("stays withdrawn once the account is deleted, whatever other events arrive, in whatever order", async () => {
+    const words = [() => setBanned(gone, 4, true), () => setBanned(gone, 5, false)];
     const orders = [
-      [() => deletion(gone, 3), ...words],
-      [words[0]!, () => deletion(gone, 3), words[1]!],
-      [...words, () => deletion(gone, 3)],
-      [...words.toReversed(), () => deletion(gone, 3), ...words],
+      [() => deleteUser(gone, 3), ...words],
+      [words[0]!, () => deleteUser(gone, 3), words[1]!],
+      [...words, () => deleteUser(gone, 3)],
+      [...words.toReversed(), () => deleteUser(gone, 3), ...words],
     ];
     let gone = "";
     for (const order of orders) {
       gone = newId();
       const [{ id }, held] = [await list({}, gone), await list({}, gone)];
-      const [created, cancelled] = orderLife(held.id, 1, ["created", "cancelled"]);
-      await hear(created!);
+      const [created, cancelled] = orderHistory(held.id, 1, ["created", "cancelled"]);
+      await handle(created!);
       for (const word of order) await word();
-      await hear(cancelled!);
+      await handle(cancelled!);
       for (const each of [id, held.id]) {
         expect((await get(each)).status).toBe(TicketStatus.WITHDRAWN);
       }
     }
   });
 
-  it("puts nothing on sale in the moment of the ban", async () => {
-    await standing(quick, 2, true);
+  it("puts nothing on sale at the moment of the ban", async () => {
+    await setBanned(quick, 2, true);
     const request = { requestId: crypto.randomUUID() };
     for (const _retry of [0, 1]) {
       expect(await refusal(list(request, quick))).toMatchObject({ reason: "BANNED" });

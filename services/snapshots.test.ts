@@ -31,7 +31,7 @@ import { eventually } from "#runtime/testing/eventually.ts";
 import { silentLog } from "#runtime/testing/log.ts";
 import { testDatabaseUri } from "#runtime/testing/database.ts";
 import { type Child, freePorts, run, until } from "#stack/process";
-import { ticketOffer } from "./tickets/events.ts";
+import { ticketSnapshots } from "./tickets/events.ts";
 import type { TicketFields } from "./tickets/ticket.ts";
 
 // The services as they run, each a process with an empty database: no copy of theirs is anywhere else.
@@ -206,7 +206,7 @@ async function readyWithAll(): Promise<void> {
   expect(await isDone()).toBe(true);
 }
 
-it("all start with empty databases at the same time", async () => {
+it("all services start with empty databases at the same time", async () => {
   for (const [service, copies] of [
     ["tickets", "orders"],
     ["orders", "tickets 3"], // Its third edition.
@@ -217,7 +217,7 @@ it("all start with empty databases at the same time", async () => {
   }
 });
 
-describe(`orders without its copies of ${TICKETS} tickets`, { timeout: 120_000 }, () => {
+describe(`orders without its replica of ${TICKETS} tickets`, { timeout: 120_000 }, () => {
   // Put into their owner's database, so that no event has told of them.
   beforeAll(async () => {
     const { ticket } = await client().createTicket({ title: "One", price }, await as("seller"));
@@ -237,16 +237,16 @@ describe(`orders without its copies of ${TICKETS} tickets`, { timeout: 120_000 }
     await loseCopies();
   });
 
-  it("is told of them in messages that no broker finds large", async () => {
+  it("gets them in messages of moderate size", async () => {
     const tickets = dbs.tickets.collection<TicketFields>("tickets");
     const page = await tickets.find({ venue: LARGEST }).limit(SNAPSHOT_PAGE_SIZE).toArray();
-    const told = ticketOffer({} as never).toPage(page);
+    const told = ticketSnapshots({} as never).toPage(page);
     const bytes = toBinary(TicketSnapshotSchema, create(TicketSnapshotSchema, told)).length;
     expect(bytes).toBeGreaterThan(SNAPSHOT_PAGE_SIZE * 1_600);
     expect(bytes).toBeLessThan(512 * 1_024);
   });
 
-  it("gets them from tickets while those change, killed in between", async () => {
+  it("gets them from tickets while they change, though it is killed in between", async () => {
     const stopEditing = keepEditing();
     services.orders.start();
     const halfway = await eventually(
@@ -267,7 +267,7 @@ describe(`orders without its copies of ${TICKETS} tickets`, { timeout: 120_000 }
     await expectEqualCopies();
   });
 
-  it("waits for tickets where that is down, and says so", async () => {
+  it("waits for tickets if it is down, and logs that", async () => {
     await services.tickets.kill();
     said.length = 0;
     services.orders.start();
@@ -285,7 +285,7 @@ describe(`orders without its copies of ${TICKETS} tickets`, { timeout: 120_000 }
     await expectEqualCopies();
   });
 
-  it("stores them once, also where it has two instances", async () => {
+  it("stores them once, also with two instances", async () => {
     services.orders.start();
     const second = await process("orders");
     await Promise.all([services.orders.ready(), second.ready()]);

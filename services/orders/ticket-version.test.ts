@@ -7,16 +7,16 @@ import { describe, expect, it } from "vitest";
 import { newId } from "#runtime/store/ids.ts";
 import { as } from "#runtime/testing/tokens.ts";
 import { refusal } from "#runtime/testing/refusal.ts";
-import { expireOverdue, orderOffer, ticketCopies } from "./events.ts";
+import { expireOverdue, orderSnapshots, ticketReplica } from "./events.ts";
 import { testOrders, ticketMessage } from "./testing.ts";
 
-const { client, deps, hear, pass, ticket, buy, get, told } = await testOrders();
+const { client, deps, handle, pass, ticket, buy, get, recorded } = await testOrders();
 
 /** A ticket that has had these versions: of its last change at all, of its price, of its details. */
 async function changed(version: bigint, priceVersion: bigint, detailsVersion: bigint) {
   const id = await ticket({ detailsVersion: 1n });
   const now = ticketMessage({ id, version, priceVersion, detailsVersion });
-  await hear(TicketUpdatedSchema, { ticket: now });
+  await handle(TicketUpdatedSchema, { ticket: now });
   return id;
 }
 
@@ -37,23 +37,23 @@ describe("Buy, with the version that the buyer saw (R15)", () => {
     expect(await deps.orders.countDocuments({ ticketId: id })).toBe(0);
   });
 
-  it("says PRICE_CHANGED where the rest changed before they looked", async () => {
+  it("is refused with PRICE_CHANGED if the other details changed before the buyer looked", async () => {
     const id = await changed(3n, 3n, 2n);
     expect((await refusal(buy(id, newId(), { ticketVersion: 2n }))).reason).toBe("PRICE_CHANGED");
   });
 
-  it("goes through where the ticket changed in nothing that a buyer sees", async () => {
+  it("succeeds if the ticket changed in nothing that a buyer sees", async () => {
     const id = await changed(9n, 1n, 1n);
     expect((await buy(id, newId(), { ticketVersion: 1n })).ticketId).toBe(id);
   });
 
-  it("goes through at the new state, once that was seen", async () => {
+  it("succeeds at the new state, once the buyer has seen it", async () => {
     const id = await changed(3n, 2n, 3n);
     expect((await buy(id, newId(), { ticketVersion: 3n })).ticketId).toBe(id);
   });
 
   it.each([9_007_199_254_740_991n, 100_000n])(
-    "is refused for good where no ticket has had so many versions: %d",
+    "is refused permanently if no ticket can have had that many versions: %d",
     async (ticketVersion) => {
       const id = await changed(3n, 1n, 1n);
       const refused = await refusal(buy(id, newId(), { ticketVersion }));
@@ -62,13 +62,13 @@ describe("Buy, with the version that the buyer saw (R15)", () => {
     },
   );
 
-  it("is refused by the contract where no number of ours goes so far", async () => {
+  it("is refused by the contract if the version is out of range", async () => {
     const id = await changed(3n, 1n, 1n);
     const refused = await refusal(buy(id, newId(), { ticketVersion: 2n ** 63n - 1n }));
     expect(refused.violations).toEqual(["ticket_version INT64_GTE_LTE"]);
   });
 
-  it("goes through where tickets has not said when it changed, as it did not before", async () => {
+  it("succeeds if tickets has not published when the details changed", async () => {
     const id = await changed(3n, 1n, 0n);
     expect((await buy(id, newId(), { ticketVersion: 1n })).ticketId).toBe(id);
   });
@@ -93,33 +93,33 @@ describe("an order", () => {
     return buy(await ticket({ userId: "sam", ...look, price }), "ann");
   }
 
-  it("keeps all that its buyer saw, and its event tells it", async () => {
+  it("keeps all that its buyer saw, and its event carries it", async () => {
     const order = await bought();
     expect(order).toMatchObject(all);
-    expect((await told(order.id))[0]?.order).toMatchObject(all);
+    expect((await recorded(order.id))[0]?.order).toMatchObject(all);
   });
 
-  it("shows what was seen, whatever becomes of the ticket, alone, in lists and in snapshots", async () => {
+  it("shows what its buyer saw, whatever becomes of the ticket, alone, in lists and in snapshots", async () => {
     const order = await bought();
-    await hear(TicketUpdatedSchema, { ticket: otherwise(order.ticketId) });
+    await handle(TicketUpdatedSchema, { ticket: otherwise(order.ticketId) });
     expect(await get(order)).toMatchObject(all);
     const { orders } = await client.listOrders({}, await as("ann"));
     expect(orders.find(({ id }) => id === order.id)).toMatchObject(all);
     pass(901);
     await expireOverdue(deps);
     expect(await get(order)).toMatchObject(all);
-    expect((await told(order.id)).at(-1)?.order).toMatchObject(all);
+    expect((await recorded(order.id)).at(-1)?.order).toMatchObject(all);
     const stored = await deps.orders.findById(order.id).lean().orFail();
-    expect(orderOffer(deps).toPage([stored]).orders?.[0]).toMatchObject(all);
+    expect(orderSnapshots(deps).toPage([stored]).orders?.[0]).toMatchObject(all);
   });
 
-  it("of a ticket that said neither where nor what has nothing there, and says so", async () => {
+  it("of a ticket without venue and category has neither", async () => {
     const order = await buy(await ticket());
     expect(order).toMatchObject({ venue: "", category: Category.UNSPECIFIED, timeZone: "" });
     expect(order.eventTime).toBeUndefined();
   });
 
-  it("from before venue and category were kept is shown without them", async () => {
+  it("stored before venue and category existed is shown without them", async () => {
     const order = await bought();
     const before = { $unset: { venue: 1, category: 1 } } as const;
     await deps.orders.collection.updateOne({ _id: order.id as never }, before);
@@ -129,13 +129,13 @@ describe("an order", () => {
   });
 });
 
-describe("a copy of a ticket from before all that is seen was kept", () => {
+describe("a replica of a ticket stored before all seen details were replicated", () => {
   it.each([
     ["venue and category", { venue: 1, category: 1, detailsVersion: 1 }],
     ["the time zone", { timeZone: 1 }],
   ])("is given %s by a snapshot of the same version", async (_, fields) => {
     const state = ticketMessage(look);
-    const { applyIfNewer } = ticketCopies(deps);
+    const { applyIfNewer } = ticketReplica(deps);
     await applyIfNewer(state);
     await deps.tickets.collection.updateOne({ _id: state.id as never }, {
       $unset: fields,
@@ -144,8 +144,8 @@ describe("a copy of a ticket from before all that is seen was kept", () => {
     expect(await buy(state.id)).toMatchObject(look);
   });
 
-  it("is not put back by a snapshot of an older one", async () => {
-    const { applyIfNewer } = ticketCopies(deps);
+  it("is not set back by a snapshot of an older version", async () => {
+    const { applyIfNewer } = ticketReplica(deps);
     const state = ticketMessage({ ...look, version: 2n });
     await applyIfNewer(state);
     const before = { $unset: { venue: 1, category: 1, detailsVersion: 1 } } as const;

@@ -5,13 +5,13 @@ import { OrderError } from "./errors.ts";
 import { hashedKey } from "#runtime/store/rate-limit.ts";
 import { ACTIVE, type Order, type Orders } from "./order.ts";
 
-// How much one buyer, and one network, can hold without paying. Decision 28 has the arithmetic.
+// How much one buyer, and one client network, may hold without paying: decision 28.
 
-export interface FairRules {
+export interface HoldLimits {
   orders: Orders;
   /** How long a first hold lasts. */
   holdSeconds: number;
-  /** So many further holds of the same ticket are each half as long; those after them, no shorter. */
+  /** How many further holds of the same ticket are each half as long as the one before. */
   holdHalvings: number;
   /** How often one buyer may hold one ticket. */
   maxHoldsPerHour: number;
@@ -26,8 +26,8 @@ export interface FairRules {
   now: () => number;
 }
 
-/** Who would hold what. */
-interface Wish {
+/** A buyer and the ticket that they ask to hold. */
+interface Candidate {
   userId: string;
   ticketId: string;
   /** The network that the call comes from, as `networkKey` has it. */
@@ -38,87 +38,96 @@ const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
 const DAY_MS = 24 * HOUR_MS;
 
-/** How a hold ends that nobody paid for. A banned seller or a refund is not the buyer's doing. */
+/** How unpaid holds end. Bans and refunds are left out: the buyer did not cause them. */
 const UNPAID: ("BUYER" | "EXPIRED" | "PAYMENT_FAILED")[] = ["BUYER", "EXPIRED", "PAYMENT_FAILED"];
 
-/** Holding asks for an address that answers: accounts by the dozen cost something then. */
-export function mustBeConfirmed({ requireConfirmedEmail }: FairRules, caller: Caller): void {
+/** A confirmed email address makes it expensive to hold tickets from many accounts. */
+export function mustHaveConfirmedEmail(
+  { requireConfirmedEmail }: HoldLimits,
+  caller: Caller,
+): void {
   if (!requireConfirmedEmail || caller.emailConfirmed) return;
   throw new OrderError("EMAIL_NOT_CONFIRMED", "confirm your email address first");
 }
 
-/** The network that a call comes from, as a hold keeps it; none where it did not come by the edge. */
+/** The client network of a call, hashed; undefined for a call that did not pass the edge. */
 export function networkKey(header: Headers): string | undefined {
   const network = networkOf(addressOf(header));
   return network === "direct" ? undefined : hashedKey(network);
 }
 
-async function openOrdersOf(rules: FairRules, userId: string): Promise<number> {
+async function openOrderLimitOf(rules: HoldLimits, userId: string): Promise<number> {
   const { orders, maxOpenOrders, maxOpenOrdersNew } = rules;
   const hasBought = await orders.exists({ userId, status: "COMPLETED" });
   return hasBought ? maxOpenOrders : Math.min(maxOpenOrders, maxOpenOrdersNew);
 }
 
-const tooManyOpen = (max: number): DomainError =>
+const tooManyOpenOrders = (max: number): DomainError =>
   new OrderError("TOO_MANY_OPEN_ORDERS", `${max} orders are open; pay or cancel one of them first`);
 
-const tooManyOfTicket = (retryAfterMs: number): DomainError =>
+const tooManyHoldsOfTicket = (retryAfterMs: number): DomainError =>
   new OrderError("TOO_MANY_HOLDS", "you have held this ticket too often; try again later", {
     retryAfterMs,
   });
 
-const tooManyOfNetwork = (): DomainError =>
+const tooManyHoldsOfNetwork = (): DomainError =>
   new OrderError(
     "TOO_MANY_HOLDS_FROM_NETWORK",
     "too many tickets are held from your network; try again in a few minutes",
     { retryAfterMs: MINUTE_MS },
   );
 
-const heldFrom = (orders: Orders, network: string): Promise<number> =>
+const countHoldsFrom = (orders: Orders, network: string): Promise<number> =>
   orders.countDocuments({ network, status: "CREATED" }).exec();
 
-/** Refuses a hold that would be too much for one buyer, or for one network. */
-export async function mustBeFair(rules: FairRules, wish: Wish): Promise<void> {
+/** Refuses a hold that exceeds a limit of its buyer or of its client network. */
+export async function checkHoldLimits(rules: HoldLimits, candidate: Candidate): Promise<void> {
   const { orders, maxHoldsPerHour, maxHoldsPerDay, maxHoldsPerNetwork, now } = rules;
-  const { userId, ticketId, network } = wish;
+  const { userId, ticketId, network } = candidate;
   const heldWithin = (ms: number): Promise<number> =>
     orders.countDocuments({ userId, ticketId, createTime: { $gt: new Date(now() - ms) } }).exec();
-  const [open, max, thisHour, today, nearby] = await Promise.all([
+  const [open, max, thisHour, today, ofNetwork] = await Promise.all([
     orders.countDocuments({ userId, status: { $in: ACTIVE } }),
-    openOrdersOf(rules, userId),
+    openOrderLimitOf(rules, userId),
     heldWithin(HOUR_MS),
     heldWithin(DAY_MS),
-    network === undefined ? 0 : heldFrom(orders, network),
+    network === undefined ? 0 : countHoldsFrom(orders, network),
   ]);
-  if (open >= max) throw tooManyOpen(max);
-  if (thisHour >= maxHoldsPerHour || today >= maxHoldsPerDay) throw tooManyOfTicket(HOUR_MS);
-  if (nearby >= maxHoldsPerNetwork) throw tooManyOfNetwork();
+  if (open >= max) throw tooManyOpenOrders(max);
+  if (thisHour >= maxHoldsPerHour || today >= maxHoldsPerDay) throw tooManyHoldsOfTicket(HOUR_MS);
+  if (ofNetwork >= maxHoldsPerNetwork) throw tooManyHoldsOfNetwork();
 }
 
 /**
- * Why an order that is stored is one too many all the same. Of a buyer's own orders the last ones are;
- * of a network's, each that finds too many beside it: between replicas nobody is the last for sure.
+ * The limit that a stored order exceeds, if any. Of one buyer's orders the newest exceed it. Of a client
+ * network's orders, each one that finds too many does: instances cannot tell which one came last.
  */
-export async function excessOf(rules: FairRules, order: Order): Promise<DomainError | undefined> {
+export async function findExcess(
+  rules: HoldLimits,
+  order: Order,
+): Promise<DomainError | undefined> {
   const { orders, maxHoldsPerNetwork } = rules;
   const { _id, userId, network } = order;
-  const [open, max, nearby] = await Promise.all([
+  const [open, max, ofNetwork] = await Promise.all([
     orders.countDocuments({ userId, status: { $in: ACTIVE }, _id: { $lte: _id } }),
-    openOrdersOf(rules, userId),
-    network === undefined ? 0 : heldFrom(orders, network),
+    openOrderLimitOf(rules, userId),
+    network === undefined ? 0 : countHoldsFrom(orders, network),
   ]);
-  if (open > max) return tooManyOpen(max);
-  return nearby > maxHoldsPerNetwork ? tooManyOfNetwork() : undefined;
+  if (open > max) return tooManyOpenOrders(max);
+  return ofNetwork > maxHoldsPerNetwork ? tooManyHoldsOfNetwork() : undefined;
 }
 
-/** How long this hold lasts: each hold of the ticket that the buyer did not pay within a day halves it. */
+/** How long a hold lasts: each unpaid hold of the same ticket in the last day halves it. */
 export async function holdSecondsFor(
-  { orders, holdSeconds, holdHalvings, now }: FairRules,
+  { orders, holdSeconds, holdHalvings, now }: HoldLimits,
   userId: string,
   ticketId: string,
 ): Promise<number> {
   const unpaid = await orders.countDocuments({
-    ...{ userId, ticketId, status: "CANCELLED", cancelReason: { $in: UNPAID } },
+    userId,
+    ticketId,
+    status: "CANCELLED",
+    cancelReason: { $in: UNPAID },
     createTime: { $gt: new Date(now() - DAY_MS) },
   });
   return holdSeconds / 2 ** Math.min(unpaid, holdHalvings);

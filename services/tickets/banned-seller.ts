@@ -1,14 +1,14 @@
 import { update } from "#runtime/store/aggregate.ts";
 import { setSellerBanned, type Tickets } from "./ticket.ts";
 
-/** So many at once: some sellers have thousands. */
-const PAGE = 20;
+/** How many listings are changed at once; some sellers have thousands. */
+const CONCURRENCY = 20;
 
 /**
- * Takes all listings of a seller off the market, or brings back those that were so taken. It goes
- * through them once, by their ids; one that is listed meanwhile has a greater id, and is met too.
+ * Withdraws all listings of a banned seller, or restores them. It passes over them once in the order of
+ * their ids; a listing made meanwhile has a greater id and is included.
  */
-export async function withholdListings(
+export async function setListingsBanned(
   tickets: Tickets,
   userId: string,
   banned: boolean,
@@ -18,7 +18,7 @@ export async function withholdListings(
     const page = await tickets
       .find({ userId, _id: { $gt: after }, sellerBanned }, { _id: 1 })
       .sort({ _id: 1 })
-      .limit(PAGE)
+      .limit(CONCURRENCY)
       .lean();
     await Promise.all(
       page.map(({ _id }) => update(tickets, _id, (ticket) => setSellerBanned(ticket, banned))),

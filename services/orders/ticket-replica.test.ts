@@ -13,13 +13,13 @@ import {
   expectSameFinalState,
   deliverAll,
 } from "#runtime/testing/event-orders.ts";
-import { ticketCopies } from "./events.ts";
+import { ticketReplica } from "./events.ts";
 import { testOrders, ticketMessage } from "./testing.ts";
 
-const { deps, hear, ticket, buy } = await testOrders();
+const { deps, handle, ticket, buy } = await testOrders();
 
 const tell = (state: Ticket): Promise<void> =>
-  hear(state.version === 1n ? TicketCreatedSchema : TicketUpdatedSchema, { ticket: state });
+  handle(state.version === 1n ? TicketCreatedSchema : TicketUpdatedSchema, { ticket: state });
 
 /** The states that a ticket goes through: it is repriced, gets a date, loses it, and is withdrawn. */
 function life(): Ticket[] {
@@ -45,7 +45,7 @@ const asNews: Levelling = (states) =>
 
 /** Hears of tickets by turns in events and in snapshots, as after a restart from an empty database. */
 function eventsAndSnapshots(): (state: Ticket) => Promise<unknown> {
-  const { applyIfNewer } = ticketCopies(deps);
+  const { applyIfNewer } = ticketReplica(deps);
   let turn = 0;
   return (state) => ((turn += 1) % 2 === 0 ? applyIfNewer(state) : tell(state));
 }
@@ -69,25 +69,25 @@ const newestIsKept = (level: Levelling) =>
     },
   );
 
-describe("our copy of a ticket", () => {
-  it("is its newest state, in whatever order and however often its events come", async () => {
+describe("the replica of a ticket", () => {
+  it("has its newest state, in whatever order and however often its events arrive", async () => {
     await fc.assert(newestIsKept(asTold), { numRuns: 60 });
   });
 
-  it("would not be, were versions not compared", async () => {
+  it("would not, if versions were not compared", async () => {
     await expectCounterexample(newestIsKept(asNews));
   });
 
-  it("ends as in their order, thousands of them, thrice each and shuffled (P10)", async () => {
+  it("ends as it does in order, after thousands of events, three times each and shuffled (P10)", async () => {
     const all = await testOrders();
     const events = Array.from({ length: 22 }, life).flat();
     const collections = [all.deps.tickets.collection];
-    const hearOf = (state: Ticket) => all.hear(TicketUpdatedSchema, { ticket: state });
+    const hearOf = (state: Ticket) => all.handle(TicketUpdatedSchema, { ticket: state });
     const count = await expectSameFinalState({ collections, events, hear: hearOf, except: [] });
     expect(count).toBeGreaterThan(5_000);
   });
 
-  it("is its newest state though all events are handled at once", async () => {
+  it("has its newest state though all events are handled at once", async () => {
     for (let round = 0; round < 40; round += 1) {
       const states = life();
       await Promise.all(states.map(tell));
@@ -103,15 +103,15 @@ describe("our copy of a ticket", () => {
     expect((await buy(id)).ticketId).toBe(id);
   });
 
-  it("does not decide who holds it: what tickets says of that is an echo of ours", async () => {
+  it("does not decide who holds it: what tickets publishes about that follows from orders", async () => {
     const id = await ticket();
     await tell(ticketMessage({ id, version: 2n, status: TicketStatus.HELD, orderId: newId() }));
     expect((await buy(id)).holdNumber).toBe(1n);
   });
 
-  it("is not made of an event that has no ticket or no price", async () => {
-    await expect(hear(TicketCreatedSchema, {})).rejects.toThrow("without its ticket");
+  it("is not made from an event without a ticket or a price", async () => {
+    await expect(handle(TicketCreatedSchema, {})).rejects.toThrow("without its ticket");
     const { price: _, ...free } = ticketMessage();
-    await expect(hear(TicketCreatedSchema, { ticket: free })).rejects.toThrow("without a price");
+    await expect(handle(TicketCreatedSchema, { ticket: free })).rejects.toThrow("without a price");
   });
 });

@@ -14,15 +14,15 @@ import { eventually } from "#runtime/testing/eventually.ts";
 import { recordedLog } from "#runtime/testing/log.ts";
 import { testBroker } from "#runtime/testing/broker.ts";
 import { deadLetterQueue } from "#runtime/messaging/topology.ts";
-import { ticketCopies } from "./events.ts";
+import { ticketReplica } from "./events.ts";
 import { testOrders, ticketMessage } from "./testing.ts";
 
 /** What it asks for, and a tickets of its own version tells. */
-const { edition = 1 } = ticketCopies({} as never);
+const { edition = 1 } = ticketReplica({} as never);
 
 /** Orders with an empty database on a real broker; the tickets service is played by the test. */
 async function rebuilding() {
-  const { deps, hear } = await testOrders();
+  const { deps, handle } = await testOrders();
   const { log, lines } = recordedLog();
   const broker = await testBroker("orders", subscriptions);
   const { raw } = broker;
@@ -32,7 +32,7 @@ async function rebuilding() {
     const copies = buildReplica(
       { service: "orders", broker, log },
       deps.tickets.db,
-      ticketCopies(deps),
+      ticketReplica(deps),
     );
     const stop = await consume({
       service: "orders",
@@ -54,10 +54,10 @@ async function rebuilding() {
     return fromBinary(TicketSnapshotRequestedSchema, message.content);
   }
 
-  let told = 0;
+  let recorded = 0;
   /** Tickets answers; resolves when orders has taken the answer from its queue and dealt with it. */
   async function tell(page: MessageInitShape<typeof TicketSnapshotSchema>): Promise<void> {
-    const subject = `page ${(told += 1)}`;
+    const subject = `page ${(recorded += 1)}`;
     const body = Buffer.from(
       toBinary(TicketSnapshotSchema, create(TicketSnapshotSchema, { edition, ...page })),
     );
@@ -71,21 +71,21 @@ async function rebuilding() {
   const versions = async (): Promise<number[]> =>
     (await deps.tickets.find().sort({ _id: 1 }).lean()).map(({ version }) => version);
   const dead = async () => (await raw.checkQueue(deadLetterQueue("orders"))).messageCount;
-  return { start, asked, tell, hear, marker, versions, dead, raw, lines };
+  return { start, asked, tell, handle, marker, versions, dead, raw, lines };
 }
 
-it("a page that is older than the news changes nothing that the news has told", async () => {
-  const { start, asked, tell, hear, versions } = await rebuilding();
+it("a page that is older than an event changes nothing that the event has set", async () => {
+  const { start, asked, tell, handle, versions } = await rebuilding();
   const { over } = await start();
   const [first, second] = [ticketMessage(), ticketMessage()];
-  await hear(TicketUpdatedSchema, { ticket: { ...first, title: "News", version: 7n } });
+  await handle(TicketUpdatedSchema, { ticket: { ...first, title: "News", version: 7n } });
   const { requestId } = await asked();
   await tell({ requestId, tickets: [second, first] });
   await over;
   expect(await versions()).toEqual([7, 1]);
 });
 
-it("a page that comes again, or in answer to another request, changes nothing", async () => {
+it("a page that arrives again, or for another request, changes nothing", async () => {
   const { start, asked, tell, marker, versions, raw } = await rebuilding();
   const state = await start();
   const { requestId, requester } = await asked();
@@ -113,7 +113,7 @@ it("a page that comes again, or in answer to another request, changes nothing", 
   expect(await versions()).toEqual([1, 1]);
 });
 
-it("an answer that is lost is asked for again, and so is one that cannot be stored", async () => {
+it("a page that is lost or cannot be stored is requested again", async () => {
   const { start, asked, tell, dead, versions, lines } = await rebuilding();
   const state = await start();
   const first = await asked();
@@ -129,7 +129,7 @@ it("an answer that is lost is asked for again, and so is one that cannot be stor
   expect(await dead()).toBe(0);
 }, 30_000);
 
-it("two instances that begin at once share one rebuilding", async () => {
+it("two instances that start at once share one rebuild", async () => {
   const { start, asked, tell, marker } = await rebuilding();
   const both = await Promise.all([start(), start()]);
   const [one, other] = [await asked(), await asked()];
@@ -143,7 +143,7 @@ it("two instances that begin at once share one rebuilding", async () => {
   expect(await marker()).toMatchObject({ things: 1 });
 });
 
-it("pages of an owner that tells too little are asked for again, until another instance answers", async () => {
+it("pages of an older edition are requested again, until another instance answers", async () => {
   const { start, asked, tell, versions, lines } = await rebuilding();
   const { over } = await start();
   const ticket = ticketMessage();

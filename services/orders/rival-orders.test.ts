@@ -17,9 +17,9 @@ import {
   expectCounterexample,
   deliverAll,
 } from "#runtime/testing/event-orders.ts";
-import { paymentMessage, testOrders, ticketMessage, wordsOf } from "./testing.ts";
+import { paymentMessage, testOrders, ticketMessage, statusWordsOf } from "./testing.ts";
 
-const { deps, client, hear, pass, ticket, buy, get, told } = await testOrders();
+const { deps, client, handle, pass, ticket, buy, get, recorded } = await testOrders();
 
 /** An event that orders hears: of a payment, of a timer, or of the ticket. */
 type Heard = { schema: DescMessage } & (
@@ -89,12 +89,12 @@ function eventsOf(first: Order, second: Order, end: SecondEnd): Heard[] {
 
 function tell(event: Heard): Promise<void> {
   const { schema } = event;
-  if (event.of === "timer") return hear(schema, { orderId: event.orderId } as never);
+  if (event.of === "timer") return handle(schema, { orderId: event.orderId } as never);
   if (event.of === "payment")
-    return hear(schema, paymentMessage(event.orderId, event.attempt) as never);
+    return handle(schema, paymentMessage(event.orderId, event.attempt) as never);
   const { ticketId: id, version, status } = event;
   const state = ticketMessage({ id, version: BigInt(version), status });
-  return hear(schema, { ticket: state } as never);
+  return handle(schema, { ticket: state } as never);
 }
 
 async function end(order: Order, how: FirstEnd): Promise<void> {
@@ -140,9 +140,9 @@ const sameEnd = (level: Levelling, oneOrAll = fc.boolean()) =>
     const [first, second] = await rivals(firstEnd, secondEnd);
     const events = eventsOf(first, second, secondEnd);
     await deliverAll(level(order.map((i) => events[i] as Heard)), tell, atOnce);
-    expect(wordsOf(await get(first))).toBe(firstEnd);
-    expect(wordsOf(await get(second))).toBe(secondEnd);
-    expect(await told(first.id)).toHaveLength(2);
+    expect(statusWordsOf(await get(first))).toBe(firstEnd);
+    expect(statusWordsOf(await get(second))).toBe(secondEnd);
+    expect(await recorded(first.id)).toHaveLength(2);
     const states = ticketLives[secondEnd];
     expect(await deps.tickets.findById(first.ticketId).lean()).toMatchObject({
       version: states.length + 1,
@@ -152,15 +152,15 @@ const sameEnd = (level: Levelling, oneOrAll = fc.boolean()) =>
   });
 
 describe("two rival orders of one ticket", () => {
-  it("end the same, and so does the ticket, in whatever order and however often events come", async () => {
+  it("end in the same state, and so does the ticket, in whatever order and however often events arrive", async () => {
     await fc.assert(sameEnd(asTold), { numRuns: 60 });
   });
 
-  it("would not, were the versions of the ticket not compared", async () => {
+  it("would not, if versions of the ticket were not compared", async () => {
     await expectCounterexample(sameEnd(asNews, fc.constant(false)));
   });
 
-  it("would not, were the attempts of their payments not compared", async () => {
+  it("would not, if the attempts of their payments were not compared", async () => {
     await expectCounterexample(sameEnd(asOneAttempt, fc.constant(false)));
   });
 });

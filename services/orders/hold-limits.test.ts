@@ -31,8 +31,8 @@ async function abandon(all: Fixture, ticketId: string, userId: string): Promise<
 async function established(all: Fixture): Promise<string> {
   const userId = newId();
   const { id } = await all.buy(await all.ticket(), userId);
-  await all.hear(PaymentAuthorizedSchema, paymentMessage(id, "a", PaymentStatus.AUTHORIZED));
-  await all.hear(ChargeCreatedSchema, paymentMessage(id, "a", PaymentStatus.CAPTURED));
+  await all.handle(PaymentAuthorizedSchema, paymentMessage(id, "a", PaymentStatus.AUTHORIZED));
+  await all.handle(ChargeCreatedSchema, paymentMessage(id, "a", PaymentStatus.CAPTURED));
   return userId;
 }
 
@@ -45,7 +45,7 @@ const buyFrom = async (all: Fixture, address: string, userId = newId()) => {
 };
 
 describe("a confirmed address", () => {
-  it("is asked for before a ticket is held, by default", async () => {
+  it("is required before a ticket is held, by default", async () => {
     const all = await testOrders({ requireConfirmedEmail: true });
     const ticketId = await all.ticket();
     const bearer = async (claims: object) => ({
@@ -65,8 +65,8 @@ describe("a confirmed address", () => {
   });
 });
 
-describe("a hold of a ticket that was let go before", () => {
-  it("by the same buyer is half as long, then a quarter, and refused after four in a day", async () => {
+describe("a hold of a ticket that was held before and not paid", () => {
+  it("by the same buyer is half as long, then a quarter, and is refused after four in a day", async () => {
     const all = await testOrders();
     const [ticketId, userId] = [await all.ticket(), await newId()];
     const seconds: number[] = [];
@@ -80,7 +80,7 @@ describe("a hold of a ticket that was let go before", () => {
     expect(await abandon(all, ticketId, userId)).toBe(900);
   });
 
-  it("by somebody else is as long as any first hold, and scales with it", async () => {
+  it("by another buyer has the full length", async () => {
     const all = await testOrders({ holdSeconds: 60 });
     const [ticketId, userId] = [await all.ticket(), newId()];
     expect(await abandon(all, ticketId, userId)).toBe(60);
@@ -88,7 +88,7 @@ describe("a hold of a ticket that was let go before", () => {
     expect(await abandon(all, ticketId, userId)).toBe(30);
   });
 
-  it("by time or by a declined card counts; a ban or a refund does not", async () => {
+  it("counts if it expired or its card was declined, and not if it ended by a ban or a refund", async () => {
     const all = await testOrders();
     const [ticketId, userId] = [await all.ticket(), newId()];
     const endings = [
@@ -105,7 +105,7 @@ describe("a hold of a ticket that was let go before", () => {
     }
   });
 
-  it("by two accounts that alternate keeps it off sale for less than an hour a day", async () => {
+  it("by two alternating accounts keeps the ticket off sale for less than an hour a day", async () => {
     const all = await testOrders();
     const [ticketId, pair] = [await all.ticket(), [newId(), newId()]];
     let held = 0;
@@ -120,8 +120,8 @@ describe("a hold of a ticket that was let go before", () => {
   });
 });
 
-describe("a crowd of new accounts", () => {
-  it("has four open orders each, until one of them has paid", async () => {
+describe("a group of new accounts", () => {
+  it("may have four open orders each, until one of them is paid", async () => {
     const all = await testOrders({ maxOpenOrdersNew: 4 });
     const userId = newId();
     for (let i = 0; i < 4; i += 1) await all.buy(await all.ticket(), userId);
@@ -133,7 +133,7 @@ describe("a crowd of new accounts", () => {
     for (let i = 0; i < 5; i += 1) await all.buy(await all.ticket(), known);
   });
 
-  it("holds no more than twenty tickets from one address, also all at once", async () => {
+  it("holds at most twenty tickets from one address, also when all requests arrive at once", async () => {
     const all = await testOrders({ maxHoldsPerNetwork: 20 });
     const tries = await Promise.allSettled(
       Array.from({ length: 30 }, () => buyFrom(all, "192.0.2.1")),
@@ -148,7 +148,7 @@ describe("a crowd of new accounts", () => {
     await buyFrom(all, "192.0.2.2");
   });
 
-  it("counts an address no more once its holds are over, and the hold forgets it", async () => {
+  it("frees its address when the holds end, and the address is removed from the order", async () => {
     const all = await testOrders({ maxHoldsPerNetwork: 1 });
     const userId = newId();
     const { order } = await buyFrom(all, "2001:db8::1", userId);

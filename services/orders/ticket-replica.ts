@@ -8,14 +8,14 @@ import { Schema, type Connection } from "mongoose";
 import { toMinor } from "#runtime/money.ts";
 import { duplicateKeyIndex } from "#runtime/store/database.ts";
 
-/** What kind of event it is for, as it is stored: the contract's word. */
+/** The category as it is stored: the name of the contract's enum value. */
 export type CategoryWord = keyof typeof Category;
 
 const categoryWords = new Map(
   Object.entries(Category).map(([word, value]) => [value as number, word as CategoryWord]),
 );
 
-/** Our copy of what orders needs to know of a ticket, kept by events (R41). */
+/** What orders knows of a ticket: a replica, kept current by events (R41). */
 export interface TicketFields {
   _id: string;
   sellerId: string;
@@ -25,15 +25,15 @@ export interface TicketFields {
   category: CategoryWord;
   venue: string;
   eventTime?: Date | undefined;
-  /** The IANA name of the time zone that the event time is shown in; empty where nobody said. */
+  /** The IANA name of the time zone that the event time is shown in; empty if unknown. */
   timeZone: string;
   withdrawn: boolean;
-  /** After a refund the ticket is not for sale before its seller relists it. */
+  /** A refunded ticket is not for sale until its seller relists it. */
   sold: boolean;
   version: number;
-  /** The version that last changed the price: who saw an older one saw another price. */
+  /** The version that last changed the price. */
   priceVersion: number;
-  /** The version that last changed what else a buyer sees. */
+  /** The version that last changed anything else that a buyer sees. */
   detailsVersion: number;
 }
 
@@ -81,10 +81,13 @@ function toFields(ticket: TicketMessage): Omit<TicketFields, "_id"> {
 }
 
 /**
- * Keeps the newer of ours and theirs, so that events may come late, twice or out of order (R71). A copy
- * from before `detailsVersion` or the time zone was kept is completed by the same version too.
+ * Stores a ticket unless the replica is as new, so events may arrive late, twice or out of order (R71).
+ * A replica stored before `detailsVersion` or the time zone existed is completed by the same version.
  */
-export async function keep(tickets: Tickets, ticket: TicketMessage | undefined): Promise<void> {
+export async function applyIfNewer(
+  tickets: Tickets,
+  ticket: TicketMessage | undefined,
+): Promise<void> {
   if (!ticket) throw new Error("an event without its ticket");
   const { eventTime, ...fields } = toFields(ticket);
   const change = eventTime
@@ -100,7 +103,7 @@ export async function keep(tickets: Tickets, ticket: TicketMessage | undefined):
     await tickets.updateOne(older, change, { upsert: true });
   } catch (error) {
     if (!duplicateKeyIndex(error)) throw error;
-    // Ours is there: as new or newer, or an older one that was put there in this very moment.
+    // The replica is as new, or an older one was inserted at the same time.
     await tickets.updateOne(older, change);
   }
 }
