@@ -17,7 +17,7 @@ import { file_ticketing_tickets_v1_ticket_events as ticketEventsFile } from "@ti
 import { describe, expect, it } from "vitest";
 import type { EventHandler } from "#runtime/messaging/consumer.ts";
 import { services, subscriptions } from "#marketplace/catalogue.ts";
-import { claimRequests } from "./auth/accounts/claims.ts";
+import { claimAnswerHandler } from "./auth/accounts/claims.ts";
 import { tradeEmailHandlers } from "./auth/events.ts";
 import { expirationEvents } from "./expiration/events.ts";
 import { orderEvents, orderSnapshots, ticketReplica } from "./orders/events.ts";
@@ -171,7 +171,7 @@ describe("every service", () => {
   // What they do is not asked here, only for which events.
   const none = {} as never;
   const handlers: Record<keyof typeof subscriptions, EventHandler[]> = {
-    auth: [...tradeEmailHandlers(none), claimRequests(none).handler],
+    auth: [...tradeEmailHandlers(none), claimAnswerHandler(none)],
     tickets: ticketEvents(none),
     orders: orderEvents(none),
     payments: [...paymentEvents(none), ...claimEvents(none)],

@@ -3,7 +3,7 @@ import { parseConfig } from "#runtime/config.ts";
 import { startService } from "#runtime/service.ts";
 import { onSaved } from "#runtime/store/aggregate.ts";
 import { connectRedis } from "#runtime/store/redis.ts";
-import { startClaimRequests } from "./accounts/claims.ts";
+import { claimAnswerHandler } from "./accounts/claims.ts";
 import { releaseFormerEmails } from "./accounts/user-email.ts";
 import { startBans, startUserRelay } from "./bans/ban-jobs.ts";
 import { authConfig } from "./config.ts";
@@ -12,7 +12,7 @@ import { jwksRoute } from "./keys/jwks-route.ts";
 import { startSigningKeys } from "./keys/signing-keys.ts";
 import { tokenRules } from "./keys/token-rules.ts";
 import { linkTokens } from "./mail/link-tokens.ts";
-import { runMailQueue } from "./mail/mail-queue.ts";
+import { startMailQueue } from "./mail/mail-queue.ts";
 import { openModels } from "./models.ts";
 import { authRoutes } from "./rpc.ts";
 import { sessionCookies } from "./sessions/session-cookies.ts";
@@ -34,16 +34,16 @@ const networks = trustedNetworks({ model: models.trustedNetworks, key: config.RE
 const attempts = configuredLimits(redis, networks, config);
 const links = linkTokens(config.REFRESH_KEY, Date.now);
 const { mayNotify } = attempts;
-const mailQueue = runMailQueue(service, { users, mails, links, mayNotify }, config);
-const { handler, requestClaims } = startClaimRequests(service, models.claimAnswers);
+const mailQueue = startMailQueue(service, { users, mails, links, mayNotify }, config);
+const claims = { answers: models.claimAnswers, publish: service.publish };
 
-await service.consume([...tradeEmailHandlers(mailQueue), handler]);
+await service.consume([...tradeEmailHandlers(mailQueue), claimAnswerHandler(claims.answers)]);
 onSaved(users, startUserRelay(service, users, redis).enqueue);
 const isBanned = await startBans(service, users);
 service.every(60, "releasing former emails", () => releaseFormerEmails(users, Date.now()));
 
 const signInDeps = { users, sessions, keys, cookies, attempts, mailQueue };
-const routes = authRoutes({ ...signInDeps, links, mails, requestClaims, now: Date.now });
+const routes = authRoutes({ ...signInDeps, links, mails, claims, now: Date.now });
 const rules = tokenRules(keys, config, isBanned);
 await service.serve({ routes, rules, http: jwksRoute(keys) });
 await service.untilStopped();

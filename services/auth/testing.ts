@@ -11,14 +11,14 @@ import { TEST_CALL_TIMEOUT_MS } from "#runtime/testing/client.ts";
 import { testDatabase } from "#runtime/testing/database.ts";
 import { eventually } from "#runtime/testing/eventually.ts";
 import { recordedLog } from "#runtime/testing/log.ts";
-import type { OpenClaim } from "./accounts/claims.ts";
+import type { ClaimAnswers, ClaimDeps, OpenClaim } from "./accounts/claims.ts";
 import { keyRotation } from "./keys/key-rotation.ts";
 import { keyStore } from "./keys/key-store.ts";
 import type { KeyModel } from "./keys/key.ts";
 import { parsePrivateKeys } from "./keys/private-key.ts";
 import { signingKeys } from "./keys/signing-keys.ts";
 import { linkTokens } from "./mail/link-tokens.ts";
-import { startMailQueue, type MailQueueDeps } from "./mail/mail-queue.ts";
+import { createMailQueue, type MailQueueDeps } from "./mail/mail-queue.ts";
 import type { Email } from "./mail/smtp-mailer.ts";
 import { openModels } from "./models.ts";
 import { authRoutes } from "./rpc.ts";
@@ -91,10 +91,18 @@ function testMailQueue(deps: Omit<MailQueueDeps, "mailer" | "publicUrl">) {
     send: (email: Email) => Promise.resolve(void sentEmails.push(email)),
     close: () => {},
   };
-  const mailQueue = startMailQueue({ ...deps, mailer, publicUrl: "http://shop.test" });
+  const mailQueue = createMailQueue({ ...deps, mailer, publicUrl: "http://shop.test" });
   afterAll(() => mailQueue.close());
   return { mailQueue, sentEmails };
 }
+
+/** Claim requests that are answered immediately. */
+const testClaims = (answers: ClaimAnswers, due: (userId: string) => OpenClaim[]): ClaimDeps => ({
+  answers,
+  async publish(_schema, _subject, { requestId, userId }) {
+    await answers.create({ _id: requestId, claims: due(userId), createTime: new Date() });
+  },
+});
 
 function testClients(deps: Parameters<typeof authRoutes>[0], secureCookies: boolean, log: Log) {
   const routes = authRoutes(deps);
@@ -141,7 +149,7 @@ export async function testAuth(options: Options = {}) {
     links,
     mailQueue,
     mails,
-    requestClaims: (id: string) => Promise.resolve(due(id)),
+    claims: testClaims(models.claimAnswers, due),
     now,
   };
   const clients = testClients(deps, secure, log);

@@ -7,7 +7,13 @@ import { describe, expect, it } from "vitest";
 import { buildIndexes } from "#runtime/store/indexes.ts";
 import { refusal } from "#runtime/testing/refusal.ts";
 import { testDatabase } from "#runtime/testing/database.ts";
-import { claimRequests, claimAnswerModel, type OpenClaim } from "./claims.ts";
+import {
+  claimAnswerHandler,
+  claimAnswerModel,
+  requestClaims,
+  type ClaimDeps,
+  type OpenClaim,
+} from "./claims.ts";
 import { testAuth } from "../testing.ts";
 
 describe("an account with open claims", async () => {
@@ -29,7 +35,8 @@ describe("an account with open claims", async () => {
     due = [earnings, ticket];
     const ann = await leaver();
     expect(await refusal(ann.leave())).toMatchObject({
-      ...{ code: Code.FailedPrecondition, reason: "ACCOUNT_HAS_CLAIMS" },
+      code: Code.FailedPrecondition,
+      reason: "ACCOUNT_HAS_CLAIMS",
     });
     const error = await ann.leave().catch((cause: unknown) => ConnectError.from(cause));
     const [details] = (error as ConnectError).findDetails(PreconditionFailureSchema);
@@ -58,30 +65,29 @@ describe("an account with open claims", async () => {
 });
 
 describe("a claim request to payments", () => {
-  async function claimRequestsFixture(answer: boolean) {
+  async function claimsFixture(isAnswered: boolean): Promise<ClaimDeps> {
     const answers = claimAnswerModel(await testDatabase());
     await buildIndexes(answers);
     const claims = [{ id: "ticket:order-1", kind: ClaimKind.TICKET }];
-    const all = claimRequests({
+    return {
       answers,
-      async publishRequest({ requestId, userId }) {
-        if (!answer) return;
+      async publish(_schema, _subject, { requestId, userId }) {
+        if (!isAnswered) return;
         const event = create(ClaimsAnsweredSchema, { requestId, userId, claims });
         // Another instance receives the answer twice.
-        const other = claimRequests({ answers, publishRequest: () => Promise.resolve() });
-        for (let i = 0; i < 2; i += 1) await other.handler.handle(event);
+        const other = claimAnswerHandler(answers);
+        for (let i = 0; i < 2; i += 1) await other.handle(event);
       },
-    });
-    return all;
+    };
   }
 
   it("gets the answer, whichever instance receives it", async () => {
-    const { requestClaims } = await claimRequestsFixture(true);
-    expect(await requestClaims("ann")).toMatchObject([{ id: "ticket:order-1", kind: "TICKET" }]);
+    const claims = await requestClaims(await claimsFixture(true), "ann");
+    expect(claims).toMatchObject([{ id: "ticket:order-1", kind: "TICKET" }]);
   });
 
   it("fails without an answer", async () => {
-    const { requestClaims } = await claimRequestsFixture(false);
-    await expect(requestClaims("ann")).rejects.toMatchObject({ reason: "NOT_READY" });
+    const claims = requestClaims(await claimsFixture(false), "ann");
+    await expect(claims).rejects.toMatchObject({ reason: "NOT_READY" });
   });
 });

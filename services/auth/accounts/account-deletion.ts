@@ -5,7 +5,7 @@ import type { SignedInCall } from "../call.ts";
 import { revokeAccess } from "../user-credentials.ts";
 import { hashPassword } from "../sign-in/password-hash.ts";
 import type { User } from "../user.ts";
-import { mustBeForfeited } from "./claims.ts";
+import { mustBeForfeited, requestClaims } from "./claims.ts";
 import {
   afterChange,
   updateVerified,
@@ -38,7 +38,7 @@ export async function deleteAccount(
 ) {
   const verified = await verifyAccount(deps, password, call);
   const { _id: id, email } = verified;
-  const claims = await deps.requestClaims(id);
+  const claims = await requestClaims(deps.claims, id);
   mustBeForfeited(claims, forfeit);
   const unusableHash = await hashPassword(crypto.randomUUID());
   await updateVerified(deps, verified, (user) => {

@@ -214,7 +214,8 @@ describe("an address", () => {
     expect(await refusal(account.confirmEmail({ token: toFirst }))).toMatchObject(expired);
     await account.confirmEmail({ token: toNow });
     expect((await client.getCurrentUser({}, ann.as)).user).toMatchObject({
-      ...{ email: ann.email, emailConfirmed: true },
+      email: ann.email,
+      emailConfirmed: true,
     });
     expect(await refusal(account.confirmEmail({ token: welcome }))).toMatchObject(expired);
     // The owner has confirmed the address. The pending change may be a stranger's.

@@ -5,7 +5,6 @@ import { ClaimsAnsweredSchema } from "@ticketing/proto/payments/v1/payment_event
 import { Schema, type Connection } from "mongoose";
 import { CallError } from "#runtime/errors.ts";
 import { on, type EventHandler } from "#runtime/messaging/consumer.ts";
-import type { Service } from "#runtime/service.ts";
 import { newId } from "#runtime/store/ids.ts";
 import { AuthError } from "../errors.ts";
 
@@ -44,6 +43,7 @@ const schema = new Schema<ClaimAnswerFields>(
 );
 
 export const claimAnswerModel = (db: Connection) => db.model("ClaimAnswer", schema, "claims");
+export type ClaimAnswers = ReturnType<typeof claimAnswerModel>;
 
 const descriptions: Record<string, string> = {
   EARNINGS: "earnings are not paid out: set up payouts, and wait for the event",
@@ -68,14 +68,19 @@ export function mustBeForfeited(claims: readonly OpenClaim[], forfeit: readonly 
   });
 }
 
-interface Deps {
-  answers: ReturnType<typeof claimAnswerModel>;
-  publishRequest: (request: { requestId: string; userId: string }) => Promise<void>;
+export interface ClaimDeps {
+  answers: ClaimAnswers;
+  /** Publishes the request to payments. */
+  publish: (
+    schema: typeof ClaimsRequestedSchema,
+    subject: string,
+    request: { requestId: string; userId: string },
+  ) => Promise<void>;
 }
 
-/** Requests claims from payments. Any instance may receive the answer, so answers are stored. */
-export function claimRequests({ answers, publishRequest }: Deps) {
-  const handler: EventHandler = on(ClaimsAnsweredSchema, async ({ requestId, claims }) => {
+/** Stores the answers of payments. Any instance may receive the answer to a request. */
+export const claimAnswerHandler = (answers: ClaimAnswers): EventHandler =>
+  on(ClaimsAnsweredSchema, async ({ requestId, claims }) => {
     const openClaims = claims.map(({ id, kind }) => ({
       id,
       kind: ClaimKindSchema.value[kind]?.localName ?? "UNSPECIFIED",
@@ -84,27 +89,18 @@ export function claimRequests({ answers, publishRequest }: Deps) {
     await answers.updateOne({ _id: requestId }, { $setOnInsert: answer }, { upsert: true });
   });
 
-  async function requestClaims(userId: string): Promise<OpenClaim[]> {
-    const requestId = newId();
-    await publishRequest({ requestId, userId });
-    for (const end = Date.now() + TIMEOUT_MS; Date.now() < end; await sleep(POLL_MS)) {
-      const answer = await answers.findById(requestId).lean<ClaimAnswerFields>();
-      if (answer) return answer.claims;
-    }
-    throw new CallError("NOT_READY", "what is due cannot be found out now; try again", {
-      retryAfterMs: 2_000,
-    });
+/** Requests the claims of a user from payments, and waits for the answer. */
+export async function requestClaims(
+  { answers, publish }: ClaimDeps,
+  userId: string,
+): Promise<OpenClaim[]> {
+  const requestId = newId();
+  await publish(ClaimsRequestedSchema, userId, { requestId, userId });
+  for (const end = Date.now() + TIMEOUT_MS; Date.now() < end; await sleep(POLL_MS)) {
+    const answer = await answers.findById(requestId).lean<ClaimAnswerFields>();
+    if (answer) return answer.claims;
   }
-
-  return { handler, requestClaims };
-}
-
-/** Claim requests that are published by a service. */
-export const startClaimRequests = (
-  service: Service,
-  answers: ReturnType<typeof claimAnswerModel>,
-) =>
-  claimRequests({
-    answers,
-    publishRequest: (request) => service.publish(ClaimsRequestedSchema, request.userId, request),
+  throw new CallError("NOT_READY", "what is due cannot be found out now; try again", {
+    retryAfterMs: 2_000,
   });
+}

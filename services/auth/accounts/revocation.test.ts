@@ -56,22 +56,22 @@ const deletion = async ({ password, as: options }: Member): Promise<string> => {
 describe("unused links", () => {
   it.each([...Object.entries(revocations), ["a deletion", deletion] as const])(
     "are invalid after %s, and a pending email change ends",
-    async (_, act) => {
+    async (_, revocation) => {
       const ann = await member();
       const newEmail = somebody().email;
       await account.changeEmail({ password: ann.password, newEmail }, ann.as);
       const [move, confirm, reset] = await Promise.all(
         (["move", "confirm", "reset"] as const).map(ann.link),
       );
-      await act(ann);
+      await revocation(ann);
       for (const token of [move!, confirm!]) {
         expect(await refusal(account.confirmEmail({ token }))).toMatchObject(expired);
       }
       const again = { token: reset!, newPassword: crypto.randomUUID() };
       expect(await refusal(account.resetPassword(again))).toMatchObject(expired);
-      const { email, newEmail: left } = await ann.stored();
+      const { email, newEmail: pending } = await ann.stored();
       expect(email).not.toBe(newEmail);
-      expect(left).toBeUndefined();
+      expect(pending).toBeUndefined();
     },
   );
 
@@ -97,13 +97,13 @@ describe("unused links", () => {
 
 describe("a concurrent sign-in", () => {
   /** Does something once, just before or after a session is stored. */
-  function meanwhile(when: "before" | "after", act: () => Promise<unknown>): void {
+  function concurrently(when: "before" | "after", revocation: () => Promise<unknown>): void {
     const { start } = sessionStore;
     sessionStore.start = async (...args) => {
       sessionStore.start = start;
-      if (when === "before") await act();
+      if (when === "before") await revocation();
       const session = await start(...args);
-      if (when === "after") await act();
+      if (when === "after") await revocation();
       return session;
     };
   }
@@ -114,23 +114,23 @@ describe("a concurrent sign-in", () => {
     async (name, when) => {
       const ann = await member();
       let password = "";
-      meanwhile(when, async () => (password = await revocations[name]!(ann)));
+      concurrently(when, async () => (password = await revocations[name]!(ann)));
       const outcome = await signIn(ann, ann.password).catch(() => undefined);
       // If the password is still valid, the sign-in counts as one after the revocation.
       expect(outcome !== undefined).toBe(password === ann.password);
-      const left = await sessions.find({ userId: ann.id }).lean();
+      const remaining = await sessions.find({ userId: ann.id }).lean();
       const kept = name === "a password change" ? [ann.tokens.refreshToken] : [];
       const after = outcome ? [outcome.tokens!.refreshToken] : [];
       const tokens = [...kept, ...after].map((token) => sessionStore.sessionIdOf(token));
-      expect(left.map(({ _id }) => _id).toSorted()).toEqual(tokens.toSorted());
+      expect(remaining.map(({ _id }) => _id).toSorted()).toEqual(tokens.toSorted());
     },
   );
 
   it("fails if the account is banned or deleted just before the session is stored", async () => {
     const [ann, bob] = [await member(), await member()];
-    meanwhile("before", () => admin.banUser({ userId: ann.id, reason: "x" }, boss));
+    concurrently("before", () => admin.banUser({ userId: ann.id, reason: "x" }, boss));
     expect((await refusal(signIn(ann, ann.password))).reason).toBe("BANNED");
-    meanwhile("before", () => deletion(bob));
+    concurrently("before", () => deletion(bob));
     expect(await refusal(signIn(bob, bob.password))).toMatchObject(wrong);
     expect(await sessions.countDocuments({ userId: { $in: [ann.id, bob.id] } })).toBe(0);
   });
@@ -201,11 +201,11 @@ it("auth refuses an access token whose session has ended", async () => {
 
 describe("a password that was verified just before a revocation", () => {
   /** Does something after the next call has verified its password. */
-  function afterVerification(act: () => Promise<unknown>): void {
+  function afterVerification(revocation: () => Promise<unknown>): void {
     const { recordSuccess: forgive } = attempts;
     attempts.recordSuccess = async (...args) => {
       attempts.recordSuccess = forgive;
-      await act();
+      await revocation();
       return forgive(...args);
     };
   }
@@ -218,18 +218,17 @@ describe("a password that was verified just before a revocation", () => {
     "a deletion": (who) => account.deleteAccount(password(who), who.as),
   };
   const resets = ["a password reset", "a ban that is lifted again"] as const;
-  it.each(Object.keys(calls).flatMap((call) => resets.map((act) => [call, act] as const)))(
-    "does not allow %s after %s",
-    async (call, act) => {
-      const ann = await member();
-      let now = "";
-      afterVerification(async () => (now = await revocations[act]!(ann)));
-      expect(await refusal(calls[call]!(ann))).toMatchObject(wrong);
-      expect(await ann.stored()).toMatchObject({ status: "ACTIVE", email: ann.email });
-      expect((await ann.stored()).newEmail).toBeUndefined();
-      expect((await signIn(ann, now)).user?.id).toBe(ann.id);
-    },
-  );
+  it.each(
+    Object.keys(calls).flatMap((call) => resets.map((revocation) => [call, revocation] as const)),
+  )("does not allow %s after %s", async (call, revocation) => {
+    const ann = await member();
+    let now = "";
+    afterVerification(async () => (now = await revocations[revocation]!(ann)));
+    expect(await refusal(calls[call]!(ann))).toMatchObject(wrong);
+    expect(await ann.stored()).toMatchObject({ status: "ACTIVE", email: ann.email });
+    expect((await ann.stored()).newEmail).toBeUndefined();
+    expect((await signIn(ann, now)).user?.id).toBe(ann.id);
+  });
 });
 
 it("an account without a security stamp can sign in and reset its password", async () => {

@@ -11,7 +11,7 @@ import type { SessionDeps } from "../sessions/session-guard.ts";
 import type { AttemptLimits } from "../sign-in/attempt-limits.ts";
 import { verifyPassword } from "../sign-in/password-hash.ts";
 import type { User, UserFields, Users } from "../user.ts";
-import type { OpenClaim } from "./claims.ts";
+import type { ClaimDeps } from "./claims.ts";
 
 export interface AccountDeps extends SessionDeps {
   cookies: SessionCookies;
@@ -19,8 +19,7 @@ export interface AccountDeps extends SessionDeps {
   links: LinkTokens;
   mailQueue: MailQueue;
   mails: Mails;
-  /** Requests what is due to a user at this moment. */
-  requestClaims: (userId: string) => Promise<OpenClaim[]>;
+  claims: ClaimDeps;
   now: () => number;
 }
 

@@ -12,7 +12,7 @@ import { linkTokens } from "./link-tokens.ts";
 import { mailModel } from "./mail.ts";
 import { mailStore } from "./mail-store.ts";
 import { smtpMailer, type Mailer } from "./smtp-mailer.ts";
-import { startMailQueue } from "./mail-queue.ts";
+import { createMailQueue } from "./mail-queue.ts";
 import { userModel } from "../user.ts";
 
 const FROM = "Ticketing <no-reply@shop.test>";
@@ -53,7 +53,7 @@ async function mailQueueFixture(mailer: Mailer) {
   const { log, lines } = recordedLog();
   const links = linkTokens("a key", Date.now);
   const options = { mails: storedMails, users, mailer, links, log, publicUrl: "http://shop.test" };
-  const mailQueue = startMailQueue({ ...options, mayNotify: async () => true });
+  const mailQueue = createMailQueue({ ...options, mayNotify: async () => true });
   onTestFinished(() => mailQueue.close());
   return { storedMails, mailQueue, lines };
 }
@@ -123,7 +123,10 @@ describe("an email that cannot be sent now", () => {
     const { mailQueue, storedMails } = await mailQueueFixture(mailer);
     onTestFinished(released);
     const bad = Array.from({ length: 1_500 }, (_, i) => ({
-      ...{ ...about, _id: newId(), to: `bad${i}@example.com`, tries: 3 },
+      ...about,
+      _id: newId(),
+      to: `bad${i}@example.com`,
+      tries: 3,
       takenUntil: new Date(0),
     }));
     await storedMails.insertMany(bad);

@@ -21,7 +21,7 @@ import { tradeEmailHandlers } from "../events.ts";
 import { linkTokens } from "./link-tokens.ts";
 import { smtpMailer, type Mailer } from "./smtp-mailer.ts";
 import { mailModel } from "./mail.ts";
-import { startMailQueue } from "./mail-queue.ts";
+import { createMailQueue } from "./mail-queue.ts";
 import { register } from "../sign-in/sign-up.ts";
 import { userModel } from "../user.ts";
 
@@ -40,7 +40,7 @@ async function mailQueueFixture() {
   const links = linkTokens("a key", Date.now);
 
   function start(mailer: Mailer = smtpMailer(`smtp://127.0.0.1:${port}`, FROM)) {
-    const mailQueue = startMailQueue({
+    const mailQueue = createMailQueue({
       mails: storedMails,
       users,
       mailer,
@@ -140,7 +140,9 @@ describe("an email about a trade", () => {
     }
     const order = { ...people, id: newId(), price };
     const refund = (id: string, units: bigint, reason: RefundReason = RefundReason.SELLER) => ({
-      ...{ id, reason, status: RefundStatus.SUCCEEDED },
+      id,
+      reason,
+      status: RefundStatus.SUCCEEDED,
       amount: { currencyCode: "EUR", units },
     });
     const refunded = (refunds: ReturnType<typeof refund>[]) =>
@@ -187,8 +189,10 @@ describe("an email about a trade", () => {
     await refunded([first, second]);
     await refunded([first]);
     await allSent();
-    const told = mailbox.all().map(({ to, text }) => `${to[0]} ${/\d+\.\d\d EUR/.exec(text)?.[0]}`);
-    expect(told.toSorted()).toEqual([
+    const amounts = mailbox
+      .all()
+      .map(({ to, text }) => `${to[0]} ${/\d+\.\d\d EUR/.exec(text)?.[0]}`);
+    expect(amounts.toSorted()).toEqual([
       "ann@example.com 5.00 EUR",
       "ann@example.com 7.00 EUR",
       "sam@example.com 5.00 EUR",

@@ -81,7 +81,7 @@ async function deliver(deps: MailQueueDeps & { store: MailStore }, id: string): 
  * nor an outage of the mail server loses one. Links are never stored: read access to the database lets
  * nobody use one.
  */
-export function startMailQueue(deps: MailQueueDeps): MailQueue {
+export function createMailQueue(deps: MailQueueDeps): MailQueue {
   const { mails, mailer, log } = deps;
   const store = mailStore(mails);
   const queue = (): KeyedQueue =>
@@ -126,12 +126,12 @@ export function startMailQueue(deps: MailQueueDeps): MailQueue {
 }
 
 /** Starts the mail queue of a service: due emails are picked up every five seconds. */
-export function runMailQueue(
+export function startMailQueue(
   service: Service,
   deps: Omit<MailQueueDeps, "mailer" | "publicUrl" | "log">,
   config: AuthConfig,
 ): MailQueue {
-  const queue = startMailQueue({
+  const queue = createMailQueue({
     ...deps,
     mailer: smtpMailer(config.SMTP_URL, config.MAIL_FROM),
     publicUrl: config.PUBLIC_URL.replace(/\/$/, ""),

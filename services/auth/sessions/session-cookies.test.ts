@@ -87,13 +87,11 @@ describe("the cookies of a session", () => {
 describe("signing out", () => {
   it("ends the session of the cookies and clears them", async () => {
     const { call, jar, id } = await signedIn();
-    const kept = jar.get("ticketing_refresh") ?? "";
+    const refreshToken = jar.get("ticketing_refresh") ?? "";
     await call("signOut");
     expect(jar.size).toBe(0);
     expect(await sessions.countDocuments({ userId: id })).toBe(0);
-    expect((await refusal(client.refreshSession({ refreshToken: kept }))).reason).toBe(
-      "SESSION_ENDED",
-    );
+    expect((await refusal(client.refreshSession({ refreshToken }))).reason).toBe("SESSION_ENDED");
     expect((await call("getCurrentUser")).user).toBeUndefined();
   });
 
@@ -166,12 +164,12 @@ describe("a secret", () => {
     await call("refreshSession");
     const { outbox } = await auth.users.findById(id).select("+passwordHash").orFail();
     const { passwordHash } = await auth.users.findById(id).select("+passwordHash").orFail();
-    const said = [
+    const output = [
       JSON.stringify(auth.lines),
       ...outbox.map(({ payload }) => payload.toString("latin1")),
     ].join("\n");
     expect(auth.lines.length).toBeGreaterThan(0);
     const secrets = [who.password, "a wrong guess", who.email, passwordHash, ...jar.values()];
-    for (const secret of secrets) expect(said.toLowerCase()).not.toContain(secret.toLowerCase());
+    for (const secret of secrets) expect(output.toLowerCase()).not.toContain(secret.toLowerCase());
   });
 });

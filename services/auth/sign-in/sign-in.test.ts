@@ -220,8 +220,8 @@ describe("password guessing", () => {
   const defaults = { perAccount: 20, perAccountAndAddress: 10, perAddress: 100 };
 
   /**
-   * How often each reason was given to 1,000 guesses. Fifty at once: were Redis given all of them in one
-   * moment on a busy machine, it would not answer in time, and the instance would count by itself too.
+   * Counts the reasons of 1,000 guesses. Only fifty are concurrent: on a busy machine Redis would not
+   * respond to all of them in time, and the instance would also count alone.
    */
   async function tally(guess: (i: number) => Promise<{ reason: string | undefined }>) {
     const reasons: string[] = [];
