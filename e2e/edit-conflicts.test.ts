@@ -16,8 +16,8 @@ interface Stored {
 }
 
 async function stored(ticket: string): Promise<Stored> {
-  const answer = await fetch(`${url}/api${ticket}`);
-  return ((await answer.json()) as { ticket: Stored }).ticket;
+  const response = await fetch(`${url}/api${ticket}`);
+  return ((await response.json()) as { ticket: Stored }).ticket;
 }
 
 /** A ticket for 25 EUR, and its form as it is open in two tabs. */
@@ -34,9 +34,9 @@ async function opened(fields: Record<string, string> = {}) {
 }
 
 /** The form of the response, as it would be sent without edits. */
-async function formIn(answer: Response, status: number) {
-  const page = await answer.text();
-  expect(answer.status, page).toBe(status);
+async function formIn(response: Response, status: number) {
+  const page = await response.text();
+  expect(response.status, page).toBe(status);
   return { page, form: formOn(page, "?/save") };
 }
 
@@ -94,8 +94,8 @@ describe("a ticket that was changed in another tab", () => {
     const { ticket, save } = await opened();
     await save({ price: "80.00" });
     const { form } = await formIn(await save({ title: "Recital", eventTime: "soon" }), 400);
-    const answer = await seller.submit(`${ticket}/edit?/save`, { ...form, eventTime: "" });
-    expect((await formIn(answer, 409)).page).toContain("80.00 EUR");
+    const response = await seller.submit(`${ticket}/edit?/save`, { ...form, eventTime: "" });
+    expect((await formIn(response, 409)).page).toContain("80.00 EUR");
   });
 
   it("keeps the code of the other tab until one of the codes is chosen", async () => {

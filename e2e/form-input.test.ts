@@ -16,18 +16,18 @@ const listing = (fields: Record<string, string> = {}) => ({
 });
 
 async function stored(ticket: string): Promise<Record<string, unknown>> {
-  const answer = await fetch(`${url}/api${ticket}`);
-  return ((await answer.json()) as { ticket: Record<string, unknown> }).ticket;
+  const response = await fetch(`${url}/api${ticket}`);
+  return ((await response.json()) as { ticket: Record<string, unknown> }).ticket;
 }
 
 /** Sends a form after the session has ended, then signs in again. Returns the error page. */
 async function sendSignedOut(path: string, fields: Record<string, string>): Promise<string> {
   const session = new Map(seller.cookies);
   seller.cookies.clear();
-  const answer = await seller.submit(path, fields);
+  const response = await seller.submit(path, fields);
   for (const [name, value] of session) seller.cookies.set(name, value);
-  const page = await answer.text();
-  expect(answer.status, page).toBe(401);
+  const page = await response.text();
+  expect(response.status, page).toBe(401);
   expect(page).toContain('href="/sign-in"');
   return page;
 }
@@ -66,9 +66,9 @@ describe("a form that is sent after the session has ended", () => {
       "content-type": "application/x-www-form-urlencoded",
     };
     const body = new URLSearchParams(listing()).toString();
-    const answer = await new Browser().send("/tickets/new", { method: "POST", headers, body });
-    expect(answer.status).toBe(401);
-    expect(await answer.json()).toMatchObject({
+    const response = await new Browser().send("/tickets/new", { method: "POST", headers, body });
+    expect(response.status).toBe(401);
+    expect(await response.json()).toMatchObject({
       type: "error",
       error: { message: expect.stringContaining("sign in, then send the form again") },
     });
@@ -84,12 +84,12 @@ describe("the input for a ticket", () => {
     const order = await buyer.follow(`${ticket}?/buy`, buyForm);
     const isHeld = async () => (await stored(ticket))["status"] === "TICKET_STATUS_HELD";
     await until(isHeld, { what: "the hold" });
-    const answer = await seller.submit(`${ticket}/edit?/save`, {
+    const response = await seller.submit(`${ticket}/edit?/save`, {
       ...form,
       title: "Typed meanwhile",
     });
-    const page = await answer.text();
-    expect([answer.status, page.includes("Someone is buying this ticket")]).toEqual([409, true]);
+    const page = await response.text();
+    expect([response.status, page.includes("Someone is buying this ticket")]).toEqual([409, true]);
     await buyer.follow(`${order}?/cancel`, {});
     await until(async () => !(await isHeld()), { what: "the ticket to be free" });
     await seller.follow(`${ticket}/edit?/save`, formOn(page, "?/save"));
@@ -100,9 +100,9 @@ describe("the input for a ticket", () => {
     const ticket = await seller.follow("/tickets/new", listing());
     await seller.follow(`${ticket}/edit?/withdraw`, {});
     const code = "x".repeat(4_097);
-    const answer = await seller.submit(`${ticket}/edit?/relist`, { code });
-    expect(answer.status).toBe(400);
-    expect(formOn(await answer.text(), "?/relist")["code"]).toBe(code);
+    const response = await seller.submit(`${ticket}/edit?/relist`, { code });
+    expect(response.status).toBe(400);
+    expect(formOn(await response.text(), "?/relist")["code"]).toBe(code);
   });
 });
 
@@ -130,9 +130,9 @@ describe("a form", () => {
     ["9999-06-04T20:00", "in the future, at most ten years ahead"],
   ])("rejects an event at %s with a message beside the field", async (eventTime, message) => {
     const typed = listing({ eventTime, timeZone: "Europe/Berlin" });
-    const answer = await seller.submit("/tickets/new", typed);
-    const page = await answer.text();
-    expect([answer.status, page.includes(message)], page).toEqual([400, true]);
+    const response = await seller.submit("/tickets/new", typed);
+    const page = await response.text();
+    expect([response.status, page.includes(message)], page).toEqual([400, true]);
     expect(field(page, "eventTime")).toBe(eventTime);
     expect(page).toMatch(/<option[^>]*value="Europe\/Berlin"[^>]* selected/);
   });
@@ -189,10 +189,10 @@ describe("an address", () => {
     ...[`/orders?page=${"a".repeat(2_000)}`, "/sign-in?done=abc&next=abc"],
   ])("%s shows its page and ignores invalid parameters", async (path) => {
     const browser = path.startsWith("/sign-in") ? new Browser() : seller;
-    const answer = await browser.send(path, { headers: { accept: "text/html" } });
-    if (answer.status === 200) return;
-    const location = answer.headers.get("location") ?? "";
-    expect([answer.status, location.startsWith("/sign-in")], path).toEqual([303, false]);
+    const response = await browser.send(path, { headers: { accept: "text/html" } });
+    if (response.status === 200) return;
+    const location = response.headers.get("location") ?? "";
+    expect([response.status, location.startsWith("/sign-in")], path).toEqual([303, false]);
     await browser.see(location);
   });
 });
@@ -225,15 +225,15 @@ describe("a cache", () => {
     const ticket = await seller.follow("/tickets/new", listing());
     for (const browser of [new Browser(), seller])
       for (const path of ["/", ticket, "/orders", "/nothing-here", `${ticket}/__data.json`]) {
-        const answer = await browser.send(path);
-        expect(answer.headers.get("cache-control"), path).toContain("no-store");
+        const response = await browser.send(path);
+        expect(response.headers.get("cache-control"), path).toContain("no-store");
       }
   });
 
   it("stores scripts and styles for good, because their names change with their content", async () => {
     const page = await new Browser().see("/");
     const asset = /href="\.?(\/_app\/immutable\/[^"]+)"/.exec(page)?.[1] ?? "";
-    const answer = await fetch(url + asset);
-    expect(answer.headers.get("cache-control")).toContain("immutable");
+    const response = await fetch(url + asset);
+    expect(response.headers.get("cache-control")).toContain("immutable");
   });
 });

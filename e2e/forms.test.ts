@@ -91,12 +91,12 @@ describe("an administrator's refund", () => {
     const { orderId } = await sold();
     const form = formOn(await admin.see(`/admin/payments?order=${orderId}`), refund);
     for (const amount of ["5,001", "99.99"]) {
-      const answer = await admin.submit(`/admin/payments?/refund&order=${orderId}`, {
+      const response = await admin.submit(`/admin/payments?/refund&order=${orderId}`, {
         ...form,
         amount,
       });
-      expect(answer.status).toBe(400);
-      expect(formOn(await answer.text(), refund)).toMatchObject({ amount });
+      expect(response.status).toBe(400);
+      expect(formOn(await response.text(), refund)).toMatchObject({ amount });
     }
   });
 });
@@ -155,8 +155,8 @@ describe("the form of a ticket", () => {
   it("changes nothing that was not edited, neither the currency nor the seconds of the event", async () => {
     const ticket = await add({ eventTime: "2035-10-28T01:30:45Z" });
     const read = async () => {
-      const answer = await fetch(`${url}/api${ticket}`);
-      return ((await answer.json()) as { ticket: Record<string, unknown> }).ticket;
+      const response = await fetch(`${url}/api${ticket}`);
+      return ((await response.json()) as { ticket: Record<string, unknown> }).ticket;
     };
     const before = await read();
     expect(await seller.see(ticket)).toContain("20,000.99");

@@ -80,12 +80,12 @@ describe("a user without JavaScript", () => {
   });
 
   it("sees errors beside the fields and keeps the input", async () => {
-    const answer = await seller.submit("/tickets/new", {
+    const response = await seller.submit("/tickets/new", {
       ...listing("Typed before"),
       price: "0.001",
     });
-    expect(answer.status).toBe(400);
-    const page = await answer.text();
+    expect(response.status).toBe(400);
+    const page = await response.text();
     expect(page).toContain("Typed before");
     expect(page).toMatch(/aria-invalid="true"/);
   });
@@ -144,12 +144,12 @@ describe("a payment", () => {
     await payWith(buyer, order, "tok_threeDSecure2Required");
     const page = await buyer.see(order);
     const bank = /<a[^>]*href="([^"]*)"[^>]*>Continue to your bank/.exec(page)?.[1] ?? "";
-    const answered = await fetch(bank.replaceAll("&amp;", "&"), {
+    const confirmation = await fetch(bank.replaceAll("&amp;", "&"), {
       method: "POST",
       body: "answer=complete",
       redirect: "manual",
     });
-    const back = new URL(answered.headers.get("location") ?? "");
+    const back = new URL(confirmation.headers.get("location") ?? "");
     expect(back.searchParams.get("payment_intent_client_secret")).toBeTruthy();
     const landed = await buyer.send(back.pathname + back.search);
     expect([landed.status, landed.headers.get("location")]).toEqual([303, order]);
@@ -195,19 +195,19 @@ describe("the browser's security", () => {
         "content-type": "application/x-www-form-urlencoded",
         ...(origin ? { origin } : {}),
       };
-      const answer = await buyer.send("/sign-out", { method: "POST", headers, body: "" });
-      expect(answer.status, String(origin)).toBe(403);
+      const response = await buyer.send("/sign-out", { method: "POST", headers, body: "" });
+      expect(response.status, String(origin)).toBe(403);
     }
     expect((await buyer.send("/orders")).status).toBe(200);
   });
 
   it("hides cookies from scripts and keeps pages out of caches", async () => {
     const browser = new Browser();
-    const answer = await browser.submit("/sign-up", {
+    const response = await browser.submit("/sign-up", {
       email: `cookies-${crypto.randomUUID()}@example.com`,
       password: crypto.randomUUID(),
     });
-    const lines = answer.headers.getSetCookie().filter((line) => line.startsWith("ticketing"));
+    const lines = response.headers.getSetCookie().filter((line) => line.startsWith("ticketing"));
     expect(lines).toHaveLength(2);
     for (const line of lines) expect(line).toMatch(/; HttpOnly; SameSite=Lax/);
     const page = await browser.send("/orders");
@@ -235,8 +235,8 @@ describe("an account", () => {
 
   it("is accessible only to its owner", async () => {
     for (const path of ["/account", "/account/export"]) {
-      const answer = await new Browser().send(path);
-      expect([answer.status, answer.headers.get("location")], path).toEqual([
+      const response = await new Browser().send(path);
+      expect([response.status, response.headers.get("location")], path).toEqual([
         303,
         `/sign-in?next=${encodeURIComponent(path)}`,
       ]);
@@ -292,11 +292,11 @@ describe("an account", () => {
   it("exports its data as a file that is not cached", async () => {
     const title = `Exported ${crypto.randomUUID()}`;
     await seller.follow("/tickets/new", listing(title));
-    const answer = await seller.send("/account/export");
-    expect(answer.status).toBe(200);
-    expect(answer.headers.get("content-disposition")).toContain("attachment");
-    expect(answer.headers.get("cache-control")).toBe("private, no-store");
-    const data = (await answer.json()) as { listings: { ticket: { title: string } }[] };
+    const response = await seller.send("/account/export");
+    expect(response.status).toBe(200);
+    expect(response.headers.get("content-disposition")).toContain("attachment");
+    expect(response.headers.get("cache-control")).toBe("private, no-store");
+    const data = (await response.json()) as { listings: { ticket: { title: string } }[] };
     expect(data.listings.map(({ ticket }) => ticket.title)).toContain(title);
   });
 
@@ -400,9 +400,9 @@ describe("a link in an email", () => {
         expect(headers.get("cache-control")).toBe("private, no-store");
       expect(await page.text()).not.toContain("made-up");
 
-      const answer = await browser.submit(path, { newPassword: "a wholly new sentence" });
-      expect(answer.status).toBe(409);
-      expect(await answer.text()).toContain("already been used or has expired");
+      const response = await browser.submit(path, { newPassword: "a wholly new sentence" });
+      expect(response.status).toBe(409);
+      expect(await response.text()).toContain("already been used or has expired");
     },
   );
 });

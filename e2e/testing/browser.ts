@@ -13,17 +13,17 @@ export class Browser {
 
   async send(path: string, init: RequestInit = {}): Promise<Response> {
     const cookie = [...this.cookies].map(([name, value]) => `${name}=${value}`).join("; ");
-    const answer = await fetch(this.#url + path, {
+    const response = await fetch(this.#url + path, {
       ...init,
       redirect: "manual",
       headers: { ...(init.headers as Record<string, string>), ...(cookie ? { cookie } : {}) },
     });
-    for (const line of answer.headers.getSetCookie()) {
+    for (const line of response.headers.getSetCookie()) {
       const [, name = "", value = ""] = /^([^=]+)=([^;]*)/.exec(line) ?? [];
       if (/max-age=0/i.test(line) || value === "") this.cookies.delete(name);
       else this.cookies.set(name, value);
     }
-    return answer;
+    return response;
   }
 
   /** The HTML of the page at a path. */
@@ -48,9 +48,9 @@ export class Browser {
 
   /** Sends a form and returns the address that it redirects to. */
   async follow(path: string, fields: Record<string, string>): Promise<string> {
-    const answer = await this.submit(path, fields);
-    expect(answer.status, `${path}: ${await answer.clone().text()}`).toBe(303);
-    return answer.headers.get("location") ?? "";
+    const response = await this.submit(path, fields);
+    expect(response.status, `${path}: ${await response.clone().text()}`).toBe(303);
+    return response.headers.get("location") ?? "";
   }
 }
 
