@@ -2,6 +2,7 @@ import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { expect, it } from "vitest";
+import { parse } from "yaml";
 import { ensurePip } from "#stack/tools";
 import { container, manifests, root, workloads } from "./testing.ts";
 
@@ -26,9 +27,13 @@ it("are those that the Dockerfile has a target for, and Tilt builds", async () =
   }
 });
 
-it("are deployed by Tilt under names that it was told", async () => {
+it("are deployed by Tilt under names that it knows: its own, and those of the base's manifests", async () => {
+  const base = "k8s/base/kustomization.yaml";
+  expect(tiltfile).toContain(`read_yaml('${base}')['resources']`);
+  const { resources } = parse(read(base)) as { resources: string[] };
+  const inBase = new Set(resources.map((file) => file.replace(".yaml", "")));
   for (const { metadata } of workloads(await manifests("local"))) {
-    expect(tiltfile).toContain(`'${metadata.name}'`);
+    if (!inBase.has(metadata.name)) expect(tiltfile).toContain(`'${metadata.name}'`);
   }
 });
 

@@ -114,7 +114,11 @@ function bodyLookup(): string {
   return `${shapes.toLua()}\n${lookupFunction("body_at", rows)}`;
 }
 
-const script = (file: string): string => readFileSync(join(import.meta.dirname, file), "utf8");
+/** A script without comments and indentation: Envoy's whole configuration is one short argument. */
+const script = (file: string): string =>
+  readFileSync(join(import.meta.dirname, file), "utf8")
+    .replace(/^\s*--.*\n/gm, "")
+    .replace(/^ +/gm, "");
 
 /** The edge's scripts, each with its tables of the contracts above it. */
 export const requestsLua = (): string => endpointLookup() + script("requests.lua");
