@@ -13,11 +13,11 @@ import "./testing/setup.ts"; // For the type of what it provides.
 // P54: malformed input ends no process.
 
 const SEED = process.env["SEED"] ?? String(Date.now() % 1_000_000);
-console.log(`raw requests: SEED=${SEED}`);
+console.log(`fuzzing: SEED=${SEED}`);
 
 const REQUESTS = 80;
-const LETTERS = 25;
-const AT_ONCE = 10;
+const MESSAGES = 25;
+const CONCURRENCY = 10;
 
 const marketplace = inject("marketplace");
 const hostOf = (url: string): string => new URL(url).host;
@@ -25,31 +25,31 @@ const hostOf = (url: string): string => new URL(url).host;
 const processes = async (): Promise<unknown> =>
   (await fetch(`${marketplace.control}/processes`)).json() as unknown;
 
-type Make = (chance: SeededRandom) => Buffer[];
+type Make = (random: SeededRandom) => Buffer[];
 
-/** Throws such requests at an address; then each process must be the one that it was, and well. */
-async function bombard(
+/** Sends malformed requests to an address; then each process must still run, and be healthy. */
+async function fuzz(
   name: string,
   address: string,
   make: Make,
-  well: () => Promise<boolean>,
+  isHealthy: () => Promise<boolean>,
   { greeted = false } = {},
 ): Promise<void> {
   const before = await processes();
-  const chance = new SeededRandom(`${SEED} ${name}`);
-  const works = Array.from({ length: REQUESTS }, () => {
-    const pieces = make(chance);
+  const random = new SeededRandom(`${SEED} ${name}`);
+  const tasks = Array.from({ length: REQUESTS }, () => {
+    const pieces = make(random);
     const how = {
-      half: chance.oneIn(3),
-      reset: chance.oneIn(3),
-      greeted: greeted && !chance.oneIn(9),
+      half: random.oneIn(3),
+      reset: random.oneIn(3),
+      greeted: greeted && !random.oneIn(9),
     };
     return () => exchange(address, pieces, how);
   });
-  await runConcurrently(AT_ONCE, works);
-  await until(well, { what: `${name} to answer`, timeoutMs: 30_000 }).catch(
+  await runConcurrently(CONCURRENCY, tasks);
+  await until(isHealthy, { what: `${name} to answer`, timeoutMs: 30_000 }).catch(
     async (error: unknown) => {
-      expect(await processes(), name).toEqual(before); // Says more than that nobody answered.
+      expect(await processes(), name).toEqual(before); // It says more than the timeout.
       throw error;
     },
   );
@@ -95,50 +95,57 @@ const stripeKey = `authorization: Bearer ${marketplace.stripeKey}\r\n`;
 const ports = (of: Record<string, string[]>): [string, string][] =>
   Object.entries(of).flatMap(([name, list]) => list.map((at): [string, string] => [name, at]));
 
-it.each(ports(marketplace.rpc))("no raw request ends %s, on its RPC port %s", async (name, at) => {
-  const make: Make = (chance) =>
-    chance.oneIn(8) ? malformedHttp1(chance, rpcPaths) : malformedHttp2(chance, rpcPaths);
-  await bombard(`${name} rpc`, at, make, () => isServing(at));
-});
-
-it.each(ports(marketplace.http))(
-  "no raw request ends %s, on its plain port %s",
+it.each(ports(marketplace.rpc))(
+  "no malformed request stops %s, on its RPC port %s",
   async (name, at) => {
-    const make: Make = (chance) =>
-      chance.oneIn(12) ? malformedHttp2(chance, plainPaths) : malformedHttp1(chance, plainPaths);
-    await bombard(`${name} http`, at, make, () => respondsOk(`http://${at}/healthz`));
+    const make: Make = (random) =>
+      random.oneIn(8) ? malformedHttp1(random, rpcPaths) : malformedHttp2(random, rpcPaths);
+    await fuzz(`${name} rpc`, at, make, () => isServing(at));
   },
 );
 
-it("no raw request ends anything through the edge, in both of its protocols", async () => {
+it.each(ports(marketplace.http))(
+  "no malformed request stops %s, on its HTTP port %s",
+  async (name, at) => {
+    const make: Make = (random) =>
+      random.oneIn(12) ? malformedHttp2(random, plainPaths) : malformedHttp1(random, plainPaths);
+    await fuzz(`${name} http`, at, make, () => respondsOk(`http://${at}/healthz`));
+  },
+);
+
+it("no malformed request stops any process through the edge, over HTTP/1.1 or HTTP/2", async () => {
   const known = [...pages, ...restPaths, ...rpcPaths, "/webhooks/stripe"];
-  const make: Make = (chance) =>
-    chance.oneIn(2) ? malformedHttp2(chance, known) : malformedHttp1(chance, known);
-  const well = async (): Promise<boolean> =>
+  const make: Make = (random) =>
+    random.oneIn(2) ? malformedHttp2(random, known) : malformedHttp1(random, known);
+  const isHealthy = async (): Promise<boolean> =>
     (await respondsOk(`${marketplace.url}/api/tickets`)) && respondsOk(`${marketplace.url}/`);
-  await bombard("the edge", hostOf(marketplace.url), make, well);
+  await fuzz("the edge", hostOf(marketplace.url), make, isHealthy);
 });
 
 it.each([
   ["the storefront", marketplace.webUrl, pages, "/healthz", ""],
   ["the local Stripe", marketplace.stripeUrl, stripePaths, "/v1/events", stripeKey],
   ["the mailbox", marketplace.mailboxUrl, ["/", "/mails"], "/mails", ""],
-])("no raw request ends %s", async (name, url, known, path, more) => {
-  const make: Make = (chance) => malformedHttp1(chance, known, more);
-  const any = name === "the local Stripe"; // Without its key, its answer is a refusal.
-  await bombard(name, hostOf(url), make, () => respondsOk(url + path, { any }));
+])("no malformed request stops %s", async (name, url, known, path, more) => {
+  const make: Make = (random) => malformedHttp1(random, known, more);
+  const any = name === "the local Stripe"; // Without an API key it responds with an error.
+  await fuzz(name, hostOf(url), make, () => respondsOk(url + path, { any }));
 });
 
-it("no mail ends the mailbox", async () => {
+it("no malformed mail stops the mailbox", async () => {
   const at = hostOf(marketplace.smtpUrl);
-  const well = async () => (await acceptsMail(at)) && respondsOk(`${marketplace.mailboxUrl}/mails`);
-  await bombard("mails", at, malformedSmtp, well, { greeted: true });
+  const isHealthy = async () =>
+    (await acceptsMail(at)) && respondsOk(`${marketplace.mailboxUrl}/mails`);
+  await fuzz("mails", at, malformedSmtp, isHealthy, { greeted: true });
 });
 
-it.each(Object.entries(marketplace.brokerUrls))("no message ends %s", async (service, own) => {
-  const before = await processes();
-  const chance = new SeededRandom(`${SEED} messages of ${service}`);
-  await sendMalformedMessages(chance, service, { admin: marketplace.amqpUrl, own }, LETTERS);
-  for (const at of marketplace.rpc[service] ?? []) expect(await isServing(at)).toBe(true);
-  expect(await processes()).toEqual(before);
-});
+it.each(Object.entries(marketplace.brokerUrls))(
+  "no malformed message stops %s",
+  async (service, own) => {
+    const before = await processes();
+    const random = new SeededRandom(`${SEED} messages of ${service}`);
+    await sendMalformedMessages(random, service, { admin: marketplace.amqpUrl, own }, MESSAGES);
+    for (const at of marketplace.rpc[service] ?? []) expect(await isServing(at)).toBe(true);
+    expect(await processes()).toEqual(before);
+  },
+);

@@ -1,13 +1,13 @@
 import { connect } from "node:net";
 import { setTimeout as passing } from "node:timers/promises";
 
-/** After its last word nobody is waited for longer: many requests here have no answer. */
-const QUIET_MS = 60;
+/** The connection is closed after this much silence, as many malformed requests get no response. */
+const SILENCE_MS = 60;
 
 /**
- * Sends pieces of bytes over a connection of its own, and hangs up: with an end or a reset, once it has
- * been quiet. Whatever the other side does is right, as long as it lives. With
- * `greeted` the other side speaks first. Resolves to what it said.
+ * Sends pieces of bytes over a new connection, and closes it after a silence, by an end or by a reset.
+ * With `greeted` the server speaks first. Resolves to what the server sent: any response is correct, as
+ * long as the process survives.
  */
 export async function exchange(
   address: string,
@@ -16,13 +16,13 @@ export async function exchange(
 ): Promise<string> {
   const [host, port] = address.split(":");
   const socket = connect({ host, port: Number(port), allowHalfOpen: true, noDelay: true });
-  let said = "";
-  let heardAt = Date.now();
+  let received = "";
+  let receivedAt = Date.now();
   const closed = new Promise<void>((resolve) => socket.once("close", () => resolve()));
   socket.on("error", () => undefined);
   socket.on("data", (chunk) => {
-    said += chunk.toString("latin1");
-    heardAt = Date.now();
+    received += chunk.toString("latin1");
+    receivedAt = Date.now();
   });
   socket.once("end", () => socket.destroy());
   const greeting = new Promise<void>((resolve) => socket.once("data", () => resolve()));
@@ -33,21 +33,24 @@ export async function exchange(
     await passing(1);
   }
   if (half) socket.end();
-  heardAt = Date.now();
-  while (!socket.destroyed && Date.now() - heardAt < QUIET_MS) {
-    await Promise.race([closed, passing(QUIET_MS / 3)]);
+  receivedAt = Date.now();
+  while (!socket.destroyed && Date.now() - receivedAt < SILENCE_MS) {
+    await Promise.race([closed, passing(SILENCE_MS / 3)]);
   }
   if (reset) socket.resetAndDestroy();
   else socket.destroy();
   await closed;
-  return said;
+  return received;
 }
 
-/** Does each piece of work, so many at a time. */
-export async function runConcurrently(count: number, works: readonly (() => Promise<unknown>)[]) {
-  const queue = [...works];
+/** Runs all tasks, at most `concurrency` at a time. */
+export async function runConcurrently(
+  concurrency: number,
+  tasks: readonly (() => Promise<unknown>)[],
+) {
+  const queue = [...tasks];
   const worker = async () => {
-    for (let work = queue.shift(); work; work = queue.shift()) await work();
+    for (let task = queue.shift(); task; task = queue.shift()) await task();
   };
-  await Promise.all(Array.from({ length: count }, worker));
+  await Promise.all(Array.from({ length: concurrency }, worker));
 }

@@ -10,7 +10,7 @@ import {
 
 const line = (name: string, value: string): string => `${name}: ${value}\r\n`;
 
-/** How the body is announced, and what comes of it. */
+/** The headers that frame a body, and the body as it is sent. */
 const framings: ((body: Buffer) => [head: string, body: string])[] = [
   (body) => [line("content-length", `${body.length}`), body.toString("latin1")],
   (body) => [line("content-length", `${body.length + 9}`), body.toString("latin1")],
@@ -28,28 +28,28 @@ const framings: ((body: Buffer) => [head: string, body: string])[] = [
   () => [line("transfer-encoding", "gzip, chunked"), "1\r\nx\r\n0\r\n\r\n"],
 ];
 
-/** A request of HTTP/1.1 of which something is odd, in pieces; sometimes two of them, or damaged. */
+/** A malformed HTTP/1.1 request in pieces, sometimes with corrupted bytes. */
 export function malformedHttp1(
-  chance: SeededRandom,
+  random: SeededRandom,
   known: readonly string[],
   more = "",
 ): Buffer[] {
   const odd = (times: number, list: readonly string[], usual: string): string =>
-    chance.oneIn(times) ? chance.pick(list) : usual;
-  const path = odd(2, paths, chance.pick(known));
-  const method = odd(4, methods, chance.pick(["GET", "POST", "POST"]));
+    random.oneIn(times) ? random.pick(list) : usual;
+  const path = odd(2, paths, random.pick(known));
+  const method = odd(4, methods, random.pick(["GET", "POST", "POST"]));
   const version = odd(9, ["HTTP/1.0", "HTTP/2.0", "HTTP/9.9", "HTTP", "http/1.1", ""], "HTTP/1.1");
   const host = line("Host", odd(2, hosts, "localhost"));
-  const second = chance.oneIn(6) ? line("Host", chance.pick(hosts)) : "";
-  const headers = malformedHeaders(chance).map(([name, value]) => line(name, value));
-  const hasBody = method !== "GET" || chance.oneIn(4);
-  const [framing, body] = hasBody ? chance.pick(framings)(malformedBody(chance)) : ["", ""];
-  const type = hasBody ? line("content-type", chance.pick(types)) : "";
+  const second = random.oneIn(6) ? line("Host", random.pick(hosts)) : "";
+  const headers = malformedHeaders(random).map(([name, value]) => line(name, value));
+  const hasBody = method !== "GET" || random.oneIn(4);
+  const [framing, body] = hasBody ? random.pick(framings)(malformedBody(random)) : ["", ""];
+  const type = hasBody ? line("content-type", random.pick(types)) : "";
   const start = `${method} ${path} ${version}\r\n`;
   const head = start + host + second + more + headers.join("") + type + framing + "\r\n";
   const whole = Buffer.from(head + body, "latin1");
-  if (chance.oneIn(12)) return [chance.bytes(chance.below(300))];
-  const bytes = chance.oneIn(6) ? chance.corrupt(whole) : whole;
-  const cut = chance.below(bytes.length + 1);
-  return chance.oneIn(3) ? [bytes.subarray(0, cut), bytes.subarray(cut)] : [bytes];
+  if (random.oneIn(12)) return [random.bytes(random.below(300))];
+  const bytes = random.oneIn(6) ? random.corrupt(whole) : whole;
+  const cut = random.below(bytes.length + 1);
+  return random.oneIn(3) ? [bytes.subarray(0, cut), bytes.subarray(cut)] : [bytes];
 }

@@ -1,6 +1,6 @@
 import type { SeededRandom } from "../testing/seeded-random.ts";
 
-// Words that are nearly right, or wrong in a way that some parser has been surprised by.
+// Values that are nearly valid, or invalid in a way that has surprised some parser.
 
 export const hosts = [
   ...["a:99999", "a:b", "[", "[::1", "[::1]]", "%", "%zz:1", ":80", "a:-1", "", " ", "::", "a b"],
@@ -102,11 +102,11 @@ const values = [
   ],
 ];
 
-/** Some headers: names that somebody reads, with values that nobody expects. */
-export const malformedHeaders = (chance: SeededRandom): [string, string][] =>
-  chance.someOf(names, 5).map((name) => {
-    const authority = /host|origin|referer/.test(name) && !chance.oneIn(3);
-    return [name, chance.pick(authority ? hosts : values)];
+/** Headers that the services read, with values that they do not expect. */
+export const malformedHeaders = (random: SeededRandom): [string, string][] =>
+  random.someOf(names, 5).map((name) => {
+    const authority = /host|origin|referer/.test(name) && !random.oneIn(3);
+    return [name, random.pick(authority ? hosts : values)];
   });
 
 const bodies = [
@@ -124,5 +124,5 @@ const bodies = [
   ],
 ];
 
-export const malformedBody = (chance: SeededRandom): Buffer =>
-  chance.oneIn(5) ? chance.bytes(chance.below(200)) : Buffer.from(chance.pick(bodies), "latin1");
+export const malformedBody = (random: SeededRandom): Buffer =>
+  random.oneIn(5) ? random.bytes(random.below(200)) : Buffer.from(random.pick(bodies), "latin1");

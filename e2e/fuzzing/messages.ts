@@ -9,15 +9,15 @@ import {
 import { until } from "#stack/process";
 import type { SeededRandom } from "../testing/seeded-random.ts";
 
-/** By this what was sent here is found again, to be taken away: of many headers a service keeps some. */
+/** Marks the bodies that are sent here, so that their dead letters can be removed. */
 const MARK = "raw-requests";
 
-/** Whoever asked for a snapshot asks again, so that a request that fails is kept by nobody. */
-const kept = ({ type }: Options.Publish): boolean =>
+/** Whether a failed message is dead-lettered; requests for snapshots are repeated by their sender. */
+const isDeadLettered = ({ type }: Options.Publish): boolean =>
   !snapshots.some(({ request }) => request.typeName === type);
 
 const noString = { toString: "x", valueOf: "x" };
-const odd = [
+const oddValues = [
   ...["", "\u00ff", "x".repeat(30_000), "null", "__proto__", -1, 0.5, 2 ** 53, true, null],
   ...[noString, [[[]]], { "!": "timestamp", value: 1e15 }, { a: { b: { c: noString } } }],
 ];
@@ -27,30 +27,30 @@ const headers = [
   ...["x-ticketing-tries", "x-ticketing-publisher", "x-delay", "x-death", "constructor"],
 ];
 
-function oddProperties(chance: SeededRandom, service: string): Options.Publish {
+function malformedProperties(random: SeededRandom, service: string): Options.Publish {
   const types = ((subscriptions as Subscriptions)[service] ?? []).map(({ typeName }) => typeName);
   return {
     headers: Object.fromEntries([
-      ...chance.someOf(headers, 4).map((name) => [name, chance.pick(odd)] as const),
+      ...random.someOf(headers, 4).map((name) => [name, random.pick(oddValues)] as const),
     ]) as Options.Publish["headers"],
-    type: chance.pick([...types, ...types, "", "ticketing.none.v1.None", "__proto__"]),
-    messageId: chance.pick(["", "x", "\u00ff", "0".repeat(200)]),
-    contentType: chance.pick(["", "application/protobuf", "\u00ff"]),
-    contentEncoding: chance.pick(["", "gzip", "\u00ff"]),
+    type: random.pick([...types, ...types, "", "ticketing.none.v1.None", "__proto__"]),
+    messageId: random.pick(["", "x", "\u00ff", "0".repeat(200)]),
+    contentType: random.pick(["", "application/protobuf", "\u00ff"]),
+    contentEncoding: random.pick(["", "gzip", "\u00ff"]),
   };
 }
 
-/** Field 1 of 255 bytes, which are not there: no message at all, or what follows would be one. */
-const unreadable = (chance: SeededRandom): Buffer =>
-  Buffer.concat([Buffer.of(0x0a, 0xff, 0x01), Buffer.from(MARK), chance.bytes(chance.below(20))]);
+/** Announces a field of 255 bytes that are missing, so no message can be decoded. */
+const unreadable = (random: SeededRandom): Buffer =>
+  Buffer.concat([Buffer.of(0x0a, 0xff, 0x01), Buffer.from(MARK), random.bytes(random.below(20))]);
 
-/** Waits for what was sent to be among the dead, and takes that away, and nothing else. */
+/** Waits until this many marked messages are dead letters, and removes only those. */
 async function removeDeadLetters(
   channel: ConfirmChannel,
   service: string,
   count: number,
 ): Promise<void> {
-  let buried = 0;
+  let removed = 0;
   const all = async (): Promise<boolean> => {
     const others: GetMessage[] = [];
     for (;;) {
@@ -59,22 +59,22 @@ async function removeDeadLetters(
       if (!message.content.includes(MARK)) others.push(message);
       else {
         channel.ack(message);
-        buried += 1;
+        removed += 1;
       }
     }
     for (const message of others) channel.nack(message);
-    return buried >= count;
+    return removed >= count;
   };
   const what = `${count} dead letters of ${service}`;
   await until(all, { what, timeoutMs: 60_000, everyMs: 200 });
 }
 
 /**
- * Sends messages that nobody can read to a service's queue: from the administrator, who may not, and
- * from the service itself, whose word is looked into. They end among the dead letters, from which they are taken away.
+ * Sends undecodable messages to the queue of a service: from the administrator, who is not an accepted
+ * publisher, and from the service itself. Each becomes a dead letter, and is removed.
  */
 export async function sendMalformedMessages(
-  chance: SeededRandom,
+  random: SeededRandom,
   service: string,
   urls: { admin: string; own: string },
   count: number,
@@ -85,12 +85,12 @@ export async function sendMalformedMessages(
       admin.createConfirmChannel(),
       own.createConfirmChannel(),
     ]);
-    let dead = 0;
+    let deadLetters = 0;
     for (let i = 0; i < count; i += 1) {
-      const properties = oddProperties(chance, service);
-      const body = unreadable(chance);
-      if (kept(properties)) dead += 1;
-      if (chance.oneIn(3)) fromAdmin.sendToQueue(service, body, properties);
+      const properties = malformedProperties(random, service);
+      const body = unreadable(random);
+      if (isDeadLettered(properties)) deadLetters += 1;
+      if (random.oneIn(3)) fromAdmin.sendToQueue(service, body, properties);
       else
         fromOwn.publish(QUEUES_EXCHANGE, immediateKey(service), body, {
           ...properties,
@@ -98,7 +98,7 @@ export async function sendMalformedMessages(
         });
     }
     await Promise.all([fromAdmin.waitForConfirms(), fromOwn.waitForConfirms()]);
-    await removeDeadLetters(fromAdmin, service, dead);
+    await removeDeadLetters(fromAdmin, service, deadLetters);
   } finally {
     await Promise.all([admin.close(), own.close()]);
   }

@@ -5,7 +5,7 @@ const addresses = [
   ...["<a@b> SIZE=-1", "<a@b> SIZE=99999999999999", "<a@b> BODY=9 SMTPUTF8 X=\u00ff", "<%zz@%>"],
 ];
 
-const mails = [
+const messages = [
   "Subject: a\r\n\r\nb",
   "",
   "\r\n\r\n\r\n",
@@ -23,7 +23,7 @@ const mails = [
   "From: __proto__: constructor\r\n__proto__: x\r\nReferences: <\r\n\r\n..\r\n.x",
 ];
 
-const words = [
+const commands = [
   ...[
     "NOOP",
     "RSET",
@@ -59,21 +59,21 @@ const words = [
 
 const ends = ["\r\n.\r\n", "\r\n.\r\n", "\n.\n", "\r\n", ""];
 
-/** A conversation in SMTP that breaks its rules somewhere, in pieces. */
-export function malformedSmtp(chance: SeededRandom): Buffer[] {
-  const usual = (line: string): string => (chance.oneIn(15) ? chance.pick(words) : line);
+/** An SMTP session that violates the protocol, in pieces. */
+export function malformedSmtp(random: SeededRandom): Buffer[] {
+  const usual = (line: string): string => (random.oneIn(15) ? random.pick(commands) : line);
   const lines = [
     usual("EHLO a"),
-    ...chance.someOf(words, 1),
-    usual(`MAIL FROM:${chance.oneIn(6) ? chance.pick(addresses) : "<a@example.com>"}`),
-    usual(`RCPT TO:${chance.oneIn(6) ? chance.pick(addresses) : "<raw@example.com>"}`),
+    ...random.someOf(commands, 1),
+    usual(`MAIL FROM:${random.oneIn(6) ? random.pick(addresses) : "<a@example.com>"}`),
+    usual(`RCPT TO:${random.oneIn(6) ? random.pick(addresses) : "<raw@example.com>"}`),
     usual("DATA"),
-    chance.pick(mails) + chance.pick(ends),
-    ...chance.someOf(words, 2),
+    random.pick(messages) + random.pick(ends),
+    ...random.someOf(commands, 2),
   ];
-  const bytes = Buffer.from(lines.join(chance.oneIn(8) ? "\n" : "\r\n") + "\r\n", "latin1");
-  if (chance.oneIn(12)) return [chance.bytes(300)];
-  const cut = chance.below(bytes.length + 1);
-  if (chance.oneIn(4)) return [bytes.subarray(0, cut)]; // It hangs up in the middle of it.
-  return chance.oneIn(2) ? [bytes.subarray(0, cut), bytes.subarray(cut)] : [bytes];
+  const bytes = Buffer.from(lines.join(random.oneIn(8) ? "\n" : "\r\n") + "\r\n", "latin1");
+  if (random.oneIn(12)) return [random.bytes(300)];
+  const cut = random.below(bytes.length + 1);
+  if (random.oneIn(4)) return [bytes.subarray(0, cut)]; // The client disconnects in the middle.
+  return random.oneIn(2) ? [bytes.subarray(0, cut), bytes.subarray(cut)] : [bytes];
 }

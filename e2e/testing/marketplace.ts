@@ -3,12 +3,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { buildWeb, startSystem, type System, type SystemOptions } from "#stack/launcher";
 
-/** What would lead a test to somebody's real servers, or to people's real mail. */
+/** Variables that would connect a test to real servers or send real mail. */
 const EXTERNAL_SERVICES = ["MONGODB_URI", "AMQP_URI", "REDIS_URI", "STRIPE_KEY", "SMTP_URL"];
 
 /**
- * A test makes more accounts, signs in and pays more often than anybody, and all from one address; and
- * the people in it renew no session, however slow the machine is.
+ * Tests create accounts, sign in and pay more often than users, all from one address. They do not renew
+ * sessions, so access tokens outlive even a slow run.
  */
 const UNLIMITED = {
   ACCESS_TOKEN_SECONDS: "3600",
@@ -24,23 +24,23 @@ const UNLIMITED = {
   HOLD_HALVINGS: "0",
 };
 
-/** Starts a whole marketplace in an empty folder, whatever the environment names. */
+/** Starts a whole marketplace in an empty folder, independent of the environment. */
 export async function startMarketplace(
   name: string,
   options: Pick<SystemOptions, "instances" | "env" | "via" | "supervised" | "log">,
 ): Promise<{ dir: string; system: System }> {
   for (const variable of EXTERNAL_SERVICES) Reflect.deleteProperty(process.env, variable);
   const dir = await mkdtemp(join(tmpdir(), `ticketing-${name}-`));
-  const said: string[] = [];
+  const output: string[] = [];
   const log = (line: string): void => {
-    said.push(line);
+    output.push(line);
     options.log?.(line);
   };
   await buildWeb(log);
   const env = { ...UNLIMITED, ...options.env };
   const system = await startSystem({ ...options, dir, test: true, env, log }).catch(
     (error: unknown) => {
-      throw new Error(`the marketplace did not start:\n${said.join("\n")}`, { cause: error });
+      throw new Error(`the marketplace did not start:\n${output.join("\n")}`, { cause: error });
     },
   );
   return { dir, system };

@@ -8,34 +8,34 @@ import type { TestProject } from "vitest/node";
 import type { ServiceName, System } from "#stack/launcher";
 import { startMarketplace } from "./marketplace.ts";
 
-/** Where the whole marketplace is that the tests use, and how a test reaches behind it. */
+/** The marketplace that all tests share: its addresses, also of what is behind the edge. */
 export interface SharedMarketplace {
   url: string;
-  /** The broker, with the administrator's rights, for listening to the events. */
+  /** The broker, with the administrator's permissions, for the event log. */
   amqpUrl: string;
-  /** The broker, with the rights of each service. */
+  /** The broker, with the permissions of each service. */
   brokerUrls: Record<string, string>;
-  /** MongoDB, with the administrator's rights; DATABASE stands for the database's name. */
+  /** MongoDB, with the administrator's permissions; DATABASE is a placeholder for the name. */
   mongoUrl: string;
   stripeUrl: string;
-  /** The only key that the local Stripe lets in. */
+  /** The only API key that the local Stripe accepts. */
   stripeKey: string;
-  /** The mailbox's page; under /mails all mails, the newest first. */
+  /** The page of the mailbox; /mails returns all mails, the newest first. */
   mailboxUrl: string;
-  /** Where the mailbox takes mails. */
+  /** The SMTP address of the mailbox. */
   smtpUrl: string;
   /** The storefront's own server, behind the edge. */
   webUrl: string;
   logs: string;
-  /** Every key and password of the marketplace's own, none of which anybody may ever say. */
+  /** Every generated key and password; none of them may appear anywhere. */
   secrets: string[];
   /**
-   * POST /restart/<service> kills and starts again every instance of a service; GET /pids answers the
-   * processes of the services and of the edge; GET /processes all processes by name, with the pid, or
-   * how it ended.
+   * POST /restart/<service> kills and restarts every instance of a service. GET /pids returns the pids
+   * of the services and of the edge. GET /processes returns all processes by name, each with its pid or
+   * with how it exited.
    */
   control: string;
-  /** Where each service listens by itself, behind the edge. */
+  /** The addresses of the instances of each service, behind the edge. */
   rpc: Record<string, string[]>;
   http: Record<string, string[]>;
   holdSeconds: number;
@@ -47,10 +47,10 @@ declare module "vitest" {
   }
 }
 
-/** Long enough for a purchase on a busy machine, short enough to wait for. */
+/** Long enough for a purchase on a busy machine, short enough to wait for its end. */
 const HOLD_SECONDS = 20;
 
-async function stateOf({ processes }: System): Promise<Record<string, number | string>> {
+async function processStates({ processes }: System): Promise<Record<string, number | string>> {
   const each = processes.map(async ({ child }) => {
     return [child.name, child.running ? child.pid : await child.exited] as const;
   });
@@ -65,7 +65,7 @@ async function serveControl(system: System): Promise<{ url: string; close(): voi
       return void res.end(JSON.stringify(pids));
     }
     if (req.url === "/processes") {
-      return void stateOf(system).then((state) => res.end(JSON.stringify(state)));
+      return void processStates(system).then((state) => res.end(JSON.stringify(state)));
     }
     const service = /^\/restart\/(\w+)$/.exec(req.url ?? "")?.[1] as ServiceName | undefined;
     const instances = service ? system.instances[service] : undefined;
@@ -86,23 +86,23 @@ const addresses = ({ instances }: System, port: "rpc" | "http"): Record<string, 
     Object.entries(instances).map(([name, list]) => [name, list.map((each) => each[port])]),
   );
 
-/** Where a marketplace keeps what it has made up: of its parts, and of its services. */
+/** The files with the generated secrets of the parts and of the services. */
 const SECRET_FILES = ["secrets.json", "services.json"];
 
-/** All that was made up for this one marketplace. */
+/** The generated secrets of this marketplace. */
 const secretsIn = (dir: string): string[] =>
   SECRET_FILES.flatMap((file) =>
     Object.values(JSON.parse(readFileSync(join(dir, file), "utf8")) as Record<string, string>),
   );
 
-/** Starts everything once, as `npm start` does, with as many instances as INSTANCES says. */
+/** Starts the marketplace once, as `npm start` does; INSTANCES is the number of instances. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const { dir, system } = await startMarketplace("e2e", {
     instances: Number(process.env["INSTANCES"] ?? 1),
     env: {
       ORDER_HOLD_SECONDS: String(HOLD_SECONDS),
       PAYOUT_SWEEP_SECONDS: "2",
-      CALL_TIMEOUT_SECONDS: "60", // A busy machine is slow, and that is no failure.
+      CALL_TIMEOUT_SECONDS: "60", // A busy machine is slow, which is not a failure.
     },
   });
   const control = await serveControl(system);

@@ -36,7 +36,7 @@ export function valuesOf(config: EdgeConfig): Record<string, unknown> {
   return {
     ...unchanged,
     AUTHORITY,
-    REFUSALS: localReplies(),
+    LOCAL_REPLIES: localReplies(),
     REQUESTS_LUA: requestsLua(),
     BODIES_LUA: bodiesLua(),
     SERVICES: services.map(({ typeName }) => typeName),
