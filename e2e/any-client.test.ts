@@ -30,10 +30,10 @@ beforeAll(async () => {
   seller = await signUp(url, "seller");
 });
 
-/** A purchase needs three things of a client: call a method with a token, and read the answer. */
+/** What a purchase requires of a client: it calls a method with a token, and reads the response. */
 type Call = (method: string, request: object, token?: string) => Promise<any>;
 
-/** Signs up, finds the ticket, holds it, pays it, and waits until it is the buyer's. */
+/** Signs up, orders a ticket, pays it, and waits until the order is completed. */
 async function purchase(call: Call): Promise<void> {
   const { id: ticketId } = await listTicket(seller);
   const { tokens } = await call("auth.v1.AuthService/SignUp", {
@@ -115,7 +115,7 @@ describe("the whole purchase", () => {
     });
   });
 
-  it("is described to clients without the schema", async () => {
+  it("can be discovered by clients without the schema", async () => {
     const { stdout } = await run(join(root, "node_modules/.bin/buf"), [
       ...["curl", "--http2-prior-knowledge", "--list-methods", url],
     ]);
@@ -131,7 +131,7 @@ describe("the whole purchase", () => {
   it("works with plain @grpc/grpc-js", async () => {
     const { host } = new URL(url);
     const client = new grpc.Client(host, grpc.credentials.createInsecure());
-    /** A unary call, from the contract alone. */
+    /** A unary call that uses only the contract. */
     function unary<I extends DescMessage, O extends DescMessage>(
       service: DescService,
       name: string,

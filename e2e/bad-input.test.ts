@@ -13,7 +13,7 @@ beforeAll(async () => {
   orderId = (await buy(person, await listTicket(await signUp(url, "seller")))).id;
 });
 
-/** How many documents each database holds: nothing of a refused request may be among them. */
+/** The number of stored documents by collection: rejected requests must not change it. */
 async function stored(): Promise<Record<string, number>> {
   const client = await mongo.MongoClient.connect(mongoUrl.replace("/DATABASE", "/admin"));
   try {
@@ -41,7 +41,7 @@ interface Bad {
   method?: string;
   path: string;
   body?: unknown;
-  /** The field that must be named. */
+  /** The field that the error must name. */
   field?: string;
   status?: number;
   headers?: Record<string, string>;
@@ -232,7 +232,7 @@ describe("bad input", () => {
     expect(await stored()).toEqual(before);
   });
 
-  it("is refused by the RPC paths of every protocol too", async () => {
+  it("is rejected by the RPC paths in every protocol", async () => {
     const path = `${url}/ticketing.orders.v1.OrderService/CreateOrder`;
     const types = [
       "application/json",
@@ -253,13 +253,13 @@ describe("bad input", () => {
         const told = `${type} ${body.slice(0, 10)}: ${answer.status}`;
         expect(answer.status, told).toBeLessThan(500);
         const status = answer.headers.get("grpc-status");
-        // 2 is UNKNOWN and 13 INTERNAL: both would mean that we broke.
+        // 2 is UNKNOWN and 13 is INTERNAL: both would be a fault of the server.
         if (status) expect(["0", "2", "13"], told).not.toContain(status);
       }
     }
   });
 
-  it("does not let anybody see or cancel somebody else's order", async () => {
+  it("cannot show or cancel another user's order", async () => {
     const thief = await signUp(url, "thief");
     const headers = { authorization: `Bearer ${thief.token}` };
     for (const [method, path] of [

@@ -21,7 +21,7 @@ import { until } from "#stack/process";
 import { buy, listTicket, fetchOrder, signUp, fetchTicket, type Person } from "./testing/person.ts";
 import "./testing/setup.ts"; // For the type of what it provides.
 
-// Somebody has the password of expiration, the service that knows least. They can tell no lie with it.
+// An attacker has the broker password of expiration, the service with the fewest permissions.
 
 const { url, brokerUrls, amqpUrl } = inject("marketplace");
 const EXPIRATION = "ticketing.expiration.v1.ExpirationComplete";
@@ -42,7 +42,7 @@ beforeAll(async () => {
 });
 afterAll(() => Promise.all([thief, administrator].map((connection) => connection?.close())));
 
-/** Where a forged event is put, and what the broker says to that: nothing, where it takes it. */
+/** The exchanges and keys by which a forged event is published. */
 const ways = [
   ["under its own name", (type: string) => ({ exchange: EVENTS_EXCHANGE, key: type })],
   ["under a name of expiration's", () => ({ exchange: EVENTS_EXCHANGE, key: EXPIRATION })],
@@ -51,7 +51,7 @@ const ways = [
   ["into the queue of payments", () => ({ exchange: "", key: "payments" })],
 ] as const;
 
-/** Sends an event in every way that there is, with what it says of itself as its owner would say it. */
+/** Publishes an event in every possible way, with the metadata that its owner would send. */
 async function forge<D extends DescMessage>(
   schema: D,
   message: MessageInitShape<D>,
@@ -75,7 +75,7 @@ async function forge<D extends DescMessage>(
   }
 }
 
-/** Resolves when orders has refused a forgery: what came before it in the queue was seen, too. */
+/** Resolves when the service has rejected a forged event, and thus all that preceded it in the queue. */
 async function seenBy(service: string, known: number): Promise<void> {
   const channel = await administrator.createChannel();
   const dead = async () => (await channel.checkQueue(`${service}.dead`)).messageCount > known;
@@ -90,7 +90,7 @@ const deadOf = async (service: string): Promise<number> => {
 };
 
 describe("with the password of expiration", () => {
-  it("nobody completes an order without money, or sells a ticket", async () => {
+  it("an attacker cannot complete an order without payment, or sell a ticket", async () => {
     const ticket = await listTicket(seller);
     const order = await buy(buyer, ticket);
     const known = await deadOf("orders");
@@ -105,7 +105,7 @@ describe("with the password of expiration", () => {
     await forge(ChargeCreatedSchema, taken, order.id);
     const done = { ...order, status: OrderStatus.COMPLETED, version: order.version + 5n };
     await forge(OrderCompletedSchema, { order: done }, order.id);
-    // What came under a name that expiration may use, orders was given, and refused.
+    // Events under a name that expiration may publish reach orders, which rejects them.
     await seenBy("orders", known);
     expect(await fetchOrder(buyer, order)).toMatchObject({
       status: OrderStatus.CREATED,
@@ -114,20 +114,20 @@ describe("with the password of expiration", () => {
     expect((await fetchTicket(url, ticket)).status).toBe(TicketStatus.HELD);
   });
 
-  it("nobody frees what is held, or holds what is free", async () => {
+  it("an attacker cannot release a held ticket, or hold a free one", async () => {
     const [held, free] = [await listTicket(seller), await listTicket(seller)];
     const order = await buy(buyer, held);
     const over = { ...order, status: OrderStatus.CANCELLED, version: order.version + 5n };
     await forge(OrderExpiredSchema, { order: over }, order.id);
     const made = { ...order, id: crypto.randomUUID(), ticketId: free.id, holdNumber: 9n };
     await forge(OrderCreatedSchema, { order: made }, made.id);
-    // A true event behind the forged ones: when it is heard, they were.
+    // A genuine event follows the forged ones: once it is handled, so are they.
     await buyer.orders.cancelOrder({ id: (await buy(buyer, await listTicket(seller))).id });
     expect((await fetchTicket(url, held)).status).toBe(TicketStatus.HELD);
     expect((await fetchTicket(url, free)).status).toBe(TicketStatus.ON_SALE);
   });
 
-  it("nobody locks somebody else out", async () => {
+  it("an attacker cannot ban a user", async () => {
     const user = { id: buyer.id, version: 1_000n, status: UserStatus.BANNED };
     await forge(UserBannedSchema, { user }, buyer.id);
     const order = await buy(buyer, await listTicket(seller));

@@ -46,12 +46,12 @@ const ticketIs = (ticket: { id: string }, status: TicketStatus, timeoutMs = 10_0
     timeoutMs,
   });
 
-/** The types of all events about these things, in the order in which they were published. */
+/** The types of all events with these subjects, in the order of their publication. */
 const eventsAbout = (...ids: string[]): string[] =>
   eventLog.events.filter(({ subject }) => ids.includes(subject)).map(({ type }) => type);
 
 describe("the success flow", () => {
-  it("lists, locks, refuses the third, takes the payment and sells, in this order of events", async () => {
+  it("a ticket is listed, held, refused to a third user, paid and sold, in this order of events", async () => {
     const ticket = await listTicket(seller);
     const order = await buy(buyer, ticket);
     await ticketIs(ticket, TicketStatus.HELD);
@@ -60,7 +60,7 @@ describe("the success flow", () => {
     expect(held.metadata["until"]).toBe(holdEndOf(order).toISOString());
 
     const { payment } = await pay(buyer, order);
-    // Reserved; or taken already, where the order was quicker than the answer.
+    // Authorized; or captured already, if the order was faster than the response.
     expect([PaymentStatus.AUTHORIZED, PaymentStatus.CAPTURED]).toContain(payment?.status);
     await ticketIs(ticket, TicketStatus.SOLD);
     expect(await fetchOrder(buyer, order)).toMatchObject({
@@ -95,7 +95,7 @@ describe("the success flow", () => {
     const { ticket } = await seller.tickets.createTicket({ title: "With a code", price, code });
     if (!ticket) throw new Error("no ticket");
     const order = await buy(buyer, ticket);
-    // Not found, or not yet: tickets may have heard of the hold by now.
+    // Not found, or not ready: tickets may have received the hold by now.
     const headers = { authorization: `Bearer ${buyer.token}` };
     const early = await fetch(`${url}/api/tickets/${ticket.id}/code`, { method: "POST", headers });
     expect([404, 503]).toContain(early.status);
@@ -113,7 +113,7 @@ describe("the success flow", () => {
       expect(readFileSync(join(logs, file), "utf8")).not.toContain(code);
   });
 
-  it("says in every service's log what it published and received", async () => {
+  it("every service logs the events that it publishes and receives", async () => {
     const ticket = await listTicket(seller);
     const order = await buy(buyer, ticket);
     await buyer.orders.cancelOrder({ id: order.id });
@@ -135,7 +135,7 @@ describe("the success flow", () => {
 });
 
 describe("the hold", () => {
-  it.concurrent("unlocks by itself when its time is up, and not before", async () => {
+  it.concurrent("ends by itself when its time is up, and not before", async () => {
     const ticket = await listTicket(seller);
     const order = await buy(buyer, ticket);
     await ticketIs(ticket, TicketStatus.HELD);
@@ -160,7 +160,7 @@ describe("the hold", () => {
     expect(again.holdNumber).toBe(2n);
   });
 
-  it.concurrent("ends on time although expiration was killed in the middle of it", async () => {
+  it.concurrent("ends on time even if expiration is killed in the middle of it", async () => {
     const ticket = await listTicket(seller);
     const order = await buy(buyer, ticket);
     await until(() => eventsAbout(order.id).length > 0, { what: "OrderCreated" });
@@ -217,7 +217,7 @@ describe("the hold", () => {
     },
   );
 
-  it.concurrent("refuses the buyer who saw another price", async () => {
+  it.concurrent("is refused to a buyer who saw another price", async () => {
     const ticket = await listTicket(seller);
     const dearer = {
       id: ticket.id,
@@ -236,7 +236,7 @@ describe("the hold", () => {
 });
 
 describe("retries", () => {
-  it("make one ticket, one order and one payment of the same request", async () => {
+  it("create one ticket, one order and one payment for the same request", async () => {
     const requestId = crypto.randomUUID();
     const listing = { title: "Once", price: { currencyCode: "EUR", units: 20n }, requestId };
     const made = await Promise.all([1, 2, 3].map(() => seller.tickets.createTicket(listing)));

@@ -31,7 +31,7 @@ interface Intent {
   metadata: Record<string, string>;
 }
 
-/** What Stripe's own books say of an order. */
+/** The payment intents of an order that the local Stripe has stored. */
 async function intentsOf(orderId: string): Promise<Intent[]> {
   const books = await fetchStripeRecords<{
     payment_intents: Intent[];
@@ -46,7 +46,7 @@ const settled = (order: { id: string }, status: OrderStatus, timeoutMs = 10_000)
   });
 
 describe.concurrent("CreatePayment", () => {
-  it("refuses somebody else's order as if there were none", async () => {
+  it("rejects another user's order as if it did not exist", async () => {
     const order = await buy(buyer, await listTicket(seller));
     expect(await errorOf(pay(other, order))).toMatchObject({
       code: "NotFound",
@@ -55,7 +55,7 @@ describe.concurrent("CreatePayment", () => {
     expect(await intentsOf(order.id)).toEqual([]);
   });
 
-  it("refuses another amount than the one due", async () => {
+  it("rejects an amount that differs from the amount due", async () => {
     const order = await buy(buyer, await listTicket(seller));
     for (const amount of [
       { currencyCode: "EUR", units: 25n },
@@ -70,20 +70,20 @@ describe.concurrent("CreatePayment", () => {
     expect(await intentsOf(order.id)).toEqual([]);
   });
 
-  it("refuses a cancelled order", async () => {
+  it("rejects a cancelled order", async () => {
     const order = await buy(buyer, await listTicket(seller));
     await buyer.orders.cancelOrder({ id: order.id });
     await until(async () => (await errorOf(pay(buyer, order))).reason === "ORDER_CANCELLED", {
       what: "payments to hear of the cancellation",
     });
-    // An authorization that came before the news is voided after it, not in the same moment.
+    // An authorization that preceded the event is voided shortly after the event.
     const isGivenBack = ({ status }: Intent) => status === "canceled";
     await until(async () => (await intentsOf(order.id)).every(isGivenBack), {
       what: "whatever was authorized to be given back",
     });
   });
 
-  it("refuses an expired order", async () => {
+  it("rejects an expired order", async () => {
     const order = await buy(buyer, await listTicket(seller));
     await settled(order, OrderStatus.CANCELLED, (holdSeconds + 30) * 1000);
     expect(await errorOf(pay(buyer, order))).toMatchObject({
@@ -93,7 +93,7 @@ describe.concurrent("CreatePayment", () => {
     expect(await intentsOf(order.id)).toEqual([]);
   });
 
-  it("refuses an order that is paid", async () => {
+  it("rejects an order that is paid", async () => {
     const order = await buy(buyer, await listTicket(seller));
     await pay(buyer, order);
     await settled(order, OrderStatus.COMPLETED);
@@ -105,7 +105,7 @@ describe.concurrent("CreatePayment", () => {
     expect(more).toEqual([]);
   });
 
-  it("lets the buyer correct a slip while the hold runs", async () => {
+  it("lets the buyer retry after a soft decline during the hold", async () => {
     const order = await buy(buyer, await listTicket(seller));
     expect(await errorOf(pay(buyer, order, "tok_chargeDeclinedIncorrectCvc"))).toMatchObject({
       code: "InvalidArgument",
@@ -133,7 +133,7 @@ describe.concurrent("CreatePayment", () => {
     });
   });
 
-  it("refuses the buyer's cancel once the money is being taken", async () => {
+  it("rejects the buyer's cancellation once the money is being captured", async () => {
     const order = await buy(buyer, await listTicket(seller));
     await pay(buyer, order);
     await settled(order, OrderStatus.COMPLETED);

@@ -12,7 +12,7 @@ import { buy, holdEndOf, listTicket, signUp, fetchTicket, type Person } from "./
 import { toRpcError } from "./testing/rpc-error.ts";
 import "./testing/setup.ts"; // For the type of what it provides.
 
-// The promises of the whole, at a size that fits a test; by their numbers.
+// Requirements of the whole system, at the size of a test, by their numbers.
 
 const { url, control } = inject("marketplace");
 
@@ -26,7 +26,7 @@ beforeAll(async () => {
 const of = <T>(list: readonly T[], i: number): T => list[i % list.length] as T;
 
 describe("P2: a retried CreateOrder", () => {
-  it("makes one order, also when an answer was given up on", async () => {
+  it("creates one order, also after a response that the client did not wait for", async () => {
     const tickets = await Promise.all(
       Array.from({ length: 48 }, (_, i) => listTicket(seller, `Retry ${i}`)),
     );
@@ -64,7 +64,7 @@ describe("P2: a retried CreateOrder", () => {
 });
 
 describe("P3: an edit that races a purchase", () => {
-  it("changes no order's price, and none succeeds once the hold is heard of", async () => {
+  it("changes the price of no order, and fails once the hold is known", async () => {
     const outcomes = { bought: 0, refused: 0, editedBefore: 0 };
     await Promise.all(
       Array.from({ length: 40 }, async (_, round) => {
@@ -80,7 +80,7 @@ describe("P3: an edit that races a purchase", () => {
           buy(buyer, ticket).catch(toRpcError),
         ]);
         if ("code" in order) {
-          // The edit was first, and orders had heard of it.
+          // The edit was first, and orders had received it.
           expect(order.reason).toBe("TICKET_CHANGED");
           outcomes.refused += 1;
           return;
@@ -109,7 +109,7 @@ const MEGABYTE = 1 << 20;
 const memoryOf = (pid: number): number =>
   Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1] ?? 0) / 1024;
 
-/** Sends a body over HTTP/2, as far as it is taken; answers the status, or the stream's end. */
+/** Sends a body over HTTP/2 until it is rejected; returns the status, or how the stream ended. */
 function send(path: string, headers: Record<string, string>, body: Buffer): Promise<string> {
   return new Promise((resolve) => {
     const session = connect(url);
@@ -124,15 +124,15 @@ function send(path: string, headers: Record<string, string>, body: Buffer): Prom
       (head) => (told = `${head[":status"]} ${head["grpc-status"] ?? ""}`.trim()),
     );
     stream.on("trailers", (trailer) => (told = `${told.split(" ")[0]} ${trailer["grpc-status"]}`));
-    // Refused early, the rest of the body is not wanted: the answer's end is the end.
+    // After an early rejection the rest of the body is not read: the response ends the call.
     stream.on("error", done).on("end", done).on("close", done).resume();
     session.on("error", done);
     stream.end(body);
   });
 }
 
-describe("P34: a message that is too big", () => {
-  it("is refused early on every method, and costs no memory", async () => {
+describe("P34: a message that is too large", () => {
+  it("is rejected early on every method, and uses no memory", async () => {
     const pids = (await (await fetch(`${control}/pids`)).json()) as number[];
     const before = new Map(pids.map((pid) => [pid, memoryOf(pid)]));
     const { token } = seller;
@@ -175,7 +175,7 @@ describe("P34: a message that is too big", () => {
 });
 
 describe("P33: requests that never end", () => {
-  it("take nothing away from the others", async () => {
+  it("do not slow down other requests", async () => {
     const sessions = Array.from({ length: 11 }, () => connect(url));
     try {
       const path = "/ticketing.tickets.v1.TicketService/ListTickets";
@@ -188,7 +188,7 @@ describe("P33: requests that never end", () => {
           stream.write("{"); // And nothing more.
         }
       }
-      // The edge has them all once it has answered a ping behind them.
+      // The edge has received all of them once it responds to a ping behind them.
       await Promise.all(
         sessions.map((session) => new Promise((done) => session.ping(() => done(undefined)))),
       );

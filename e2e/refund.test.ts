@@ -18,7 +18,7 @@ beforeAll(async () => {
   )) as [Person, Person, Person];
 });
 
-/** A ticket with a code that the buyer has paid. */
+/** A sold ticket with a code. */
 async function sold(title: string): Promise<{ ticket: Ticket; order: Order }> {
   const price = { currencyCode: "EUR", units: 25n, nanos: 500_000_000 };
   const { ticket } = await seller.tickets.createTicket({ title, price, code: "door 7" });
@@ -27,7 +27,7 @@ async function sold(title: string): Promise<{ ticket: Ticket; order: Order }> {
   await until(async () => (await fetchTicket(url, ticket!)).status === TicketStatus.SOLD, {
     what: "the sale",
   });
-  // And payments has taken the money.
+  // The money is captured after the sale.
   await until(async () => (await paymentOf(order)).status === PaymentStatus.CAPTURED, {
     what: "the charge",
   });
@@ -41,8 +41,8 @@ async function paymentOf({ id: orderId }: Order) {
 
 const refund = (who: Person, { id: orderId }: Order) => who.payments.refundPayment({ orderId });
 
-/** What Stripe's own books have given back of an order. */
-async function givenBack({ stripeId }: { stripeId: string }): Promise<number[]> {
+/** The amounts that the local Stripe has refunded for a payment. */
+async function refundedAmounts({ stripeId }: { stripeId: string }): Promise<number[]> {
   const books = await fetchStripeRecords<{
     refunds: { payment_intent: string; amount: number }[];
   }>(stripeUrl);
@@ -57,8 +57,8 @@ const subjectsTo = async ({ email }: Person): Promise<string[]> => {
   return mails.filter(({ to }) => to.includes(email)).map(({ subject }) => subject);
 };
 
-describe.concurrent("money", () => {
-  it("goes back to the buyer who has not seen the code, who then cannot", async () => {
+describe.concurrent("a refund", () => {
+  it("is possible for a buyer who has not revealed the code, which is then locked", async () => {
     const { ticket, order } = await sold("Given back");
     expect((await refund(buyer, order)).refund).toMatchObject({ reason: RefundReason.BUYER });
     await until(async () => (await fetchOrder(buyer, order)).status === OrderStatus.CANCELLED, {
@@ -67,7 +67,7 @@ describe.concurrent("money", () => {
     expect((await fetchOrder(buyer, order)).cancelReason).toBe(CancelReason.REFUNDED);
     const payment = await paymentOf(order);
     expect(payment.status).toBe(PaymentStatus.REFUNDED);
-    expect(await givenBack(payment)).toEqual([2550]);
+    expect(await refundedAmounts(payment)).toEqual([2550]);
     await until(async () => (await fetchTicket(url, ticket)).status === TicketStatus.WITHDRAWN, {
       what: "the ticket to be its seller's again",
     });
@@ -85,10 +85,10 @@ describe.concurrent("money", () => {
     expect(await subjectsTo(seller)).toContain("Sold: Given back");
   });
 
-  it("does not go back to the buyer who has seen the code", async () => {
+  it("is not possible for a buyer who has revealed the code", async () => {
     const { ticket, order } = await sold("Seen");
     await buyer.tickets.openTicketCode({ id: ticket.id });
-    // Payments may not have heard of it: then tickets says so.
+    // If payments has not received the event yet, tickets rejects the refund.
     const refused = await refund(buyer, order).then(
       () => undefined,
       async () => (await errorOf(refund(buyer, order))).reason,
@@ -102,20 +102,20 @@ describe.concurrent("money", () => {
     const payment = await paymentOf(order);
     expect(payment.status).toBe(PaymentStatus.CAPTURED);
     expect(payment.codeOpenTime).toBeDefined();
-    expect(await givenBack(payment)).toEqual([]);
+    expect(await refundedAmounts(payment)).toEqual([]);
     expect((await fetchOrder(buyer, order)).status).toBe(OrderStatus.COMPLETED);
   });
 
-  it("goes back once, whoever asks for it at the same time", async () => {
+  it("is paid once, even if buyer and seller request it at the same time", async () => {
     const { order } = await sold("Both");
     await Promise.allSettled([refund(seller, order), refund(buyer, order), refund(seller, order)]);
     await until(async () => (await fetchOrder(buyer, order)).status === OrderStatus.CANCELLED, {
       what: "the order to end",
     });
-    expect(await givenBack(await paymentOf(order))).toEqual([2550]);
+    expect(await refundedAmounts(await paymentOf(order))).toEqual([2550]);
   });
 
-  it("is nobody else's business, and the seller's only as far as it is theirs", async () => {
+  it("is hidden from other users, and the seller sees only the sale", async () => {
     const { order } = await sold("Theirs");
     const notFound = { code: "NotFound", reason: "PAYMENT_NOT_FOUND" };
     expect(await errorOf(refund(other, order))).toMatchObject(notFound);

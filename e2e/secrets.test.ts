@@ -25,7 +25,7 @@ const cards = [
   "tok_of_nobody",
 ];
 
-/** The lines of every log, of this test and of those before it, with the name of their file. */
+/** The lines of every log, also those of earlier tests, each with the name of its file. */
 const everyLine = (): string[] =>
   readdirSync(logs).flatMap((file) =>
     readFileSync(join(logs, file), "utf8")
@@ -33,7 +33,7 @@ const everyLine = (): string[] =>
       .map((line) => `${file}: ${line}`),
   );
 
-/** All that payments has stored. */
+/** Everything that payments has stored. */
 async function stored(): Promise<string> {
   const url = mongoUrl.replace("DATABASE", "payments");
   await using client = await new mongo.MongoClient(url).connect();
@@ -42,7 +42,7 @@ async function stored(): Promise<string> {
   return JSON.stringify(all);
 }
 
-/** What Stripe alone and the buyer may know: with it, a payment can be gone on with. */
+/** The client secrets, which only Stripe and the buyer may know: they allow to continue a payment. */
 async function clientSecrets(): Promise<string[]> {
   const books = await fetchStripeRecords<{
     payment_intents: { client_secret: string }[];
@@ -50,7 +50,7 @@ async function clientSecrets(): Promise<string[]> {
   return books.payment_intents.map(({ client_secret: secret }) => secret);
 }
 
-it("says no card, token, client secret, key or code in any log, event, error or payment", async () => {
+it("no log, event, error or payment contains a card, token, client secret, key or code", async () => {
   const [seller, buyer] = await Promise.all([signUp(url, "seller"), signUp(url, "buyer")]);
   const said: string[] = [];
   const orders: string[] = [];
@@ -82,7 +82,7 @@ it("says no card, token, client secret, key or code in any log, event, error or 
   const isSaid = (what: string): string[] =>
     everything.filter((line) => line.includes(what)).map((line) => line.slice(0, 200));
 
-  // Whoever looks for nothing finds nothing: what may be said is found.
+  // The search itself works: it finds what may be logged.
   expect(isSaid(order.id).length).toBeGreaterThan(5);
   const never = [
     ...["tok_", "pm_card_", "4242424242", "_secret_", "Bearer ", "sk_test_", "whsec_", code],

@@ -15,7 +15,7 @@ let seller: Person;
 let ticketId: string;
 let cookies: [string, string][];
 
-/** A token that says all the right things, under a key that is not auth's. */
+/** A token with valid claims that is signed by another key than auth's. */
 async function forge(expiresIn: string): Promise<string> {
   const { privateKey, publicKey } = await generateKeyPair("ES256", { extractable: true });
   const published = await (await fetch(`${url}/.well-known/jwks.json`)).json();
@@ -52,7 +52,7 @@ interface Call {
   init: RequestInit;
 }
 
-/** A method as a plain request: by its REST path, and by its RPC path in both of Connect's formats. */
+/** A method as HTTP requests: by its REST path, and by its RPC path in both formats of Connect. */
 function callsOf(method: DescMethod): Call[] {
   const { pattern } = getOption(method, http);
   const path = String(pattern.value).replace("{id}", ticketId).replace("{order_id}", ticketId);
@@ -92,12 +92,12 @@ const send = ({ path, init }: Call, headers: Record<string, string>): Promise<Re
   });
 
 describe("a cookie that is stale, garbage or forged", () => {
-  it("makes a stranger of its bearer on every open method", async () => {
+  it("counts as no cookie on every open method", async () => {
     for (const call of methods.filter(isOpen).flatMap(callsOf)) {
       const without = await send(call, {});
       for (const [kind, cookie] of cookies) {
         const answer = await send(call, { cookie: `ticketing_access=${cookie}` });
-        // As without a cookie: an empty request is refused by some methods, but never for who asks.
+        // Some methods reject an empty request, but never because of the caller.
         expect(answer.status, `${call.name} with a ${kind} cookie`).toBe(without.status);
         expect([200, 400, 401]).toContain(answer.status);
         if (answer.status === 401) expect(await answer.text()).toMatch(/SESSION_ENDED/);
@@ -105,7 +105,7 @@ describe("a cookie that is stale, garbage or forged", () => {
     }
   });
 
-  it("finds no user where it asks who it is", async () => {
+  it("identifies no user", async () => {
     for (const [, cookie] of cookies) {
       const asked = await fetch(`${url}/api/users/currentuser`, {
         headers: { cookie: `ticketing_access=${cookie}` },
@@ -134,7 +134,7 @@ describe("a cookie that is stale, garbage or forged", () => {
     }
   });
 
-  it("shows every open page as to a stranger, and leads from protected ones to signing in", async () => {
+  it("gets every open page without a user, and a redirect to sign-in from every protected one", async () => {
     for (const [kind, cookie] of [...cookies, ["absent", ""] as const]) {
       const headers = { cookie: `ticketing_access=${cookie}; ticketing_refresh=${cookie}` };
       for (const path of ["/", `/tickets/${ticketId}`, "/sign-in", "/sign-up"]) {
@@ -168,7 +168,7 @@ describe("an unknown path", () => {
   );
 });
 
-it("the public keys may be kept by everybody for a minute, and what the API answers by nobody", async () => {
+it("the public keys may be cached for a minute, and the responses of the API not at all", async () => {
   const policy = async (path: string) => (await fetch(url + path)).headers.get("cache-control");
   expect(await policy("/.well-known/jwks.json")).toBe("public, max-age=60");
   for (const path of ["/api/tickets", "/api/users/currentuser", "/api/orders"])

@@ -7,7 +7,7 @@ let fixture: EdgeFixture;
 beforeAll(async () => void (fixture = await startEdgeFixture()), 90_000);
 afterAll(() => fixture[Symbol.asyncDispose]());
 
-/** The status of a call of Envoy's own page with exactly these headers. */
+/** The status of a request to Envoy's admin page with exactly these headers. */
 async function call(
   method: string,
   path: string,
@@ -19,7 +19,7 @@ async function call(
   return answer.statusCode ?? 0;
 }
 
-describe("Envoy's own page", () => {
+describe("Envoy's admin page", () => {
   it.each(["localhost", "localhost:9901", "127.0.0.1", "127.0.0.1:1", "[::1]:9901"])(
     "is shown to whoever calls it as %s",
     async (host) => expect(await call("GET", "/ready", { host })).toBe(200),
@@ -44,7 +44,7 @@ describe("Envoy's own page", () => {
     expect(fixture.edge.child.running).toBe(true);
   });
 
-  it("does what its own page asks", async () => {
+  it("accepts the forms of its own page", async () => {
     const origin = fixture.edge.adminUrl;
     const own = { host: new URL(origin).host, origin, "sec-fetch-site": "same-origin" };
     expect(await call("POST", "/reset_counters", own)).toBe(200);

@@ -13,7 +13,7 @@ afterAll(() => fixture[Symbol.asyncDispose]());
 const id = "019f0000-0000-7000-8000-000000000001";
 const bearer = async () => ({ authorization: `Bearer ${await fixture.token()}` });
 
-describe("what an answer says of being kept", () => {
+describe("the caching headers of a response", () => {
   it.each([
     ["GET", "/api/tickets", 200],
     ["GET", `/api/tickets/${id}`, 200],
@@ -46,13 +46,13 @@ describe("what an answer says of being kept", () => {
     },
   );
 
-  it("is the pages' own word where they are", async () => {
+  it("are those of the storefront for its pages", async () => {
     expect((await request(fixture, "GET", "/tickets")).headers).not.toHaveProperty("cache-control");
   });
 });
 
-describe("a path that hides a slash", () => {
-  it("is refused in words", async () => {
+describe("a path with an encoded slash", () => {
+  it("is rejected with a message", async () => {
     const { status, json } = await request(fixture, "GET", "/api/tickets/a%2Fb");
     expect(status).toBe(400);
     expect(json).toMatchObject({
@@ -74,7 +74,7 @@ describe("a path that hides a slash", () => {
   });
 });
 
-describe("an RPC of a service that there is not", () => {
+describe("an RPC of an unknown service", () => {
   const paths = [
     "/foo.Bar/Baz",
     "/ticketing.none.v1.NoService/Get",
@@ -105,7 +105,7 @@ describe("an RPC of a service that there is not", () => {
   });
 });
 
-describe("a body of REST", () => {
+describe("a REST body", () => {
   const post = async (body: unknown, path = "/api/tickets") =>
     request(fixture, "POST", path, { headers: await bearer(), body });
   const price = { currencyCode: "EUR", units: "20" };
@@ -139,7 +139,7 @@ describe("a body of REST", () => {
     },
   );
 
-  it("has its fields in either spelling of the contract's", async () => {
+  it("may spell its fields in either way of the contract", async () => {
     const eventTime = "2099-01-01T20:00:00Z";
     const body = { title: 'a "quoted" { title', price, event_time: eventTime, requestId: id };
     fixture.calls.length = 0;
@@ -147,7 +147,7 @@ describe("a body of REST", () => {
     expect(fixture.calls[0]?.request).toMatchObject({ title: body.title, requestId: id });
   });
 
-  it("that a stranger sends is not looked at", async () => {
+  it("is not parsed for a caller without a token", async () => {
     expect(
       (await request(fixture, "POST", "/api/tickets", { body: { requestID: 1 } })).status,
     ).toBe(401);

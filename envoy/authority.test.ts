@@ -42,7 +42,7 @@ const bad = [
   ...["1.2.3.400", "1.2.3", "1", "256.1.1.1", "a.1", "0x7f.1", "a.0x1f", "0x7f000001", "*"],
 ];
 
-/** Each way into the edge: a service by RPC and by REST, plain HTTP behind it, the pages, and nothing. */
+/** Each kind of path: RPC, REST, plain HTTP of a service, the storefront, and an unknown one. */
 const paths = [
   ["POST", "/ticketing.tickets.v1.TicketService/ListTickets"],
   ["POST", "/ticketing.orders.v1.OrderService/ListOrders"],
@@ -100,13 +100,13 @@ describe("the host that is called", () => {
     expect(() => new URL(`http://${host}`)).not.toThrow();
   });
 
-  it.each(bad)("is refused with 400 where it does not parse: %s", async (host) => {
+  it.each(bad)("is rejected with 400 if it does not parse: %s", async (host) => {
     expect(await statusFor(host)).toBe(400);
     expect(rejectedOverHttp2.get(keyOf("GET", "/api/tickets", host))).toBe(true);
     expect(fixture.calls).toEqual([]);
   });
 
-  it.each(paths)("is looked at before anything else by %s %s", async (method, path) => {
+  it.each(paths)("is checked before anything else by %s %s", async (method, path) => {
     const body = method === "POST" ? "content-type: application/json\r\ncontent-length: 2\r\n" : "";
     for (const host of malformedHosts) {
       const origin = "origin: http://evil.test\r\ncookie: a=b\r\n";
@@ -120,7 +120,7 @@ describe("the host that is called", () => {
     expect(fixture.calls).toEqual([]);
   });
 
-  it("is one: two lines of Host are 400, whatever they say", async () => {
+  it("is single: two Host lines are rejected with 400, whatever their values", async () => {
     for (const [first, second] of [
       ["a", "a"],
       ["a", "b"],
@@ -138,7 +138,7 @@ describe("the host that is called", () => {
     expect(fixture.calls).toEqual([]);
   });
 
-  it("is refused in a whole address too, and where it is left out", async () => {
+  it("is also checked in an absolute URL, and must not be missing", async () => {
     for (const target of ["http://a:99999/api/tickets", "http://a:b/tickets"])
       expect(
         await sendRawForStatus(fixture, `GET ${target} HTTP/1.1\r\nhost: x\r\n\r\n`),
@@ -148,7 +148,7 @@ describe("the host that is called", () => {
     expect(await sendRawForStatus(fixture, "GET /api/tickets HTTP/1.1\r\nhost:\r\n\r\n")).toBe(400);
   });
 
-  it("is told in each protocol's own words", async () => {
+  it("is rejected in the format of each protocol", async () => {
     const host = "a:99999";
     const rest = await sendHttp2(fixture, { ":path": "/api/tickets", ":authority": host });
     const message = "the host that was called is not a host and a port";
@@ -174,8 +174,8 @@ describe("the host that is called", () => {
   });
 });
 
-describe("what is behind the edge", () => {
-  it("is called by the edge's own name, whatever the caller said", async () => {
+describe("an upstream", () => {
+  it("is called by the name of the edge, whatever the client sent", async () => {
     fixture.calledOrigins.clear();
     for (const host of ["a", "tickets.example:444", "[::1]"]) {
       for (const path of ["/api/tickets", "/ticketing.tickets.v1.TicketService/ListTickets"]) {
@@ -199,7 +199,7 @@ describe("what is behind the edge", () => {
     expect([...fixture.calledOrigins]).toEqual(["http://edge"]);
   });
 
-  it("hears the host that was called, if it is the storefront: that is its origin", async () => {
+  it("gets the host that was called if it is the storefront, whose origin it is", async () => {
     const headers = { host: "tickets.example:444", "x-forwarded-host": "evil.test" };
     const { json: seen } = await requestUntilAvailable(fixture, "GET", "/tickets", { headers });
     expect(seen.headers).toMatchObject({
@@ -209,7 +209,7 @@ describe("what is behind the edge", () => {
     expect(seen.headers).not.toHaveProperty("x-edge-peer");
   });
 
-  it("is reached from a page of the host that was called, and from no other's", async () => {
+  it("accepts forms from pages of the host that was called, and from no other", async () => {
     const sent = (origin: string) =>
       requestUntilAvailable(fixture, "POST", "/sign-in", {
         headers: { host: "shop.example", origin, cookie: "a=b" },
@@ -220,7 +220,7 @@ describe("what is behind the edge", () => {
   });
 });
 
-it("the pattern of hosts says of each of these what the tests of the edge do", () => {
+it("the pattern of hosts agrees with the tests of the edge", () => {
   const whole = new RegExp(`^(?:${AUTHORITY})$`);
   expect(good.filter((each) => !whole.test(each))).toEqual([]);
   expect(bad.filter((each) => whole.test(each))).toEqual([]);

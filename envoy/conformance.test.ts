@@ -10,7 +10,7 @@ import { startEdgeFixture } from "./testing/edge-fixture.ts";
 const { suite, missing } = await conformanceSuite();
 const why = missing === undefined ? "" : ` (skipped: ${missing})`;
 
-/** A program that starts Envoy with the routes for the suite's service. */
+/** A program that starts Envoy with the routes for the service of the suite. */
 async function envoyWithDetour(): Promise<string> {
   const { envoy } = await ensureTools(["envoy"], () => {});
   const dir = mkdtempSync(join(tmpdir(), "detour-"));
@@ -27,27 +27,30 @@ async function envoyWithDetour(): Promise<string> {
 }
 
 const flaky = [
-  // The edge's answer may be there before the runner has sent all of its request, and the runner then
-  // takes the end of its own request for the end of the call.
+  // The edge may respond before the runner has sent its whole request. The runner then mistakes the end
+  // of its own request for the end of the call.
   "gRPC-Web Unexpected Requests/**/unexpected-uri",
-  // On a busy machine a call may be half a second on its way, and tells so much less time.
+  // On a busy machine a call may take half a second to arrive, and its remaining deadline is shorter.
   "Deadline Propagation/**",
 ];
 
-describe.skipIf(suite === undefined)(`by the official conformance suite, the edge${why}`, () => {
-  it("passes on Connect, gRPC and gRPC-Web, over HTTP/1.1 and HTTP/2, as they were said", async () => {
-    if (!suite) return;
-    const server = await testServer(suite.routes);
-    const variables = {
-      ENVOY: await envoyWithDetour(),
-      TICKETS_RPC_ADDRESSES: `127.0.0.1:${server.port}`,
-    };
-    await using fixture = await startEdgeFixture({ variables });
-    const { ended, cases, said } = await suite.judge(Number(new URL(fixture.edge.url).port), {
-      versions: ["HTTP_VERSION_1", "HTTP_VERSION_2"],
-      flaky,
-    });
-    expect(ended, said).toBe("code 0");
-    expect(cases).toBeGreaterThan(1_000);
-  }, 600_000);
-});
+describe.skipIf(suite === undefined)(
+  `the official conformance suite, through the edge${why}`,
+  () => {
+    it("passes for Connect, gRPC and gRPC-Web, over HTTP/1.1 and HTTP/2", async () => {
+      if (!suite) return;
+      const server = await testServer(suite.routes);
+      const variables = {
+        ENVOY: await envoyWithDetour(),
+        TICKETS_RPC_ADDRESSES: `127.0.0.1:${server.port}`,
+      };
+      await using fixture = await startEdgeFixture({ variables });
+      const { ended, cases, said } = await suite.judge(Number(new URL(fixture.edge.url).port), {
+        versions: ["HTTP_VERSION_1", "HTTP_VERSION_2"],
+        flaky,
+      });
+      expect(ended, said).toBe("code 0");
+      expect(cases).toBeGreaterThan(1_000);
+    }, 600_000);
+  },
+);

@@ -12,7 +12,7 @@ import { pathOf } from "./testing/stub-server.ts";
 
 const methods = services.flatMap((service): readonly DescMethod[] => service.methods);
 
-/** A method's place in REST, if it has one. */
+/** The REST path of a method, if it has one. */
 function restOf(method: DescMethod): { verb: string; path: string } | undefined {
   if (!hasOption(method, http)) return undefined;
   const { pattern } = getOption(method, http);
@@ -20,7 +20,7 @@ function restOf(method: DescMethod): { verb: string; path: string } | undefined 
   return { verb: pattern.case.toUpperCase(), path: pattern.value };
 }
 
-/** The two ways of calling it: "POST /api/orders", "/ticketing.orders.v1.OrderService/CreateOrder". */
+/** The two paths of a method: "POST /api/orders", "/ticketing.orders.v1.OrderService/CreateOrder". */
 function waysTo(method: DescMethod): string[] {
   const rest = restOf(method);
   return [
@@ -29,7 +29,7 @@ function waysTo(method: DescMethod): string[] {
   ];
 }
 
-/** The rules of envoy.yaml that ask for no token, but for the last, which is for what is not ours. */
+/** The rules of envoy.yaml that require no token, except the last one, which is for all other paths. */
 function openRules(): string[] {
   const filters: { name: string; typed_config: any }[] =
     connectionManagerOf(readTemplate()).http_filters;
@@ -52,7 +52,7 @@ interface Rule {
   };
 }
 
-/** What somebody without a token is answered. */
+/** The response to a caller without a token. */
 const strangersGet = new Map<Access, number>([
   [Access.ANYONE, 200],
   [Access.SIGNED_IN, 401],
@@ -61,19 +61,19 @@ const strangersGet = new Map<Access, number>([
 ]);
 
 describe("the edge's rules and the contracts", () => {
-  it("open exactly the methods that are open to anyone", () => {
+  it("open exactly the methods with ACCESS_ANYONE", () => {
     const open = methods.filter((method) => getOption(method, access) === Access.ANYONE);
     expect(openRules().sort()).toEqual(open.flatMap(waysTo).sort());
   });
 
-  it("let no GET change anything: a page of another site can make a browser send one", () => {
+  it("allow GET only for reads, because a page of another site can make a browser send one", () => {
     const gets = methods.filter((method) => restOf(method)?.verb === "GET");
     expect(gets.length).toBeGreaterThan(0);
     for (const { name, idempotency } of gets)
       expect(idempotency, name).toBe(MethodOptions_IdempotencyLevel.NO_SIDE_EFFECTS);
   });
 
-  it("give a streaming method a route without a total timeout, and no REST", () => {
+  it("give a streaming method a route without a timeout, and no REST path", () => {
     const { routes } = connectionManagerOf(readTemplate()).route_config.virtual_hosts[0];
     for (const method of methods.filter(({ methodKind }) => methodKind !== "unary")) {
       expect(restOf(method), pathOf(method)).toBeUndefined();
@@ -85,7 +85,7 @@ describe("the edge's rules and the contracts", () => {
   });
 });
 
-describe("an edge that runs", () => {
+describe("a running edge", () => {
   let fixture: EdgeFixture;
   beforeAll(async () => void (fixture = await startEdgeFixture()), 90_000);
   afterAll(() => fixture[Symbol.asyncDispose]());
@@ -108,7 +108,7 @@ describe("an edge that runs", () => {
     },
   );
 
-  it("brings each path of REST to its method", async () => {
+  it("routes each REST path to its method", async () => {
     const headers = {
       authorization: `Bearer ${await fixture.token({ roles: ["administrator"] })}`,
     };

@@ -28,7 +28,7 @@ const strangers = [
   "null",
 ];
 
-it("a page of the list may call with a token, and read the answer", async () => {
+it("a page of an allowed origin may call with a token, and read the response", async () => {
   const asked = await preflight(app);
   expect(asked.status).toBe(200);
   expect(asked.headers["access-control-allow-origin"]).toBe(app);
@@ -41,7 +41,7 @@ it("a page of the list may call with a token, and read the answer", async () => 
   expect(answer.headers["access-control-allow-origin"]).toBe(app);
 });
 
-it("a page of the list may sign in, for which it has no token yet", async () => {
+it("a page of an allowed origin may sign in, without a token", async () => {
   const answer = await request(fixture, "POST", "/api/users/signin", {
     headers: { origin: app },
     body: {},
@@ -63,12 +63,12 @@ it.each([
   expect(answer.headers["access-control-allow-origin"]).toBe(app);
 });
 
-it("a page of the list is lent no cookie", async () => {
+it("a page of an allowed origin cannot use cookies", async () => {
   const asked = await preflight(app);
   expect(asked.headers).not.toHaveProperty("access-control-allow-credentials");
 });
 
-it.each(strangers)("a page of %s is not on it", async (origin) => {
+it.each(strangers)("a page of %s is not allowed", async (origin) => {
   const asked = await preflight(origin);
   expect(asked.headers).not.toHaveProperty("access-control-allow-origin");
   expect(asked.status).toBeGreaterThanOrEqual(400);
@@ -79,6 +79,6 @@ it.each(strangers)("a page of %s is not on it", async (origin) => {
     headers: { origin },
     body: {},
   });
-  // The host counts for a change, and not its scheme, which the edge behind TLS does not know.
+  // For a change only the host is compared, as the edge behind TLS does not know the scheme.
   expect(change.status).toBe(origin === "http://app.example" ? 200 : 403);
 });

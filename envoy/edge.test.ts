@@ -19,7 +19,7 @@ const signIn = (in_: EdgeFixture, address: string) =>
 describe("sizes", () => {
   const bodyOf = (bytes: number) => `{"email":"${"x".repeat(bytes - '{"email":""}'.length)}"}`;
 
-  it("takes a body of 64 KiB, and no larger one", async () => {
+  it("accepts a body of 64 KiB, and no larger one", async () => {
     const post = (bytes: number, headers = {}) =>
       request(fixture, "POST", "/api/users/signin", {
         headers: { ...json, ...headers },
@@ -32,7 +32,7 @@ describe("sizes", () => {
     expect(fixture.calls).toHaveLength(1);
   });
 
-  it("passes an answer of nearly 1 MiB, and no larger one", async () => {
+  it("forwards a response of nearly 1 MiB, and no larger one", async () => {
     const answer = (bytes: number) => {
       const title = "x".repeat(bytes / 100);
       fixture.respond(TicketService.method.listTickets, () => ({
@@ -47,7 +47,7 @@ describe("sizes", () => {
 
 describe("several instances", () => {
   const list = () => request(fixture, "GET", "/api/tickets?pageSize=1");
-  /** How many of so many calls each instance got. */
+  /** The number of calls that each instance received. */
   const callsBy = async (calls: number) => {
     fixture.calls.length = 0;
     for (let i = 0; i < calls; i++) expect((await list()).status).toBe(200);
@@ -57,14 +57,14 @@ describe("several instances", () => {
   };
   beforeEach(() => fixture.respond(TicketService.method.listTickets, () => ({})));
 
-  it("share the calls, though each keeps its connections", async () => {
+  it("share the calls, although connections are kept open", async () => {
     const shares = (await callsBy(20)).map(([, calls]) => calls);
-    // Each of the edge's two threads takes turns of its own.
+    // Each of the edge's two threads balances by itself.
     expect(shares).toHaveLength(2);
     expect(Math.min(...shares)).toBeGreaterThanOrEqual(8);
   });
 
-  it("get no calls while they say that they are not serving", async () => {
+  it("get no calls while they report that they are not serving", async () => {
     const [[resting] = [""]] = await callsBy(2);
     fixture.notServing.add(resting);
     await vi.waitFor(
@@ -75,7 +75,7 @@ describe("several instances", () => {
     await vi.waitFor(async () => expect(await callsBy(6)).toHaveLength(2), 10_000);
   }, 30_000);
 
-  it("are not set aside for refusing, which a caller can provoke", async () => {
+  it("are not ejected for errors that a caller can provoke", async () => {
     fixture.respond(TicketService.method.listTickets, () => {
       throw new ConnectError("not heard of yet", Code.Unavailable);
     });
@@ -84,7 +84,7 @@ describe("several instances", () => {
     expect(await callsBy(6)).toHaveLength(2);
   });
 
-  it("stand in for one that has crashed", async () => {
+  it("replace one that has crashed", async () => {
     await using two = await startEdgeFixture();
     await two.crash(two.upstreams.tickets.rpc[0] as string);
     for (let i = 0; i < 20; i++)
@@ -92,8 +92,8 @@ describe("several instances", () => {
   }, 60_000);
 });
 
-describe("a service that is not there", () => {
-  it("is unavailable, in each protocol's words", async () => {
+describe("a service that is down", () => {
+  it("is UNAVAILABLE, in the format of each protocol", async () => {
     await using alone = await startEdgeFixture({
       upstreams: { ...fixture.upstreams, tickets: { rpc: ["127.0.0.1:1"] } },
     });
@@ -111,7 +111,7 @@ describe("a service that is not there", () => {
 });
 
 describe("attempts to sign in", () => {
-  it("are limited for each address, whichever way they come", async () => {
+  it("are limited for each address, in every protocol", async () => {
     await using limited = await startEdgeFixture({ variables: { EDGE_ATTEMPTS_PER_MINUTE: "3" } });
     const statuses = [];
     for (let i = 0; i < 5; i++) statuses.push((await signIn(limited, "203.0.113.1")).status);
@@ -130,7 +130,7 @@ describe("attempts to sign in", () => {
       await expect(signUp({}, { headers })).rejects.toMatchObject({ code: Code.ResourceExhausted });
       await expect(getCurrentUser({}, { headers })).resolves.toBeDefined();
     }
-    // Forty others come by turns, and none is forgotten or in the way of another.
+    // Forty other addresses take turns, and each has a limit of its own.
     const crowd = Array.from({ length: 40 }, (_, i) => `203.0.113.${100 + i}`);
     for (const wanted of [200, 200, 200, 429]) {
       const answers = await Promise.all(crowd.map((address) => signIn(limited, address)));
@@ -140,7 +140,7 @@ describe("attempts to sign in", () => {
 });
 
 describe("the visitor's address", () => {
-  it("is what the storefront's server passes on, and nothing before it", async () => {
+  it("is the last one that the storefront's server forwards", async () => {
     await request(fixture, "GET", "/api/tickets", {
       headers: { "x-forwarded-for": "9.9.9.9, 203.0.113.7" },
     });
@@ -150,8 +150,8 @@ describe("the visitor's address", () => {
 
 describe("reflection", () => {
   const path = `/${ServerReflection.typeName}/ServerReflectionInfo`;
-  // Once, on a busy machine, an answer did not come; nobody has seen it since.
-  it("has a route, which production takes away", { retry: 2, timeout: 90_000 }, async () => {
+  // On a busy machine a response was once lost; it has not been reproduced.
+  it("has a route, which production disables", { retry: 2, timeout: 90_000 }, async () => {
     await using closed = await startEdgeFixture({ variables: { EDGE_REFLECTION: "false" } });
     expect((await request(closed, "POST", path)).status).toBe(404);
     expect((await request(fixture, "POST", path)).status).not.toBe(200); // the stub has none, but it was asked
@@ -162,7 +162,7 @@ describe("reflection", () => {
 });
 
 describe("the log", () => {
-  it("has a line of JSON for each request, without a secret", async () => {
+  it("has a JSON line for each request, without a secret", async () => {
     const token = await fixture.token();
     const headers = { authorization: `Bearer ${token}`, cookie: "ticketing_refresh=secret" };
     await request(fixture, "GET", "/api/tickets?query=secret", { headers });
@@ -179,7 +179,7 @@ describe("the log", () => {
     expect(fixture.accessLog.join("\n")).not.toMatch(/secret|eyJ/);
   });
 
-  it("is silent about probes", async () => {
+  it("omits probes", async () => {
     expect((await request(fixture, "GET", "/healthz")).status).toBe(200);
     await request(fixture, "GET", "/after");
     await vi.waitFor(() => expect(fixture.accessLog.join("\n")).toContain('"/after"'));
@@ -194,7 +194,7 @@ describe("starting and stopping", () => {
     expect((await request(late, "GET", "/api/orders", { headers })).status).toBe(200);
   }, 60_000);
 
-  it("answers those who wait, before it ends", async () => {
+  it("responds to requests in flight before it ends", async () => {
     await using busy = await startEdgeFixture();
     const { promise: held, resolve: release } = Promise.withResolvers<void>();
     busy.respond(TicketService.method.listTickets, async () => {
@@ -215,7 +215,7 @@ describe("starting and stopping", () => {
     expect(busy.edge.child.running).toBe(false);
   }, 60_000);
 
-  it("can be started again where it was", async () => {
+  it("can be restarted at the same address", async () => {
     await using again = await startEdgeFixture();
     again.edge.kill("SIGKILL");
     await again.edge.child.exited;

@@ -58,7 +58,7 @@ describe("a changing request from a browser", () => {
     });
   });
 
-  it("is checked too where a form of another site sends no body", async () => {
+  it("is also checked if a form of another site sends no body", async () => {
     const session = { cookie: `ticketing_access=${await fixture.token()}` };
     const form = { "content-type": "application/x-www-form-urlencoded", "content-length": "0" };
     for (const path of [`/api/tickets/${id}/relist`, "/api/users/signout"])
@@ -69,7 +69,7 @@ describe("a changing request from a browser", () => {
     expect(fixture.calls).toEqual([]);
   });
 
-  it("is not asked for an origin where it carries its token in a header", async () => {
+  it("needs no origin if it has its token in a header", async () => {
     const authorization = `Bearer ${await fixture.token()}`;
     const call = (headers: object) =>
       request(fixture, "POST", "/api/orders", { headers: { authorization, ...headers }, body: {} });
@@ -79,7 +79,7 @@ describe("a changing request from a browser", () => {
     ).toBe(200);
   });
 
-  it("is not let through by an empty header", async () => {
+  it("is not accepted because of an empty header", async () => {
     const headers = { authorization: "", cookie: "a=b", origin: evil };
     expect(
       (await request(fixture, "POST", "/api/users/signin", { headers, body: {} })).status,
@@ -95,14 +95,14 @@ describe("a changing request from a browser", () => {
     expect((await get("/api/orders")).headers).not.toHaveProperty("access-control-allow-origin");
   });
 
-  it("is not asked for an origin at the webhook, which checks signatures", async () => {
+  it("needs no origin at the webhook, which verifies signatures", async () => {
     const headers = { cookie: "a=b", origin: evil };
     expect((await request(fixture, "POST", "/webhooks/stripe", { headers, body: {} })).status).toBe(
       200,
     );
   });
 
-  it("is checked in HTTP/2 too, where cookies come in crumbs", async () => {
+  it("is also checked in HTTP/2, where cookies are split into several headers", async () => {
     const session = ["a=b", `ticketing_access=${await fixture.token()}`, "c=d"];
     const path = "/ticketing.orders.v1.OrderService/ListOrders";
     expect(await postStatus(path, { cookie: session })).toBe(403);
@@ -117,7 +117,7 @@ describe("a changing request from a browser", () => {
   });
 });
 
-describe("a header from outside", () => {
+describe("a header of a client", () => {
   const forged = {
     "x-user-id": "u9",
     "x-user-role": "administrator",
@@ -144,7 +144,7 @@ describe("a header from outside", () => {
     },
   );
 
-  it("does not change the address that a service hears", async () => {
+  it("does not change the client address that a service gets", async () => {
     await request(fixture, "GET", "/api/tickets", {
       headers: { "x-forwarded-for": "9.9.9.9, 127.0.0.1" },
       from: UNTRUSTED_ADDRESS,
@@ -152,13 +152,13 @@ describe("a header from outside", () => {
     expect(fixture.calls[0]?.header.get("x-forwarded-for")).toBe(UNTRUSTED_ADDRESS);
   });
 
-  it("is refused with an underscore, which some servers read as a hyphen", async () => {
+  it("is rejected with an underscore, which some servers read as a hyphen", async () => {
     expect(
       (await request(fixture, "GET", "/api/tickets", { headers: { x_user_id: "u9" } })).status,
     ).toBe(400);
   });
 
-  it("is refused when there are too many, or they are too long", async () => {
+  it("is rejected if there are too many, or if it is too long", async () => {
     const many = Object.fromEntries(Array.from({ length: 90 }, (_, i) => [`x-h${i}`, "1"]));
     expect((await request(fixture, "GET", "/api/tickets", { headers: many })).status).toBe(431);
     const crumbs = Array.from({ length: 150 }, (_, i) => `c${i}=1`);
@@ -186,14 +186,14 @@ describe("a path", () => {
     "/webhooks/none",
     "/webhooks",
   ];
-  it.each(nowhere)("that is not there is 404 and not the storefront's: %s", async (path) => {
+  it.each(nowhere)("that is unknown is 404, and not served by the storefront: %s", async (path) => {
     const { status, headers, text } = await request(fixture, "GET", path);
     expect(status).toBe(404);
     expect(text).toContain("there is nothing at this path");
     if (/api|ticketing/.test(path)) expect(headers["content-type"]).toBe("application/json");
   });
 
-  it("of ours that is not there is 404 to whoever has a token", async () => {
+  it("of the API that is unknown is 404 also with a token", async () => {
     const headers = { authorization: `Bearer ${await fixture.token()}` };
     for (const path of ["/api/orders/1/2", "/api/users/none", `/api/tickets/${id}/none`]) {
       expect((await request(fixture, "GET", path, { headers })).json, path).toMatchObject({
@@ -217,7 +217,7 @@ describe("a path", () => {
     async (path) => expect((await request(fixture, "GET", path)).status).toBe(400),
   );
 
-  // What is needed here is a token; with none, nothing of these may reach orders or the code.
+  // All of these require a token; without one, none may reach orders or the code.
   const tricks = [
     "/api/orders/",
     "//api/orders",
@@ -260,7 +260,7 @@ describe("a path", () => {
     "/api/orders%00",
     "/api/orders%0a",
   ];
-  it.each(tricks)("opens no guarded method: %s", async (path) => {
+  it.each(tricks)("gives no access to a protected method: %s", async (path) => {
     for (const method of ["GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS"]) {
       await sendRaw(
         fixture,
@@ -272,14 +272,14 @@ describe("a path", () => {
   });
 });
 
-describe("a method of HTTP", () => {
+describe("an HTTP method", () => {
   it.each(["TRACE", "PUT", "DELETE", "PATCH", "OPTIONS"])(
     "that the storefront does not have is refused: %s",
     async (method) => {
       expect((await request(fixture, method, "/tickets")).status).toBe(405);
     },
   );
-  it("TRACE is refused everywhere", async () => {
+  it("TRACE is rejected everywhere", async () => {
     for (const path of [
       "/api/tickets",
       "/ticketing.tickets.v1.TicketService/ListTickets",
@@ -288,14 +288,14 @@ describe("a method of HTTP", () => {
       expect((await request(fixture, "TRACE", path)).status).toBe(405);
     }
   });
-  it("CONNECT is refused", async () => {
+  it("CONNECT is rejected", async () => {
     expect(
       await sendRaw(fixture, "CONNECT evil.test:80 HTTP/1.1\r\nhost: evil.test\r\n\r\n"),
     ).toMatch(/^HTTP\/1.1 4/);
   });
 });
 
-describe("a request that two servers could read differently", () => {
+describe("a request that two servers could parse differently", () => {
   const smuggled = "GET /api/orders HTTP/1.1\r\nhost: x\r\n\r\n";
   it.each([
     ["two lengths", "content-length: 5\r\ncontent-length: 6\r\n\r\nhello"],

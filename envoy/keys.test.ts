@@ -40,14 +40,14 @@ const becomes = (key: Key, wanted: number, what: string) =>
   until(async () => (await status(key)) === wanted, { what, timeoutMs: 20_000, everyMs: 50 });
 
 describe("the edge's keys", () => {
-  it("are asked for again every 5 seconds, for headers and for cookies", () => {
+  it("are fetched again every 5 seconds, for headers and for cookies", () => {
     const { http_filters: filters } = connectionManagerOf(render(edgeConfig.parse({})));
     const { providers } = filters.find(({ name }: any) => name === "tokens").typed_config;
     for (const { remote_jwks: keys } of Object.values<any>(providers))
       expect(keys.cache_duration).toBe("5s");
   });
 
-  it("rotate five times under calls, and none of them is refused (P46)", async () => {
+  it("rotate five times under load, and no call is rejected (P46)", async () => {
     let old = await newKey("r0");
     let next = await newKey("r1");
     publish(old, next);
@@ -77,7 +77,7 @@ describe("the edge's keys", () => {
     expect([...seen.keys()]).toEqual([200]);
   });
 
-  it("that are withdrawn stop working soon, also for tokens that were seen before", async () => {
+  it("that are withdrawn stop working soon, also for tokens that were used before", async () => {
     const [gone, next] = [await newKey("w1"), await newKey("w2")];
     publish(gone, next);
     await becomes(gone, 200, "the key to count");

@@ -6,7 +6,7 @@ import { type EdgeFixture, startEdgeFixture } from "./testing/edge-fixture.ts";
 import { request } from "./testing/http-request.ts";
 import { requestUntilAvailable, sendHttp2, sendRaw, statusOf } from "./testing/wire.ts";
 
-// What people and their libraries plainly send.
+// Requests as common clients and libraries send them.
 
 let fixture: EdgeFixture;
 beforeAll(async () => {
@@ -20,7 +20,7 @@ const id = "019f0000-0000-7000-8000-000000000001";
 const bearer = async () => ({ authorization: `Bearer ${await fixture.token()}` });
 
 describe("in a query, a plus", () => {
-  it("is a space, and behind a percent sign a plus", async () => {
+  it("is a space, and an encoded plus is a plus", async () => {
     await request(fixture, "GET", "/api/tickets?query=Blue+Moon+%2B+x&pageSize=3");
     expect(fixture.calls[0]?.request).toMatchObject({ query: "Blue Moon + x", pageSize: 3 });
   });
@@ -35,7 +35,7 @@ describe("the scheme of Authorization", () => {
     expect([rest.status, connect.status]).toEqual([200, 200]);
   });
 
-  it("stays what it is where there are two, or another stands before the token", async () => {
+  it("is not normalized if there are two headers, or if it is another scheme", async () => {
     const token = await fixture.token();
     const given: (string | string[])[] = [
       [`bearer ${token}`, `bearer ${token}`],
@@ -76,7 +76,7 @@ describe("HEAD", () => {
     expect(over2).toMatchObject({ status: 200, text: "" });
   });
 
-  it("leaves the connection as it must be for the next request", async () => {
+  it("leaves the connection usable for the next request", async () => {
     const head = "HEAD /api/tickets HTTP/1.1\r\nhost: x\r\n\r\n";
     const get = "GET /api/users/currentuser HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
     const answer = await sendRaw(fixture, head + get);
@@ -84,13 +84,13 @@ describe("HEAD", () => {
     expect(answer).not.toContain("xxx");
   });
 
-  it("is guarded as GET is", async () => {
+  it("requires a token as GET does", async () => {
     expect((await request(fixture, "HEAD", "/api/orders")).status).toBe(401);
     expect(fixture.calls).toEqual([]);
   });
 });
 
-describe("a path with a slash at its end", () => {
+describe("a path with a trailing slash", () => {
   it.each([
     ["GET", "/api/tickets/"],
     ["GET", `/api/tickets/${id}/`],
@@ -105,7 +105,7 @@ describe("a path with a slash at its end", () => {
   });
 });
 
-it("a path with a slash at its end is as open as the path without it, and no more", async () => {
+it("a path with a trailing slash requires a token if the path without it does", async () => {
   const statusOfPath = async (path: string) => (await request(fixture, "GET", path)).status;
   expect(await statusOfPath("/api/tickets/")).toBe(200);
   expect(await statusOfPath("/api/users/currentuser/")).toBe(200);
@@ -146,7 +146,7 @@ describe("a POST without a body", () => {
     },
   );
 
-  it("and with one, of whatever length is said, does", async () => {
+  it("needs one if it has a body, whatever its declared length", async () => {
     const headers = await bearer();
     expect(
       (await sendHttp2(fixture, { ":method": "POST", ":path": relist, ...headers }, "{}")).status,
@@ -160,7 +160,7 @@ describe("a POST without a body", () => {
   });
 });
 
-describe("what asks in another way than there is", () => {
+describe("a request with a wrong HTTP method or content type", () => {
   it.each([
     ["PATCH", "/api/tickets", "GET, HEAD, POST"],
     ["PUT", "/api/orders", "GET, HEAD, POST"],

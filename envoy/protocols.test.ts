@@ -56,13 +56,13 @@ const transports: Record<string, () => Transport> = {
 };
 
 describe.each(Object.entries(transports))("%s", (_name, transport) => {
-  it("reaches a service and brings its answer back", async () => {
+  it("reaches a service and returns its response", async () => {
     fixture.respond(TicketService.method.getTicket, ({ id }) => ({ ticket: { ...concert, id } }));
     const { ticket } = await createClient(TicketService, transport()).getTicket({ id: concert.id });
     expect(ticket).toEqual(concert);
   });
 
-  it("brings a service's refusal back with its details", async () => {
+  it("returns a service's error with its details", async () => {
     fixture.respond(TicketService.method.getTicket, () => {
       throw refusal();
     });
@@ -74,14 +74,14 @@ describe.each(Object.entries(transports))("%s", (_name, transport) => {
     expect(info?.reason).toBe("TICKET_NOT_FOUND");
   });
 
-  it("hears the edge's own refusal in its own words", async () => {
+  it("returns the edge's own error in the format of the protocol", async () => {
     const error = await createClient(OrderService, transport())
       .listOrders({})
       .catch(ConnectError.from);
     expect(error).toMatchObject({ code: Code.Unauthenticated });
   });
 
-  it("is told what is not there", async () => {
+  it("reports an unknown method", async () => {
     const none = {
       ...TicketService,
       typeName: "ticketing.none.v1.NoService",
@@ -115,7 +115,7 @@ describe("REST", () => {
     });
   });
 
-  it("takes what is in the query, the path and the body", async () => {
+  it("reads the query, the path and the body", async () => {
     const authorization = `Bearer ${await fixture.token()}`;
     fixture.calls.length = 0;
     await request(
@@ -135,7 +135,7 @@ describe("REST", () => {
     ]);
   });
 
-  it("shows a service's refusal as google.rpc.Status", async () => {
+  it("returns a service's error as google.rpc.Status", async () => {
     fixture.respond(TicketService.method.getTicket, () => {
       throw refusal();
     });
@@ -198,7 +198,7 @@ describe("REST", () => {
     });
   });
 
-  it("refuses a body that contradicts the path", async () => {
+  it("rejects a body that contradicts the path", async () => {
     const headers = { authorization: `Bearer ${await fixture.token()}` };
     const put = (id: string) =>
       request(fixture, "PUT", `/api/tickets/${concert.id}`, { headers, body: { id } });
@@ -224,7 +224,7 @@ describe("REST", () => {
     });
   });
 
-  it("takes JSON with a charset", async () => {
+  it("accepts JSON with a charset", async () => {
     const headers = { "content-type": "application/json; charset=utf-8" };
     expect(
       (await request(fixture, "POST", "/api/users/signin", { body: "{}", headers })).status,

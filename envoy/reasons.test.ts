@@ -22,11 +22,11 @@ import { until } from "#stack/process";
 import { type EdgeFixture, startEdgeFixture } from "./testing/edge-fixture.ts";
 import { request } from "./testing/http-request.ts";
 
-// Whether the edge refuses or a service does, and whichever protocol asks: one matter has one reason.
+// The same problem has the same reason, in every protocol, whether the edge or a service detects it.
 
 let fixture: EdgeFixture;
 
-/** Tickets as it runs, with all that stands before its handlers; these know no ticket. */
+/** The tickets service with all of its interceptors; its handlers find no ticket. */
 const tickets = await testServer(
   (router) =>
     router.service(TicketService, {
@@ -65,7 +65,7 @@ const ID = "019f0000-0000-7000-8000-000000000001";
 interface Matter {
   readonly reason: string;
   readonly code: Code;
-  /** What REST says where that is another code. */
+  /** The code in REST, where it differs. */
   readonly restCode?: Code;
   readonly method: DescMethodUnary;
   readonly input?: object;
@@ -85,7 +85,7 @@ const relist = {
 const unauthenticated = { reason: "UNAUTHENTICATED", code: Code.Unauthenticated } as const;
 const none = { ...TicketService, typeName: "ticketing.tickets.v1.NoService" };
 
-const matters: Record<string, Matter> = {
+const problems: Record<string, Matter> = {
   "no token": { ...relist, ...unauthenticated },
   "an expired token": { ...relist, ...unauthenticated, headers: () => bearer({ exp: 1 }) },
   "a token for others": { ...relist, ...unauthenticated, headers: () => bearer({ aud: "x" }) },
@@ -192,11 +192,11 @@ const clients: Record<string, (matter: Matter) => Promise<Refused>> = {
   REST: byRest,
 };
 
-describe.each(Object.entries(matters))("of %s", (what, matter) => {
+describe.each(Object.entries(problems))("of %s", (what, problem) => {
   if (what === "too many attempts") {
     beforeAll(() => clients["REST"]?.(matter).catch(() => undefined)); // the one that is allowed
   }
-  it.each(Object.entries(clients))("a client of %s hears the one reason", async (name, refuse) => {
+  it.each(Object.entries(clients))("a client of %s gets the same reason", async (name, refuse) => {
     const { reason, code, restCode = code, retryAfter } = matter;
     const refused = await refuse(matter);
     expect(refused).toMatchObject({ reason, code: name === "REST" ? restCode : code });

@@ -8,14 +8,14 @@ import { connectionManagerOf } from "./testing/connection-manager.ts";
 
 const presets = edgeConfig.parse({});
 
-/** Starts the edge with these variables alone, and Envoy replaced by a program that does nothing. */
+/** Starts the edge with only these variables, and a program that does nothing instead of Envoy. */
 const start = (env: Record<string, string>) =>
   spawnSync(process.execPath, [join(import.meta.dirname, "main.ts")], {
     encoding: "utf8",
     env: { ENVOY: "/bin/true", ...env },
   });
 
-/** Each name that the template asks for. */
+/** Each name that the template uses. */
 function namesIn(template: unknown): string[] {
   if (typeof template === "object" && template !== null)
     return Object.values(template).flatMap(namesIn);
@@ -23,7 +23,7 @@ function namesIn(template: unknown): string[] {
 }
 
 describe("the start of the edge", () => {
-  it("names all values that are wrong at once, and shows none", () => {
+  it("reports all invalid variables at once, without their values", () => {
     const { status, stderr } = start({
       TRUSTED_NETWORKS: "10.42.0.0/16, 10.0.0.0, 0.0.0.0/0, fd00::/200",
       CORS_ORIGINS: "https://app.example/",
@@ -55,7 +55,7 @@ describe("the start of the edge", () => {
     expect(stderr).not.toMatch(/maybe|somewhere|99999/);
   });
 
-  it("fails, and says why, where the storefront's own address would not be believed", () => {
+  it("fails with a message if the storefront's own address is not trusted", () => {
     const web = { WEB_ADDRESSES: "127.0.0.1:3000,[fd00::7]:3000" };
     for (const networks of ["", "10.0.0.0/8", "127.0.0.2/32,fd01::/16"]) {
       const { status, stderr } = start({ ...web, TRUSTED_NETWORKS: networks });
@@ -74,7 +74,7 @@ describe("the start of the edge", () => {
     });
   });
 
-  it("looks a name up, and goes on where nothing answers to it yet", async () => {
+  it("resolves a name, and continues if it has no address yet", async () => {
     const of = (web: string, networks: string) =>
       untrustedStorefrontAddresses(
         edgeConfig.parse({ WEB_ADDRESSES: web, TRUSTED_NETWORKS: networks }),
@@ -84,7 +84,7 @@ describe("the start of the edge", () => {
     expect(await of("nobody.invalid:3000", "")).toEqual([]);
   });
 
-  it("says when there is no program", () => {
+  it("reports a missing program", () => {
     const { status, stderr } = start({
       ENVOY: "/none",
       WEB_ADDRESSES: "127.0.0.1:1",
@@ -96,18 +96,18 @@ describe("the start of the edge", () => {
 });
 
 describe("the template", () => {
-  it("asks for every value that there is, and for none that there is not", () => {
+  it("uses every value that exists, and no other", () => {
     const asked = new Set(namesIn(readTemplate()));
     expect([...asked].sort()).toEqual(Object.keys(valuesOf(presets)).sort());
     expect(namesIn(render(presets))).toEqual([]);
   });
 
-  it("is short enough for one argument of a program, with room for what may be set", () => {
-    // Linux takes 128 KiB.
+  it("is short enough for one argument of a program, with room for settings", () => {
+    // Linux allows 128 KiB.
     expect(JSON.stringify(render(presets)).length).toBeLessThan(120_000);
   });
 
-  it("trusts nobody, lends nobody a page, and shows no contract, unless told to", () => {
+  it("trusts no network, allows no other origin, and exposes no reflection by default", () => {
     const manager = connectionManagerOf(render(presets));
     const [xff] = manager.original_ip_detection_extensions;
     expect(xff.typed_config.xff_trusted_cidrs.cidrs).toEqual([]);
@@ -117,7 +117,7 @@ describe("the template", () => {
     expect(reflection.match.runtime_fraction.default_value.numerator).toBe(0);
   });
 
-  it("takes a value for what it is, whatever it looks like", () => {
+  it("treats a value as data, whatever it looks like", () => {
     const odd = 'x"], "admin": {"$HOST": 1';
     const manager = connectionManagerOf(
       render({ ...presets, TOKEN_ISSUER: odd, TOKEN_AUDIENCE: "$HOST" }),

@@ -23,7 +23,7 @@ const header = { alg: "ES256", kid: "k1" };
 const bearer = (token: string) => ({ authorization: `Bearer ${token}` });
 const cookie = (token: string) => ({ cookie: `ticketing_access=${token}` });
 
-/** Tokens that are not good, by what is wrong with them. */
+/** Invalid tokens, by their defect. */
 const bad: Record<string, () => Promise<string> | string> = {
   empty: () => "",
   garbage: () => "not.a.token",
@@ -136,7 +136,7 @@ const open = [
   ],
 ] as const;
 
-describe.each(guarded)("a guarded method, %s", (_way, call) => {
+describe.each(guarded)("a protected method, %s", (_way, call) => {
   it.each([
     ["a header", async () => bearer(await fixture.token())],
     ["a cookie", async () => cookie(await fixture.token())],
@@ -152,7 +152,7 @@ describe.each(guarded)("a guarded method, %s", (_way, call) => {
     const given = await headers();
     fixture.calls.length = 0;
     expect((await call(given)).status).toBe(200);
-    // The service checks the token again, so it must be there as it came.
+    // The service verifies the token again, so it must arrive unchanged.
     const [seen] = fixture.calls;
     for (const [name, value] of Object.entries(given)) expect(seen?.header.get(name)).toBe(value);
   });
@@ -207,12 +207,12 @@ describe.each(guarded)("a guarded method, %s", (_way, call) => {
     const given = headers(await fixture.token());
     fixture.calls.length = 0;
     const { status } = await call(given);
-    // Some of these pass the edge's filter for one source, and the service refuses what is left.
+    // Some of these pass the edge's filter for one source, and the service rejects them.
     expect([400, 401]).toContain(status);
     expect(fixture.calls).toEqual([]);
   });
 
-  it("is reached for one user, never two: whatever is mixed (P44)", async () => {
+  it("is reached for one user, never for two, whatever is mixed (P44)", async () => {
     const [u1, u2] = [await fixture.token(), await fixture.token({ sub: "u2" })];
     const ways: object[] = [
       { ...bearer(u1), ...cookie(u2) },
@@ -228,7 +228,7 @@ describe.each(guarded)("a guarded method, %s", (_way, call) => {
       expect([200, 401]).toContain(status);
       for (const { header: reached } of fixture.calls) {
         const authorization = reached.get("authorization");
-        // The services read the header alone, or else the first cookie: the one that was checked.
+        // The services read only the header, or else the first cookie: the one that the edge verified.
         if (authorization) expect(authorization).toBe(`Bearer ${u1}`);
         else
           expect(reached.get("cookie")?.indexOf(u1)).toBeLessThan(
@@ -247,7 +247,7 @@ describe.each(guarded)("a guarded method, %s", (_way, call) => {
   });
 });
 
-describe.each(open)("what is open, %s", (_way, call) => {
+describe.each(open)("an open path, %s", (_way, call) => {
   it.each(Object.entries(bad))(
     "is reached in spite of a cookie that is %s",
     async (_what, make) => {
@@ -257,7 +257,7 @@ describe.each(open)("what is open, %s", (_way, call) => {
   );
 });
 
-describe("a refusal", () => {
+describe("an error", () => {
   it("is google.rpc.Status in REST", async () => {
     const { status, headers, json } = await request(fixture, "GET", "/api/orders");
     expect(status).toBe(401);
@@ -275,7 +275,7 @@ describe("a refusal", () => {
     });
   });
 
-  it("is Connect's error in an RPC", async () => {
+  it("is a Connect error in an RPC", async () => {
     const { json } = await request(
       fixture,
       "POST",
@@ -304,7 +304,7 @@ describe("a refusal", () => {
   });
 });
 
-it("under TLS the cookie counts that is pinned to its host, and no other", async () => {
+it("under TLS only the cookie with the __Host- prefix is accepted", async () => {
   await using secure = await startEdgeFixture({ variables: { SECURE_COOKIES: "true" } });
   const good = await secure.token();
   const get = async (line: string) =>

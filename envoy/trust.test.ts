@@ -4,12 +4,12 @@ import { type EdgeFixture, startEdgeFixture } from "./testing/edge-fixture.ts";
 import { request } from "./testing/http-request.ts";
 import { requestUntilAvailable, UNTRUSTED_ADDRESS } from "./testing/wire.ts";
 
-// Callers have addresses of this machine's own network: 127.0.0.1 is the storefront's, 127.0.0.9 a load
-// balancer's, and STRANGER is anybody's.
+// Callers have loopback addresses: 127.0.0.1 is the storefront, 127.0.0.9 a load
+// balancer, and UNTRUSTED_ADDRESS any other client.
 const BALANCER = "127.0.0.9";
 let fixture: EdgeFixture;
 const trusted = { TRUSTED_NETWORKS: `127.0.0.1/32, ${BALANCER}/32`, EDGE_REFLECTION: "false" };
-// The limits are those that nobody has set.
+// The limits have their defaults.
 const limits = { EDGE_ATTEMPTS_PER_MINUTE: "60", EDGE_HOLDS_PER_MINUTE: "20" };
 beforeAll(async () => {
   fixture = await startEdgeFixture({ variables: { ...trusted, ...limits } });
@@ -27,7 +27,7 @@ const address = async (from: string, forwarded?: string): Promise<string> => {
 };
 const forged = (n: number) => ({ "x-forwarded-for": `203.0.113.${n}` });
 
-/** Of so many calls at once, as many pass as there are in a minute, and those that time gives back. */
+/** Of concurrent calls, as many pass as the limit per minute, and those that the passing time adds. */
 async function limited(limit: number, calls: (() => Promise<{ status: number }>)[]): Promise<void> {
   const begun = performance.now();
   const statuses = (await Promise.all(calls.map((call) => call()))).map(({ status }) => status);
@@ -38,19 +38,19 @@ async function limited(limit: number, calls: (() => Promise<{ status: number }>)
 }
 
 describe("the address of a caller", () => {
-  it("is believed from a trusted network, and from nobody else", async () => {
+  it("is trusted from a trusted network, and from no other", async () => {
     expect(await address("127.0.0.1", "203.0.113.7")).toBe("203.0.113.7");
     expect(await address(BALANCER, "9.9.9.9, 203.0.113.7")).toBe("203.0.113.7");
     expect(await address(UNTRUSTED_ADDRESS, "203.0.113.7")).toBe(UNTRUSTED_ADDRESS);
     expect(await address("127.0.0.77", "203.0.113.7, 127.0.0.1")).toBe("127.0.0.77");
   });
 
-  it("is its own where a hop does not write the header", async () => {
+  it("is that of the hop itself if the hop does not set the header", async () => {
     expect(await address(BALANCER)).toBe(BALANCER);
     expect(await address(UNTRUSTED_ADDRESS)).toBe(UNTRUSTED_ADDRESS);
   });
 
-  it("goes on to the storefront as the edge found it", async () => {
+  it("is forwarded to the storefront as the edge determined it", async () => {
     const headers = { "x-forwarded-for": "203.0.113.7" };
     const seen = async (from: string) =>
       (await requestUntilAvailable(fixture, "GET", "/tickets", { headers, from })).json.headers[
@@ -68,12 +68,12 @@ describe("the scheme of a caller", () => {
     return answer.json.headers["x-forwarded-proto"];
   };
 
-  it("is believed from whoever's word for the address is", async () => {
+  it("is trusted from a hop whose address header is trusted", async () => {
     expect(await scheme(BALANCER, "https", forged(1))).toBe("https");
     expect(await scheme(BALANCER, "http", forged(1))).toBe("http");
   });
 
-  it("is http from everybody else, TLS ending before the edge", async () => {
+  it("is http from every other client, as TLS ends before the edge", async () => {
     expect(await scheme(UNTRUSTED_ADDRESS, "https", forged(1))).toBe("http");
     expect(await scheme(UNTRUSTED_ADDRESS, "https")).toBe("http");
     expect(await scheme(UNTRUSTED_ADDRESS, "https", { "x-edge-peer": "1.2.3.4:5" })).toBe("http");
@@ -87,15 +87,15 @@ describe("the scheme of a caller", () => {
         headers,
         from: BALANCER,
       });
-      // Refused by Envoy itself, or made plain.
+      // Envoy rejects or normalizes it.
       if (answer.status === 200) expect(answer.json.headers["x-forwarded-proto"]).toBe("http");
       else expect(answer.status, odd).toBeGreaterThanOrEqual(400);
     }
   });
 });
 
-describe("limits for each address, as they are unless set", () => {
-  it("80 made-up addresses of a stranger do not pass the limit of 60 attempts", async () => {
+describe("limits for each address, by default", () => {
+  it("80 spoofed addresses of one client do not exceed the limit of 60 attempts", async () => {
     const attempt = (n: number) => () =>
       request(fixture, "POST", "/api/users/signin", {
         headers: forged(n),
@@ -108,7 +108,7 @@ describe("limits for each address, as they are unless set", () => {
     );
   });
 
-  it("one address makes 20 orders in a minute, whichever way they come; others go on", async () => {
+  it("one address may create 20 orders a minute, in every protocol, and others are not affected", async () => {
     const authorization = `Bearer ${await fixture.token()}`;
     const order = (n: number, path: string, from = UNTRUSTED_ADDRESS) => {
       const headers = { authorization, ...forged(n) };

@@ -34,7 +34,7 @@ describe("grpc-web-text", () => {
     head.writeUInt32BE(bytes.byteLength, 1);
     return Buffer.concat([head, bytes]).toString("base64");
   }
-  /** The frames of an answer, each base64 of its own or all in one. */
+  /** The frames of a response, encoded one by one or all together. */
   const framesOf = (text: string): Buffer[] => {
     let rest = Buffer.concat(
       (text.match(/[^=]+=*/g) ?? []).map((part) => Buffer.from(part, "base64")),
@@ -45,7 +45,7 @@ describe("grpc-web-text", () => {
     return frames;
   };
 
-  it("is answered in base64", async () => {
+  it("gets a response in base64", async () => {
     fixture.respond(TicketService.method.getTicket, ({ id }) => ({
       ticket: { id, title: "Blue" },
     }));
@@ -59,7 +59,7 @@ describe("grpc-web-text", () => {
     expect(trailer?.toString("latin1")).toMatch(/grpc-status: ?0/);
   });
 
-  it("may be large, and come in pieces", async () => {
+  it("may be large, and arrive in pieces", async () => {
     fixture.respond(TicketService.method.listTickets, ({ pageToken }) => ({
       nextPageToken: pageToken,
     }));
@@ -81,7 +81,7 @@ describe("grpc-web-text", () => {
     );
   });
 
-  it("holds 64 KiB, and not a byte more, as it does without base64", async () => {
+  it("may have 64 KiB, and not a byte more, as without base64", async () => {
     const large = (bytes: number) => call(frame(new Uint8Array(bytes)));
     for (const bytes of [64 * 1024 + 1, 70_000, 200_000])
       expect(
@@ -93,7 +93,7 @@ describe("grpc-web-text", () => {
     expect(fixture.calls).toEqual([]);
   });
 
-  it("is refused in gRPC-Web's own words, in base64 too", async () => {
+  it("is rejected in the format of gRPC-Web, also in base64", async () => {
     const path = "/ticketing.orders.v1.OrderService/ListOrders";
     const headers = { "content-type": type, accept: type };
     const refused = await request(fixture, "POST", path, { headers, body: "AAAAAAA=" });
@@ -103,7 +103,7 @@ describe("grpc-web-text", () => {
   });
 });
 
-describe("grpc-web-text that no service is asked for", () => {
+describe("grpc-web-text that reaches no service", () => {
   const own = "/ticketing.tickets.v1.TicketService";
   it.each([
     [12, "a method that there is not", "POST", `${own}/Nope`, {}],

@@ -14,7 +14,7 @@ const base = await manifests("base");
 const local = await manifests("local");
 const secrets = localSecrets("10.244.0.0/24");
 
-it("takes secrets by reference only, and each service those of its own Secret", () => {
+it("secrets are set by reference only, and each service uses only its own Secret", () => {
   for (const workload of workloads(base)) {
     for (const { name, value, valueFrom } of container(workload).env ?? []) {
       const own = { secretKeyRef: { name: workload.metadata.name, key: name } };
@@ -36,7 +36,7 @@ it.each([...services, "edge"])(
   },
 );
 
-it("names nothing that the secrets of a local cluster lack", () => {
+it("every referenced key exists in the secrets of a local cluster", () => {
   for (const workload of workloads(local)) {
     expect(environment(workload)).toBeDefined();
     const volumes = workload.spec.template.spec.volumes ?? [];
@@ -45,7 +45,7 @@ it("names nothing that the secrets of a local cluster lack", () => {
   }
 });
 
-it("starts the edge as its image does, with what Envoy itself accepts, and the cluster's own words", async () => {
+it("the edge starts as in its image, with a configuration that Envoy accepts, and with the cluster's addresses", async () => {
   const { envoy } = await ensureTools(["envoy"], () => {});
   const dir = mkdtempSync(join(tmpdir(), "edge-k8s-"));
   try {
@@ -76,7 +76,7 @@ it("starts the edge as its image does, with what Envoy itself accepts, and the c
   }
 });
 
-/** The schema of the environment: the one that its config.ts exports. */
+/** The schema of the environment that config.ts exports. */
 async function configOf(service: string): Promise<z.ZodObject> {
   const file =
     service === "edge" ? "envoy/config/edge-config.ts" : join("services", service, "config.ts");
@@ -87,7 +87,7 @@ async function configOf(service: string): Promise<z.ZodObject> {
   return schema;
 }
 
-/** What the process would see, with the secrets of a local cluster in their place. */
+/** The environment of the process, with the secrets of a local cluster. */
 function environment(workload: Manifest): Record<string, string> {
   const env: Record<string, string> = {};
   for (const { name, value = "", valueFrom } of container(workload).env ?? []) {

