@@ -1,25 +1,25 @@
-# One file, three images: `services` (all five; the command names which), `web` and `edge`; and
-# `dev`, which is `services` for a local cluster. For instance:
+# Three images: `services` (all five; the command selects one), `web` and `edge`; and
+# `dev`, which is `services` for a local cluster. For example:
 #   docker build --target services --tag ticketing/services .
-# Images are pinned by version: Node's is that of package.json, and a test compares the two. Users
-# are numbers, because a cluster cannot tell from a name that it is not root.
+# Images are pinned by version: that of Node is in package.json, and a test compares them. Users
+# are numeric, because a cluster cannot verify by a name that a user is not root.
 
 FROM node:24.21.0-slim AS node
 ENV NODE_ENV=production
 WORKDIR /app
 
-# The packages come first, from the lock file alone, so that a change of code does not fetch them
-# anew. The storefront is left out here, and with it all that only it needs.
+# The packages are installed first, from the lock file alone, so a change of code reuses this
+# layer. The packages of the storefront are omitted here.
 FROM node AS manifests
 COPY package.json package-lock.json .npmrc ./
 COPY proto/package.json proto/
 
-# The lock file carries a Node for developers' machines as an optional package; the image has one.
+# The lock file has Node as an optional package for developers' machines; the image has its own.
 FROM manifests AS services-packages
 RUN npm ci --omit=dev --ignore-scripts \
   && rm -rf node_modules/node-linux-* node_modules/.bin/node
 
-# Node runs the TypeScript itself, but none that lies under node_modules: @ticketing/proto must stay
+# Node runs TypeScript directly, except under node_modules: @ticketing/proto must stay
 # the link to /app/proto that npm made.
 FROM node AS services
 COPY --from=services-packages /app ./
@@ -29,7 +29,7 @@ COPY services services
 USER 1000:1000
 CMD ["node", "--eval", "throw new Error('say which service: node services/orders/main.ts')"]
 
-# The packages of development too: for the compiled contracts, and for what only a local cluster runs.
+# With development packages, for the compiled contracts and for what only a local cluster runs.
 FROM manifests AS all-packages
 RUN npm ci --include=dev --ignore-scripts \
   && rm -rf node_modules/node-linux-* node_modules/.bin/node
@@ -52,7 +52,7 @@ COPY proto proto
 COPY web web
 RUN npm run build --workspace=@ticketing/web
 
-# The bundle leaves outside what web/package.json calls its dependencies.
+# The bundle does not contain the dependencies in web/package.json.
 FROM web-manifests AS web-packages
 RUN npm ci --omit=dev --ignore-scripts --workspace=@ticketing/web
 
@@ -63,17 +63,17 @@ USER 1000:1000
 EXPOSE 3000
 CMD ["node", "web/build"]
 
-# The edge turns REST into RPC by the contracts themselves, in their compiled form.
+# The edge transcodes REST to RPC by the compiled contracts.
 FROM all-packages AS contracts
 COPY buf.yaml ./
 COPY third_party third_party
 COPY proto proto
 RUN npx buf build --as-file-descriptor-set --output ticketing.binpb
 
-# The floor is 1.39: in older ones a single connection can fill the memory (CVE-2026-47774).
+# The minimum is 1.39: in older versions one connection can exhaust the memory (CVE-2026-47774).
 FROM envoyproxy/envoy:v1.40.0 AS envoy
 
-# Node fills in the template, and is Envoy from then on: nothing of it stays.
+# Node fills in the template, and then replaces itself with Envoy.
 FROM node AS edge
 COPY --from=envoy /usr/local/bin/envoy /usr/local/bin/envoy
 COPY --from=services-packages /app ./

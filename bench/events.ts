@@ -10,7 +10,7 @@ import { service, subscriptions } from "./events/event.ts";
 import { latency } from "./events/latency.ts";
 import { throughput } from "./events/throughput.ts";
 
-// What the way of an event costs, on a broker and a database of its own.
+// The cost of an event, on a broker and a database of its own.
 
 const dir = await mkdtemp(join(tmpdir(), "ticketing-bench-"));
 const log = createLog(service, "silent");

@@ -1,4 +1,4 @@
-/** The value that this part of the numbers are not above: 0.5 is the median. */
+/** The value that this share of the numbers does not exceed: 0.5 is the median. */
 export function percentile(numbers: readonly number[], part: number): number {
   const sorted = numbers.toSorted((a, b) => a - b);
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))] ?? Number.NaN;

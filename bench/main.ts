@@ -1,5 +1,5 @@
-// `npm run bench`: every benchmark; `npm run bench -- events`: one. Each shows our figure beside what
-// the bare part does in the same run, so that it says something on any machine.
+// `npm run bench` runs every benchmark, `npm run bench -- events` one. Each prints our figure next to that
+// of the bare part in the same run, so the comparison is valid on any machine.
 
 const all = ["events"] as const;
 

@@ -62,7 +62,7 @@ afterAll(() => fixture[Symbol.asyncDispose]());
 
 const ID = "019f0000-0000-7000-8000-000000000001";
 
-interface Matter {
+interface Problem {
   readonly reason: string;
   readonly code: Code;
   /** The code in REST, where it differs. */
@@ -85,7 +85,7 @@ const relist = {
 const unauthenticated = { reason: "UNAUTHENTICATED", code: Code.Unauthenticated } as const;
 const none = { ...TicketService, typeName: "ticketing.tickets.v1.NoService" };
 
-const problems: Record<string, Matter> = {
+const problems: Record<string, Problem> = {
   "no token": { ...relist, ...unauthenticated },
   "an expired token": { ...relist, ...unauthenticated, headers: () => bearer({ exp: 1 }) },
   "a token for others": { ...relist, ...unauthenticated, headers: () => bearer({ aud: "x" }) },
@@ -149,7 +149,7 @@ const problems: Record<string, Matter> = {
   },
 };
 
-interface Refused {
+interface RejectedCall {
   readonly code: Code;
   readonly reason: string | undefined;
   readonly message: string;
@@ -157,8 +157,8 @@ interface Refused {
   readonly retryAfter?: string | undefined;
 }
 
-async function byRpc(matter: Matter, transport: Transport): Promise<Refused> {
-  const { method, input = {}, headers = () => ({}) } = matter;
+async function byRpc(problem: Problem, transport: Transport): Promise<RejectedCall> {
+  const { method, input = {}, headers = () => ({}) } = problem;
   const message = create(method.input, input as MessageInitShape<DescMessage>);
   const error = await transport.unary(method, undefined, undefined, await headers(), message).then(
     () => expect.fail("it was not refused"),
@@ -172,7 +172,7 @@ async function byRpc(matter: Matter, transport: Transport): Promise<Refused> {
   };
 }
 
-async function byRest({ rest, headers = () => ({}) }: Matter): Promise<Refused> {
+async function byRest({ rest, headers = () => ({}) }: Problem): Promise<RejectedCall> {
   const [verb, path, body] = rest;
   const answer = await request(fixture, verb, path, { headers: await headers(), body });
   const { code, message, details } = answer.json;
@@ -182,23 +182,26 @@ async function byRest({ rest, headers = () => ({}) }: Matter): Promise<Refused> 
 }
 
 const url = () => ({ baseUrl: fixture.edge.url });
-const clients: Record<string, (matter: Matter) => Promise<Refused>> = {
-  gRPC: (matter) => byRpc(matter, createGrpcTransport(url())),
-  "gRPC-Web": (matter) => byRpc(matter, createGrpcWebTransport({ ...url(), httpVersion: "1.1" })),
-  "Connect, JSON": (matter) =>
-    byRpc(matter, createConnectTransport({ ...url(), httpVersion: "1.1", useBinaryFormat: false })),
-  "Connect, binary": (matter) =>
-    byRpc(matter, createConnectTransport({ ...url(), httpVersion: "2", useBinaryFormat: true })),
+const clients: Record<string, (problem: Problem) => Promise<RejectedCall>> = {
+  gRPC: (problem) => byRpc(problem, createGrpcTransport(url())),
+  "gRPC-Web": (problem) => byRpc(problem, createGrpcWebTransport({ ...url(), httpVersion: "1.1" })),
+  "Connect, JSON": (problem) =>
+    byRpc(
+      problem,
+      createConnectTransport({ ...url(), httpVersion: "1.1", useBinaryFormat: false }),
+    ),
+  "Connect, binary": (problem) =>
+    byRpc(problem, createConnectTransport({ ...url(), httpVersion: "2", useBinaryFormat: true })),
   REST: byRest,
 };
 
 describe.each(Object.entries(problems))("of %s", (what, problem) => {
   if (what === "too many attempts") {
-    beforeAll(() => clients["REST"]?.(matter).catch(() => undefined)); // the one that is allowed
+    beforeAll(() => clients["REST"]?.(problem).catch(() => undefined)); // the one that is allowed
   }
-  it.each(Object.entries(clients))("a client of %s gets the same reason", async (name, refuse) => {
-    const { reason, code, restCode = code, retryAfter } = matter;
-    const refused = await refuse(matter);
+  it.each(Object.entries(clients))("a client of %s gets the same reason", async (name, reject) => {
+    const { reason, code, restCode = code, retryAfter } = problem;
+    const refused = await reject(problem);
     expect(refused).toMatchObject({ reason, code: name === "REST" ? restCode : code });
     expect(refused.message).toMatch(/\w{3}/);
     expect(refused.isToRetry).toBe(retryAfter !== undefined);

@@ -2,13 +2,13 @@ import { mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { execute, debianSource, install } from "#stack/tools";
 
-/** Gives the YAML of a kustomization in this folder. */
+/** Renders a kustomization in this folder as YAML. */
 export async function render(folder: string): Promise<string> {
   const [program, ...args] = await kustomize();
   return execute(program, [...args, join(import.meta.dirname, folder)]);
 }
 
-/** Kustomize 5: the machine's own, inside kubectl or alone, or Debian 13's, unpacked into .tools. */
+/** Kustomize 5: as a part of kubectl, as a program, or unpacked from Debian 13 into .tools. */
 async function kustomize(): Promise<[program: string, ...args: string[]]> {
   const kubectl = await execute("kubectl", ["version", "--client"]).catch(() => "");
   if (/Kustomize Version: v5\./.test(kubectl)) return ["kubectl", "kustomize"];
@@ -17,7 +17,7 @@ async function kustomize(): Promise<[program: string, ...args: string[]]> {
   return [join(await fromDebian(), "usr/bin/kustomize"), "build"];
 }
 
-/** It needs nothing of Debian 13 but itself, and runs with the C library of Debian 12. */
+/** It needs no other package of Debian 13, and runs with the C library of Debian 12. */
 function fromDebian(): Promise<string> {
   const fill = async (temp: string): Promise<void> => {
     const source = debianSource("trixie");

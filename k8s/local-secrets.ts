@@ -3,21 +3,21 @@ import { createHash, randomBytes } from "node:crypto";
 import { join } from "node:path";
 import { servicesWithDatabase, servicesWithoutDatabase } from "#stack/parts";
 
-/** What a Secret holds, by its name: for a service, the variables that its manifest takes from it. */
+/** The contents of each Secret, by its name: for a service, the variables that its manifest references. */
 type Secrets = Readonly<Record<string, Readonly<Record<string, string>>>>;
 
-/** Good in a URL, a file and a shell alike. */
+/** Needs no escaping in a URL, a file or a shell. */
 const password = (): string => randomBytes(24).toString("hex");
 
 const passwords = (users: readonly string[]): Record<string, string> =>
   Object.fromEntries(users.map((user) => [user, password()]));
 
-/** Where Tilt forwards the edge to. No secret, but as much the cluster's own as they are. */
+/** The URL at which Tilt exposes the edge. It is not secret, but specific to this cluster. */
 const PUBLIC_URL = "http://localhost:8080";
 
 /**
- * New secrets for a local cluster, none of which opens anything elsewhere. The networks of its pods are
- * told to the edge the same way.
+ * New secrets for a local cluster, which are valid nowhere else. They include the pod networks, which
+ * the edge gets in the same way.
  */
 export function localSecrets(podNetworks: string): Secrets {
   const mongo = passwords(servicesWithDatabase);
@@ -62,8 +62,8 @@ export function localSecrets(podNetworks: string): Secrets {
 }
 
 /**
- * RabbitMQ's users as it reads them at every start. `admin` is for people, and may send in the name of
- * others, as a replay does. What the services may do stands in local/rabbitmq-topology.json, as it is no secret.
+ * RabbitMQ's users, which it imports at every start. `admin` is for operators, and may publish in the name
+ * of others, as a replay does. The permissions of the services are not secret: local/rabbitmq-topology.json.
  */
 function definitions(users: Readonly<Record<string, string>>) {
   const all = { configure: ".*", write: ".*", read: ".*" };
@@ -79,14 +79,14 @@ function definitions(users: Readonly<Record<string, string>>) {
   };
 }
 
-/** RabbitMQ's own form: four bytes of salt, then the SHA-256 of salt and password. */
+/** RabbitMQ's password hash: four bytes of salt, then the SHA-256 of salt and password. */
 function brokerHash(word: string): string {
   const salt = randomBytes(4);
   const hash = createHash("sha256").update(salt).update(word).digest();
   return Buffer.concat([salt, hash]).toString("base64");
 }
 
-/** The Secrets as one list, as kubectl reads it. */
+/** The Secrets as one list for kubectl. */
 function manifest(secrets: Secrets): string {
   const items = Object.entries(secrets).map(([name, stringData]) => ({
     apiVersion: "v1",
@@ -97,7 +97,7 @@ function manifest(secrets: Secrets): string {
   return JSON.stringify({ apiVersion: "v1", kind: "List", items });
 }
 
-/** As the nodes have them; TRUSTED_NETWORKS says it where a cluster's network goes by other means. */
+/** The pod networks of the nodes; TRUSTED_NETWORKS overrides them if the cluster has other networks. */
 const podNetworks = (): string =>
   kubectl(["get", "nodes", "--output=jsonpath={.items[*].spec.podCIDRs[*]}"])
     .split(/\s+/)
@@ -112,9 +112,9 @@ const kubectl = (args: readonly string[], input = ""): string =>
   });
 
 /**
- * Makes the Secrets in the cluster that kubectl is set to, all or none, and never again: they belong
- * together (a service's URI holds the password that the database's own Secret holds too), and the
- * data in the cluster know them.
+ * Creates the Secrets in kubectl's current cluster, all or none, and only once: they depend on each other
+ * (the URI of a service contains the password in the database's Secret), and the data in the cluster
+ * depends on them.
  */
 async function main(): Promise<void> {
   kubectl(["apply", "--filename", join(import.meta.dirname, "base/namespace.yaml")]);

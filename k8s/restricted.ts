@@ -2,7 +2,7 @@ import { container, type Manifest } from "./testing.ts";
 
 const volumeKinds = ["configMap", "emptyDir", "persistentVolumeClaim", "projected", "secret"];
 
-/** In what a workload asks for more than Pod Security's restricted profile allows. */
+/** The settings of a workload that violate Pod Security's restricted profile. */
 export function beyondRestricted(workload: Manifest): string[] {
   const { spec: pod } = workload.spec.template;
   const { securityContext: own = {} } = container(workload);

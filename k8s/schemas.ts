@@ -4,8 +4,8 @@ import { ensurePip } from "#stack/tools";
 const version = "1.37.0";
 
 /**
- * Gives what the schemas of Kubernetes say against the manifests: a line for each that is wrong, be
- * it by a field that they do not know.
+ * Validates the manifests against the schemas of Kubernetes: a line for each invalid manifest, unknown
+ * fields included.
  */
 export async function faults(documents: readonly object[]): Promise<string[]> {
   const texts = [...new Set(documents.map((document) => JSON.stringify(document)))];
@@ -21,8 +21,8 @@ export async function faults(documents: readonly object[]): Promise<string[]> {
     },
   );
   if (error) throw error;
-  // A kind without a schema is only a warning to it, and its exit code 0: so what counts is how many
-  // it says have passed.
+  // A kind without a schema is only a warning, with exit code 0, so the number of valid manifests
+  // counts.
   const lines = `${stdout}${stderr}`.split("\n").filter((line) => line !== "");
   const others = lines.filter((line) => !/^INFO .* passed /.test(line));
   if (others.length > 0 || lines.length === texts.length) return others;

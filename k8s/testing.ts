@@ -3,7 +3,7 @@ import { basename, dirname, join } from "node:path";
 import { parseAllDocuments } from "yaml";
 import { render } from "./kustomize.ts";
 
-/** What our tests look at in a manifest. The schemas of Kubernetes know the rest. */
+/** The parts of a manifest that the tests read. The schemas of Kubernetes validate the rest. */
 export interface Manifest {
   kind: string;
   metadata: { name: string; namespace?: string };
@@ -31,7 +31,7 @@ export interface SecurityContext {
   runAsNonRoot?: boolean;
   runAsUser?: number;
   seccompProfile?: { type: string };
-  // From here on, of containers only.
+  // The following are fields of containers only.
   allowPrivilegeEscalation?: boolean;
   capabilities?: { add?: string[]; drop?: string[] };
   privileged?: boolean;
@@ -58,12 +58,12 @@ export interface Variable {
 
 export const root = join(import.meta.dirname, "..");
 
-/** The services, which are the folders that have something to start. */
+/** The services: the folders with an entry point. */
 export const services = globSync("services/*/main.ts", { cwd: root }).map((path) =>
   basename(dirname(path)),
 );
 
-/** Renders a kustomization, as a cluster would get it. */
+/** Renders a kustomization as it is applied to a cluster. */
 export async function manifests(folder: "base" | "local"): Promise<Manifest[]> {
   const documents = parseAllDocuments(await render(folder));
   return documents.map((document) => document.toJS() as Manifest);
@@ -79,7 +79,7 @@ export function workloads(documents: readonly Manifest[]): Manifest[] {
   return documents.filter(({ kind }) => kind === "Deployment" || kind === "StatefulSet");
 }
 
-/** The one container of a workload. */
+/** The only container of a workload. */
 export function container({ metadata, spec }: Manifest): Container {
   const [only, ...more] = spec.template.spec.containers;
   if (!only || more.length > 0) throw new Error(`${metadata.name} should have one container`);

@@ -3,15 +3,15 @@ import { StringValueSchema } from "@bufbuild/protobuf/wkt";
 import { toProperties } from "#runtime/messaging/envelope.ts";
 import { newId } from "#runtime/store/ids.ts";
 
-/** The service that the benchmark plays. */
+/** The service whose queues and permissions the benchmark uses. */
 export const service = "bench";
 export const EVENT = StringValueSchema;
 export const subscriptions = { [service]: [EVENT] };
 
-/** About as large as an event of an order. */
+/** About the size of an order's event. */
 export const VALUE = "x".repeat(250);
 
-/** An event as it lies in a queue. */
+/** An event as it is stored in a queue. */
 export const event = (): { content: Buffer; properties: ReturnType<typeof toProperties> } => ({
   content: Buffer.from(toBinary(EVENT, create(EVENT, { value: VALUE }))),
   properties: {

@@ -13,7 +13,7 @@ import { event, EVENT, service, subscriptions, VALUE } from "./event.ts";
 const PER_SECOND = 200;
 const SECONDS = 10;
 
-/** Begins something so many times a second, and waits for all of it. */
+/** Starts a task at a fixed rate per second, and waits for all of them. */
 async function steadily(work: (i: number) => Promise<unknown>): Promise<void> {
   const begun = performance.now();
   const all: Promise<unknown>[] = [];
@@ -25,7 +25,7 @@ async function steadily(work: (i: number) => Promise<unknown>): Promise<void> {
   await Promise.all(all);
 }
 
-/** From the publish until the bare library has it, in milliseconds. */
+/** The time from the publish until the bare library receives the message, in milliseconds. */
 async function publishToConsume(raw: ChannelModel): Promise<number[]> {
   const channel = await raw.createConfirmChannel();
   const sent = new Map<string, number>();
@@ -46,7 +46,7 @@ async function publishToConsume(raw: ChannelModel): Promise<number[]> {
   return took;
 }
 
-/** From the answer of a save until the consumer has stored its copy, in milliseconds. */
+/** The time from the response of a save until the consumer has stored its replica, in milliseconds. */
 async function saveToCopy(db: Connection, broker: Broker, log: Log): Promise<number[]> {
   const schema = new Schema<AggregateFields>({});
   aggregate(schema);
@@ -81,7 +81,7 @@ async function saveToCopy(db: Connection, broker: Broker, log: Log): Promise<num
   return [...saved].map(([id, at]) => Math.max(0, (stored.get(id) ?? NaN) - at));
 }
 
-/** How long news takes at so many changes a second, beside the bare broker at the same rate. */
+/** The latency of events at a fixed rate of changes, next to the bare broker at the same rate. */
 export async function latency(
   db: Connection,
   broker: Broker,

@@ -7,9 +7,9 @@ import { event, EVENT, service } from "./event.ts";
 
 const EVENTS = 20_000;
 const ROUNDS = 3;
-/** The consumer's own, so that both ask the broker for the same. */
+/** The prefetch of our consumer, so that both get the same from the broker. */
 const PREFETCH = 32;
-/** What the process may grow by while all of them pass through: it holds only the prefetched. */
+/** The limit on the growth of memory: the process holds only the prefetched messages. */
 const BOUND_MB = 64;
 
 interface Result {
@@ -18,10 +18,10 @@ interface Result {
   grewMb: number;
 }
 
-/** Takes every event, calls `seen` for each, and ends when it is told to. */
+/** Consumes events and calls `seen` for each, until it is stopped. */
 type Take = (seen: () => void) => Promise<() => Promise<void>>;
 
-/** Puts all of them into the queue, so that only the taking is measured. */
+/** Fills the queue first, so that only the consuming is measured. */
 async function fill(channel: ConfirmChannel): Promise<void> {
   for (let i = 0; i < EVENTS; i += 1) {
     const { content, properties } = event();
@@ -30,7 +30,7 @@ async function fill(channel: ConfirmChannel): Promise<void> {
   }
 }
 
-/** Runs until `take` has had every event, and says what that cost this process. */
+/** Runs until every event was consumed, and returns the cost for this process. */
 async function measure(take: Take): Promise<Result> {
   const rss = process.memoryUsage().rss;
   const cpu = process.cpuUsage();
@@ -67,8 +67,8 @@ function report(name: string, results: readonly Result[]): void {
 }
 
 /**
- * So many events through one consumer of ours, beside the same messages taken by the bare library
- * from the same broker, in turns. Answers whether the bound on memory held.
+ * The throughput of one consumer, next to the bare library with the same messages from the same broker,
+ * in turns. Returns whether memory stayed within its limit.
  */
 export async function throughput(broker: Broker, raw: ChannelModel, log: Log): Promise<boolean> {
   const ours: Take = (seen) =>
