@@ -156,7 +156,7 @@ export function orderReplica({
       const payment = await keep(payments, order.id, copy, applySnapshotIfNewer);
       if (!needsReview(payment, copy)) return;
       const about = { alarm: true, orderId: order.id, attemptId: order.attemptId };
-      log.error(about, "an order knows of money that payments does not; look at Stripe");
+      log.error(about, "an order refers to a payment attempt that is unknown here; check it in the Stripe Dashboard");
     },
   };
 }

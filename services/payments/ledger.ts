@@ -1,16 +1,16 @@
 import { Schema } from "mongoose";
 
-// Whose money it is. Every movement is written twice, as lines that sum to zero: what one account
-// gets, others give. Lines stand in the document that they follow from (a payment, a payout), and are
-// saved in the same write as what happened, so that neither can be there without the other.
+// A double-entry ledger. Each posting has lines that sum to zero: what one account gets, other accounts
+// give. Postings are stored in the document that they follow from (a payment or a payout), in the same
+// write as the change itself, so that neither can exist without the other.
 
-/** Money in or out of one account, in minor units: what Stripe holds for us counts up, what we owe down. */
+/** One account's part of a posting, in minor units. What Stripe holds for us is positive, what we owe is negative. */
 export interface Line {
   account: "stripe" | "fees" | "seller";
   amount: number;
 }
 
-/** One movement; its id says what it follows from, so it is written once. */
+/** One movement of money. Its id names its cause, so that it is written once. */
 export interface Posting {
   _id: string;
   time: Date;
@@ -28,7 +28,10 @@ export const postingSchema = new Schema<Posting>({
   ],
 });
 
-/** What is kept of a price: `bps` hundredths of a per cent of it, to the nearest minor unit. */
+/** Negates an amount. It returns 0 for 0, where `-amount` would be -0. */
+export const negate = (amount: number): number => (amount === 0 ? 0 : -amount);
+
+/** Our fee on a price, in basis points, rounded to the nearest minor unit. */
 export const feeOf = (price: number, bps: number): number =>
   Number((BigInt(price) * BigInt(bps) * 2n + 10_000n) / 20_000n);
 
@@ -37,13 +40,14 @@ const sum = (postings: readonly Posting[], account: Line["account"]): number =>
     .flatMap(({ lines }) => lines)
     .reduce((total, line) => (line.account === account ? total + line.amount : total), 0);
 
-/** What the postings leave to the seller. */
-export const owedToSeller = (postings: readonly Posting[]): number => 0 - sum(postings, "seller");
+/** The amount that the postings owe to the seller. */
+export const owedToSeller = (postings: readonly Posting[]): number =>
+  negate(sum(postings, "seller"));
 
-/** What the postings leave to us. */
-export const feesOf = (postings: readonly Posting[]): number => 0 - sum(postings, "fees");
+/** Our fees in the postings. */
+export const feesOf = (postings: readonly Posting[]): number => negate(sum(postings, "fees"));
 
-/** What Stripe holds of it. */
+/** The amount of the postings that Stripe holds for us. */
 export const heldAtStripe = (postings: readonly Posting[]): number => sum(postings, "stripe");
 
 function posting(id: string, time: Date, stripe: number, fee: number): Posting {
@@ -52,13 +56,13 @@ function posting(id: string, time: Date, stripe: number, fee: number): Posting {
     time,
     lines: [
       { account: "stripe", amount: stripe },
-      { account: "fees", amount: 0 - fee },
+      { account: "fees", amount: negate(fee) },
       { account: "seller", amount: fee - stripe },
     ],
   };
 }
 
-/** A sale: the buyer's money came. */
+/** The posting of a sale: the buyer's money was captured. */
 export const salePosting = (id: string, time: Date, price: number, fee: number): Posting =>
   posting(id, time, price, fee);
 
@@ -69,15 +73,59 @@ interface Sold {
 }
 
 /**
- * A part of a sale's money goes back, or, where `amount` is less than nothing, comes again. The fee
- * follows it: what is left of the fee is always the same part of it as what is left of the price, and
- * nothing of either is left when all is back. A bank may take more than there is left; that is the
- * seller's to bear, for there is no fee to give up for it.
+ * The posting of money that leaves a sale (a refund or a dispute), or, with a negative amount, returns
+ * to it. The fee changes in proportion to the price that is left, and is zero when nothing is left. A
+ * bank may take more than is left; the seller bears the difference, because no fee is left for it.
  */
 export function reversalPosting(id: string, time: Date, amount: number, sold: Sold): Posting {
   const { price, fee, postings } = sold;
   const left = heldAtStripe(postings) - amount;
   const part = BigInt(Math.max(left, 0));
   const feeLeft = Number((BigInt(fee) * part * 2n + BigInt(price)) / (BigInt(price) * 2n));
-  return posting(id, time, 0 - amount, feeLeft - feesOf(postings));
+  return posting(id, time, negate(amount), feeLeft - feesOf(postings));
 }
+
+// What the postings of a sale or a payout contribute to their seller's balance. The stored names
+// `counted`, `countTime` and `n` are older than this code.
+
+/** What a sale or a payout adds to its seller's balance, in minor units. */
+export interface Contribution {
+  /** Of events that are to come, or of money that may go back. */
+  held: number;
+  available: number;
+  paidOut: number;
+  /** How many payouts, whatever became of them. */
+  payouts: number;
+}
+
+/** The share of a thing that is in the balance; `n` counts how often that has changed. */
+export interface AppliedContribution extends Contribution {
+  n: number;
+}
+
+/** What a sale and a payout keep of being counted. */
+export interface BalanceSource {
+  counted?: AppliedContribution | undefined;
+  /** When it has to be counted again; absent while nothing about it changes by itself. */
+  countTime?: Date | undefined;
+}
+
+export const share = {
+  held: { type: Number, required: true },
+  available: { type: Number, required: true },
+  paidOut: { type: Number, required: true },
+  payouts: { type: Number, required: true },
+};
+
+export const appliedContributionSchema = new Schema<AppliedContribution>(
+  { ...share, n: { type: Number, required: true } },
+  { _id: false },
+);
+
+export const NO_CONTRIBUTION: AppliedContribution = {
+  held: 0,
+  available: 0,
+  paidOut: 0,
+  payouts: 0,
+  n: 0,
+};

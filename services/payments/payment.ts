@@ -4,45 +4,51 @@ import type {
   RefundReason,
   RefundStatus,
 } from "@ticketing/proto/payments/v1/payment";
-import { Schema, type Connection, type HydratedDocument, type Model } from "mongoose";
-import { aggregate, type AggregateFields } from "#runtime/store/aggregate.ts";
+import type { HydratedDocument, Model } from "mongoose";
+import type { AggregateFields } from "#runtime/store/aggregate.ts";
 import type { IdempotencyKey } from "#runtime/store/request-id.ts";
-import { appliedContributionSchema, type BalanceSource } from "./balances/balance.ts";
-import { postingSchema, type Posting } from "./ledger.ts";
-import type { Poll } from "./settlement/poll-claim.ts";
+import type { BalanceSource } from "./ledger.ts";
+import type { Posting } from "./ledger.ts";
 
 type Word<E> = Exclude<keyof E, "UNSPECIFIED">;
+
 export type AttemptStatus = Word<typeof PaymentStatus>;
 
-/** One try to take the money; written before Stripe is called, so a crash forgets none. */
+/** When a payment may be polled again, and the version of the payment at the last poll. */
+export interface Poll {
+  time: Date;
+  version: number;
+}
+
+/** One attempt to charge the buyer, stored before Stripe is called, so that a crash loses none. */
 export interface Attempt extends Partial<IdempotencyKey> {
   _id: string;
   status: AttemptStatus;
   stripeId?: string | undefined;
   failureCode?: string | undefined;
-  /** The bank has said no, which ends the order (R61). */
+  /** A hard decline, which ends the order (R61). */
   declined?: boolean | undefined;
-  /** Its buyer has tried so many cards that they are not told why this one was refused. */
+  /** The buyer has tried too many cards to be told why this one was declined. */
   terse?: boolean | undefined;
   createTime: Date;
 }
 
-/** Money given back, or asked back; written before Stripe is called, so a crash forgets none. */
+/** A requested or completed refund, stored before Stripe is called, so that a crash loses none. */
 export interface Refund extends Partial<IdempotencyKey> {
   _id: string;
   amount: number;
   reason: Word<typeof RefundReason>;
   status: Word<typeof RefundStatus>;
-  /** Who asked for it; empty where nobody of ours did. */
+  /** The user who requested it; empty where it was not requested through this service. */
   userId: string;
   stripeId?: string | undefined;
-  /** How often Stripe failed by itself; part of the idempotency key, as it would repeat its fault. */
+  /** The number of errors of Stripe's own. Part of the idempotency key, under which Stripe repeats an error. */
   faults: number;
   createTime: Date;
   updateTime: Date;
 }
 
-/** The bank takes the money back over everybody's heads. */
+/** A chargeback: the buyer's bank takes the money back. */
 export interface Dispute {
   /** Stripe's id. */
   _id: string;
@@ -50,7 +56,7 @@ export interface Dispute {
   status: Word<typeof DisputeStatus>;
 }
 
-/** Our copy of the order, kept by events. */
+/** Our replica of the order, updated by events. */
 export interface OrderReplica {
   userId: string;
   sellerId: string;
@@ -60,9 +66,9 @@ export interface OrderReplica {
   currency: string;
   expiresAt: Date;
   eventTime?: Date | undefined;
-  /** The IANA name of the time zone that the event time is shown in; absent where nobody said. */
+  /** The IANA name of the time zone that the event time is shown in; absent where it is unknown. */
   timeZone?: string | undefined;
-  /** Where the event takes place; empty where the seller did not say, absent where orders did not. */
+  /** Where the event takes place; empty where the seller gave none, absent in old replicas. */
   venue?: string | undefined;
   status: "CREATED" | "AWAITING_PAYMENT" | "COMPLETED" | "CANCELLED";
   expired: boolean;
@@ -71,133 +77,41 @@ export interface OrderReplica {
   version: number;
 }
 
-/** The one payment of an order; its id is the order's, so there can be no second one. */
+/** The payment of an order. Its id is the order's id, so that an order has at most one. */
 export interface PaymentFields extends AggregateFields, BalanceSource {
   order: OrderReplica;
   attempts: Attempt[];
   refunds: Refund[];
   dispute?: Dispute | undefined;
-  /** When the money was taken. */
+  /** When the money was captured. */
   captureTime?: Date | undefined;
-  /** What is kept of the price, in minor units; fixed when the money is taken. */
+  /** Our fee, in minor units; fixed when the money is captured. */
   fee: number;
-  /** When the buyer has opened the ticket's code. */
+  /** When the ticket's code was revealed to the buyer. */
   codeOpenTime?: Date | undefined;
-  /** Whose money it is. */
   postings: Posting[];
-  /** When Stripe may be asked again by itself; see `polling.ts`. */
+  /** When the payment may be polled again; see `poll-claim.ts`. */
   poll?: Poll | undefined;
 }
 
-const attempt = new Schema<Attempt>({
-  _id: { type: String, required: true },
-  status: { type: String, required: true },
-  stripeId: String,
-  failureCode: String,
-  declined: Boolean,
-  terse: Boolean,
-  createTime: { type: Date, required: true },
-  requestId: String,
-  requestHash: String,
-});
-
-const refund = new Schema<Refund>({
-  _id: { type: String, required: true },
-  amount: { type: Number, required: true },
-  reason: { type: String, required: true },
-  status: { type: String, required: true },
-  userId: { type: String, default: "" },
-  stripeId: String,
-  faults: { type: Number, default: 0 },
-  createTime: { type: Date, required: true },
-  updateTime: { type: Date, required: true },
-  requestId: String,
-  requestHash: String,
-});
-
-const dispute = new Schema<Dispute>({
-  _id: { type: String, required: true },
-  amount: { type: Number, required: true },
-  status: { type: String, required: true },
-});
-
-const order = new Schema<OrderReplica>(
-  {
-    userId: { type: String, required: true },
-    sellerId: { type: String, required: true },
-    ticketId: { type: String, required: true },
-    title: { type: String, required: true },
-    price: { type: Number, required: true },
-    currency: { type: String, required: true },
-    expiresAt: { type: Date, required: true },
-    eventTime: Date,
-    timeZone: String,
-    venue: String,
-    status: { type: String, required: true },
-    expired: { type: Boolean, required: true },
-    attemptId: { type: String, default: "" },
-    version: { type: Number, required: true },
-  },
-  { _id: false },
-);
-
-const schema = new Schema<PaymentFields>({
-  order: { type: order, required: true },
-  attempts: [attempt],
-  refunds: [refund],
-  dispute,
-  captureTime: Date,
-  fee: { type: Number, default: 0 },
-  codeOpenTime: Date,
-  postings: [postingSchema],
-  counted: appliedContributionSchema,
-  countTime: Date,
-  poll: new Schema<Poll>(
-    { time: { type: Date, required: true }, version: { type: Number, required: true } },
-    { _id: false },
-  ),
-});
-aggregate(schema);
-// What changes a sale may change its seller's balance: the same write marks it.
-schema.pre("save", function () {
-  if (!this.captureTime) return;
-  this.countTime = new Date(0);
-  this.markModified("countTime");
-});
-schema.index({ countTime: 1 }, { sparse: true });
-schema.index(
-  { "order.sellerId": 1, countTime: 1 },
-  { partialFilterExpression: { countTime: { $exists: true } } },
-);
-schema.index({ "attempts.status": 1, "order.status": 1 });
-schema.index({ "refunds.status": 1 }, { sparse: true });
-// What comes from Stripe without our metadata (a dispute, an account) is found by the intent.
-schema.index({ "attempts.stripeId": 1 }, { sparse: true });
-schema.index({ "order.sellerId": 1, captureTime: -1, _id: -1 });
-schema.index({ "order.userId": 1, _id: -1 });
-schema.index({ captureTime: 1 }, { sparse: true });
-schema.index({ "order.ticketId": 1 });
-schema.index({ "postings.time": 1 }, { sparse: true });
-
 export type Payments = Model<PaymentFields>;
-export const paymentModel = (db: Connection): Payments =>
-  db.model<PaymentFields>("Payment", schema, "payments");
+
 export type Payment = HydratedDocument<PaymentFields>;
 
-/** The statuses in which an attempt may still take money. */
+/** The statuses in which an attempt may still capture money. */
 export const LIVE_STATUSES: readonly AttemptStatus[] = ["PENDING", "REQUIRES_ACTION", "AUTHORIZED"];
 
-/** The statuses of an attempt whose money was taken, and not all of it given back. */
+/** The statuses of an attempt whose money was captured and not fully refunded. */
 export const CAPTURED_STATUSES: readonly AttemptStatus[] = ["CAPTURED", "PARTLY_REFUNDED"];
 
 /**
- * Payments that are not at their end: an attempt may still take money, or has taken too much, or money
- * is on its way back.
+ * Selects the payments that are not in their final state: an attempt may still capture money, or has
+ * captured money that must be refunded, or a refund is in progress.
  */
 export const UNSETTLED = {
   $or: [
     { "attempts.status": { $in: LIVE_STATUSES } },
-    // Of one that awaits its payment, another attempt than was accepted may have taken it.
+    // While an order awaits its payment, another attempt than the accepted one may have captured it.
     {
       "attempts.status": { $in: CAPTURED_STATUSES },
       "order.status": { $in: ["CANCELLED" as const, "AWAITING_PAYMENT" as const] },
@@ -209,17 +123,23 @@ export const UNSETTLED = {
 export const newestAttempt = (payment: PaymentFields): Attempt | undefined =>
   payment.attempts.at(-1);
 
-/** Whether nothing may come of an attempt any more: its order has ended, or has accepted another one. */
+export const findAttempt = ({ attempts }: PaymentFields, id: string): Attempt | undefined =>
+  attempts.find(({ _id }) => _id === id);
+
+/** Whether an attempt must not capture money: its order has ended, or has accepted another attempt. */
 export const isSuperfluous = ({ order }: PaymentFields, attemptId: string): boolean =>
   order.status === "CANCELLED" ||
   (order.status !== "CREATED" && order.attemptId !== "" && order.attemptId !== attemptId);
 
-/** Whether what becomes of the newest attempt is still to be found out. */
+/** Whether the result of the newest attempt is still unknown. */
 export function isOpen(payment: PaymentFields): boolean {
   const status = newestAttempt(payment)?.status;
   return status === "PENDING" || status === "REQUIRES_ACTION";
 }
 
-/** What has been given back so far. */
+/** The amount that has been refunded so far. */
 export const refundedAmount = ({ refunds }: PaymentFields): number =>
   refunds.reduce((sum, { status, amount }) => (status === "SUCCEEDED" ? sum + amount : sum), 0);
+
+/** Selects the payments whose money was captured. */
+export const WAS_CAPTURED = { captureTime: { $gt: new Date(0) } };

@@ -98,7 +98,7 @@ describe("GetPayment", () => {
       payment: { status: PaymentStatus.REQUIRES_ACTION },
       clientSecret,
     });
-    expect(fixture.lines.filter(({ msg }) => msg === "the bank could not be asked")).toHaveLength(
+    expect(fixture.lines.filter(({ msg }) => msg === "Stripe could not be polled")).toHaveLength(
       1,
     );
   });

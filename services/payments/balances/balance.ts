@@ -1,26 +1,11 @@
-import { Schema, type Connection } from "mongoose";
-
-/** What a sale or a payout adds to its seller's balance, in minor units. */
-export interface Contribution {
-  /** Of events that are to come, or of money that may go back. */
-  held: number;
-  available: number;
-  paidOut: number;
-  /** How many payouts, whatever became of them. */
-  payouts: number;
-}
-
-/** The share of a thing that is in the balance; `n` counts how often that has changed. */
-export interface AppliedContribution extends Contribution {
-  n: number;
-}
-
-/** What a sale and a payout keep of being counted. */
-export interface BalanceSource {
-  counted?: AppliedContribution | undefined;
-  /** When it has to be counted again; absent while nothing about it changes by itself. */
-  countTime?: Date | undefined;
-}
+import { type Connection, Schema } from "mongoose";
+import {
+  type AppliedContribution,
+  appliedContributionSchema,
+  type Contribution,
+  NO_CONTRIBUTION,
+  share,
+} from "../ledger.ts";
 
 export type SourceKind = "sale" | "payout";
 
@@ -38,17 +23,6 @@ export interface Balance extends Contribution {
   leaseUntil?: Date | undefined;
 }
 
-const share = {
-  held: { type: Number, required: true },
-  available: { type: Number, required: true },
-  paidOut: { type: Number, required: true },
-  payouts: { type: Number, required: true },
-};
-export const appliedContributionSchema = new Schema<AppliedContribution>(
-  { ...share, n: { type: Number, required: true } },
-  { _id: false },
-);
-
 const schema = new Schema<Balance>(
   {
     _id: { type: String, required: true },
@@ -64,19 +38,14 @@ const schema = new Schema<Balance>(
   },
   { versionKey: false },
 );
+
 schema.index({ sellerId: 1, currency: 1 });
+
 schema.index({ available: 1 });
 
 export const balanceModel = (db: Connection) => db.model("Balance", schema, "balances");
-export type Balances = ReturnType<typeof balanceModel>;
 
-export const NO_CONTRIBUTION: AppliedContribution = {
-  held: 0,
-  available: 0,
-  paidOut: 0,
-  payouts: 0,
-  n: 0,
-};
+export type Balances = ReturnType<typeof balanceModel>;
 
 export const balanceId = (sellerId: string, currency: string): string => `${sellerId}:${currency}`;
 

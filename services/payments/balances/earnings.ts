@@ -1,8 +1,8 @@
 import type { Balance } from "./balance.ts";
-import { materializeDue, type BalanceDeps } from "./materialization.ts";
-import { EVENT_MS } from "./availability.ts";
+import { type BalanceDeps } from "./balance-source.ts";
+import { materializeDue } from "./balance-refresh.ts";
 
-const DAY_MS = 86_400_000;
+export const DAY_MS = 86_400_000;
 
 export type EarningsDeps = BalanceDeps;
 
@@ -14,85 +14,6 @@ export interface Earnings {
   paidOut: number;
   /** How many payouts there have been, whatever became of them. */
   payouts: number;
-}
-
-interface Sold {
-  _id: { currency: string; over: boolean };
-  owed: number;
-}
-
-/** What the postings of the sales leave to the seller, apart by whether the event is over. */
-const salesTotals = (
-  { payments, now, holdDays }: EarningsDeps,
-  sellerId: string,
-): Promise<Sold[]> => {
-  const afterEvent = { $add: ["$order.eventTime", EVENT_MS] }; // Null where there is no date.
-  const available = { $ifNull: [afterEvent, { $add: ["$captureTime", holdDays * DAY_MS] }] };
-  const inProgress = { $setIntersection: ["$refunds.status", ["REQUESTED", "PENDING"]] };
-  const waits = [{ $eq: ["$order.status", "CANCELLED"] }, { $ne: [inProgress, []] }];
-  const over = { $and: [{ $lte: [available, new Date(now())] }, { $not: [{ $or: waits }] }] };
-  return payments.aggregate<Sold>([
-    { $match: { "order.sellerId": sellerId, captureTime: { $gt: new Date(0) } } },
-    { $unwind: "$postings" },
-    { $unwind: "$postings.lines" },
-    { $match: { "postings.lines.account": "seller" } },
-    {
-      $group: {
-        _id: { id: "$_id", currency: "$order.currency", over },
-        owed: { $sum: { $subtract: [0, "$postings.lines.amount"] } },
-      },
-    },
-    // What is owed by the seller of one sale is taken from the others, whatever its date.
-    {
-      $group: {
-        _id: { currency: "$_id.currency", over: { $or: ["$_id.over", { $lt: ["$owed", 0] }] } },
-        owed: { $sum: "$owed" },
-      },
-    },
-  ]);
-};
-
-interface Paid {
-  _id: string;
-  count: number;
-  paid: number;
-}
-
-/** What was paid out, and in how many payouts: both of the same ones. */
-const payoutTotals = ({ payouts }: EarningsDeps, sellerId: string): Promise<Paid[]> =>
-  payouts.aggregate<Paid>([
-    { $match: { sellerId } },
-    { $unwind: "$postings" },
-    { $unwind: "$postings.lines" },
-    { $match: { "postings.lines.account": "seller" } },
-    {
-      $group: {
-        _id: "$_id",
-        currency: { $first: "$currency" },
-        paid: { $sum: "$postings.lines.amount" },
-      },
-    },
-    { $group: { _id: "$currency", count: { $sum: 1 }, paid: { $sum: "$paid" } } },
-  ]);
-
-/**
- * What a seller has earned by the ledger itself, read from its beginning, in the order of currencies.
- * The kept balances must say the same.
- */
-export async function earningsInLedger(deps: EarningsDeps, sellerId: string): Promise<Earnings[]> {
-  const payouts = await payoutTotals(deps, sellerId);
-  const sales = await salesTotals(deps, sellerId);
-  const currencies = [...new Set(sales.map(({ _id }) => _id.currency))].sort();
-  return currencies.map((currency) => {
-    const owed = (over: boolean): number =>
-      sales.find(({ _id }) => _id.currency === currency && _id.over === over)?.owed ?? 0;
-    const { count = 0, paid: paidOut = 0 } = payouts.find(({ _id }) => _id === currency) ?? {};
-    return {
-      ...{ currency, paidOut, payouts: count },
-      held: owed(false),
-      available: owed(true) - paidOut,
-    };
-  });
 }
 
 /** What a seller has earned, by currency, in the order of their codes. */

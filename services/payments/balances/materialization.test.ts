@@ -1,15 +1,15 @@
 import { describe, expect, it } from "vitest";
-import { NO_CONTRIBUTION, openBalance, withLease } from "./balance.ts";
+import { NO_CONTRIBUTION } from "../ledger.ts";
+import { openBalance, withLease } from "./balance.ts";
+import { applyContribution, materialize, completePending } from "./materialization.ts";
 import {
-  applyContribution,
-  materialize,
   materializeDue,
-  completePending,
   markRecentlyMissed,
   markUnmaterialized,
   rebuildBalances,
-} from "./materialization.ts";
-import { earningsInLedger, earningsOf } from "./earnings.ts";
+} from "./balance-refresh.ts";
+import { earningsInLedger } from "./ledger-earnings.ts";
+import { earningsOf } from "./earnings.ts";
 import { DAY_MS, payoutsFixture, type PayoutsFixture } from "../testing/payouts-fixture.ts";
 
 /** What the kept balances say is what the ledger says. */

@@ -1,5 +1,7 @@
-import { rebuildBalances, type BalanceDeps } from "../balances/materialization.ts";
-import { earningsInLedger, earningsOf } from "../balances/earnings.ts";
+import { rebuildBalances } from "../balances/balance-refresh.ts";
+import { type BalanceDeps } from "../balances/balance-source.ts";
+import { earningsInLedger } from "../balances/ledger-earnings.ts";
+import { earningsOf } from "../balances/earnings.ts";
 
 /** A balance that is not what the ledger says; what is available and held together, in minor units. */
 export interface WrongBalance {

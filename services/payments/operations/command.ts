@@ -8,7 +8,8 @@ import { findWrongBalances } from "./balance-check.ts";
 import { reconcile, type Difference } from "./reconciliation.ts";
 import { paymentConfig } from "../config.ts";
 import { fetchWebhookEndpoints } from "./webhook-endpoints.ts";
-import { paymentModel, type Payments } from "../payment.ts";
+import { paymentModel } from "../payment-model.ts";
+import { type Payments } from "../payment.ts";
 import { payoutModel } from "../payout.ts";
 import {
   findEventRefunds,

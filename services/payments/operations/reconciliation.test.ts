@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { reconcile, type Span } from "./reconciliation.ts";
-import { beginPayout, markPaid } from "../payout.ts";
+import { reconcile } from "./reconciliation.ts";
+import { type Span } from "./movements.ts";
+import { beginPayout, markPaid } from "../payouts/payout-state.ts";
 import { payoutsFixture, type PayoutsFixture } from "../testing/payouts-fixture.ts";
 
 const HOUR_MS = 3_600_000;

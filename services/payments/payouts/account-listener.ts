@@ -1,17 +1,18 @@
 import type { Log } from "#runtime/log.ts";
+import type { WebhookListener } from "../stripe/webhook-inbox.ts";
+import { markHandled, type Webhooks } from "../stripe/webhook.ts";
 import { refreshAccount, type Seller, type SellerDeps } from "./seller.ts";
-import { markHandled, type WebhookListener, type Webhooks } from "../stripe/webhooks.ts";
 
 interface Deps extends SellerDeps {
   webhooks: Webhooks;
   log: Log;
 }
 
-/** Whether a seller can be paid out has changed; how it is now, only Stripe itself is believed. */
-export function sellerListener(deps: Deps): WebhookListener {
+/** Fetches a seller's account after an event of it: events may be late, so Stripe's state decides. */
+export function accountListener(deps: Deps): WebhookListener {
   const { sellers, webhooks, log } = deps;
 
-  async function look(sellerId: string, eventId: string): Promise<void> {
+  async function refresh(sellerId: string, eventId: string): Promise<void> {
     const seller = await sellers.findById(sellerId).lean<Seller>();
     if (seller) await refreshAccount(deps, seller);
     await markHandled(webhooks, [eventId]);
@@ -25,9 +26,9 @@ export function sellerListener(deps: Deps): WebhookListener {
       return seller?._id;
     },
     enqueue(sellerId, eventId) {
-      look(sellerId, eventId).catch((error: unknown) => {
+      refresh(sellerId, eventId).catch((error: unknown) => {
         const { message } = error as Error;
-        log.warn({ sellerId, err: message }, "an account was not looked at; it is tried again");
+        log.warn({ sellerId, err: message }, "a seller's account was not refreshed; retrying");
       });
     },
   };

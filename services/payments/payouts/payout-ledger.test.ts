@@ -1,8 +1,9 @@
 import fc from "fast-check";
 import { minorUnits } from "@ticketing/proto/currencies";
 import { expect, it } from "vitest";
-import { earningsInLedger, earningsOf, type Earnings } from "../balances/earnings.ts";
-import { refundableAmount } from "../refunds/refund.ts";
+import { earningsInLedger } from "../balances/ledger-earnings.ts";
+import { earningsOf, type Earnings } from "../balances/earnings.ts";
+import { refundableAmount } from "../refunds/refund-state.ts";
 import { DAY_MS, payoutsFixture, type PayoutsFixture } from "../testing/payouts-fixture.ts";
 
 const SELLERS = ["eve", "sam"] as const;

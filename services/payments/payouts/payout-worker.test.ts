@@ -9,7 +9,8 @@ import { update } from "#runtime/store/aggregate.ts";
 import { earningsOf } from "../balances/earnings.ts";
 import { recordDispute } from "../refunds/dispute.ts";
 import { paymentEvents } from "../events.ts";
-import { beginPayout, markPaid, markRefused, type Payout } from "../payout.ts";
+import { beginPayout, markPaid, markRefused } from "./payout-state.ts";
+import { type Payout } from "../payout.ts";
 import type { PayoutAccounts } from "../stripe/payout-accounts.ts";
 import { recordRefund, requestRefund } from "../refunds/refund.ts";
 import { fastRetryStripe, type StripeFault } from "../testing/stripe-fixture.ts";
@@ -244,7 +245,7 @@ describe("a payout is made once, and in the end", () => {
     expect(await stored(fixture)).toEqual(["sam:EUR:1 9500 PAID"]);
     expect(await moved(fixture)).toEqual(["sam:EUR:1 9500"]);
     expect(alarms(fixture)).toEqual([
-      "a payout has been on its way for more than a day; look at Stripe",
+      "a payout has been pending for more than a day; check it in the Stripe Dashboard",
     ]);
   });
 
@@ -288,7 +289,7 @@ describe("a payout that Stripe refuses", () => {
     await fixture.setAccountStatus("restricted");
     for (let i = 0; i < 2; i += 1) await fixture.start().sweep();
     expect(await stored(fixture)).toEqual(["sam:EUR:1 9500 FAILED"]);
-    expect(alarms(fixture)).toEqual(["a payout was refused; the money is available again"]);
+    expect(alarms(fixture)).toEqual(["Stripe refuses a payout; the money is back in the balance, so check the seller's account"]);
     expect(await fixture.account()).toMatchObject({ ready: false });
     const [failed] = await fixture.storedPayouts();
     expect(failed?.postings.map(({ lines }) => lines.map(({ amount }) => amount))).toEqual([

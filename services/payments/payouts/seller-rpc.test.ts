@@ -8,7 +8,7 @@ import { eventually } from "#runtime/testing/eventually.ts";
 import { refusal } from "#runtime/testing/refusal.ts";
 import { silentLog } from "#runtime/testing/log.ts";
 import type { PayoutAccounts } from "../stripe/payout-accounts.ts";
-import { sellerListener } from "./account-listener.ts";
+import { accountListener } from "./account-listener.ts";
 import { createOnboardingLink } from "./seller.ts";
 import {
   DAY_MS,
@@ -16,7 +16,7 @@ import {
   PUBLIC_URL,
   type PayoutsFixture,
 } from "../testing/payouts-fixture.ts";
-import { webhookModel } from "../stripe/webhooks.ts";
+import { webhookModel } from "../stripe/webhook.ts";
 
 const EUR = (amount: number) => toMoney({ amount, currency: "EUR" });
 
@@ -245,7 +245,7 @@ it("of a webhook only the account's name is believed: how it stands, Stripe is a
   const fixture = await payoutsFixture();
   await createOnboardingLink(fixture.deps, "sam");
   const webhooks = webhookModel(fixture.db);
-  const listener = sellerListener({ ...fixture.deps, webhooks, log: silentLog });
+  const listener = accountListener({ ...fixture.deps, webhooks, log: silentLog });
   expect(listener.accepts("account.updated")).toBe(true);
   expect(listener.accepts("charge.refunded")).toBe(false);
   const { accountId } = await fixture.account();

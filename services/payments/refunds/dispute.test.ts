@@ -2,8 +2,9 @@ import { createConnection } from "mongoose";
 import { expect, it } from "vitest";
 import { recordDispute } from "./dispute.ts";
 import { heldAtStripe, salePosting } from "../ledger.ts";
-import { paymentModel, type Payment } from "../payment.ts";
-import { isDisputed } from "./refund.ts";
+import { paymentModel } from "../payment-model.ts";
+import { type Payment } from "../payment.ts";
+import { isDisputed } from "./refund-state.ts";
 
 const payments = paymentModel(createConnection()); // Nothing is stored here.
 

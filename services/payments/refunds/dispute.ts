@@ -1,8 +1,9 @@
 import { touch } from "#runtime/store/aggregate.ts";
+import { negate } from "../ledger.ts";
 import type { Dispute, Payment } from "../payment.ts";
 import { postReversal } from "./refund.ts";
 
-/** Stripe's words for a dispute that is over; all others say that it is open. */
+/** Stripe's statuses of a closed dispute; with any other status, the dispute is open. */
 const finalStatuses: Readonly<Record<string, Dispute["status"]>> = {
   won: "WON",
   warning_closed: "WON",
@@ -13,7 +14,7 @@ const finalStatuses: Readonly<Record<string, Dispute["status"]>> = {
   appeal_under_review: "LOST",
 };
 
-/** What Stripe says of a dispute. */
+/** The state of a dispute at Stripe. */
 export interface ProviderDispute {
   id: string;
   amount: number;
@@ -21,9 +22,9 @@ export interface ProviderDispute {
 }
 
 /**
- * Stores what Stripe says of the dispute of a payment. Its money leaves when it opens, and comes again
- * when it is won; while the bank only inquires (`warning_…`), none moves. One that is over does not
- * open again, whatever an older answer says.
+ * Stores the state of a dispute at Stripe. The money leaves when the dispute opens, and returns when it
+ * is won. While the bank only inquires (`warning_…`), no money moves. A closed dispute does not open
+ * again, whatever an older answer says.
  */
 export function recordDispute(
   payment: Payment,
@@ -33,13 +34,13 @@ export function recordDispute(
   const now = finalStatuses[status] ?? "OPEN";
   const before = payment.dispute?._id === id ? payment.dispute.status : undefined;
   if (now === "OPEN" && before && before !== "OPEN") return false;
-  const gone = `dispute:${id}`;
+  const postingId = `dispute:${id}`;
   const leaves = now === "LOST" || (now === "OPEN" && !status.startsWith("warning"));
-  const isGone = payment.postings.some(({ _id }) => _id === gone);
-  const comesAgain = now === "WON" && isGone;
+  const hasLeft = payment.postings.some(({ _id }) => _id === postingId);
+  const returns = now === "WON" && hasLeft;
   const moved =
-    (leaves && postReversal(payment, gone, amount)) ||
-    (comesAgain && postReversal(payment, `${gone}:won`, 0 - amount));
+    (leaves && postReversal(payment, postingId, amount)) ||
+    (returns && postReversal(payment, `${postingId}:won`, negate(amount)));
   if (!moved && (now === before || !isNewest)) return false;
   if (isNewest) payment.dispute = { _id: id, amount, status: now };
   touch(payment);

@@ -1,26 +1,21 @@
 import { update } from "#runtime/store/aggregate.ts";
-import type { OrderReplica, PaymentFields, Payments } from "../payment.ts";
-import {
-  isDisputed,
-  isCaptured,
-  refundableAmount,
-  pendingRefund,
-  requestRefund,
-} from "./refund.ts";
+import { WAS_CAPTURED, type OrderReplica, type PaymentFields, type Payments } from "../payment.ts";
+import { requestRefund } from "./refund.ts";
+import { isCaptured, isDisputed, pendingRefund, refundableAmount } from "./refund-state.ts";
 
 /**
- * Which event. It has no id of its own: its tickets' title, venue and time together say which one it
- * is. Less of that may be of several events, of which one only is cancelled.
+ * Selects the payments of an event. An event has no id: the title, venue and time of its tickets
+ * together identify it. With less than these, several events may match.
  */
 export type EventFilter =
   { title: string; venue?: string | undefined; time?: Date | undefined } | TicketFilter;
 
-/** Tickets by their ids, whatever is written on them. */
+/** Selects the payments of tickets by their ids. */
 export interface TicketFilter {
   ticketIds: readonly string[];
 }
 
-/** One payment of which money can be given back, in minor units. */
+/** A payment that can be refunded, with the amount in minor units. */
 export interface Refundable extends Pick<
   OrderReplica,
   "title" | "venue" | "ticketId" | "currency"
@@ -30,22 +25,22 @@ export interface Refundable extends Pick<
   amount: number;
 }
 
-/** The payments of an event of which some money is still with us. */
+/** The captured payments of an event that are not fully refunded. */
 export interface EventRefunds {
   refundable: Refundable[];
-  /** Money is going back already. */
+  /** How many have a refund in progress. */
   inProgress: number;
-  /** The buyer's bank has the money. */
+  /** How many are disputed, so that the buyer's bank has the money. */
   disputed: number;
 }
 
-/** How many payments, and how much, in minor units by currency. */
+/** The number of payments and their amounts, in minor units by currency. */
 export interface Total {
   payments: number;
   amounts: Map<string, number>;
 }
 
-/** Whether an event is named so that it can be no other one. */
+/** Whether a filter can match no more than one event. */
 export const namesOneEvent = (event: EventFilter): boolean =>
   "ticketIds" in event || (event.venue !== undefined && event.time !== undefined);
 
@@ -59,15 +54,15 @@ const filterOf = (event: EventFilter) => {
   };
 };
 
-/** Looks up what there is to give back. */
+/** Finds the payments of an event that can be refunded. */
 export async function findEventRefunds(
   payments: Payments,
   event: EventFilter,
 ): Promise<EventRefunds> {
   const found: EventRefunds = { refundable: [], inProgress: 0, disputed: 0 };
   const all = payments
-    .find({ captureTime: { $gt: new Date(0) }, ...filterOf(event) }, { outbox: 0 })
-    .collation({ locale: "en", strength: 2 }) // Whatever the case of its letters.
+    .find({ ...WAS_CAPTURED, ...filterOf(event) }, { outbox: 0 })
+    .collation({ locale: "en", strength: 2 }) // Ignores case.
     .sort({ "order.eventTime": 1, "order.venue": 1, _id: 1 })
     .lean<PaymentFields[]>()
     .cursor();
@@ -83,7 +78,6 @@ export async function findEventRefunds(
   return found;
 }
 
-/** How much that is together. */
 export function totalOf(amounts: readonly { currency: string; amount: number }[]): Total {
   const sum: Total = { payments: amounts.length, amounts: new Map() };
   for (const { currency, amount } of amounts) {
@@ -93,8 +87,8 @@ export function totalOf(amounts: readonly { currency: string; amount: number }[]
 }
 
 /**
- * Decides for each payment that all of its money goes back; the running service brings it to Stripe.
- * One whose money is on its way back, or back, is left as it is, so this may be done twice.
+ * Requests a full refund of each payment; the running service creates it at Stripe. A payment with a
+ * refund in progress, or fully refunded, is left as it is, so that this may be repeated.
  */
 export async function requestEventRefunds(
   payments: Payments,

@@ -95,7 +95,7 @@ describe("a refund", () => {
     expect(await fixture.statuses(order)).toEqual(["CAPTURED"]);
     expect(await refundsOf(fixture, order)).toEqual(["FAILED"]);
     expect(heldAtStripe((await fixture.load(order.id)).postings)).toBe(2550);
-    expect(alarms(fixture)).toEqual(["a refund came to nothing; look at Stripe"]);
+    expect(alarms(fixture)).toEqual(["a refund failed; check it in the Stripe Dashboard"]);
     expect(await fixture.settled(order)).toBe("COMPLETED");
   });
 
@@ -138,7 +138,7 @@ describe("a refund", () => {
     await requestRefund(fixture, order, "seller");
     await settlePayment({ ...fixture.deps, stripe: refusing }, order.id, false);
     expect(await refundsOf(fixture, order)).toEqual(["FAILED"]);
-    expect(alarms(fixture)).toEqual(["Stripe refuses a refund; look at it"]);
+    expect(alarms(fixture)).toEqual(["Stripe refuses a refund; check the payment in the Stripe Dashboard"]);
     fixture.start();
     await requestRefund(fixture, order, "seller"); // It may be asked for again.
     expect(await fixture.settled(order)).toBe("CANCELLED");
@@ -220,7 +220,7 @@ describe("a dispute", () => {
         isWon ? [2550, 128, 2422] : [0, 0, 0],
       );
       expect(alarms(fixture)).toEqual([
-        "the buyer's bank wants the money back; answer it on Stripe's pages",
+        "a buyer disputes a payment; respond in the Stripe Dashboard",
       ]);
       const again = requestRefund(fixture, order, "administrator").then(() => "begun");
       expect(await again.catch(() => "refused")).toBe(isWon ? "begun" : "refused");
@@ -236,7 +236,7 @@ describe("a dispute", () => {
     await settlePayment(fixture.deps, order.id, false);
     expect(await refundsOf(fixture, order)).toEqual(["FAILED"]);
     expect(alarms(fixture)).toEqual([
-      "the buyer's bank wants the money back; answer it on Stripe's pages",
+      "a buyer disputes a payment; respond in the Stripe Dashboard",
     ]);
   });
 });
@@ -328,8 +328,8 @@ describe("a refund that was decided", () => {
     await fixture.stripeServer.control("POST", `disputes/${id}`, { status: "won" });
     await settlePayment(fixture.deps, order.id, true);
     expect(alarms(fixture)).toEqual([
-      "the buyer's bank wants the money back; answer it on Stripe's pages",
-      "a dispute is won that had stopped a refund; ask for it again",
+      "a buyer disputes a payment; respond in the Stripe Dashboard",
+      "a dispute was won that had blocked a refund; request the refund again",
     ]);
   });
 });
@@ -345,7 +345,7 @@ describe("a buyer's wish of which tickets says nothing", () => {
     fixture.clock.ahead = 6 * 60_000;
     await look();
     await look();
-    expect(alarms(fixture)).toEqual(["a buyer's refund waits for tickets; decide it"]);
+    expect(alarms(fixture)).toEqual(["a buyer's refund request waits for tickets; refund it as an administrator, or check tickets"]);
     await requestRefund(fixture, order, "administrator");
     await fixture.attemptReaches(order, "REFUNDED");
     expect(await refundsOf(fixture, order)).toEqual(["REFUSED", "SUCCEEDED"]);

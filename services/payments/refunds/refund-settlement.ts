@@ -1,24 +1,26 @@
 import Stripe from "stripe";
 import { update } from "#runtime/store/aggregate.ts";
-import { recordDispute } from "./dispute.ts";
+import type { PaymentDeps } from "../deps.ts";
 import { newestAttempt, type Payment, type PaymentFields, type Refund } from "../payment.ts";
+import { recordDispute } from "./dispute.ts";
 import {
   failRefund,
-  isDisputed,
-  isCaptured,
-  isUnwantedCapture,
-  refundableAmount,
-  recordRefund,
-  pendingRefund,
   incrementFaults,
   reconsiderRefund,
+  recordRefund,
   requestRefund,
   type ProviderRefund,
 } from "./refund.ts";
-import type { PaymentDeps } from "../deps.ts";
+import {
+  isCaptured,
+  isDisputed,
+  isUnwantedCapture,
+  pendingRefund,
+  refundableAmount,
+} from "./refund-state.ts";
 
-/** What a person must look at, once what it follows from is stored. */
-type Alarm = [about: object, words: string];
+/** A log line for operators, written once the change that it follows from is stored. */
+type Alarm = [about: object, message: string];
 
 const toProviderRefund = (refund: Stripe.Refund): ProviderRefund => ({
   refundId: refund.metadata?.["refund_id"],
@@ -28,49 +30,53 @@ const toProviderRefund = (refund: Stripe.Refund): ProviderRefund => ({
   createTime: new Date(refund.created * 1000),
 });
 
-/** Changes a payment, and answers how it is then. */
+/** Changes a payment, returns it after the change, and then raises the alarms of the change. */
 async function updatePayment(
   { payments, log }: PaymentDeps,
   orderId: string,
-  by: (payment: Payment, alarms: Alarm[]) => boolean,
+  change: (payment: Payment, alarms: Alarm[]) => boolean,
 ): Promise<Payment> {
   let alarms: Alarm[] = [];
-  const payment = await update(payments, orderId, (found) => by(found, (alarms = [])));
+  const payment = await update(payments, orderId, (found) => change(found, (alarms = [])));
   if (!payment) throw new Error(`no payment of order ${orderId}`);
-  for (const [about, words] of alarms) log.error({ alarm: true, orderId, ...about }, words);
+  for (const [about, message] of alarms) log.error({ alarm: true, orderId, ...about }, message);
   return payment;
 }
 
 function recordRefunds(payment: Payment, refunds: Stripe.Refund[], alarms: Alarm[]): boolean {
   const news = refunds.map(toProviderRefund).filter((refund) => recordRefund(payment, refund));
   for (const { failed, stripeId } of news) {
-    if (failed) alarms.push([{ stripeId }, "a refund came to nothing; look at Stripe"]);
+    if (failed) alarms.push([{ stripeId }, "a refund failed; check it in the Stripe Dashboard"]);
   }
   return news.length > 0;
 }
 
+/** Stores the states of a payment's disputes at Stripe, which come with the newest one first. */
 function recordDisputes(payment: Payment, disputes: Stripe.Dispute[], alarms: Alarm[]): boolean {
-  const known = payment.dispute?._id;
-  const was = isDisputed(payment);
+  const knownId = payment.dispute?._id;
+  const wasDisputed = isDisputed(payment);
   const [newest] = disputes;
   const news = disputes
     .toReversed()
     .filter((dispute) => recordDispute(payment, dispute, dispute === newest));
   const { _id: disputeId, status } = payment.dispute ?? {};
-  const words = "the buyer's bank wants the money back; answer it on Stripe's pages";
-  if (disputeId && known !== disputeId && status !== "WON") alarms.push([{ disputeId }, words]);
-  const stopped = payment.refunds.some((refund) => refund.status === "FAILED");
-  if (was && !isDisputed(payment) && isCaptured(payment) && stopped)
-    alarms.push([{ disputeId }, "a dispute is won that had stopped a refund; ask for it again"]);
+  if (disputeId && knownId !== disputeId && status !== "WON") {
+    alarms.push([{ disputeId }, "a buyer disputes a payment; respond in the Stripe Dashboard"]);
+  }
+  const hasFailedRefund = payment.refunds.some((refund) => refund.status === "FAILED");
+  if (wasDisputed && !isDisputed(payment) && isCaptured(payment) && hasFailedRefund) {
+    const message = "a dispute was won that had blocked a refund; request the refund again";
+    alarms.push([{ disputeId }, message]);
+  }
   return news.length > 0;
 }
 
-/** Finds out what became of money that was taken: what went back of it, and what the bank wants. */
+/** Fetches the refunds and disputes of captured money from Stripe, and stores their states. */
 async function pollProvider(deps: PaymentDeps, payment: PaymentFields): Promise<Payment> {
-  const of = { payment_intent: newestAttempt(payment)?.stripeId ?? "", limit: 100 };
+  const filter = { payment_intent: newestAttempt(payment)?.stripeId ?? "", limit: 100 };
   const [refunds, disputes] = await Promise.all([
-    deps.stripe.refunds.list(of),
-    deps.stripe.disputes.list(of),
+    deps.stripe.refunds.list(filter),
+    deps.stripe.disputes.list(filter),
   ]);
   return updatePayment(deps, payment._id, (found, alarms) => {
     const hasNews = recordRefunds(found, refunds.data.toReversed(), alarms);
@@ -79,8 +85,8 @@ async function pollProvider(deps: PaymentDeps, payment: PaymentFields): Promise<
 }
 
 /**
- * Asks Stripe for a refund. A lost answer is asked for again under the same key; a new key is taken
- * only where Stripe itself has failed, and its books, looked at again, do not have the refund.
+ * Creates a refund at Stripe. A request whose answer is lost is repeated with the same idempotency key.
+ * A new key is used only after an error of Stripe's own, and only if Stripe does not list the refund.
  */
 async function createRefund(
   deps: PaymentDeps,
@@ -89,32 +95,40 @@ async function createRefund(
 ): Promise<void> {
   const { _id: id, amount, faults } = refund;
   const orderId = payment._id;
-  const isStill = (now: Payment): boolean => pendingRefund(now)?._id === id;
+  const params = {
+    payment_intent: newestAttempt(payment)?.stripeId ?? "",
+    amount,
+    metadata: { order_id: orderId, refund_id: id },
+  };
   try {
-    const made = await deps.stripe.refunds.create(
-      {
-        payment_intent: newestAttempt(payment)?.stripeId ?? "",
-        amount,
-        metadata: { order_id: orderId, refund_id: id },
-      },
-      { idempotencyKey: `${id}:${faults}` },
-    );
-    await updatePayment(deps, orderId, (found, alarms) => recordRefunds(found, [made], alarms));
+    const options = { idempotencyKey: `${id}:${faults}` };
+    const created = await deps.stripe.refunds.create(params, options);
+    await updatePayment(deps, orderId, (found, alarms) => recordRefunds(found, [created], alarms));
   } catch (error) {
     if (!(error instanceof Stripe.errors.StripeError)) throw error;
-    const isRefused = error instanceof Stripe.errors.StripeInvalidRequestError;
-    const isTheirs = (error.statusCode ?? 0) >= 500;
-    if (!isRefused && !isTheirs) throw error;
-    const now = await pollProvider(deps, payment);
-    if (isTheirs && isStill(now)) {
-      await updatePayment(deps, orderId, (found) => incrementFaults(found, refund));
-      throw error;
-    }
-    if (isRefused && isStill(now)) await failRefusedRefund(deps, orderId, refund, error);
+    await handleRefundError(deps, payment, refund, error);
   }
 }
 
-/** Stripe refuses a refund; a person must look, unless what it knows more than we did explains that. */
+async function handleRefundError(
+  deps: PaymentDeps,
+  payment: PaymentFields,
+  refund: Refund,
+  error: Stripe.errors.StripeError,
+): Promise<void> {
+  const isRefused = error instanceof Stripe.errors.StripeInvalidRequestError;
+  const isStripeFault = (error.statusCode ?? 0) >= 500;
+  if (!isRefused && !isStripeFault) throw error;
+  const now = await pollProvider(deps, payment);
+  const isStillPending = pendingRefund(now)?._id === refund._id;
+  if (isStripeFault && isStillPending) {
+    await updatePayment(deps, payment._id, (found) => incrementFaults(found, refund));
+    throw error;
+  }
+  if (isRefused && isStillPending) await failRefusedRefund(deps, payment._id, refund, error);
+}
+
+/** Fails a refund that Stripe refuses. It raises an alarm, unless a dispute or another refund explains it. */
 async function failRefusedRefund(
   deps: PaymentDeps,
   orderId: string,
@@ -125,30 +139,32 @@ async function failRefusedRefund(
     const isExplained = isDisputed(found) || refundableAmount(found) < 1;
     if (!failRefund(found, id)) return false;
     const about = { refundId: id, type, code };
-    if (!isExplained) alarms.push([about, "Stripe refuses a refund; look at it"]);
+    const message = "Stripe refuses a refund; check the payment in the Stripe Dashboard";
+    if (!isExplained) alarms.push([about, message]);
     return true;
   });
 }
 
+/** Requests the refund of money that was captured for an order that had ended. */
+const requestAutomaticRefund = (payment: Payment, alarms: Alarm[]): boolean => {
+  const isBegun = isUnwantedCapture(payment) && requestRefund(payment, { reason: "ORDER_ENDED" });
+  if (isBegun) alarms.push([{}, "money captured for an ended order is refunded"]);
+  return isBegun;
+};
+
 /**
- * Brings the refunds of money that was taken one step nearer to their end: notes what Stripe's books
- * have, gives back what was taken for an order that had ended, and sends what is decided to Stripe,
- * each once, because its books are looked at first.
+ * Moves the refunds of captured money one step closer to their final state. It stores what Stripe
+ * lists, requests the refund of an unwanted capture, and creates the pending refund at Stripe. Because
+ * Stripe is polled first, each refund is made once.
  */
 export async function settleRefunds(
   deps: PaymentDeps,
   payment: PaymentFields,
-  mustAsk: boolean,
+  mustPoll: boolean,
 ): Promise<void> {
-  if (!mustAsk && !pendingRefund(payment) && !isUnwantedCapture(payment)) return;
+  if (!mustPoll && !pendingRefund(payment) && !isUnwantedCapture(payment)) return;
   let now = await pollProvider(deps, payment);
-  if (isUnwantedCapture(now)) {
-    now = await updatePayment(deps, payment._id, (found, alarms) => {
-      const begun = isUnwantedCapture(found) && requestRefund(found, { reason: "ORDER_ENDED" });
-      if (begun) alarms.push([{}, "money taken for an ended order is given back"]);
-      return begun;
-    });
-  }
+  if (isUnwantedCapture(now)) now = await updatePayment(deps, payment._id, requestAutomaticRefund);
   now = await updatePayment(deps, payment._id, reconsiderRefund);
   const refund = pendingRefund(now);
   if (refund) await createRefund(deps, now, refund);

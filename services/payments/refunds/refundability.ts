@@ -4,6 +4,7 @@ import type { RefundabilitySchema } from "@ticketing/proto/payments/v1/payment";
 import { DomainError } from "#runtime/errors.ts";
 import { PaymentError } from "../errors.ts";
 import { toMoney } from "#runtime/money.ts";
+import { DAY_MS } from "#runtime/time.ts";
 import { newestAttempt, type PaymentFields } from "../payment.ts";
 import {
   isDisputed,
@@ -11,13 +12,12 @@ import {
   refundableAmount,
   pendingRefund,
   refundInProgress,
-} from "./refund.ts";
+} from "./refund-state.ts";
 
-// Who may have money given back, and until when: one rule for everybody, by which RefundPayment
-// decides and which GetPayment and ListSales show.
+// Who may refund a payment, and until when. RefundPayment decides by this rule, and GetPayment and
+// ListSales show its result.
 
-const DAY_MS = 86_400_000;
-/** So long after paying the buyer may still want the money back. */
+/** For how long after the payment the buyer may request a refund. */
 const BUYER_MS = 30 * 60_000;
 
 export type Role = "ADMINISTRATOR" | "SELLER" | "BUYER";
@@ -25,9 +25,9 @@ export type Role = "ADMINISTRATOR" | "SELLER" | "BUYER";
 type Times = Pick<PaymentFields, "order" | "captureTime">;
 
 /**
- * Until when somebody in this role may have it given back; nothing where that is at any time. Where
- * there is no date, the seller may as long as the money is held: afterwards it would be given back out
- * of what is not theirs. Nobody but an administrator may once the event has begun (R16).
+ * Until when a role may refund a payment; undefined for an administrator, who may at any time. Without
+ * an event date, the seller may as long as the money is held, because afterwards it is paid out. After
+ * the event has begun, only an administrator may (R16).
  */
 export function refundableUntil(
   { order: { eventTime }, captureTime }: Times,
@@ -40,40 +40,40 @@ export function refundableUntil(
   return new Date(Math.min(taken + BUYER_MS, eventTime?.getTime() ?? Infinity));
 }
 
-/** Whether there is anything that can be given back now, whoever wants it. */
-function mustBeFree(payment: PaymentFields, role: Role, isPart: boolean): void {
+/** Refuses a payment of which nothing can be refunded now, in any role. */
+function mustHaveRefundableMoney(payment: PaymentFields, role: Role, isPart: boolean): void {
   if (isDisputed(payment)) {
     throw new PaymentError("DISPUTED", "the buyer's bank has taken this money already");
   }
   if (role === "BUYER" || isPart ? refundInProgress(payment) : pendingRefund(payment)) {
     throw new PaymentError(
       "REFUND_IN_PROGRESS",
-      "money is going back already; see what comes of it",
+      "a refund is in progress already; wait for its result",
     );
   }
   if (!isCaptured(payment)) {
-    throw new PaymentError("NOTHING_TO_REFUND", "there is no money to give back");
+    throw new PaymentError("NOTHING_TO_REFUND", "there is no money to refund");
   }
 }
 
-/** Refuses what somebody in this role may not have given back at this moment. */
+/** Refuses a refund that this role may not request now. */
 export function mustBeRefundable(
   payment: PaymentFields,
   role: Role,
   { isPart = false, now, holdDays }: { isPart?: boolean; now: number; holdDays: number },
 ): void {
-  mustBeFree(payment, role, isPart);
+  mustHaveRefundableMoney(payment, role, isPart);
   if (role === "BUYER" && payment.codeOpenTime) {
     throw new PaymentError("CODE_OPENED", "the ticket's code was opened");
   }
   const until = refundableUntil(payment, role, holdDays);
   if (!until || now < until.getTime()) return;
-  throw new PaymentError("REFUND_TOO_LATE", "it is too late to give this back", {
+  throw new PaymentError("REFUND_TOO_LATE", "it is too late to refund this", {
     metadata: { until: until.toISOString() },
   });
 }
 
-/** What RefundPayment would answer somebody in this role, for their page. */
+/** What RefundPayment would answer a caller in this role. */
 export function refundability(
   payment: PaymentFields,
   role: Role,

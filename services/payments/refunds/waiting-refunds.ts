@@ -8,21 +8,29 @@ interface Deps {
   log: Log;
 }
 
-/** Tickets answers within a second, unless something is wrong. */
-const TOO_LONG_MS = 5 * 60_000;
-/** So many at a time; where more wait, these say enough. */
-const MOST = 100;
+/** Tickets normally answers within a second. */
+const MAX_WAIT_MS = 5 * 60_000;
+/** At most this many in one run: more alarms would tell operators nothing new. */
+const MAX_ALARMS = 100;
 
-/** Raises an alarm over buyers who have asked for their money, and of whose code tickets says nothing. */
+/** Raises an alarm for buyers' refund requests that tickets does not answer. */
 export function alarmOnWaitingRefunds({ payments, now, log }: Deps): () => Promise<void> {
-  const raise = alarm({ log, now, words: "a buyer's refund waits for tickets; decide it" });
+  const raise = alarm({
+    log,
+    now,
+    words:
+      "a buyer's refund request waits for tickets; refund it as an administrator, or check tickets",
+  });
   return async () => {
     const asked = {
       status: "REQUESTED" as const,
-      createTime: { $lte: new Date(now() - TOO_LONG_MS) },
+      createTime: { $lte: new Date(now() - MAX_WAIT_MS) },
     };
     const waiting = { "refunds.status": asked.status, refunds: { $elemMatch: asked } };
-    const found = await payments.find(waiting, { _id: 1 }).limit(MOST).lean<PaymentFields[]>();
+    const found = await payments
+      .find(waiting, { _id: 1 })
+      .limit(MAX_ALARMS)
+      .lean<PaymentFields[]>();
     raise(found.map(({ _id: orderId }) => ({ orderId })));
   };
 }

@@ -26,7 +26,7 @@ const alarms = ({ lines }: PaymentsFixture): unknown[] =>
 
 const inDoubt = ({ id }: Order) => [
   id,
-  "an order knows of money that payments does not; look at Stripe",
+  "an order refers to a payment attempt that is unknown here; check it in the Stripe Dashboard",
 ];
 
 /** The order has accepted the newest attempt, and payments has not heard so. */

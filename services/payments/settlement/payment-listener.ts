@@ -1,21 +1,24 @@
 import type { Payments } from "../payment.ts";
-import { type WebhookListener, WEBHOOK_EVENT_TYPES } from "../stripe/webhooks.ts";
+import { WEBHOOK_EVENTS } from "../stripe/webhook-events.ts";
+import type { WebhookListener } from "../stripe/webhook-inbox.ts";
 import type { SettlementWorker } from "./settlement-worker.ts";
 
+const eventTypes: ReadonlySet<string> = new Set(WEBHOOK_EVENTS);
+
 /**
- * Whatever happens to intents, and to their charges, refunds and disputes. What was made on Stripe's own
- * pages has not our metadata, and is found by its intent.
+ * Polls a payment after an event of its intent, charge, refund or dispute. Objects that were made in
+ * the Dashboard lack our metadata, and their payment is found by its intent.
  */
 export const paymentListener = (
   payments: Payments,
-  settler: Pick<SettlementWorker, "enqueuePoll">,
+  worker: Pick<SettlementWorker, "enqueuePoll">,
 ): WebhookListener => ({
-  accepts: (type) => WEBHOOK_EVENT_TYPES.has(type) && !type.startsWith("account."),
+  accepts: (type) => eventTypes.has(type) && !type.startsWith("account."),
   async subjectOf({ metadata, payment_intent: intentId }) {
     const orderId = metadata?.order_id ?? undefined;
     if (orderId || !intentId) return orderId;
     const found = await payments.findOne({ "attempts.stripeId": intentId }, { _id: 1 });
     return found?._id;
   },
-  enqueue: settler.enqueuePoll,
+  enqueue: (orderId, eventId) => worker.enqueuePoll(orderId, eventId),
 });

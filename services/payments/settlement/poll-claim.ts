@@ -4,17 +4,12 @@ import {
   newestAttempt,
   type PaymentFields,
   type Payments,
+  type Poll,
 } from "../payment.ts";
 import { pollIntervalMs } from "../stripe/poll-interval.ts";
-import { isUnwantedCapture, pendingRefund } from "../refunds/refund.ts";
+import { isUnwantedCapture, pendingRefund } from "../refunds/refund-state.ts";
 
-/** When a payment may be polled again, and what was known of it when that was said. */
-export interface Poll {
-  time: Date;
-  version: number;
-}
-
-/** Whether a payment needs no answer of Stripe's to go on: what is to be done is known. */
+/** Whether the next step of a payment is already decided, so that no answer of Stripe is needed. */
 export function isDecided(payment: PaymentFields): boolean {
   const attempt = newestAttempt(payment);
   if (!attempt) return false;
@@ -25,7 +20,7 @@ export function isDecided(payment: PaymentFields): boolean {
   return status === "AUTHORIZED" && payment.order.attemptId === _id;
 }
 
-/** Payments of which Stripe may be asked now, or to which something has happened since it was. */
+/** Payments whose poll is due, or that have changed since their last poll. */
 export const isDue = (now: number) => ({
   $or: [
     { poll: { $exists: false } },
@@ -35,8 +30,8 @@ export const isDue = (now: number) => ({
 });
 
 /**
- * Claims a payment for one poll, or one step, by a compare-and-set on when it is due: of any number of
- * instances one gets it, and if that one dies the payment is due again after the gap.
+ * Claims a payment for one poll or one step, by a compare-and-set on its due time. Of all instances
+ * one gets it; if that instance crashes, the payment is due again after the interval.
  */
 export async function claimPoll(
   payments: Payments,
@@ -45,8 +40,8 @@ export async function claimPoll(
   isDecided: boolean,
 ): Promise<boolean> {
   const { _id, poll, version, updateTime } = payment;
-  const gap = isDecided ? pollIntervalMs(0) : pollIntervalMs(now - updateTime.getTime());
-  const next: Poll = { time: new Date(now + gap), version };
+  const interval = isDecided ? pollIntervalMs(0) : pollIntervalMs(now - updateTime.getTime());
+  const next: Poll = { time: new Date(now + interval), version };
   const unclaimed = poll
     ? { "poll.time": poll.time, "poll.version": poll.version }
     : { poll: { $exists: false } };

@@ -1,118 +1,126 @@
 import type Stripe from "stripe";
 import { keyedQueue } from "#runtime/keyed-queue.ts";
+import type { PaymentDeps } from "../deps.ts";
 import { UNSETTLED, type PaymentFields } from "../payment.ts";
+import type { RequestPace } from "../stripe/request-pace.ts";
 import { claimPoll, isDecided, isDue } from "./poll-claim.ts";
 import { settlePayment } from "./settlement.ts";
-import type { PaymentDeps } from "../deps.ts";
-import type { RequestPace } from "../stripe/request-pace.ts";
 
 export interface SettlementWorker {
-  /** Settles a payment that was saved, if anything about it is decided. */
+  /** Settles a payment that was saved, if its next step is decided. */
   enqueue(this: void, orderId: string): void;
-  /** Something happened outside that Stripe knows more of: ask it. `eventId` is the webhook that says so. */
+  /** Asks Stripe for a payment's state. `eventId` is the webhook event that gave the reason. */
   enqueuePoll(orderId: string, eventId?: string): void;
-  /**
-   * Looks at every payment that is not settled and is due; what a crash or a lost webhook has left is
-   * among them.
-   */
+  /** Settles every unsettled payment that is due, also those left by a crash or a lost webhook. */
   reconcile(): Promise<void>;
-  /** Resolves when nothing is being settled. */
+  /** Resolves when no payment is being settled. */
   idle(): Promise<void>;
   close(): Promise<void>;
 }
 
 export interface SettlementOptions {
   firstPauseMs?: number;
-  /** Is told of the webhooks because of which Stripe was asked, once what it answered is stored. */
+  /** Called with the webhook events that led to a poll, once the poll's result is stored. */
   markHandled?: (eventIds: string[]) => Promise<unknown>;
-  /** Stripe for what can wait, at a pace that leaves room for all else; the same where not given. */
+  /** The Stripe client for polls, with a rate limit of its own. Without it, polls use the same client. */
   lowPriority?: { stripe: Stripe; pace: Pick<RequestPace, "isPaused"> };
 }
 
-/** So many payments are settled at once, and of them so many at most only to find out how they are. */
-const WIDTH = 16;
-const POLLS = 8;
+/** How many payments are settled at once, and how many of these may be polls. */
+const CONCURRENCY = 16;
+const POLL_CONCURRENCY = 8;
+
+/** The payments to poll, each with the webhook events that gave the reason. */
+function pollReasons() {
+  const reasons = new Map<string, ReadonlySet<string>>();
+  return {
+    add(orderId: string, eventIds: Iterable<string>): void {
+      reasons.set(orderId, new Set([...(reasons.get(orderId) ?? []), ...eventIds]));
+    },
+    take(orderId: string): string[] {
+      const eventIds = [...(reasons.get(orderId) ?? [])];
+      reasons.delete(orderId);
+      return eventIds;
+    },
+  };
+}
 
 /**
- * Settles payments in the background. What is decided (to take money, to give it up or back) is done at
- * once, after every save, and again after a failure, with growing pauses. To ask Stripe how a payment
- * is comes after that, and has less room.
+ * Settles payments in the background. Decided work (captures, voids, refunds) starts at once after
+ * every save, and is retried with backoff. Polls of Stripe have low priority and fewer slots.
  */
 export function startSettlementWorker(
   deps: PaymentDeps,
   options: SettlementOptions = {},
 ): SettlementWorker {
   const { payments, log, now } = deps;
-  const { firstPauseMs, markHandled: handled, lowPriority: patient } = options;
-  const patientDeps = { ...deps, ...(patient && { stripe: patient.stripe }) };
-  /** Where Stripe is to be asked, and because of which webhooks. */
-  const asked = new Map<string, Set<string>>();
+  const { firstPauseMs, markHandled, lowPriority } = options;
+  const pollDeps = { ...deps, ...(lowPriority && { stripe: lowPriority.stripe }) };
+  const reasons = pollReasons();
   let closed = false;
 
   const onError = (error: unknown, orderId: string): void =>
-    log.warn({ err: (error as Error).message, orderId }, "not settled yet; it is tried again");
-
-  function keep(orderId: string, eventIds: Iterable<string>): void {
-    asked.set(orderId, new Set([...(asked.get(orderId) ?? []), ...eventIds]));
-  }
+    log.warn({ err: (error as Error).message, orderId }, "a payment is not settled yet; retrying");
 
   async function poll(orderId: string): Promise<void> {
-    const because = asked.get(orderId) ?? new Set();
-    asked.delete(orderId);
+    const eventIds = reasons.take(orderId);
     try {
-      await settlePayment(patientDeps, orderId, true);
-      if (because.size > 0) await handled?.([...because]);
+      await settlePayment(pollDeps, orderId, true);
+      if (eventIds.length > 0) await markHandled?.(eventIds);
     } catch (error) {
-      // The next poll comes by itself, from whichever instance; what Stripe has told us does not.
-      if (because.size === 0) return onError(error, orderId);
-      keep(orderId, because);
+      // Some instance polls it again in any case, but the webhook events must not get lost.
+      if (eventIds.length === 0) return onError(error, orderId);
+      reasons.add(orderId, eventIds);
       throw error;
     }
   }
 
-  const running = keyedQueue(
+  const queue = keyedQueue(
     (orderId, isPoll) => (isPoll ? poll(orderId) : settlePayment(deps, orderId, false)),
     {
-      ...{ concurrency: WIDTH, lowPriorityConcurrency: POLLS, onError },
+      concurrency: CONCURRENCY,
+      lowPriorityConcurrency: POLL_CONCURRENCY,
+      onError,
       ...(firstPauseMs !== undefined && { firstPauseMs }),
     },
   );
 
-  function ask(orderId: string, eventId?: string): void {
-    keep(orderId, eventId === undefined ? [] : [eventId]);
-    running.enqueueLowPriority(orderId);
+  function enqueuePoll(orderId: string, eventId?: string): void {
+    reasons.add(orderId, eventId === undefined ? [] : [eventId]);
+    queue.enqueueLowPriority(orderId);
   }
 
-  /** Takes up one that is due, unless another instance has. */
-  async function take(payment: PaymentFields): Promise<void> {
+  /** Settles or polls one payment, unless another instance has claimed it. */
+  async function claimAndEnqueue(payment: PaymentFields): Promise<void> {
     const { _id, poll } = payment;
     const isKnown = isDecided(payment);
     const isPolled = poll !== undefined && poll.time.getTime() > now();
-    if ((!isKnown && isPolled) || (isKnown && running.has(_id))) return;
-    if (!isKnown) await running.untilFreeForLowPriority(); // Not before it is its turn: it is claimed for a while only.
+    if ((!isKnown && isPolled) || (isKnown && queue.has(_id))) return;
+    // A claim expires, so it is made only when the poll can start.
+    if (!isKnown) await queue.untilFreeForLowPriority();
     if (!(await claimPoll(payments, payment, now(), isKnown))) return;
-    if (isKnown) running.enqueue(_id);
-    else ask(_id);
+    if (isKnown) queue.enqueue(_id);
+    else enqueuePoll(_id);
   }
 
   return {
     enqueue: (orderId) => {
-      if (!closed) running.enqueue(orderId);
+      if (!closed) queue.enqueue(orderId);
     },
-    enqueuePoll: ask,
+    enqueuePoll,
     async reconcile() {
       const due = { $and: [UNSETTLED, isDue(now())] };
-      const open = payments.find(due, { outbox: 0 }).lean<PaymentFields[]>().cursor();
-      for await (const payment of open as AsyncIterable<PaymentFields>) {
+      const unsettled = payments.find(due, { outbox: 0 }).lean<PaymentFields[]>().cursor();
+      for await (const payment of unsettled as AsyncIterable<PaymentFields>) {
         if (closed) return;
-        // What is decided goes on; Stripe is asked when it wants to be.
-        if (isDecided(payment) || !patient?.pace.isPaused()) await take(payment);
+        // Decided work continues; polls wait while Stripe's rate limit has paused them.
+        if (isDecided(payment) || !lowPriority?.pace.isPaused()) await claimAndEnqueue(payment);
       }
     },
-    idle: () => running.untilIdle(),
+    idle: () => queue.untilIdle(),
     async close() {
       closed = true;
-      await running.close();
+      await queue.close();
     },
   };
 }

@@ -14,8 +14,9 @@ import { fastRetryStripe, WEBHOOK_SECRET, crashingStripe } from "../testing/stri
 import { paymentsFixture, type PaymentsFixture } from "../testing/payments-fixture.ts";
 import { stripeWebhook } from "./webhook-handler.ts";
 import { paymentListener } from "../settlement/payment-listener.ts";
-import { storeWebhook, webhookModel, type WebhookListener } from "./webhooks.ts";
-import { paymentModel } from "../payment.ts";
+import { webhookModel } from "./webhook.ts";
+import { storeWebhook, type WebhookListener } from "./webhook-inbox.ts";
+import { paymentModel } from "../payment-model.ts";
 
 const now = (): number => Math.floor(Date.now() / 1000);
 
@@ -93,7 +94,7 @@ describe("a webhook", () => {
     expect(await post(fixture.webhookUrl, sent, signature)).toBe(400);
     expect(await fixture.webhooks.countDocuments()).toBe(0);
     expect(fixture.lines).toContainEqual(
-      expect.objectContaining({ msg: "a webhook with a wrong signature was refused" }),
+      expect.objectContaining({ msg: "a webhook with an invalid signature was refused" }),
     );
   });
 
@@ -255,7 +256,7 @@ describe("a webhook", () => {
     expect(await post(`http://127.0.0.1:${port}/webhooks/stripe`, body, sign(body))).toBe(503);
     expect(asked).toEqual([]);
     expect(lines.map(({ msg }) => msg)).toEqual([
-      "a webhook could not be stored; Stripe sends it again",
+      "a webhook could not be stored; Stripe retries it",
     ]);
   });
 });

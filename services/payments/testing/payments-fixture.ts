@@ -39,18 +39,13 @@ import { banReplicaModel } from "#marketplace/ban-replica.ts";
 import type { CardLimits } from "../checkout/card-limits.ts";
 import { paymentEvents } from "../events.ts";
 import { balanceModel } from "../balances/balance.ts";
-import {
-  newestAttempt,
-  paymentModel,
-  refundedAmount,
-  type PaymentFields,
-  type Payments,
-} from "../payment.ts";
+import { newestAttempt, refundedAmount, type PaymentFields, type Payments } from "../payment.ts";
+import { paymentModel } from "../payment-model.ts";
 import { payoutModel } from "../payout.ts";
 import { paymentRoutes } from "../rpc.ts";
 import { startSettlementWorker, type SettlementOptions } from "../settlement/settlement-worker.ts";
 import { heldAtStripe } from "../ledger.ts";
-import { isCaptured, pendingRefund } from "../refunds/refund.ts";
+import { isCaptured, pendingRefund } from "../refunds/refund-state.ts";
 import {
   fastRetryStripe,
   KEY,
@@ -59,7 +54,9 @@ import {
   type StripeFault,
 } from "./stripe-fixture.ts";
 import { stripeWebhook } from "../stripe/webhook-handler.ts";
-import { retryUnhandled, readMissedEvents, markHandled, webhookModel } from "../stripe/webhooks.ts";
+import { readMissedEvents } from "../stripe/missed-events.ts";
+import { markHandled, webhookModel } from "../stripe/webhook.ts";
+import { retryUnhandled } from "../stripe/webhook-inbox.ts";
 import { paymentListener } from "../settlement/payment-listener.ts";
 
 export const FEE_BPS = 500;

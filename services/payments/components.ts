@@ -1,0 +1,66 @@
+import type { Connection } from "mongoose";
+import type { RedisClientType } from "redis";
+import type { z } from "zod";
+import { banReplicaModel } from "#marketplace/ban-replica.ts";
+import type { Log } from "#runtime/log.ts";
+import { balanceModel } from "./balances/balance.ts";
+import { cardLimits } from "./checkout/card-limits.ts";
+import type { paymentConfig } from "./config.ts";
+import { paymentModel } from "./payment-model.ts";
+import { payoutModel } from "./payout.ts";
+import { sellerModel } from "./payouts/seller.ts";
+import { createStripe } from "./stripe/client.ts";
+import { stripeAccounts } from "./stripe/payout-accounts.ts";
+import { requestPace } from "./stripe/request-pace.ts";
+import { webhookModel } from "./stripe/webhook.ts";
+
+type PaymentConfig = z.infer<typeof paymentConfig>;
+
+/** The collections of payments' database. */
+export const paymentModels = (db: Connection) => ({
+  payments: paymentModel(db),
+  webhooks: webhookModel(db),
+  payouts: payoutModel(db),
+  sellers: sellerModel(db),
+  balances: balanceModel(db),
+  banReplica: banReplicaModel(db),
+});
+
+/**
+ * The Stripe clients. Work that can wait uses a client with a rate limit of its own, which leaves room
+ * within Stripe's limit for buyers and for decided work.
+ */
+export function stripeClients(config: PaymentConfig) {
+  const { STRIPE_KEY: key, STRIPE_API_BASE: base } = config;
+  const pace = requestPace(config.STRIPE_POLLS_PER_SECOND);
+  const stripe = createStripe(key, base);
+  const lowPriority = { stripe: createStripe(key, base, pace), pace };
+  const publicUrl = config.PUBLIC_URL.replace(/\/$/, "");
+  const accountsBy = (client: typeof stripe) =>
+    stripeAccounts({ stripe: client, publicUrl, now: Date.now });
+  return {
+    stripe,
+    lowPriority,
+    publicUrl,
+    accounts: accountsBy(stripe),
+    lowPriorityAccounts: accountsBy(lowPriority.stripe),
+  };
+}
+
+/** The settings of payments that the rules need. */
+export const settings = (config: PaymentConfig, log: Log) => ({
+  log,
+  now: Date.now,
+  feeBps: config.FEE_BPS,
+  holdDays: config.PAYOUT_HOLD_DAYS,
+  methodTypes: config.PAYMENT_METHOD_TYPES.split(","),
+});
+
+export const configuredCardLimits = (config: PaymentConfig, redis: RedisClientType) =>
+  cardLimits({
+    redis,
+    perAccountAndHour: config.CARD_TRIES_PER_ACCOUNT_AND_HOUR,
+    perAccountAndDay: config.CARD_TRIES_PER_ACCOUNT_AND_DAY,
+    perAddressAndHour: config.CARD_REFUSALS_PER_ADDRESS_AND_HOUR,
+    perAddressAndDay: config.CARD_REFUSALS_PER_ADDRESS_AND_DAY,
+  });

@@ -1,0 +1,80 @@
+import type Stripe from "stripe";
+import { add, type MovementSource, type ReconciliationDeps, type Sides } from "./movements.ts";
+
+const idOf = (reference: string | { id: string } | null | undefined): string =>
+  typeof reference === "string" ? reference : (reference?.id ?? "");
+
+/** What of Stripe's moves our sellers' money; its fees and what it pays us are no part of the ledger. */
+function sourceOf({ source }: Stripe.BalanceTransaction): MovementSource | undefined {
+  if (typeof source !== "object") return undefined;
+  switch (source?.object) {
+    case "charge": {
+      const intent = idOf(source.payment_intent);
+      return { kind: "sale", id: intent || source.id, at: { intent } };
+    }
+    case "refund":
+      return { kind: "refund", id: source.id, at: { intent: idOf(source.payment_intent) } };
+    case "dispute":
+      return { kind: "dispute", id: source.id, at: { intent: idOf(source.payment_intent) } };
+    case "transfer": {
+      const payoutId = source.transfer_group ?? "";
+      return { kind: "payout", id: payoutId || source.id, at: { payoutId } };
+    }
+    case "transfer_reversal":
+      return { kind: "transfer reversal", id: source.id, at: undefined };
+    default:
+      return undefined;
+  }
+}
+
+/** In the currency of the sale, also where Stripe has changed it into the one of our bank. */
+function movedBy({ amount, currency, source }: Stripe.BalanceTransaction): [number, string] {
+  const of = source as { amount?: number; amount_captured?: number; currency?: string };
+  if (of.currency === undefined || of.currency === currency) return [amount, currency];
+  return [Math.sign(amount) * (of.amount_captured ?? of.amount ?? 0), of.currency];
+}
+
+/** Adds what Stripe has moved to the sides. */
+export async function addMoved(
+  sides: Sides,
+  stripe: Stripe,
+  which: Pick<Stripe.BalanceTransactionListParams, "created" | "source">,
+): Promise<void> {
+  const params = { ...which, limit: 100, expand: ["data.source"] };
+  for await (const transaction of stripe.balanceTransactions.list(params)) {
+    const thing = sourceOf(transaction);
+    const [amount, currency] = movedBy(transaction);
+    if (thing) add(sides, thing, currency.toUpperCase(), amount);
+  }
+}
+
+/** Nothing, where Stripe does not know it. */
+async function orNone<T>(asked: Promise<T>): Promise<T | undefined> {
+  return asked.catch((error: unknown) => {
+    if ((error as Partial<Stripe.errors.StripeError>).statusCode === 404) return undefined;
+    throw error;
+  });
+}
+
+/** Stripe's ids of what moves money for a thing; what was done by hand is only known by its own. */
+async function sourcesOf(stripe: Stripe, { kind, id }: MovementSource): Promise<string[]> {
+  if (kind === "sale") {
+    const intent = await orNone(stripe.paymentIntents.retrieve(id));
+    return [idOf(intent?.latest_charge) || id];
+  }
+  if (kind !== "payout") return [id];
+  const { data } = await stripe.transfers.list({ transfer_group: id, limit: 100 });
+  return data.length > 0 ? data.map((transfer) => transfer.id) : [id];
+}
+
+/** Everything that Stripe ever moved for a thing. */
+export async function allThere(
+  { stripe }: ReconciliationDeps,
+  thing: MovementSource,
+): Promise<Sides> {
+  const sides: Sides = new Map();
+  for (const source of await sourcesOf(stripe, thing)) {
+    await orNone(addMoved(sides, stripe, { source }));
+  }
+  return sides;
+}
