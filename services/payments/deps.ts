@@ -2,12 +2,12 @@ import type Stripe from "stripe";
 import type { Log } from "#runtime/log.ts";
 import type { Payments } from "./payment.ts";
 
-/** What it takes to bring payments to their end. */
+/** What the work on payments needs. */
 export interface PaymentDeps {
   payments: Payments;
   stripe: Stripe;
   log: Log;
   now: () => number;
-  /** What is kept of a sale, in hundredths of a per cent of its price. */
+  /** Our fee on a sale, in basis points of its price. */
   feeBps: number;
 }

@@ -59,7 +59,7 @@ function toCopy(order: Order): OrderReplica {
   };
 }
 
-/** Brings our copy of an order up to date, and answers the payment as it is then. */
+/** Applies an order to our replica of it, and returns the payment after the change. */
 async function keep(
   payments: Payments,
   id: string,
@@ -84,21 +84,21 @@ interface EventDeps {
 }
 
 /**
- * Every event only brings up to date what we know of an order, or of its ticket's code: what follows
- * from it (capture, void, refund) is the settler's, which looks at the state and not at the event.
+ * Each event only updates our replica of an order, or of its ticket's code. What follows from it (a
+ * capture, void or refund) is the settlement worker's task, which acts on the state, not on the event.
  */
 export function paymentEvents({ payments, banReplica }: EventDeps): EventHandler[] {
   async function hear({ order }: { order?: Order | undefined }): Promise<void> {
     if (!order) throw new Error("an event without its order");
     await keep(payments, order.id, toCopy(order), applyIfNewer);
   }
-  /** What became of the code of a ticket changes the payment of the order that it names, and no other. */
+  /** An event of a ticket's code changes the payment of the order that it names, and no other. */
   const code = (
     { orderId, ticketId }: { orderId: string; ticketId: string },
     change: (payment: Payment) => boolean,
   ) =>
     update(payments, orderId, (payment) => payment.order.ticketId === ticketId && change(payment));
-  /** Who is banned is not paid out meanwhile. Whoever has left gets what they had earned. */
+  /** Banned sellers are not paid out. Sellers whose account is deleted still get what they earned. */
   const banHandler = ({ type, read }: BanEvent): EventHandler => ({
     type,
     decode: read,
@@ -127,7 +127,7 @@ interface ClaimAnswer {
   claims: Claims;
 }
 
-/** Auth asks what is due to somebody who wants to leave. */
+/** Answers auth, which asks what is due to a user who wants to delete their account. */
 export const claimEvents = (
   deps: ClaimDeps & { answer: (answer: ClaimAnswer) => Promise<void> },
 ): EventHandler[] => [
@@ -141,7 +141,7 @@ interface CopyDeps {
   log: Log;
 }
 
-/** All orders, for a database that has never had them. None of them makes us take money. */
+/** The replica of all orders, for a database that has never had them. It never leads to a capture. */
 export function orderReplica({
   payments,
   log,
@@ -156,7 +156,10 @@ export function orderReplica({
       const payment = await keep(payments, order.id, copy, applySnapshotIfNewer);
       if (!needsReview(payment, copy)) return;
       const about = { alarm: true, orderId: order.id, attemptId: order.attemptId };
-      log.error(about, "an order refers to a payment attempt that is unknown here; check it in the Stripe Dashboard");
+      log.error(
+        about,
+        "an order refers to a payment attempt that is unknown here; check it in the Stripe Dashboard",
+      );
     },
   };
 }

@@ -79,38 +79,39 @@ interface Sold {
  */
 export function reversalPosting(id: string, time: Date, amount: number, sold: Sold): Posting {
   const { price, fee, postings } = sold;
-  const left = heldAtStripe(postings) - amount;
-  const part = BigInt(Math.max(left, 0));
-  const feeLeft = Number((BigInt(fee) * part * 2n + BigInt(price)) / (BigInt(price) * 2n));
-  return posting(id, time, negate(amount), feeLeft - feesOf(postings));
+  const remaining = BigInt(Math.max(heldAtStripe(postings) - amount, 0));
+  const feeOfRemaining = Number(
+    (BigInt(fee) * remaining * 2n + BigInt(price)) / (BigInt(price) * 2n),
+  );
+  return posting(id, time, negate(amount), feeOfRemaining - feesOf(postings));
 }
 
-// What the postings of a sale or a payout contribute to their seller's balance. The stored names
-// `counted`, `countTime` and `n` are older than this code.
+// Balances are materialized from postings. The stored names `counted`, `countTime` and `n` are older
+// than this code.
 
-/** What a sale or a payout adds to its seller's balance, in minor units. */
+/** What a sale or a payout contributes to its seller's balance, in minor units. */
 export interface Contribution {
-  /** Of events that are to come, or of money that may go back. */
+  /** Not available yet: the event is to come, or the money may still be refunded. */
   held: number;
   available: number;
   paidOut: number;
-  /** How many payouts, whatever became of them. */
+  /** The number of payouts in any status. */
   payouts: number;
 }
 
-/** The share of a thing that is in the balance; `n` counts how often that has changed. */
+/** The contribution that the balance includes; `n` is its revision. */
 export interface AppliedContribution extends Contribution {
   n: number;
 }
 
-/** What a sale and a payout keep of being counted. */
+/** The part of a sale or a payout from which balances are materialized. */
 export interface BalanceSource {
   counted?: AppliedContribution | undefined;
-  /** When it has to be counted again; absent while nothing about it changes by itself. */
+  /** When its contribution is due to be applied; absent while it is up to date. */
   countTime?: Date | undefined;
 }
 
-export const share = {
+export const contributionFields = {
   held: { type: Number, required: true },
   available: { type: Number, required: true },
   paidOut: { type: Number, required: true },
@@ -118,7 +119,7 @@ export const share = {
 };
 
 export const appliedContributionSchema = new Schema<AppliedContribution>(
-  { ...share, n: { type: Number, required: true } },
+  { ...contributionFields, n: { type: Number, required: true } },
   { _id: false },
 );
 

@@ -42,7 +42,7 @@ export const toRefundMessage = (
   updateTime: timestampFromDate(refund.updateTime),
 });
 
-/** The payment as its seller may see it: the order, the amounts, where it stands and when. */
+/** The payment as its seller may see it: the order, the amounts, the status and the times. */
 export function toSellerMessage(payment: PaymentFields) {
   const { order, captureTime, dispute } = payment;
   const status = newestAttempt(payment)?.status;
@@ -61,7 +61,7 @@ export function toSellerMessage(payment: PaymentFields) {
   } satisfies MessageInitShape<typeof PaymentSchema>;
 }
 
-/** The payment as the contract has it: its newest attempt, and all that came before and after. */
+/** The whole payment: its newest attempt, all attempts and all refunds. */
 export function toMessage(payment: PaymentFields) {
   const attempt = newestAttempt(payment);
   return {
@@ -76,7 +76,7 @@ export function toMessage(payment: PaymentFields) {
   } satisfies MessageInitShape<typeof PaymentSchema>;
 }
 
-/** The whole payment, without the reasons that its buyer is no longer told. */
+/** The whole payment, without the decline codes that its buyer may not see. */
 export function toBuyerMessage(payment: PaymentFields) {
   const whole = toMessage(payment);
   const terse = new Set(payment.attempts.filter((each) => each.terse).map(({ _id }) => _id));

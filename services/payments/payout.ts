@@ -3,9 +3,9 @@ import { type Connection, Schema } from "mongoose";
 import { appliedContributionSchema, type BalanceSource } from "./ledger.ts";
 import { type Posting, postingSchema } from "./ledger.ts";
 
-/** Earnings on their way to their seller; written before Stripe is called, so a crash forgets none. */
+/** A payout of earnings to their seller, stored before Stripe is called, so that a crash loses none. */
 export interface Payout extends BalanceSource {
-  /** `<seller>:<currency>:<n>`, n from 1: of two that are begun at once, only one can be stored. */
+  /** `<seller>:<currency>:<n>`, n from 1: of two concurrent payouts only one can be stored. */
   _id: string;
   sellerId: string;
   currency: string;
@@ -15,9 +15,9 @@ export interface Payout extends BalanceSource {
   status: Exclude<keyof typeof PayoutStatus, "UNSPECIFIED">;
   transferId?: string | undefined;
   failureCode?: string | undefined;
-  /** How often Stripe failed by itself; part of the idempotency key, as it would repeat its fault. */
+  /** The number of errors of Stripe's own. Part of the idempotency key, under which Stripe repeats an error. */
   faults: number;
-  /** When Stripe was last asked to move it: what it had begun by then may yet show up in its books. */
+  /** When the transfer was last requested: that request may still succeed. */
   sentTime?: Date | undefined;
   postings: Posting[];
   createTime: Date;

@@ -98,9 +98,7 @@ describe("GetPayment", () => {
       payment: { status: PaymentStatus.REQUIRES_ACTION },
       clientSecret,
     });
-    expect(fixture.lines.filter(({ msg }) => msg === "Stripe could not be polled")).toHaveLength(
-      1,
-    );
+    expect(fixture.lines.filter(({ msg }) => msg === "Stripe could not be polled")).toHaveLength(1);
   });
 });
 

@@ -1,32 +1,30 @@
 import { type BalanceSource, type Contribution, NO_CONTRIBUTION } from "../ledger.ts";
-import { owedToSeller } from "../ledger.ts";
+import { negate, owedToSeller } from "../ledger.ts";
 import type { PaymentFields, Payments } from "../payment.ts";
 import type { Payout, Payouts } from "../payout.ts";
 import { availableTime } from "./availability.ts";
 import type { Balances, SourceKind } from "./balance.ts";
 
-// Balances follow the ledger: whatever changes a sale or a payout marks it in the same write, and here
-// the difference to what was counted of it is added to its seller's balance, once. No transaction
-// spans the two documents. The balance takes the share, and notes of which thing it is, in one
-// compare-and-set; then the thing is told. Wherever a process dies, the next one goes on from the note.
+// Sales and payouts are the sources of balances: each knows what it contributes now, and what of that
+// its balance already includes.
 
 export interface BalanceDeps {
   payments: Payments;
   payouts: Payouts;
   balances: Balances;
   now: () => number;
-  /** What was earned with a ticket without a date waits so many days. */
+  /** For how many days the earnings of a ticket without a date are held. */
   holdDays: number;
 }
 
-/** A sale or a payout, as far as it concerns a balance. */
+/** A sale or a payout, with its current contribution. */
 interface SourceState extends BalanceSource {
   sellerId: string;
   currency: string;
   contribution: Contribution;
-  /** When its share changes though nothing happens to it. */
+  /** When its contribution changes by time alone. */
   next: Date | undefined;
-  /** What is so as long as nothing has happened to it. */
+  /** A filter that matches while the source is unchanged. */
   unchanged: { version: number } | { status: Payout["status"] };
 }
 
@@ -40,11 +38,14 @@ function contributionOfSale(sale: PaymentFields, { now, holdDays }: BalanceDeps)
   const { order, postings, version, counted } = sale;
   const owed = owedToSeller(postings);
   const time = availableTime(sale, holdDays);
-  // What is owed by the seller of one sale is taken from the others, whatever its date.
+  // A debt of the seller from one sale is deducted from the other sales at once.
   const isOver = owed < 0 || (time !== undefined && time.getTime() <= now());
   const [held, available] = isOver ? [0, owed] : [owed, 0];
   return {
-    ...{ sellerId: order.sellerId, currency: order.currency, counted, unchanged: { version } },
+    sellerId: order.sellerId,
+    currency: order.currency,
+    counted,
+    unchanged: { version },
     contribution: { ...NO_CONTRIBUTION, held, available },
     next: isOver ? undefined : time,
   };
@@ -57,10 +58,13 @@ function contributionOfPayout({
   status,
   counted,
 }: Payout): SourceState {
-  const paidOut = -owedToSeller(postings);
+  const paidOut = negate(owedToSeller(postings));
   return {
-    ...{ sellerId, currency, counted, unchanged: { status } },
-    contribution: { held: 0, available: -paidOut, paidOut, payouts: 1 },
+    sellerId,
+    currency,
+    counted,
+    unchanged: { status },
+    contribution: { held: 0, available: negate(paidOut), paidOut, payouts: 1 },
     next: undefined,
   };
 }
@@ -78,7 +82,7 @@ export async function readSource(
   return payout ? contributionOfPayout(payout) : undefined;
 }
 
-/** Changes what a thing keeps of being counted; that is no change of the thing. */
+/** Updates the materialization fields of a source, which is no change of the sale or the payout itself. */
 export async function updateSource(
   { payments, payouts }: BalanceDeps,
   kind: SourceKind,

@@ -4,22 +4,22 @@ import {
   appliedContributionSchema,
   type Contribution,
   NO_CONTRIBUTION,
-  share,
+  contributionFields,
 } from "../ledger.ts";
 
 export type SourceKind = "sale" | "payout";
 
-/** What a seller has in one currency: the ledger's sum, kept. */
+/** A seller's balance in one currency, materialized from the ledger. */
 export interface Balance extends Contribution {
   /** `<seller>:<currency>`. */
   _id: string;
   sellerId: string;
   currency: string;
-  /** One more with each change, for compare-and-set. */
+  /** Increases with each change, for compare-and-set. */
   version: number;
-  /** The share that was counted last, until its thing knows that too. */
+  /** The contribution that was applied last, until its source has stored it too. */
   pending?: { kind: SourceKind; id: string; counted: AppliedContribution } | undefined;
-  /** Until when one instance pays out of it, and no other. */
+  /** Until when one instance holds the lease to pay out of it. */
   leaseUntil?: Date | undefined;
 }
 
@@ -28,7 +28,7 @@ const schema = new Schema<Balance>(
     _id: { type: String, required: true },
     sellerId: { type: String, required: true },
     currency: { type: String, required: true },
-    ...share,
+    ...contributionFields,
     version: { type: Number, required: true },
     pending: new Schema(
       { kind: { type: String, required: true }, id: String, counted: appliedContributionSchema },
@@ -49,7 +49,7 @@ export type Balances = ReturnType<typeof balanceModel>;
 
 export const balanceId = (sellerId: string, currency: string): string => `${sellerId}:${currency}`;
 
-/** The balance as it is; the first time, of nothing. */
+/** The balance, which is created when it is first needed. */
 export async function openBalance(
   balances: Balances,
   sellerId: string,
@@ -67,10 +67,10 @@ export async function openBalance(
     .lean<Balance>();
 }
 
-/** So long one instance may take to pay out of a balance; one that dies keeps it no longer. */
+/** An instance that crashes holds a lease no longer than this. */
 const LEASE_MS = 300_000;
 
-/** Does something with a balance while no other instance does; nothing, where another one is at it. */
+/** Works on a balance under a lease. It does nothing while another instance holds the lease. */
 export async function withLease(
   balances: Balances,
   _id: string,

@@ -6,21 +6,25 @@ export const DAY_MS = 86_400_000;
 
 export type EarningsDeps = BalanceDeps;
 
-/** What a seller has in one currency, in minor units. */
+/** The earnings of a seller in one currency, in minor units. */
 export interface Earnings {
   currency: string;
   held: number;
   available: number;
   paidOut: number;
-  /** How many payouts there have been, whatever became of them. */
+  /** The number of payouts in any status. */
   payouts: number;
 }
 
-/** What a seller has earned, by currency, in the order of their codes. */
+/** The earnings of a seller, sorted by currency code. */
 export async function earningsOf(deps: EarningsDeps, sellerId: string): Promise<Earnings[]> {
   await materializeDue(deps, sellerId);
   const found = await deps.balances.find({ sellerId }).sort({ currency: 1 }).lean<Balance[]>();
   return found.map(({ currency, held, available, paidOut, payouts }) => ({
-    ...{ currency, held, available, paidOut, payouts },
+    currency,
+    held,
+    available,
+    paidOut,
+    payouts,
   }));
 }

@@ -6,12 +6,12 @@ interface Sold {
   owed: number;
 }
 
-/** What the postings of the sales leave to the seller, apart by whether the event is over. */
+/** The amounts that the sales owe to the seller, by currency and whether they are available. */
 const salesTotals = (
   { payments, now, holdDays }: EarningsDeps,
   sellerId: string,
 ): Promise<Sold[]> => {
-  const afterEvent = { $add: ["$order.eventTime", EVENT_MS] }; // Null where there is no date.
+  const afterEvent = { $add: ["$order.eventTime", EVENT_MS] }; // Null without a date.
   const available = { $ifNull: [afterEvent, { $add: ["$captureTime", holdDays * DAY_MS] }] };
   const inProgress = { $setIntersection: ["$refunds.status", ["REQUESTED", "PENDING"]] };
   const waits = [{ $eq: ["$order.status", "CANCELLED"] }, { $ne: [inProgress, []] }];
@@ -27,7 +27,7 @@ const salesTotals = (
         owed: { $sum: { $subtract: [0, "$postings.lines.amount"] } },
       },
     },
-    // What is owed by the seller of one sale is taken from the others, whatever its date.
+    // A debt of the seller from one sale is deducted from the other sales at once.
     {
       $group: {
         _id: { currency: "$_id.currency", over: { $or: ["$_id.over", { $lt: ["$owed", 0] }] } },
@@ -43,7 +43,7 @@ interface Paid {
   paid: number;
 }
 
-/** What was paid out, and in how many payouts: both of the same ones. */
+/** The paid out amounts and the numbers of payouts, by currency. */
 const payoutTotals = ({ payouts }: EarningsDeps, sellerId: string): Promise<Paid[]> =>
   payouts.aggregate<Paid>([
     { $match: { sellerId } },
@@ -61,8 +61,8 @@ const payoutTotals = ({ payouts }: EarningsDeps, sellerId: string): Promise<Paid
   ]);
 
 /**
- * What a seller has earned by the ledger itself, read from its beginning, in the order of currencies.
- * The kept balances must say the same.
+ * The earnings of a seller computed from the whole ledger, sorted by currency. The materialized balances
+ * must be equal to them.
  */
 export async function earningsInLedger(deps: EarningsDeps, sellerId: string): Promise<Earnings[]> {
   const payouts = await payoutTotals(deps, sellerId);
@@ -73,7 +73,9 @@ export async function earningsInLedger(deps: EarningsDeps, sellerId: string): Pr
       sales.find(({ _id }) => _id.currency === currency && _id.over === over)?.owed ?? 0;
     const { count = 0, paid: paidOut = 0 } = payouts.find(({ _id }) => _id === currency) ?? {};
     return {
-      ...{ currency, paidOut, payouts: count },
+      currency,
+      paidOut,
+      payouts: count,
       held: owed(false),
       available: owed(true) - paidOut,
     };

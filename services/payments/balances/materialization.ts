@@ -4,7 +4,13 @@ import { type AppliedContribution, type Contribution, NO_CONTRIBUTION } from "..
 import { type BalanceDeps, isSame, readSource, updateSource } from "./balance-source.ts";
 import { type Balance, openBalance, type SourceKind } from "./balance.ts";
 
-/** Tells the thing whose share was counted last; of an earlier process, perhaps. */
+// Balances are materialized from the ledger. Each change of a sale or a payout marks it as due in the
+// same write; here the change of its contribution is added to its seller's balance, exactly once. No
+// transaction spans the two documents: the balance adds the contribution and stores its source as
+// pending in one compare-and-set, and then the source stores what was applied. After a crash at any
+// point, the next instance continues from the pending contribution.
+
+/** Stores the last applied contribution in its source, also after a crash in between. */
 export async function completePending(
   deps: BalanceDeps,
   { _id, version, pending }: Balance,
@@ -17,7 +23,7 @@ export async function completePending(
   await deps.balances.updateOne({ _id, version }, done);
 }
 
-/** Adds the difference to a balance, if it is still as it was read, and notes of which thing it is. */
+/** Adds the change of a contribution to a balance with compare-and-set, and marks it as pending. */
 export async function applyContribution(
   { balances }: BalanceDeps,
   { _id, version }: Balance,
@@ -38,14 +44,14 @@ export async function applyContribution(
   return after ?? undefined;
 }
 
-const MOST_ROUNDS = 20;
+const MAX_ROUNDS = 20;
 
-/** Brings the balance up to date with one thing. */
+/** Applies the current contribution of a source to its balance. */
 export async function materialize(deps: BalanceDeps, kind: SourceKind, id: string): Promise<void> {
-  for (let round = 0; round < MOST_ROUNDS; round += 1) {
+  for (let round = 0; round < MAX_ROUNDS; round += 1) {
     const found = await readSource(deps, kind, id);
     if (!found) return;
-    // The balance first: what the thing says it was counted for is then at least as new.
+    // The balance is read first, so that the applied contribution of the source is at least as new.
     const balance = await openBalance(deps.balances, found.sellerId, found.currency);
     await completePending(deps, balance);
     const thing = balance.pending ? undefined : await readSource(deps, kind, id);
@@ -58,7 +64,7 @@ export async function materialize(deps: BalanceDeps, kind: SourceKind, id: strin
       if (after) await completePending(deps, after);
       const rest = next ? { $set: { countTime: next } } : { $unset: { countTime: 1 } };
       if (isCounted || after) return updateSource(deps, kind, { _id: id, ...unchanged }, rest);
-      await passing(Math.random() * 10 * (round + 1)); // Others count too.
+      await passing(Math.random() * 10 * (round + 1)); // Concurrent writers back off.
     }
   }
   throw new CallError("CHANGED_MEANWHILE", "others keep changing this balance; try again");

@@ -3,23 +3,23 @@ import { PaymentError } from "../errors.ts";
 import { networkOf } from "#runtime/identity/client-network.ts";
 import { hashedKey, rateLimit, type RateLimit } from "#runtime/store/rate-limit.ts";
 
-/** Who tries a card, and from where. */
+/** The buyer who pays, and their address. */
 export interface Payer {
   userId: string;
-  /** The client's address, as the edge tells it. */
+  /** The client's address, as forwarded by the edge. */
   address: string;
 }
 
-/** Limits card testing: whoever tries many cards is finding out which of them are any good. */
+/** Limits card testing: trying many stolen card numbers to find those that work. */
 export interface CardLimits {
   /**
-   * Counts a try of a card, or refuses it. Answers whether the payer has tried so many that they are
-   * no longer told why one was refused.
+   * Counts an attempt with a card, or refuses it. `isTerse` says that the payer has tried so many cards
+   * that they are not told why one was declined.
    */
   countAttempt(payer: Payer): Promise<{ isTerse: boolean }>;
-  /** A card was refused. */
+  /** Counts a declined card. */
   countRefusal(payer: Payer): Promise<void>;
-  /** Nothing was found out about a card, or it was good. */
+  /** Takes back an attempt whose card was accepted, or about which nothing was found out. */
   uncountAttempt(payer: Payer): Promise<void>;
 }
 
@@ -31,35 +31,35 @@ interface Options {
   perAddressAndDay: number;
 }
 
-/** After so many tries of an account within an hour, it is not told more than that a card was refused. */
-const ACCOUNT_IS_TOLD = 3;
-/** The same of an address: many honest people may share one. */
-const ADDRESS_IS_TOLD = 10;
+/** After this many attempts of an account within an hour, it is not told why a card was declined. */
+const MAX_EXPLAINED_ATTEMPTS = 3;
+/** The same for the declines of an address, which many honest buyers may share. */
+const MAX_EXPLAINED_REFUSALS = 10;
 
-const HOUR = 3_600;
-const DAY = 86_400;
+const HOUR_SECONDS = 3_600;
+const DAY_SECONDS = 86_400;
 const tooManyCards = (retryAfterMs: number): Error =>
   new PaymentError("TOO_MANY_CARDS", "too many cards were tried; try again later", {
     retryAfterMs,
   });
 
 /**
- * An account's tries are counted before the card is tried, so that a rush of them gets no further than
- * a row of them; an address' refused cards after, so that a crowd that buys at the same moment from
- * behind one address is not refused. What went well counts for nothing. All instances count together,
- * by Redis; without it each counts by itself, and buying goes on.
+ * An account's attempts are counted before the card is tried, so that concurrent attempts cannot pass
+ * the limit. An address's declines are counted afterwards, so that a crowd that buys at the same moment
+ * behind one address is not refused. Accepted cards do not count. All instances share the counts
+ * through Redis; while Redis is down each instance counts by itself, and buyers can still pay.
  */
 export function cardLimits(options: Options): CardLimits {
   const { redis } = options;
   const limit = (name: string, points: number, seconds: number): RateLimit =>
     rateLimit(redis, `cards:${name}`, { points, seconds }, tooManyCards);
   const accounts = [
-    limit("account-hour", options.perAccountAndHour, HOUR),
-    limit("account-day", options.perAccountAndDay, DAY),
+    limit("account-hour", options.perAccountAndHour, HOUR_SECONDS),
+    limit("account-day", options.perAccountAndDay, DAY_SECONDS),
   ];
   const addresses = [
-    limit("address-hour", options.perAddressAndHour, HOUR),
-    limit("address-day", options.perAddressAndDay, DAY),
+    limit("address-hour", options.perAddressAndHour, HOUR_SECONDS),
+    limit("address-day", options.perAddressAndDay, DAY_SECONDS),
   ];
   const network = (address: string): string => hashedKey("address", networkOf(address));
 
@@ -67,12 +67,12 @@ export function cardLimits(options: Options): CardLimits {
     async countAttempt({ userId, address }) {
       const refused = await Promise.all(addresses.map((each) => each.check(network(address))));
       const tried = await Promise.all(accounts.map((each) => each.count(userId)));
-      const [ofAddress = 0] = refused;
-      const [ofAccount = 0] = tried;
-      return { isTerse: ofAccount > ACCOUNT_IS_TOLD || ofAddress >= ADDRESS_IS_TOLD };
+      const [refusals = 0] = refused;
+      const [attempts = 0] = tried;
+      return { isTerse: attempts > MAX_EXPLAINED_ATTEMPTS || refusals >= MAX_EXPLAINED_REFUSALS };
     },
     async countRefusal({ address }) {
-      // One that is too much is refused when it next tries.
+      // An address over its limit is refused at its next attempt.
       await Promise.allSettled(addresses.map((each) => each.count(network(address))));
     },
     async uncountAttempt({ userId }) {

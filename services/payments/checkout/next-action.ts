@@ -1,10 +1,10 @@
 import type Stripe from "stripe";
 import { newestAttempt, type PaymentFields } from "../payment.ts";
 
-/** So many of the newest are remembered; another one is asked for again. */
-const MOST = 1_000;
+/** How many of the newest actions are cached; others are fetched again. */
+const CACHE_SIZE = 1_000;
 
-/** How the buyer confirms a payment that the bank asks about: for them alone, and nothing else. */
+/** How the buyer authenticates a payment for their bank. Secret: it is for the buyer alone. */
 export interface NextAction {
   /** What Stripe's client code needs. */
   clientSecret: string;
@@ -14,7 +14,7 @@ export interface NextAction {
 
 const NONE: NextAction = { clientSecret: "", actionUrl: "" };
 
-/** Finds out what a payment's buyer has to do. That is a secret: remembered for a while, never stored. */
+/** Fetches a payment's next action. It is a secret, so it is cached in memory and never stored. */
 export function nextActions(stripe: Stripe): (payment: PaymentFields) => Promise<NextAction> {
   const known = new Map<string, NextAction>();
   return async (payment) => {
@@ -29,7 +29,7 @@ export function nextActions(stripe: Stripe): (payment: PaymentFields) => Promise
     };
     known.set(stripeId, action);
     const [oldest = ""] = known.keys();
-    if (known.size > MOST) known.delete(oldest);
+    if (known.size > CACHE_SIZE) known.delete(oldest);
     return action;
   };
 }

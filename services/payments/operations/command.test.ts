@@ -93,8 +93,8 @@ it("compares the balances that are kept with the ledger, and counts anew where i
   await fixture.sell({ eventDaysAgo: 2 });
   expect(await findWrongBalances(fixture.deps, false)).toEqual([]);
   await fixture.deps.balances.updateMany({}, { $inc: { available: 500 } });
-  const line = "not the same: seller sam: available 100.00 EUR, by the ledger 95.00 EUR";
-  const out = [line, "1 balance differs. Add --mend to count anew."];
+  const line = "not the same: seller sam: balance 100.00 EUR, by the ledger 95.00 EUR";
+  const out = [line, "1 balance differs. Add --mend to rebuild."];
   expect(await operator(fixture)("balances")).toMatchObject({ code: 1, out });
   expect(await findWrongBalances(fixture.deps, true)).toHaveLength(1);
   expect(await findWrongBalances(fixture.deps, false)).toEqual([]);
@@ -105,14 +105,14 @@ it("says which events Stripe does not tell us, and by which of its two endpoints
   const own = WEBHOOK_EVENTS.filter((type) => !type.startsWith("account."));
   const fixture = await payoutsFixture({ url, secret: "whsec_of_nobody" });
   const look = () => fetchWebhookEndpoints(fixture.stripe, PUBLIC_URL);
-  const isThere = { isThere: true, missing: [] };
-  expect(await look()).toEqual({ url, own: isThere, connect: isThere }); // All that there are.
+  const exists = { exists: true, missing: [] };
+  expect(await look()).toEqual({ url, own: exists, connect: exists }); // All that there are.
   await fixture.control("PUT", "webhooks", { events: own });
-  const connect = { isThere: false, missing: ["account.updated"] };
-  expect(await look()).toEqual({ url, own: isThere, connect });
+  const connect = { exists: false, missing: ["account.updated"] };
+  expect(await look()).toEqual({ url, own: exists, connect });
   expect(await fetchWebhookEndpoints(fixture.stripe, "https://other.example/")).toEqual({
     url: "https://other.example/webhooks/stripe",
-    own: { isThere: false, missing: own },
+    own: { exists: false, missing: own },
     connect,
   });
   await fixture.control("PUT", "webhooks", { events: own.slice(2) });
@@ -121,7 +121,7 @@ it("says which events Stripe does not tell us, and by which of its two endpoints
     code: 1,
     out: [
       ...[`missing: ${first}`, `missing: ${second}`],
-      `Stripe tells nobody of sellers' accounts at ${url}: add that endpoint.`,
+      `There is no webhook endpoint for connected accounts at ${url}: add it in the Stripe Dashboard.`,
       "missing: account.updated",
     ],
   });

@@ -12,7 +12,7 @@ import {
 const heldBy = ({ lines }: Posting): number =>
   lines.reduce((sum, { account, amount }) => (account === "stripe" ? sum + amount : sum), 0);
 
-/** What a posting of a payment follows from: the id of that is in its own. */
+/** The source of a posting, whose id the posting's id begins with. */
 function thingOf({ _id, attempts, refunds }: PaymentFields, posting: Posting): MovementSource {
   const at = { paymentId: _id };
   const isOf = ({ _id: id }: { _id: string }): boolean => posting._id.startsWith(id);
@@ -31,7 +31,7 @@ function addPayment(sides: Sides, payment: PaymentFields, wanted: (posting: Post
   }
 }
 
-/** All of its postings as one: of a payout that was refused, Stripe knows nothing. */
+/** Adds all postings of a payout as one movement: of a refused payout, Stripe knows nothing. */
 function addPayout(sides: Sides, payout: Payout, wanted: (posting: Posting) => boolean): void {
   const { _id: id, postings, currency } = payout;
   if (!postings.some(wanted)) return;
@@ -54,7 +54,7 @@ export async function postedIn(
   return sides;
 }
 
-/** Everything that was ever posted for a thing. */
+/** All postings of a source, at any time. */
 export async function allHere(
   { payments, payouts }: ReconciliationDeps,
   { at }: MovementSource,

@@ -2,8 +2,8 @@ import type Stripe from "stripe";
 import type { Payments } from "../payment.ts";
 import type { Payouts } from "../payout.ts";
 
-// Stripe's books and ours, side by side. They are matched by what the money moved for, and not by
-// time: around midnight a thing may be written down here on one day and there on the other.
+// Reconciliation compares Stripe's balance with our ledger. Movements are matched by their source and
+// not by time, because around midnight the two sides may record them on different days.
 
 export interface ReconciliationDeps {
   payments: Payments;
@@ -11,17 +11,17 @@ export interface ReconciliationDeps {
   stripe: Stripe;
 }
 
-/** From when, and until before when. */
+/** A time span: `from` is included, `to` is not. */
 export interface Span {
   from: Date;
   to: Date;
 }
 
-/** What money moves for: `id` is Stripe's (of a sale, its intent); of a payout it is ours. */
+/** What moves money. `id` is Stripe's (for a sale, that of its intent), or ours for a payout. */
 export interface MovementSource {
   kind: "sale" | "refund" | "dispute" | "payout" | "transfer reversal" | "posting";
   id: string;
-  /** Where our side of it stands. */
+  /** The document with our postings. */
   at: { paymentId: string } | { intent: string } | { payoutId: string } | undefined;
 }
 

@@ -2,7 +2,7 @@ import { allHere, postedIn } from "./ledger-movements.ts";
 import type { Movements, MovementSource, ReconciliationDeps, Sides, Span } from "./movements.ts";
 import { addMoved, allThere } from "./stripe-movements.ts";
 
-/** A thing of which the two sides tell differently; amounts in minor units, as Stripe holds them. */
+/** A source whose movements differ; amounts in minor units, positive where Stripe holds them. */
 export interface Difference extends Pick<MovementSource, "kind" | "id"> {
   currency: string;
   here: number[];
@@ -15,7 +15,7 @@ const inOrder = (side: Movements | undefined): number[] =>
 const isEqual = (one: Movements | undefined, other: Movements | undefined): boolean =>
   one?.currency === other?.currency && `${inOrder(one)}` === `${inOrder(other)}`;
 
-/** All of which Stripe's balance and our ledger tell differently, and that either wrote down then. */
+/** The differences between Stripe's balance and our ledger, of all that either recorded in the span. */
 export async function reconcile(deps: ReconciliationDeps, span: Span): Promise<Difference[]> {
   const seconds = (time: Date): number => Math.floor(time.getTime() / 1_000);
   const created = { gte: seconds(span.from), lt: seconds(span.to) };

@@ -4,7 +4,7 @@ import { add, type MovementSource, type ReconciliationDeps, type Sides } from ".
 const idOf = (reference: string | { id: string } | null | undefined): string =>
   typeof reference === "string" ? reference : (reference?.id ?? "");
 
-/** What of Stripe's moves our sellers' money; its fees and what it pays us are no part of the ledger. */
+/** The source of a balance transaction. Stripe's fees and its payouts to us are not part of the ledger. */
 function sourceOf({ source }: Stripe.BalanceTransaction): MovementSource | undefined {
   if (typeof source !== "object") return undefined;
   switch (source?.object) {
@@ -27,14 +27,14 @@ function sourceOf({ source }: Stripe.BalanceTransaction): MovementSource | undef
   }
 }
 
-/** In the currency of the sale, also where Stripe has changed it into the one of our bank. */
+/** The amount in the currency of the sale, also where Stripe has converted it to our bank's currency. */
 function movedBy({ amount, currency, source }: Stripe.BalanceTransaction): [number, string] {
   const of = source as { amount?: number; amount_captured?: number; currency?: string };
   if (of.currency === undefined || of.currency === currency) return [amount, currency];
   return [Math.sign(amount) * (of.amount_captured ?? of.amount ?? 0), of.currency];
 }
 
-/** Adds what Stripe has moved to the sides. */
+/** Adds the movements of Stripe's balance transactions. */
 export async function addMoved(
   sides: Sides,
   stripe: Stripe,
@@ -48,7 +48,7 @@ export async function addMoved(
   }
 }
 
-/** Nothing, where Stripe does not know it. */
+/** Undefined if Stripe has no such object. */
 async function orNone<T>(asked: Promise<T>): Promise<T | undefined> {
   return asked.catch((error: unknown) => {
     if ((error as Partial<Stripe.errors.StripeError>).statusCode === 404) return undefined;
@@ -56,7 +56,7 @@ async function orNone<T>(asked: Promise<T>): Promise<T | undefined> {
   });
 }
 
-/** Stripe's ids of what moves money for a thing; what was done by hand is only known by its own. */
+/** Stripe's ids of the balance transactions' sources; something made by hand has only its own id. */
 async function sourcesOf(stripe: Stripe, { kind, id }: MovementSource): Promise<string[]> {
   if (kind === "sale") {
     const intent = await orNone(stripe.paymentIntents.retrieve(id));
@@ -67,7 +67,7 @@ async function sourcesOf(stripe: Stripe, { kind, id }: MovementSource): Promise<
   return data.length > 0 ? data.map((transfer) => transfer.id) : [id];
 }
 
-/** Everything that Stripe ever moved for a thing. */
+/** All movements of a source at Stripe, at any time. */
 export async function allThere(
   { stripe }: ReconciliationDeps,
   thing: MovementSource,

@@ -3,23 +3,23 @@ import { WEBHOOK_EVENTS } from "../stripe/webhook-events.ts";
 
 const isOfAccounts = (type: string): boolean => type.startsWith("account.");
 
-/** What our own account tells, and what the accounts of sellers do. */
+/** The events of our own account, and those of sellers' accounts. */
 const OWN_EVENTS: readonly string[] = WEBHOOK_EVENTS.filter((type) => !isOfAccounts(type));
 const ACCOUNT_EVENTS: readonly string[] = WEBHOOK_EVENTS.filter(isOfAccounts);
 
-/** One side of what Stripe tells us. */
+/** The endpoint for one kind of account. */
 export interface Endpoint {
-  /** Whether our account has such an endpoint, and Stripe calls it. */
-  isThere: boolean;
-  /** The events that we need and it does not send. */
+  /** Whether our account has such an endpoint and it is enabled. */
+  exists: boolean;
+  /** The events that we need and that it does not send. */
   missing: readonly string[];
 }
 
 export interface Endpoints {
   url: string;
-  /** Tells of our own account: payments, refunds, disputes. */
+  /** For our own account: payments, refunds, disputes. */
   own: Endpoint;
-  /** Tells of sellers' accounts; Stripe calls that a Connect endpoint, and it has a secret of its own. */
+  /** For sellers' accounts: a Connect endpoint, with a signing secret of its own. */
   connect: Endpoint;
 }
 
@@ -27,13 +27,13 @@ function sideOf(endpoints: readonly Stripe.WebhookEndpoint[], needed: readonly s
   let missing: readonly string[] | undefined;
   for (const { enabled_events: sent } of endpoints) {
     const lacks = sent.includes("*") ? [] : needed.filter((event) => !sent.includes(event));
-    // Each has a secret of its own, and we know one of each kind: so the best has to tell us all.
+    // Each endpoint has a secret of its own and we know one of each kind, so a single one must send all.
     if (!missing || lacks.length < missing.length) missing = lacks;
   }
-  return { isThere: missing !== undefined, missing: missing ?? needed };
+  return { exists: missing !== undefined, missing: missing ?? needed };
 }
 
-/** Looks up whether Stripe tells us of everything that we need to know. */
+/** Fetches our webhook endpoints, and the events that they lack. */
 export async function fetchWebhookEndpoints(stripe: Stripe, publicUrl: string): Promise<Endpoints> {
   const url = `${publicUrl.replace(/\/$/, "")}/webhooks/stripe`;
   const own: Stripe.WebhookEndpoint[] = [];

@@ -21,7 +21,7 @@ const about = ({ _id, order }: PaymentFields, amount = order.price) => ({
   amount: toMoney({ amount, currency: order.currency }),
 });
 
-/** An order that is not at its end; one whose time is up ends by itself, unless money is under way. */
+/** An open order. An order whose time is up expires by itself, unless it is being paid. */
 function openOrder(payment: PaymentFields, userId: string, now: number): Claim[] {
   const { _id, order, attempts } = payment;
   const isOpen = order.status === "CREATED" || order.status === "AWAITING_PAYMENT";
@@ -34,7 +34,7 @@ function openOrder(payment: PaymentFields, userId: string, now: number): Claim[]
   ];
 }
 
-/** A ticket that was paid and not used: its event is to come, and nobody has seen its code. */
+/** A paid ticket that is unused: its event is to come, and its code was not revealed. */
 function unusedTicket(payment: PaymentFields, now: number): Claim[] {
   const { _id, order, codeOpenTime } = payment;
   const begins = order.eventTime;
@@ -44,21 +44,24 @@ function unusedTicket(payment: PaymentFields, now: number): Claim[] {
   return [{ id: `ticket:${_id}`, kind: ClaimKind.TICKET, ...about(payment), ...time }];
 }
 
-/** Money of the buyer's that is on its way back, or should be: its order has ended without them. */
+/** Refunds that are due to the buyer: in progress, or of money captured for an ended order. */
 function refundsDue(payment: PaymentFields): Claim[] {
   const { _id, order, attempts, refunds } = payment;
-  const going = refunds.filter(({ status }) => status === "REQUESTED" || status === "PENDING");
-  const claims = going.map((refund) => ({
-    ...{ id: `refund:${refund._id}`, kind: ClaimKind.REFUND },
+  const inProgress = refunds.filter(({ status }) => status === "REQUESTED" || status === "PENDING");
+  const claims = inProgress.map((refund) => ({
+    id: `refund:${refund._id}`,
+    kind: ClaimKind.REFUND,
     ...about(payment, refund.amount),
   }));
-  const wasTaken = attempts.some(({ status }) => CAPTURED_STATUSES.includes(status));
-  if (claims.length > 0 || order.status !== "CANCELLED" || !wasTaken) return claims;
-  const left = order.price - refundedAmount(payment);
-  return [{ id: `refund:${_id}:${left}`, kind: ClaimKind.REFUND, ...about(payment, left) }];
+  const isCaptured = attempts.some(({ status }) => CAPTURED_STATUSES.includes(status));
+  if (claims.length > 0 || order.status !== "CANCELLED" || !isCaptured) return claims;
+  const refundable = order.price - refundedAmount(payment);
+  return [
+    { id: `refund:${_id}:${refundable}`, kind: ClaimKind.REFUND, ...about(payment, refundable) },
+  ];
 }
 
-/** What is earned and not paid out, whether or not there is an account to pay it to. */
+/** Earnings that are not paid out, also those of a seller without an account. */
 async function unpaid(deps: ClaimDeps, sellerId: string): Promise<Claim[]> {
   const earnings = await earningsOf(deps, sellerId);
   const owed = earnings.map(({ currency, held, available }) => ({
@@ -75,8 +78,8 @@ async function unpaid(deps: ClaimDeps, sellerId: string): Promise<Claim[]> {
 }
 
 /**
- * All that is due to a user, as it is at this moment. Payments alone can say so: it decides about money,
- * and keeps a copy of every order and of whether its code was opened.
+ * All that is due to a user now. Only payments knows this, because it decides about money and has a
+ * replica of every order and of whether its code was revealed.
  */
 export async function claimsOf(deps: ClaimDeps, userId: string): Promise<Claims> {
   const { payments, payouts } = deps;
@@ -91,7 +94,8 @@ export async function claimsOf(deps: ClaimDeps, userId: string): Promise<Claims>
   return [
     ...earned,
     ...pending.map(({ _id, ...sum }) => ({
-      ...{ id: `payout:${_id}`, kind: ClaimKind.PAYOUT },
+      id: `payout:${_id}`,
+      kind: ClaimKind.PAYOUT,
       amount: toMoney(sum),
     })),
     ...bought.flatMap((payment) => [

@@ -1,5 +1,6 @@
 import { type BanReplica, isBanned } from "#marketplace/ban-replica.ts";
 import type { Log } from "#runtime/log.ts";
+import { DAY_MS } from "#runtime/time.ts";
 import { roundDownForStripe } from "#runtime/money.ts";
 import type { Balance } from "../balances/balance.ts";
 import { type EarningsDeps, earningsOf } from "../balances/earnings.ts";
@@ -23,9 +24,7 @@ export interface PayoutDeps extends EarningsDeps, SellerDeps {
   log: Log;
 }
 
-const DAY_MS = 86_400_000;
-
-/** What Stripe has of this payout already: an earlier try may have got further than we heard. */
+/** The transfer of a payout at Stripe: an earlier request may have succeeded although its answer was lost. */
 async function findTransfer(
   { accounts }: PayoutDeps,
   { _id, amount }: Payout,
@@ -35,7 +34,7 @@ async function findTransfer(
   return transfer?.id;
 }
 
-/** Asks Stripe to move the money; where it refuses, it may have moved it at an earlier try. */
+/** Requests the transfer. If Stripe refuses, an earlier request may still have succeeded. */
 async function createTransfer(deps: PayoutDeps, payout: Payout): Promise<TransferResult> {
   const { _id: id, accountId, amount, currency, faults } = payout;
   const sent = await deps.accounts.createTransfer({ id, faults, amount, currency, accountId });
@@ -44,7 +43,7 @@ async function createTransfer(deps: PayoutDeps, payout: Payout): Promise<Transfe
   return transferId === undefined ? sent : { outcome: "paid", transferId };
 }
 
-/** Why a payout is not to be made, as things are now; undefined where nothing speaks against it. */
+/** Why a payout must be canceled now; undefined if it may be made. */
 async function cancelReasonOf(
   deps: PayoutDeps,
   { sellerId, currency }: Payout,
@@ -52,14 +51,14 @@ async function cancelReasonOf(
   if (await isBanned(deps.banReplica, sellerId)) return "seller_banned";
   const earnings = await earningsOf(deps, sellerId);
   const now = earnings.find((each) => each.currency === currency);
-  // This payout is in the sum: what is below nothing, it would take from others.
+  // The sum includes this payout, so a negative balance means that it would pay out too much.
   return (now?.available ?? 0) < 0 ? "balance_changed" : undefined;
 }
 
-/** A request that Stripe was sent so long ago has ended, one way or the other. */
+/** A request to Stripe has ended after this time, whatever its result. */
 const LONGEST_REQUEST_MS = 600_000;
 
-/** Gives up a payout that Stripe has not made, as soon as it can no longer be made of an earlier try. */
+/** Cancels a payout, as soon as no earlier request for its transfer can succeed any more. */
 async function cancelUnlessSent(
   deps: PayoutDeps,
   payout: Payout,
@@ -68,7 +67,10 @@ async function cancelUnlessSent(
   const { payouts, log, now } = deps;
   const about = { payoutId: payout._id, why };
   if (payout.sentTime && now() - payout.sentTime.getTime() < LONGEST_REQUEST_MS) {
-    log.info(about, "a payout is to be canceled, but an earlier request may still succeed; waiting");
+    log.info(
+      about,
+      "a payout is to be canceled, but an earlier request may still succeed; waiting",
+    );
   } else if (await cancelPayout(payouts, payout, why, new Date(now()))) {
     log.info(about, "a payout was canceled; the money is back in the balance");
     await materializeDue(deps, payout.sellerId);
@@ -76,9 +78,9 @@ async function cancelUnlessSent(
 }
 
 /**
- * Moves the money of a payout, once, and writes down what became of it. However often it is tried,
- * each try decides anew: what Stripe has made is paid, and what the seller owes since is carried; what
- * it has not made is made only if it still should be.
+ * Makes the transfer of a payout once, and stores the result. Each attempt decides anew: a transfer that
+ * Stripe has made is recorded as paid, and one that it has not made is requested only if the payout is
+ * still allowed.
  */
 async function execute(deps: PayoutDeps, payout: Payout): Promise<void> {
   const { payouts, log, now } = deps;
@@ -101,41 +103,50 @@ async function execute(deps: PayoutDeps, payout: Payout): Promise<void> {
   }
   if (!(await markRefused(payouts, payout, code, new Date(now())))) return;
   const about = { alarm: true, payoutId, code };
-  log.error(about, "Stripe refuses a payout; the money is back in the balance, so check the seller's account");
+  log.error(
+    about,
+    "Stripe refuses a payout; the money is back in the balance, so check the seller's account",
+  );
   await refreshAccount(deps, { _id: sellerId, accountId });
 }
 
-/** Goes on with a payout of which it is not known how far it came. */
+/** Continues a pending payout. */
 export async function resume(deps: PayoutDeps, payout: Payout): Promise<void> {
   const { log, now } = deps;
   if (now() - payout.createTime.getTime() > DAY_MS) {
     const about = { alarm: true, payoutId: payout._id };
-    log.error(about, "a payout has been pending for more than a day; check it in the Stripe Dashboard");
+    log.error(
+      about,
+      "a payout has been pending for more than a day; check it in the Stripe Dashboard",
+    );
   }
   await execute(deps, payout);
 }
 
-/** Pays out what is available in a balance. */
+/** Pays out the available amount of a balance. */
 export async function payOutBalance(
   deps: PayoutDeps,
   { sellerId, currency }: Balance,
   { accountId, changeTime }: Seller,
 ): Promise<void> {
   const { payouts, banReplica, now } = deps;
-  if (await isBanned(banReplica, sellerId)) return; // What they have earned waits until the ban is lifted.
+  if (await isBanned(banReplica, sellerId)) return; // Their earnings wait until the ban is lifted.
   const earnings = await earningsOf(deps, sellerId);
   const { available = 0, payouts: before = 0 } =
     earnings.find((each) => each.currency === currency) ?? {};
   const amount = roundDownForStripe({ amount: available, currency });
   if (amount <= 0) return;
-  // What was refused would be again, unless the account has changed since.
+  // A refused payout is not retried for a day, unless the account has changed since.
   const since = new Date(Math.max(now() - DAY_MS, changeTime.getTime()));
   const refused = {
-    ...{ sellerId, currency, status: "FAILED" as const, updateTime: { $gt: since } },
+    sellerId,
+    currency,
+    status: "FAILED" as const,
+    updateTime: { $gt: since },
     failureCode: { $nin: CANCEL_REASONS },
   };
   if (await payouts.exists(refused)) return;
   const beginning = { sellerId, accountId, currency, amount, before };
   const payout = await beginPayout(payouts, beginning, new Date(now()));
-  if (payout) await execute(deps, payout); // Else somebody else has begun one.
+  if (payout) await execute(deps, payout); // Otherwise another instance has begun one.
 }

@@ -1,17 +1,17 @@
 import { duplicateKeyIndex } from "#runtime/store/database.ts";
-import type { Posting } from "../ledger.ts";
+import { negate, type Posting } from "../ledger.ts";
 import type { Payout, Payouts } from "../payout.ts";
 
-/** What changes a payout changes its seller's balance: the same write marks it. */
+/** A change of a payout changes its seller's balance, so the same write marks it as due for it. */
 const STALE_BALANCE = { countTime: new Date(0) };
 
-/** The money leaves Stripe, and we owe it no longer; or, where `amount` is less than nothing, both end. */
+/** The posting of money that leaves to the seller, or, with a negative amount, returns to the balance. */
 const posting = (id: string, time: Date, amount: number): Posting => ({
   _id: id,
   time,
   lines: [
     { account: "seller", amount },
-    { account: "stripe", amount: 0 - amount },
+    { account: "stripe", amount: negate(amount) },
   ],
 });
 
@@ -20,23 +20,23 @@ interface Beginning {
   accountId: string;
   currency: string;
   amount: number;
-  /** How many there were when the amount was found. */
+  /** The number of payouts when the amount was computed. */
   before: number;
 }
 
-/** Begins a payout; nothing where another one was begun since the amount was found. */
+/** Begins a payout; undefined if another one was begun since the amount was computed. */
 export async function beginPayout(
   payouts: Payouts,
-  { before, ...what }: Beginning,
+  { before, ...fields }: Beginning,
   now: Date,
 ): Promise<Payout | undefined> {
-  const id = `${what.sellerId}:${what.currency}:${before + 1}`;
+  const id = `${fields.sellerId}:${fields.currency}:${before + 1}`;
   const payout: Payout = {
     _id: id,
-    ...what,
+    ...fields,
     status: "PENDING",
     faults: 0,
-    postings: [posting(id, now, what.amount)],
+    postings: [posting(id, now, fields.amount)],
     createTime: now,
     updateTime: now,
     ...STALE_BALANCE,
@@ -52,7 +52,7 @@ export async function beginPayout(
 
 const PENDING = "PENDING" as const;
 
-/** Stripe has moved the money. */
+/** Stripe has made the transfer. */
 export async function markPaid(
   payouts: Payouts,
   { _id, amount }: Payout,
@@ -62,12 +62,12 @@ export async function markPaid(
   const paid = { status: "PAID" as const, transferId, updateTime: now, ...STALE_BALANCE };
   const { modifiedCount } = await payouts.updateOne({ _id, status: PENDING }, { $set: paid });
   if (modifiedCount > 0) return;
-  // Another instance was refused at the same moment, and has posted it back.
+  // Another instance got a refusal at the same time and reversed the payout, so it is posted again.
   const again = { postings: posting(`${_id}:paid`, now, amount) };
   await payouts.updateOne({ _id, status: "FAILED" }, { $set: paid, $push: again });
 }
 
-/** It will not be moved: what was posted is taken back, and the money is available again. */
+/** Fails a payout: its posting is reversed, and the money is available again. */
 async function fail(
   payouts: Payouts,
   { _id, amount }: Payout,
@@ -79,13 +79,13 @@ async function fail(
     { _id, status: PENDING, ...where },
     {
       $set: { status: "FAILED" as const, failureCode, updateTime: now, ...STALE_BALANCE },
-      $push: { postings: posting(`${_id}:failed`, now, 0 - amount) },
+      $push: { postings: posting(`${_id}:failed`, now, negate(amount)) },
     },
   );
   return modifiedCount > 0;
 }
 
-/** Stripe will not move it. */
+/** Stripe refuses the transfer. */
 export const markRefused = (
   payouts: Payouts,
   payout: Payout,
@@ -93,12 +93,12 @@ export const markRefused = (
   now: Date,
 ): Promise<boolean> => fail(payouts, payout, failureCode, now);
 
-/** Why we ourselves have given up a payout that Stripe had not made. */
+/** Why we cancel a payout before Stripe has made its transfer. */
 export const CANCEL_REASONS = ["seller_banned", "balance_changed"] as const;
 
 export type CancelReason = (typeof CANCEL_REASONS)[number];
 
-/** We do not want it any more, and nobody has asked Stripe for it since it was read. */
+/** Cancels a payout, unless another instance has requested its transfer meanwhile. */
 export const cancelPayout = (
   payouts: Payouts,
   payout: Payout,
@@ -106,7 +106,7 @@ export const cancelPayout = (
   now: Date,
 ): Promise<boolean> => fail(payouts, payout, why, now, { sentTime: payout.sentTime ?? null });
 
-/** Stripe is about to be asked; false where the payout has ended meanwhile. */
+/** Stores that the transfer is about to be requested; false if the payout is no longer pending. */
 export async function markSent(
   payouts: Payouts,
   { _id }: Payout,
@@ -119,7 +119,7 @@ export async function markSent(
   return matchedCount > 0;
 }
 
-/** Stripe failed by itself, and would again under the same key. */
+/** Changes the idempotency key after an error of Stripe's own, which the old key would repeat. */
 export async function incrementFaults(payouts: Payouts, { _id, faults }: Payout): Promise<void> {
   await payouts.updateOne({ _id, status: PENDING, faults }, { $inc: { faults: 1 } });
 }

@@ -289,7 +289,9 @@ describe("a payout that Stripe refuses", () => {
     await fixture.setAccountStatus("restricted");
     for (let i = 0; i < 2; i += 1) await fixture.start().sweep();
     expect(await stored(fixture)).toEqual(["sam:EUR:1 9500 FAILED"]);
-    expect(alarms(fixture)).toEqual(["Stripe refuses a payout; the money is back in the balance, so check the seller's account"]);
+    expect(alarms(fixture)).toEqual([
+      "Stripe refuses a payout; the money is back in the balance, so check the seller's account",
+    ]);
     expect(await fixture.account()).toMatchObject({ ready: false });
     const [failed] = await fixture.storedPayouts();
     expect(failed?.postings.map(({ lines }) => lines.map(({ amount }) => amount))).toEqual([
@@ -397,7 +399,7 @@ describe("a payout that is open decides anew before each try", () => {
     const fixture = await opened();
     const dead = {
       ...fixture.deps.accounts,
-      transfer: () => Promise.reject(new Error("no answer")),
+      createTransfer: () => Promise.reject(new Error("no answer")),
     };
     await fixture.start(dead).sweep();
     await fixture.refund(fixture.sale, 10_000);

@@ -5,21 +5,22 @@ import { payOutBalance, type PayoutDeps, resume } from "./payout-execution.ts";
 import { refreshWhenDue, type Seller } from "./seller.ts";
 
 export interface PayoutWorker {
-  /** Looks at every payout that is open, and every balance with something to pay out of it. */
+  /** Continues every pending payout, and pays out every available balance. */
   sweep(): Promise<void>;
-  /** Begins nothing more. */
+  /** Starts no further payouts. */
   stop(): void;
 }
 
 /**
- * Pays sellers out. Any number of instances may do so at once, of each balance one, and any of them may
- * die anywhere: a payout is stored, and counted, before its money moves, and moves under one key.
+ * Pays sellers out. Several instances may run at once, and a lease gives each balance to one of them. A
+ * crash at any point is safe: a payout is stored before its transfer is requested, and the transfer is
+ * idempotent.
  */
 export function payoutWorker(deps: PayoutDeps): PayoutWorker {
   const { sellers, payouts, balances, log } = deps;
   let stopped = false;
 
-  /** One that fails keeps nobody else from their money; it is tried again at the next sweep. */
+  /** A failure does not stop the others; the next sweep retries it. */
   async function each<T extends { _id: string }>(
     found: AsyncIterable<T>,
     work: (thing: T) => Promise<unknown>,
@@ -28,7 +29,10 @@ export function payoutWorker(deps: PayoutDeps): PayoutWorker {
       if (stopped) return;
       await work(thing).catch((error: unknown) => {
         const { message, type } = error as Error & { type?: string };
-        log.warn({ id: thing._id, type, err: message }, "a payout could not be processed; retrying");
+        log.warn(
+          { id: thing._id, type, err: message },
+          "a payout could not be processed; retrying",
+        );
       });
     }
   }
@@ -41,7 +45,7 @@ export function payoutWorker(deps: PayoutDeps): PayoutWorker {
   const leased = (id: string, work: () => Promise<void>): Promise<void> =>
     withLease(balances, id, deps.now(), work);
 
-  /** Pays out of a balance, if its seller is ready or, where that was not so, is found to be. */
+  /** Pays out a balance if its seller is ready, or has become ready. */
   async function pay(balance: Balance, isReady: boolean): Promise<void> {
     const seller = await sellers.findById(balance.sellerId).lean<Seller>();
     if (seller?.ready !== isReady || (!isReady && !(await refreshWhenDue(deps, seller)))) return;
@@ -58,7 +62,7 @@ export function payoutWorker(deps: PayoutDeps): PayoutWorker {
           if (payout) await resume(deps, payout);
         }),
       );
-      // Those who are ready wait for nobody who is not.
+      // Sellers who are ready do not wait for those who are not.
       await each(due(), (balance: Balance) => pay(balance, true));
       await each(due(), (balance: Balance) => pay(balance, false));
     },

@@ -1,20 +1,21 @@
 import { Schema, type Connection } from "mongoose";
+import { DAY_MS } from "#runtime/time.ts";
 import type { PayoutAccounts } from "../stripe/payout-accounts.ts";
 import { growingIntervalMs } from "../stripe/poll-interval.ts";
 
-/** Somebody who sells, and where their money goes; who has not begun with that has none. */
+/** A seller's account at Stripe. A seller who has not begun the onboarding has none. */
 export interface Seller {
   /** The user's id. */
   _id: string;
   /** Their account at Stripe. */
   accountId: string;
-  /** Whether Stripe knows all that it must, as it said when it was last asked. */
+  /** Whether the account could be paid out when it was last fetched. */
   ready: boolean;
-  /** Since when it says so. */
+  /** Since when `ready` has its value. */
   changeTime: Date;
-  /** When it was last asked. */
+  /** When the account was last fetched. */
   updateTime: Date;
-  /** When it is asked again by itself, where money waits for the answer. */
+  /** When the account is fetched next while money waits for it. `ask_time` in the contract, and in the store. */
   askTime?: Date | undefined;
 }
 
@@ -40,14 +41,14 @@ export interface SellerDeps {
   now: () => number;
 }
 
-/** The page on which a seller tells Stripe what it must know; the first time, of a new account. */
+/** Stripe's onboarding page for a seller. The first call creates the account. */
 export async function createOnboardingLink(deps: SellerDeps, sellerId: string): Promise<string> {
   const { sellers, accounts, now } = deps;
   const known = await sellers.findById(sellerId).lean<Seller>();
   if (known) return accounts.createOnboardingLink(known.accountId);
   const at = new Date(now());
   const accountId = await accounts.createAccount(sellerId);
-  // Of two at once, the first one's account stays; the other one is never used.
+  // Of two concurrent calls, the first one's account is stored; the other account stays unused.
   const seller = await sellers
     .findByIdAndUpdate(
       sellerId,
@@ -58,7 +59,7 @@ export async function createOnboardingLink(deps: SellerDeps, sellerId: string): 
   return accounts.createOnboardingLink(seller?.accountId ?? accountId);
 }
 
-/** Asks Stripe how a seller's account is now, and keeps it. */
+/** Fetches a seller's account from Stripe and stores whether it is ready, which it returns. */
 export async function refreshAccount(
   { sellers, accounts, now }: SellerDeps,
   { _id, accountId }: Pick<Seller, "_id" | "accountId">,
@@ -71,18 +72,18 @@ export async function refreshAccount(
 }
 
 const HOUR_MS = 3_600_000;
-const WEEK_MS = 7 * 24 * HOUR_MS;
+const WEEK_MS = 7 * DAY_MS;
 
 /**
- * Asks how the account of a seller is who was not ready: from one instance at a time, and ever more
- * rarely where nothing changes. Answers whether they are ready now.
+ * Fetches the account of a seller who was not ready, in one instance at a time, and less often while
+ * nothing changes. Returns whether the account is ready now.
  */
 export async function refreshWhenDue(deps: SellerDeps, seller: Seller): Promise<boolean> {
   const { sellers, now } = deps;
   const { _id, askTime = null, changeTime } = seller;
   if (askTime && askTime.getTime() > now()) return false;
-  const gap = growingIntervalMs(now() - changeTime.getTime(), HOUR_MS, WEEK_MS);
-  const next = { askTime: new Date(now() + gap) };
+  const interval = growingIntervalMs(now() - changeTime.getTime(), HOUR_MS, WEEK_MS);
+  const next = { askTime: new Date(now() + interval) };
   const { modifiedCount } = await sellers.updateOne({ _id, askTime }, next);
   return modifiedCount > 0 && refreshAccount(deps, seller);
 }

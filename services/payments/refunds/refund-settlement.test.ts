@@ -138,7 +138,9 @@ describe("a refund", () => {
     await requestRefund(fixture, order, "seller");
     await settlePayment({ ...fixture.deps, stripe: refusing }, order.id, false);
     expect(await refundsOf(fixture, order)).toEqual(["FAILED"]);
-    expect(alarms(fixture)).toEqual(["Stripe refuses a refund; check the payment in the Stripe Dashboard"]);
+    expect(alarms(fixture)).toEqual([
+      "Stripe refuses a refund; check the payment in the Stripe Dashboard",
+    ]);
     fixture.start();
     await requestRefund(fixture, order, "seller"); // It may be asked for again.
     expect(await fixture.settled(order)).toBe("CANCELLED");
@@ -345,7 +347,9 @@ describe("a buyer's wish of which tickets says nothing", () => {
     fixture.clock.ahead = 6 * 60_000;
     await look();
     await look();
-    expect(alarms(fixture)).toEqual(["a buyer's refund request waits for tickets; refund it as an administrator, or check tickets"]);
+    expect(alarms(fixture)).toEqual([
+      "a buyer's refund request waits for tickets; refund it as an administrator, or check tickets",
+    ]);
     await requestRefund(fixture, order, "administrator");
     await fixture.attemptReaches(order, "REFUNDED");
     expect(await refundsOf(fixture, order)).toEqual(["REFUSED", "SUCCEEDED"]);

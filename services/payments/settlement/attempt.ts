@@ -13,7 +13,7 @@ import {
   type Payment,
 } from "../payment.ts";
 
-/** Begins an attempt; nothing has been asked of Stripe yet. */
+/** Begins an attempt, before the first call to Stripe. */
 export function beginAttempt(
   payment: Payment,
   more: Partial<IdempotencyKey> & Pick<Attempt, "terse">,
@@ -25,7 +25,7 @@ export function beginAttempt(
   return begun;
 }
 
-/** The attempt, if it is the newest one and in one of these statuses: what a transition starts from. */
+/** The attempt, if it is the newest one and a transition may start from its status. */
 function transitionFrom(
   payment: Payment,
   id: string,
@@ -45,7 +45,7 @@ const recordEvent = (
     | typeof events.ChargeFailedSchema,
 ): void => record(payment, schema, () => ({ payment: toMessage(payment) }));
 
-/** Stripe has an unconfirmed intent for the attempt, which cannot take money yet. */
+/** Attaches an unconfirmed intent, which cannot take money yet. */
 export function attachIntent(payment: Payment, id: string, stripeId: string): boolean {
   const attempt = transitionFrom(payment, id, ["PENDING"]);
   if (!attempt || payment.order.status !== "CREATED") return false;
@@ -54,7 +54,7 @@ export function attachIntent(payment: Payment, id: string, stripeId: string): bo
   return true;
 }
 
-/** The bank asks the buyer. */
+/** The bank requires an action of the buyer (3-D Secure). */
 export function requireAction(payment: Payment, id: string): boolean {
   const attempt = transitionFrom(payment, id, ["PENDING"]);
   if (!attempt) return false;
@@ -63,7 +63,7 @@ export function requireAction(payment: Payment, id: string): boolean {
   return true;
 }
 
-/** The amount is reserved; whether it is taken, orders decides. */
+/** The amount is authorized. Orders decides whether it is captured. */
 export function authorize(payment: Payment, id: string): boolean {
   const attempt = transitionFrom(payment, id, ["PENDING", "REQUIRES_ACTION"]);
   if (!attempt) return false;
@@ -72,7 +72,7 @@ export function authorize(payment: Payment, id: string): boolean {
   return true;
 }
 
-/** The money was taken; `feeBps` of it, in hundredths of a per cent, are ours, and the rest the seller's. */
+/** The money was captured. Our fee is `feeBps` basis points of it, and the rest is owed to the seller. */
 export function capture(payment: Payment, id: string, feeBps: number): boolean {
   const attempt = transitionFrom(payment, id, LIVE_STATUSES);
   if (!attempt) return false;
@@ -86,7 +86,7 @@ export function capture(payment: Payment, id: string, feeBps: number): boolean {
   return true;
 }
 
-/** What was reserved is given up: its order has ended, or has accepted another attempt. */
+/** The authorization was voided: its order has ended, or has accepted another attempt. */
 export function voidAuthorization(payment: Payment, id: string): boolean {
   const attempt = transitionFrom(payment, id, ["AUTHORIZED"]);
   if (!attempt) return false;
@@ -96,18 +96,18 @@ export function voidAuthorization(payment: Payment, id: string): boolean {
 }
 
 /**
- * The attempt took no money, and cannot any more: its intent is cancelled, or was never confirmed. A
- * decline, or a reserved amount that cannot be taken, ends the order.
+ * The attempt captured no money, and cannot any more: its intent is canceled, or was never confirmed. A
+ * hard decline, or an authorized amount that cannot be captured, ends the order.
  */
 export function fail(payment: Payment, id: string, { kind, code }: Outcome): boolean {
   const attempt = transitionFrom(payment, id, LIVE_STATUSES);
   if (!attempt) return false;
-  const declined = kind === "decline";
+  const declined = kind === "hard_decline";
   const final = declined || attempt.status === "AUTHORIZED";
   attempt.status = "FAILED";
   attempt.failureCode = code;
   if (declined) attempt.declined = true;
-  // The same request may be made again: it was not refused, it was not answered.
+  // The request got no answer, so its idempotency key may be used again.
   if (code === ABANDONED.code)
     Object.assign(attempt, { requestId: undefined, requestHash: undefined });
   if (final) recordEvent(payment, events.ChargeFailedSchema);

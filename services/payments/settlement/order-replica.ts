@@ -7,7 +7,7 @@ import {
   type PaymentFields,
 } from "../payment.ts";
 
-/** Keeps the newer of our copy of the order and what an event tells. */
+/** Applies an order if it is newer than our replica of it. */
 export function applyIfNewer(payment: Payment, order: OrderReplica): boolean {
   if (!payment.isNew && order.version <= payment.order.version) return false;
   payment.order = order;
@@ -22,13 +22,13 @@ export function applyIfNewer(payment: Payment, order: OrderReplica): boolean {
 export function applySnapshotIfNewer(payment: Payment, order: OrderReplica): boolean {
   const attempt = newestAttempt(payment);
   const accepted = order.status !== "CANCELLED" && attempt?._id === order.attemptId;
-  const wouldTake = accepted && LIVE_STATUSES.includes(attempt.status);
-  return !wouldTake && applyIfNewer(payment, order);
+  const wouldCapture = accepted && LIVE_STATUSES.includes(attempt.status);
+  return !wouldCapture && applyIfNewer(payment, order);
 }
 
-/** Whether a person must look: a snapshot tells of money of which we know too little to take it. */
-export const needsReview = ({ order, attempts }: PaymentFields, told: OrderReplica): boolean =>
-  order.version < told.version ||
-  (order.version === told.version &&
+/** Whether an operator must check: a snapshot refers to an attempt that we cannot capture safely. */
+export const needsReview = ({ order, attempts }: PaymentFields, snapshot: OrderReplica): boolean =>
+  order.version < snapshot.version ||
+  (order.version === snapshot.version &&
     order.status === "AWAITING_PAYMENT" &&
     !attempts.some(({ _id }) => _id === order.attemptId));

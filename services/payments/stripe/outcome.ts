@@ -1,19 +1,19 @@
-/** What became of an attempt that took no money. */
+/** Why an attempt captured no money. */
 export interface Outcome {
-  /** A slip the buyer can correct while the hold runs; a decline ends the order (R61). */
-  kind: "slip" | "decline";
-  /** Stripe's word for it, or ours where Stripe had none. */
+  /** After a soft decline the buyer may try again during the hold; a hard decline ends the order (R61). */
+  kind: "soft_decline" | "hard_decline";
+  /** Stripe's code, or our own where Stripe gave none. */
   code: string;
 }
 
-/** The attempt never reached the card: no answer came, or nobody was left to go on with it. */
-export const ABANDONED: Outcome = { kind: "slip", code: "abandoned" };
-/** Somebody gave the attempt up. */
-export const CANCELED: Outcome = { kind: "slip", code: "canceled" };
+/** The attempt never reached the card: the answer was lost, or its process crashed. */
+export const ABANDONED: Outcome = { kind: "soft_decline", code: "abandoned" };
+/** The attempt was canceled. */
+export const CANCELED: Outcome = { kind: "soft_decline", code: "canceled" };
 
 /**
- * The decline codes of a card whose bank has said no, to this card and this amount. Everything else,
- * also what is not known yet, is a slip: the hold goes on and the buyer may try again. See
+ * The decline codes with which a bank refuses this card and this amount. Every other code, also an
+ * unknown one, is a soft decline: the hold continues and the buyer may try again. See
  * docs/decisions/0008-soft-and-hard-declines.md.
  */
 const hardDeclineCodes = new Set([
@@ -42,9 +42,9 @@ const hardDeclineCodes = new Set([
   "withdrawal_count_limit_exceeded",
 ]);
 
-/** Slip or decline, from Stripe's error code and, where the bank gave one, its decline code. */
+/** A soft or hard decline, from Stripe's error code and the bank's decline code, if any. */
 export function outcomeOf(code: string | undefined, declineCode: string | undefined): Outcome {
-  const said = declineCode || code || "unknown";
-  const declined = code === "card_declined" && hardDeclineCodes.has(declineCode ?? "");
-  return { kind: declined ? "decline" : "slip", code: said };
+  const reason = declineCode || code || "unknown";
+  const isHard = code === "card_declined" && hardDeclineCodes.has(declineCode ?? "");
+  return { kind: isHard ? "hard_decline" : "soft_decline", code: reason };
 }

@@ -2,18 +2,18 @@ import Stripe from "stripe";
 import { ABANDONED, outcomeOf, type Outcome } from "./outcome.ts";
 import type { PaymentFields } from "../payment.ts";
 
-/** What Stripe refuses because of us, and not because of a card. */
-const ours = [
+/** Errors with which Stripe rejects our request, and not the card. */
+const requestErrors = [
   Stripe.errors.StripeAuthenticationError,
   Stripe.errors.StripeInvalidRequestError,
   Stripe.errors.StripePermissionError,
 ];
 
-/** Whether Stripe refuses us, so that a person must look. */
+/** Whether Stripe rejects our request, so that an operator must act. */
 export const isOurMistake = (error: unknown): boolean =>
-  ours.some((mistake) => error instanceof mistake);
+  requestErrors.some((mistake) => error instanceof mistake);
 
-/** What an error of Stripe's says about the card; that nothing came of the attempt, where it says nothing. */
+/** What an error of Stripe's says about the card; `ABANDONED` if it says nothing about it. */
 export function outcomeFrom(error: unknown): Outcome {
   if (error instanceof Stripe.errors.StripeCardError) {
     return outcomeOf(error.code, error.decline_code);
@@ -21,12 +21,12 @@ export function outcomeFrom(error: unknown): Outcome {
   if (!(error instanceof Stripe.errors.StripeInvalidRequestError)) return ABANDONED;
   const { param, code } = error;
   const isAboutTheCard = /^(payment_method|token)/.test(param ?? code ?? "payment_method");
-  return isAboutTheCard ? { kind: "slip", code: code ?? "invalid_request" } : ABANDONED;
+  return isAboutTheCard ? { kind: "soft_decline", code: code ?? "invalid_request" } : ABANDONED;
 }
 
 interface IntentDeps {
   stripe: Stripe;
-  /** With what may be paid, in Stripe's words. */
+  /** The payment method types that buyers may use, by Stripe's names. */
   methodTypes: string[];
 }
 
@@ -35,7 +35,7 @@ const paymentMethodOf = (token: string): Partial<Stripe.PaymentIntentCreateParam
     ? { payment_method_data: { type: "card", card: { token } } as never }
     : { payment_method: token };
 
-/** When the event begins, by the clocks of its place where that is known. */
+/** When the event begins, in its own time zone if that is known. */
 function eventTimeOf({ eventTime, timeZone }: PaymentFields["order"]): string | undefined {
   if (!eventTime || !timeZone) return eventTime?.toISOString();
   try {
@@ -43,15 +43,15 @@ function eventTimeOf({ eventTime, timeZone }: PaymentFields["order"]): string | 
     const format = new Intl.DateTimeFormat("en-GB", { ...style, timeZone });
     return `${format.format(eventTime)} (${timeZone})`;
   } catch {
-    return eventTime.toISOString(); // A zone that this process does not know stops no payment.
+    return eventTime.toISOString(); // An unknown time zone must not stop a payment.
   }
 }
 
-/** What the buyer's receipt is for: the ticket as they saw it. */
+/** The description on the buyer's receipt: the ticket as they saw it. */
 const descriptionOf = (order: PaymentFields["order"]): string =>
   [order.title, order.venue, eventTimeOf(order)].filter(Boolean).join(", ");
 
-/** An intent that cannot take money yet, tied to its attempt by its metadata and its key. */
+/** Creates an unconfirmed intent, with the attempt in its metadata and as its idempotency key. */
 export const createIntent = (
   { stripe, methodTypes }: IntentDeps,
   { _id: orderId, order }: PaymentFields,

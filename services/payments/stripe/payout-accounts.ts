@@ -1,9 +1,9 @@
 import Stripe from "stripe";
 
-/** Money on its way to an account; the same `id` twice is the same transfer, and made once. */
+/** A transfer to a seller's account. Its `id` makes it idempotent. */
 export interface Transfer {
   id: string;
-  /** Distinguishes a try from an earlier one that ended with a fault and without a transfer. */
+  /** Part of the idempotency key: tells an attempt from an earlier one that failed with an error of Stripe's. */
   faults: number;
   amount: number;
   currency: string;
@@ -12,39 +12,39 @@ export interface Transfer {
 
 export type TransferResult =
   | { outcome: "paid"; transferId: string }
-  /** Definitely not, and trying again is no use. */
+  /** Stripe refuses the transfer; a retry cannot succeed. */
   | { outcome: "refused"; code: string }
-  /** Not this time; what the same try would be answered again. */
+  /** An error of Stripe's own, which it would repeat under the same idempotency key. */
   | { outcome: "fault"; code: string };
 
-/** Where sellers have their money paid out to. */
+/** The accounts that sellers are paid out to. */
 export interface PayoutAccounts {
-  /** Opens an account for a seller, who has then to say who they are. */
+  /** Creates an account for a seller, who then has to complete the onboarding. */
   createAccount(sellerId: string): Promise<string>;
-  /** The page on which they do; good for a few minutes, and for its seller alone. */
+  /** The onboarding page, valid for a few minutes and for its seller alone. */
   createOnboardingLink(accountId: string): Promise<string>;
   isReady(accountId: string): Promise<boolean>;
-  /** Throws where it is not known what became of it. */
+  /** Throws if the result is unknown. */
   createTransfer(transfer: Transfer): Promise<TransferResult>;
-  /** The transfer of this id that was made, if any. */
+  /** The transfer with this id, if it was made. */
   findTransfer(id: string): Promise<{ id: string; amount: number } | undefined>;
 }
 
-/** Under a key Stripe repeats its own faults for a day; nobody waits for their page so long. */
-const KEY_MS = 600_000;
+/** Stripe repeats an error under the same idempotency key for a day, so the key changes more often. */
+const KEY_LIFETIME_MS = 600_000;
 
-/** Nothing is there, or nothing that we may see: the account was closed or taken away from us. */
+/** Whether the account is closed or no longer connected to ours. */
 const isGone = (error: unknown): boolean =>
   error instanceof Stripe.errors.StripeError &&
   (error.statusCode === 404 || error.statusCode === 403);
 
-/** What an error says of a transfer; one that does not say whether it was made is thrown again. */
+/** The result that an error implies. An error that does not imply a result is thrown again. */
 function toRefusal(error: unknown): TransferResult {
   const { StripeInvalidRequestError, StripePermissionError } = Stripe.errors;
   const { code = "", type, statusCode = 0 } = error as Partial<Stripe.errors.StripeError>;
-  // Not 409: another try of the same transfer is under way, and may yet succeed.
+  // Not 409: an earlier request for the same transfer is in progress, and may still succeed.
   if (statusCode >= 500) return { outcome: "fault", code: code || "api_error" };
-  // Buyers' money takes Stripe some days to make available; that is not the seller's fault.
+  // Captured money becomes available at Stripe after some days, so a retry can succeed.
   if (code === "balance_insufficient") return { outcome: "fault", code };
   if (error instanceof StripeInvalidRequestError || error instanceof StripePermissionError) {
     return { outcome: "refused", code: code || String(type) };
@@ -54,7 +54,7 @@ function toRefusal(error: unknown): TransferResult {
 
 interface Deps {
   stripe: Stripe;
-  /** Where people see the storefront; without a slash at its end. */
+  /** The storefront's address, without a trailing slash. */
   publicUrl: string;
   now: () => number;
 }
@@ -63,7 +63,7 @@ interface Deps {
 export function stripeAccounts({ stripe, publicUrl, now }: Deps): PayoutAccounts {
   return {
     async createAccount(sellerId) {
-      const idempotencyKey = `account:${sellerId}:${Math.floor(now() / KEY_MS)}`;
+      const idempotencyKey = `account:${sellerId}:${Math.floor(now() / KEY_LIFETIME_MS)}`;
       const { id } = await stripe.accounts.create(
         {
           controller: {

@@ -1,20 +1,20 @@
 const MINUTE_MS = 60_000;
 
-const LONGEST_GAP_MS = 3_600_000;
+const MAX_INTERVAL_MS = 3_600_000;
 
-/** The gap between two polls, as a part of how long nothing has happened to a payment. */
+/** The interval between two polls is this part of the time since the last change. */
 const PART_OF_AGE = 6;
 
 /**
- * A gap that grows with how long nothing has happened, within bounds. Spread, so that what began
- * together does not come together.
+ * An interval that grows with the time since the last change, within bounds. It has jitter, so that
+ * payments that began together are not polled together.
  */
 export const growingIntervalMs = (ageMs: number, leastMs: number, mostMs: number): number =>
   Math.min(Math.max(ageMs / PART_OF_AGE, leastMs), mostMs) * (0.8 + 0.2 * Math.random());
 
 /**
- * How long after a poll the next one comes: a minute while a payment is young, up to an hour for one to
- * which nothing has happened for long.
+ * The interval until the next poll: a minute for a payment that has just changed, up to an hour for one
+ * that has not changed for long.
  */
 export const pollIntervalMs = (ageMs: number): number =>
-  growingIntervalMs(ageMs, MINUTE_MS, LONGEST_GAP_MS);
+  growingIntervalMs(ageMs, MINUTE_MS, MAX_INTERVAL_MS);

@@ -2,44 +2,45 @@ import { RateLimiterMemory, RateLimiterQueue } from "rate-limiter-flexible";
 import Stripe from "stripe";
 
 const FIRST_PAUSE_MS = 1_000;
-const LONGEST_PAUSE_MS = 60_000;
+const MAX_PAUSE_MS = 60_000;
 
-/** How fast what can wait may ask Stripe, so that what cannot has room within Stripe's own limit. */
+/** Limits the requests of work that can wait, so that other work has room within Stripe's rate limit. */
 export interface RequestPace {
-  /** Whether Stripe has said that it is asked too much, and has not had its pause yet. */
+  /** Whether requests pause after Stripe has answered 429 Too Many Requests. */
   isPaused(): boolean;
-  /** Stripe's own way to the network, at this pace. */
+  /** Stripe's HTTP client with this limit. */
   httpClient: Stripe.HttpClient;
 }
 
-const paused = (): Error => new Error("Stripe wants to be asked less; what can wait, waits");
+const paused = (): Error =>
+  new Error("Stripe limits our request rate; low-priority requests are paused");
 
 /**
- * At most so many calls a second; after a 429 none for a second, twice as long after each one more, up
- * to a minute. Meanwhile calls fail at once, and whoever makes them comes back later.
+ * Allows this many requests per second. After a 429 it pauses for a second, twice as long after each
+ * further one, up to a minute. During a pause requests fail at once, and their callers retry later.
  */
 export function requestPace(perSecond: number, now: () => number = Date.now): RequestPace {
   const tokens = new RateLimiterQueue(new RateLimiterMemory({ points: perSecond, duration: 1 }));
   const inner = Stripe.createNodeHttpClient();
   let refusals = 0;
-  let until = 0;
-  const isPaused = (): boolean => now() < until;
+  let pausedUntil = 0;
+  const isPaused = (): boolean => now() < pausedUntil;
 
-  function hear(status: number): void {
+  function observe(status: number): void {
     if (status !== 429) {
       refusals = 0;
       return;
     }
-    const pause = Math.min(FIRST_PAUSE_MS * 2 ** refusals, LONGEST_PAUSE_MS);
+    const pause = Math.min(FIRST_PAUSE_MS * 2 ** refusals, MAX_PAUSE_MS);
     refusals += 1;
-    until = now() + pause * (0.8 + 0.2 * Math.random());
+    pausedUntil = now() + pause * (0.8 + 0.2 * Math.random());
   }
 
   const makeRequest: typeof inner.makeRequest = async (...request) => {
     if (isPaused()) throw paused();
     await tokens.removeTokens(1);
     const response = await inner.makeRequest(...request);
-    hear(response.getStatusCode());
+    observe(response.getStatusCode());
     return response;
   };
   const httpClient = { getClientName: () => inner.getClientName(), makeRequest };

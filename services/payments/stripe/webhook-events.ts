@@ -1,4 +1,4 @@
-/** What Stripe must tell us of: `npm run payments -- endpoint` compares it with the account's endpoint. */
+/** The events that our webhook endpoints must receive; `npm run payments -- endpoint` checks them. */
 export const WEBHOOK_EVENTS = [
   "account.updated",
   "charge.dispute.closed",
