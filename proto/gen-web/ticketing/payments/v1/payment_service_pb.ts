@@ -83,8 +83,8 @@ export type CreatePaymentResponse = Message<"ticketing.payments.v1.CreatePayment
   clientSecret: string;
 
   /**
-   * Only in PAYMENT_STATUS_REQUIRES_ACTION: the bank's page, for clients that can lead their buyer
-   * there; it leads back to the order's page of the storefront. It is for the buyer alone.
+   * Only in PAYMENT_STATUS_REQUIRES_ACTION: the bank's page, for clients that can redirect their buyer
+   * to it; it leads back to the order's page of the storefront. It is for the buyer alone.
    *
    * @generated from field: string action_url = 3;
    */
@@ -140,15 +140,15 @@ export type GetPaymentResponse = Message<"ticketing.payments.v1.GetPaymentRespon
   clientSecret: string;
 
   /**
-   * Only in PAYMENT_STATUS_REQUIRES_ACTION: the bank's page, for clients that can lead their buyer
-   * there; it leads back to the order's page of the storefront. It is for the buyer alone.
+   * Only in PAYMENT_STATUS_REQUIRES_ACTION: the bank's page, for clients that can redirect their buyer
+   * to it; it leads back to the order's page of the storefront. It is for the buyer alone.
    *
    * @generated from field: string action_url = 3;
    */
   actionUrl: string;
 
   /**
-   * What the caller may have given back of it.
+   * What the caller may refund of it.
    *
    * @generated from field: ticketing.payments.v1.Refundability refundability = 4;
    */
@@ -163,7 +163,7 @@ export const GetPaymentResponseSchema: GenMessage<GetPaymentResponse> = /*@__PUR
   messageDesc(file_ticketing_payments_v1_payment_service, 3);
 
 /**
- * What to give back.
+ * What to refund.
  *
  * @generated from message ticketing.payments.v1.RefundPaymentRequest
  */
@@ -176,7 +176,7 @@ export type RefundPaymentRequest = Message<"ticketing.payments.v1.RefundPaymentR
   orderId: string;
 
   /**
-   * How much; all that is left where it is not given. Only an administrator may give it.
+   * The amount; the whole refundable amount if absent. Only an administrator may set it.
    *
    * @generated from field: google.type.Money amount = 2;
    */
@@ -255,25 +255,25 @@ export const ListClaimsResponseSchema: GenMessage<ListClaimsResponse> = /*@__PUR
   messageDesc(file_ticketing_payments_v1_payment_service, 7);
 
 /**
- * Whether money moves. It authorizes; orders decides; then it captures. So nobody is charged for a
- * ticket that they did not get (R62).
+ * Payments and refunds. Payments authorizes, orders decides, then payments captures, so that nobody is
+ * charged for a ticket that they did not get (R62).
  *
  * @generated from service ticketing.payments.v1.PaymentService
  */
 export const PaymentService: GenService<{
   /**
-   * Pays an order: reserves its price on the card. When the order accepts it, which takes
-   * milliseconds, the money is taken and the order completed; GetPayment and GetOrder show it.
+   * Pays an order: authorizes its price on the card. When the order accepts it, which takes
+   * milliseconds, the money is captured and the order completed; GetPayment and GetOrder show it.
    *
    * Errors: NOT_FOUND `ORDER_NOT_FOUND`, also for somebody else's order; UNAVAILABLE
    * `NOT_READY` with RetryInfo where this service has not heard of the order yet and it may still be
    * there; INVALID_ARGUMENT
    * `AMOUNT_MISMATCH`; FAILED_PRECONDITION `ORDER_CANCELLED`, `ORDER_EXPIRED` (also in its last 5
-   * seconds), `EVENT_BEGUN`, `ALREADY_PAID`, `PAYMENT_IN_PROGRESS`; a slip that the buyer can correct:
-   * INVALID_ARGUMENT `PAYMENT_METHOD_REFUSED` (metadata `code`: Stripe's), the hold goes on; a decline: FAILED_PRECONDITION
+   * seconds), `EVENT_BEGUN`, `ALREADY_PAID`, `PAYMENT_IN_PROGRESS`; a soft decline:
+   * INVALID_ARGUMENT `PAYMENT_METHOD_REFUSED` (metadata `code`: Stripe's), the hold continues; a hard decline: FAILED_PRECONDITION
    * `PAYMENT_DECLINED` (metadata `code`), and the order is cancelled (R61); RESOURCE_EXHAUSTED
    * `TOO_MANY_CARDS` where an account or an address has tried too many cards (with RetryInfo), or
-   * an order has; INVALID_ARGUMENT `REQUEST_ID_REUSED`. Whoever has tried several cards is no longer
+   * an order has; INVALID_ARGUMENT `REQUEST_ID_REUSED`. A buyer who has tried several cards is not
    * told the `code`. The same request again is refused as it was.
    *
    * @generated from rpc ticketing.payments.v1.PaymentService.CreatePayment
@@ -284,8 +284,8 @@ export const PaymentService: GenService<{
     output: typeof CreatePaymentResponseSchema;
   },
   /**
-   * The payment of an order: whole for its buyer and for administrators; for its seller, whom only
-   * money that was taken concerns, the amounts and where it stands.
+   * The payment of an order: whole for its buyer and for administrators; for its seller, only if it
+   * was captured, the amounts and the status.
    *
    * Errors: NOT_FOUND `PAYMENT_NOT_FOUND`, also for somebody else's.
    *
@@ -298,7 +298,7 @@ export const PaymentService: GenService<{
   },
   /**
    * What is due to the caller: what they would lose, or leave unfinished, by deleting their account.
-   * DeleteAccount is refused while there is anything that is not given up by its id.
+   * DeleteAccount is refused until each claim is waived by its id.
    *
    * @generated from rpc ticketing.payments.v1.PaymentService.ListClaims
    */
@@ -308,17 +308,17 @@ export const PaymentService: GenService<{
     output: typeof ListClaimsResponseSchema;
   },
   /**
-   * Gives money back. An administrator may, at any time, also a part of it; the seller until the
+   * Refunds a payment. An administrator may at any time, also a part of it; the seller until the
    * event begins, or, where the ticket has no date, for the 14 days in which the money is held; the
    * buyer within 30 minutes of paying, until the event begins at the latest (R16), as long as the
-   * ticket's code was not opened. GetPayment's `refundability` says what the caller may.
-   * When all of it is back, the order is cancelled and the ticket is withdrawn until its seller
-   * relists it. It takes a moment: GetPayment shows how the refund stands.
+   * ticket's code was not revealed. GetPayment's `refundability` says what the caller may.
+   * After a full refund, the order is cancelled and the ticket is withdrawn until its seller
+   * relists it. It takes a moment: GetPayment shows the status of the refund.
    *
    * Errors: NOT_FOUND `PAYMENT_NOT_FOUND`, also for a stranger's; FAILED_PRECONDITION
    * `NOTHING_TO_REFUND`, `REFUND_TOO_LATE` (metadata `until`: when it was possible), `CODE_OPENED`,
    * `REFUND_IN_PROGRESS`, `DISPUTED` (the bank has taken the money already); INVALID_ARGUMENT for
-   * more than there is to give back, and `REQUEST_ID_REUSED`; PERMISSION_DENIED `NOT_ALLOWED` for a
+   * more than is refundable, and `REQUEST_ID_REUSED`; PERMISSION_DENIED `NOT_ALLOWED` for a
    * part of it without being an administrator.
    *
    * @generated from rpc ticketing.payments.v1.PaymentService.RefundPayment

@@ -20,13 +20,13 @@ export const file_ticketing_payments_v1_seller_service: GenFile = /*@__PURE__*/
   fileDesc("Cip0aWNrZXRpbmcvcGF5bWVudHMvdjEvc2VsbGVyX3NlcnZpY2UucHJvdG8SFXRpY2tldGluZy5wYXltZW50cy52MSJ5CghFYXJuaW5ncxIgCgRoZWxkGAEgASgLMhIuZ29vZ2xlLnR5cGUuTW9uZXkSJQoJYXZhaWxhYmxlGAIgASgLMhIuZ29vZ2xlLnR5cGUuTW9uZXkSJAoIcGFpZF9vdXQYAyABKAsyEi5nb29nbGUudHlwZS5Nb25leSKrAQoNUGF5b3V0QWNjb3VudBIKCgJpZBgBIAEoCRIvCgtjaGFuZ2VfdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLdXBkYXRlX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCGFza190aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCIUChJHZXRFYXJuaW5nc1JlcXVlc3Qi1AEKE0dldEVhcm5pbmdzUmVzcG9uc2USMQoIZWFybmluZ3MYASADKAsyHy50aWNrZXRpbmcucGF5bWVudHMudjEuRWFybmluZ3MSOwoKb25ib2FyZGluZxgCIAEoDjInLnRpY2tldGluZy5wYXltZW50cy52MS5PbmJvYXJkaW5nU3RhdHVzEg8KB2ZlZV9icHMYAyABKAUSPAoOcGF5b3V0X2FjY291bnQYBCABKAsyJC50aWNrZXRpbmcucGF5bWVudHMudjEuUGF5b3V0QWNjb3VudCI5ChBMaXN0U2FsZXNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJIqMCCgRTYWxlEi8KB3BheW1lbnQYASABKAsyHi50aWNrZXRpbmcucGF5bWVudHMudjEuUGF5bWVudBIfCgNmZWUYAiABKAsyEi5nb29nbGUudHlwZS5Nb25leRIiCgZlYXJuZWQYAyABKAsyEi5nb29nbGUudHlwZS5Nb25leRIyCg5hdmFpbGFibGVfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASNAoQcmVmdW5kYWJsZV91bnRpbBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASOwoNcmVmdW5kYWJpbGl0eRgGIAEoCzIkLnRpY2tldGluZy5wYXltZW50cy52MS5SZWZ1bmRhYmlsaXR5IlgKEUxpc3RTYWxlc1Jlc3BvbnNlEioKBXNhbGVzGAEgAygLMhsudGlja2V0aW5nLnBheW1lbnRzLnYxLlNhbGUSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIr0CCgZQYXlvdXQSCgoCaWQYASABKAkSIgoGYW1vdW50GAIgASgLMhIuZ29vZ2xlLnR5cGUuTW9uZXkSMwoGc3RhdHVzGAMgASgOMiMudGlja2V0aW5nLnBheW1lbnRzLnYxLlBheW91dFN0YXR1cxIvCgtjcmVhdGVfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLdXBkYXRlX3RpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhIKCmFjY291bnRfaWQYBiABKAkSEwoLdHJhbnNmZXJfaWQYByABKAkSFAoMZmFpbHVyZV9jb2RlGAggASgJEi0KCXNlbnRfdGltZRgJIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiOwoSTGlzdFBheW91dHNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJIl4KE0xpc3RQYXlvdXRzUmVzcG9uc2USLgoHcGF5b3V0cxgBIAMoCzIdLnRpY2tldGluZy5wYXltZW50cy52MS5QYXlvdXQSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIhgKFlN0YXJ0T25ib2FyZGluZ1JlcXVlc3QiKwoXU3RhcnRPbmJvYXJkaW5nUmVzcG9uc2USEAoDdXJsGAEgASgJQgOAAQEqdwoQT25ib2FyZGluZ1N0YXR1cxIhCh1PTkJPQVJESU5HX1NUQVRVU19VTlNQRUNJRklFRBAAEiAKHE9OQk9BUkRJTkdfU1RBVFVTX0lOQ09NUExFVEUQARIeChpPTkJPQVJESU5HX1NUQVRVU19DT01QTEVURRACKnoKDFBheW91dFN0YXR1cxIdChlQQVlPVVRfU1RBVFVTX1VOU1BFQ0lGSUVEEAASGQoVUEFZT1VUX1NUQVRVU19QRU5ESU5HEAESFgoSUEFZT1VUX1NUQVRVU19QQUlEEAISGAoUUEFZT1VUX1NUQVRVU19GQUlMRUQQAzLOAwoNU2VsbGVyU2VydmljZRJtCgtHZXRFYXJuaW5ncxIpLnRpY2tldGluZy5wYXltZW50cy52MS5HZXRFYXJuaW5nc1JlcXVlc3QaKi50aWNrZXRpbmcucGF5bWVudHMudjEuR2V0RWFybmluZ3NSZXNwb25zZSIHkAIBiLUYAhJnCglMaXN0U2FsZXMSJy50aWNrZXRpbmcucGF5bWVudHMudjEuTGlzdFNhbGVzUmVxdWVzdBooLnRpY2tldGluZy5wYXltZW50cy52MS5MaXN0U2FsZXNSZXNwb25zZSIHkAIBiLUYAhJtCgtMaXN0UGF5b3V0cxIpLnRpY2tldGluZy5wYXltZW50cy52MS5MaXN0UGF5b3V0c1JlcXVlc3QaKi50aWNrZXRpbmcucGF5bWVudHMudjEuTGlzdFBheW91dHNSZXNwb25zZSIHkAIBiLUYAhJ2Cg9TdGFydE9uYm9hcmRpbmcSLS50aWNrZXRpbmcucGF5bWVudHMudjEuU3RhcnRPbmJvYXJkaW5nUmVxdWVzdBouLnRpY2tldGluZy5wYXltZW50cy52MS5TdGFydE9uYm9hcmRpbmdSZXNwb25zZSIEiLUYAmIGcHJvdG8z", [file_google_protobuf_timestamp, file_google_type_money, file_ticketing_options_v1_options, file_ticketing_payments_v1_payment]);
 
 /**
- * What was earned in one currency. What the buyers paid less the fee, less what was given back.
+ * The earnings in one currency: what the buyers paid, less the fee and less refunds.
  *
  * @generated from message ticketing.payments.v1.Earnings
  */
 export type Earnings = Message<"ticketing.payments.v1.Earnings"> & {
   /**
-   * Not to be paid out yet: the event is not over, or, where a ticket has no date, the sale is less
+   * Not available for payout yet: the event is not over, or, where a ticket has no date, the sale is less
    * than 14 days old.
    *
    * @generated from field: google.type.Money held = 1;
@@ -34,14 +34,14 @@ export type Earnings = Message<"ticketing.payments.v1.Earnings"> & {
   held?: Money | undefined;
 
   /**
-   * To be paid out next. Less than nothing where more was given back than there was left.
+   * Paid out next. Negative if more was refunded than was left.
    *
    * @generated from field: google.type.Money available = 2;
    */
   available?: Money | undefined;
 
   /**
-   * Paid out, or on its way.
+   * Paid out, or being paid out.
    *
    * @generated from field: google.type.Money paid_out = 3;
    */
@@ -69,21 +69,21 @@ export type PayoutAccount = Message<"ticketing.payments.v1.PayoutAccount"> & {
   id: string;
 
   /**
-   * Since when Stripe says what it says now: that it can be paid to, or that it cannot.
+   * Since when Stripe reports the current state: that it can be paid out to, or that it cannot.
    *
    * @generated from field: google.protobuf.Timestamp change_time = 2;
    */
   changeTime?: Timestamp | undefined;
 
   /**
-   * When Stripe was last asked.
+   * When the account was last fetched from Stripe.
    *
    * @generated from field: google.protobuf.Timestamp update_time = 3;
    */
   updateTime?: Timestamp | undefined;
 
   /**
-   * When Stripe is asked again. Absent while nothing waits for that.
+   * When the account is fetched again. Absent while no payout waits for that.
    *
    * @generated from field: google.protobuf.Timestamp ask_time = 4;
    */
@@ -133,7 +133,7 @@ export type GetEarningsResponse = Message<"ticketing.payments.v1.GetEarningsResp
   onboarding: OnboardingStatus;
 
   /**
-   * What is kept of each sale, in hundredths of a per cent of the price; it is included in the price.
+   * The fee on each sale in basis points of the price, which includes it.
    *
    * @generated from field: int32 fee_bps = 3;
    */
@@ -161,7 +161,7 @@ export const GetEarningsResponseSchema: GenMessage<GetEarningsResponse> = /*@__P
  */
 export type ListSalesRequest = Message<"ticketing.payments.v1.ListSalesRequest"> & {
   /**
-   * At most so many: 20 where it is 0, and 100 where it is more.
+   * The maximum number of items: 20 if it is 0, and never more than 100.
    *
    * @generated from field: int32 page_size = 1;
    */
@@ -196,14 +196,14 @@ export type Sale = Message<"ticketing.payments.v1.Sale"> & {
   payment?: Payment | undefined;
 
   /**
-   * What was kept of it; less where money was given back.
+   * The fee, reduced in proportion to refunds.
    *
    * @generated from field: google.type.Money fee = 2;
    */
   fee?: Money | undefined;
 
   /**
-   * What the seller gets of it; nothing where all was given back.
+   * What the seller earns; zero after a full refund.
    *
    * @generated from field: google.type.Money earned = 3;
    */
@@ -217,7 +217,7 @@ export type Sale = Message<"ticketing.payments.v1.Sale"> & {
   availableTime?: Timestamp | undefined;
 
   /**
-   * Until when the seller may give the money back: the event, or the end of the 14 days in which the
+   * Until when the seller may refund it: the event, or the end of the 14 days in which the
    * money for a ticket without a date is held.
    *
    * @generated from field: google.protobuf.Timestamp refundable_until = 5;
@@ -225,7 +225,7 @@ export type Sale = Message<"ticketing.payments.v1.Sale"> & {
   refundableUntil?: Timestamp | undefined;
 
   /**
-   * What the seller may give back of it.
+   * What the seller may refund of it.
    *
    * @generated from field: ticketing.payments.v1.Refundability refundability = 6;
    */
@@ -268,7 +268,7 @@ export const ListSalesResponseSchema: GenMessage<ListSalesResponse> = /*@__PURE_
   messageDesc(file_ticketing_payments_v1_seller_service, 6);
 
 /**
- * Earnings on their way to the seller.
+ * A payout of earnings to the seller.
  *
  * @generated from message ticketing.payments.v1.Payout
  */
@@ -288,7 +288,7 @@ export type Payout = Message<"ticketing.payments.v1.Payout"> & {
   amount?: Money | undefined;
 
   /**
-   * Where it stands.
+   * The status.
    *
    * @generated from field: ticketing.payments.v1.PayoutStatus status = 3;
    */
@@ -330,7 +330,7 @@ export type Payout = Message<"ticketing.payments.v1.Payout"> & {
   failureCode: string;
 
   /**
-   * When Stripe was last asked to move it. Absent if it never was.
+   * When the transfer was last requested from Stripe. Absent if it never was.
    *
    * @generated from field: google.protobuf.Timestamp sent_time = 9;
    */
@@ -351,7 +351,7 @@ export const PayoutSchema: GenMessage<Payout> = /*@__PURE__*/
  */
 export type ListPayoutsRequest = Message<"ticketing.payments.v1.ListPayoutsRequest"> & {
   /**
-   * At most so many: 20 where it is 0, and 100 where it is more.
+   * The maximum number of items: 20 if it is 0, and never more than 100.
    *
    * @generated from field: int32 page_size = 1;
    */
@@ -443,21 +443,21 @@ export const StartOnboardingResponseSchema: GenMessage<StartOnboardingResponse> 
  */
 export const OnboardingStatus = {
   /**
-   * Nothing was begun.
+   * The onboarding was not begun.
    *
    * @generated from enum value: ONBOARDING_STATUS_UNSPECIFIED = 0;
    */
   UNSPECIFIED: 0,
 
   /**
-   * Stripe still needs to know something: call StartOnboarding.
+   * Stripe still needs information: call StartOnboarding.
    *
    * @generated from enum value: ONBOARDING_STATUS_INCOMPLETE = 1;
    */
   INCOMPLETE: 1,
 
   /**
-   * What is available is paid out by itself.
+   * Available earnings are paid out automatically.
    *
    * @generated from enum value: ONBOARDING_STATUS_COMPLETE = 2;
    */
@@ -478,7 +478,7 @@ export const OnboardingStatusSchema: GenEnum<OnboardingStatus> = /*@__PURE__*/
   enumDesc(file_ticketing_payments_v1_seller_service, 0);
 
 /**
- * Where a payout stands.
+ * The status of a payout.
  *
  * @generated from enum ticketing.payments.v1.PayoutStatus
  */
@@ -491,7 +491,7 @@ export const PayoutStatus = {
   UNSPECIFIED: 0,
 
   /**
-   * On its way to Stripe.
+   * Being made at Stripe.
    *
    * @generated from enum value: PAYOUT_STATUS_PENDING = 1;
    */
@@ -505,8 +505,8 @@ export const PayoutStatus = {
   PAID: 2,
 
   /**
-   * Stripe refused it, or it was given up before Stripe had made it, as where its sale was given back;
-   * what is left of the money is available again.
+   * Stripe refused it, or it was canceled before Stripe had made it, for example because its sale was
+   * refunded; the money that is left is available again.
    *
    * @generated from enum value: PAYOUT_STATUS_FAILED = 3;
    */
@@ -514,7 +514,7 @@ export const PayoutStatus = {
 } as const;
 
 /**
- * Where a payout stands.
+ * The status of a payout.
  *
  * @generated from enum ticketing.payments.v1.PayoutStatus
  */
@@ -527,8 +527,8 @@ export const PayoutStatusSchema: GenEnum<PayoutStatus> = /*@__PURE__*/
   enumDesc(file_ticketing_payments_v1_seller_service, 1);
 
 /**
- * What sellers earn, and how they come by it. Every sum is derived from the ledger, in which each
- * sale, refund, dispute and payout is written twice, so that it always sums to zero.
+ * Sellers' earnings and payouts. Every sum is derived from a double-entry ledger of all sales, refunds,
+ * disputes and payouts, which always sums to zero.
  *
  * @generated from service ticketing.payments.v1.SellerService
  */
@@ -544,7 +544,7 @@ export const SellerService: GenService<{
     output: typeof GetEarningsResponseSchema;
   },
   /**
-   * The caller's sales, the newest first, in pages: payments that were taken, as their seller may see
+   * The caller's sales, the newest first, in pages: captured payments, as their seller may see
    * them.
    *
    * Errors: INVALID_ARGUMENT with field violations.
@@ -569,8 +569,8 @@ export const SellerService: GenService<{
     output: typeof ListPayoutsResponseSchema;
   },
   /**
-   * Begins, or goes on with, what Stripe must know before it can pay the caller out. Until that is
-   * done, earnings wait.
+   * Begins or continues the onboarding with Stripe that payouts require. Until it is complete,
+   * earnings wait.
    *
    * Errors: UNAVAILABLE `NOT_READY` where Stripe does not answer.
    *

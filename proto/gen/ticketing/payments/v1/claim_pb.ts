@@ -17,13 +17,13 @@ export const file_ticketing_payments_v1_claim: GenFile = /*@__PURE__*/
   fileDesc("CiF0aWNrZXRpbmcvcGF5bWVudHMvdjEvY2xhaW0ucHJvdG8SFXRpY2tldGluZy5wYXltZW50cy52MSKyAQoFQ2xhaW0SCgoCaWQYASABKAkSLgoEa2luZBgCIAEoDjIgLnRpY2tldGluZy5wYXltZW50cy52MS5DbGFpbUtpbmQSIgoGYW1vdW50GAMgASgLMhIuZ29vZ2xlLnR5cGUuTW9uZXkSEAoIb3JkZXJfaWQYBCABKAkSDQoFdGl0bGUYBSABKAkSKAoEdGltZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAqsAEKCUNsYWltS2luZBIaChZDTEFJTV9LSU5EX1VOU1BFQ0lGSUVEEAASFwoTQ0xBSU1fS0lORF9FQVJOSU5HUxABEhUKEUNMQUlNX0tJTkRfUEFZT1VUEAISFQoRQ0xBSU1fS0lORF9USUNLRVQQAxIVChFDTEFJTV9LSU5EX1JFRlVORBAEEhQKEENMQUlNX0tJTkRfT1JERVIQBRITCg9DTEFJTV9LSU5EX1NBTEUQBmIGcHJvdG8z", [file_google_protobuf_timestamp, file_google_type_money]);
 
 /**
- * One thing that is due to somebody.
+ * Something that is due to a user.
  *
  * @generated from message ticketing.payments.v1.Claim
  */
 export type Claim = Message<"ticketing.payments.v1.Claim"> & {
   /**
-   * Names exactly this; of an amount that changes, it changes too.
+   * Identifies the claim, and changes with its amount.
    *
    * @generated from field: string id = 1;
    */
@@ -44,21 +44,21 @@ export type Claim = Message<"ticketing.payments.v1.Claim"> & {
   amount?: Money | undefined;
 
   /**
-   * The order, where it is about one.
+   * The order, if the claim is about one.
    *
    * @generated from field: string order_id = 4;
    */
   orderId: string;
 
   /**
-   * What the ticket is for, where it is about one.
+   * The title of the ticket, if the claim is about one.
    *
    * @generated from field: string title = 5;
    */
   title: string;
 
   /**
-   * When the event begins, or, of an open order, when it is over; absent where there is no such time.
+   * When the event begins or, for an open order, when the hold expires; absent if there is no such time.
    *
    * @generated from field: google.protobuf.Timestamp time = 6;
    */
@@ -73,7 +73,7 @@ export const ClaimSchema: GenMessage<Claim> = /*@__PURE__*/
   messageDesc(file_ticketing_payments_v1_claim, 0);
 
 /**
- * What somebody would lose, or leave unfinished, if their account ended now.
+ * What a user would lose, or leave unfinished, by deleting their account now.
  *
  * @generated from enum ticketing.payments.v1.ClaimKind
  */
@@ -93,21 +93,21 @@ export const ClaimKind = {
   EARNINGS: 1,
 
   /**
-   * A payout on its way to Stripe. It takes some minutes.
+   * A payout that is being made. It takes some minutes.
    *
    * @generated from enum value: CLAIM_KIND_PAYOUT = 2;
    */
   PAYOUT: 2,
 
   /**
-   * A paid ticket whose event is to come and whose code was not opened.
+   * A paid ticket whose event is to come and whose code was not revealed.
    *
    * @generated from enum value: CLAIM_KIND_TICKET = 3;
    */
   TICKET: 3,
 
   /**
-   * Money on its way back to the caller.
+   * A refund of the caller's that is not completed.
    *
    * @generated from enum value: CLAIM_KIND_REFUND = 4;
    */
@@ -121,7 +121,7 @@ export const ClaimKind = {
   ORDER: 5,
 
   /**
-   * An open order of somebody else for a ticket of the caller's: it is paid, cancelled or over soon.
+   * An open order of another user for a ticket of the caller's; it ends soon.
    *
    * @generated from enum value: CLAIM_KIND_SALE = 6;
    */
@@ -129,7 +129,7 @@ export const ClaimKind = {
 } as const;
 
 /**
- * What somebody would lose, or leave unfinished, if their account ended now.
+ * What a user would lose, or leave unfinished, by deleting their account now.
  *
  * @generated from enum ticketing.payments.v1.ClaimKind
  */

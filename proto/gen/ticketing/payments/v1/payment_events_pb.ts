@@ -38,7 +38,7 @@ export const PaymentActionRequiredSchema: GenMessage<PaymentActionRequired> = /*
   messageDesc(file_ticketing_payments_v1_payment_events, 0);
 
 /**
- * The amount is reserved on the card; orders decides whether it still wants it.
+ * The amount is authorized on the card; orders decides whether to accept it.
  *
  * @generated from message ticketing.payments.v1.PaymentAuthorized
  */
@@ -59,7 +59,7 @@ export const PaymentAuthorizedSchema: GenMessage<PaymentAuthorized> = /*@__PURE_
   messageDesc(file_ticketing_payments_v1_payment_events, 1);
 
 /**
- * The reservation was given up, because its order had ended.
+ * The authorization was voided, because its order had ended.
  *
  * @generated from message ticketing.payments.v1.PaymentVoided
  */
@@ -80,7 +80,7 @@ export const PaymentVoidedSchema: GenMessage<PaymentVoided> = /*@__PURE__*/
   messageDesc(file_ticketing_payments_v1_payment_events, 2);
 
 /**
- * The money was taken.
+ * The money was captured.
  *
  * @generated from message ticketing.payments.v1.ChargeCreated
  */
@@ -101,7 +101,7 @@ export const ChargeCreatedSchema: GenMessage<ChargeCreated> = /*@__PURE__*/
   messageDesc(file_ticketing_payments_v1_payment_events, 3);
 
 /**
- * The card was declined, or the reserved money could definitely not be taken.
+ * A hard decline, or the authorized money can no longer be captured.
  *
  * @generated from message ticketing.payments.v1.ChargeFailed
  */
@@ -122,8 +122,8 @@ export const ChargeFailedSchema: GenMessage<ChargeFailed> = /*@__PURE__*/
   messageDesc(file_ticketing_payments_v1_payment_events, 4);
 
 /**
- * The buyer wants the money back. Tickets answers with `TicketCodeSealed`, and from then on the code
- * opens no more, or with `TicketCodeOpened`; before that no money moves.
+ * The buyer requests a refund. Tickets answers with `TicketCodeSealed`, after which the code cannot be
+ * revealed any more, or with `TicketCodeOpened`. No money moves before that.
  *
  * @generated from message ticketing.payments.v1.RefundRequested
  */
@@ -151,7 +151,7 @@ export const RefundRequestedSchema: GenMessage<RefundRequested> = /*@__PURE__*/
   messageDesc(file_ticketing_payments_v1_payment_events, 5);
 
 /**
- * Money was given back, all of it or a part; `payment.status` and `payment.refunded_amount` say which.
+ * A refund was made, in full or in part; `payment.status` and `payment.refunded_amount` say which.
  *
  * @generated from message ticketing.payments.v1.ChargeRefunded
  */
@@ -172,13 +172,13 @@ export const ChargeRefundedSchema: GenMessage<ChargeRefunded> = /*@__PURE__*/
   messageDesc(file_ticketing_payments_v1_payment_events, 6);
 
 /**
- * What is due to a user: the answer to `ticketing.auth.v1.ClaimsRequested`, as it is at that moment.
+ * What is due to a user: the answer to `ticketing.auth.v1.ClaimsRequested`.
  *
  * @generated from message ticketing.payments.v1.ClaimsAnswered
  */
 export type ClaimsAnswered = Message<"ticketing.payments.v1.ClaimsAnswered"> & {
   /**
-   * Of the request.
+   * The request that this answers.
    *
    * @generated from field: string request_id = 1;
    */

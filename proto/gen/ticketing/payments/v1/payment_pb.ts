@@ -17,7 +17,7 @@ export const file_ticketing_payments_v1_payment: GenFile = /*@__PURE__*/
   fileDesc("CiN0aWNrZXRpbmcvcGF5bWVudHMvdjEvcGF5bWVudC5wcm90bxIVdGlja2V0aW5nLnBheW1lbnRzLnYxIqUBCgdBdHRlbXB0EgoKAmlkGAEgASgJEhEKCXN0cmlwZV9pZBgCIAEoCRI0CgZzdGF0dXMYAyABKA4yJC50aWNrZXRpbmcucGF5bWVudHMudjEuUGF5bWVudFN0YXR1cxIUCgxmYWlsdXJlX2NvZGUYBCABKAkSLwoLY3JlYXRlX3RpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIoQCCgZSZWZ1bmQSCgoCaWQYASABKAkSIgoGYW1vdW50GAIgASgLMhIuZ29vZ2xlLnR5cGUuTW9uZXkSMwoGcmVhc29uGAMgASgOMiMudGlja2V0aW5nLnBheW1lbnRzLnYxLlJlZnVuZFJlYXNvbhIzCgZzdGF0dXMYBCABKA4yIy50aWNrZXRpbmcucGF5bWVudHMudjEuUmVmdW5kU3RhdHVzEi8KC2NyZWF0ZV90aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgt1cGRhdGVfdGltZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAibwoNUmVmdW5kYWJpbGl0eRIiCgZhbW91bnQYASABKAsyEi5nb29nbGUudHlwZS5Nb25leRIpCgV1bnRpbBgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHcmVmdXNlZBgDIAEoCSKLBQoHUGF5bWVudBIQCghvcmRlcl9pZBgBIAEoCRISCgphdHRlbXB0X2lkGAIgASgJEhEKCXN0cmlwZV9pZBgDIAEoCRIiCgZhbW91bnQYBCABKAsyEi5nb29nbGUudHlwZS5Nb25leRI0CgZzdGF0dXMYBSABKA4yJC50aWNrZXRpbmcucGF5bWVudHMudjEuUGF5bWVudFN0YXR1cxIUCgxmYWlsdXJlX2NvZGUYBiABKAkSDwoHdmVyc2lvbhgHIAEoAxIvCgtjcmVhdGVfdGltZRgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLdXBkYXRlX3RpbWUYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg8KB3VzZXJfaWQYCiABKAkSEQoJc2VsbGVyX2lkGAsgASgJEg0KBXRpdGxlGAwgASgJEisKD3JlZnVuZGVkX2Ftb3VudBgNIAEoCzISLmdvb2dsZS50eXBlLk1vbmV5EjAKDGNhcHR1cmVfdGltZRgOIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASPAoOZGlzcHV0ZV9zdGF0dXMYDyABKA4yJC50aWNrZXRpbmcucGF5bWVudHMudjEuRGlzcHV0ZVN0YXR1cxIwCghhdHRlbXB0cxgQIAMoCzIeLnRpY2tldGluZy5wYXltZW50cy52MS5BdHRlbXB0Ei4KB3JlZnVuZHMYESADKAsyHS50aWNrZXRpbmcucGF5bWVudHMudjEuUmVmdW5kEjIKDmNvZGVfb3Blbl90aW1lGBIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCqiAgoNUGF5bWVudFN0YXR1cxIeChpQQVlNRU5UX1NUQVRVU19VTlNQRUNJRklFRBAAEhoKFlBBWU1FTlRfU1RBVFVTX1BFTkRJTkcQARIiCh5QQVlNRU5UX1NUQVRVU19SRVFVSVJFU19BQ1RJT04QAhIdChlQQVlNRU5UX1NUQVRVU19BVVRIT1JJWkVEEAMSGwoXUEFZTUVOVF9TVEFUVVNfQ0FQVFVSRUQQBBIZChVQQVlNRU5UX1NUQVRVU19WT0lERUQQBRIZChVQQVlNRU5UX1NUQVRVU19GQUlMRUQQBhIbChdQQVlNRU5UX1NUQVRVU19SRUZVTkRFRBAHEiIKHlBBWU1FTlRfU1RBVFVTX1BBUlRMWV9SRUZVTkRFRBAIKt4BCgxSZWZ1bmRSZWFzb24SHQoZUkVGVU5EX1JFQVNPTl9VTlNQRUNJRklFRBAAEhcKE1JFRlVORF9SRUFTT05fQlVZRVIQARIYChRSRUZVTkRfUkVBU09OX1NFTExFUhACEh8KG1JFRlVORF9SRUFTT05fQURNSU5JU1RSQVRPUhADEiEKHVJFRlVORF9SRUFTT05fRVZFTlRfQ0FOQ0VMTEVEEAQSHQoZUkVGVU5EX1JFQVNPTl9PUkRFUl9FTkRFRBAFEhkKFVJFRlVORF9SRUFTT05fT1VUU0lERRAGKrcBCgxSZWZ1bmRTdGF0dXMSHQoZUkVGVU5EX1NUQVRVU19VTlNQRUNJRklFRBAAEhsKF1JFRlVORF9TVEFUVVNfUkVRVUVTVEVEEAESGQoVUkVGVU5EX1NUQVRVU19QRU5ESU5HEAISGwoXUkVGVU5EX1NUQVRVU19TVUNDRUVERUQQAxIZChVSRUZVTkRfU1RBVFVTX1JFRlVTRUQQBBIYChRSRUZVTkRfU1RBVFVTX0ZBSUxFRBAFKnkKDURpc3B1dGVTdGF0dXMSHgoaRElTUFVURV9TVEFUVVNfVU5TUEVDSUZJRUQQABIXChNESVNQVVRFX1NUQVRVU19PUEVOEAESFgoSRElTUFVURV9TVEFUVVNfV09OEAISFwoTRElTUFVURV9TVEFUVVNfTE9TVBADYgZwcm90bzM", [file_google_protobuf_timestamp, file_google_type_money]);
 
 /**
- * One try to pay an order. At most one of an order's attempts may still take money.
+ * One attempt to pay an order. At most one of an order's attempts may still capture money.
  *
  * @generated from message ticketing.payments.v1.Attempt
  */
@@ -37,14 +37,14 @@ export type Attempt = Message<"ticketing.payments.v1.Attempt"> & {
   stripeId: string;
 
   /**
-   * Where it stands.
+   * The status.
    *
    * @generated from field: ticketing.payments.v1.PaymentStatus status = 3;
    */
   status: PaymentStatus;
 
   /**
-   * Stripe's word for what went wrong (`card_declined`, `incorrect_cvc`); empty otherwise, and for a
+   * Stripe's code for the failure (`card_declined`, `incorrect_cvc`); empty otherwise, and for a
    * buyer who has tried too many cards.
    *
    * @generated from field: string failure_code = 4;
@@ -52,7 +52,7 @@ export type Attempt = Message<"ticketing.payments.v1.Attempt"> & {
   failureCode: string;
 
   /**
-   * When it was begun.
+   * When the attempt was begun.
    *
    * @generated from field: google.protobuf.Timestamp create_time = 5;
    */
@@ -67,13 +67,13 @@ export const AttemptSchema: GenMessage<Attempt> = /*@__PURE__*/
   messageDesc(file_ticketing_payments_v1_payment, 0);
 
 /**
- * Money given back, or asked back.
+ * A requested or completed refund.
  *
  * @generated from message ticketing.payments.v1.Refund
  */
 export type Refund = Message<"ticketing.payments.v1.Refund"> & {
   /**
-   * UUIDv7; for one made on Stripe's own pages Stripe's id.
+   * UUIDv7; Stripe's id for a refund that was made in the Stripe Dashboard.
    *
    * @generated from field: string id = 1;
    */
@@ -94,14 +94,14 @@ export type Refund = Message<"ticketing.payments.v1.Refund"> & {
   reason: RefundReason;
 
   /**
-   * Where it stands.
+   * The status.
    *
    * @generated from field: ticketing.payments.v1.RefundStatus status = 4;
    */
   status: RefundStatus;
 
   /**
-   * When it was asked for.
+   * When it was requested.
    *
    * @generated from field: google.protobuf.Timestamp create_time = 5;
    */
@@ -123,7 +123,7 @@ export const RefundSchema: GenMessage<Refund> = /*@__PURE__*/
   messageDesc(file_ticketing_payments_v1_payment, 1);
 
 /**
- * What the caller may have given back of a payment at this moment: what RefundPayment would answer.
+ * What the caller may refund of a payment now: what RefundPayment would answer.
  *
  * @generated from message ticketing.payments.v1.Refundability
  */
@@ -136,8 +136,8 @@ export type Refundability = Message<"ticketing.payments.v1.Refundability"> & {
   amount?: Money | undefined;
 
   /**
-   * Until when the caller may ask for it; absent for an administrator, who may at any time. It is given
-   * also where it has passed.
+   * Until when the caller may request it; absent for an administrator, who may at any time. It is set
+   * also after it has passed.
    *
    * @generated from field: google.protobuf.Timestamp until = 2;
    */
@@ -160,7 +160,7 @@ export const RefundabilitySchema: GenMessage<Refundability> = /*@__PURE__*/
 
 /**
  * The payment of one order (R13). Its buyer and administrators see all of it; its seller sees the
- * order, the amounts, where it stands and when, and nothing of the attempts, the refunds or the buyer.
+ * order, the amounts, the status and the times, and nothing of the attempts, the refunds or the buyer.
  *
  * @generated from message ticketing.payments.v1.Payment
  */
@@ -173,7 +173,7 @@ export type Payment = Message<"ticketing.payments.v1.Payment"> & {
   orderId: string;
 
   /**
-   * The newest attempt, a UUIDv7; a new try after a slip is a new attempt.
+   * The newest attempt, a UUIDv7; a retry after a soft decline is a new attempt.
    *
    * @generated from field: string attempt_id = 2;
    */
@@ -187,28 +187,28 @@ export type Payment = Message<"ticketing.payments.v1.Payment"> & {
   stripeId: string;
 
   /**
-   * What is taken: the order's price.
+   * The amount to pay: the order's price.
    *
    * @generated from field: google.type.Money amount = 4;
    */
   amount?: Money | undefined;
 
   /**
-   * Where the newest attempt stands.
+   * The status of the newest attempt.
    *
    * @generated from field: ticketing.payments.v1.PaymentStatus status = 5;
    */
   status: PaymentStatus;
 
   /**
-   * Stripe's word for what went wrong with it (`card_declined`, `incorrect_cvc`); empty otherwise.
+   * Stripe's code for the failure with it (`card_declined`, `incorrect_cvc`); empty otherwise.
    *
    * @generated from field: string failure_code = 6;
    */
   failureCode: string;
 
   /**
-   * One more with each change (R71).
+   * Increases with each change (R71).
    *
    * @generated from field: int64 version = 7;
    */
@@ -250,21 +250,21 @@ export type Payment = Message<"ticketing.payments.v1.Payment"> & {
   title: string;
 
   /**
-   * What has been given back of it so far.
+   * The amount refunded so far.
    *
    * @generated from field: google.type.Money refunded_amount = 13;
    */
   refundedAmount?: Money | undefined;
 
   /**
-   * When the money was taken; absent before.
+   * When the money was captured; absent before.
    *
    * @generated from field: google.protobuf.Timestamp capture_time = 14;
    */
   captureTime?: Timestamp | undefined;
 
   /**
-   * Whether the buyer's bank wants it back.
+   * Whether the buyer's bank disputes it.
    *
    * @generated from field: ticketing.payments.v1.DisputeStatus dispute_status = 15;
    */
@@ -285,8 +285,8 @@ export type Payment = Message<"ticketing.payments.v1.Payment"> & {
   refunds: Refund[];
 
   /**
-   * When the buyer opened the ticket's code, as far as payments has heard; absent before. From then on
-   * they cannot give the ticket back by themselves.
+   * When the ticket's code was revealed to the buyer; absent before. After that they cannot request a
+   * refund by themselves.
    *
    * @generated from field: google.protobuf.Timestamp code_open_time = 18;
    */
@@ -301,20 +301,20 @@ export const PaymentSchema: GenMessage<Payment> = /*@__PURE__*/
   messageDesc(file_ticketing_payments_v1_payment, 3);
 
 /**
- * Where a payment stands.
+ * The status of a payment.
  *
  * @generated from enum ticketing.payments.v1.PaymentStatus
  */
 export const PaymentStatus = {
   /**
-   * Nothing has been tried.
+   * No attempt has been made.
    *
    * @generated from enum value: PAYMENT_STATUS_UNSPECIFIED = 0;
    */
   UNSPECIFIED: 0,
 
   /**
-   * Being tried; the outcome is not known yet.
+   * An attempt is being made; its result is not known yet.
    *
    * @generated from enum value: PAYMENT_STATUS_PENDING = 1;
    */
@@ -328,42 +328,42 @@ export const PaymentStatus = {
   REQUIRES_ACTION: 2,
 
   /**
-   * The amount is reserved on the buyer's card; nothing is taken yet.
+   * The amount is authorized on the buyer's card; nothing is captured yet.
    *
    * @generated from enum value: PAYMENT_STATUS_AUTHORIZED = 3;
    */
   AUTHORIZED: 3,
 
   /**
-   * Taken.
+   * The money was captured.
    *
    * @generated from enum value: PAYMENT_STATUS_CAPTURED = 4;
    */
   CAPTURED: 4,
 
   /**
-   * The reservation was given up; nothing was taken.
+   * The authorization was voided; nothing was captured.
    *
    * @generated from enum value: PAYMENT_STATUS_VOIDED = 5;
    */
   VOIDED: 5,
 
   /**
-   * The attempt ended without money; `failure_code` says why.
+   * The attempt failed; `failure_code` says why.
    *
    * @generated from enum value: PAYMENT_STATUS_FAILED = 6;
    */
   FAILED: 6,
 
   /**
-   * Given back, all of it.
+   * The whole amount was refunded.
    *
    * @generated from enum value: PAYMENT_STATUS_REFUNDED = 7;
    */
   REFUNDED: 7,
 
   /**
-   * Taken, and a part of it given back; `refunded_amount` says how much.
+   * A part of the captured amount was refunded; `refunded_amount` says how much.
    *
    * @generated from enum value: PAYMENT_STATUS_PARTLY_REFUNDED = 8;
    */
@@ -371,7 +371,7 @@ export const PaymentStatus = {
 } as const;
 
 /**
- * Where a payment stands.
+ * The status of a payment.
  *
  * @generated from enum ticketing.payments.v1.PaymentStatus
  */
@@ -384,7 +384,7 @@ export const PaymentStatusSchema: GenEnum<PaymentStatus> = /*@__PURE__*/
   enumDesc(file_ticketing_payments_v1_payment, 0);
 
 /**
- * Why money was given back.
+ * Why a payment was refunded.
  *
  * @generated from enum ticketing.payments.v1.RefundReason
  */
@@ -397,21 +397,21 @@ export const RefundReason = {
   UNSPECIFIED: 0,
 
   /**
-   * The buyer wanted it, in time and without having opened the ticket's code.
+   * The buyer requested it in time, before the ticket's code was revealed.
    *
    * @generated from enum value: REFUND_REASON_BUYER = 1;
    */
   BUYER: 1,
 
   /**
-   * The seller wanted it.
+   * The seller requested it.
    *
    * @generated from enum value: REFUND_REASON_SELLER = 2;
    */
   SELLER: 2,
 
   /**
-   * An administrator decided it.
+   * An administrator requested it.
    *
    * @generated from enum value: REFUND_REASON_ADMINISTRATOR = 3;
    */
@@ -425,14 +425,14 @@ export const RefundReason = {
   EVENT_CANCELLED: 4,
 
   /**
-   * It had been taken for an order that had ended, which nobody wanted.
+   * The money was captured for an order that had ended.
    *
    * @generated from enum value: REFUND_REASON_ORDER_ENDED = 5;
    */
   ORDER_ENDED: 5,
 
   /**
-   * Somebody did it on Stripe's own pages.
+   * It was made in the Stripe Dashboard.
    *
    * @generated from enum value: REFUND_REASON_OUTSIDE = 6;
    */
@@ -440,7 +440,7 @@ export const RefundReason = {
 } as const;
 
 /**
- * Why money was given back.
+ * Why a payment was refunded.
  *
  * @generated from enum ticketing.payments.v1.RefundReason
  */
@@ -453,7 +453,7 @@ export const RefundReasonSchema: GenEnum<RefundReason> = /*@__PURE__*/
   enumDesc(file_ticketing_payments_v1_payment, 1);
 
 /**
- * Where a refund stands.
+ * The status of a refund.
  *
  * @generated from enum ticketing.payments.v1.RefundStatus
  */
@@ -466,35 +466,35 @@ export const RefundStatus = {
   UNSPECIFIED: 0,
 
   /**
-   * The buyer's wish: tickets has yet to say that the code was not opened, and to seal it.
+   * Requested by the buyer: tickets has yet to lock the ticket's code, if it was not revealed.
    *
    * @generated from enum value: REFUND_STATUS_REQUESTED = 1;
    */
   REQUESTED: 1,
 
   /**
-   * Decided, and on its way to Stripe.
+   * Decided, and being made at Stripe.
    *
    * @generated from enum value: REFUND_STATUS_PENDING = 2;
    */
   PENDING: 2,
 
   /**
-   * Stripe has it; the bank may take days to show it.
+   * Stripe has made it; the bank may take days to show it.
    *
    * @generated from enum value: REFUND_STATUS_SUCCEEDED = 3;
    */
   SUCCEEDED: 3,
 
   /**
-   * Refused here: the ticket's code had been opened, or somebody who may decide it has done so.
+   * Refused: the ticket's code had been revealed, or a seller's or administrator's refund replaced it.
    *
    * @generated from enum value: REFUND_STATUS_REFUSED = 4;
    */
   REFUSED: 4,
 
   /**
-   * Refused by Stripe, or returned by the bank: a person must look.
+   * Refused by Stripe, or returned by the bank: an operator must act.
    *
    * @generated from enum value: REFUND_STATUS_FAILED = 5;
    */
@@ -502,7 +502,7 @@ export const RefundStatus = {
 } as const;
 
 /**
- * Where a refund stands.
+ * The status of a refund.
  *
  * @generated from enum ticketing.payments.v1.RefundStatus
  */
@@ -515,7 +515,7 @@ export const RefundStatusSchema: GenEnum<RefundStatus> = /*@__PURE__*/
   enumDesc(file_ticketing_payments_v1_payment, 2);
 
 /**
- * Whether the buyer's bank takes the money back over everybody's heads (a chargeback).
+ * The status of a dispute (a chargeback), in which the buyer's bank takes the money back.
  *
  * @generated from enum ticketing.payments.v1.DisputeStatus
  */
@@ -528,14 +528,14 @@ export const DisputeStatus = {
   UNSPECIFIED: 0,
 
   /**
-   * The money is withheld until the bank has decided. It is answered on Stripe's own pages.
+   * The money is withheld until the bank has decided. Respond in the Stripe Dashboard.
    *
    * @generated from enum value: DISPUTE_STATUS_OPEN = 1;
    */
   OPEN: 1,
 
   /**
-   * The money is ours again.
+   * The money has returned.
    *
    * @generated from enum value: DISPUTE_STATUS_WON = 2;
    */
@@ -550,7 +550,7 @@ export const DisputeStatus = {
 } as const;
 
 /**
- * Whether the buyer's bank takes the money back over everybody's heads (a chargeback).
+ * The status of a dispute (a chargeback), in which the buyer's bank takes the money back.
  *
  * @generated from enum ticketing.payments.v1.DisputeStatus
  */

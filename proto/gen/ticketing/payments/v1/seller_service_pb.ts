@@ -22,13 +22,13 @@ export const file_ticketing_payments_v1_seller_service: GenFile = /*@__PURE__*/
   fileDesc("Cip0aWNrZXRpbmcvcGF5bWVudHMvdjEvc2VsbGVyX3NlcnZpY2UucHJvdG8SFXRpY2tldGluZy5wYXltZW50cy52MSJ5CghFYXJuaW5ncxIgCgRoZWxkGAEgASgLMhIuZ29vZ2xlLnR5cGUuTW9uZXkSJQoJYXZhaWxhYmxlGAIgASgLMhIuZ29vZ2xlLnR5cGUuTW9uZXkSJAoIcGFpZF9vdXQYAyABKAsyEi5nb29nbGUudHlwZS5Nb25leSKrAQoNUGF5b3V0QWNjb3VudBIKCgJpZBgBIAEoCRIvCgtjaGFuZ2VfdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLdXBkYXRlX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCGFza190aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCIUChJHZXRFYXJuaW5nc1JlcXVlc3Qi1AEKE0dldEVhcm5pbmdzUmVzcG9uc2USMQoIZWFybmluZ3MYASADKAsyHy50aWNrZXRpbmcucGF5bWVudHMudjEuRWFybmluZ3MSOwoKb25ib2FyZGluZxgCIAEoDjInLnRpY2tldGluZy5wYXltZW50cy52MS5PbmJvYXJkaW5nU3RhdHVzEg8KB2ZlZV9icHMYAyABKAUSPAoOcGF5b3V0X2FjY291bnQYBCABKAsyJC50aWNrZXRpbmcucGF5bWVudHMudjEuUGF5b3V0QWNjb3VudCJMChBMaXN0U2FsZXNSZXF1ZXN0EhoKCXBhZ2Vfc2l6ZRgBIAEoBUIHukgEGgIoABIcCgpwYWdlX3Rva2VuGAIgASgJQgi6SAVyAxiACCKjAgoEU2FsZRIvCgdwYXltZW50GAEgASgLMh4udGlja2V0aW5nLnBheW1lbnRzLnYxLlBheW1lbnQSHwoDZmVlGAIgASgLMhIuZ29vZ2xlLnR5cGUuTW9uZXkSIgoGZWFybmVkGAMgASgLMhIuZ29vZ2xlLnR5cGUuTW9uZXkSMgoOYXZhaWxhYmxlX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjQKEHJlZnVuZGFibGVfdW50aWwYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjsKDXJlZnVuZGFiaWxpdHkYBiABKAsyJC50aWNrZXRpbmcucGF5bWVudHMudjEuUmVmdW5kYWJpbGl0eSJYChFMaXN0U2FsZXNSZXNwb25zZRIqCgVzYWxlcxgBIAMoCzIbLnRpY2tldGluZy5wYXltZW50cy52MS5TYWxlEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSK9AgoGUGF5b3V0EgoKAmlkGAEgASgJEiIKBmFtb3VudBgCIAEoCzISLmdvb2dsZS50eXBlLk1vbmV5EjMKBnN0YXR1cxgDIAEoDjIjLnRpY2tldGluZy5wYXltZW50cy52MS5QYXlvdXRTdGF0dXMSLwoLY3JlYXRlX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3VwZGF0ZV90aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBISCgphY2NvdW50X2lkGAYgASgJEhMKC3RyYW5zZmVyX2lkGAcgASgJEhQKDGZhaWx1cmVfY29kZRgIIAEoCRItCglzZW50X3RpbWUYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIk4KEkxpc3RQYXlvdXRzUmVxdWVzdBIaCglwYWdlX3NpemUYASABKAVCB7pIBBoCKAASHAoKcGFnZV90b2tlbhgCIAEoCUIIukgFcgMYgAgiXgoTTGlzdFBheW91dHNSZXNwb25zZRIuCgdwYXlvdXRzGAEgAygLMh0udGlja2V0aW5nLnBheW1lbnRzLnYxLlBheW91dBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiGAoWU3RhcnRPbmJvYXJkaW5nUmVxdWVzdCIrChdTdGFydE9uYm9hcmRpbmdSZXNwb25zZRIQCgN1cmwYASABKAlCA4ABASp3ChBPbmJvYXJkaW5nU3RhdHVzEiEKHU9OQk9BUkRJTkdfU1RBVFVTX1VOU1BFQ0lGSUVEEAASIAocT05CT0FSRElOR19TVEFUVVNfSU5DT01QTEVURRABEh4KGk9OQk9BUkRJTkdfU1RBVFVTX0NPTVBMRVRFEAIqegoMUGF5b3V0U3RhdHVzEh0KGVBBWU9VVF9TVEFUVVNfVU5TUEVDSUZJRUQQABIZChVQQVlPVVRfU1RBVFVTX1BFTkRJTkcQARIWChJQQVlPVVRfU1RBVFVTX1BBSUQQAhIYChRQQVlPVVRfU1RBVFVTX0ZBSUxFRBADMtMECg1TZWxsZXJTZXJ2aWNlEo0BCgtHZXRFYXJuaW5ncxIpLnRpY2tldGluZy5wYXltZW50cy52MS5HZXRFYXJuaW5nc1JlcXVlc3QaKi50aWNrZXRpbmcucGF5bWVudHMudjEuR2V0RWFybmluZ3NSZXNwb25zZSInkAIBiLUYAoLT5JMCGhIYL2FwaS9zZWxsZXJzL21lL2Vhcm5pbmdzEoQBCglMaXN0U2FsZXMSJy50aWNrZXRpbmcucGF5bWVudHMudjEuTGlzdFNhbGVzUmVxdWVzdBooLnRpY2tldGluZy5wYXltZW50cy52MS5MaXN0U2FsZXNSZXNwb25zZSIkkAIBiLUYAoLT5JMCFxIVL2FwaS9zZWxsZXJzL21lL3NhbGVzEowBCgtMaXN0UGF5b3V0cxIpLnRpY2tldGluZy5wYXltZW50cy52MS5MaXN0UGF5b3V0c1JlcXVlc3QaKi50aWNrZXRpbmcucGF5bWVudHMudjEuTGlzdFBheW91dHNSZXNwb25zZSImkAIBiLUYAoLT5JMCGRIXL2FwaS9zZWxsZXJzL21lL3BheW91dHMSmwEKD1N0YXJ0T25ib2FyZGluZxItLnRpY2tldGluZy5wYXltZW50cy52MS5TdGFydE9uYm9hcmRpbmdSZXF1ZXN0Gi4udGlja2V0aW5nLnBheW1lbnRzLnYxLlN0YXJ0T25ib2FyZGluZ1Jlc3BvbnNlIimItRgCgtPkkwIfOgEqIhovYXBpL3NlbGxlcnMvbWUvb25ib2FyZGluZ2IGcHJvdG8z", [file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_timestamp, file_google_type_money, file_ticketing_options_v1_options, file_ticketing_payments_v1_payment]);
 
 /**
- * What was earned in one currency. What the buyers paid less the fee, less what was given back.
+ * The earnings in one currency: what the buyers paid, less the fee and less refunds.
  *
  * @generated from message ticketing.payments.v1.Earnings
  */
 export type Earnings = Message<"ticketing.payments.v1.Earnings"> & {
   /**
-   * Not to be paid out yet: the event is not over, or, where a ticket has no date, the sale is less
+   * Not available for payout yet: the event is not over, or, where a ticket has no date, the sale is less
    * than 14 days old.
    *
    * @generated from field: google.type.Money held = 1;
@@ -36,14 +36,14 @@ export type Earnings = Message<"ticketing.payments.v1.Earnings"> & {
   held?: Money | undefined;
 
   /**
-   * To be paid out next. Less than nothing where more was given back than there was left.
+   * Paid out next. Negative if more was refunded than was left.
    *
    * @generated from field: google.type.Money available = 2;
    */
   available?: Money | undefined;
 
   /**
-   * Paid out, or on its way.
+   * Paid out, or being paid out.
    *
    * @generated from field: google.type.Money paid_out = 3;
    */
@@ -71,21 +71,21 @@ export type PayoutAccount = Message<"ticketing.payments.v1.PayoutAccount"> & {
   id: string;
 
   /**
-   * Since when Stripe says what it says now: that it can be paid to, or that it cannot.
+   * Since when Stripe reports the current state: that it can be paid out to, or that it cannot.
    *
    * @generated from field: google.protobuf.Timestamp change_time = 2;
    */
   changeTime?: Timestamp | undefined;
 
   /**
-   * When Stripe was last asked.
+   * When the account was last fetched from Stripe.
    *
    * @generated from field: google.protobuf.Timestamp update_time = 3;
    */
   updateTime?: Timestamp | undefined;
 
   /**
-   * When Stripe is asked again. Absent while nothing waits for that.
+   * When the account is fetched again. Absent while no payout waits for that.
    *
    * @generated from field: google.protobuf.Timestamp ask_time = 4;
    */
@@ -135,7 +135,7 @@ export type GetEarningsResponse = Message<"ticketing.payments.v1.GetEarningsResp
   onboarding: OnboardingStatus;
 
   /**
-   * What is kept of each sale, in hundredths of a per cent of the price; it is included in the price.
+   * The fee on each sale in basis points of the price, which includes it.
    *
    * @generated from field: int32 fee_bps = 3;
    */
@@ -163,7 +163,7 @@ export const GetEarningsResponseSchema: GenMessage<GetEarningsResponse> = /*@__P
  */
 export type ListSalesRequest = Message<"ticketing.payments.v1.ListSalesRequest"> & {
   /**
-   * At most so many: 20 where it is 0, and 100 where it is more.
+   * The maximum number of items: 20 if it is 0, and never more than 100.
    *
    * @generated from field: int32 page_size = 1;
    */
@@ -198,14 +198,14 @@ export type Sale = Message<"ticketing.payments.v1.Sale"> & {
   payment?: Payment | undefined;
 
   /**
-   * What was kept of it; less where money was given back.
+   * The fee, reduced in proportion to refunds.
    *
    * @generated from field: google.type.Money fee = 2;
    */
   fee?: Money | undefined;
 
   /**
-   * What the seller gets of it; nothing where all was given back.
+   * What the seller earns; zero after a full refund.
    *
    * @generated from field: google.type.Money earned = 3;
    */
@@ -219,7 +219,7 @@ export type Sale = Message<"ticketing.payments.v1.Sale"> & {
   availableTime?: Timestamp | undefined;
 
   /**
-   * Until when the seller may give the money back: the event, or the end of the 14 days in which the
+   * Until when the seller may refund it: the event, or the end of the 14 days in which the
    * money for a ticket without a date is held.
    *
    * @generated from field: google.protobuf.Timestamp refundable_until = 5;
@@ -227,7 +227,7 @@ export type Sale = Message<"ticketing.payments.v1.Sale"> & {
   refundableUntil?: Timestamp | undefined;
 
   /**
-   * What the seller may give back of it.
+   * What the seller may refund of it.
    *
    * @generated from field: ticketing.payments.v1.Refundability refundability = 6;
    */
@@ -270,7 +270,7 @@ export const ListSalesResponseSchema: GenMessage<ListSalesResponse> = /*@__PURE_
   messageDesc(file_ticketing_payments_v1_seller_service, 6);
 
 /**
- * Earnings on their way to the seller.
+ * A payout of earnings to the seller.
  *
  * @generated from message ticketing.payments.v1.Payout
  */
@@ -290,7 +290,7 @@ export type Payout = Message<"ticketing.payments.v1.Payout"> & {
   amount?: Money | undefined;
 
   /**
-   * Where it stands.
+   * The status.
    *
    * @generated from field: ticketing.payments.v1.PayoutStatus status = 3;
    */
@@ -332,7 +332,7 @@ export type Payout = Message<"ticketing.payments.v1.Payout"> & {
   failureCode: string;
 
   /**
-   * When Stripe was last asked to move it. Absent if it never was.
+   * When the transfer was last requested from Stripe. Absent if it never was.
    *
    * @generated from field: google.protobuf.Timestamp sent_time = 9;
    */
@@ -353,7 +353,7 @@ export const PayoutSchema: GenMessage<Payout> = /*@__PURE__*/
  */
 export type ListPayoutsRequest = Message<"ticketing.payments.v1.ListPayoutsRequest"> & {
   /**
-   * At most so many: 20 where it is 0, and 100 where it is more.
+   * The maximum number of items: 20 if it is 0, and never more than 100.
    *
    * @generated from field: int32 page_size = 1;
    */
@@ -445,21 +445,21 @@ export const StartOnboardingResponseSchema: GenMessage<StartOnboardingResponse> 
  */
 export const OnboardingStatus = {
   /**
-   * Nothing was begun.
+   * The onboarding was not begun.
    *
    * @generated from enum value: ONBOARDING_STATUS_UNSPECIFIED = 0;
    */
   UNSPECIFIED: 0,
 
   /**
-   * Stripe still needs to know something: call StartOnboarding.
+   * Stripe still needs information: call StartOnboarding.
    *
    * @generated from enum value: ONBOARDING_STATUS_INCOMPLETE = 1;
    */
   INCOMPLETE: 1,
 
   /**
-   * What is available is paid out by itself.
+   * Available earnings are paid out automatically.
    *
    * @generated from enum value: ONBOARDING_STATUS_COMPLETE = 2;
    */
@@ -480,7 +480,7 @@ export const OnboardingStatusSchema: GenEnum<OnboardingStatus> = /*@__PURE__*/
   enumDesc(file_ticketing_payments_v1_seller_service, 0);
 
 /**
- * Where a payout stands.
+ * The status of a payout.
  *
  * @generated from enum ticketing.payments.v1.PayoutStatus
  */
@@ -493,7 +493,7 @@ export const PayoutStatus = {
   UNSPECIFIED: 0,
 
   /**
-   * On its way to Stripe.
+   * Being made at Stripe.
    *
    * @generated from enum value: PAYOUT_STATUS_PENDING = 1;
    */
@@ -507,8 +507,8 @@ export const PayoutStatus = {
   PAID: 2,
 
   /**
-   * Stripe refused it, or it was given up before Stripe had made it, as where its sale was given back;
-   * what is left of the money is available again.
+   * Stripe refused it, or it was canceled before Stripe had made it, for example because its sale was
+   * refunded; the money that is left is available again.
    *
    * @generated from enum value: PAYOUT_STATUS_FAILED = 3;
    */
@@ -516,7 +516,7 @@ export const PayoutStatus = {
 } as const;
 
 /**
- * Where a payout stands.
+ * The status of a payout.
  *
  * @generated from enum ticketing.payments.v1.PayoutStatus
  */
@@ -529,8 +529,8 @@ export const PayoutStatusSchema: GenEnum<PayoutStatus> = /*@__PURE__*/
   enumDesc(file_ticketing_payments_v1_seller_service, 1);
 
 /**
- * What sellers earn, and how they come by it. Every sum is derived from the ledger, in which each
- * sale, refund, dispute and payout is written twice, so that it always sums to zero.
+ * Sellers' earnings and payouts. Every sum is derived from a double-entry ledger of all sales, refunds,
+ * disputes and payouts, which always sums to zero.
  *
  * @generated from service ticketing.payments.v1.SellerService
  */
@@ -546,7 +546,7 @@ export const SellerService: GenService<{
     output: typeof GetEarningsResponseSchema;
   },
   /**
-   * The caller's sales, the newest first, in pages: payments that were taken, as their seller may see
+   * The caller's sales, the newest first, in pages: captured payments, as their seller may see
    * them.
    *
    * Errors: INVALID_ARGUMENT with field violations.
@@ -571,8 +571,8 @@ export const SellerService: GenService<{
     output: typeof ListPayoutsResponseSchema;
   },
   /**
-   * Begins, or goes on with, what Stripe must know before it can pay the caller out. Until that is
-   * done, earnings wait.
+   * Begins or continues the onboarding with Stripe that payouts require. Until it is complete,
+   * earnings wait.
    *
    * Errors: UNAVAILABLE `NOT_READY` where Stripe does not answer.
    *
