@@ -248,12 +248,12 @@ describe("CreatePayment asks nothing of Stripe and refuses", () => {
 });
 
 // What Stripe's own test cards do.
-const slips = [
+const softDeclines = [
   ["chargeDeclinedExpiredCard", "expired_card"],
   ["chargeDeclinedIncorrectCvc", "incorrect_cvc"],
   ["chargeDeclinedProcessingError", "processing_error"],
 ] as const;
-const declines = [
+const hardDeclines = [
   ["chargeCustomerFail", "generic_decline"],
   ["chargeDeclined", "generic_decline"],
   ["chargeDeclinedFraudulent", "fraudulent"],
@@ -264,8 +264,8 @@ const declines = [
   ["visa_chargeDeclinedVelocityLimitExceeded", "card_velocity_exceeded"],
 ] as const;
 
-describe("a slip", () => {
-  it.each(slips)("of the card %s lets the order live: %s", async (card, code) => {
+describe("a soft decline", () => {
+  it.each(softDeclines)("of the card %s lets the order live: %s", async (card, code) => {
     const { buy, pay, eventNames, load, stripeState, settled } = await paymentsFixture();
     const order = await buy();
     expect(await refusal(pay(order, `tok_${card}`))).toMatchObject({
@@ -316,8 +316,8 @@ describe("a slip", () => {
   });
 });
 
-describe("a decline", () => {
-  it.each(declines)("of the card %s ends the order: %s", async (card, code) => {
+describe("a hard decline", () => {
+  it.each(hardDeclines)("of the card %s ends the order: %s", async (card, code) => {
     const { buy, pay, recordedEvents, stripeState, settled } = await paymentsFixture();
     const order = await buy();
     expect(await refusal(pay(order, `tok_${card}`))).toMatchObject({
@@ -344,7 +344,7 @@ describe("a decline", () => {
 });
 
 describe("a fault that is ours, not the card's", () => {
-  it("is not called a slip: the buyer is asked to come back, and we are alarmed", async () => {
+  it("is not a soft decline: the buyer is asked to come back, and we are alarmed", async () => {
     const { buy, pay, lines, statuses } = await paymentsFixture();
     const order = await buy({ price: { currencyCode: "USD", units: 0n, nanos: 10_000_000 } });
     expect(await refusal(pay(order))).toMatchObject({

@@ -147,7 +147,7 @@ describe("a refund", () => {
   });
 });
 
-describe("what somebody gives back on Stripe's own pages", () => {
+describe("a refund in the Stripe Dashboard", () => {
   it("is noticed in parts and in full, each once, under Stripe's id", async () => {
     const fixture = await paymentsFixture({ webhooks: true });
     const order = await completedOrder(fixture);
@@ -336,7 +336,7 @@ describe("a refund that was decided", () => {
   });
 });
 
-describe("a buyer's wish of which tickets says nothing", () => {
+describe("a buyer's refund request that tickets does not answer", () => {
   it("raises an alarm, and stands in nobody's way who may decide", async () => {
     const fixture = await paymentsFixture();
     const order = await completedOrder(fixture);

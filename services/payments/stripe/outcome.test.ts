@@ -46,19 +46,19 @@ const slips = [
 
 describe("a card that was declined", () => {
   it.each(declines)("with %s is a decline", (code) => {
-    expect(outcomeOf("card_declined", code)).toEqual({ kind: "decline", code });
+    expect(outcomeOf("card_declined", code)).toEqual({ kind: "hard_decline", code });
   });
 
   it.each(slips)("with %s is a slip", (code) => {
-    expect(outcomeOf("card_declined", code)).toEqual({ kind: "slip", code });
+    expect(outcomeOf("card_declined", code)).toEqual({ kind: "soft_decline", code });
   });
 
   it("with a code that nobody knows yet is a slip", () => {
     expect(outcomeOf("card_declined", "on_the_moon")).toEqual({
-      kind: "slip",
+      kind: "soft_decline",
       code: "on_the_moon",
     });
-    expect(outcomeOf("card_declined", undefined)).toEqual({ kind: "slip", code: "card_declined" });
+    expect(outcomeOf("card_declined", undefined)).toEqual({ kind: "soft_decline", code: "card_declined" });
   });
 });
 
@@ -74,8 +74,8 @@ describe("a card that could not be used", () => {
     "payment_intent_authentication_failure",
     "processing_error",
   ])("because of %s is a slip", (code) => {
-    expect(outcomeOf(code, undefined)).toEqual({ kind: "slip", code });
-    expect(outcomeOf(code, code)).toEqual({ kind: "slip", code });
+    expect(outcomeOf(code, undefined)).toEqual({ kind: "soft_decline", code });
+    expect(outcomeOf(code, code)).toEqual({ kind: "soft_decline", code });
   });
 
   it("is a slip though the bank gave a decline code with it", () => {
@@ -83,7 +83,7 @@ describe("a card that could not be used", () => {
   });
 
   it("without a reason is a slip too", () => {
-    expect(outcomeOf(undefined, undefined)).toEqual({ kind: "slip", code: "unknown" });
-    expect(outcomeOf("", "")).toEqual({ kind: "slip", code: "unknown" });
+    expect(outcomeOf(undefined, undefined)).toEqual({ kind: "soft_decline", code: "unknown" });
+    expect(outcomeOf("", "")).toEqual({ kind: "soft_decline", code: "unknown" });
   });
 });
