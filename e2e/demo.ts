@@ -28,7 +28,7 @@ interface Stage {
 }
 
 const OWN_HOLD_SECONDS = 15;
-/** Nobody wants to watch a hold for longer. */
+/** A longer hold is not shown. */
 const LONGEST_WATCH_SECONDS = 60;
 
 async function ownStage(): Promise<Stage> {
@@ -106,10 +106,10 @@ function watchEvents(logs: string): Watch {
   };
 }
 
-async function refusedBecause(call: Promise<unknown>): Promise<string> {
-  const refusal = await call.then(() => undefined, toRpcError);
-  if (!refusal) throw new Error("this should have been refused");
-  return `${refusal.reason}: ${refusal.message}`;
+async function rejectionOf(call: Promise<unknown>): Promise<string> {
+  const error = await call.then(() => undefined, toRpcError);
+  if (!error) throw new Error("the call succeeded");
+  return `${error.reason}: ${error.message}`;
 }
 
 const ticketBecomes = (url: string, ticket: Ticket, status: TicketStatus, seconds: number) =>
@@ -124,7 +124,7 @@ async function playSuccess({ url }: Stage): Promise<void> {
   await step("Three people sign up: a seller, a buyer, and one who comes too late.");
   const names = ["seller", "buyer", "latecomer"] as const;
   const [seller, buyer, late] = await Promise.all(names.map((name) => signUp(url, name)));
-  if (!seller || !buyer || !late) throw new Error("nobody came");
+  if (!seller || !buyer || !late) throw new Error("an account is missing");
   await step("The seller lists a ticket for 25.50 EUR.");
   const ticket = await listTicket(seller, "Front row, one seat");
   await step("The buyer presses Buy: the ticket is locked.");
@@ -132,9 +132,9 @@ async function playSuccess({ url }: Stage): Promise<void> {
   say(`  held until ${holdEndOf(order).toISOString()}`);
   await ticketBecomes(url, ticket, TicketStatus.HELD, 10);
   await step("The latecomer presses Buy, and the seller tries to raise the price.");
-  say(`  latecomer refused, ${await refusedBecause(buy(late, ticket))}`);
+  say(`  latecomer rejected, ${await rejectionOf(buy(late, ticket))}`);
   const dearer = { id: ticket.id, title: ticket.title, price: { currencyCode: "EUR", units: 99n } };
-  say(`  seller refused, ${await refusedBecause(seller.tickets.updateTicket(dearer))}`);
+  say(`  seller rejected, ${await rejectionOf(seller.tickets.updateTicket(dearer))}`);
   await step("The buyer pays; the money is reserved, the order accepts it, then it is taken.");
   await pay(buyer, order);
   await ticketBecomes(url, ticket, TicketStatus.SOLD, 20);
@@ -149,18 +149,18 @@ async function playExpiry({ url, holdSeconds }: Stage): Promise<void> {
   const [seller, buyer, next] = await Promise.all(
     ["seller", "buyer", "next"].map((name) => signUp(url, name)),
   );
-  if (!seller || !buyer || !next) throw new Error("nobody came");
+  if (!seller || !buyer || !next) throw new Error("an account is missing");
   const ticket = await listTicket(seller, "Balcony, one seat");
   await step("A buyer presses Buy and walks away.");
   const order = await buy(buyer, ticket);
   await ticketBecomes(url, ticket, TicketStatus.HELD, 10);
-  await step(`Nobody does anything for ${holdSeconds} s. The broker waits.`);
+  await step(`The hold runs for ${holdSeconds} s. The broker delays the timer event.`);
   await ticketBecomes(url, ticket, TicketStatus.ON_SALE, holdSeconds + 60);
   const late = Date.now() - holdEndOf(order).getTime();
   say(
     `  the ticket has unlocked by itself, ${(late / 1000).toFixed(1)} s after the end of the hold`,
   );
-  await step("Somebody else can buy it now.");
+  await step("Another buyer can buy it now.");
   const again = await buy(next, await fetchTicket(url, ticket));
   say(`  held by another order, the ticket's hold number ${again.holdNumber}`);
   await next.orders.cancelOrder({ id: again.id });

@@ -16,19 +16,21 @@ it(
     const buyers = await Promise.all(
       Array.from({ length: BUYERS }, (_, i) => signUp(url, `buyer-${i}`)),
     );
-    const refusalsMs: number[] = [];
+    const rejectionsMs: number[] = [];
     for (let round = 1; round <= ROUNDS; round += 1) {
       const ticket = await listTicket(seller, `Round ${round}`);
       const calls = await Promise.all(
         buyers.map(async (buyer) => {
           const begun = performance.now();
-          const refusal = await buy(buyer, ticket).then(() => undefined, toRpcError);
-          if (refusal) refusalsMs.push(performance.now() - begun);
-          return { buyer, refusal };
+          const rejection = await buy(buyer, ticket).then(() => undefined, toRpcError);
+          if (rejection) rejectionsMs.push(performance.now() - begun);
+          return { buyer, rejection };
         }),
       );
-      const winners = calls.filter(({ refusal }) => !refusal);
-      const reasons = new Set(calls.flatMap(({ refusal }) => (refusal ? [refusal.reason] : [])));
+      const winners = calls.filter(({ rejection }) => !rejection);
+      const reasons = new Set(
+        calls.flatMap(({ rejection }) => (rejection ? [rejection.reason] : [])),
+      );
       expect(winners).toHaveLength(1);
       expect([...reasons]).toEqual(["TICKET_HELD"]);
       const { buyer } = winners[0] ?? {};
@@ -36,7 +38,7 @@ it(
         (await buyer?.orders.listOrders({ filter: OrderFilter.ACTIVE })) ?? {};
       expect(orders.filter(({ ticketId }) => ticketId === ticket.id)).toHaveLength(1);
     }
-    const p99 = refusalsMs.sort((a, b) => a - b)[Math.floor(refusalsMs.length * 0.99)] ?? 0;
-    console.log(`${refusalsMs.length} refusals, p99 ${Math.round(p99)} ms`);
+    const p99 = rejectionsMs.sort((a, b) => a - b)[Math.floor(rejectionsMs.length * 0.99)] ?? 0;
+    console.log(`${rejectionsMs.length} rejections, p99 ${Math.round(p99)} ms`);
   },
 );

@@ -158,7 +158,7 @@ describe("an unknown path", () => {
     "/ticketing.orders.v1.OrderService/Nothing",
     "/API/tickets",
   ])(
-    "%s is refused as JSON or is the storefront's 404, and never a way around the token",
+    "%s is rejected as JSON or is the storefront's 404, and never bypasses the token",
     async (path) => {
       const answer = await fetch(url + path, {
         headers: { authorization: `Bearer ${seller.token}` },

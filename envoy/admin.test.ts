@@ -21,7 +21,7 @@ async function call(
 
 describe("Envoy's admin page", () => {
   it.each(["localhost", "localhost:9901", "127.0.0.1", "127.0.0.1:1", "[::1]:9901"])(
-    "is shown to whoever calls it as %s",
+    "is served if it is called as %s",
     async (host) => expect(await call("GET", "/ready", { host })).toBe(200),
   );
 

@@ -36,7 +36,7 @@ describe("the caching headers of a response", () => {
   });
 
   it.each(["/api/orders", "/ticketing.orders.v1.OrderService/ListOrders"])(
-    "is the same where the edge refuses a stranger: %s",
+    "is the same if the edge rejects a caller without a token: %s",
     async (path) => {
       const method = path.startsWith("/api") ? "GET" : "POST";
       const body = method === "POST" ? { body: {} } : {};
@@ -115,7 +115,7 @@ describe("a REST body", () => {
     ["in a message in it", { title: "x", price: { ...price, cents: 1 } }, "cents"],
     ["after a list and a text with brackets", { title: '}"]{', price, x: [{}] }, "x"],
     ["in capitals", { Title: "x" }, "Title"],
-  ])("is refused with a field that its message does not have: %s", async (_what, body, name) => {
+  ])("is rejected with a field that its message does not have: %s", async (_what, body, name) => {
     fixture.calls.length = 0;
     const { status, json } = await post(body);
     expect({ status, json }).toMatchObject({
@@ -130,7 +130,7 @@ describe("a REST body", () => {
   });
 
   it.each(["{'requestID': '1'}", "{requestID: 1}", '{"request\\u0049D": "1"}', '{"": 1}'])(
-    "is refused with it however it is written: %s",
+    "is rejected with such a field in any notation: %s",
     async (text) => {
       const headers = { ...(await bearer()), "content-type": "application/json" };
       expect((await request(fixture, "POST", "/api/tickets", { headers, body: text })).status).toBe(

@@ -19,7 +19,7 @@ const preflight = (origin: string) =>
     },
   });
 
-const strangers = [
+const otherOrigins = [
   "https://evil.example",
   "https://app.example.evil.test",
   "https://evil-app.example",
@@ -55,20 +55,23 @@ it.each([
   ["POST", "/api/orders", 415],
   ["GET", "/api/orders", 401],
   ["POST", "/ticketing.orders.v1.OrderService/None", 404],
-] as const)("a page of the list may read a refusal: %s %s %i", async (method, path, status) => {
-  const headers = { origin: app, "content-type": "text/plain" };
-  const body = method === "GET" ? {} : { body: "x" };
-  const answer = await request(fixture, method, path, { headers, ...body });
-  expect(answer.status).toBe(status);
-  expect(answer.headers["access-control-allow-origin"]).toBe(app);
-});
+] as const)(
+  "a page of an allowed origin may read an error: %s %s %i",
+  async (method, path, status) => {
+    const headers = { origin: app, "content-type": "text/plain" };
+    const body = method === "GET" ? {} : { body: "x" };
+    const answer = await request(fixture, method, path, { headers, ...body });
+    expect(answer.status).toBe(status);
+    expect(answer.headers["access-control-allow-origin"]).toBe(app);
+  },
+);
 
 it("a page of an allowed origin cannot use cookies", async () => {
   const asked = await preflight(app);
   expect(asked.headers).not.toHaveProperty("access-control-allow-credentials");
 });
 
-it.each(strangers)("a page of %s is not allowed", async (origin) => {
+it.each(otherOrigins)("a page of %s is not allowed", async (origin) => {
   const asked = await preflight(origin);
   expect(asked.headers).not.toHaveProperty("access-control-allow-origin");
   expect(asked.status).toBeGreaterThanOrEqual(400);
