@@ -23,7 +23,7 @@ async function startAt(mongo: string): Promise<Parts> {
   return parts;
 }
 
-test("starts nothing that has an address in the environment", async () => {
+test("does not start a part whose address is in the environment", async () => {
   const parts = await startAt("mongodb://store");
   expect([parts.mongo, parts.rabbit, parts.redis]).toEqual([undefined, undefined, undefined]);
   expect(parts.amqpUrl("orders")).toBe("amqp://u:p@broker/v");
@@ -39,11 +39,11 @@ test.each([
   ],
   ["mongodb://u:p@store/users", "mongodb://u:p@store/orders?authSource=users"],
   ["mongodb://u:p@store/x?authSource=y", "mongodb://u:p@store/orders?authSource=y"],
-])("makes of %s the database of a service", async (given, expected) => {
+])("turns %s into the URL of a service's database", async (given, expected) => {
   expect((await startAt(given)).mongoUrl("orders")).toBe(expected);
 });
 
-test("takes a program that the environment names, and no other thing", async () => {
+test("uses the program that the environment names, and refuses a path that is not a program", async () => {
   vi.stubEnv("MONGOD", process.execPath);
   expect(await ensureTools(["mongod"])).toEqual({ mongod: process.execPath });
   vi.stubEnv("MONGOD", "/nowhere/mongod");

@@ -8,7 +8,7 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { claim } from "./claim.ts";
 import { processIdentity, until } from "#stack/process";
 
-// Redis alone stands for all parts here: it is quick, and of the three the best at hiding.
+// Redis stands for all parts: it starts fast, and by default it hides its environment.
 const env = { ...process.env, MONGODB_URI: "mongodb://not-used", AMQP_URI: "amqp://not-used" };
 
 let dir: string;
@@ -38,7 +38,7 @@ afterEach(async () => {
 });
 
 test.each(["SIGINT", "SIGTERM", "SIGHUP"] as const)(
-  "leaves nothing behind on %s",
+  "leaves no process behind on %s",
   async (signal) => {
     parent.kill(signal);
     expect(await once(parent, "exit")).toEqual([null, signal]);
@@ -46,7 +46,7 @@ test.each(["SIGINT", "SIGTERM", "SIGHUP"] as const)(
   },
 );
 
-test("leaves nothing behind on an exception", async () => {
+test("leaves no process behind on an exception", async () => {
   parent.stdin?.write("now\n");
   expect(await once(parent, "exit")).toEqual([1, null]);
   await until(() => processIdentity(redis) === undefined, {
@@ -55,13 +55,13 @@ test("leaves nothing behind on an exception", async () => {
   });
 });
 
-test("ends what a killed parent left behind, and refuses a folder in use", async () => {
+test("refuses a folder in use, and stops what a killed parent left running", async () => {
   await expect(claim(dir, () => {})).rejects.toThrow(`in use by process ${parent.pid}`);
   parent.kill("SIGKILL");
   await once(parent, "exit");
   expect(processIdentity(redis)).toBeDefined();
-  const said: string[] = [];
-  (await claim(dir, (line) => said.push(line)))();
+  const lines: string[] = [];
+  (await claim(dir, (line) => lines.push(line)))();
   expect(processIdentity(redis)).toBeUndefined();
-  expect(said).toEqual([expect.stringContaining("Ending 1 process")]);
+  expect(lines).toEqual([expect.stringContaining("Stopping 1 process")]);
 });

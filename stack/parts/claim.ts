@@ -2,51 +2,56 @@ import { existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { processIdentity, tryLock, until } from "#stack/process";
 
-/** The variable by which we know our own again, however far they have strayed from us. */
-const mark = "STACK_DIR";
+/** Marks every process that was started for a folder, so that it is found after a crash. */
+const MARK = "STACK_DIR";
 
-/** What must stand in the environment of everything that is started for `dir`. */
+/** The environment variables of every process that is started for `dir`. */
 export function ownerVariables(dir: string): Readonly<Record<string, string>> {
-  return { [mark]: resolve(dir) };
+  return { [MARK]: resolve(dir) };
 }
 
+const TERM_TIMEOUT_MS = 10_000;
+const KILL_TIMEOUT_MS = 5_000;
+
 /**
- * Makes `dir` this process's own: nobody else may start parts there, and what an earlier process
- * left running (it can only have been killed) is ended first. Gives the way to let go of it.
+ * Claims `dir` for this process, so that no other process starts parts there. Processes that a killed
+ * owner left running are stopped first. Returns the function that releases the claim.
  */
 export async function claim(dir: string, log: (line: string) => void): Promise<() => void> {
   mkdirSync(dir, { recursive: true, mode: 0o700 });
-  const held = take(dir);
+  const release = acquire(dir);
   try {
-    await endLeftovers(dir, log);
+    await stopLeftovers(dir, log);
   } catch (error) {
-    held();
+    release();
     throw error;
   }
-  return held;
+  return release;
 }
 
-/** Throws where another process has `dir` now. */
+/** Throws if another process has claimed `dir`. */
 export function assertUnclaimed(dir: string): void {
   mkdirSync(dir, { recursive: true, mode: 0o700 });
-  take(dir)();
+  acquire(dir)();
 }
 
-function take(dir: string): () => void {
-  const held = tryLock(join(dir, "owner"));
-  if (typeof held === "number") throw new Error(`${dir} is in use by process ${held}.`);
-  return held;
+function acquire(dir: string): () => void {
+  const release = tryLock(join(dir, "owner"));
+  if (typeof release === "number") throw new Error(`${dir} is in use by process ${release}.`);
+  return release;
 }
 
-async function endLeftovers(dir: string, log: (line: string) => void): Promise<void> {
-  const left = leftovers(dir);
-  if (left.length === 0) return;
-  log(`Ending ${left.length} processes that a killed start left behind.`);
-  signalEach(left, "SIGTERM");
-  const gone = () => left.every(({ pid, id }) => processIdentity(pid) !== id);
-  const what = "leftovers to end";
-  await until(gone, { what, timeoutMs: 10_000 }).catch(() => signalEach(left, "SIGKILL"));
-  await until(() => leftovers(dir).length === 0, { what, timeoutMs: 5_000 });
+async function stopLeftovers(dir: string, log: (line: string) => void): Promise<void> {
+  const found = findLeftovers(dir);
+  if (found.length === 0) return;
+  log(`Stopping ${found.length} processes of an earlier start that was killed.`);
+  signalEach(found, "SIGTERM");
+  const ended = () => found.every(({ pid, id }) => processIdentity(pid) !== id);
+  const what = "the processes of an earlier start to end";
+  await until(ended, { what, timeoutMs: TERM_TIMEOUT_MS }).catch(() =>
+    signalEach(found, "SIGKILL"),
+  );
+  await until(() => findLeftovers(dir).length === 0, { what, timeoutMs: KILL_TIMEOUT_MS });
 }
 
 interface Leftover {
@@ -54,23 +59,23 @@ interface Leftover {
   readonly id: string;
 }
 
-/** Linux shows every process's first environment to its user; elsewhere nothing is found. */
-function leftovers(dir: string): Leftover[] {
+/** Reads the environment of every process of this user from /proc. Without /proc it finds none. */
+function findLeftovers(dir: string): Leftover[] {
   if (!existsSync("/proc/self/environ")) return [];
-  const wanted = `${mark}=${resolve(dir)}`;
+  const wanted = `${MARK}=${resolve(dir)}`;
   return readdirSync("/proc").flatMap((name) => {
     const pid = Number(name);
     if (Number.isNaN(pid) || pid === process.pid) return [];
     try {
       if (!readFileSync(`/proc/${pid}/environ`, "latin1").split("\0").includes(wanted)) return [];
     } catch {
-      return []; // another user's, or gone
+      return []; // It belongs to another user, or has ended.
     }
     const id = processIdentity(pid);
     return id === undefined ? [] : [{ pid, id }];
   });
 }
 
-function signalEach(left: readonly Leftover[], signal: NodeJS.Signals): void {
-  for (const { pid, id } of left) if (processIdentity(pid) === id) process.kill(pid, signal);
+function signalEach(leftovers: readonly Leftover[], signal: NodeJS.Signals): void {
+  for (const { pid, id } of leftovers) if (processIdentity(pid) === id) process.kill(pid, signal);
 }

@@ -15,7 +15,7 @@ export const servicesWithDatabase: readonly ServiceWithDatabase[] = (
   Object.keys(subscriptions) as ServiceName[]
 ).filter(storesData);
 
-/** The same servers and user, another database; the user stays known where it was known. */
+/** The URL of another database on the same servers, with the same user and `authSource`. */
 export function withDatabase(uri: string, database: string): string {
   const [, base, path = "", query = ""] =
     /^([^/]*\/\/[^/?]*)\/?([^?]*)(?:\?(.*))?$/.exec(uri) ?? [];

@@ -6,19 +6,21 @@ import { type Child, isListening, preferredPort, run, until } from "#stack/proce
 import { ensureTools } from "#stack/tools";
 
 export interface Mongo extends Part {
-  /** For one service: it can read and write the database of its name, and no other. */
+  /** For a service, which can read and write the database of its name only. */
   url(service: string): string;
-  /** May do everything. */
+  /** For the administrator. */
   readonly adminUrl: string;
-  /** For tests: any database, with the rights of the administrator. */
+  /** For tests: any database as the administrator. */
   databaseUrl(name: string): string;
 }
 
-const set = "rs0";
+/** The error code of MongoDB. */
+const AUTHENTICATION_FAILED = 18;
+const REPLICA_SET = "rs0";
 
 /**
- * Starts a MongoDB replica set of one member (transactions and change streams need a set), with
- * a user of its own for each database.
+ * Starts a MongoDB replica set of one member, with a user for each database. Transactions and change
+ * streams need a replica set.
  */
 export async function startMongo(
   options: PartOptions & { port?: number; databases: readonly string[] },
@@ -29,7 +31,7 @@ export async function startMongo(
   const host = `127.0.0.1:${port}`;
   const url = (user: string, database: string, source: string) =>
     `mongodb://${user}:${secret(`mongo/${user}`)}@${host}/${database}` +
-    `?replicaSet=${set}&authSource=${source}`;
+    `?replicaSet=${REPLICA_SET}&authSource=${source}`;
 
   const keyFile = join(dir, "key");
   const data = join(dir, "data");
@@ -42,7 +44,7 @@ export async function startMongo(
     () => run("mongod", mongod, args, { logFile, ...(env && { env }) }),
     async (child) => {
       await until(() => isListening(port), { what: "MongoDB to listen", child });
-      await becomeReady({ child, host, password: secret("mongo/admin"), databases, secret });
+      await configure({ child, host, password: secret("mongo/admin"), databases, secret });
     },
   );
 
@@ -56,9 +58,9 @@ export async function startMongo(
 function flags({ data, keyFile, port }: { data: string; keyFile: string; port: number }): string[] {
   return [
     ...["--dbpath", data, "--port", `${port}`, "--bind_ip", "127.0.0.1", "--nounixsocket"],
-    ...["--replSet", set, "--auth", "--keyFile", keyFile],
+    ...["--replSet", REPLICA_SET, "--auth", "--keyFile", keyFile],
     ...["--wiredTigerCacheSizeGB", "0.25", "--oplogSize", "256", "--quiet"],
-    // Nobody takes over from a set of one, so it need not wait for that when it is told to stop.
+    // With one member there is no election to wait for before it stops.
     ...["--setParameter", "shutdownTimeoutMillisForSignaledShutdown=0"],
     ...["--setParameter", "diagnosticDataCollectionEnabled=false"],
   ];
@@ -72,10 +74,13 @@ interface Setup {
   readonly secret: (name: string) => string;
 }
 
-/** Every step looks first, for the one before us may have been killed between any two. */
-async function becomeReady(setup: Setup): Promise<void> {
+/** Every step is idempotent, because an earlier start can have been killed between any two. */
+async function configure(setup: Setup): Promise<void> {
   const { child, host, databases, secret } = setup;
-  const client = await until(() => signIn(setup), { what: "MongoDB to let us in", child });
+  const client = await until(() => signIn(setup), {
+    what: "MongoDB to accept the administrator",
+    child,
+  });
   try {
     const admin = client.db("admin");
     await moveMember(admin, host);
@@ -83,8 +88,8 @@ async function becomeReady(setup: Setup): Promise<void> {
     await until(primary, { what: "MongoDB to become primary", child });
 
     const { users } = await admin.command({ usersInfo: { forAllDBs: true } });
-    const known = new Set((users as { _id: string }[]).map((user) => user._id));
-    for (const name of databases.filter((name) => !known.has(`${name}.${name}`))) {
+    const existing = new Set((users as { _id: string }[]).map((user) => user._id));
+    for (const name of databases.filter((name) => !existing.has(`${name}.${name}`))) {
       const roles = ["readWrite", "dbAdmin"];
       await client.db(name).command({ createUser: name, pwd: secret(`mongo/${name}`), roles });
     }
@@ -93,37 +98,38 @@ async function becomeReady(setup: Setup): Promise<void> {
   }
 }
 
-/** As the administrator, who is made here at the very first start, like the set itself. */
+/** Signs in as the administrator. The first start creates the administrator and the replica set. */
 async function signIn({ host, password }: Setup): Promise<driver.MongoClient> {
   const address = `mongodb://${host}/?directConnection=true`;
   const limits = { serverSelectionTimeoutMS: 1000, connectTimeoutMS: 1000 };
-  const known = new driver.MongoClient(address, {
+  const authenticated = new driver.MongoClient(address, {
     ...limits,
     auth: { username: "admin", password },
     authSource: "admin",
   });
   try {
-    return await known.connect();
+    return await authenticated.connect();
   } catch (error) {
-    await known.close();
-    if ((error as driver.MongoServerError).code !== 18) throw error; // anything but a bad password
+    await authenticated.close();
+    if ((error as driver.MongoServerError).code !== AUTHENTICATION_FAILED) throw error;
   }
-  // MongoDB lets a local stranger in as long as it knows nobody.
-  await using stranger = await new driver.MongoClient(address, limits).connect();
-  const admin = stranger.db("admin");
+  // The localhost exception: MongoDB accepts a local client while it has no users.
+  await using anonymous = await new driver.MongoClient(address, limits).connect();
+  const admin = anonymous.db("admin");
   const { isWritablePrimary, setName } = await admin.command({ hello: 1 });
   const members = [{ _id: 0, host }];
-  if (setName === undefined) await admin.command({ replSetInitiate: { _id: set, members } });
+  if (setName === undefined)
+    await admin.command({ replSetInitiate: { _id: REPLICA_SET, members } });
   if (!isWritablePrimary) throw new Error("not yet primary");
   await admin.command({ createUser: "admin", pwd: password, roles: ["root"] });
   throw new Error("not yet signed in");
 }
 
-/** A member whose port has changed does not find itself in its set until it is told. */
+/** Updates the member's address: a member whose port changed does not find itself in its set. */
 async function moveMember(admin: driver.Db, host: string): Promise<void> {
   const { config } = await admin.command({ replSetGetConfig: 1 });
   if (config.members[0].host === host) return;
   const members = [{ ...config.members[0], host }];
-  const moved = { ...config, members, version: config.version + 1 };
-  await admin.command({ replSetReconfig: moved, force: true });
+  const reconfigured = { ...config, members, version: config.version + 1 };
+  await admin.command({ replSetReconfig: reconfigured, force: true });
 }

@@ -1,17 +1,17 @@
 import type { Child } from "#stack/process";
 
-/** A real server that we keep: it can be ended, harmed, and started again where it was. */
+/** A real server, which tests can kill, freeze and restart on the same data and ports. */
 export interface Part {
   readonly pid: number;
   readonly child: Child;
-  /** Signals all its processes: SIGKILL to crash it, SIGSTOP and SIGCONT to freeze it. */
+  /** Sends a signal to all its processes: SIGKILL crashes it, SIGSTOP freezes it. */
   kill(signal: NodeJS.Signals): void;
-  /** Starts it again, on the same data and ports, when it has ended or has been killed. */
+  /** Restarts it on the same data and ports, after it ended or was killed. */
   restart(): Promise<void>;
   stop(): Promise<void>;
 }
 
-/** Makes a part of the way to start it, and of the wait until it can be used, if that is apart. */
+/** Starts a part. `ready` waits until it can be used, if `start` does not. */
 export async function startPart(
   start: () => Child | Promise<Child>,
   ready: (child: Child) => Promise<unknown> = async () => {},
@@ -43,13 +43,13 @@ export async function startPart(
   };
 }
 
-/** What every part is started with. */
+/** The options of every part. */
 export interface PartOptions {
-  /** Where its data lie, and nothing else's. */
+  /** Contains its data only. */
   readonly dir: string;
   readonly log?: (line: string) => void;
-  /** Gives the password of that name, the same at every start. */
+  /** Returns the secret with a name, which is the same at every start. */
   readonly secret: (name: string) => string;
-  /** Variables by which the next start recognizes what this one left behind. */
+  /** Variables by which a later start recognizes the processes of this one. */
   readonly env?: Readonly<Record<string, string>>;
 }

@@ -16,9 +16,9 @@ let parts: Parts;
 beforeAll(async () => {
   parts = await startParts({ dir, services: ["auth", "orders"], log: () => {} });
   await declare(parts, "kept");
-  // The broker writes down a new queue only a second later, and loses it if it is killed before.
-  const written = () => readFileSync(names).includes("ticketing_kept");
-  await until(written, { what: "the queue to be written down" });
+  // The broker stores a new queue a second later, and loses it if it is killed before.
+  const stored = () => readFileSync(names).includes("ticketing_kept");
+  await until(stored, { what: "the queue to be stored" });
 }, 120_000);
 
 afterAll(async () => {
@@ -26,19 +26,19 @@ afterAll(async () => {
   rmSync(dir, { recursive: true });
 }, 30_000);
 
-test("lets no second process start parts in the same folder", async () => {
+test("a second process cannot start parts in the same folder", async () => {
   const again = startParts({ dir, services: [], log: () => {} });
   await expect(again).rejects.toThrow(`in use by process ${process.pid}`);
 });
 
-test("gives a service its own database and no other", async () => {
+test("a service has access to its own database only", async () => {
   await using client = await new driver.MongoClient(parts.mongoUrl("orders")).connect();
   await client.db("orders").collection("things").insertOne({});
   await expect(client.db("auth").collection("things").findOne()).rejects.toThrow(/not authorized/);
   await expect(client.db("admin").command({ usersInfo: 1 })).rejects.toThrow(/not authorized/);
 });
 
-test("gives a service neither the broker's management nor another virtual host", async () => {
+test("a service has no access to the broker's management API and to other virtual hosts", async () => {
   const { rabbit } = parts;
   const { username, password } = new URL(parts.amqpUrl("orders"));
   const authorization = `Basic ${btoa(`${username}:${password}`)}`;
@@ -50,7 +50,7 @@ test("gives a service neither the broker's management nor another virtual host",
   await rabbit?.deleteVhost("tests");
 });
 
-test("knows no guest, and keeps its passwords to itself", async () => {
+test("the broker has no guest user, Redis needs its password, and only the owner can read the passwords", async () => {
   const guest = new URL(parts.amqpUrl("orders"));
   Object.assign(guest, { username: "guest", password: "guest" });
   await expect(connect(guest.href)).rejects.toThrow();
@@ -59,11 +59,11 @@ test("knows no guest, and keeps its passwords to itself", async () => {
 });
 
 test(
-  "keeps what it has answered for, though all are killed at once",
+  "all parts keep acknowledged writes when they are killed at once",
   { timeout: 120_000 },
   async () => {
     await store(parts);
-    await declare(parts, "new"); // the broker may forget what is in it, but it must not hang
+    await declare(parts, "new"); // The broker can lose its messages, but must not hang.
     const each = [parts.mongo, parts.rabbit, parts.redis];
     for (const part of each) part?.kill("SIGKILL");
     await Promise.all(each.map((part) => part?.restart()));

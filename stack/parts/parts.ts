@@ -10,15 +10,15 @@ import { type Redis, startRedis } from "./redis.ts";
 import { openSecrets } from "./secrets.ts";
 
 export interface PartsOptions {
-  /** Where all data, logs and passwords lie; they are found again at the next start. */
+  /** Contains all data, logs and passwords. The next start finds them again. */
   readonly dir: string;
-  /** Any other free port is taken for one that is not given or not free. */
+  /** The preferred ports. Another free port is used if one is missing or in use. */
   readonly ports?: { mongo?: number; amqp?: number; management?: number; redis?: number };
-  /** Each gets a user of its own at the broker ... */
+  /** The services, each with a user of its own at the broker. */
   readonly services: readonly string[];
-  /** ... who may do there what this says, and nothing if it is not said, ... */
+  /** The permissions of these users. Without it they have none. */
   readonly rights?: PermissionSource;
-  /** ... and those that keep anything get one at the database (all, if not said). */
+  /** The services with a user of their own at the database, all by default. */
   readonly databases?: readonly string[];
   readonly log?: (line: string) => void;
 }
@@ -27,7 +27,7 @@ export interface Parts {
   mongoUrl(service: string): string;
   amqpUrl(service: string): string;
   readonly redisUrl: string;
-  /** Undefined where a URI in the environment names a server that is not ours. */
+  /** Undefined if the environment names a server that runs already. */
   readonly mongo: Mongo | undefined;
   readonly rabbit: Rabbit | undefined;
   readonly redis: Redis | undefined;
@@ -35,12 +35,12 @@ export interface Parts {
 }
 
 /**
- * Starts MongoDB, RabbitMQ and Redis beside each other, ready for use when this resolves. A part
- * whose address is in the environment (MONGODB_URI, AMQP_URI, REDIS_URI) is not started.
+ * Starts MongoDB, RabbitMQ and Redis in parallel, and resolves when they can be used. A part whose
+ * address is in the environment (MONGODB_URI, AMQP_URI, REDIS_URI) is not started.
  */
 export async function startParts(options: PartsOptions): Promise<Parts> {
   const { dir, services, databases = services, rights, ports = {}, log = console.log } = options;
-  const letGo = await claim(dir, log);
+  const release = await claim(dir, log);
   const secret = openSecrets(join(dir, "secrets.json"));
   const common = (name: string) => ({
     dir: join(dir, name),
@@ -63,7 +63,7 @@ export async function startParts(options: PartsOptions): Promise<Parts> {
       start.status === "fulfilled" ? start.value : undefined,
     );
     await Promise.all(started.map((part) => part?.stop()));
-    letGo();
+    release();
   };
 
   try {
@@ -84,7 +84,7 @@ export async function startParts(options: PartsOptions): Promise<Parts> {
   }
 }
 
-/** A broker that is not ours loads no definitions of ours. */
+/** Declares the topology at a broker that was not started here, which loads no definitions. */
 async function declareAt(url: string, rights: PermissionSource): Promise<void> {
   const connection = await connect(url);
   try {

@@ -9,7 +9,7 @@ export interface Redis extends Part {
   readonly url: string;
 }
 
-/** Starts Redis (or Valkey) with a password; every answered write survives a kill. */
+/** Starts Redis or Valkey with a password. Every acknowledged write survives a kill. */
 export async function startRedis(options: PartOptions & { port?: number }): Promise<Redis> {
   const { dir, secret, env, log = console.log } = options;
   const { redis } = await ensureTools(["redis"], log);
@@ -19,7 +19,7 @@ export async function startRedis(options: PartOptions & { port?: number }): Prom
   const config = join(dir, "redis.conf");
 
   mkdirSync(dir, { recursive: true, mode: 0o700 });
-  // In a file of our own and not among the arguments, where every user would see the password.
+  // Every user of the machine can see arguments, so the password is in a file.
   writeFileSync(config, configuration(dir, port, password), { mode: 0o600 });
 
   const logFile = join(dir, "redis.log");
@@ -36,11 +36,11 @@ function configuration(dir: string, port: number, password: string): string {
     `port ${port}`,
     `dir "${dir}"`,
     `requirepass ${password}`,
-    // Every write goes to the log before it is answered, and to the disk within a second.
+    // Writes are appended to the log before the response, and synced to disk every second.
     "appendonly yes",
     "appendfsync everysec",
     `save ""`,
-    "set-proc-title no", // a new title would overwrite the environment that we know it by
+    "set-proc-title no", // A new title overwrites the environment that identifies the process.
     "",
   ].join("\n");
 }
@@ -50,7 +50,7 @@ async function ping(url: string): Promise<boolean> {
   client.on("error", () => {});
   try {
     await client.connect();
-    return (await client.ping()) === "PONG"; // while it loads its data, it answers otherwise
+    return (await client.ping()) === "PONG"; // It returns an error while it loads its data.
   } finally {
     client.destroy();
   }

@@ -1,23 +1,25 @@
 import { randomBytes } from "node:crypto";
 import { readFileSync, renameSync, writeFileSync } from "node:fs";
 
-/** Gives the secret of that name, the same one at every start. */
+/** Returns the secret with a name, which is the same at every start. */
 export type Secrets = (name: string) => string;
 
+const SECRET_BYTES = 24;
+
 /**
- * Secrets that are made when first asked for, and kept in a file that only its owner can read.
- * They are written before they are given: a part never knows a password that we could forget.
+ * Opens a file of secrets that only its owner can read. A secret is generated on first use, and written
+ * before it is returned, so that a part never has a password that the file lacks.
  */
 export function openSecrets(path: string): Secrets {
   return (name) => {
-    const known = read(path); // each time, for others may have added theirs
-    const old = known[name];
-    if (old !== undefined) return old;
-    const made = randomBytes(24).toString("hex"); // good in a URL, a file and a key alike
-    known[name] = made;
-    writeFileSync(`${path}.new`, JSON.stringify(known, null, 2), { mode: 0o600 });
+    const secrets = read(path); // Read each time: another user of the file can have added a secret.
+    const existing = secrets[name];
+    if (existing !== undefined) return existing;
+    const generated = randomBytes(SECRET_BYTES).toString("hex"); // Hex needs no escaping in a URL.
+    secrets[name] = generated;
+    writeFileSync(`${path}.new`, JSON.stringify(secrets, null, 2), { mode: 0o600 });
     renameSync(`${path}.new`, path);
-    return made;
+    return generated;
   };
 }
 

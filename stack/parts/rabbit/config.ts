@@ -10,15 +10,15 @@ export interface Settings {
   readonly vhost: string;
   /** The first of them is the administrator. */
   readonly users: readonly { name: string; password: string }[];
-  /** What the others need there, and may do with it; nothing if not said. */
+  /** The topology and the permissions of the others. Without it they have none. */
   readonly rights?: PermissionSource | undefined;
 }
 
-/** Writes RabbitMQ's files into `dir`, and gives the environment in which it finds them. */
+/** Writes RabbitMQ's files to `dir`. Returns the environment in which it finds them. */
 export function configure(settings: Settings, tools: Tools["rabbitmq"]): Record<string, string> {
   const { dir, ports } = settings;
   const file = (name: string) => join(dir, name);
-  const home = file("home"); // of the cookie by which Erlang's programs know each other
+  const home = file("home"); // Contains the cookie that authenticates Erlang's programs.
   mkdirSync(home, { recursive: true, mode: 0o700 });
   const enabled = plugins(tools.sbin);
   const hasDelays = enabled.includes(DELAY_PLUGIN);
@@ -28,7 +28,7 @@ export function configure(settings: Settings, tools: Tools["rabbitmq"]): Record<
   }
   writeFileSync(file("rabbitmq.conf"), configuration(settings));
   writeFileSync(file("enabled_plugins"), `[${enabled.join()}].\n`);
-  writeFileSync(file("environment.conf"), ""); // in place of the machine's own
+  writeFileSync(file("environment.conf"), ""); // Replaces the one of the machine.
   const path = tools.erlang === "" ? [] : [tools.erlang];
   return {
     PATH: [...path, process.env["PATH"]].join(delimiter),
@@ -36,7 +36,7 @@ export function configure(settings: Settings, tools: Tools["rabbitmq"]): Record<
     LANG: "C.UTF-8",
     ERL_EPMD_PORT: `${ports.epmd}`,
     ERL_EPMD_ADDRESS: "127.0.0.1",
-    RABBITMQ_NODENAME: "ticketing@localhost", // its data are bound to this name
+    RABBITMQ_NODENAME: "ticketing@localhost", // The data belongs to this node name.
     RABBITMQ_DIST_PORT: `${ports.dist}`,
     RABBITMQ_CONFIG_FILE: file("rabbitmq.conf"),
     RABBITMQ_CONF_ENV_FILE: file("environment.conf"),
@@ -45,7 +45,7 @@ export function configure(settings: Settings, tools: Tools["rabbitmq"]): Record<
     RABBITMQ_LOG_BASE: dir,
     RABBITMQ_LOGS: file("rabbitmq.log"),
     RABBITMQ_PID_FILE: file("pid"),
-    // The cores are shared with all else here: its schedulers sleep when they have nothing to do.
+    // Idle schedulers sleep instead of busy waiting, because the cores are shared.
     RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS:
       "-kernel inet_dist_use_interface {127,0,0,1} +sbwt none +sbwtdcpu none +sbwtdio none",
   };
@@ -53,13 +53,13 @@ export function configure(settings: Settings, tools: Tools["rabbitmq"]): Record<
 
 const DELAY_PLUGIN = "rabbitmq_delayed_message_exchange";
 
-/** The one for delays is in no package that is fetched; where a RabbitMQ has it, it is used. */
+/** The plugin for delayed messages is used if the installed RabbitMQ has it. No package contains it. */
 function plugins(sbin: string): string[] {
   const found = globSync(`${DELAY_PLUGIN}*`, { cwd: join(sbin, "../plugins") });
   return ["rabbitmq_management", ...(found.length > 0 ? [DELAY_PLUGIN] : [])];
 }
 
-/** Small, and on the loopback address only. */
+/** Limits the memory, and listens on the loopback address only. */
 function configuration({ dir, ports }: Settings): string {
   return [
     `listeners.tcp.default = 127.0.0.1:${ports.amqp}`,
@@ -74,9 +74,9 @@ function configuration({ dir, ports }: Settings): string {
 }
 
 /**
- * What RabbitMQ loads at each start, in the order of the files' names: the users, and what is in their
- * virtual host. Because it has these, it makes no guest. It holds hashes and not passwords. Only the
- * administrator may do everything, and send in the name of others, as a replay of their messages does.
+ * The definitions that RabbitMQ loads at each start, in the order of the file names: the users with
+ * hashed passwords, and the topology. With definitions it creates no guest user. The administrator can
+ * publish in the name of other users, which the replay of dead letters needs.
  */
 function definitions({ vhost, users, rights }: Settings, hasDelays: boolean): object {
   const all = { configure: ".*", write: ".*", read: ".*" };

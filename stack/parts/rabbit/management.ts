@@ -1,11 +1,11 @@
-/** Where RabbitMQ's management listens, and who may use it. */
+/** The address and the credentials of RabbitMQ's management API. */
 export interface Management {
   readonly url: string;
   readonly user: string;
   readonly password: string;
 }
 
-/** Asks RabbitMQ's management API, and gives its answer, if it has one. */
+/** Calls RabbitMQ's management API. Returns the body of the response, if it has one. */
 export async function manage(
   { url, user, password }: Management,
   method: "GET" | "PUT" | "DELETE",
@@ -13,12 +13,12 @@ export async function manage(
   body?: unknown,
 ): Promise<unknown> {
   const authorization = `Basic ${Buffer.from(`${user}:${password}`).toString("base64")}`;
-  const answer = await fetch(`${url}/api/${path}`, {
+  const response = await fetch(`${url}/api/${path}`, {
     method,
     headers: { authorization, "content-type": "application/json" },
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
   });
-  const text = await answer.text();
-  if (!answer.ok) throw new Error(`RabbitMQ: ${method} ${path}: ${answer.status} ${text}`);
+  const text = await response.text();
+  if (!response.ok) throw new Error(`RabbitMQ: ${method} ${path}: ${response.status} ${text}`);
   return text === "" ? undefined : JSON.parse(text);
 }

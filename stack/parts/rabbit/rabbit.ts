@@ -9,70 +9,63 @@ import { electMissingLeaders } from "./repair.ts";
 import { execute, ensureTools } from "#stack/tools";
 
 export interface Rabbit extends Part {
-  /** For one service, with its own user, in the virtual host that all services share. */
+  /** For a service, with a user of its own, in the virtual host that all services share. */
   url(service: string): string;
   /** For the administrator, in the same virtual host. */
   readonly adminUrl: string;
   readonly management: Management;
-  /** Runs `rabbitmqctl` on it. */
+  /** Runs `rabbitmqctl`. */
   control(...args: string[]): Promise<unknown>;
-  /** For tests: makes an empty virtual host and gives the administrator's URL for it. */
+  /** For tests: creates an empty virtual host. Returns the administrator's URL for it. */
   createVhost(name: string): Promise<string>;
   deleteVhost(name: string): Promise<void>;
 }
 
 export interface RabbitOptions extends PartOptions {
   readonly ports?: { readonly amqp?: number; readonly management?: number };
-  /** Those that get a user of their own. */
+  /** The services, each with a user of its own. */
   readonly services: readonly string[];
-  /** What their users need there, and may do with it; nothing if not said. */
+  /** The topology and the permissions of these users. Without it they have none. */
   readonly rights?: PermissionSource | undefined;
 }
 
-const vhost = "ticketing";
+const VHOST = "ticketing";
+const START_TIMEOUT_MS = 60_000;
+const CONTROL_TIMEOUT_MS = 60_000;
 
-/** Starts RabbitMQ with a user for each service, a management API, and no guest. */
+/** Starts RabbitMQ with a user for each service and the management API, and without a guest user. */
 export async function startRabbit(options: RabbitOptions): Promise<Rabbit> {
   const { dir, services, rights, secret, log = console.log } = options;
   const { rabbitmq } = await ensureTools(["rabbitmq"], log);
-  const amqp = await preferredPort(options.ports?.amqp, "RabbitMQ", log);
-  const http = await preferredPort(options.ports?.management, "RabbitMQ's management", log);
-  const [epmd, dist] = (await freePorts(2)) as [number, number];
-
+  const ports = await choosePorts(options.ports, log);
   const password = (user: string) => secret(`rabbit/${user}`);
-  const url = (user: string, name: string) =>
-    `amqp://${user}:${password(user)}@127.0.0.1:${amqp}/${encodeURIComponent(name)}`;
+  const url = (user: string, vhost: string) =>
+    `amqp://${user}:${password(user)}@127.0.0.1:${ports.amqp}/${encodeURIComponent(vhost)}`;
   const management: Management = {
-    url: `http://127.0.0.1:${http}`,
+    url: `http://127.0.0.1:${ports.management}`,
     user: "admin",
     password: password("admin"),
   };
   const users = ["admin", ...services].map((name) => ({ name, password: password(name) }));
-  const ports = { amqp, management: http, epmd, dist };
-  const env = { ...options.env, ...configure({ dir, ports, vhost, users, rights }, rabbitmq) };
+  const files = configure({ dir, ports, vhost: VHOST, users, rights }, rabbitmq);
+  const env = { ...options.env, ...files };
 
-  // RabbitMQ would start a port mapper of its own, which then outlives it. This one is ours.
-  let mapper: Child | undefined;
-  const startMapper = () => {
-    const args = ["-address", "127.0.0.1", "-port", `${epmd}`];
-    mapper = run("epmd", join(rabbitmq.erlang, "epmd"), args, { env });
-    return until(() => isListening(epmd), { what: "epmd to listen", child: mapper });
-  };
+  const epmd = portMapper(rabbitmq.erlang, ports.epmd, env);
   const start = async () => {
-    if (!mapper?.running) await startMapper();
+    await epmd.start();
     const logFile = join(dir, "start.log");
-    // Its scripts cannot bear a space in their own path, so they are called from beside them.
+    // The scripts do not support a space in their path, so they run from their own folder.
     return run("rabbitmq", "./rabbitmq-server", [], { env, cwd: rabbitmq.sbin, logFile });
   };
   const ready = async (child: Child) => {
-    // It listens before it has started for good; only its own word is the end of that.
+    // It listens before its start is complete, which only its output tells.
     const started = () => child.tail().includes("completed with");
-    await until(started, { what: "RabbitMQ to start", timeoutMs: 60_000, child });
+    await until(started, { what: "RabbitMQ to start", timeoutMs: START_TIMEOUT_MS, child });
     await electMissingLeaders(management, rabbitmq.sbin, env);
-    await until(() => declares(url("admin", vhost)), { what: "RabbitMQ to serve", child });
+    await until(() => canDeclare(url("admin", VHOST)), { what: "RabbitMQ to serve", child });
   };
   const part = await startPart(start, ready).catch(async (error: unknown) => {
-    await mapper?.stop();
+    await epmd.stop();
     throw error;
   });
 
@@ -80,18 +73,15 @@ export async function startRabbit(options: RabbitOptions): Promise<Rabbit> {
   return Object.assign(part, {
     async stop() {
       await stop();
-      await mapper?.stop();
+      await epmd.stop();
     },
-    url: (service: string) => url(service, vhost),
-    adminUrl: url("admin", vhost),
+    url: (service: string) => url(service, VHOST),
+    adminUrl: url("admin", VHOST),
     management,
     control: (...args: string[]) =>
-      execute("./rabbitmqctl", args, { env, cwd: rabbitmq.sbin, timeoutMs: 60_000 }),
+      execute("./rabbitmqctl", args, { env, cwd: rabbitmq.sbin, timeoutMs: CONTROL_TIMEOUT_MS }),
     async createVhost(name: string) {
-      const path = encodeURIComponent(name);
-      await manage(management, "PUT", `vhosts/${path}`);
-      const all = { configure: ".*", write: ".*", read: ".*" };
-      await manage(management, "PUT", `permissions/${path}/admin`, all);
+      await createVhost(management, name);
       return url("admin", name);
     },
     async deleteVhost(name: string) {
@@ -100,7 +90,35 @@ export async function startRabbit(options: RabbitOptions): Promise<Rabbit> {
   });
 }
 
-async function declares(url: string): Promise<boolean> {
+async function choosePorts(wanted: RabbitOptions["ports"], log: (line: string) => void) {
+  const amqp = await preferredPort(wanted?.amqp, "RabbitMQ", log);
+  const management = await preferredPort(wanted?.management, "RabbitMQ's management", log);
+  const [epmd, dist] = (await freePorts(2)) as [number, number];
+  return { amqp, management, epmd, dist };
+}
+
+/** Erlang's port mapper. RabbitMQ would start one by itself that outlives it. */
+function portMapper(erlang: string, port: number, env: Readonly<Record<string, string>>) {
+  let child: Child | undefined;
+  return {
+    async start() {
+      if (child?.running) return;
+      const args = ["-address", "127.0.0.1", "-port", `${port}`];
+      child = run("epmd", join(erlang, "epmd"), args, { env });
+      await until(() => isListening(port), { what: "epmd to listen", child });
+    },
+    stop: async () => child?.stop(),
+  };
+}
+
+async function createVhost(management: Management, name: string): Promise<void> {
+  const path = encodeURIComponent(name);
+  await manage(management, "PUT", `vhosts/${path}`);
+  const all = { configure: ".*", write: ".*", read: ".*" };
+  await manage(management, "PUT", `permissions/${path}/admin`, all);
+}
+
+async function canDeclare(url: string): Promise<boolean> {
   const connection = await connect(url);
   connection.on("error", () => {});
   try {

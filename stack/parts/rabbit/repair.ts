@@ -2,9 +2,9 @@ import { execute } from "#stack/tools";
 import { manage, type Management } from "./management.ts";
 
 /**
- * A quorum queue that was declared within a second of a kill comes back without a leader:
- * all who use it hang for 30 s and then lose their connection. An election mends it. (What was
- * in such a queue is gone. It is the broker's own limit; older queues lose nothing.)
+ * Elects leaders for quorum queues that have none after a restart. This happens to queues that were
+ * declared within a second of a kill: their clients hang for 30 s and then lose their connection. The
+ * broker loses the messages of such a queue. Older queues lose nothing.
  */
 export async function electMissingLeaders(
   management: Management,
@@ -18,7 +18,7 @@ export async function electMissingLeaders(
   await execute("./rabbitmqctl", ["eval", elections], { env, cwd: sbin, timeoutMs: 120_000 });
 }
 
-// The management API calls such a queue "running", so only the queues' own machinery can tell.
+// The management API reports such a queue as "running", so this asks the Raft members themselves.
 const elections = `
   [begin
      {Name, _} = amqqueue:get_pid(Queue),
