@@ -10,7 +10,7 @@ import { IdempotencyKeys } from "./requests/idempotency.ts";
 import { expire, overdue } from "./payments/intents.ts";
 import { Journal } from "./store/journal.ts";
 import { onboarding } from "./connect/onboarding.ts";
-import { turn } from "./switches.ts";
+import { callTestApi } from "./switches.ts";
 import { unasked } from "./store/unit.ts";
 import { type Endpoint, Webhooks } from "./store/webhooks.ts";
 
@@ -25,25 +25,25 @@ export interface StripeOptions {
   port: number;
   /** The address to listen on; this machine only unless said. */
   host?: string;
-  /** Where the state is kept. */
+  /** Contains the state. */
   dir: string;
-  /** The only key that is let in. */
+  /** The only accepted key. */
   secretKey: string;
-  /** Where events go; without it nobody is told. */
+  /** The endpoint that receives events. Without it no events are sent. */
   webhook?: Endpoint | undefined;
   /** How browsers reach this Stripe, if not as its callers do. */
   publicUrl?: string | undefined;
-  /** Opens the switches under /_test. */
+  /** Enables the test API under /_test. */
   test?: boolean;
 }
 
-/** A Stripe that runs. */
+/** A running local Stripe. */
 export interface RunningStripe {
   port: number;
   close(): Promise<void>;
 }
 
-/** Starts a local Stripe: the state of an earlier one in the same folder is taken over. */
+/** Starts a local Stripe with the state that an earlier one left in the folder. */
 export async function startStripe(options: StripeOptions): Promise<RunningStripe> {
   const server = createServer();
   // The port comes first, so that a second Stripe on it fails before it touches the first one's file.
@@ -73,7 +73,7 @@ export async function startStripe(options: StripeOptions): Promise<RunningStripe
     const closed = once(server, "close");
     server.close();
     server.closeIdleConnections();
-    faults.clear(); // whoever is held up goes on
+    faults.clear(); // Requests that a fault delays continue.
     await closed;
     await webhooks?.close();
     journal.close();
@@ -85,7 +85,7 @@ export async function startStripe(options: StripeOptions): Promise<RunningStripe
   };
 }
 
-/** What was reserved and not taken in time is released by itself. */
+/** Expires authorizations that were not captured in time. */
 function expireOverdue(parts: Parts): void {
   try {
     unasked(parts, (unit) => {
@@ -123,7 +123,7 @@ async function handle(
   }
   if (url.pathname.startsWith("/_test/") && options.test) {
     try {
-      return json(res, 200, turn(parts, method, url.pathname, body));
+      return json(res, 200, callTestApi(parts, method, url.pathname, body));
     } catch (error) {
       return json(res, 400, { error: String(error) });
     }

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { setStanding } from "./connect/accounts.ts";
+import { setAccountStatus } from "./connect/accounts.ts";
 import { closeDispute, openDispute } from "./payments/disputes.ts";
 import { noSuch } from "./objects/errors.ts";
 import type { Faults } from "./requests/faults.ts";
@@ -46,7 +46,7 @@ interface Parts {
 
 type Switch = (parts: Parts, body: unknown, id: string) => unknown;
 
-/** What a test may turn, by method and path; every answer is JSON. */
+/** The test API by method and path. Every response is JSON. */
 const switches: Record<string, Switch> = {
   "GET /_test/books": ({ journal }) => ({
     payment_intents: journal.all("payment_intent"),
@@ -70,7 +70,7 @@ const switches: Record<string, Switch> = {
   },
   "DELETE /_test/idempotency_keys": ({ journal }) => journal.forget("answer"),
 
-  // What banks and buyers do, of which this Stripe's callers hear only by webhook.
+  // Actions of banks and buyers, which the API reports by webhook only.
   "POST /_test/expire": (parts, body) => {
     const { payment_intent } = intentOnly.parse(body);
     return unasked(parts, (unit) =>
@@ -91,12 +91,12 @@ const switches: Record<string, Switch> = {
   },
   "POST /_test/accounts/:id": (parts, body, id) => {
     const { status } = accountEnd.parse(body);
-    return unasked(parts, (unit) => setStanding(unit, id, status));
+    return unasked(parts, (unit) => setAccountStatus(unit, id, status));
   },
 };
 
-/** Turns a switch, named by its method and path; undefined if there is none. */
-export function turn(parts: Parts, method: string, path: string, body: string): unknown {
+/** Calls the test API. */
+export function callTestApi(parts: Parts, method: string, path: string, body: string): unknown {
   const [, , kind, id] = path.split("/");
   const name = `${method} /_test/${kind}${id === undefined ? "" : "/:id"}`;
   const work = Object.hasOwn(switches, name) ? switches[name] : undefined;

@@ -32,14 +32,14 @@ export function sdk(secretKey: string, port: number): Stripe {
   return new Stripe(secretKey, { ...where, maxNetworkRetries: 0, telemetry: false });
 }
 
-/** A local Stripe for one test, with an SDK that speaks to it and a hand on its switches. */
+/** A local Stripe for one test, with a client for its API and its test API. */
 export async function local(options: Partial<StripeOptions> = {}) {
   const secretKey = secretOf("sk_test");
   const all = { port: 0, dir: options.dir ?? folder(), secretKey, test: true, ...options };
   const server = await startStripe(all);
   onTestFinished(() => server.close());
   const base = `http://127.0.0.1:${server.port}`;
-  const turn = async (method: string, path: string, body?: unknown) => {
+  const callTestApi = async (method: string, path: string, body?: unknown) => {
     const response = await fetch(`${base}/_test/${path}`, {
       method,
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
@@ -47,11 +47,18 @@ export async function local(options: Partial<StripeOptions> = {}) {
     if (!response.ok) throw new Error(await response.text());
     return response.json() as Promise<unknown>;
   };
-  const books = () => turn("GET", "books") as Promise<Record<string, unknown[]>>;
-  return { books, base, secretKey, turn, stripe: sdk(secretKey, server.port), close: server.close };
+  const books = () => callTestApi("GET", "books") as Promise<Record<string, unknown[]>>;
+  return {
+    books,
+    base,
+    secretKey,
+    callTestApi,
+    stripe: sdk(secretKey, server.port),
+    close: server.close,
+  };
 }
 
-/** An endpoint for webhooks: it answers as told, and hands over what came. */
+/** A webhook endpoint that collects events and responds with the given status codes. */
 export async function endpoint() {
   const secret = secretOf("whsec");
   const events: Stripe.Event[] = [];
@@ -79,16 +86,20 @@ export async function errorOf(call: Promise<unknown>): Promise<Stripe.errors.Str
   throw new Error(`expected an error of Stripe, but got ${String(error)}`);
 }
 
-/** A wish to be paid 19.99 by hand-captured card. */
-export const wish = {
+/** The parameters of a PaymentIntent over 19.99 by card, captured manually. */
+export const intentParams = {
   amount: 1999,
   currency: "usd",
   capture_method: "manual" as const,
   allowed_payment_method_types: ["card"],
 };
 
-/** A payment of that wish, captured. */
+/** Creates and captures a payment with these parameters. */
 export async function paid(stripe: Stripe, payment_method = "pm_card_visa"): Promise<string> {
-  const { id } = await stripe.paymentIntents.create({ ...wish, payment_method, confirm: true });
+  const { id } = await stripe.paymentIntents.create({
+    ...intentParams,
+    payment_method,
+    confirm: true,
+  });
   return (await stripe.paymentIntents.capture(id)).id;
 }

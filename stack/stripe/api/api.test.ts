@@ -1,6 +1,6 @@
 import type Stripe from "stripe";
 import { describe, expect, it } from "vitest";
-import { errorOf, local, sdk, secretOf, wish } from "../testing.ts";
+import { errorOf, local, sdk, secretOf, intentParams } from "../testing.ts";
 
 type Create = Stripe.PaymentIntentCreateParams;
 
@@ -30,11 +30,13 @@ describe("a request", () => {
       "payment_method_data[card][token]",
     ],
   ])("with %s is refused", async (_, wrong, code, param) => {
-    const { stripe, turn } = await local();
-    const error = await errorOf(stripe.paymentIntents.create({ ...wish, ...wrong } as Create));
+    const { stripe, callTestApi } = await local();
+    const error = await errorOf(
+      stripe.paymentIntents.create({ ...intentParams, ...wrong } as Create),
+    );
     expect(error).toMatchObject({ statusCode: 400, type: "StripeInvalidRequestError", param });
     expect(error.code).toBe(code);
-    expect(await turn("GET", "books")).toMatchObject({ payment_intents: [], events: [] });
+    expect(await callTestApi("GET", "books")).toMatchObject({ payment_intents: [], events: [] });
   });
 
   it("without a required parameter is refused", async () => {
@@ -69,7 +71,7 @@ describe("a request", () => {
   it("needs the secret key", async () => {
     const { base, secretKey } = await local();
     const stranger = sdk(secretOf("sk_test"), Number(new URL(base).port));
-    const error = await errorOf(stranger.paymentIntents.create(wish));
+    const error = await errorOf(stranger.paymentIntents.create(intentParams));
     expect(error).toMatchObject({ statusCode: 401, type: "StripeAuthenticationError" });
     const url = `${base}/v1/payment_intents`;
     expect((await fetch(url)).status).toBe(401);
@@ -79,7 +81,7 @@ describe("a request", () => {
 
   it("is answered with its id and the version it asked for", async () => {
     const { stripe } = await local();
-    const { lastResponse } = await stripe.paymentIntents.create(wish);
+    const { lastResponse } = await stripe.paymentIntents.create(intentParams);
     expect(lastResponse.requestId).toMatch(/^req_/);
     expect(lastResponse.apiVersion).toBe(stripe.getApiField("version"));
   });
@@ -87,12 +89,12 @@ describe("a request", () => {
 
 describe("the switches", () => {
   it("are closed unless this is a test", async () => {
-    const { turn } = await local({ test: false });
-    await expect(turn("GET", "books")).rejects.toThrow();
+    const { callTestApi } = await local({ test: false });
+    await expect(callTestApi("GET", "books")).rejects.toThrow();
   });
 
   it("refuse what they do not know", async () => {
-    const { turn } = await local();
-    await expect(turn("POST", "faults", { fial: 500 })).rejects.toThrow("fial");
+    const { callTestApi } = await local();
+    await expect(callTestApi("POST", "faults", { fial: 500 })).rejects.toThrow("fial");
   });
 });

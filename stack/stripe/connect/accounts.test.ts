@@ -111,10 +111,10 @@ describe("a link to the onboarding", () => {
 
 describe("a transfer", () => {
   async function onboarded() {
-    const world = await local();
-    const { id: destination } = await world.stripe.accounts.create(seller);
-    await world.turn("POST", `accounts/${destination}`, { status: "active" });
-    return { ...world, destination };
+    const stripeFixture = await local();
+    const { id: destination } = await stripeFixture.stripe.accounts.create(seller);
+    await stripeFixture.callTestApi("POST", `accounts/${destination}`, { status: "active" });
+    return { ...stripeFixture, destination };
   }
 
   it("pays an account, and is found by its group and its destination", async () => {
@@ -133,7 +133,7 @@ describe("a transfer", () => {
   });
 
   it("never pays more than the platform has in that currency", async () => {
-    const { stripe, turn, destination } = await onboarded();
+    const { stripe, callTestApi, destination } = await onboarded();
     const payment_intent = await paid(stripe);
     const pay = (amount: number, currency = "usd") =>
       stripe.transfers.create({ amount, currency, destination });
@@ -143,20 +143,20 @@ describe("a transfer", () => {
     await pay(500);
     await stripe.refunds.create({ payment_intent, amount: 500 });
     expect(await errorOf(pay(1000))).toMatchObject(poor);
-    await turn("POST", "disputes", { payment_intent, amount: 499 });
+    await callTestApi("POST", "disputes", { payment_intent, amount: 499 });
     expect(await errorOf(pay(501))).toMatchObject(poor);
     expect((await pay(500)).amount).toBe(500);
   });
 
   it("needs an account that can take it", async () => {
-    const { stripe, turn, destination } = await onboarded();
+    const { stripe, callTestApi, destination } = await onboarded();
     await paid(stripe);
     const pay = (to: string) =>
       errorOf(stripe.transfers.create({ amount: 1, currency: "usd", destination: to }));
     const unable = { statusCode: 400, code: "insufficient_capabilities_for_transfer" };
     expect(await pay("acct_none")).toMatchObject({ param: "destination" });
     expect(await pay((await stripe.accounts.create(seller)).id)).toMatchObject(unable);
-    await turn("POST", `accounts/${destination}`, { status: "restricted" });
+    await callTestApi("POST", `accounts/${destination}`, { status: "restricted" });
     expect(await pay(destination)).toMatchObject(unable);
   });
 });

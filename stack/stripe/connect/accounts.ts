@@ -4,7 +4,7 @@ import { newId, now } from "../objects/objects.ts";
 import type { Params } from "../requests/params.ts";
 import type { Unit } from "../store/unit.ts";
 
-/** The parameters of an account: its type, or in its place who controls what. */
+/** The parameters of an account: its type, or its controller properties. */
 export const accountParams = {
   business_type: ["individual", "company", "non_profit", "government_entity"],
   capabilities: { transfers: { requested: "boolean!" } },
@@ -22,7 +22,7 @@ export const accountParams = {
 
 const DUE = ["external_account", "tos_acceptance.date", "tos_acceptance.ip"];
 
-/** Makes an account that cannot take money yet: its owner has to say who they are first. */
+/** Creates an account that cannot receive transfers until its onboarding is complete. */
 export function createAccount(unit: Unit, params: Params<typeof accountParams>): Account {
   const { type, controller, capabilities } = params;
   if (type && controller) {
@@ -47,10 +47,10 @@ export function createAccount(unit: Unit, params: Params<typeof accountParams>):
   });
 }
 
-/** Lets an account take money, or stops it, and tells the platform. */
-export function setStanding(unit: Unit, id: string, standing: "active" | "restricted"): Account {
+/** Enables or restricts the transfers and payouts of an account, and sends `account.updated`. */
+export function setAccountStatus(unit: Unit, id: string, status: "active" | "restricted"): Account {
   const account = unit.find("account", id, "account");
-  const active = standing === "active";
+  const active = status === "active";
   const transfers = active ? "active" : "inactive";
   const changed = unit.put<Account>({
     ...account,

@@ -1,14 +1,12 @@
-import { setStanding } from "./accounts.ts";
-import type { Parts } from "../api/api.ts";
+import { setAccountStatus } from "./accounts.ts";
 import type { AccountLink } from "../objects/connect.ts";
 import { invalid } from "../objects/errors.ts";
 import { newId, now } from "../objects/objects.ts";
 import { layout, type Shown } from "../requests/pages.ts";
 import type { Params } from "../requests/params.ts";
-import { type Unit, unasked } from "../store/unit.ts";
+import { unasked, type Backend, type Unit } from "../store/unit.ts";
 
-/** How long a link waits to be opened, in seconds. */
-const LIFE = 5 * 60;
+const LINK_LIFETIME_SECONDS = 5 * 60;
 
 /** The parameters of a link. */
 export const linkParams = {
@@ -18,7 +16,7 @@ export const linkParams = {
   type: ["account_onboarding"],
 } as const;
 
-/** Makes a way to the onboarding of an account: for one visit, soon. */
+/** Creates a single-use link to the onboarding of an account. */
 export function createLink(unit: Unit, params: Params<typeof linkParams>, base: string) {
   const { refresh_url, return_url, type } = params;
   if (!type || !refresh_url || !return_url) {
@@ -30,7 +28,7 @@ export function createLink(unit: Unit, params: Params<typeof linkParams>, base: 
     object: "account_link",
     account: unit.find("account", params.account, "account").id,
     created: now(),
-    expires_at: now() + LIFE,
+    expires_at: now() + LINK_LIFETIME_SECONDS,
     opened: false,
     refresh_url,
     return_url,
@@ -40,30 +38,30 @@ export function createLink(unit: Unit, params: Params<typeof linkParams>, base: 
 }
 
 /**
- * The page where a seller says who they are, shown by GET and answered by POST. A link that was
- * opened before, or too late, leads to where the platform makes a new one.
+ * The onboarding page: GET shows it, POST submits it. A link that has expired or was used redirects to
+ * the platform's refresh URL.
  */
-export function onboarding(parts: Parts, method: string, url: URL, body: string): Shown {
-  const link = parts.journal.get("account_link", url.pathname.slice("/onboarding/".length));
+export function onboarding(backend: Backend, method: string, url: URL, body: string): Shown {
+  const link = backend.journal.get("account_link", url.pathname.slice("/onboarding/".length));
   if (!link) return { status: 404, html: layout("Onboarding", "<p>No such link.</p>") };
-  return method === "POST" ? answered(parts, link, body) : opened(parts, link);
+  return method === "POST" ? answered(backend, link, body) : opened(backend, link);
 }
 
-function opened(parts: Parts, link: AccountLink): Shown {
+function opened(backend: Backend, link: AccountLink): Shown {
   if (link.opened || link.expires_at <= now()) return { status: 303, location: link.refresh_url };
   const session = newId("session");
-  unasked(parts, (unit) => unit.put({ ...link, opened: true, session }));
+  unasked(backend, (unit) => unit.put({ ...link, opened: true, session }));
   return { status: 200, html: page(session) };
 }
 
-function answered(parts: Parts, link: AccountLink, body: string): Shown {
+function answered(backend: Backend, link: AccountLink, body: string): Shown {
   const form = new URLSearchParams(body);
   if (link.session === null || form.get("session") !== link.session) {
     return { status: 303, location: link.refresh_url };
   }
-  unasked(parts, (unit) => {
+  unasked(backend, (unit) => {
     unit.put({ ...link, session: null });
-    if (form.get("answer") === "complete") setStanding(unit, link.account, "active");
+    if (form.get("answer") === "complete") setAccountStatus(unit, link.account, "active");
   });
   return { status: 303, location: link.return_url };
 }

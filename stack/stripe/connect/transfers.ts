@@ -16,7 +16,7 @@ export const transferParams = {
   transfer_group: "string",
 } as const;
 
-/** Pays an account out of what the platform has, and never more than that. */
+/** Creates a transfer to a connected account, limited by the platform's balance. */
 export function transfer(unit: Unit, params: Params<typeof transferParams>): Transfer {
   const { amount, destination } = params;
   const currency = params.currency.toLowerCase();

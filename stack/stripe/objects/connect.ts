@@ -1,6 +1,6 @@
-import type { Base, Metadata } from "./objects.ts";
+import type { Base, Metadata } from "./base.ts";
 
-/** Somebody whom the platform can pay, once the onboarding is done. */
+/** A connected account, which the platform can pay after its onboarding. */
 export interface Account extends Base<"account"> {
   readonly capabilities: { readonly transfers?: "active" | "inactive" };
   readonly charges_enabled: boolean;
@@ -21,18 +21,18 @@ export interface Account extends Base<"account"> {
   readonly type: "express" | "none";
 }
 
-/** A way to the onboarding that can be gone once; its id is the secret in its address. */
+/** A single-use link to the onboarding. Its ID is the secret in its URL. */
 export interface AccountLink extends Base<"account_link"> {
   readonly account: string;
   readonly expires_at: number;
   readonly refresh_url: string;
   readonly return_url: string;
-  /** Whoever opened it proves that by this; it is null until then, and when all is said. */
+  /** Identifies the browser that opened the link. Null before that, and after completion. */
   readonly session: string | null;
   readonly opened: boolean;
 }
 
-/** Money that went from the platform to an account. */
+/** A transfer from the platform to a connected account. */
 export interface Transfer extends Base<"transfer"> {
   readonly amount: number;
   readonly amount_reversed: 0;

@@ -1,13 +1,7 @@
 import { randomBytes } from "node:crypto";
+import type { Base, Metadata } from "./base.ts";
 import type { Account, AccountLink, Transfer } from "./connect.ts";
 import type { ErrorBody } from "./errors.ts";
-
-/** What every thing has. */
-export interface Base<Name extends string> {
-  readonly object: Name;
-  readonly id: string;
-  readonly created: number;
-}
 
 /** The states of an intent. */
 export type Status =
@@ -19,10 +13,7 @@ export type Status =
   | "canceled"
   | "succeeded";
 
-/** The metadata of any object. */
-export type Metadata = Readonly<Record<string, string>>;
-
-/** A wish to be paid, and how far it has come. */
+/** A PaymentIntent: the request for a payment, and its state. */
 export interface Intent extends Base<"payment_intent"> {
   readonly amount: number;
   readonly amount_capturable: number;
@@ -48,17 +39,17 @@ export interface Intent extends Base<"payment_intent"> {
   readonly status: Status;
 }
 
-/** What the buyer has to do: Stripe redirects if it was told where to return to. */
+/** What the buyer must do next. Stripe redirects if it has a return URL. */
 export type NextAction =
   | { type: "redirect_to_url"; redirect_to_url: { url: string; return_url: string } }
   | { type: "use_stripe_sdk"; use_stripe_sdk: { type: string; stripe_js: string } };
 
-/** Where a buyer goes after the page of the bank. Its id is the intent's. */
+/** The return URL of a 3-D Secure challenge. Its ID is that of the PaymentIntent. */
 export interface Challenge extends Base<"challenge"> {
   readonly return_url: string | null;
 }
 
-/** One try to take money: authorized, captured or failed. */
+/** One attempt to charge a card: authorized, captured or failed. */
 export interface Charge extends Base<"charge"> {
   readonly amount: number;
   readonly amount_captured: number;
@@ -81,7 +72,7 @@ export interface Charge extends Base<"charge"> {
   readonly status: "succeeded" | "failed";
 }
 
-/** What may be known about a card. Its fingerprint is the name of the test card. */
+/** The public details of a card. Its fingerprint is the name of the test card. */
 export interface Card {
   readonly brand: string;
   readonly exp_month: number;
@@ -91,12 +82,12 @@ export interface Card {
   readonly last4: string;
 }
 
-/** A card that was charged: what was only reserved on it is released at `capture_before`. */
+/** A charged card. An authorization expires at `capture_before`. */
 export interface ChargedCard extends Card {
   readonly capture_before?: number;
 }
 
-/** A card that a buyer gave. */
+/** A card that a buyer entered. */
 export interface PaymentMethod extends Base<"payment_method"> {
   readonly card: Card;
   readonly customer: null;
@@ -105,7 +96,7 @@ export interface PaymentMethod extends Base<"payment_method"> {
   readonly type: "card";
 }
 
-/** Money given back; a bank may still send it back later, and then the refund has failed. */
+/** A refund. It fails if the bank returns the money later. */
 export interface Refund extends Base<"refund"> {
   readonly amount: number;
   readonly balance_transaction: string;
@@ -119,7 +110,7 @@ export interface Refund extends Base<"refund"> {
   readonly status: "pending" | "succeeded" | "failed";
 }
 
-/** A buyer who asks the bank for the money: it is gone until the dispute is won. */
+/** A dispute of a charge. Its amount is withdrawn until the dispute is won. */
 export interface Dispute extends Base<"dispute"> {
   readonly amount: number;
   readonly balance_transactions: readonly BalanceTransaction[];
@@ -133,7 +124,7 @@ export interface Dispute extends Base<"dispute"> {
   readonly status: "needs_response" | "won" | "lost";
 }
 
-/** One movement of the platform's money; what it lost has a minus. */
+/** One movement of the platform's balance. A debit is negative. */
 export interface BalanceTransaction extends Base<"balance_transaction"> {
   readonly amount: number;
   readonly available_on: number;
@@ -150,9 +141,9 @@ export interface BalanceTransaction extends Base<"balance_transaction"> {
   readonly type: "charge" | "refund" | "refund_failure" | "adjustment" | "transfer";
 }
 
-/** A thing that happened; `pending_webhooks` is 1 until the endpoint has taken it. */
+/** An event. `pending_webhooks` is 1 until it is delivered to the endpoint. */
 export interface Event extends Base<"event"> {
-  /** Whose it is, if not the platform's own. */
+  /** The connected account, if the event is about one. */
   readonly account?: string;
   readonly api_version: string;
   readonly data: { readonly object: Intent | Charge | Refund | Dispute | Account | Transfer };
@@ -162,10 +153,10 @@ export interface Event extends Base<"event"> {
   readonly type: string;
 }
 
-/** Where events are sent, as the platform sees it. */
+/** A webhook endpoint, as the API shows it. */
 export interface WebhookEndpoint extends Base<"webhook_endpoint"> {
   readonly api_version: string;
-  /** Of an endpoint that tells of connected accounts. */
+  /** Set for an endpoint that receives events of connected accounts. */
   readonly application: string | null;
   readonly description: null;
   readonly enabled_events: readonly string[];
@@ -175,7 +166,7 @@ export interface WebhookEndpoint extends Base<"webhook_endpoint"> {
   readonly url: string;
 }
 
-/** An answer kept under its idempotency key, which is its id. */
+/** The stored response to a request. Its ID is the idempotency key. */
 export interface Answer extends Base<"answer"> {
   readonly request: string;
   readonly request_id: string;
@@ -183,7 +174,7 @@ export interface Answer extends Base<"answer"> {
   readonly body: unknown;
 }
 
-/** All that is kept, by the name of its kind. */
+/** The stored objects by type. The names are those in the journal file. */
 export interface Tables {
   payment_intent: Intent;
   challenge: Challenge;
@@ -210,19 +201,19 @@ const prefixes: Record<string, keyof Tables> = {
   txn: "balance_transaction",
 };
 
-/** What kind of thing an id names. */
+/** The type of the object with an ID. */
 export function kindOf(id: string): keyof Tables {
   const kind = prefixes[id.split("_")[0] ?? ""];
   if (!kind) throw new Error(`no kind has ids such as ${id}`);
   return kind;
 }
 
-/** An id such as Stripe makes: a prefix and what nobody can guess. */
+/** A random ID with a prefix, as Stripe generates them. */
 export function newId(prefix: string): string {
   return `${prefix}_${randomBytes(12).toString("hex")}`;
 }
 
-/** Stripe's clock: seconds. */
+/** The current time in Unix seconds. */
 export function now(): number {
   return Math.floor(Date.now() / 1000);
 }

@@ -1,22 +1,22 @@
 import { expect, it } from "vitest";
 import type Stripe from "stripe";
-import { errorOf, local, paid, wish } from "../testing.ts";
+import { errorOf, local, paid, intentParams } from "../testing.ts";
 
 it("writes every movement of the platform's money down, and nothing else", async () => {
-  const { stripe, turn } = await local();
+  const { stripe, callTestApi } = await local();
   const payment_intent = await paid(stripe);
   const refund = await stripe.refunds.create({ payment_intent, amount: 999 });
-  await turn("POST", `refunds/${refund.id}`, { status: "failed" });
-  const dispute = await turn("POST", "disputes", { payment_intent });
-  await turn("POST", `disputes/${(dispute as Stripe.Dispute).id}`, { status: "won" });
+  await callTestApi("POST", `refunds/${refund.id}`, { status: "failed" });
+  const dispute = await callTestApi("POST", "disputes", { payment_intent });
+  await callTestApi("POST", `disputes/${(dispute as Stripe.Dispute).id}`, { status: "won" });
   const { id: destination } = await stripe.accounts.create({
     type: "express",
     capabilities: { transfers: { requested: true } },
   });
-  await turn("POST", `accounts/${destination}`, { status: "active" });
+  await callTestApi("POST", `accounts/${destination}`, { status: "active" });
   await stripe.transfers.create({ amount: 1899, currency: "usd", destination });
   // What is only reserved, declined or released moves no money.
-  const reserved = { ...wish, payment_method: "pm_card_visa", confirm: true };
+  const reserved = { ...intentParams, payment_method: "pm_card_visa", confirm: true };
   await stripe.paymentIntents.cancel((await stripe.paymentIntents.create(reserved)).id);
   await errorOf(
     stripe.paymentIntents.create({ ...reserved, payment_method: "pm_card_chargeDeclined" }),

@@ -3,7 +3,7 @@ import type { Unit } from "../store/unit.ts";
 
 type Type = BalanceTransaction["type"];
 
-/** Writes down a movement of the platform's money. This Stripe takes no fee, so all of it is net. */
+/** Creates a balance transaction. The local Stripe charges no fee, so the net is the amount. */
 export function book(
   unit: Unit,
   type: Type,
@@ -31,7 +31,7 @@ export function book(
   });
 }
 
-/** What the platform has in a currency: all that it took, less all that it gave. */
+/** The platform's balance in a currency: the sum of its balance transactions. */
 export function balanceIn(unit: Unit, currency: string): number {
   return unit
     .all("balance_transaction")
@@ -39,7 +39,7 @@ export function balanceIn(unit: Unit, currency: string): number {
     .reduce((sum, { net }) => sum + net, 0);
 }
 
-/** What the platform has. Nothing waits here: what is captured can be given on at once. */
+/** The platform's balance. Captured money is available at once, so nothing is pending. */
 export function balance(unit: Unit) {
   const currencies = new Set(unit.all("balance_transaction").map(({ currency }) => currency));
   const amounts = (amountIn: (currency: string) => number) =>

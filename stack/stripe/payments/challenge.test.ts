@@ -1,6 +1,6 @@
 import type Stripe from "stripe";
 import { describe, expect, it } from "vitest";
-import { local, wish } from "../testing.ts";
+import { local, intentParams } from "../testing.ts";
 
 const token = (name: string) => ({
   payment_method_data: { type: "card", card: { token: name } } as const,
@@ -10,7 +10,7 @@ describe("3-D Secure", () => {
   const return_url = "http://shop.example/orders/1?tab=pay";
 
   async function asked(stripe: Stripe, name = "tok_threeDSecure2Required") {
-    const { id } = await stripe.paymentIntents.create(wish);
+    const { id } = await stripe.paymentIntents.create(intentParams);
     const intent = await stripe.paymentIntents.confirm(id, { ...token(name), return_url });
     expect(intent).toMatchObject({ status: "requires_action", latest_charge: null });
     return { id, url: String(intent.next_action?.redirect_to_url?.url) };
@@ -69,7 +69,11 @@ describe("3-D Secure", () => {
   it("is left to the SDK when there is nowhere to return to", async () => {
     const { stripe } = await local();
     const payment_method = "pm_card_threeDSecure2Required";
-    const intent = await stripe.paymentIntents.create({ ...wish, payment_method, confirm: true });
+    const intent = await stripe.paymentIntents.create({
+      ...intentParams,
+      payment_method,
+      confirm: true,
+    });
     expect(intent.next_action?.type).toBe("use_stripe_sdk");
   });
 
@@ -77,7 +81,7 @@ describe("3-D Secure", () => {
     "sends the buyer of %s to the page of the bank",
     async (payment_method) => {
       const { stripe, base } = await local();
-      const { id } = await stripe.paymentIntents.create({ ...wish, payment_method });
+      const { id } = await stripe.paymentIntents.create({ ...intentParams, payment_method });
       const { next_action } = await stripe.paymentIntents.confirm(id, { return_url });
       expect(next_action).toMatchObject({
         type: "redirect_to_url",

@@ -1,9 +1,8 @@
-import type { Parts } from "../api/api.ts";
 import { money } from "./currencies.ts";
 import type { Intent } from "../objects/objects.ts";
 import { escaped, layout, type Shown } from "../requests/pages.ts";
 import { answerChallenge } from "./payment.ts";
-import { unasked } from "../store/unit.ts";
+import { unasked, type Backend } from "../store/unit.ts";
 
 const TITLE = "3-D Secure (test)";
 
@@ -11,16 +10,16 @@ const TITLE = "3-D Secure (test)";
  * The page of the bank, where the buyer proves to be the owner of the card, or does not: shown by
  * GET, answered by POST. Its address holds the secret of the intent.
  */
-export function challenge(parts: Parts, method: string, url: URL, body: string): Shown {
+export function challenge(backend: Backend, method: string, url: URL, body: string): Shown {
   const id = url.pathname.slice("/challenge/".length);
-  const intent = parts.journal.get("payment_intent", id);
+  const intent = backend.journal.get("payment_intent", id);
   if (!intent || intent.client_secret !== url.searchParams.get("client_secret")) {
     return { status: 404, html: layout(TITLE, "<p>No such payment.</p>") };
   }
-  const shop = parts.journal.get("challenge", id)?.return_url ?? undefined;
+  const shop = backend.journal.get("challenge", id)?.return_url ?? undefined;
   if (method !== "POST") return { status: 200, html: page(intent, shop) };
   const passed = new URLSearchParams(body).get("answer") === "complete";
-  const answered = unasked(parts, (unit) => answerChallenge(unit, intent, passed));
+  const answered = unasked(backend, (unit) => answerChallenge(unit, intent, passed));
   return shop
     ? { status: 303, location: returnAddress(answered, shop) }
     : { status: 200, html: page(answered, shop) };

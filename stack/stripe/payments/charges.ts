@@ -4,8 +4,8 @@ import { refused } from "../objects/errors.ts";
 import { type Charge, type Intent, newId, now, type PaymentMethod } from "../objects/objects.ts";
 import type { Unit } from "../store/unit.ts";
 
-/** How long money stays reserved, in seconds: seven days for most cards. */
-const RESERVED = 7 * 24 * 60 * 60;
+/** How long an authorization lasts: seven days for most cards. */
+const AUTHORIZATION_SECONDS = 7 * 24 * 60 * 60;
 
 /** Charges the card of a confirmed intent: a decline shows in its `last_payment_error`. */
 export function tryCharge(unit: Unit, intent: Intent, method: PaymentMethod): Intent {
@@ -17,7 +17,7 @@ function succeed(unit: Unit, intent: Intent, method: PaymentMethod): Intent {
   const reserved = intent.capture_method === "manual";
   const amount_captured = reserved ? 0 : intent.amount;
   const bare = newCharge(intent, method);
-  const capture_before = now() + RESERVED;
+  const capture_before = now() + AUTHORIZATION_SECONDS;
   const charge = unit.put<Charge>({
     ...bare,
     amount_captured,
@@ -59,7 +59,7 @@ function fail(unit: Unit, intent: Intent, method: PaymentMethod, decline: Declin
       payment_method: method,
     },
     latest_charge: charge.id,
-    payment_method: null, // a declined card has to be given again
+    payment_method: null, // A declined card must be entered again.
     status: "requires_payment_method",
   });
   unit.announce("payment_intent.payment_failed", failed);
@@ -93,7 +93,7 @@ function newCharge(intent: Intent, method: PaymentMethod): Charge {
   };
 }
 
-/** Takes a part of what was reserved. */
+/** Captures an authorization, or a part of it. */
 export function capture(unit: Unit, intent: Intent, amount: number): void {
   const charge = latest(unit, intent);
   const captured = unit.put<Charge>({
@@ -105,19 +105,19 @@ export function capture(unit: Unit, intent: Intent, amount: number): void {
   unit.announce("charge.captured", captured);
 }
 
-/** Releases what was reserved. Stripe calls that a refund, though no money had moved. */
+/** Releases an authorization. Stripe records it as a refund, although no money was captured. */
 export function voidCharge(unit: Unit, intent: Intent, event = "charge.refunded"): void {
   const charge = latest(unit, intent);
   const released = unit.put({ ...charge, amount_refunded: charge.amount, refunded: true });
   unit.announce(event, released);
 }
 
-/** The last charge of an intent, whatever became of it. */
+/** The latest charge of a PaymentIntent, successful or not. */
 export function latest(unit: Unit, intent: Intent): Charge {
   return unit.find("charge", intent.latest_charge ?? "", "latest_charge");
 }
 
-/** The captured charge that is named, by itself or by its intent. */
+/** The captured charge that the parameters name, by its ID or by its PaymentIntent. */
 export function chargeOf(
   unit: Unit,
   named: { charge?: string | undefined; payment_intent?: string | undefined },

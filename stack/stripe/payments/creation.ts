@@ -21,7 +21,7 @@ export const createParams = {
   ...payWith,
 } as const;
 
-/** Makes an intent, and confirms it at once if asked to. */
+/** Creates a PaymentIntent, and confirms it if `confirm` is set. */
 export function create(unit: Unit, params: Params<typeof createParams>, base: string): Intent {
   const currency = params.currency.toLowerCase();
   chargeable(params.amount, currency);

@@ -5,9 +5,9 @@ import { endpoint, errorOf, eventually, local, paid } from "../testing.ts";
 describe("a dispute", () => {
   it("takes the money, is told, and is found by its payment", async () => {
     const { webhook, events } = await endpoint();
-    const { stripe, turn } = await local({ webhook });
+    const { stripe, callTestApi } = await local({ webhook });
     const payment_intent = await paid(stripe);
-    const { id } = (await turn("POST", "disputes", { payment_intent })) as Stripe.Dispute;
+    const { id } = (await callTestApi("POST", "disputes", { payment_intent })) as Stripe.Dispute;
     const dispute = await stripe.disputes.retrieve(id);
     expect(dispute).toMatchObject({
       amount: 1999,
@@ -31,12 +31,12 @@ describe("a dispute", () => {
   });
 
   it("leaves nothing to refund unless it is won, and then the money is back", async () => {
-    const { stripe, turn } = await local();
+    const { stripe, callTestApi } = await local();
     const payment_intent = await paid(stripe);
-    const { id } = (await turn("POST", "disputes", { payment_intent })) as Stripe.Dispute;
+    const { id } = (await callTestApi("POST", "disputes", { payment_intent })) as Stripe.Dispute;
     const refused = await errorOf(stripe.refunds.create({ payment_intent }));
     expect(refused).toMatchObject({ statusCode: 400, code: "charge_disputed" });
-    await turn("POST", `disputes/${id}`, { status: "won" });
+    await callTestApi("POST", `disputes/${id}`, { status: "won" });
     const { status, balance_transactions } = await stripe.disputes.retrieve(id);
     expect([status, balance_transactions.map(({ net }) => net)]).toEqual(["won", [-1999, 1999]]);
     expect((await stripe.refunds.create({ payment_intent })).amount).toBe(1999);
@@ -45,21 +45,23 @@ describe("a dispute", () => {
   });
 
   it("keeps the money when it is lost, and is over then", async () => {
-    const { stripe, turn } = await local();
+    const { stripe, callTestApi } = await local();
     const payment_intent = await paid(stripe);
-    const dispute = await turn("POST", "disputes", { payment_intent, amount: 999 });
+    const dispute = await callTestApi("POST", "disputes", { payment_intent, amount: 999 });
     const { id } = dispute as Stripe.Dispute;
-    await turn("POST", `disputes/${id}`, { status: "lost" });
+    await callTestApi("POST", `disputes/${id}`, { status: "lost" });
     expect((await errorOf(stripe.refunds.create({ payment_intent }))).code).toBe("charge_disputed");
-    await expect(turn("POST", `disputes/${id}`, { status: "won" })).rejects.toThrow("is lost");
+    await expect(callTestApi("POST", `disputes/${id}`, { status: "won" })).rejects.toThrow(
+      "is lost",
+    );
     const { available } = await stripe.balance.retrieve();
     expect(available).toMatchObject([{ amount: 1000, currency: "usd" }]);
   });
 
   it("is about no more than what was taken", async () => {
-    const { stripe, turn } = await local();
+    const { stripe, callTestApi } = await local();
     const payment_intent = await paid(stripe);
-    const more = turn("POST", "disputes", { payment_intent, amount: 2000 });
+    const more = callTestApi("POST", "disputes", { payment_intent, amount: 2000 });
     await expect(more).rejects.toThrow("cannot be disputed");
   });
 });

@@ -4,7 +4,7 @@ import { refused } from "../objects/errors.ts";
 import { type Charge, type Dispute, newId, now } from "../objects/objects.ts";
 import type { Unit } from "../store/unit.ts";
 
-/** The buyer goes to the bank, which takes the money back until it is decided. */
+/** Opens a dispute. Its amount is withdrawn until the dispute is closed. */
 export function openDispute(
   unit: Unit,
   wanted: { payment_intent: string; amount?: number | undefined },
@@ -38,7 +38,7 @@ export function openDispute(
   return dispute;
 }
 
-/** The bank decides: who wins has the money. */
+/** Closes a dispute. If it is won, its amount is reinstated. */
 export function closeDispute(unit: Unit, id: string, status: "won" | "lost"): Dispute {
   const dispute = unit.find("dispute", id, "dispute");
   if (dispute.status !== "needs_response") throw refused(`Dispute ${id} is ${dispute.status}.`);

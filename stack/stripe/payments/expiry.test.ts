@@ -1,11 +1,11 @@
 import type Stripe from "stripe";
 import { describe, expect, it, onTestFinished, vi } from "vitest";
-import { errorOf, eventually, local, paid, wish } from "../testing.ts";
+import { errorOf, eventually, local, paid, intentParams } from "../testing.ts";
 
 const WEEK = 7 * 24 * 60 * 60;
 
 async function reserved(stripe: Stripe) {
-  const params = { ...wish, payment_method: "pm_card_visa", confirm: true };
+  const params = { ...intentParams, payment_method: "pm_card_visa", confirm: true };
   const intent = await stripe.paymentIntents.create({ ...params, expand: ["latest_charge"] });
   return { id: intent.id, charge: intent.latest_charge as Stripe.Charge };
 }
@@ -38,15 +38,15 @@ describe("what is reserved and not taken", () => {
   });
 
   it("is released when the switch says so, is told, and can be taken no more", async () => {
-    const { stripe, turn } = await local();
+    const { stripe, callTestApi } = await local();
     const { id } = await reserved(stripe);
-    await turn("POST", "expire", { payment_intent: id });
+    await callTestApi("POST", "expire", { payment_intent: id });
     await expectReleased(stripe, id);
     const types = ["charge.expired", "payment_intent.canceled"];
     const { data } = await stripe.events.list({ types });
     expect(data.map(({ type }) => type)).toEqual(types.toReversed());
     const late = await errorOf(stripe.paymentIntents.capture(id));
     expect(late).toMatchObject({ payment_intent: { status: "canceled" } });
-    await expect(turn("POST", "expire", { payment_intent: id })).rejects.toThrow("canceled");
+    await expect(callTestApi("POST", "expire", { payment_intent: id })).rejects.toThrow("canceled");
   });
 });

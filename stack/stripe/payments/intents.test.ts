@@ -1,6 +1,6 @@
 import type Stripe from "stripe";
 import { describe, expect, it } from "vitest";
-import { errorOf, local, wish } from "../testing.ts";
+import { errorOf, local, intentParams } from "../testing.ts";
 
 const token = (name: string) => ({
   payment_method_data: { type: "card", card: { token: name } } as const,
@@ -10,7 +10,12 @@ describe("a payment intent", () => {
   it("is created unconfirmed, authorized, and captured", async () => {
     const { stripe } = await local();
     const metadata = { orderId: "o1", attempt: "a1" };
-    const params = { ...wish, metadata, description: "A ticket", receipt_email: "a@example.com" };
+    const params = {
+      ...intentParams,
+      metadata,
+      description: "A ticket",
+      receipt_email: "a@example.com",
+    };
     const created = await stripe.paymentIntents.create(params);
     expect(created).toMatchObject({
       ...params,
@@ -41,7 +46,7 @@ describe("a payment intent", () => {
 
   it("succeeds at once when the capture is automatic", async () => {
     const { stripe } = await local();
-    const { capture_method: _, ...params } = wish;
+    const { capture_method: _, ...params } = intentParams;
     const paid = await stripe.paymentIntents.create({
       ...params,
       payment_method: "pm_card_mastercard",
@@ -55,7 +60,10 @@ describe("a payment intent", () => {
 
   it("waits for its confirmation when it has a payment method", async () => {
     const { stripe } = await local();
-    const { id, status } = await stripe.paymentIntents.create({ ...wish, ...token("tok_amex") });
+    const { id, status } = await stripe.paymentIntents.create({
+      ...intentParams,
+      ...token("tok_amex"),
+    });
     expect(status).toBe("requires_confirmation");
     expect((await stripe.paymentIntents.confirm(id)).status).toBe("requires_capture");
   });
@@ -82,7 +90,7 @@ describe("a payment intent", () => {
 
   it("refuses what its state does not allow, and says which state that is", async () => {
     const { stripe } = await local();
-    const { id: unpaid } = await stripe.paymentIntents.create(wish);
+    const { id: unpaid } = await stripe.paymentIntents.create(intentParams);
     const { id: paid } = await authorized(stripe);
     await stripe.paymentIntents.capture(paid);
     const { id: gone } = await authorized(stripe);
@@ -115,7 +123,7 @@ describe("a payment intent", () => {
   it("is listed, the newest first", async () => {
     const { stripe } = await local();
     const ids: string[] = [];
-    for (let i = 0; i < 5; i++) ids.unshift((await stripe.paymentIntents.create(wish)).id);
+    for (let i = 0; i < 5; i++) ids.unshift((await stripe.paymentIntents.create(intentParams)).id);
     const seen: string[] = [];
     for await (const { id } of stripe.paymentIntents.list({ limit: 2 })) seen.push(id);
     expect(seen).toEqual(ids);
@@ -136,7 +144,7 @@ describe("a declined card", () => {
     ["tok_chargeDeclinedProcessingError", "processing_error", undefined],
   ])("%s answers %s", async (name, code, decline_code) => {
     const { stripe } = await local();
-    const { id } = await stripe.paymentIntents.create(wish);
+    const { id } = await stripe.paymentIntents.create(intentParams);
     const error = await errorOf(stripe.paymentIntents.confirm(id, token(name)));
     expect(error).toMatchObject({ type: "StripeCardError", statusCode: 402, code });
     expect(error.decline_code || undefined).toBe(decline_code); // the SDK says "" for none
@@ -152,7 +160,11 @@ describe("a declined card", () => {
 
   it("may be followed by a better one", async () => {
     const { stripe } = await local();
-    const params = { ...wish, payment_method: "pm_card_visa_chargeDeclined", confirm: true };
+    const params = {
+      ...intentParams,
+      payment_method: "pm_card_visa_chargeDeclined",
+      confirm: true,
+    };
     const error = await errorOf(stripe.paymentIntents.create(params));
     const id = String(error.payment_intent?.id);
     const paid = await stripe.paymentIntents.confirm(id, { payment_method: "pm_card_visa" });
@@ -161,5 +173,9 @@ describe("a declined card", () => {
 });
 
 function authorized(stripe: Stripe) {
-  return stripe.paymentIntents.create({ ...wish, payment_method: "pm_card_visa", confirm: true });
+  return stripe.paymentIntents.create({
+    ...intentParams,
+    payment_method: "pm_card_visa",
+    confirm: true,
+  });
 }

@@ -19,7 +19,7 @@ export const cancelParams = {
   cancellation_reason: ["duplicate", "fraudulent", "requested_by_customer", "abandoned"],
 } as const;
 
-/** Tries to take the money, or to reserve it if the intent is to be captured by hand. */
+/** Confirms a PaymentIntent: charges the card, or authorizes it for manual capture. */
 export function confirm(
   unit: Unit,
   intent: Intent,
@@ -34,7 +34,7 @@ export function confirm(
   return pay(unit, { ...intent, receipt_email }, method, params.return_url, base);
 }
 
-/** Takes what was reserved, or a part of it; the rest is given up. */
+/** Captures an authorization, or a part of it. The rest is released. */
 export function capture(unit: Unit, intent: Intent, params: Params<typeof captureParams>): Intent {
   if (intent.status === "succeeded") {
     const message =
@@ -61,21 +61,21 @@ export function capture(unit: Unit, intent: Intent, params: Params<typeof captur
   return captured;
 }
 
-/** Gives the intent up, and releases what was reserved. */
+/** Cancels a PaymentIntent, and releases its authorization. */
 export function cancel(unit: Unit, intent: Intent, params: Params<typeof cancelParams>): Intent {
   mayTake("cancel", intent);
   if (intent.status === "requires_capture") voidCharge(unit, intent);
   return end(unit, intent, params.cancellation_reason ?? null);
 }
 
-/** The bank releases what was reserved and not taken in time. */
+/** Expires an authorization that was not captured in time. */
 export function expire(unit: Unit, intent: Intent): Intent {
   mayTake("capture", intent);
   voidCharge(unit, intent, "charge.expired");
   return end(unit, intent, "automatic");
 }
 
-/** Whether the time to take what was reserved is over. */
+/** Whether the time to capture an authorization has passed. */
 export function overdue(unit: Unit, intent: Intent): boolean {
   if (intent.status !== "requires_capture") return false;
   const { capture_before = Infinity } = latest(unit, intent).payment_method_details.card;

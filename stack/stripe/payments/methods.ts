@@ -1,6 +1,7 @@
 import { cardName, testCard } from "./cards.ts";
 import { noSuch, refused } from "../objects/errors.ts";
-import { type Metadata, newId, now, type PaymentMethod } from "../objects/objects.ts";
+import type { Metadata } from "../objects/base.ts";
+import { newId, now, type PaymentMethod } from "../objects/objects.ts";
 import type { Params } from "../requests/params.ts";
 import type { Unit } from "../store/unit.ts";
 

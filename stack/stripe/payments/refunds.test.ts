@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { errorOf, local, paid, wish } from "../testing.ts";
+import { errorOf, local, paid, intentParams } from "../testing.ts";
 
 describe("a refund", () => {
   it("gives back all that was captured unless told less", async () => {
@@ -30,7 +30,7 @@ describe("a refund", () => {
 
   it("needs money that was taken", async () => {
     const { stripe } = await local();
-    const params = { ...wish, payment_method: "pm_card_visa", confirm: true };
+    const params = { ...intentParams, payment_method: "pm_card_visa", confirm: true };
     const { id: payment_intent } = await stripe.paymentIntents.create(params);
     const error = await errorOf(stripe.refunds.create({ payment_intent }));
     expect(error.message).toContain("does not have a successful charge to refund");
@@ -65,10 +65,10 @@ describe("a refund", () => {
   });
 
   it("may fail later: the money is back, and can be given back again", async () => {
-    const { stripe, turn } = await local();
+    const { stripe, callTestApi } = await local();
     const payment_intent = await paid(stripe);
     const { id, charge } = await stripe.refunds.create({ payment_intent, amount: 999 });
-    await turn("POST", `refunds/${id}`, { status: "failed" });
+    await callTestApi("POST", `refunds/${id}`, { status: "failed" });
     expect(await stripe.refunds.retrieve(id)).toMatchObject({
       status: "failed",
       failure_balance_transaction: expect.stringMatching(/^txn_/),
@@ -77,16 +77,18 @@ describe("a refund", () => {
     const types = ["refund.updated", "refund.failed"];
     const { data } = await stripe.events.list({ types });
     expect(data.map(({ type }) => type)).toEqual(types.toReversed());
-    await expect(turn("POST", `refunds/${id}`, { status: "failed" })).rejects.toThrow("is failed");
+    await expect(callTestApi("POST", `refunds/${id}`, { status: "failed" })).rejects.toThrow(
+      "is failed",
+    );
     expect((await stripe.refunds.create({ payment_intent })).amount).toBe(1999);
   });
 
   it("waits for a slow bank", async () => {
-    const { stripe, turn } = await local();
+    const { stripe, callTestApi } = await local();
     const payment_intent = await paid(stripe, "pm_card_pendingRefund");
     const { id, status } = await stripe.refunds.create({ payment_intent });
     expect(status).toBe("pending");
-    await turn("POST", `refunds/${id}`, { status: "succeeded" });
+    await callTestApi("POST", `refunds/${id}`, { status: "succeeded" });
     expect((await stripe.refunds.retrieve(id)).status).toBe("succeeded");
   });
 });

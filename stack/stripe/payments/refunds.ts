@@ -19,7 +19,7 @@ export const refundParams = {
 /** The parameters of a change. */
 export const refundUpdateParams = { metadata: "metadata" } as const;
 
-/** Gives back what was captured, or a part of it, never more than is left. */
+/** Refunds a charge, or a part of it, up to the amount that is not refunded yet. */
 export function refund(unit: Unit, params: Params<typeof refundParams>): Refund {
   const charge = chargeOf(unit, params);
   const amount = refundable(unit, charge, params.amount);
@@ -40,12 +40,12 @@ export function refund(unit: Unit, params: Params<typeof refundParams>): Refund 
       ? "pending"
       : "succeeded",
   });
-  unit.announce("charge.refunded", giveBack(unit, charge, amount));
+  unit.announce("charge.refunded", addRefundedAmount(unit, charge, amount));
   unit.announce("refund.created", made);
   return made;
 }
 
-/** The amount that is asked for, or all that is left, if it can be given back. */
+/** The requested amount, or all that is left, if the charge can be refunded. */
 function refundable(unit: Unit, charge: Charge, asked: number | undefined): number {
   const contested = unit
     .all("dispute")
@@ -67,14 +67,14 @@ function refundable(unit: Unit, charge: Charge, asked: number | undefined): numb
   throw refused(message, { param: "amount" });
 }
 
-/** Changes what the charge says of its refunds; a refund that failed counts as a minus. */
-function giveBack(unit: Unit, charge: Charge, amount: number): Charge {
+/** Updates the refunded amount of a charge. A failed refund subtracts its amount. */
+function addRefundedAmount(unit: Unit, charge: Charge, amount: number): Charge {
   const amount_refunded = charge.amount_refunded + amount;
   const refunded = amount_refunded === charge.amount_captured;
   return unit.put<Charge>({ ...charge, amount_refunded, refunded });
 }
 
-/** Changes a refund's metadata: what is given replaces what was there under the same name. */
+/** Updates a refund's metadata. A given key replaces the stored one. */
 export function updateRefund(
   unit: Unit,
   kept: Refund,
@@ -85,7 +85,7 @@ export function updateRefund(
   return updated;
 }
 
-/** The buyer's bank took the money, or sent it back, which may come days later. */
+/** Settles a refund: the buyer's bank accepts the money or returns it, possibly days later. */
 export function settleRefund(unit: Unit, id: string, status: "succeeded" | "failed"): Refund {
   const kept = unit.find("refund", id, "refund");
   if (kept.status === "failed" || kept.status === status) {
@@ -96,7 +96,7 @@ export function settleRefund(unit: Unit, id: string, status: "succeeded" | "fail
     unit.announce("refund.updated", taken);
     return taken;
   }
-  giveBack(unit, unit.find("charge", kept.charge, "charge"), -kept.amount);
+  addRefundedAmount(unit, unit.find("charge", kept.charge, "charge"), -kept.amount);
   const failed = unit.put<Refund>({
     ...kept,
     failure_balance_transaction: book(unit, "refund_failure", kept.amount, kept).id,

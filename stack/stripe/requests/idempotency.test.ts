@@ -1,14 +1,14 @@
 import { describe, expect, it } from "vitest";
-import { errorOf, eventually, local, wish } from "../testing.ts";
+import { errorOf, eventually, local, intentParams } from "../testing.ts";
 
 const idempotencyKey = "attempt-1";
 
 describe("an idempotency key", () => {
   it("gives the first answer again", async () => {
     const { stripe, books } = await local();
-    const first = await stripe.paymentIntents.create(wish, { idempotencyKey });
+    const first = await stripe.paymentIntents.create(intentParams, { idempotencyKey });
     expect(first.lastResponse.headers["idempotent-replayed"]).toBeUndefined();
-    const again = await stripe.paymentIntents.create(wish, { idempotencyKey });
+    const again = await stripe.paymentIntents.create(intentParams, { idempotencyKey });
     expect(again.id).toBe(first.id);
     expect(again.lastResponse.headers).toMatchObject({
       "idempotent-replayed": "true",
@@ -19,7 +19,11 @@ describe("an idempotency key", () => {
 
   it("gives a decline again, and charges once", async () => {
     const { stripe, books } = await local();
-    const params = { ...wish, payment_method: "pm_card_visa_chargeDeclined", confirm: true };
+    const params = {
+      ...intentParams,
+      payment_method: "pm_card_visa_chargeDeclined",
+      confirm: true,
+    };
     const first = await errorOf(stripe.paymentIntents.create(params, { idempotencyKey }));
     const again = await errorOf(stripe.paymentIntents.create(params, { idempotencyKey }));
     expect(again).toMatchObject({ statusCode: 402, code: "card_declined", charge: first.charge });
@@ -28,8 +32,11 @@ describe("an idempotency key", () => {
 
   it("does not stand for other parameters, nor for another path", async () => {
     const { stripe } = await local();
-    const { id } = await stripe.paymentIntents.create(wish, { idempotencyKey });
-    const other = stripe.paymentIntents.create({ ...wish, amount: 2000 }, { idempotencyKey });
+    const { id } = await stripe.paymentIntents.create(intentParams, { idempotencyKey });
+    const other = stripe.paymentIntents.create(
+      { ...intentParams, amount: 2000 },
+      { idempotencyKey },
+    );
     const elsewhere = stripe.paymentIntents.cancel(id, {}, { idempotencyKey });
     for (const call of [other, elsewhere]) {
       expect(await errorOf(call)).toMatchObject({
@@ -42,24 +49,28 @@ describe("an idempotency key", () => {
 
   it("stays free when the parameters were wrong in themselves", async () => {
     const { stripe } = await local();
-    const wrong = { ...wish, amount: "ten" as unknown as number };
+    const wrong = { ...intentParams, amount: "ten" as unknown as number };
     await errorOf(stripe.paymentIntents.create(wrong, { idempotencyKey }));
-    expect(await stripe.paymentIntents.create(wish, { idempotencyKey })).toMatchObject(wish);
+    expect(await stripe.paymentIntents.create(intentParams, { idempotencyKey })).toMatchObject(
+      intentParams,
+    );
   });
 
   it("is held by the request under way", async () => {
-    const { stripe, turn } = await local();
-    await turn("POST", "faults", { path: "/payment_intents", hold: true });
-    const first = stripe.paymentIntents.create(wish, { idempotencyKey });
-    await eventually(async () => expect(await turn("GET", "faults")).toMatchObject([{ met: 1 }]));
-    const second = await errorOf(stripe.paymentIntents.create(wish, { idempotencyKey }));
+    const { stripe, callTestApi } = await local();
+    await callTestApi("POST", "faults", { path: "/payment_intents", hold: true });
+    const first = stripe.paymentIntents.create(intentParams, { idempotencyKey });
+    await eventually(async () =>
+      expect(await callTestApi("GET", "faults")).toMatchObject([{ met: 1 }]),
+    );
+    const second = await errorOf(stripe.paymentIntents.create(intentParams, { idempotencyKey }));
     expect(second).toMatchObject({
       statusCode: 409,
       code: "idempotency_key_in_use",
       rawType: "idempotency_error", // the SDK has a class of its own only for the 400,
     });
-    await turn("DELETE", "faults");
-    const third = await stripe.paymentIntents.create(wish, {
+    await callTestApi("DELETE", "faults");
+    const third = await stripe.paymentIntents.create(intentParams, {
       idempotencyKey,
       maxNetworkRetries: 5,
     });
@@ -67,24 +78,24 @@ describe("an idempotency key", () => {
   });
 
   it("finds the work that was done when the answer was lost", async () => {
-    const { stripe, turn, books } = await local();
+    const { stripe, callTestApi, books } = await local();
     // The SDK itself tries once more after a broken connection, with the same key.
-    await turn("POST", "faults", { drop: true, times: 2 });
-    const lost = await errorOf(stripe.paymentIntents.create(wish, { idempotencyKey }));
+    await callTestApi("POST", "faults", { drop: true, times: 2 });
+    const lost = await errorOf(stripe.paymentIntents.create(intentParams, { idempotencyKey }));
     expect(lost.type).toBe("StripeConnectionError");
-    const { lastResponse } = await stripe.paymentIntents.create(wish, { idempotencyKey });
+    const { lastResponse } = await stripe.paymentIntents.create(intentParams, { idempotencyKey });
     expect(lastResponse.headers["idempotent-replayed"]).toBe("true");
     expect((await books()).payment_intents).toHaveLength(1);
   });
 
   it("finds the work that was done when the answer came too late", async () => {
-    const { stripe, turn, books } = await local();
-    await turn("POST", "faults", { slow: 500 });
+    const { stripe, callTestApi, books } = await local();
+    await callTestApi("POST", "faults", { slow: 500 });
     const hasty = { idempotencyKey, timeout: 250 };
-    const late = await errorOf(stripe.paymentIntents.create(wish, hasty));
+    const late = await errorOf(stripe.paymentIntents.create(intentParams, hasty));
     expect(late.type).toBe("StripeConnectionError");
     await eventually(async () => expect((await books()).payment_intents).toHaveLength(1));
-    const { lastResponse } = await stripe.paymentIntents.create(wish, { idempotencyKey });
+    const { lastResponse } = await stripe.paymentIntents.create(intentParams, { idempotencyKey });
     expect(lastResponse.headers["idempotent-replayed"]).toBe("true");
   });
 
@@ -92,28 +103,30 @@ describe("an idempotency key", () => {
     ["nothing", false, 0],
     ["everything", true, 1],
   ])("keeps an error of Stripe's own, after which %s is done", async (_, late, intents) => {
-    const { stripe, turn, books } = await local();
-    await turn("POST", "faults", { fail: 500, late });
+    const { stripe, callTestApi, books } = await local();
+    await callTestApi("POST", "faults", { fail: 500, late });
     for (let i = 0; i < 2; i++) {
-      const error = await errorOf(stripe.paymentIntents.create(wish, { idempotencyKey }));
+      const error = await errorOf(stripe.paymentIntents.create(intentParams, { idempotencyKey }));
       expect(error).toMatchObject({ statusCode: 500, type: "StripeAPIError" });
     }
     expect((await books()).payment_intents).toHaveLength(intents);
   });
 
   it("stays free when the request was one too many", async () => {
-    const { stripe, turn } = await local();
-    await turn("POST", "faults", { fail: 429, slow: 1 });
-    const error = await errorOf(stripe.paymentIntents.create(wish, { idempotencyKey }));
+    const { stripe, callTestApi } = await local();
+    await callTestApi("POST", "faults", { fail: 429, slow: 1 });
+    const error = await errorOf(stripe.paymentIntents.create(intentParams, { idempotencyKey }));
     expect(error).toMatchObject({ statusCode: 429, type: "StripeRateLimitError" });
-    expect(await stripe.paymentIntents.create(wish, { idempotencyKey })).toMatchObject(wish);
+    expect(await stripe.paymentIntents.create(intentParams, { idempotencyKey })).toMatchObject(
+      intentParams,
+    );
   });
 
   it("means nothing once it was pruned", async () => {
-    const { stripe, turn } = await local();
-    const first = await stripe.paymentIntents.create(wish, { idempotencyKey });
-    await turn("DELETE", "idempotency_keys");
-    const second = await stripe.paymentIntents.create(wish, { idempotencyKey });
+    const { stripe, callTestApi } = await local();
+    const first = await stripe.paymentIntents.create(intentParams, { idempotencyKey });
+    await callTestApi("DELETE", "idempotency_keys");
+    const second = await stripe.paymentIntents.create(intentParams, { idempotencyKey });
     expect(second.id).not.toBe(first.id);
   });
 });

@@ -1,7 +1,7 @@
 import { connect } from "node:net";
 import { expect, it, onTestFinished, vi } from "vitest";
 import { Journal } from "../store/journal.ts";
-import { eventually, local, wish } from "../testing.ts";
+import { eventually, local, intentParams } from "../testing.ts";
 
 /** All that is answered to a request of which only the target is odd. */
 const ask = (base: string, target: string): Promise<string> =>
@@ -21,7 +21,9 @@ it.each(["//[", "//a:99999/", "http://", "http://%/"])(
     const answer = await ask(base, target);
     expect(answer).toMatch(/^HTTP\/1\.1 400 /);
     expect(answer).toContain('"invalid_request_error"');
-    expect((await stripe.paymentIntents.create(wish)).status).toBe("requires_payment_method");
+    expect((await stripe.paymentIntents.create(intentParams)).status).toBe(
+      "requires_payment_method",
+    );
   },
 );
 
@@ -34,5 +36,5 @@ it("goes on where what was due could not be done in its second", async () => {
   onTestFinished(() => vi.restoreAllMocks() as never);
   await eventually(() => expect(told).toHaveBeenCalledTimes(2));
   all.mockRestore();
-  expect((await stripe.paymentIntents.create(wish)).status).toBe("requires_payment_method");
+  expect((await stripe.paymentIntents.create(intentParams)).status).toBe("requires_payment_method");
 });

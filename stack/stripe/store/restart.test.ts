@@ -4,7 +4,7 @@ import { appendFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { expect, it, onTestFinished } from "vitest";
-import { folder, sdk, secretOf, wish } from "../testing.ts";
+import { folder, sdk, secretOf, intentParams } from "../testing.ts";
 
 const STRIPE_KEY = secretOf("sk_test");
 
@@ -26,7 +26,7 @@ async function end(child: ChildProcess, signal: NodeJS.Signals) {
 it("loses nothing that it acknowledged when it is killed", async () => {
   const dir = folder();
   const idempotencyKey = "k1";
-  const params = { ...wish, payment_method: "pm_card_visa", confirm: true };
+  const params = { ...intentParams, payment_method: "pm_card_visa", confirm: true };
   const first = await run(dir);
   const intent = await first.stripe.paymentIntents.create(params, { idempotencyKey });
   await end(first.child, "SIGKILL");
@@ -47,6 +47,6 @@ it("loses nothing that it acknowledged when it is killed", async () => {
 
 it("ends by itself when it is asked to", async () => {
   const { child, stripe } = await run(folder());
-  await stripe.paymentIntents.create(wish);
+  await stripe.paymentIntents.create(intentParams);
   expect(await end(child, "SIGTERM")).toEqual([0, null]);
 });

@@ -39,7 +39,7 @@ export class Unit {
     return thing;
   }
 
-  /** Tells the world: the event holds the object as it is now. */
+  /** Creates an event with the current state of the object. */
   announce(type: string, object: Event["data"]["object"]): void {
     const event: Event = {
       id: newId("evt"),
@@ -56,7 +56,7 @@ export class Unit {
     this.#events.push(this.put(event));
   }
 
-  /** Forgets the changes, for a request that was refused. */
+  /** Discards the changes of a request that failed. */
   undo(): void {
     this.#changes.clear();
     this.#events.length = 0;
@@ -69,11 +69,14 @@ export class Unit {
   }
 }
 
-/** Does what no request asked for: what a buyer, a bank or the clock does. */
-export function unasked<T>(
-  { journal, webhooks }: { journal: Journal; webhooks: Webhooks | undefined },
-  work: (unit: Unit) => T,
-): T {
+/** What a unit of work reads and writes. */
+export interface Backend {
+  journal: Journal;
+  webhooks: Webhooks | undefined;
+}
+
+/** Applies a change without an API request: by a buyer, a bank or the clock. */
+export function unasked<T>({ journal, webhooks }: Backend, work: (unit: Unit) => T): T {
   const unit = new Unit(journal, webhooks, { id: null, idempotency_key: null });
   const done = work(unit);
   unit.commit();

@@ -1,12 +1,12 @@
 import type Stripe from "stripe";
 import { describe, expect, it } from "vitest";
-import { endpoint, errorOf, eventually, folder, local, paid, wish } from "../testing.ts";
+import { endpoint, errorOf, eventually, folder, local, paid, intentParams } from "../testing.ts";
 
 describe("webhooks", () => {
   it("tell each step, signed, with the object as it was then", async () => {
     const { webhook, events, types } = await endpoint();
     const { stripe } = await local({ webhook });
-    const { id } = await stripe.paymentIntents.create(wish, { idempotencyKey: "k1" });
+    const { id } = await stripe.paymentIntents.create(intentParams, { idempotencyKey: "k1" });
     await stripe.paymentIntents.confirm(id, { payment_method: "pm_card_visa" });
     await stripe.paymentIntents.capture(id);
     await stripe.refunds.create({ payment_intent: id });
@@ -31,7 +31,7 @@ describe("webhooks", () => {
   it("tell failures and cancellations", async () => {
     const { webhook, types } = await endpoint();
     const { stripe } = await local({ webhook });
-    const { id } = await stripe.paymentIntents.create(wish);
+    const { id } = await stripe.paymentIntents.create(intentParams);
     const declined = { payment_method: "pm_card_visa_chargeDeclined" };
     await errorOf(stripe.paymentIntents.confirm(id, declined));
     await stripe.paymentIntents.confirm(id, { payment_method: "pm_card_threeDSecure2Required" });
@@ -51,7 +51,7 @@ describe("webhooks", () => {
     const { webhook, events, answers } = await endpoint();
     answers.push(500, 302, 404);
     const { stripe } = await local({ webhook });
-    await stripe.paymentIntents.create(wish);
+    await stripe.paymentIntents.create(intentParams);
     await eventually(() => expect(events).toHaveLength(4));
     expect(new Set(events.map(({ id }) => id)).size).toBe(1);
     await eventually(async () => expect(await pending(stripe)).toEqual([0]));
@@ -61,8 +61,8 @@ describe("webhooks", () => {
     const dir = folder();
     const { webhook, events } = await endpoint();
     const first = await local({ webhook, dir });
-    await first.turn("PUT", "webhooks", { off: true });
-    await first.stripe.paymentIntents.create(wish);
+    await first.callTestApi("PUT", "webhooks", { off: true });
+    await first.stripe.paymentIntents.create(intentParams);
     await first.close();
     expect(events).toEqual([]);
     await local({ webhook, dir });
@@ -71,11 +71,11 @@ describe("webhooks", () => {
 
   it("can be held back, doubled, delayed and shuffled", async () => {
     const { webhook, events } = await endpoint();
-    const { stripe, turn } = await local({ webhook });
-    await turn("PUT", "webhooks", { off: true });
-    for (let i = 0; i < 3; i++) await stripe.paymentIntents.create(wish);
+    const { stripe, callTestApi } = await local({ webhook });
+    await callTestApi("PUT", "webhooks", { off: true });
+    for (let i = 0; i < 3; i++) await stripe.paymentIntents.create(intentParams);
     expect(events).toEqual([]);
-    await turn("PUT", "webhooks", { duplicate: true, shuffle: true, delay: 50 });
+    await callTestApi("PUT", "webhooks", { duplicate: true, shuffle: true, delay: 50 });
     await eventually(() => expect(events).toHaveLength(6));
     expect(new Set(events.map(({ id }) => id)).size).toBe(3);
   });
@@ -84,7 +84,7 @@ describe("webhooks", () => {
 describe("the endpoint", () => {
   it("is listed with what it subscribes to, which is all unless told", async () => {
     const { webhook } = await endpoint();
-    const { stripe, turn } = await local({ webhook });
+    const { stripe, callTestApi } = await local({ webhook });
     const list = async () => (await stripe.webhookEndpoints.list()).data;
     const own = (await list()).filter(({ application }) => application === null);
     const [all] = own;
@@ -96,7 +96,7 @@ describe("the endpoint", () => {
     // By the same address, what tells of connected accounts is an endpoint of its own.
     const connect = (await list()).filter(({ application }) => application !== null);
     expect([own.length, connect]).toMatchObject([1, [{ url: webhook.url }]]);
-    await turn("PUT", "webhooks", { events: ["charge.captured"] });
+    await callTestApi("PUT", "webhooks", { events: ["charge.captured"] });
     expect(await list()).toMatchObject([{ id: all?.id, enabled_events: ["charge.captured"] }]);
   });
 
@@ -107,8 +107,8 @@ describe("the endpoint", () => {
 
   it("hears only what it subscribes to", async () => {
     const { webhook, types } = await endpoint();
-    const { stripe, turn } = await local({ webhook });
-    await turn("PUT", "webhooks", { events: ["charge.captured", "refund.created"] });
+    const { stripe, callTestApi } = await local({ webhook });
+    await callTestApi("PUT", "webhooks", { events: ["charge.captured", "refund.created"] });
     await stripe.refunds.create({ payment_intent: await paid(stripe) });
     await eventually(() => expect(types().sort()).toEqual(["charge.captured", "refund.created"]));
     await eventually(async () => expect(new Set(await pending(stripe))).toEqual(new Set([0])));
@@ -117,21 +117,25 @@ describe("the endpoint", () => {
 
   it("hears an old event again when the switch says so", async () => {
     const { webhook, events } = await endpoint();
-    const { stripe, turn } = await local({ webhook });
-    await stripe.paymentIntents.create(wish);
+    const { stripe, callTestApi } = await local({ webhook });
+    await stripe.paymentIntents.create(intentParams);
     await eventually(() => expect(events).toHaveLength(1));
-    await turn("PUT", "webhooks", { off: true });
-    await turn("POST", `events/${events[0]?.id}`);
+    await callTestApi("PUT", "webhooks", { off: true });
+    await callTestApi("POST", `events/${events[0]?.id}`);
     await eventually(() => expect(events).toHaveLength(2));
     expect(events[1]?.id).toBe(events[0]?.id);
-    await expect(turn("POST", "events/evt_none")).rejects.toThrow("No such event");
+    await expect(callTestApi("POST", "events/evt_none")).rejects.toThrow("No such event");
   });
 });
 
 describe("the list of events", () => {
   it("is kept without an endpoint, and filtered by type and time", async () => {
     const { stripe } = await local();
-    await stripe.paymentIntents.create({ ...wish, payment_method: "pm_card_visa", confirm: true });
+    await stripe.paymentIntents.create({
+      ...intentParams,
+      payment_method: "pm_card_visa",
+      confirm: true,
+    });
     const types = ["payment_intent.created", "charge.succeeded"];
     const { data } = await stripe.events.list({ types, created: { gte: 0 } });
     expect(data.map(({ type }) => type)).toEqual(types.toReversed());
