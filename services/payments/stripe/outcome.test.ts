@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { outcomeOf } from "./outcome.ts";
 
 // Stripe's decline codes (docs.stripe.com/declines/codes), all that come as `card_declined`.
-const declines = [
+const hardDeclines = [
   "call_issuer",
   "card_not_supported",
   "card_velocity_exceeded",
@@ -27,7 +27,7 @@ const declines = [
   "transaction_not_allowed",
   "withdrawal_count_limit_exceeded",
 ];
-const slips = [
+const softDeclines = [
   "approve_with_id",
   "authentication_required",
   "currency_not_supported",
@@ -45,20 +45,23 @@ const slips = [
 ];
 
 describe("a card that was declined", () => {
-  it.each(declines)("with %s is a decline", (code) => {
+  it.each(hardDeclines)("with %s is a hard decline", (code) => {
     expect(outcomeOf("card_declined", code)).toEqual({ kind: "hard_decline", code });
   });
 
-  it.each(slips)("with %s is a slip", (code) => {
+  it.each(softDeclines)("with %s is a soft decline", (code) => {
     expect(outcomeOf("card_declined", code)).toEqual({ kind: "soft_decline", code });
   });
 
-  it("with a code that nobody knows yet is a slip", () => {
+  it("with a code that is unknown is a soft decline", () => {
     expect(outcomeOf("card_declined", "on_the_moon")).toEqual({
       kind: "soft_decline",
       code: "on_the_moon",
     });
-    expect(outcomeOf("card_declined", undefined)).toEqual({ kind: "soft_decline", code: "card_declined" });
+    expect(outcomeOf("card_declined", undefined)).toEqual({
+      kind: "soft_decline",
+      code: "card_declined",
+    });
   });
 });
 
