@@ -76,16 +76,16 @@ describe("a card that could not be used", () => {
     "invalid_expiry_year",
     "payment_intent_authentication_failure",
     "processing_error",
-  ])("because of %s is a slip", (code) => {
+  ])("because of %s is a soft decline", (code) => {
     expect(outcomeOf(code, undefined)).toEqual({ kind: "soft_decline", code });
     expect(outcomeOf(code, code)).toEqual({ kind: "soft_decline", code });
   });
 
-  it("is a slip though the bank gave a decline code with it", () => {
-    expect(outcomeOf("incorrect_cvc", "generic_decline").kind).toBe("slip");
+  it("is a soft decline even if the bank gave a decline code with it", () => {
+    expect(outcomeOf("incorrect_cvc", "generic_decline").kind).toBe("soft_decline");
   });
 
-  it("without a reason is a slip too", () => {
+  it("without a reason is a soft decline too", () => {
     expect(outcomeOf(undefined, undefined)).toEqual({ kind: "soft_decline", code: "unknown" });
     expect(outcomeOf("", "")).toEqual({ kind: "soft_decline", code: "unknown" });
   });
