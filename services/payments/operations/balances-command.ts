@@ -5,7 +5,7 @@ import { balanceModel } from "../balances/balance.ts";
 import { paymentConfig } from "../config.ts";
 import { paymentModel } from "../payment-model.ts";
 import { payoutModel } from "../payout.ts";
-import { findWrongBalances } from "./balance-check.ts";
+import { findWrongBalances } from "../balances/balance-check.ts";
 import { connectToDatabase } from "./command-context.ts";
 
 const needed = { MONGODB_URI: true, PAYOUT_HOLD_DAYS: true } as const;

@@ -1,7 +1,7 @@
 import { execFile } from "node:child_process";
 import { join } from "node:path";
 import { expect, it } from "vitest";
-import { findWrongBalances } from "./balance-check.ts";
+import { findWrongBalances } from "../balances/balance-check.ts";
 import { fetchWebhookEndpoints } from "./webhook-endpoints.ts";
 import {
   DAY_MS,

@@ -1,7 +1,7 @@
-import { rebuildBalances } from "../balances/balance-refresh.ts";
-import { type BalanceDeps } from "../balances/balance-source.ts";
-import { earningsInLedger } from "../balances/ledger-earnings.ts";
-import { earningsOf } from "../balances/earnings.ts";
+import { rebuildBalances } from "./balance-refresh.ts";
+import { type BalanceDeps } from "./balance-source.ts";
+import { earningsInLedger } from "./ledger-earnings.ts";
+import { earningsOf } from "./earnings.ts";
 
 /** A balance that differs from the ledger; available and held amounts together, in minor units. */
 export interface WrongBalance {
