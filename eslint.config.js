@@ -100,6 +100,7 @@ const rooms = {
     "messaging",
     "store",
   ],
+  tickets: ["listings", "codes"],
   auth: ["accounts", "sign-in", "mail", "bans", "sessions", "keys"],
   payments: [
     "testing",

@@ -130,11 +130,11 @@ function heldError(holder: Order, buyerId: string): DomainError {
 async function findReplay(
   orders: Orders,
   userId: string,
-  mark: Partial<IdempotencyKey>,
+  key: Partial<IdempotencyKey>,
 ): Promise<Order | null> {
-  if (!mark.requestId) return null;
-  const made = await orders.findOne({ userId, requestId: mark.requestId });
-  if (made) mustBeSameRequest(made, mark);
+  if (!key.requestId) return null;
+  const made = await orders.findOne({ userId, requestId: key.requestId });
+  if (made) mustBeSameRequest(made, key);
   return made;
 }
 
@@ -151,7 +151,7 @@ async function draftOrder(
   deps: HoldDeps,
   ticket: TicketFields,
   userId: string,
-  mark: Partial<IdempotencyKey>,
+  key: Partial<IdempotencyKey>,
   network?: string,
 ): Promise<Order> {
   const { orders, now } = deps;
@@ -176,7 +176,7 @@ async function draftOrder(
     expiresAt: endBeforeEvent(now() + holdSeconds * 1000, eventTime),
     holdNumber: (last?.holdNumber ?? 0) + 1,
     ...(network === undefined ? {} : { network }),
-    ...mark,
+    ...key,
   });
   open(order);
   return order;
@@ -190,22 +190,22 @@ export async function hold(
   deps: HoldDeps,
   userId: string,
   request: CreateOrderRequest,
-  mark: Partial<IdempotencyKey>,
+  key: Partial<IdempotencyKey>,
   network?: string,
 ): Promise<Order> {
-  const replay = await findReplay(deps.orders, userId, mark);
+  const replay = await findReplay(deps.orders, userId, key);
   if (replay) return replay;
   const ticket = await mustBeForSale(deps, userId, request);
   for (let round = 0; round < 5; round += 1) {
     const holder = await findHolder(deps, ticket._id);
     if (holder) {
       // The same request, sent twice at once, may have made this hold.
-      const twin = await findReplay(deps.orders, userId, mark);
+      const twin = await findReplay(deps.orders, userId, key);
       if (twin) return twin;
       throw heldError(holder, userId);
     }
     await checkHoldLimits(deps, { userId, ticketId: ticket._id, network });
-    const order = await draftOrder(deps, ticket, userId, mark, network);
+    const order = await draftOrder(deps, ticket, userId, key, network);
     try {
       const made = await order.save();
       // This runs past the call's deadline too: a refused buyer must not be left with a hold.

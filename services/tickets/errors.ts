@@ -1,5 +1,5 @@
 import { Code } from "@connectrpc/connect";
-import { defineErrors } from "#runtime/errors.ts";
+import { defineErrors, type DomainError } from "#runtime/errors.ts";
 
 /** The reasons for which tickets refuses a call, beside those of every service. */
 export const TicketError = defineErrors({
@@ -11,3 +11,6 @@ export const TicketError = defineErrors({
   TICKET_NOT_FOUND: Code.NotFound,
   TICKET_SOLD: Code.FailedPrecondition,
 });
+
+export const ticketNotFound = (): DomainError =>
+  new TicketError("TICKET_NOT_FOUND", "there is no such ticket");

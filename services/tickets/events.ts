@@ -22,8 +22,8 @@ import type { ReplicaSource } from "#runtime/messaging/snapshots/replica.ts";
 import { on, type EventHandler } from "#runtime/messaging/consumer.ts";
 import type { SnapshotPublisher } from "#runtime/messaging/snapshots/publisher.ts";
 import { applyBan, type BanReplica } from "#marketplace/ban-replica.ts";
-import { lockCode } from "./code.ts";
-import { setListingsBanned } from "./banned-seller.ts";
+import { lockCode } from "./codes/code.ts";
+import { setListingsBanned } from "./listings/banned-seller.ts";
 import {
   applyHold,
   toProto,

@@ -10,8 +10,8 @@ import { aggregate, record, type AggregateFields } from "#runtime/store/aggregat
 import { TicketError } from "./errors.ts";
 import { toMoney } from "#runtime/money.ts";
 import type { IdempotencyKey } from "#runtime/store/request-id.ts";
-import { attachCode, dropSeenCode } from "./attached-code.ts";
-import { sameDetails } from "./listing-details.ts";
+import { attachCode, dropSeenCode } from "./codes/attached-code.ts";
+import { sameDetails } from "./listings/listing-details.ts";
 
 type Status = "ON_SALE" | "HELD" | "SOLD" | "WITHDRAWN";
 export type CategoryWord = Exclude<keyof typeof Category, "UNSPECIFIED">;

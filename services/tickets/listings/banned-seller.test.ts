@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { newId } from "#runtime/store/ids.ts";
 import { as } from "#runtime/testing/tokens.ts";
 import { refusal } from "#runtime/testing/refusal.ts";
-import { orderHistory, testTickets } from "./testing.ts";
+import { orderHistory, testTickets } from "../testing.ts";
 
 const eve = newId();
 const quick = newId();

@@ -4,7 +4,7 @@ import type { Ticket } from "@ticketing/proto/tickets/v1/ticket";
 import { describe, expect, it } from "vitest";
 import { as } from "#runtime/testing/tokens.ts";
 import { refusal } from "#runtime/testing/refusal.ts";
-import { testTickets } from "./testing.ts";
+import { testTickets } from "../testing.ts";
 
 const { deps, client, list, get, recorded } = await testTickets();
 const price = { currencyCode: "EUR", units: 20n };

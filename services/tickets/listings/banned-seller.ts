@@ -1,5 +1,5 @@
 import { update } from "#runtime/store/aggregate.ts";
-import { setSellerBanned, type Tickets } from "./ticket.ts";
+import { setSellerBanned, type Tickets } from "../ticket.ts";
 
 /** How many listings are changed at once; some sellers have thousands. */
 const CONCURRENCY = 20;

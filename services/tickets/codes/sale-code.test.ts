@@ -6,8 +6,8 @@ import { describe, expect, it } from "vitest";
 import { newId } from "#runtime/store/ids.ts";
 import { as } from "#runtime/testing/tokens.ts";
 import { refusal } from "#runtime/testing/refusal.ts";
-import { ticketEvents } from "./events.ts";
-import { orderHistory, testTickets, type OrderEvent, type Step } from "./testing.ts";
+import { ticketEvents } from "../events.ts";
+import { orderHistory, testTickets, type OrderEvent, type Step } from "../testing.ts";
 
 const CODE = "open-sesame-7421";
 const { client, deps, handle, list, get, recorded } = await testTickets();

@@ -11,7 +11,7 @@ import { describe, expect, it } from "vitest";
 import { newId } from "#runtime/store/ids.ts";
 import { as } from "#runtime/testing/tokens.ts";
 import { refusal } from "#runtime/testing/refusal.ts";
-import { orderHistory, testTickets, type Step } from "./testing.ts";
+import { orderHistory, testTickets, type Step } from "../testing.ts";
 
 type Request = MessageInitShape<typeof ListTicketsRequestSchema>;
 

@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
 import { as } from "#runtime/testing/tokens.ts";
 import { refusal } from "#runtime/testing/refusal.ts";
-import { testTickets } from "./testing.ts";
+import { testTickets } from "../testing.ts";
 
 const { client, deps, list } = await testTickets();
 const price = { currencyCode: "EUR", units: 20n };

@@ -2,7 +2,7 @@ import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import { Category } from "@ticketing/proto/tickets/v1/ticket";
 import { describe, expect, it } from "vitest";
 import { as } from "#runtime/testing/tokens.ts";
-import { orderHistory, testTickets, type OrderEvent } from "./testing.ts";
+import { orderHistory, testTickets, type OrderEvent } from "../testing.ts";
 
 const { client, handle, list, get } = await testTickets();
 

@@ -14,7 +14,7 @@ import {
   type Cursor,
 } from "#runtime/store/paging.ts";
 import { isVisible, toSingleLine } from "#runtime/text.ts";
-import type { CategoryWord, TicketFields, Tickets } from "./ticket.ts";
+import { toProto, type CategoryWord, type TicketFields, type Tickets } from "../ticket.ts";
 
 type Filter = QueryFilter<TicketFields>;
 
@@ -87,11 +87,10 @@ function keyOf(ticket: TicketFields, { field }: Sort): number {
 
 /** One page of the tickets that match a request. */
 export async function search(
-  tickets: Tickets,
+  { tickets, now }: { tickets: Tickets; now: () => number },
   request: ListTicketsRequest,
   callerId: string | undefined,
-  now: number,
-): Promise<{ page: TicketFields[]; nextPageToken: string }> {
+) {
   const category = categoryWord(request.category);
   const sort = sortOf(request.orderBy);
   const filter: Filter = {
@@ -107,11 +106,12 @@ export async function search(
   const size = pageSize(request.pageSize);
   const found = await tickets
     .find(
-      { $and: [filter, available(request, callerId, now), after(sort, cursor)] },
+      { $and: [filter, available(request, callerId, now()), after(sort, cursor)] },
       { outbox: 0, code: 0 },
     )
     .sort({ [sort.field]: sort.direction, _id: sort.direction })
     .limit(size + 1)
     .lean<TicketFields[]>();
-  return toPage(query, size, found, (ticket) => keyOf(ticket, sort));
+  const { page, nextPageToken } = toPage(query, size, found, (ticket) => keyOf(ticket, sort));
+  return { tickets: page.map(toProto), nextPageToken };
 }

@@ -1,6 +1,6 @@
 import { toSingleLine } from "#runtime/text.ts";
 import { resolvedZone } from "./event-time.ts";
-import type { Listing } from "./ticket.ts";
+import type { Listing } from "../ticket.ts";
 
 /** The time zone that pages show the event time in, under its canonical name. */
 const shownZone = ({ timeZone = "UTC" }: Listing): string => resolvedZone(timeZone) ?? timeZone;

@@ -3,12 +3,12 @@ import {
   TicketCodeOpenedSchema,
   TicketCodeSealedSchema,
 } from "@ticketing/proto/tickets/v1/ticket_events";
-import { record } from "#runtime/store/aggregate.ts";
+import { record, update } from "#runtime/store/aggregate.ts";
 import { CallError } from "#runtime/errors.ts";
-import { TicketError } from "./errors.ts";
+import { TicketError, ticketNotFound } from "../errors.ts";
 import { retryDelayMs, isRecentId } from "#runtime/store/ids.ts";
 import { markCodeSeen } from "./attached-code.ts";
-import { recordUpdate, type Ticket } from "./ticket.ts";
+import { recordUpdate, type Ticket, type Tickets } from "../ticket.ts";
 
 // The entry code (R9). A buyer who has seen it cannot request a refund by themselves, and a buyer who has
 // requested a refund cannot see it. Both are decided on the ticket, so exactly one of them comes first:
@@ -57,7 +57,7 @@ export function revealCode(ticket: Ticket, request: RevealRequest): boolean {
         },
       );
     }
-    throw new TicketError("TICKET_NOT_FOUND", "there is no such ticket");
+    throw ticketNotFound();
   }
   // A code that the buyer of an earlier sale has seen is not for this one.
   const isStale = ticket.codeSeen && ticket.codeOpenedFor !== orderId;
@@ -92,4 +92,20 @@ export function lockCode(ticket: Ticket, orderId: string): true {
   record(ticket, TicketCodeSealedSchema, () => ({ ticketId: ticket._id, orderId }));
   recordUpdate(ticket);
   return true;
+}
+
+/** Reveals the code of a ticket to the buyer of its order, and returns it. */
+export async function openTicketCode(
+  { tickets, now }: { tickets: Tickets; now: () => number },
+  id: string,
+  request: Omit<RevealRequest, "now">,
+): Promise<string> {
+  let code = "";
+  const reveal = (ticket: Ticket): boolean => {
+    const changed = revealCode(ticket, { ...request, now: now() });
+    code = ticket.code ?? "";
+    return changed;
+  };
+  if (!(await update(tickets, id, reveal, "+code"))) throw ticketNotFound();
+  return code;
 }

@@ -6,8 +6,8 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { as } from "#runtime/testing/tokens.ts";
 import { refusal } from "#runtime/testing/refusal.ts";
-import { ticketEvents } from "./events.ts";
-import { orderHistory, testTickets, type Step } from "./testing.ts";
+import { ticketEvents } from "../events.ts";
+import { orderHistory, testTickets, type Step } from "../testing.ts";
 
 const CODE = "open-sesame-7421";
 const { client, deps, handle, list, get, recorded } = await testTickets();

@@ -7,7 +7,7 @@ import { newId } from "#runtime/store/ids.ts";
 import { as } from "#runtime/testing/tokens.ts";
 import { recordedLog } from "#runtime/testing/log.ts";
 import { refusal } from "#runtime/testing/refusal.ts";
-import { orderHistory, testTickets, type Step } from "./testing.ts";
+import { orderHistory, testTickets, type Step } from "../testing.ts";
 
 const { log, lines } = recordedLog();
 const { deps, client, handle, list, get, recorded } = await testTickets({ log });

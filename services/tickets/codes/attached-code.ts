@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
-import { TicketError } from "./errors.ts";
-import type { TicketFields } from "./ticket.ts";
+import { TicketError } from "../errors.ts";
+import type { TicketFields } from "../ticket.ts";
 
 // A code never outlives its sale: anyone who has seen it can enter with it, so it is sold once.
 
