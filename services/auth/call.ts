@@ -1,4 +1,4 @@
-import type { Caller } from "#runtime/rpc/authentication.ts";
+import type { Caller } from "#runtime/identity/tokens.ts";
 
 /** What a method needs to know about a call besides its message. */
 export interface Call {

@@ -1,4 +1,4 @@
-import type { Caller } from "#runtime/rpc/authentication.ts";
+import type { Caller } from "#runtime/identity/tokens.ts";
 import { addressOf, networkOf } from "#runtime/identity/client-network.ts";
 import type { DomainError } from "#runtime/errors.ts";
 import { OrderError } from "./errors.ts";

@@ -154,7 +154,7 @@ it("pages of an older edition are requested again, until another instance answer
   expect(again.requestId).toBe(requestId);
   expect(await versions()).toEqual([]);
   expect(lines).toContainEqual(
-    expect.objectContaining({ msg: "this instance of tickets tells too little" }),
+    expect.objectContaining({ msg: "this instance of tickets sends an older edition" }),
   );
   await tell({ requestId, tickets: [ticket] });
   await over;

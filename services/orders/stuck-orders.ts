@@ -18,7 +18,12 @@ const MAX_ALARMS = 100;
  * automatically: the money may have been taken, and only payments and Stripe know.
  */
 export function stuckOrders({ orders, now, log }: Deps): () => Promise<void> {
-  const raise = alarm({ log, now, words: "an order has been awaiting its capture for too long" });
+  const raise = alarm<{ orderId: string; attemptId?: string | undefined }>({
+    log,
+    now,
+    message: "an order has been awaiting its capture for too long",
+    idOf: ({ orderId }) => orderId,
+  });
   return async () => {
     const since = new Date(now() - CAPTURE_TIMEOUT_MS);
     const stuck = { status: "AWAITING_PAYMENT" as const, updateTime: { $lte: since } };

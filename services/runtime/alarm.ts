@@ -1,26 +1,27 @@
 import type { Log } from "./log.ts";
+import { HOUR_MS } from "./time.ts";
 
-/** What is still wrong is said again after so long. */
-const AGAIN_MS = 60 * 60_000;
-
-interface Options {
+interface Options<T> {
   log: Log;
   now: () => number;
-  words: string;
+  message: string;
+  /** The ID of what the alarm is about. */
+  idOf: (finding: T) => string;
 }
 
 /**
- * Raises an alarm over each of the things that are found wrong: a line of the log for a person, once,
- * and again every hour that it stays so. Answers where to put what is found.
+ * Raises an alarm for each finding: an error in the log for a person to act on, once, and again every
+ * hour while the finding lasts. Returns the function that takes the current findings.
  */
-export function alarm({ log, now, words }: Options) {
-  const told = new Map<string, number>();
-  return (found: readonly { orderId: string; attemptId?: string | undefined }[]): void => {
-    for (const [id, at] of told) if (now() - at >= AGAIN_MS) told.delete(id);
-    for (const about of found) {
-      if (told.has(about.orderId)) continue;
-      told.set(about.orderId, now());
-      log.error({ alarm: true, ...about }, words);
+export function alarm<T extends object>({ log, now, message, idOf }: Options<T>) {
+  const raised = new Map<string, number>();
+  return (findings: readonly T[]): void => {
+    for (const [id, time] of raised) if (now() - time >= HOUR_MS) raised.delete(id);
+    for (const finding of findings) {
+      if (raised.has(idOf(finding))) continue;
+      raised.set(idOf(finding), now());
+      const fields: object = { alarm: true, ...finding };
+      log.error(fields, message);
     }
   };
 }

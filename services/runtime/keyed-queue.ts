@@ -1,46 +1,48 @@
 import { runWithoutDeadline } from "./call-deadline.ts";
 
 /**
- * Does one thing for one id at a time, and for several ids at once. What fails is tried again after
- * growing pauses, until it succeeds.
+ * Runs a job per ID: one at a time for each ID, several IDs at once. A job that fails is retried with
+ * backoff until it succeeds.
  */
 export interface KeyedQueue {
-  /** Asks for work on an id, at once; asked while it runs, it runs once more afterwards. */
+  /** Starts a job for the ID as soon as possible. If one is running, another one follows it. */
   enqueue(id: string): void;
-  /** As `enqueue`, for work that can wait: all other work is begun before. */
+  /** As `enqueue`, but every job of normal priority starts first. */
   enqueueLowPriority(id: string): void;
-  /** Goes on with what waits: for when `ready` has become true. */
+  /** Starts waiting jobs. To be called when `isReady` has become true. */
   resume(): void;
-  /** Whether the id is being worked on, or will be by itself. */
+  /** Whether a job for the ID runs, waits or will be retried. */
   has(id: string): boolean;
-  /** Resolves when a lane is free. */
+  /** Resolves when a job could start at once. */
   untilFree(): Promise<void>;
-  /** Resolves when work that can wait would be begun. */
+  /** Resolves when a job of low priority could start at once. */
   untilFreeForLowPriority(): Promise<void>;
-  /** Resolves when nothing runs or waits to; what pauses after a failure is not waited for. */
+  /** Resolves when no job runs. Retries that are due later are not awaited. */
   untilIdle(): Promise<void>;
-  /** Resolves when all that was asked for has been tried, or can no longer be. Nothing is retried. */
+  /** Resolves when every waiting job has run once or can no longer run. Nothing is retried. */
   close(): Promise<void>;
 }
 
 interface Options {
-  /** So many ids at once. */
+  /** How many jobs run at once. */
   concurrency: number;
-  /** Of them, so many at most with work that can wait; all, where it is not given. */
+  /** How many of them may have low priority. The default is all. */
   lowPriorityConcurrency?: number;
   /**
-   * So many more may wait, and so many pause, as ids only. Those that come then are forgotten, so
-   * whoever sets it looks for them elsewhere.
+   * How many IDs may wait, and how many may await a retry. Others are dropped, so the caller must be
+   * able to find them again.
    */
   capacity?: number;
-  /** While it says no, nothing is begun, and what fails is not to blame. */
+  /** While it returns false, no job starts, and failures do not count. */
   isReady?: () => boolean;
-  /** The pause after the first failure, in milliseconds; it doubles with each one more. */
+  /** The delay after the first failure, in milliseconds. It doubles with each further failure. */
   firstPauseMs?: number;
   onError: (error: unknown, id: string) => void;
 }
 
-interface Failed {
+type Job = (id: string, isLowPriority: boolean) => Promise<void>;
+
+interface Failure {
   times: number;
   timer?: NodeJS.Timeout;
 }
@@ -48,109 +50,135 @@ interface Failed {
 const FIRST_PAUSE_MS = 1_000;
 const LONGEST_PAUSE_MS = 60_000;
 
-/** Doubled each time, up to a minute, and spread: those that failed together come back apart. */
+/** Exponential backoff with jitter, so that jobs that failed together are retried apart. */
 const pauseAfter = (failures: number, firstMs: number): number =>
   Math.min(firstMs * 2 ** (failures - 1), LONGEST_PAUSE_MS) * (0.8 + 0.2 * Math.random());
 
-export function keyedQueue(
-  work: (id: string, isLowPriority: boolean) => Promise<void>,
-  options: Options,
-): KeyedQueue {
-  const { concurrency, capacity = Infinity, isReady = () => true, onError } = options;
-  const { firstPauseMs = FIRST_PAUSE_MS, lowPriorityConcurrency = concurrency } = options;
-  const waiting = new Set<string>();
-  const waitingLowPriority = new Set<string>();
-  const runningLowPriority = new Set<string>();
-  const running = new Map<string, Promise<void>>();
-  const failed = new Map<string, Failed>();
-  let closed = false;
+export const keyedQueue = (job: Job, options: Options): KeyedQueue => new Queue(job, options);
 
-  function pause(id: string, isLowPriority: boolean): void {
-    if (closed) return;
-    const again = isLowPriority ? enqueueLowPriority : enqueue;
-    if (!isReady()) return again(id);
-    const times = (failed.get(id)?.times ?? 0) + 1;
-    if (times === 1 && failed.size >= capacity) return;
-    failed.set(id, { times, timer: setTimeout(again, pauseAfter(times, firstPauseMs), id) });
+class Queue implements KeyedQueue {
+  readonly #job: Job;
+  readonly #options: Required<Options>;
+  readonly #waiting = new Set<string>();
+  readonly #waitingLowPriority = new Set<string>();
+  readonly #running = new Map<string, Promise<void>>();
+  readonly #runningLowPriority = new Set<string>();
+  readonly #failures = new Map<string, Failure>();
+  #closed = false;
+
+  constructor(job: Job, options: Options) {
+    this.#job = job;
+    this.#options = {
+      lowPriorityConcurrency: options.concurrency,
+      capacity: Infinity,
+      isReady: () => true,
+      firstPauseMs: FIRST_PAUSE_MS,
+      ...options,
+    };
   }
 
-  function begin(id: string, isLowPriority: boolean): void {
-    (isLowPriority ? waitingLowPriority : waiting).delete(id);
-    if (isLowPriority) runningLowPriority.add(id);
-    clearTimeout(failed.get(id)?.timer);
-    // A call may have woken it; its deadline is not ours.
-    const done = runWithoutDeadline(() => work(id, isLowPriority))
+  enqueue(id: string): void {
+    this.#add(this.#waiting, id);
+  }
+
+  enqueueLowPriority(id: string): void {
+    this.#add(this.#waitingLowPriority, id);
+  }
+
+  resume(): void {
+    if (!this.#options.isReady()) return;
+    for (const id of this.#waiting) {
+      if (this.#running.size >= this.#options.concurrency) return;
+      if (!this.#running.has(id)) this.#start(id, false);
+    }
+    for (const id of this.#waitingLowPriority) {
+      if (this.#isFullForLowPriority()) return;
+      if (!this.#running.has(id)) this.#start(id, true);
+    }
+  }
+
+  has(id: string): boolean {
+    return this.#isWaiting(id) || this.#running.has(id) || this.#failures.has(id);
+  }
+
+  async untilFree(): Promise<void> {
+    while (this.#running.size >= this.#options.concurrency) await this.#nextEnd();
+  }
+
+  async untilFreeForLowPriority(): Promise<void> {
+    while (this.#isFullForLowPriority() || this.#waitingLowPriority.size > 0) await this.#nextEnd();
+  }
+
+  async untilIdle(): Promise<void> {
+    while (this.#running.size > 0) await this.#nextEnd();
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    for (const { timer } of this.#failures.values()) clearTimeout(timer);
+    const canStart = (): boolean =>
+      this.#waiting.size + this.#waitingLowPriority.size > 0 && this.#options.isReady();
+    while (this.#running.size > 0 || canStart()) {
+      this.resume();
+      await this.#nextEnd();
+    }
+  }
+
+  #add(waiting: Set<string>, id: string): void {
+    if (waiting.size >= this.#options.capacity) return this.#drop(id);
+    waiting.add(id);
+    this.resume();
+  }
+
+  /** Also drops a pending retry: then `has` returns false, and the caller can find the ID again. */
+  #drop(id: string): void {
+    if (this.#isWaiting(id)) return;
+    clearTimeout(this.#failures.get(id)?.timer);
+    this.#failures.delete(id);
+  }
+
+  #start(id: string, isLowPriority: boolean): void {
+    (isLowPriority ? this.#waitingLowPriority : this.#waiting).delete(id);
+    if (isLowPriority) this.#runningLowPriority.add(id);
+    clearTimeout(this.#failures.get(id)?.timer);
+    // A call may have enqueued the job. The deadline of that call does not apply to it.
+    const done = runWithoutDeadline(() => this.#job(id, isLowPriority))
       .then(
-        () => void failed.delete(id),
+        () => void this.#failures.delete(id),
         (error: unknown) => {
-          onError(error, id);
-          pause(id, isLowPriority);
+          this.#options.onError(error, id);
+          this.#retryLater(id, isLowPriority);
         },
       )
       .finally(() => {
-        running.delete(id);
-        runningLowPriority.delete(id);
-        resume();
+        this.#running.delete(id);
+        this.#runningLowPriority.delete(id);
+        this.resume();
       });
-    running.set(id, done);
+    this.#running.set(id, done);
   }
 
-  function enqueue(id: string): void {
-    if (waiting.size >= capacity) return forget(id);
-    waiting.add(id);
-    resume();
+  #retryLater(id: string, isLowPriority: boolean): void {
+    if (this.#closed) return;
+    const { isReady, capacity, firstPauseMs } = this.#options;
+    const retry = (): void => (isLowPriority ? this.enqueueLowPriority(id) : this.enqueue(id));
+    if (!isReady()) return retry();
+    const times = (this.#failures.get(id)?.times ?? 0) + 1;
+    if (times === 1 && this.#failures.size >= capacity) return;
+    this.#failures.set(id, { times, timer: setTimeout(retry, pauseAfter(times, firstPauseMs)) });
   }
 
-  function enqueueLowPriority(id: string): void {
-    if (waitingLowPriority.size >= capacity) return forget(id);
-    waitingLowPriority.add(id);
-    resume();
+  #isWaiting(id: string): boolean {
+    return this.#waiting.has(id) || this.#waitingLowPriority.has(id);
   }
 
-  /** Entirely, with the pause that it may be in: then `has` says no, and whoever sets it looks for it. */
-  function forget(id: string): void {
-    if (waiting.has(id) || waitingLowPriority.has(id)) return;
-    clearTimeout(failed.get(id)?.timer);
-    failed.delete(id);
+  #isFullForLowPriority(): boolean {
+    const { concurrency, lowPriorityConcurrency } = this.#options;
+    const isFull = this.#running.size >= concurrency;
+    return isFull || this.#runningLowPriority.size >= lowPriorityConcurrency;
   }
 
-  function resume(): void {
-    if (!isReady()) return;
-    for (const id of waiting) {
-      if (running.size >= concurrency) return;
-      if (!running.has(id)) begin(id, false);
-    }
-    for (const id of waitingLowPriority) {
-      if (isFull()) return;
-      if (!running.has(id)) begin(id, true);
-    }
+  async #nextEnd(): Promise<void> {
+    await Promise.race(this.#running.values());
   }
-
-  const isFull = (): boolean =>
-    running.size >= concurrency || runningLowPriority.size >= lowPriorityConcurrency;
-  const isWaiting = (): boolean => waiting.size > 0 || waitingLowPriority.size > 0;
-
-  return {
-    enqueue,
-    enqueueLowPriority,
-    resume,
-    has: (id) => waiting.has(id) || waitingLowPriority.has(id) || running.has(id) || failed.has(id),
-    async untilFree() {
-      while (running.size >= concurrency) await Promise.race(running.values());
-    },
-    async untilFreeForLowPriority() {
-      while (isFull() || waitingLowPriority.size > 0) await Promise.race(running.values());
-    },
-    async untilIdle() {
-      while (running.size > 0) await Promise.race(running.values());
-    },
-    async close() {
-      closed = true;
-      for (const { timer } of failed.values()) clearTimeout(timer);
-      while (running.size > 0 || (isWaiting() && isReady())) {
-        resume();
-        await Promise.race(running.values());
-      }
-    },
-  };
 }

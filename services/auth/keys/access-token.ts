@@ -1,5 +1,5 @@
 import { SignJWT, type CryptoKey } from "jose";
-import { ALGORITHM } from "#runtime/rpc/authentication.ts";
+import { ALGORITHM } from "#runtime/identity/tokens.ts";
 
 /** The claims of an access token. */
 export interface AccessTokenClaims {

@@ -1,6 +1,6 @@
 import { exportJWK, generateKeyPair, type JWK } from "jose";
 import { z } from "zod";
-import { ALGORITHM } from "#runtime/rpc/authentication.ts";
+import { ALGORITHM } from "#runtime/identity/tokens.ts";
 import type { KeyFields } from "./key.ts";
 
 const privateKey = z.looseObject({

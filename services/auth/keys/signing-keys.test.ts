@@ -1,6 +1,6 @@
 import { decodeJwt, decodeProtectedHeader, exportJWK, generateKeyPair } from "jose";
 import { describe, expect, it } from "vitest";
-import { verifyToken } from "#runtime/rpc/authentication.ts";
+import { verifyToken } from "#runtime/identity/tokens.ts";
 import { buildIndexes } from "#runtime/store/indexes.ts";
 import { testDatabase } from "#runtime/testing/database.ts";
 import { keyModel } from "./key.ts";

@@ -1,5 +1,5 @@
 import { createLocalJWKSet, importJWK, type CryptoKey, type JWK, type JWTVerifyGetKey } from "jose";
-import { ALGORITHM } from "#runtime/rpc/authentication.ts";
+import { ALGORITHM } from "#runtime/identity/tokens.ts";
 import type { Service } from "#runtime/service.ts";
 import type { AuthConfig } from "../config.ts";
 import {

@@ -1,4 +1,4 @@
-import type { TokenRules } from "#runtime/rpc/authentication.ts";
+import type { TokenRules } from "#runtime/identity/tokens.ts";
 import type { AuthConfig } from "../config.ts";
 import type { SigningKeys } from "./signing-keys.ts";
 

@@ -3,7 +3,7 @@ import {
   cookieName,
   readCookie,
   REFRESH_COOKIE,
-} from "#runtime/rpc/authentication.ts";
+} from "#runtime/identity/cookies.ts";
 
 /** The two cookies of a browser's session. */
 export interface SessionCookies {

@@ -1,5 +1,5 @@
 import { CallError } from "#runtime/errors.ts";
-import type { Caller } from "#runtime/rpc/authentication.ts";
+import type { Caller } from "#runtime/identity/tokens.ts";
 import type { UserFields, Users } from "../user.ts";
 import { sessionEnded } from "./session.ts";
 import type { SessionStore } from "./session-store.ts";

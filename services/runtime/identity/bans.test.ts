@@ -4,7 +4,8 @@ import { Access } from "@ticketing/proto/options/v1/options";
 import { createClient, createRouterTransport } from "@connectrpc/connect";
 import { createClient as createRedis, type RedisClientType } from "redis";
 import { afterAll, describe, expect, inject, it } from "vitest";
-import { ACCESS_COOKIE, callerIfAny } from "../rpc/authentication.ts";
+import { ACCESS_COOKIE } from "./cookies.ts";
+import { callerIfAny } from "../rpc/authentication.ts";
 import { banSnapshot } from "./ban-snapshot.ts";
 import {
   banCache,

@@ -3,7 +3,7 @@ import { createServer, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { exportJWK, generateKeyPair, type CryptoKey } from "jose";
 import { afterAll, expect, it, onTestFinished, vi } from "vitest";
-import { ALGORITHM, verifyToken, type TokenRules } from "../rpc/authentication.ts";
+import { ALGORITHM, verifyToken, type TokenRules } from "./tokens.ts";
 import { remoteKeys } from "./keys.ts";
 import { eventually } from "../testing/eventually.ts";
 import { silentLog } from "../testing/log.ts";

@@ -7,70 +7,81 @@ export { isBrokerFault } from "./publisher-channel.ts";
 export type { ReceiveMessage } from "./consumer-channel.ts";
 
 /**
- * RabbitMQ, by two connections. One that publishes is stopped by a broker short of memory or disk, and
- * what comes in must be acknowledged all the same: that is what makes room again. Only an event whose
- * handling publishes waits (events.ts).
+ * RabbitMQ, on two connections. A broker that is short of memory or disk space blocks connections that
+ * publish, but must still receive acknowledgements: those free its memory. Only handlers that publish
+ * wait (consumer.ts).
  */
 export interface Broker
   extends Pick<PublisherConnection, "publish">, Pick<ConsumerConnection, "consume" | "subscribe"> {
-  /** Whether it is there, holds all that this version needs, and takes messages. */
+  /** Whether it is available, has what this version needs, and accepts messages. */
   readonly connected: boolean;
-  /** Called whenever it has become `connected`. */
+  /** Calls the listener each time `connected` becomes true. */
   onConnect(listener: () => void): void;
   close(): Promise<void>;
 }
 
 interface Options extends Routing {
   url: string;
-  /** The service's name, which is also its user's at the broker. */
+  /** The service's name, which is also the name of its user at the broker. */
   name: string;
   log: Log;
   onChange?: (connected: boolean) => void;
 }
 
 export async function connectBroker(options: Options): Promise<Broker> {
-  const { url, name, subscriptions, log, onChange: tell } = options;
+  const { url, name, subscriptions, log } = options;
+  const state = connectionState(options);
+  const shared = { url, name, log, onChange: state.update };
+  const marker = topologyMarker(options).name;
+  const publisher = await openPublisherConnection({ ...shared, marker });
+  const consumer = await openConsumerConnection({ ...shared, subscriptions });
+  state.watch(publisher, consumer);
+
+  return {
+    get connected() {
+      return state.isConnected();
+    },
+    publish: publisher.publish,
+    consume: consumer.consume,
+    subscribe: consumer.subscribe,
+    onConnect: state.onConnect,
+    async close() {
+      await consumer.close();
+      await publisher.close();
+    },
+  };
+}
+
+/** The common state of both connections: logs its changes and reports them. */
+function connectionState({ log, onChange }: Options) {
   const listeners = new Set<() => void>();
-  const ways: { publishing?: PublisherConnection; consuming?: ConsumerConnection } = {};
-  let wasThere = false;
+  let connections: { publisher: PublisherConnection; consumer: ConsumerConnection } | undefined;
+  let wasOpen = false;
   let wasConnected: boolean | undefined;
 
-  const isThere = (): boolean => Boolean(ways.publishing?.model && ways.consuming?.model);
-  const isConnected = (): boolean => isThere() && !ways.publishing?.blocked;
+  const isOpen = (): boolean => Boolean(connections?.publisher.model && connections.consumer.model);
+  const isConnected = (): boolean => isOpen() && !connections?.publisher.blocked;
 
-  function onChange(): void {
-    if (isThere() !== wasThere) {
-      wasThere = !wasThere;
-      if (wasThere) log.info("broker connected");
+  function update(): void {
+    if (isOpen() !== wasOpen) {
+      wasOpen = !wasOpen;
+      if (wasOpen) log.info("broker connected");
       else log.warn("broker gone");
     }
     const connected = isConnected();
     if (connected === wasConnected) return;
     wasConnected = connected;
-    tell?.(connected);
+    onChange?.(connected);
     if (connected) for (const listener of [...listeners]) listener();
   }
 
-  const about = { url, name, log, onChange };
-  const publishing = await openPublisherConnection({
-    ...about,
-    marker: topologyMarker(options).name,
-  });
-  const consuming = await openConsumerConnection({ ...about, subscriptions });
-  Object.assign(ways, { publishing, consuming });
-  onChange();
-
   return {
-    get connected() {
-      return isConnected();
+    isConnected,
+    update,
+    watch(publisher: PublisherConnection, consumer: ConsumerConnection): void {
+      connections = { publisher, consumer };
+      update();
     },
-    publish: publishing.publish,
-    consume: consuming.consume,
-    subscribe: consuming.subscribe,
-    onConnect: (listener) => void listeners.add(listener),
-    async close() {
-      await consuming.close();
-      await publishing.close();
-    },
+    onConnect: (listener: () => void): void => void listeners.add(listener),
   };
 }

@@ -1,23 +1,23 @@
-import { setTimeout as passing } from "node:timers/promises";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Log } from "../log.ts";
 
-/** Holds a service's consumers back while a fault of its own lasts: one fault is everybody's. */
+/** Pauses a service's consumers while a fault of the service lasts: a fault affects every message. */
 export interface CircuitBreaker {
-  /** Resolves when no fault lasts; false where the service stops first. */
+  /** Resolves with true when no fault lasts, with false if the service stops first. */
   untilClosed(): Promise<boolean>;
   recordFailure(error: unknown): void;
-  /** Something worked: the next fault is a new one. */
+  /** A message was handled: the next fault is a new one. */
   recordSuccess(): void;
 }
 
 interface Options {
   log: Log;
-  /** Resolves when the parts that the service needs answer again. */
+  /** Resolves when the parts that the service needs respond again. */
   recovered: () => Promise<void>;
   stopping: AbortSignal;
 }
 
-/** A part may answer and still refuse, as a full disk does; so each fault without a success waits longer. */
+/** A part may respond and still fail, as a full disk does: each fault without a success waits longer. */
 const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 5_000;
 
@@ -39,13 +39,13 @@ export function circuitBreaker({ log, recovered, stopping }: Options): CircuitBr
         { err: (error as Error).message, pauseMs },
         "consuming pauses until the fault is over",
       );
-      fault = passing(pauseMs, undefined, { signal: stopping })
+      fault = sleep(pauseMs, undefined, { signal: stopping })
         .then(recovered)
         .then(() => {
           fault = undefined;
-          log.info("consuming goes on");
+          log.info("consuming continues");
         })
-        .catch(() => undefined); // Stopped while it lasted.
+        .catch(() => undefined); // The service stopped during the fault.
     },
     recordSuccess() {
       streak = 0;

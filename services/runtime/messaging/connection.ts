@@ -1,29 +1,29 @@
 import { connect, type Channel, type ChannelModel } from "amqplib";
 import type { Log } from "../log.ts";
 
-/** One connection to RabbitMQ that comes back by itself, and is set up anew each time. */
+/** A connection to RabbitMQ that reconnects, and is set up again each time. */
 export interface BrokerConnection {
-  /** The connection of now; undefined while there is none. */
+  /** The current connection; undefined while there is none. */
   readonly model: ChannelModel | undefined;
-  /** Whether the broker reads nothing more from it, being short of memory or disk. */
+  /** Whether the broker reads nothing from it because it is short of memory or disk space. */
   readonly blocked: boolean;
   close(): Promise<void>;
 }
 
 interface Options {
   url: string;
-  /** What the broker's management calls it. */
+  /** The connection's name in RabbitMQ's management. */
   name: string;
   log: Log;
-  /** Finds out whether the broker holds what is needed, before the connection counts as one. */
+  /** Checks that the broker has what this version needs, before the connection counts as open. */
   prepare: (model: ChannelModel) => Promise<void>;
-  /** Begins what runs on it; before that, others may already have begun theirs. */
-  begin?: (model: ChannelModel) => Promise<void>;
-  /** It is there, or gone, or blocked, or not any more. */
+  /** Starts what runs on the connection. */
+  start?: (model: ChannelModel) => Promise<void>;
+  /** Called when the connection opens, closes, is blocked or is unblocked. */
   onChange: () => void;
 }
 
-/** Two of these without a sign, and a broker that is frozen or cut off counts as gone. */
+/** After two of these without a sign of life, the connection counts as lost. */
 const HEARTBEAT_SECONDS = 3;
 export const TIMEOUT_MS = 10_000;
 const RECOVERY = { initialDelay: 100, maxDelay: 3_000, factor: 2, jitter: 0.3 };
@@ -34,16 +34,16 @@ function withHeartbeat(url: string): string {
   return address.href;
 }
 
-/** Connects, and waits for a broker that is not there yet. */
+/** Connects, and waits until the broker is available. */
 export async function openConnection(options: Options): Promise<BrokerConnection> {
-  const { url, name, log, prepare, begin, onChange } = options;
+  const { url, name, log, prepare, start, onChange } = options;
   let model: ChannelModel | undefined;
   let blocked = false;
 
   async function setup(opened: ChannelModel): Promise<void> {
     await prepare(opened);
     model = opened;
-    await begin?.(opened).catch((error: unknown) => {
+    await start?.(opened).catch((error: unknown) => {
       model = undefined;
       throw error;
     });
@@ -61,19 +61,21 @@ export async function openConnection(options: Options): Promise<BrokerConnection
   };
   connection.on("handler-error", (err: unknown) => log.error({ err }, "broker listener failed"));
   connection.on("error", (err) => log.debug({ err: err.message }, "broker connection error"));
-  connection.on("connect-failed", (err) => log.warn({ err: err.message }, "no broker yet"));
+  connection.on("connect-failed", (err) =>
+    log.warn({ err: err.message }, "the broker is not available yet"),
+  );
   connection.on("connect", () => change(false));
   connection.on("disconnect", () => {
     model = undefined;
     change(false);
   });
-  // Short of memory or disk it takes nothing; what is sent all the same would pile up here.
+  // A broker short of memory or disk space reads nothing. Messages would pile up in this process.
   connection.on("blocked", (reason) => {
-    log.warn({ reason }, "broker takes no messages");
+    log.warn({ reason }, "the broker accepts no messages");
     change(true);
   });
   connection.on("unblocked", () => {
-    log.info("broker takes messages again");
+    log.info("the broker accepts messages again");
     change(false);
   });
   await connection.waitForConnect();
@@ -88,9 +90,9 @@ export async function openConnection(options: Options): Promise<BrokerConnection
   };
 }
 
-const ended = new WeakSet<Channel>();
+const closedByUs = new WeakSet<Channel>();
 
-/** A channel that we did not end takes the connection with it: then everything is set up anew. */
+/** Closes the connection when the channel closes unexpectedly: then everything is set up again. */
 export function closeConnectionWith<C extends Channel>(
   model: ChannelModel,
   channel: C,
@@ -99,13 +101,13 @@ export function closeConnectionWith<C extends Channel>(
   channel.on("error", (err) => log.error({ err }, "broker channel closed"));
   channel.on("handler-error", (err: unknown) => log.error({ err }, "broker listener failed"));
   channel.on("close", () => {
-    if (!ended.has(channel)) void model.close().catch(() => undefined);
+    if (!closedByUs.has(channel)) void model.close().catch(() => undefined);
   });
   return channel;
 }
 
-/** Its answer comes after all that was sent on the channel; a connection is closed with less care. */
+/** Resolves after everything that was sent on the channel; closing the connection guarantees less. */
 export async function closeChannel(channel: Channel): Promise<void> {
-  ended.add(channel);
+  closedByUs.add(channel);
   await channel.close().catch(() => undefined);
 }

@@ -1,4 +1,5 @@
 import type { Channel, ChannelModel, ConsumeMessage } from "amqplib";
+import type { Log } from "../log.ts";
 import {
   closeChannel,
   closeConnectionWith,
@@ -6,31 +7,30 @@ import {
   type BrokerConnection,
 } from "./connection.ts";
 import { checkQueueLeaders } from "./queue-leaders.ts";
-import type { Log } from "../log.ts";
 import { EVENTS_EXCHANGE, type Subscriptions } from "./topology.ts";
 
 /**
- * Receives messages of one queue; settles each by itself. Once `gone` is aborted, the broker has taken
- * all that is not settled back, and gives it to the next one.
+ * Receives the messages of a queue and acknowledges each of them. When `channelClosed` is aborted, the
+ * broker has taken back the messages that are not acknowledged, and delivers them to another consumer.
  */
 export type ReceiveMessage = (
   message: ConsumeMessage,
   channel: Channel,
-  gone: AbortSignal,
+  channelClosed: AbortSignal,
 ) => Promise<void>;
 
-/** The connection that messages come in by. */
+/** The connection for incoming messages. */
 export interface ConsumerConnection extends BrokerConnection {
-  /** Consumes a queue, now and after every reconnect, until the stop it answers is called. */
+  /** Consumes a queue, also after each reconnect, until the returned function is called. */
   consume(queue: string, prefetch: number, receive: ReceiveMessage): Promise<() => Promise<void>>;
   /**
-   * Hears events in a queue that is this instance's alone and ends with its connection: now and after
-   * every reconnect, each of which is told to `bound`, because what came in between was missed.
+   * Receives events in an exclusive queue of this instance, which ends with its connection. `onBound` is
+   * called when the queue is bound, also after each reconnect: events in between were missed.
    */
   subscribe(
     types: readonly string[],
     receive: (message: ConsumeMessage) => void,
-    bound: () => void,
+    onBound: () => void,
   ): Promise<void>;
 }
 
@@ -38,14 +38,14 @@ interface Consumer {
   queue: string;
   prefetch: number;
   receive: ReceiveMessage;
-  /** How to stop it on the connection of now. */
+  /** Cancels it on the current connection. */
   cancel?: () => Promise<void>;
 }
 
-interface Listener {
+interface Subscription {
   types: readonly string[];
   receive: (message: ConsumeMessage) => void;
-  bound: () => void;
+  onBound: () => void;
 }
 
 interface Options {
@@ -57,67 +57,21 @@ interface Options {
   onChange: () => void;
 }
 
-const close = (model: ChannelModel): void => void model.close().catch(() => undefined);
-
 export async function openConsumerConnection(options: Options): Promise<ConsumerConnection> {
   const { url, name, subscriptions, log, onChange } = options;
   const consumers = new Set<Consumer>();
-  const listeners = new Set<Listener>();
-
-  async function begin(model: ChannelModel, consumer: Consumer): Promise<void> {
-    const channel = closeConnectionWith(model, await model.createChannel(), log);
-    const running = new Set<Promise<void>>();
-    const gone = new AbortController();
-    channel.on("close", () => gone.abort());
-    await channel.prefetch(consumer.prefetch);
-    const { consumerTag } = await channel.consume(consumer.queue, (message) => {
-      if (!message) return close(model); // The queue was deleted.
-      const received = (async () => consumer.receive(message, channel, gone.signal))();
-      const work = received.catch((err: unknown) => {
-        // With its channel gone, the broker gives the message to the next one.
-        log.warn({ err: (err as Error).message }, "a message could not be settled");
-      });
-      running.add(work);
-      void work.finally(() => running.delete(work));
-    });
-    consumer.cancel = async () => {
-      await channel.cancel(consumerTag).catch(() => undefined);
-      await Promise.all(running);
-      await closeChannel(channel);
-    };
-  }
-
-  async function beginListening(model: ChannelModel, listener: Listener): Promise<void> {
-    const channel = closeConnectionWith(model, await model.createChannel(), log);
-    const own = { exclusive: true, autoDelete: true, durable: false };
-    const { queue } = await channel.assertQueue("", own);
-    await Promise.all(
-      listener.types.map((type) => channel.bindQueue(queue, EVENTS_EXCHANGE, type)),
-    );
-    const receive = (message: ConsumeMessage | null): void => {
-      if (!message) return close(model); // The queue was deleted.
-      try {
-        listener.receive(message);
-      } catch (err) {
-        // Thrown on, it would take the connection with it, and everything that is on it.
-        log.error({ err, type: message.fields.routingKey }, "a message could not be heard");
-      }
-    };
-    await channel.consume(queue, receive, { noAck: true });
-    listener.bound();
-  }
-
+  const subscribed = new Set<Subscription>();
   const connection = await openConnection({
-    ...{ url, name, log, onChange },
+    url,
+    name,
+    log,
+    onChange,
     async prepare(model) {
-      if (!(name in subscriptions)) return;
-      const channel = closeConnectionWith(model, await model.createChannel(), log);
-      await checkQueueLeaders(channel, name);
-      await closeChannel(channel);
+      if (name in subscriptions) await checkQueues(model, name, log);
     },
-    async begin(model) {
-      for (const consumer of [...consumers]) await begin(model, consumer);
-      for (const listener of [...listeners]) await beginListening(model, listener);
+    async start(model) {
+      for (const consumer of [...consumers]) await startConsumer(model, consumer, log);
+      for (const subscription of [...subscribed]) await startSubscription(model, subscription, log);
     },
   });
 
@@ -125,16 +79,76 @@ export async function openConsumerConnection(options: Options): Promise<Consumer
     async consume(queue: string, prefetch: number, receive: ReceiveMessage) {
       const consumer: Consumer = { queue, prefetch, receive };
       consumers.add(consumer);
-      if (connection.model) await begin(connection.model, consumer);
+      if (connection.model) await startConsumer(connection.model, consumer, log);
       return async () => {
         consumers.delete(consumer);
         await consumer.cancel?.();
       };
     },
-    async subscribe(types: readonly string[], receive: Listener["receive"], bound: () => void) {
-      const listener: Listener = { types, receive, bound };
-      listeners.add(listener);
-      if (connection.model) await beginListening(connection.model, listener);
+    async subscribe(
+      types: readonly string[],
+      receive: Subscription["receive"],
+      onBound: () => void,
+    ) {
+      const subscription: Subscription = { types, receive, onBound };
+      subscribed.add(subscription);
+      if (connection.model) await startSubscription(connection.model, subscription, log);
     },
   });
 }
+
+async function checkQueues(model: ChannelModel, service: string, log: Log): Promise<void> {
+  const channel = closeConnectionWith(model, await model.createChannel(), log);
+  await checkQueueLeaders(channel, service);
+  await closeChannel(channel);
+}
+
+/** Consumes on the current connection. A queue that is deleted ends the connection. */
+async function startConsumer(model: ChannelModel, consumer: Consumer, log: Log): Promise<void> {
+  const channel = closeConnectionWith(model, await model.createChannel(), log);
+  const running = new Set<Promise<void>>();
+  const closed = new AbortController();
+  channel.on("close", () => closed.abort());
+  await channel.prefetch(consumer.prefetch);
+  const { consumerTag } = await channel.consume(consumer.queue, (message) => {
+    if (!message) return closeConnection(model);
+    const received = (async () => consumer.receive(message, channel, closed.signal))();
+    const work = received.catch((err: unknown) => {
+      // The channel is closed, so the broker delivers the message to another consumer.
+      log.warn({ err: (err as Error).message }, "a message could not be settled");
+    });
+    running.add(work);
+    void work.finally(() => running.delete(work));
+  });
+  consumer.cancel = async () => {
+    await channel.cancel(consumerTag).catch(() => undefined);
+    await Promise.all(running);
+    await closeChannel(channel);
+  };
+}
+
+/** Subscribes on the current connection. A queue that is deleted ends the connection. */
+async function startSubscription(
+  model: ChannelModel,
+  subscription: Subscription,
+  log: Log,
+): Promise<void> {
+  const channel = closeConnectionWith(model, await model.createChannel(), log);
+  const exclusive = { exclusive: true, autoDelete: true, durable: false };
+  const { queue } = await channel.assertQueue("", exclusive);
+  const { types, receive, onBound } = subscription;
+  await Promise.all(types.map((type) => channel.bindQueue(queue, EVENTS_EXCHANGE, type)));
+  const receiveSafely = (message: ConsumeMessage | null): void => {
+    if (!message) return closeConnection(model);
+    try {
+      receive(message);
+    } catch (err) {
+      // An exception would close the connection, with everything else that uses it.
+      log.error({ err, type: message.fields.routingKey }, "an event could not be received");
+    }
+  };
+  await channel.consume(queue, receiveSafely, { noAck: true });
+  onBound();
+}
+
+const closeConnection = (model: ChannelModel): void => void model.close().catch(() => undefined);

@@ -8,26 +8,26 @@ import {
 import { newId } from "../store/ids.ts";
 import type { Log } from "../log.ts";
 
-/** The broker does not have a message: it is away, refused it, or knows no queue for it. */
+/** The broker has not confirmed a message: it is unavailable, rejected it, or has no queue for it. */
 class PublishError extends Error {}
 
-/** Whether a publish failed, which is never the fault of what was published. */
+/** Whether publishing failed. The message itself is never at fault. */
 export const isBrokerFault = (error: unknown): boolean => error instanceof PublishError;
 
-/** The connection that messages go out by. */
+/** The connection for outgoing messages. */
 export interface PublisherConnection extends BrokerConnection {
   /**
-   * Publishes in the service's name. Resolves when the broker has the message safe; rejects where it
-   * has not, or cannot route it.
+   * Publishes as the service. Resolves when the broker has confirmed the message; rejects if it does
+   * not, or cannot route it.
    */
   publish(exchange: string, key: string, body: Buffer, options: Amqp.Publish): Promise<void>;
 }
 
 interface Options {
   url: string;
-  /** The service's name, which is also its user's at the broker. */
+  /** The service's name, which is also the name of its user at the broker. */
   name: string;
-  /** An exchange that stands where the broker's definitions are those of this version. */
+  /** An exchange that exists if the broker has the definitions of this version. */
   marker: string;
   log: Log;
   onChange: () => void;
@@ -39,7 +39,10 @@ export async function openPublisherConnection(options: Options): Promise<Publish
   let channel: ConfirmChannel | undefined;
 
   const connection = await openConnection({
-    ...{ url, name: `${name} publishing`, log, onChange },
+    url,
+    name: `${name} publishing`,
+    log,
+    onChange,
     async prepare(model) {
       const opened = closeConnectionWith(model, await model.createConfirmChannel(), log);
       opened.on("return", ({ properties }) => returned.add(String(properties.messageId)));
@@ -69,7 +72,7 @@ export async function openPublisherConnection(options: Options): Promise<Publish
     try {
       channel.publish(exchange, key, body, sent, confirmed);
     } catch (cause) {
-      // A channel that has just ended says so by throwing.
+      // A channel that has just closed throws.
       throw new PublishError("no channel to the broker", { cause });
     }
     const late = () => reject(new PublishError("the broker did not confirm in time"));

@@ -1,7 +1,7 @@
 import type { DescService } from "@bufbuild/protobuf";
 import { type Client, createClient, createRouterTransport } from "@connectrpc/connect";
 import type { Log } from "../log.ts";
-import type { TokenRules } from "../rpc/authentication.ts";
+import type { TokenRules } from "../identity/tokens.ts";
 import { interceptors, type Routes } from "../rpc/server.ts";
 import { silentLog } from "./log.ts";
 import { testTokenRules } from "./tokens.ts";

@@ -2,7 +2,7 @@ import type { DescService } from "@bufbuild/protobuf";
 import { type Client, createClient } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcTransport } from "@connectrpc/connect-node";
 import type { Log } from "../log.ts";
-import type { TokenRules } from "../rpc/authentication.ts";
+import type { TokenRules } from "../identity/tokens.ts";
 import type { Admission } from "../rpc/calls.ts";
 import { HealthState } from "../rpc/health.ts";
 import { type Routes, serve, type Server } from "../rpc/server.ts";

@@ -6,7 +6,7 @@ import {
   type JWTPayload,
   SignJWT,
 } from "jose";
-import { ALGORITHM, type TokenRules } from "../rpc/authentication.ts";
+import { ALGORITHM, type TokenRules } from "../identity/tokens.ts";
 
 const KEY_ID = "test";
 

@@ -2,21 +2,21 @@ import type { ConsumeMessage, Options } from "amqplib";
 import type { Broker } from "../broker.ts";
 import { QUEUES_EXCHANGE, delayKey, DELAY_TIERS, type DelayTier } from "../topology.ts";
 
-/** What is left to wait: bytes, and what goes with them. */
+/** A message to deliver later. */
 export interface DelayedMessage {
   content: Buffer;
   properties: Options.Publish;
 }
 
-/** The longest wait that is not longer than what is left; at least the shortest there is. */
+/** The longest tier that does not exceed the remaining time, or the shortest tier. */
 export function longestTierWithin(leftMs: number): DelayTier {
   const fitting = DELAY_TIERS.filter((seconds) => seconds * 1000 <= leftMs);
   return fitting.at(-1) ?? DELAY_TIERS[0];
 }
 
 /**
- * Leaves a message with the broker, to come out into the queue of `service` after `wait`. The broker
- * does the waiting, so no restart of ours loses it.
+ * Publishes a message to a delay queue. After the delay the broker moves it to the queue of `service`, so
+ * no restart of the service loses it.
  */
 export async function publishDelayed(
   broker: Broker,
@@ -30,15 +30,15 @@ export async function publishDelayed(
   });
 }
 
-/** All headers have to fit into one frame, with what is added to them. */
-const MOST_HEADER_BYTES = 32 * 1024;
+/** All headers must fit into one frame, together with those that are added. */
+const MAX_HEADER_BYTES = 32 * 1024;
 
 /**
- * The headers that can be sent again: not everything that can be received can be. A message that
- * could not be sent on would keep its place in our hands for ever.
+ * The headers that can be published again: not every header that can be received can. A message that
+ * could not be forwarded would never be settled.
  */
 function sendable(headers: object): Record<string, unknown> {
-  let left = MOST_HEADER_BYTES;
+  let left = MAX_HEADER_BYTES;
   const kept = Object.entries(headers).filter(([name, value]) => {
     if (typeof value !== "string" && typeof value !== "boolean" && !Number.isFinite(value))
       return false;
@@ -48,7 +48,7 @@ function sendable(headers: object): Record<string, unknown> {
   return Object.fromEntries(kept);
 }
 
-/** What of a received message goes with it when it is sent on. */
+/** The properties of a received message that are kept when it is forwarded. */
 export function forwardedProperties(
   { properties }: ConsumeMessage,
   headers: object = {},

@@ -1,156 +1,167 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import type { DescMessage, MessageInitShape, MessageShape } from "@bufbuild/protobuf";
 import type { Connection } from "mongoose";
-import { on, type EventHandler } from "../consumer.ts";
-import { newId } from "../../store/ids.ts";
-import { duplicateKeyIndex, isDatabaseFault } from "../../store/database.ts";
+import type { Log } from "../../log.ts";
+import { isDatabaseFault } from "../../store/database.ts";
+import { on, type EventHandler } from "../event-handler.ts";
 import {
   publishMessage,
-  type SnapshotRequest,
   type MessagingContext,
   type SnapshotPage,
+  type SnapshotRequest,
 } from "./publisher.ts";
+import { replicaProgress, type PageRequest, type ReplicaProgress } from "./replica-progress.ts";
 
-// A service keeps copies of what others own, fed by their events. One whose database is empty, or was
-// restored, asks the owner for all of it, in pages, while the events flow on.
+// A service keeps replicas of what other services own, updated by their events. A service whose database
+// is empty or was restored requests all of it from the owner, in pages, while the events continue.
 
-/** What a service keeps of what another one owns. */
+/** What a service replicates of another service's data. */
 export interface ReplicaSource<S extends DescMessage, T> {
-  /** The service that owns them. */
+  /** The service that owns the data. */
   owner: string;
-  /** From 1; raised where more of each is kept than before: then all is asked for once again. */
+  /** Starts at 1. It is raised when the replica has new fields: then everything is requested again. */
   edition?: number;
   request: DescMessage;
   snapshot: S;
   itemsOf(snapshot: MessageShape<S>): T[];
-  /** Keeps one as it is in the snapshot, unless ours is as new. */
-  applyIfNewer(thing: T): Promise<unknown>;
+  /** Stores an item of the snapshot unless the replica has the same or a newer version. */
+  applyIfNewer(item: T): Promise<unknown>;
 }
 
-/** The rebuilding of copies. */
 export interface Replica {
-  /** Stores the pages that come. */
+  /** Stores the snapshot pages that arrive. */
   handler: EventHandler;
-  /** Resolves when the copies are all there: at once, in a database where they were before. */
+  /** Resolves when the replica is complete: at once, if it was complete before. */
   untilComplete(): Promise<void>;
 }
 
-/** How far the copies of one owner's things are, in one edition. Without it nobody knows whether they are all there. */
-interface Marker extends Omit<SnapshotRequest, "requester"> {
-  _id: string;
-  /** How many things have come so far. */
-  things: number;
-  doneTime?: Date;
-}
-
-/** So many things of a page are stored at once; what is alive needs the database too. */
-const WIDTH = 16;
-const POLL_MS = 50;
+/** How many items of a page are stored at once. Events and calls need the database too. */
+const CONCURRENCY = 16;
+const POLL_INTERVAL_MS = 50;
 const FIRST_PAUSE_MS = 2_000;
 const LONGEST_PAUSE_MS = 60_000;
 
 /**
- * Asks for the next page when it has stored one. A marker in the service's own database says how far
- * it is: any instance goes on from there, after any kill, and a page that comes twice is dropped.
+ * Requests a page, stores it, and requests the next one. The progress is in the service's own database:
+ * any instance continues from there after a crash, and a page that arrives twice is dropped.
  */
 export function buildReplica<S extends DescMessage, T>(
-  runtime: MessagingContext,
+  context: MessagingContext,
   db: Connection,
-  { owner, edition = 1, request, snapshot, itemsOf, applyIfNewer }: ReplicaSource<S, T>,
+  source: ReplicaSource<S, T>,
 ): Replica {
-  const { service, log } = runtime;
-  const marked = edition === 1 ? owner : `${owner} ${edition}`;
-  const markers = db.collection<Marker>("bootstrap");
-  /** The page that this process is storing, which another answer with it need not do too. */
-  let storing: string | undefined;
-
-  const ask = ({ requestId, pageToken }: Omit<SnapshotRequest, "requester">): Promise<void> => {
-    const message = { requester: service, requestId, pageToken } as MessageInitShape<DescMessage>;
-    const to = { key: request.typeName, subject: service };
-    return publishMessage(runtime, to, request, message);
+  const builder = new ReplicaBuilder(context, db, source);
+  const handler = on(source.snapshot, (snapshot) => builder.receive(snapshot));
+  return {
+    handler: { ...handler, isRequestedAgain: true },
+    untilComplete: () => builder.untilComplete(),
   };
+}
 
-  const store = async (all: T[]): Promise<void> => {
-    for (let i = 0; i < all.length; i += WIDTH)
-      await Promise.all(all.slice(i, i + WIDTH).map(applyIfNewer));
-  };
+class ReplicaBuilder<S extends DescMessage, T> {
+  readonly #context: MessagingContext;
+  readonly #log: Log;
+  readonly #source: ReplicaSource<S, T>;
+  readonly #edition: number;
+  readonly #progress: ReplicaProgress;
+  /** The page that this process is storing. It ignores the same page when it arrives again meanwhile. */
+  #storing: string | undefined;
 
-  async function receive(told: MessageShape<S>): Promise<void> {
-    const {
-      requestId,
-      pageToken,
-      nextPageToken,
-      edition: theirs,
-    } = told as unknown as SnapshotPage;
-    // While a new version comes, an instance of the one before may answer. The next one asked may know.
-    if (Math.max(theirs, 1) < edition) {
-      return log.warn({ owner, edition: theirs }, `this instance of ${owner} tells too little`);
-    }
-    const awaited = { _id: marked, requestId, pageToken, doneTime: { $exists: false } };
-    if (!(await markers.findOne(awaited))) return; // We asked twice, and this one is stored.
-    const page = itemsOf(told);
-    await store(page);
-    const next = nextPageToken ? { pageToken: nextPageToken } : { doneTime: new Date() };
-    const change = { $set: next, $inc: { things: page.length } };
-    const { modifiedCount } = await markers.updateOne(awaited, change);
-    if (modifiedCount === 0 || !nextPageToken) return;
-    // Where this fails, `untilComplete` asks again.
-    await ask({ requestId, pageToken: nextPageToken }).catch(() => undefined);
+  constructor(context: MessagingContext, db: Connection, source: ReplicaSource<S, T>) {
+    const { owner, edition = 1 } = source;
+    this.#context = context;
+    this.#log = context.log;
+    this.#source = source;
+    this.#edition = edition;
+    this.#progress = replicaProgress(db, edition === 1 ? owner : `${owner} ${edition}`);
   }
 
-  const hear = on(snapshot, async (told) => {
-    const { requestId, pageToken } = told as unknown as SnapshotPage;
+  async receive(snapshot: MessageShape<S>): Promise<void> {
+    const { requestId, pageToken } = snapshot as unknown as SnapshotPage;
     const page = `${requestId} ${pageToken}`;
-    if (page === storing) return;
-    storing = page;
-    await receive(told).finally(() => {
-      if (storing === page) storing = undefined;
+    if (page === this.#storing) return;
+    this.#storing = page;
+    await this.#store(snapshot).finally(() => {
+      if (this.#storing === page) this.#storing = undefined;
     });
-  });
-
-  async function mark(): Promise<Marker> {
-    const found = await markers.findOne({ _id: marked });
-    if (found) return found;
-    const fresh = { _id: marked, requestId: newId(), pageToken: "", things: 0 };
-    return markers.insertOne(fresh).then(
-      () => fresh,
-      (error: unknown) => {
-        if (duplicateKeyIndex(error)) return mark(); // Another instance has begun.
-        throw error;
-      },
-    );
   }
 
-  const away = (err: unknown): undefined => {
-    if (!isDatabaseFault(err)) throw err;
-  };
-
-  async function untilComplete(): Promise<void> {
-    let page: string | undefined;
-    let pause = FIRST_PAUSE_MS;
-    let askAt = 0;
-    for (; ; await new Promise((resolve) => setTimeout(resolve, POLL_MS))) {
-      const marker = await mark().catch(away);
-      if (!marker) continue;
-      const { things: sofar, doneTime, pageToken } = marker;
+  async untilComplete(): Promise<void> {
+    const { owner } = this.#source;
+    const schedule = requestSchedule();
+    for (; ; await sleep(POLL_INTERVAL_MS)) {
+      const progress = await this.#progress.read().catch(ignoreDatabaseFault);
+      if (!progress) continue;
+      const { things: received, doneTime, pageToken } = progress;
       if (doneTime) {
-        if (page !== undefined) log.info({ owner, things: sofar }, `all that ${owner} has is here`);
+        if (schedule.hasBegun())
+          this.#log.info({ owner, things: received }, `the replica of ${owner} is complete`);
         return;
       }
-      if (pageToken !== page) {
-        // It moves, and whoever stored the page before has asked for this one.
-        if (page !== undefined) askAt = Date.now() + FIRST_PAUSE_MS;
-        [page, pause] = [pageToken, FIRST_PAUSE_MS];
-      }
-      if (storing !== undefined || Date.now() < askAt) continue;
-      if (askAt === 0) log.info({ owner }, `not ready before ${owner} has told us all that it has`);
-      else log.warn({ owner, things: sofar }, `still waiting for ${owner}; asking again`);
-      await ask(marker).catch((err: unknown) =>
-        log.warn({ err: (err as Error).message }, "not asked"),
+      schedule.sawPage(pageToken);
+      if (this.#storing !== undefined || !schedule.isDue()) continue;
+      if (schedule.isFirst())
+        this.#log.info({ owner }, `not ready before the replica of ${owner} is complete`);
+      else this.#log.warn({ owner, things: received }, `still waiting for ${owner}; asking again`);
+      await this.#request(progress).catch((err: unknown) =>
+        this.#log.warn({ err: (err as Error).message }, "the page was not requested"),
       );
-      askAt = Date.now() + pause;
-      pause = Math.min(pause * 2, LONGEST_PAUSE_MS);
+      schedule.requested();
     }
   }
 
-  return { handler: { ...hear, isRequestedAgain: true }, untilComplete };
+  async #store(snapshot: MessageShape<S>): Promise<void> {
+    const { owner, itemsOf, applyIfNewer } = this.#source;
+    const { requestId, pageToken, nextPageToken, edition } = snapshot as unknown as SnapshotPage;
+    // During a rollout an instance of the previous version may answer. The next one may know the edition.
+    if (Math.max(edition, 1) < this.#edition) {
+      const message = `this instance of ${owner} sends an older edition`;
+      return this.#log.warn({ owner, edition }, message);
+    }
+    const page = { requestId, pageToken };
+    if (!(await this.#progress.isAwaited(page))) return; // Another request's answer was stored.
+    const items = itemsOf(snapshot);
+    for (let i = 0; i < items.length; i += CONCURRENCY) {
+      await Promise.all(items.slice(i, i + CONCURRENCY).map((item) => applyIfNewer(item)));
+    }
+    const isRecorded = await this.#progress.advance(page, nextPageToken, items.length);
+    if (!isRecorded || !nextPageToken) return;
+    // If this fails, `untilComplete` requests the page.
+    await this.#request({ requestId, pageToken: nextPageToken }).catch(() => undefined);
+  }
+
+  #request({ requestId, pageToken }: PageRequest): Promise<void> {
+    const { request } = this.#source;
+    const { service } = this.#context;
+    const message = { requester: service, requestId, pageToken } satisfies SnapshotRequest;
+    const to = { key: request.typeName, subject: service };
+    return publishMessage(this.#context, to, request, message as MessageInitShape<DescMessage>);
+  }
+}
+
+/** When to request the next page: at once, when it was not requested elsewhere, and then with backoff. */
+function requestSchedule() {
+  let page: string | undefined;
+  let pause = FIRST_PAUSE_MS;
+  let requestAt = 0;
+  return {
+    hasBegun: (): boolean => page !== undefined,
+    isFirst: (): boolean => requestAt === 0,
+    isDue: (): boolean => Date.now() >= requestAt,
+    sawPage(current: string): void {
+      if (current === page) return;
+      // The instance that stored the page before has requested this one.
+      if (page !== undefined) requestAt = Date.now() + FIRST_PAUSE_MS;
+      page = current;
+      pause = FIRST_PAUSE_MS;
+    },
+    requested(): void {
+      requestAt = Date.now() + pause;
+      pause = Math.min(pause * 2, LONGEST_PAUSE_MS);
+    },
+  };
+}
+
+function ignoreDatabaseFault(error: unknown): undefined {
+  if (!isDatabaseFault(error)) throw error;
 }
