@@ -4,8 +4,8 @@ import type {
   RefundReason,
   RefundStatus,
 } from "@ticketing/proto/payments/v1/payment";
-import type { HydratedDocument, Model } from "mongoose";
-import type { AggregateFields } from "#runtime/store/aggregate.ts";
+import type { HydratedDocument } from "mongoose";
+import type { AggregateFields, AggregateModel } from "#runtime/store/aggregate.ts";
 import type { IdempotencyKey } from "#runtime/store/request-id.ts";
 import type { BalanceSource } from "./ledger.ts";
 import type { Posting } from "./ledger.ts";
@@ -94,7 +94,7 @@ export interface PaymentFields extends AggregateFields, BalanceSource {
   poll?: Poll | undefined;
 }
 
-export type Payments = Model<PaymentFields>;
+export type Payments = AggregateModel<PaymentFields>;
 
 export type Payment = HydratedDocument<PaymentFields>;
 

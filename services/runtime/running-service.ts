@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { DescMessage, MessageInitShape } from "@bufbuild/protobuf";
-import type { Connection, Model } from "mongoose";
+import type { Connection } from "mongoose";
 import type { ServiceConfig } from "./config.ts";
 import { serveHttp, type HttpHandler } from "./http.ts";
 import { banSnapshot } from "./identity/ban-snapshot.ts";
@@ -13,12 +13,11 @@ import { connectBroker, type Broker } from "./messaging/broker.ts";
 import { consume } from "./messaging/consumer.ts";
 import type { EventHandler } from "./messaging/event-handler.ts";
 import { publishersOf } from "./messaging/ownership.ts";
-import { relay, type Relay } from "./messaging/relay.ts";
+import { relay } from "./messaging/relay.ts";
 import {
   publishMessage,
   snapshotRequestHandler,
   type MessagingContext,
-  type SnapshotPublisher,
 } from "./messaging/snapshots/publisher.ts";
 import { buildReplica, type Replica, type ReplicaSource } from "./messaging/snapshots/replica.ts";
 import type { Subscriptions } from "./messaging/topology.ts";
@@ -26,7 +25,6 @@ import { repeat } from "./periodic-job.ts";
 import { HealthState } from "./rpc/health.ts";
 import { serve } from "./rpc/server.ts";
 import type { Catalogue, ServeOptions, Service, TokenVariables } from "./service.ts";
-import type { AggregateFields } from "./store/aggregate.ts";
 import { connectDatabase, isDatabaseFault, isDatabaseReachable } from "./store/database.ts";
 import { connectRedis } from "./store/redis.ts";
 
@@ -125,15 +123,13 @@ class RunningService implements Service {
     return { keys: keys.get, issuer, audience, secureCookies: SECURE_COOKIES, isBanned };
   }
 
-  relay<F extends AggregateFields>(
-    model: Model<F>,
-    before?: (type: string, payload: Uint8Array) => Promise<void>,
-  ): Relay {
+  // Typed by the interface: comparing two generic signatures of mongoose's models overstrains TypeScript.
+  readonly relay: Service["relay"] = (model, before) => {
     const { subscriptions } = this.#parts.catalogue;
     const running = relay(model, { ...this.#context, subscriptions, before });
     this.onStop(() => running.close());
     return running;
-  }
+  };
 
   publish<D extends DescMessage>(
     schema: D,
@@ -143,11 +139,8 @@ class RunningService implements Service {
     return publishMessage(this.#context, { key: schema.typeName, subject }, schema, message);
   }
 
-  publishSnapshots<F extends AggregateFields, S extends DescMessage>(
-    publisher: SnapshotPublisher<F, S>,
-  ): EventHandler {
-    return snapshotRequestHandler(this.#context, publisher);
-  }
+  readonly publishSnapshots: Service["publishSnapshots"] = (publisher) =>
+    snapshotRequestHandler(this.#context, publisher);
 
   replica<S extends DescMessage, T>(db: Connection, source: ReplicaSource<S, T>): Replica {
     return buildReplica(this.#context, db, source);

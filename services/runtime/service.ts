@@ -1,5 +1,5 @@
 import type { DescMessage, DescService, MessageInitShape } from "@bufbuild/protobuf";
-import type { Connection, Model } from "mongoose";
+import type { Connection } from "mongoose";
 import type { ServiceConfig } from "./config.ts";
 import type { HttpHandler } from "./http.ts";
 import type { BanEvent, ExpiringBan } from "./identity/bans.ts";
@@ -13,7 +13,7 @@ import type { Replica, ReplicaSource } from "./messaging/snapshots/replica.ts";
 import type { Routing } from "./messaging/topology.ts";
 import type { Routes } from "./rpc/server.ts";
 import { openService } from "./running-service.ts";
-import type { AggregateFields } from "./store/aggregate.ts";
+import type { AggregateFields, AggregateModel } from "./store/aggregate.ts";
 
 /** What all services share: the subscriptions to events, and all public RPC services. */
 export interface Catalogue extends Routing {
@@ -52,7 +52,7 @@ export interface Service {
   ): Promise<TokenRules["isBanned"] & {}>;
   /** Publishes what the aggregates record. `onSaved` passes it what was just saved. */
   relay<F extends AggregateFields>(
-    model: Model<F>,
+    model: AggregateModel<F>,
     before?: (type: string, payload: Uint8Array) => Promise<void>,
   ): Relay;
   /** Publishes a request or a response: it belongs to no change, and so to no outbox. */

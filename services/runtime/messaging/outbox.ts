@@ -1,7 +1,6 @@
-import type { Model } from "mongoose";
 import { eventCounter } from "../metrics.ts";
 import type { Log } from "../log.ts";
-import type { AggregateFields, OutboxEntry } from "../store/aggregate.ts";
+import type { AggregateFields, AggregateModel, OutboxEntry } from "../store/aggregate.ts";
 import type { Broker } from "./broker.ts";
 import { toProperties } from "./envelope.ts";
 import { EVENTS_EXCHANGE, hasSubscriber, type Subscriptions } from "./topology.ts";
@@ -49,7 +48,7 @@ function eventPublisher({ service, broker, subscriptions, log, before }: OutboxO
  * events of one aggregate are sent in their order, but no consumer may rely on that.
  */
 export function outboxPublisher<F extends AggregateFields>(
-  model: Model<F>,
+  model: AggregateModel<F>,
   options: OutboxOptions,
 ): (ids: readonly string[]) => Promise<OutboxResult[]> {
   const { collection } = model;

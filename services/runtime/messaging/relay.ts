@@ -1,6 +1,5 @@
-import type { Model } from "mongoose";
 import { backoff } from "../backoff.ts";
-import type { AggregateFields } from "../store/aggregate.ts";
+import type { AggregateFields, AggregateModel } from "../store/aggregate.ts";
 import { smallestIdAt } from "../store/ids.ts";
 import { outboxPublisher, type OutboxOptions, type OutboxResult } from "./outbox.ts";
 
@@ -27,12 +26,15 @@ const AFTER_ALL_IDS = "~";
  * IDs: a sweep finds in the database whatever a crash, an unavailable broker or a full queue has left.
  * An event that the broker rejects stays and is retried with backoff.
  */
-export function relay<F extends AggregateFields>(model: Model<F>, options: OutboxOptions): Relay {
+export function relay<F extends AggregateFields>(
+  model: AggregateModel<F>,
+  options: OutboxOptions,
+): Relay {
   return new OutboxRelay(model, options);
 }
 
 class OutboxRelay<F extends AggregateFields> implements Relay {
-  readonly #model: Model<F>;
+  readonly #model: AggregateModel<F>;
   readonly #options: OutboxOptions;
   readonly #publish: (ids: readonly string[]) => Promise<OutboxResult[]>;
   readonly #rejected = backoff({ capacity: CAPACITY });
@@ -43,7 +45,7 @@ class OutboxRelay<F extends AggregateFields> implements Relay {
   #wakeUp = Promise.withResolvers<void>();
   #closed = false;
 
-  constructor(model: Model<F>, options: OutboxOptions) {
+  constructor(model: AggregateModel<F>, options: OutboxOptions) {
     this.#model = model;
     this.#options = options;
     this.#publish = outboxPublisher(model, options);

@@ -21,6 +21,10 @@ export interface AggregateFields {
   outbox: OutboxEntry[];
 }
 
+/** A model of aggregates, with the virtual `id` that mongoose adds to each. */
+// eslint-disable-next-line @typescript-eslint/no-empty-object-type -- as in mongoose's own types
+export type AggregateModel<F extends AggregateFields> = Model<F, {}, {}, { id: string }>;
+
 /** A document with an outbox, whatever else it holds. */
 export type Aggregate = HydratedDocument<AggregateFields>;
 
@@ -42,7 +46,7 @@ const savedListeners = new WeakMap<object, Set<SavedListener>>();
  * hint: after a crash nobody is called, so each listener also searches the database from time to time.
  */
 export function onSaved<F extends AggregateFields>(
-  model: Model<F>,
+  model: AggregateModel<F>,
   ...listeners: readonly SavedListener[]
 ): void {
   const known = savedListeners.get(model) ?? new Set();
@@ -112,13 +116,13 @@ const lostRace = (error: unknown): boolean =>
  * Answers the document, or undefined where there is none. `select` loads what is not loaded by itself.
  */
 export async function update<F extends AggregateFields>(
-  model: Model<F>,
+  model: AggregateModel<F>,
   id: string,
   change: (doc: HydratedDocument<F>) => boolean | void,
   select = "",
 ): Promise<HydratedDocument<F> | undefined> {
   for (let round = 0; round < 10; round += 1) {
-    const doc = await model.findById(id).select(select);
+    const doc = (await model.findById(id).select(select)) as HydratedDocument<F> | null;
     if (!doc) return undefined;
     if (change(doc) === false) return doc;
     try {

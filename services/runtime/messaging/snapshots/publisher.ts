@@ -1,6 +1,5 @@
 import { create, toBinary, type DescMessage, type MessageInitShape } from "@bufbuild/protobuf";
-import type { Model } from "mongoose";
-import type { AggregateFields } from "../../store/aggregate.ts";
+import type { AggregateFields, AggregateModel } from "../../store/aggregate.ts";
 import type { Broker } from "../broker.ts";
 import { toProperties } from "../envelope.ts";
 import { on, type EventHandler } from "../event-handler.ts";
@@ -16,7 +15,7 @@ export interface SnapshotPublisher<F extends AggregateFields, S extends DescMess
   edition?: number;
   request: DescMessage;
   snapshot: S;
-  model: Model<F>;
+  model: AggregateModel<F>;
   toPage(page: F[]): MessageInitShape<S>;
 }
 
