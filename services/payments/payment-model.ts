@@ -114,5 +114,4 @@ schema.index({ "order.ticketId": 1 });
 
 schema.index({ "postings.time": 1 }, { sparse: true });
 
-export const paymentModel = (db: Connection): Payments =>
-  db.model<PaymentFields>("Payment", schema, "payments");
+export const paymentModel = (db: Connection): Payments => db.model("Payment", schema, "payments");

@@ -1,6 +1,6 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { GetPaymentResponseSchema } from "@ticketing/proto/payments/v1/payment_service";
-import type { Caller } from "#runtime/rpc/authentication.ts";
+import type { Caller } from "#runtime/identity/tokens.ts";
 import { runWithoutDeadline } from "#runtime/call-deadline.ts";
 import { toBuyerMessage, toMessage, toSellerMessage } from "../payment-message.ts";
 import { isOpen, type PaymentFields } from "../payment.ts";

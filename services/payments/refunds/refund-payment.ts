@@ -5,9 +5,9 @@ import {
   type RefundPaymentResponseSchema,
 } from "@ticketing/proto/payments/v1/payment_service";
 import { update } from "#runtime/store/aggregate.ts";
-import type { Caller } from "#runtime/rpc/authentication.ts";
+import type { Caller } from "#runtime/identity/tokens.ts";
 import { CallError, invalidField, type DomainError } from "#runtime/errors.ts";
-import { toStripeAmount } from "#runtime/money.ts";
+import { toStripeAmount } from "#marketplace/stripe-amount.ts";
 import { idempotencyKey, mustBeSameRequest } from "#runtime/store/request-id.ts";
 import type { PaymentDeps } from "../deps.ts";
 import { PaymentError } from "../errors.ts";

@@ -18,8 +18,9 @@ export function alarmOnWaitingRefunds({ payments, now, log }: Deps): () => Promi
   const raise = alarm({
     log,
     now,
-    words:
+    message:
       "a buyer's refund request waits for tickets; refund it as an administrator, or check tickets",
+    idOf: ({ orderId }: { orderId: string }) => orderId,
   });
   return async () => {
     const asked = {

@@ -3,7 +3,7 @@ import type {
   UpdateTicketRequest,
 } from "@ticketing/proto/tickets/v1/ticket_service";
 import { invalidField } from "#runtime/errors.ts";
-import { toChargeable } from "#runtime/money.ts";
+import { toChargeable } from "#marketplace/stripe-amount.ts";
 import { isVisible, readSingleLine, toMultiline } from "#runtime/text.ts";
 import { toEventTime, toTimeZone } from "./event-time.ts";
 import { categoryWord } from "./search.ts";
