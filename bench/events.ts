@@ -2,7 +2,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { connect } from "amqplib";
-import { connectBroker } from "#runtime/messaging/broker.ts";
+import { connectBroker } from "#runtime/messaging/broker/broker.ts";
 import { createLog } from "#runtime/log.ts";
 import { connectDatabase } from "#runtime/store/database.ts";
 import { startParts } from "#stack/parts";

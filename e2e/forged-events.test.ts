@@ -15,8 +15,8 @@ import {
 import { TicketStatus } from "@ticketing/proto/tickets/v1/ticket";
 import { connect, type ChannelModel } from "amqplib";
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
-import { toProperties } from "#runtime/messaging/envelope.ts";
-import { EVENTS_EXCHANGE } from "#runtime/messaging/topology.ts";
+import { toProperties } from "#runtime/messaging/topology/envelope.ts";
+import { EVENTS_EXCHANGE } from "#runtime/messaging/topology/topology.ts";
 import { until } from "#stack/process";
 import { buy, listTicket, fetchOrder, signUp, fetchTicket, type Person } from "./testing/person.ts";
 import "./testing/setup.ts"; // For the type of what it provides.

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, it } from "vitest";
 import { catalogue } from "#marketplace/catalogue.ts";
-import { definitionsOf } from "#runtime/messaging/permissions.ts";
+import { definitionsOf } from "#runtime/messaging/topology/permissions.ts";
 import { CLUSTER_TOPOLOGY } from "#stack/checks";
 import { localSecrets } from "./local-secrets.ts";
 import { root, services } from "./testing.ts";

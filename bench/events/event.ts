@@ -1,6 +1,6 @@
 import { create, toBinary } from "@bufbuild/protobuf";
 import { StringValueSchema } from "@bufbuild/protobuf/wkt";
-import { toProperties } from "#runtime/messaging/envelope.ts";
+import { toProperties } from "#runtime/messaging/topology/envelope.ts";
 import { newId } from "#runtime/store/ids.ts";
 
 /** The service whose queues and permissions the benchmark uses. */

@@ -2,7 +2,7 @@ import { setTimeout as passing } from "node:timers/promises";
 import type { ChannelModel } from "amqplib";
 import { Schema, type Connection } from "mongoose";
 import { onSaved, aggregate, record, type AggregateFields } from "#runtime/store/aggregate.ts";
-import type { Broker } from "#runtime/messaging/broker.ts";
+import type { Broker } from "#runtime/messaging/broker/broker.ts";
 import { consume, on } from "#runtime/messaging/consumer.ts";
 import { buildIndexes } from "#runtime/store/indexes.ts";
 import type { Log } from "#runtime/log.ts";

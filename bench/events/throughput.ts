@@ -1,5 +1,5 @@
 import type { ChannelModel, ConfirmChannel } from "amqplib";
-import type { Broker } from "#runtime/messaging/broker.ts";
+import type { Broker } from "#runtime/messaging/broker/broker.ts";
 import { consume, on } from "#runtime/messaging/consumer.ts";
 import type { Log } from "#runtime/log.ts";
 import { median } from "../figures.ts";

@@ -5,7 +5,7 @@ import {
   immediateKey,
   QUEUES_EXCHANGE,
   type Subscriptions,
-} from "#runtime/messaging/topology.ts";
+} from "#runtime/messaging/topology/topology.ts";
 import { until } from "#stack/process";
 import type { SeededRandom } from "../testing/seeded-random.ts";
 

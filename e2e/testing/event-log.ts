@@ -1,5 +1,5 @@
 import { connect } from "amqplib";
-import { EVENTS_EXCHANGE } from "#runtime/messaging/topology.ts";
+import { EVENTS_EXCHANGE } from "#runtime/messaging/topology/topology.ts";
 
 /** An event as it was published to the exchange. */
 export interface PublishedEvent {

@@ -7,7 +7,7 @@ import {
   ChargeRefundedSchema,
 } from "@ticketing/proto/payments/v1/payment_events";
 import { on, type EventHandler } from "#runtime/messaging/consumer.ts";
-import { formatAmount, toMinor } from "#runtime/money.ts";
+import { formatAmount, toMinor } from "#runtime/values/money.ts";
 import type { MailQueue } from "./mail/mail-queue.ts";
 import type { Trade } from "./mail/trade-templates.ts";
 

@@ -5,7 +5,7 @@ import { OrderCreatedSchema } from "@ticketing/proto/orders/v1/order_events";
 import { describe, expect, inject, it, onTestFinished } from "vitest";
 import { catalogue } from "#marketplace/catalogue.ts";
 import { startDelayedDelivery, type DelayMode } from "#runtime/messaging/delay/delay.ts";
-import { toProperties } from "#runtime/messaging/envelope.ts";
+import { toProperties } from "#runtime/messaging/topology/envelope.ts";
 import { consume } from "#runtime/messaging/consumer.ts";
 import { newId } from "#runtime/store/ids.ts";
 import { fakeDelayPlugin } from "#runtime/testing/delay-plugin.ts";
@@ -13,7 +13,7 @@ import { eventually } from "#runtime/testing/eventually.ts";
 import { recordedLog, silentLog } from "#runtime/testing/log.ts";
 import { testBroker, testVhost } from "#runtime/testing/broker.ts";
 import { testProxy } from "#runtime/testing/proxy.ts";
-import { deadLetterQueue, EVENTS_EXCHANGE } from "#runtime/messaging/topology.ts";
+import { deadLetterQueue, EVENTS_EXCHANGE } from "#runtime/messaging/topology/topology.ts";
 import { expirationEvents } from "./events.ts";
 
 const { subscriptions } = catalogue;

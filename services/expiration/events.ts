@@ -6,13 +6,13 @@ import {
 } from "@ticketing/proto/expiration/v1/expiration_events";
 import type { Order } from "@ticketing/proto/orders/v1/order";
 import { OrderCreatedSchema, OrderExtendedSchema } from "@ticketing/proto/orders/v1/order_events";
-import type { Broker } from "#runtime/messaging/broker.ts";
+import type { Broker } from "#runtime/messaging/broker/broker.ts";
 import type { DelayedDelivery } from "#runtime/messaging/delay/delay.ts";
-import { toProperties } from "#runtime/messaging/envelope.ts";
+import { toProperties } from "#runtime/messaging/topology/envelope.ts";
 import { on, type EventHandler } from "#runtime/messaging/consumer.ts";
 import { newId } from "#runtime/store/ids.ts";
 import type { Log } from "#runtime/log.ts";
-import { EVENTS_EXCHANGE } from "#runtime/messaging/topology.ts";
+import { EVENTS_EXCHANGE } from "#runtime/messaging/topology/topology.ts";
 
 interface Deps {
   broker: Broker;

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { snapshots, subscriptions } from "#marketplace/catalogue.ts";
 import { eventually } from "#runtime/testing/eventually.ts";
 import { testBroker, type TestBroker } from "#runtime/testing/broker.ts";
-import { delayQueue, DELAY_TIERS } from "#runtime/messaging/topology.ts";
+import { delayQueue, DELAY_TIERS } from "#runtime/messaging/topology/topology.ts";
 import { publishHold, recordLateness, startExpiration } from "./testing.ts";
 
 /** How many messages are with the broker, and not with the service. */

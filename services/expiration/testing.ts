@@ -4,11 +4,11 @@ import { timestampDate, timestampFromDate } from "@bufbuild/protobuf/wkt";
 import { ExpirationCompleteSchema } from "@ticketing/proto/expiration/v1/expiration_events";
 import { OrderCreatedSchema } from "@ticketing/proto/orders/v1/order_events";
 import { onTestFinished } from "vitest";
-import { toProperties } from "#runtime/messaging/envelope.ts";
+import { toProperties } from "#runtime/messaging/topology/envelope.ts";
 import { newId } from "#runtime/store/ids.ts";
 import { eventually } from "#runtime/testing/eventually.ts";
 import { type TestBroker } from "#runtime/testing/broker.ts";
-import { EVENTS_EXCHANGE } from "#runtime/messaging/topology.ts";
+import { EVENTS_EXCHANGE } from "#runtime/messaging/topology/topology.ts";
 import { type Child, run } from "#stack/process";
 
 /** The service as a process of its own, ready. */

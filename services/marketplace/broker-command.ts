@@ -1,6 +1,6 @@
 import { parseArgs } from "node:util";
 import { catalogue } from "./catalogue.ts";
-import { definitionsOf } from "#runtime/messaging/permissions.ts";
+import { definitionsOf } from "#runtime/messaging/topology/permissions.ts";
 
 // `node services/marketplace/broker-command.ts [VHOST] [--plugin]` prints what a RabbitMQ of production must hold
 // before services of this version start, and what each of their users may do there, as definitions:

@@ -18,7 +18,7 @@ import { SellerService } from "@ticketing/proto/payments/v1/seller_service";
 import * as tickets from "@ticketing/proto/tickets/v1/ticket_events";
 import { TicketService } from "@ticketing/proto/tickets/v1/ticket_service";
 import type { Ban, BanEvent } from "#runtime/identity/bans.ts";
-import type { SnapshotRoute, Subscriptions } from "#runtime/messaging/topology.ts";
+import type { SnapshotRoute, Subscriptions } from "#runtime/messaging/topology/topology.ts";
 
 /**
  * Who hears which events: the one list from which the broker's exchanges, queues and permissions

@@ -1,6 +1,6 @@
 import type { Money } from "@ticketing/proto/google/type/money";
 import { invalidField } from "#runtime/errors.ts";
-import { currencyOf, decimal, formatAmount, toMinor, type Amount } from "#runtime/money.ts";
+import { currencyOf, decimal, formatAmount, toMinor, type Amount } from "#runtime/values/money.ts";
 
 /** Stripe charges amounts of at most eight digits, in minor units. */
 const MAX_AMOUNT = 99_999_999;

@@ -6,7 +6,7 @@ import { TicketUpdatedSchema } from "@ticketing/proto/tickets/v1/ticket_events";
 import fc from "fast-check";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { subscriptions } from "#marketplace/catalogue.ts";
-import { toProperties } from "#runtime/messaging/envelope.ts";
+import { toProperties } from "#runtime/messaging/topology/envelope.ts";
 import { consume } from "#runtime/messaging/consumer.ts";
 import { newId } from "#runtime/store/ids.ts";
 import { isDatabaseFault } from "#runtime/store/database.ts";
@@ -15,7 +15,7 @@ import { eventually } from "#runtime/testing/eventually.ts";
 import { refusal } from "#runtime/testing/refusal.ts";
 import { silentLog } from "#runtime/testing/log.ts";
 import { testBroker, type TestBroker } from "#runtime/testing/broker.ts";
-import { deadLetterQueue, EVENTS_EXCHANGE } from "#runtime/messaging/topology.ts";
+import { deadLetterQueue, EVENTS_EXCHANGE } from "#runtime/messaging/topology/topology.ts";
 import { expireOverdue, orderEvents } from "./events.ts";
 import { testOrders, ticketMessage } from "./testing.ts";
 

@@ -6,7 +6,7 @@ import { Category } from "@ticketing/proto/tickets/v1/ticket";
 import { Schema, type Connection, type HydratedDocument } from "mongoose";
 import { aggregate, record, type AggregateFields } from "#runtime/store/aggregate.ts";
 import { OrderError } from "./errors.ts";
-import { toMoney } from "#runtime/money.ts";
+import { toMoney } from "#runtime/values/money.ts";
 import type { IdempotencyKey } from "#runtime/store/request-id.ts";
 import type { CategoryWord } from "./ticket-replica.ts";
 

@@ -13,7 +13,7 @@ import { newId } from "#runtime/store/ids.ts";
 import { eventually } from "#runtime/testing/eventually.ts";
 import { recordedLog } from "#runtime/testing/log.ts";
 import { testBroker } from "#runtime/testing/broker.ts";
-import { deadLetterQueue } from "#runtime/messaging/topology.ts";
+import { deadLetterQueue } from "#runtime/messaging/topology/topology.ts";
 import { ticketReplica } from "./events.ts";
 import { testOrders, ticketMessage } from "./testing.ts";
 

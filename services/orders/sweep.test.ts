@@ -7,7 +7,7 @@ import type { Order } from "@ticketing/proto/orders/v1/order";
 import type { Channel, ConsumeMessage } from "amqplib";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { catalogue } from "#marketplace/catalogue.ts";
-import { toProperties } from "#runtime/messaging/envelope.ts";
+import { toProperties } from "#runtime/messaging/topology/envelope.ts";
 import { consume } from "#runtime/messaging/consumer.ts";
 import { newId } from "#runtime/store/ids.ts";
 import { relay } from "#runtime/messaging/relay.ts";
@@ -21,7 +21,7 @@ import {
   delayKey,
   delayQueue,
   DELAY_TIERS,
-} from "#runtime/messaging/topology.ts";
+} from "#runtime/messaging/topology/topology.ts";
 import { run } from "#stack/process";
 import { expireOverdue, orderEvents } from "./events.ts";
 import { testOrders } from "./testing.ts";

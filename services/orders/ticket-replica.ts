@@ -5,7 +5,7 @@ import {
   type Ticket as TicketMessage,
 } from "@ticketing/proto/tickets/v1/ticket";
 import { Schema, type Connection } from "mongoose";
-import { toMinor } from "#runtime/money.ts";
+import { toMinor } from "#runtime/values/money.ts";
 import { duplicateKeyIndex } from "#runtime/store/database.ts";
 
 /** The category as it is stored: the name of the contract's enum value. */

@@ -18,7 +18,7 @@ import { subscriptions } from "#marketplace/catalogue.ts";
 import { consume } from "#runtime/messaging/consumer.ts";
 import { newId } from "#runtime/store/ids.ts";
 import { relay } from "#runtime/messaging/relay.ts";
-import { EVENTS_EXCHANGE } from "#runtime/messaging/topology.ts";
+import { EVENTS_EXCHANGE } from "#runtime/messaging/topology/topology.ts";
 import { eventually } from "#runtime/testing/eventually.ts";
 import { silentLog } from "#runtime/testing/log.ts";
 import { testBroker } from "#runtime/testing/broker.ts";

@@ -21,7 +21,7 @@ import type { Ban, BanEvent } from "#runtime/identity/bans.ts";
 import type { ReplicaSource } from "#runtime/messaging/snapshots/replica.ts";
 import { on, type EventHandler } from "#runtime/messaging/consumer.ts";
 import type { Log } from "#runtime/log.ts";
-import { toMinor } from "#runtime/money.ts";
+import { toMinor } from "#runtime/values/money.ts";
 import { duplicateKeyIndex } from "#runtime/store/database.ts";
 import { applyBan, type BanReplica } from "#marketplace/ban-replica.ts";
 import { claimsOf, type ClaimDeps, type Claims } from "./payouts/claims.ts";

@@ -9,7 +9,7 @@ import {
   type PaymentSchema,
   type RefundSchema,
 } from "@ticketing/proto/payments/v1/payment";
-import { toMoney } from "#runtime/money.ts";
+import { toMoney } from "#runtime/values/money.ts";
 import {
   newestAttempt,
   refundedAmount,

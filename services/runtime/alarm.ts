@@ -1,5 +1,5 @@
 import type { Log } from "./log.ts";
-import { HOUR_MS } from "./time.ts";
+import { HOUR_MS } from "./values/time.ts";
 
 interface Options<T> {
   log: Log;

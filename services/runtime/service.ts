@@ -1,18 +1,18 @@
 import type { DescMessage, DescService, MessageInitShape } from "@bufbuild/protobuf";
 import type { Connection } from "mongoose";
 import type { ServiceConfig } from "./config.ts";
-import type { HttpHandler } from "./http.ts";
+import type { HttpHandler } from "./lifecycle/http.ts";
 import type { BanEvent, ExpiringBan } from "./identity/bans.ts";
 import type { TokenRules } from "./identity/tokens.ts";
 import type { Log } from "./log.ts";
-import type { Broker } from "./messaging/broker.ts";
+import type { Broker } from "./messaging/broker/broker.ts";
 import type { EventHandler } from "./messaging/event-handler.ts";
 import type { Relay } from "./messaging/relay.ts";
 import type { SnapshotPublisher } from "./messaging/snapshots/publisher.ts";
 import type { Replica, ReplicaSource } from "./messaging/snapshots/replica.ts";
-import type { Routing } from "./messaging/topology.ts";
+import type { Routing } from "./messaging/topology/topology.ts";
 import type { Routes } from "./rpc/server.ts";
-import { openService } from "./running-service.ts";
+import { openService } from "./lifecycle/running-service.ts";
 import type { AggregateFields, AggregateModel } from "./store/aggregate.ts";
 
 /** What all services share: the subscriptions to events, and all public RPC services. */

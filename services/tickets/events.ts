@@ -24,14 +24,8 @@ import type { SnapshotPublisher } from "#runtime/messaging/snapshots/publisher.t
 import { applyBan, type BanReplica } from "#marketplace/ban-replica.ts";
 import { lockCode } from "./codes/code.ts";
 import { setListingsBanned } from "./listings/banned-seller.ts";
-import {
-  applyHold,
-  toProto,
-  type Hold,
-  type Ticket,
-  type TicketFields,
-  type Tickets,
-} from "./ticket.ts";
+import { applyHold, type Hold } from "./hold.ts";
+import { toProto, type Ticket, type TicketFields, type Tickets } from "./ticket.ts";
 
 interface Deps {
   tickets: Tickets;

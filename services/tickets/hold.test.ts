@@ -12,7 +12,8 @@ import {
   deliverAll,
 } from "#runtime/testing/event-orders.ts";
 import { holdReplica } from "./events.ts";
-import { applyHold, list, type Hold } from "./ticket.ts";
+import { applyHold, type Hold } from "./hold.ts";
+import { list } from "./ticket.ts";
 import { orderHistory, testTickets, type OrderEvent, type Step } from "./testing.ts";
 
 const tickets = await testTickets();

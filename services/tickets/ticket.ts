@@ -1,19 +1,20 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromDate } from "@bufbuild/protobuf/wkt";
-import { Category, TicketStatus, type TicketSchema } from "@ticketing/proto/tickets/v1/ticket";
+import { Category, type TicketSchema, TicketStatus } from "@ticketing/proto/tickets/v1/ticket";
 import {
   TicketCreatedSchema,
   TicketUpdatedSchema,
 } from "@ticketing/proto/tickets/v1/ticket_events";
-import { Schema, type Connection, type HydratedDocument } from "mongoose";
-import { aggregate, record, type AggregateFields } from "#runtime/store/aggregate.ts";
-import { TicketError } from "./errors.ts";
-import { toMoney } from "#runtime/money.ts";
+import { type Connection, type HydratedDocument, Schema } from "mongoose";
+import { aggregate, type AggregateFields, record } from "#runtime/store/aggregate.ts";
 import type { IdempotencyKey } from "#runtime/store/request-id.ts";
-import { attachCode, dropSeenCode } from "./codes/attached-code.ts";
+import { toMoney } from "#runtime/values/money.ts";
+import { attachCode } from "./codes/attached-code.ts";
+import { TicketError } from "./errors.ts";
 import { sameDetails } from "./listings/listing-details.ts";
 
 type Status = "ON_SALE" | "HELD" | "SOLD" | "WITHDRAWN";
+
 export type CategoryWord = Exclude<keyof typeof Category, "UNSPECIFIED">;
 
 /** What the seller enters, and may change while the ticket is not held. */
@@ -108,22 +109,31 @@ const schema = new Schema<TicketFields>({
   requestId: String,
   requestHash: String,
 });
+
 aggregate(schema);
+
 schema.index(
   { userId: 1, requestId: 1 },
   { name: "request", unique: true, partialFilterExpression: { requestId: { $exists: true } } },
 );
+
 schema.index({ status: 1, _id: -1 });
+
 schema.index({ status: 1, currency: 1, price: 1, _id: 1 });
+
 schema.index({ status: 1, eventOrder: 1, _id: 1 });
+
 schema.index({ userId: 1, _id: -1 });
+
 schema.index(
   { title: "text", venue: "text", category: "text" },
   { name: "words", default_language: "none" },
 );
 
 export const ticketModel = (db: Connection) => db.model("Ticket", schema, "tickets");
+
 export type Tickets = ReturnType<typeof ticketModel>;
+
 export type Ticket = HydratedDocument<TicketFields>;
 
 /** Whether the ticket is off sale, held or not. */
@@ -131,7 +141,7 @@ const isUnavailable = ({ withdrawn, sellerBanned }: TicketFields): boolean =>
   withdrawn || Boolean(sellerBanned);
 
 /** The status of a ticket that is not held. */
-const statusWhenFree = (ticket: TicketFields): Status =>
+export const statusWhenFree = (ticket: TicketFields): Status =>
   isUnavailable(ticket) ? "WITHDRAWN" : "ON_SALE";
 
 /** The ticket as a message of the contract, without its code. */
@@ -229,57 +239,4 @@ export function relist(ticket: Ticket, code?: string): boolean {
   if (setWithdrawn(ticket, false)) return true;
   if (code !== undefined) recordUpdate(ticket);
   return code !== undefined;
-}
-
-/** What a ticket needs to know of an order. */
-export interface Hold {
-  orderId: string;
-  buyerId: string;
-  holdNumber: number;
-  version: number;
-  expiresAt: Date;
-  state: "HELD" | "SOLD" | "FREE" | "REFUNDED";
-}
-
-const isNewer = (hold: Hold, ticket: TicketFields): boolean =>
-  hold.holdNumber > ticket.holdNumber ||
-  (hold.holdNumber === ticket.holdNumber && hold.version > ticket.holdVersion);
-
-/**
- * Records that an order bought the ticket. A refund withdraws the ticket until its seller relists it,
- * also if a later hold is known already. Returns whether anything changed.
- */
-function recordSale(ticket: Ticket, { orderId, holdNumber, state }: Hold): boolean {
-  if (state !== "SOLD" && state !== "REFUNDED") return false;
-  const isNew = !ticket.sales.includes(orderId);
-  if (isNew) ticket.sales = [...ticket.sales, orderId].sort();
-  if (state === "SOLD" || holdNumber <= ticket.refundedHold) return isNew;
-  ticket.refundedHold = holdNumber;
-  ticket.withdrawn = true;
-  if (ticket.codeOpenedFor === orderId) dropSeenCode(ticket);
-  if (ticket.status === "ON_SALE") ticket.status = "WITHDRAWN";
-  return true;
-}
-
-/**
- * Applies the state of an order to its ticket (R31). Holds of one ticket are ordered by their number and
- * states of one hold by their version, so the greatest pair is the current state: an older event changes
- * nothing, in whatever order events arrive. Returns whether anything changed.
- */
-export function applyHold(ticket: Ticket, hold: Hold): boolean {
-  const isChanged = recordSale(ticket, hold);
-  if (!isNewer(hold, ticket)) {
-    if (isChanged) recordUpdate(ticket);
-    return isChanged;
-  }
-  const holds = hold.state === "HELD" || hold.state === "SOLD";
-  ticket.holdNumber = hold.holdNumber;
-  ticket.holdVersion = hold.version;
-  ticket.orderId = holds ? hold.orderId : undefined;
-  ticket.heldUntil = hold.state === "HELD" ? hold.expiresAt : undefined;
-  ticket.buyerId = holds ? hold.buyerId : undefined;
-  if (hold.state === "HELD" || hold.state === "SOLD") ticket.status = hold.state;
-  else ticket.status = statusWhenFree(ticket);
-  recordUpdate(ticket);
-  return true;
 }

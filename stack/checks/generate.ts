@@ -23,7 +23,7 @@ export const CLUSTER_TOPOLOGY = "k8s/local/rabbitmq-topology.json";
 async function generateTopology(): Promise<void> {
   // It needs the contracts' code, which may be new.
   const { catalogue } = await import("#marketplace/catalogue.ts");
-  const { definitionsOf } = await import("#runtime/messaging/permissions.ts");
+  const { definitionsOf } = await import("#runtime/messaging/topology/permissions.ts");
   const definitions = JSON.stringify(definitionsOf("/", catalogue), null, 2);
   writeFileSync(join(root, CLUSTER_TOPOLOGY), `${definitions}\n`);
 }

@@ -1,5 +1,5 @@
 import type { Channel, ChannelModel, ConfirmChannel } from "amqplib";
-import { delayQueue, DELAY_TIERS } from "#runtime/messaging/topology.ts";
+import { delayQueue, DELAY_TIERS } from "#runtime/messaging/topology/topology.ts";
 import { manage } from "#stack/parts";
 import { vhostOf, type BrokerTarget } from "./broker.ts";
 import { CliError } from "./cli-error.ts";

@@ -1,7 +1,7 @@
 import { styleText } from "node:util";
 import { connect, type ChannelModel, type ConsumeMessage } from "amqplib";
-import { fromProperties } from "#runtime/messaging/envelope.ts";
-import { EVENTS_EXCHANGE } from "#runtime/messaging/topology.ts";
+import { fromProperties } from "#runtime/messaging/topology/envelope.ts";
+import { EVENTS_EXCHANGE } from "#runtime/messaging/topology/topology.ts";
 import { connectionError } from "./broker.ts";
 import { CliError } from "./cli-error.ts";
 import { readPayload } from "./payload.ts";

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { connect } from "amqplib";
-import type { PermissionSource } from "#runtime/messaging/permissions.ts";
-import { declareTopology } from "#runtime/messaging/topology.ts";
+import type { PermissionSource } from "#runtime/messaging/topology/permissions.ts";
+import { declareTopology } from "#runtime/messaging/topology/topology.ts";
 import { claim, ownerVariables } from "./claim.ts";
 import { withDatabase } from "./databases.ts";
 import { type Mongo, startMongo } from "./mongo.ts";

@@ -4,7 +4,7 @@ import type { BanUserRequest, ListUsersRequest } from "@ticketing/proto/auth/v1/
 import { invalidField } from "#runtime/errors.ts";
 import { update } from "#runtime/store/aggregate.ts";
 import { toPage, pageSize, readPageToken } from "#runtime/store/paging.ts";
-import { readSingleLine } from "#runtime/text.ts";
+import { readSingleLine } from "#runtime/values/text.ts";
 import type { SignedInCall } from "../call.ts";
 import { emailKey } from "../email-address.ts";
 import { AuthError } from "../errors.ts";

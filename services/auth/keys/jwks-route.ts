@@ -1,4 +1,4 @@
-import { sendJson, type HttpHandler } from "#runtime/http.ts";
+import { sendJson, type HttpHandler } from "#runtime/lifecycle/http.ts";
 import type { SigningKeys } from "./signing-keys.ts";
 
 /** Half of the time for which a new key is published before it signs. */

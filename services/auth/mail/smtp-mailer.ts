@@ -1,6 +1,6 @@
 import { createTransport } from "nodemailer";
 import { withDeadline } from "#runtime/deadline.ts";
-import { toSingleLine } from "#runtime/text.ts";
+import { toSingleLine } from "#runtime/values/text.ts";
 import type { EmailContent } from "./email-templates.ts";
 
 export interface Email extends EmailContent {

@@ -1,4 +1,4 @@
-import { toSingleLine } from "#runtime/text.ts";
+import { toSingleLine } from "#runtime/values/text.ts";
 import type { EmailContent } from "./email-templates.ts";
 
 /** Why the service writes about a trade: to the buyer, or (`sold`, `returned`) to the seller. */

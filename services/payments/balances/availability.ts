@@ -1,4 +1,4 @@
-import { DAY_MS } from "#runtime/time.ts";
+import { DAY_MS } from "#runtime/values/time.ts";
 import type { PaymentFields } from "../payment.ts";
 
 /** An event counts as over this long after it has begun. */

@@ -1,7 +1,7 @@
 import type { CreatePaymentRequest } from "@ticketing/proto/payments/v1/payment_service";
 import { CallError } from "#runtime/errors.ts";
 import { isRecentId, retryDelayMs } from "#runtime/store/ids.ts";
-import { toMinor } from "#runtime/money.ts";
+import { toMinor } from "#runtime/values/money.ts";
 import type { PaymentDeps } from "../deps.ts";
 import { PaymentError } from "../errors.ts";
 import type { Payment, PaymentFields } from "../payment.ts";

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { toMoney } from "#runtime/money.ts";
+import { toMoney } from "#runtime/values/money.ts";
 import { feeOf, feesOf, heldAtStripe, owedToSeller } from "../ledger.ts";
 import { requestRefund, completedOrder } from "../testing/refunds.ts";
 import { FEE_BPS, paymentsFixture } from "../testing/payments-fixture.ts";

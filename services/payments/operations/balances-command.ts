@@ -1,6 +1,6 @@
 import { parseArgs } from "node:util";
 import { parseConfig } from "#runtime/config.ts";
-import { formatAmount } from "#runtime/money.ts";
+import { formatAmount } from "#runtime/values/money.ts";
 import { balanceModel } from "../balances/balance.ts";
 import { paymentConfig } from "../config.ts";
 import { paymentModel } from "../payment-model.ts";

@@ -2,7 +2,7 @@ import { OrderStatus, type Order } from "@ticketing/proto/orders/v1/order";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { newId } from "#runtime/store/ids.ts";
-import { toMoney } from "#runtime/money.ts";
+import { toMoney } from "#runtime/values/money.ts";
 import { expectCounterexample } from "#runtime/testing/event-orders.ts";
 import { as } from "#runtime/testing/tokens.ts";
 import { settlePayment } from "../settlement/settlement.ts";

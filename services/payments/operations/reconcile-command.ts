@@ -1,5 +1,5 @@
-import { formatAmount } from "#runtime/money.ts";
-import { DAY_MS } from "#runtime/time.ts";
+import { formatAmount } from "#runtime/values/money.ts";
+import { DAY_MS } from "#runtime/values/time.ts";
 import { paymentModel } from "../payment-model.ts";
 import { payoutModel } from "../payout.ts";
 import { commandConfig, connectToDatabase, stripeOf } from "./command-context.ts";

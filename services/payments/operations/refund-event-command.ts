@@ -1,5 +1,5 @@
 import { parseArgs } from "node:util";
-import { formatAmount } from "#runtime/money.ts";
+import { formatAmount } from "#runtime/values/money.ts";
 import { paymentModel } from "../payment-model.ts";
 import type { Payments } from "../payment.ts";
 import {

@@ -2,7 +2,7 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import { ClaimKind, type ClaimSchema } from "@ticketing/proto/payments/v1/claim";
 import { roundDownForStripe } from "#marketplace/stripe-amount.ts";
-import { toMoney } from "#runtime/money.ts";
+import { toMoney } from "#runtime/values/money.ts";
 import { earningsOf, type EarningsDeps } from "../balances/earnings.ts";
 import {
   CAPTURED_STATUSES,

@@ -4,7 +4,7 @@ import {
   OnboardingStatus,
   type GetEarningsResponseSchema,
 } from "@ticketing/proto/payments/v1/seller_service";
-import { toMoney } from "#runtime/money.ts";
+import { toMoney } from "#runtime/values/money.ts";
 import { earningsOf, type Earnings } from "../balances/earnings.ts";
 import type { PayoutDeps } from "./payout-execution.ts";
 import { refreshAccount, type Seller } from "./seller.ts";

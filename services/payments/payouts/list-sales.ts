@@ -5,7 +5,7 @@ import type {
   ListSalesResponseSchema,
   SaleSchema,
 } from "@ticketing/proto/payments/v1/seller_service";
-import { toMoney } from "#runtime/money.ts";
+import { toMoney } from "#runtime/values/money.ts";
 import { afterCursor, pageSize, readPageToken, toPage } from "#runtime/store/paging.ts";
 import { availableTime } from "../balances/availability.ts";
 import { feesOf, owedToSeller } from "../ledger.ts";

@@ -1,6 +1,6 @@
 import { type BanReplica, isBanned } from "#marketplace/ban-replica.ts";
 import type { Log } from "#runtime/log.ts";
-import { DAY_MS } from "#runtime/time.ts";
+import { DAY_MS } from "#runtime/values/time.ts";
 import { roundDownForStripe } from "#marketplace/stripe-amount.ts";
 import type { Balance } from "../balances/balance.ts";
 import { type EarningsDeps, earningsOf } from "../balances/earnings.ts";

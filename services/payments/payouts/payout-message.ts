@@ -1,7 +1,7 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import { type PayoutSchema, PayoutStatus } from "@ticketing/proto/payments/v1/seller_service";
-import { toMoney } from "#runtime/money.ts";
+import { toMoney } from "#runtime/values/money.ts";
 import type { Payout } from "../payout.ts";
 
 export const toPayoutMessage = (payout: Payout): MessageInitShape<typeof PayoutSchema> => ({

@@ -2,7 +2,7 @@ import { Code } from "@connectrpc/connect";
 import { timestampDate } from "@bufbuild/protobuf/wkt";
 import { OnboardingStatus, PayoutStatus } from "@ticketing/proto/payments/v1/seller_service";
 import { describe, expect, it } from "vitest";
-import { toMoney } from "#runtime/money.ts";
+import { toMoney } from "#runtime/values/money.ts";
 import { as } from "#runtime/testing/tokens.ts";
 import { eventually } from "#runtime/testing/eventually.ts";
 import { refusal } from "#runtime/testing/refusal.ts";

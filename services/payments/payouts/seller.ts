@@ -1,5 +1,5 @@
 import { Schema, type Connection } from "mongoose";
-import { DAY_MS } from "#runtime/time.ts";
+import { DAY_MS } from "#runtime/values/time.ts";
 import type { PayoutAccounts } from "../stripe/payout-accounts.ts";
 import { growingIntervalMs } from "../stripe/poll-interval.ts";
 

@@ -3,8 +3,8 @@ import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import type { RefundabilitySchema } from "@ticketing/proto/payments/v1/payment";
 import { DomainError } from "#runtime/errors.ts";
 import { PaymentError } from "../errors.ts";
-import { toMoney } from "#runtime/money.ts";
-import { DAY_MS } from "#runtime/time.ts";
+import { toMoney } from "#runtime/values/money.ts";
+import { DAY_MS } from "#runtime/values/time.ts";
 import { newestAttempt, type PaymentFields } from "../payment.ts";
 import {
   isDisputed,

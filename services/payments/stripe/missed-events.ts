@@ -1,5 +1,5 @@
 import type Stripe from "stripe";
-import { DAY_MS } from "#runtime/time.ts";
+import { DAY_MS } from "#runtime/values/time.ts";
 import { WEBHOOK_EVENTS } from "./webhook-events.ts";
 import { storeWebhook, type InboxDeps } from "./webhook-inbox.ts";
 

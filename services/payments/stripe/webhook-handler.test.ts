@@ -3,7 +3,7 @@ import { CancelReason, OrderStatus } from "@ticketing/proto/orders/v1/order";
 import Stripe from "stripe";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { HealthState } from "#runtime/rpc/health.ts";
-import { serveHttp } from "#runtime/http.ts";
+import { serveHttp } from "#runtime/lifecycle/http.ts";
 import { connectDatabase } from "#runtime/store/database.ts";
 import { as } from "#runtime/testing/tokens.ts";
 import { eventually } from "#runtime/testing/eventually.ts";

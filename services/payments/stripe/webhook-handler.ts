@@ -1,6 +1,6 @@
 import type { IncomingMessage } from "node:http";
 import type Stripe from "stripe";
-import { sendJson, type HttpHandler } from "#runtime/http.ts";
+import { sendJson, type HttpHandler } from "#runtime/lifecycle/http.ts";
 import type { Log } from "#runtime/log.ts";
 import { isDatabaseFault } from "#runtime/store/database.ts";
 import { storeWebhook, type WebhookListener } from "./webhook-inbox.ts";

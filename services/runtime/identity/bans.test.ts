@@ -14,8 +14,8 @@ import {
   type BanEvent,
   type ExpiringBan,
 } from "./bans.ts";
-import { connectBroker, type Broker } from "../messaging/broker.ts";
-import { toProperties } from "../messaging/envelope.ts";
+import { connectBroker, type Broker } from "../messaging/broker/broker.ts";
+import { toProperties } from "../messaging/topology/envelope.ts";
 import { newId } from "../store/ids.ts";
 import { interceptors } from "../rpc/server.ts";
 import { declareAt, testBroker, testVhost } from "../testing/broker.ts";
@@ -26,7 +26,7 @@ import { testTokenRules, token } from "../testing/tokens.ts";
 import { silentLog } from "../testing/log.ts";
 import { testProxy } from "../testing/proxy.ts";
 import { wordService, type WordClient } from "../testing/word-service.ts";
-import { EVENTS_EXCHANGE } from "../messaging/topology.ts";
+import { EVENTS_EXCHANGE } from "../messaging/topology/topology.ts";
 
 /** What is left when all that nobody needs is gone. */
 function heapInUse(): number {

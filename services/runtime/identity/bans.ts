@@ -1,8 +1,8 @@
 import type { ConsumeMessage } from "amqplib";
-import type { Broker } from "../messaging/broker.ts";
-import { fromProperties } from "../messaging/envelope.ts";
+import type { Broker } from "../messaging/broker/broker.ts";
+import { fromProperties } from "../messaging/topology/envelope.ts";
 import type { Log } from "../log.ts";
-import { ownerOf } from "../messaging/ownership.ts";
+import { ownerOf } from "../messaging/topology/ownership.ts";
 
 /** Whether a user is out, as of a version of theirs: the greater version is what is true now. */
 export interface Ban {

@@ -3,9 +3,9 @@ import type { ConsumeMessage } from "amqplib";
 import { isCrowded } from "../errors.ts";
 import type { Log } from "../log.ts";
 import { eventCounter } from "../metrics.ts";
-import { isBrokerFault, type Broker, type ReceiveMessage } from "./broker.ts";
+import { isBrokerFault, type Broker, type ReceiveMessage } from "./broker/broker.ts";
 import { circuitBreaker, type CircuitBreaker } from "./circuit-breaker.ts";
-import { fromProperties, type Envelope } from "./envelope.ts";
+import { fromProperties, type Envelope } from "./topology/envelope.ts";
 import type { EventHandler } from "./event-handler.ts";
 import {
   Forged,
@@ -15,7 +15,7 @@ import {
   Untried,
   type FailureOutcome,
 } from "./failed-message.ts";
-import { defaultPublishers, publisherOf } from "./ownership.ts";
+import { defaultPublishers, publisherOf } from "./topology/ownership.ts";
 
 export { on, required, type EventHandler } from "./event-handler.ts";
 

@@ -1,8 +1,8 @@
 import type { ConsumeMessage } from "amqplib";
-import type { Broker } from "./broker.ts";
-import { forwardedProperties, publishDelayed } from "./delay/delayed-message.ts";
-import { ORIGINAL_PUBLISHER, publisherOf } from "./ownership.ts";
-import { deadLetterQueue, QUEUES_EXCHANGE, type DelayTier } from "./topology.ts";
+import type { Broker } from "./broker/broker.ts";
+import { forwardedProperties, publishDelayed } from "./delayed-message.ts";
+import { ORIGINAL_PUBLISHER, publisherOf } from "./topology/ownership.ts";
+import { deadLetterQueue, QUEUES_EXCHANGE, type DelayTier } from "./topology/topology.ts";
 
 /** A message that cannot be read. Retrying it does not help. */
 export class Unreadable extends Error {}

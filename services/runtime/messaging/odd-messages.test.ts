@@ -3,13 +3,13 @@ import { OrderCreatedSchema } from "@ticketing/proto/orders/v1/order_events";
 import type { Options } from "amqplib";
 import { expect, it } from "vitest";
 import { subscribeToBans } from "../identity/bans.ts";
-import { toProperties } from "./envelope.ts";
+import { toProperties } from "./topology/envelope.ts";
 import { consume, on } from "./consumer.ts";
 import { newId } from "../store/ids.ts";
 import { eventually } from "../testing/eventually.ts";
 import { recordedLog, silentLog } from "../testing/log.ts";
 import { testBroker } from "../testing/broker.ts";
-import { deadLetterQueue, EVENTS_EXCHANGE } from "./topology.ts";
+import { deadLetterQueue, EVENTS_EXCHANGE } from "./topology/topology.ts";
 
 // Everything but the body: a header of AMQP may be of twenty types, a table among them.
 

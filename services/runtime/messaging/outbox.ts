@@ -1,9 +1,9 @@
 import { eventCounter } from "../metrics.ts";
 import type { Log } from "../log.ts";
 import type { AggregateFields, AggregateModel, OutboxEntry } from "../store/aggregate.ts";
-import type { Broker } from "./broker.ts";
-import { toProperties } from "./envelope.ts";
-import { EVENTS_EXCHANGE, hasSubscriber, type Subscriptions } from "./topology.ts";
+import type { Broker } from "./broker/broker.ts";
+import { toProperties } from "./topology/envelope.ts";
+import { EVENTS_EXCHANGE, hasSubscriber, type Subscriptions } from "./topology/topology.ts";
 
 export interface OutboxOptions {
   service: string;

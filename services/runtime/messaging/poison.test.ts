@@ -4,13 +4,13 @@ import { OrderCreatedSchema } from "@ticketing/proto/orders/v1/order_events";
 import type { GetMessage } from "amqplib";
 import { beforeAll, beforeEach, expect, inject, it } from "vitest";
 import { manage } from "#stack/parts";
-import { toProperties, type Envelope } from "./envelope.ts";
+import { toProperties, type Envelope } from "./topology/envelope.ts";
 import { consume, on } from "./consumer.ts";
 import { newId } from "../store/ids.ts";
 import { eventually } from "../testing/eventually.ts";
 import { silentLog } from "../testing/log.ts";
 import { testBroker, testVhost } from "../testing/broker.ts";
-import { deadLetterQueue, EVENTS_EXCHANGE, delayQueue, DELAY_TIERS } from "./topology.ts";
+import { deadLetterQueue, EVENTS_EXCHANGE, delayQueue, DELAY_TIERS } from "./topology/topology.ts";
 
 const SERVICE = "hearer";
 const TYPE = OrderCreatedSchema.typeName;

@@ -6,10 +6,10 @@ import {
 import type { GetMessage, Options } from "amqplib";
 import { beforeEach, describe, expect, it, onTestFinished } from "vitest";
 import { subscribeToBans, type BanEvent } from "../identity/bans.ts";
-import { toProperties } from "../messaging/envelope.ts";
+import { toProperties } from "../messaging/topology/envelope.ts";
 import { consume, on } from "../messaging/consumer.ts";
 import { newId } from "../store/ids.ts";
-import { ORIGINAL_PUBLISHER, publisherOf, publishersOf } from "../messaging/ownership.ts";
+import { ORIGINAL_PUBLISHER, publisherOf, publishersOf } from "../messaging/topology/ownership.ts";
 import { eventually } from "../testing/eventually.ts";
 import { recordedLog, silentLog } from "../testing/log.ts";
 import { testBroker } from "../testing/broker.ts";
@@ -18,7 +18,7 @@ import {
   EVENTS_EXCHANGE,
   immediateKey,
   QUEUES_EXCHANGE,
-} from "../messaging/topology.ts";
+} from "../messaging/topology/topology.ts";
 
 // Whatever a message says of itself: it counts only if the broker knows that its owner published it.
 
@@ -181,7 +181,7 @@ it("a ban counts only if its owner says so", async () => {
 it("a service does not begin on a broker that lacks what its version needs, and says what to do", async () => {
   const other = { ...subscriptions, other: [OrderCreatedSchema] };
   const said = recordedLog();
-  const { connectBroker } = await import("../messaging/broker.ts");
+  const { connectBroker } = await import("../messaging/broker/broker.ts");
   const about = { url: broker.url, name: service, subscriptions: other, log: said.log };
   const waiting = connectBroker(about);
   const words = "the broker does not hold what this version needs; import its definitions";

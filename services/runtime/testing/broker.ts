@@ -2,13 +2,13 @@ import { type Channel, connect } from "amqplib";
 import { randomUUID } from "node:crypto";
 import { inject } from "vitest";
 import type { Log } from "../log.ts";
-import { type Broker, connectBroker } from "../messaging/broker.ts";
+import { type Broker, connectBroker } from "../messaging/broker/broker.ts";
 import {
   declareTopology,
   type Routing,
   type SnapshotRoute,
   type Subscriptions,
-} from "../messaging/topology.ts";
+} from "../messaging/topology/topology.ts";
 import { atEnd } from "./at-end.ts";
 import { silentLog } from "./log.ts";
 

@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { connect as connectSocket, createServer, type AddressInfo, type Socket } from "node:net";
 import { connect } from "amqplib";
 import { onTestFinished } from "vitest";
-import { DELAYED_EXCHANGE, DELAYED_QUEUE } from "../messaging/topology.ts";
+import { DELAYED_EXCHANGE, DELAYED_QUEUE } from "../messaging/topology/topology.ts";
 
 // No plugin can be had where these tests must run. This stands in for it, in front of the real broker.
 

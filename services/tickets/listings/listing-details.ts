@@ -1,4 +1,4 @@
-import { toSingleLine } from "#runtime/text.ts";
+import { toSingleLine } from "#runtime/values/text.ts";
 import { resolvedZone } from "./event-time.ts";
 import type { Listing } from "../ticket.ts";
 

@@ -4,7 +4,7 @@ import type {
 } from "@ticketing/proto/tickets/v1/ticket_service";
 import { invalidField } from "#runtime/errors.ts";
 import { toChargeable } from "#marketplace/stripe-amount.ts";
-import { isVisible, readSingleLine, toMultiline } from "#runtime/text.ts";
+import { isVisible, readSingleLine, toMultiline } from "#runtime/values/text.ts";
 import { toEventTime, toTimeZone } from "./event-time.ts";
 import { categoryWord } from "./search.ts";
 import type { Listing } from "../ticket.ts";

@@ -5,7 +5,7 @@ import {
 } from "@ticketing/proto/tickets/v1/ticket_service";
 import { Category } from "@ticketing/proto/tickets/v1/ticket";
 import type { QueryFilter } from "mongoose";
-import { toMinor } from "#runtime/money.ts";
+import { toMinor } from "#runtime/values/money.ts";
 import {
   afterCursor,
   toPage,
@@ -13,7 +13,7 @@ import {
   readPageToken,
   type Cursor,
 } from "#runtime/store/paging.ts";
-import { isVisible, toSingleLine } from "#runtime/text.ts";
+import { isVisible, toSingleLine } from "#runtime/values/text.ts";
 import { toProto, type CategoryWord, type TicketFields, type Tickets } from "../ticket.ts";
 
 type Filter = QueryFilter<TicketFields>;

@@ -1,7 +1,7 @@
 import type { GetMessage, Options } from "amqplib";
 import { subscriptions } from "#marketplace/catalogue.ts";
-import { fromProperties } from "#runtime/messaging/envelope.ts";
-import { publisherOf } from "#runtime/messaging/ownership.ts";
+import { fromProperties } from "#runtime/messaging/topology/envelope.ts";
+import { publisherOf } from "#runtime/messaging/topology/ownership.ts";
 import { UsageError } from "../cli-error.ts";
 
 /** A message that a service could not handle. */

@@ -1,5 +1,5 @@
 import type { Channel, ConfirmChannel, GetMessage, Options } from "amqplib";
-import { deadLetterQueue } from "#runtime/messaging/topology.ts";
+import { deadLetterQueue } from "#runtime/messaging/topology/topology.ts";
 import { CliError } from "../cli-error.ts";
 
 /** Resolves when the broker has stored the message in the queue. One call at a time per channel. */

@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from "node:crypto";
 import { globSync, mkdirSync, writeFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
-import { definitionsOf, type PermissionSource } from "#runtime/messaging/permissions.ts";
+import { definitionsOf, type PermissionSource } from "#runtime/messaging/topology/permissions.ts";
 import type { Tools } from "#stack/tools";
 
 export interface Settings {

@@ -10,7 +10,7 @@ import {
   QUEUES_EXCHANGE,
   topologyOf,
   delayQueue,
-} from "#runtime/messaging/topology.ts";
+} from "#runtime/messaging/topology/topology.ts";
 import { startRabbit, type Rabbit } from "./rabbit.ts";
 
 // Each service's own credentials on the real broker, as somebody who has stolen them would use them.

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { connect } from "amqplib";
-import type { PermissionSource } from "#runtime/messaging/permissions.ts";
+import type { PermissionSource } from "#runtime/messaging/topology/permissions.ts";
 import { startPart, type Part, type PartOptions } from "../part.ts";
 import { type Child, freePorts, isListening, preferredPort, run, until } from "#stack/process";
 import { configure } from "./config.ts";

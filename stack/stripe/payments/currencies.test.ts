@@ -4,7 +4,7 @@ import { MoneySchema, type Money } from "@ticketing/proto/google/type/money";
 import { Currency } from "@ticketing/proto/money/v1/currency";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { formatAmount, toMoney } from "#runtime/money.ts";
+import { formatAmount, toMoney } from "#runtime/values/money.ts";
 import { toChargeable } from "#marketplace/stripe-amount.ts";
 // The one place where what is shown, stored and charged meet.
 // eslint-disable-next-line no-restricted-imports

@@ -7,7 +7,7 @@ import { eventually } from "../../testing/eventually.ts";
 import { recordedLog } from "../../testing/log.ts";
 import { testBroker, testVhost, type TestBroker } from "../../testing/broker.ts";
 import { testProxy } from "../../testing/proxy.ts";
-import { DELAYED_EXCHANGE, DELAYED_QUEUE, delayQueue, DELAY_TIERS } from "../topology.ts";
+import { DELAYED_EXCHANGE, DELAYED_QUEUE, delayQueue, DELAY_TIERS } from "../topology/topology.ts";
 
 const subscriptions = { one: [StringValueSchema] };
 

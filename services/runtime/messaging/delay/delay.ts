@@ -1,7 +1,7 @@
-import type { Broker } from "../broker.ts";
+import type { Broker } from "../broker/broker.ts";
 import { connectDelayPlugin, type DelayPlugin } from "./plugin.ts";
 import type { Log } from "../../log.ts";
-import { publishDelayed, longestTierWithin, type DelayedMessage } from "./delayed-message.ts";
+import { publishDelayed, longestTierWithin, type DelayedMessage } from "../delayed-message.ts";
 
 /** Delivers messages to the service's queue after a delay. The broker keeps them meanwhile. */
 export interface DelayedDelivery {

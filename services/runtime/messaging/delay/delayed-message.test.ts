@@ -3,8 +3,8 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { eventually } from "../../testing/eventually.ts";
 import { testBroker } from "../../testing/broker.ts";
-import { deadLetterQueue, delayQueue, DELAY_TIERS } from "../topology.ts";
-import { publishDelayed, longestTierWithin } from "./delayed-message.ts";
+import { deadLetterQueue, delayQueue, DELAY_TIERS } from "../topology/topology.ts";
+import { publishDelayed, longestTierWithin } from "../delayed-message.ts";
 
 const subscriptions = { one: [StringValueSchema], other: [StringValueSchema] };
 const broker = await testBroker("one", subscriptions);

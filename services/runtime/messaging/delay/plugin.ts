@@ -1,13 +1,13 @@
 import { connect, type ConfirmChannel, type ConsumeMessage } from "amqplib";
-import type { Broker } from "../broker.ts";
+import type { Broker } from "../broker/broker.ts";
 import {
   checkDelayedExchange,
   DELAYED_EXCHANGE,
   DELAYED_QUEUE,
   immediateKey,
   QUEUES_EXCHANGE,
-} from "../topology.ts";
-import { forwardedProperties, type DelayedMessage } from "./delayed-message.ts";
+} from "../topology/topology.ts";
+import { forwardedProperties, type DelayedMessage } from "../delayed-message.ts";
 import { withDeadline } from "../../deadline.ts";
 
 interface Options {

@@ -1,11 +1,11 @@
 import { create, toBinary, type DescMessage, type MessageInitShape } from "@bufbuild/protobuf";
 import type { AggregateFields, AggregateModel } from "../../store/aggregate.ts";
-import type { Broker } from "../broker.ts";
-import { toProperties } from "../envelope.ts";
+import type { Broker } from "../broker/broker.ts";
+import { toProperties } from "../topology/envelope.ts";
 import { on, type EventHandler } from "../event-handler.ts";
 import { newId } from "../../store/ids.ts";
 import type { Log } from "../../log.ts";
-import { EVENTS_EXCHANGE, snapshotKey } from "../topology.ts";
+import { EVENTS_EXCHANGE, snapshotKey } from "../topology/topology.ts";
 
 // The owner's side of a replica: it answers requests for snapshots. replica.ts requests them.
 

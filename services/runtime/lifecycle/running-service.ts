@@ -1,32 +1,32 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { DescMessage, MessageInitShape } from "@bufbuild/protobuf";
 import type { Connection } from "mongoose";
-import type { ServiceConfig } from "./config.ts";
+import type { ServiceConfig } from "../config.ts";
 import { serveHttp, type HttpHandler } from "./http.ts";
-import { banSnapshot } from "./identity/ban-snapshot.ts";
-import { subscribeToBans, type Bans, type ExpiringBan } from "./identity/bans.ts";
-import { remoteKeys } from "./identity/keys.ts";
-import type { TokenRules } from "./identity/tokens.ts";
+import { banSnapshot } from "../identity/ban-snapshot.ts";
+import { subscribeToBans, type Bans, type ExpiringBan } from "../identity/bans.ts";
+import { remoteKeys } from "../identity/keys.ts";
+import type { TokenRules } from "../identity/tokens.ts";
 import { exitOnUncaughtError, lifecycle, type Lifecycle } from "./lifecycle.ts";
-import { createLog, type Log } from "./log.ts";
-import { connectBroker, type Broker } from "./messaging/broker.ts";
-import { consume } from "./messaging/consumer.ts";
-import type { EventHandler } from "./messaging/event-handler.ts";
-import { publishersOf } from "./messaging/ownership.ts";
-import { relay } from "./messaging/relay.ts";
+import { createLog, type Log } from "../log.ts";
+import { connectBroker, type Broker } from "../messaging/broker/broker.ts";
+import { consume } from "../messaging/consumer.ts";
+import type { EventHandler } from "../messaging/event-handler.ts";
+import { publishersOf } from "../messaging/topology/ownership.ts";
+import { relay } from "../messaging/relay.ts";
 import {
   publishMessage,
   snapshotRequestHandler,
   type MessagingContext,
-} from "./messaging/snapshots/publisher.ts";
-import { buildReplica, type Replica, type ReplicaSource } from "./messaging/snapshots/replica.ts";
-import type { Subscriptions } from "./messaging/topology.ts";
+} from "../messaging/snapshots/publisher.ts";
+import { buildReplica, type Replica, type ReplicaSource } from "../messaging/snapshots/replica.ts";
+import type { Subscriptions } from "../messaging/topology/topology.ts";
 import { repeat } from "./periodic-job.ts";
-import { HealthState } from "./rpc/health.ts";
-import { serve } from "./rpc/server.ts";
-import type { Catalogue, ServeOptions, Service, TokenVariables } from "./service.ts";
-import { connectDatabase, isDatabaseFault, isDatabaseReachable } from "./store/database.ts";
-import { connectRedis } from "./store/redis.ts";
+import { HealthState } from "../rpc/health.ts";
+import { serve } from "../rpc/server.ts";
+import type { Catalogue, ServeOptions, Service, TokenVariables } from "../service.ts";
+import { connectDatabase, isDatabaseFault, isDatabaseReachable } from "../store/database.ts";
+import { connectRedis } from "../store/redis.ts";
 
 /** How often a fault of a database is checked again. */
 const PROBE_INTERVAL_MS = 500;

@@ -1,5 +1,5 @@
 import type { Channel } from "amqplib";
-import { deadLetterQueue } from "./topology.ts";
+import { deadLetterQueue } from "../topology/topology.ts";
 
 /**
  * Resolves when the service's quorum queues have a leader. A queue that was declared just before its

@@ -1,6 +1,6 @@
 import type { ConsumeMessage, Options } from "amqplib";
-import type { Broker } from "../broker.ts";
-import { QUEUES_EXCHANGE, delayKey, DELAY_TIERS, type DelayTier } from "../topology.ts";
+import type { Broker } from "./broker/broker.ts";
+import { QUEUES_EXCHANGE, delayKey, DELAY_TIERS, type DelayTier } from "./topology/topology.ts";
 
 /** A message to deliver later. */
 export interface DelayedMessage {

@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Log } from "./log.ts";
-import type { HealthState } from "./rpc/health.ts";
+import type { Log } from "../log.ts";
+import type { HealthState } from "../rpc/health.ts";
 
 type Close = () => Promise<void> | void;
 

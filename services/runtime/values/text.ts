@@ -1,4 +1,4 @@
-import { invalidField } from "./errors.ts";
+import { invalidField } from "../errors.ts";
 
 // Text that people see, such as a title. Whatever is typed, it takes one line, reads the same wherever it
 // is shown, and shows something: nobody writes a paragraph of their own into our letters, turns the words

@@ -1,5 +1,5 @@
 import type { Channel, ChannelModel, ConsumeMessage } from "amqplib";
-import type { Log } from "../log.ts";
+import type { Log } from "../../log.ts";
 import {
   closeChannel,
   closeConnectionWith,
@@ -7,7 +7,7 @@ import {
   type BrokerConnection,
 } from "./connection.ts";
 import { checkQueueLeaders } from "./queue-leaders.ts";
-import { EVENTS_EXCHANGE, type Subscriptions } from "./topology.ts";
+import { EVENTS_EXCHANGE, type Subscriptions } from "../topology/topology.ts";
 
 /**
  * Receives the messages of a queue and acknowledges each of them. When `channelClosed` is aborted, the

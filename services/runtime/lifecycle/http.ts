@@ -6,10 +6,10 @@ import {
   type ServerResponse,
 } from "node:http";
 import type { AddressInfo } from "node:net";
-import type { HealthState } from "./rpc/health.ts";
-import type { Log } from "./log.ts";
-import { processMetrics } from "./metrics.ts";
-import type { Server } from "./rpc/server.ts";
+import type { HealthState } from "../rpc/health.ts";
+import type { Log } from "../log.ts";
+import { processMetrics } from "../metrics.ts";
+import type { Server } from "../rpc/server.ts";
 
 /** Answers one plain HTTP request. */
 export type HttpHandler = (req: IncomingMessage, res: ServerResponse) => Promise<void> | void;

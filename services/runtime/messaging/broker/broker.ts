@@ -1,7 +1,7 @@
 import { openConsumerConnection, type ConsumerConnection } from "./consumer-channel.ts";
-import type { Log } from "../log.ts";
+import type { Log } from "../../log.ts";
 import { openPublisherConnection, type PublisherConnection } from "./publisher-channel.ts";
-import { topologyMarker, type Routing } from "./topology.ts";
+import { topologyMarker, type Routing } from "../topology/topology.ts";
 
 export { isBrokerFault } from "./publisher-channel.ts";
 export type { ReceiveMessage } from "./consumer-channel.ts";

@@ -1,9 +1,9 @@
 import { connect } from "node:net";
 import { expect, it, onTestFinished } from "vitest";
-import { HealthState } from "./rpc/health.ts";
+import { HealthState } from "../rpc/health.ts";
 import { serveHttp, type HttpHandler } from "./http.ts";
-import { eventually } from "./testing/eventually.ts";
-import { recordedLog } from "./testing/log.ts";
+import { eventually } from "../testing/eventually.ts";
+import { recordedLog } from "../testing/log.ts";
 
 const handlers: [string, HttpHandler][] = [
   [

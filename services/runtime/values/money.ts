@@ -1,7 +1,7 @@
 import { create } from "@bufbuild/protobuf";
 import { minorUnits, type MinorUnits } from "@ticketing/proto/currencies";
 import { type Money, MoneySchema } from "@ticketing/proto/google/type/money";
-import { invalidField } from "./errors.ts";
+import { invalidField } from "../errors.ts";
 
 /** An amount in whole minor units (cents, yen, fils) of its currency: how the stores keep money. */
 export interface Amount {

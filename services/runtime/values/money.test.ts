@@ -3,7 +3,7 @@ import { currencies } from "@ticketing/proto/currencies";
 import { MoneySchema, type Money } from "@ticketing/proto/google/type/money";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { InvalidFields } from "./errors.ts";
+import { InvalidFields } from "../errors.ts";
 import { toMinor, toMoney } from "./money.ts";
 
 const money = (currencyCode: string, units: bigint, nanos = 0): Money =>

@@ -1,5 +1,5 @@
 import { connect, type Channel, type ChannelModel } from "amqplib";
-import type { Log } from "../log.ts";
+import type { Log } from "../../log.ts";
 
 /** A connection to RabbitMQ that reconnects, and is set up again each time. */
 export interface BrokerConnection {

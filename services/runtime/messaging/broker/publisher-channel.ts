@@ -5,8 +5,8 @@ import {
   TIMEOUT_MS,
   type BrokerConnection,
 } from "./connection.ts";
-import { newId } from "../store/ids.ts";
-import type { Log } from "../log.ts";
+import { newId } from "../../store/ids.ts";
+import type { Log } from "../../log.ts";
 
 /** The broker has not confirmed a message: it is unavailable, rejected it, or has no queue for it. */
 class PublishError extends Error {}
