@@ -12,7 +12,11 @@ import { mongo as driver } from "mongoose";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { catalogue } from "#marketplace/catalogue.ts";
 import { toProperties } from "#runtime/messaging/topology/envelope.ts";
-import { deadLetterQueue, declareTopology, EVENTS_EXCHANGE } from "#runtime/messaging/topology/topology.ts";
+import {
+  deadLetterQueue,
+  declareTopology,
+  EVENTS_EXCHANGE,
+} from "#runtime/messaging/topology/topology.ts";
 import { until } from "#stack/process";
 import { manage, type Mongo, type Rabbit, startMongo, startRabbit } from "#stack/parts";
 import { consumers } from "./dead-letters/dead-letter.ts";

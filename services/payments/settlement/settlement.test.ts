@@ -404,7 +404,8 @@ describe("what could not be settled", () => {
     const ended = vi.spyOn(globalThis, "clearTimeout");
     onTestFinished(() => void (begun.mockRestore(), ended.mockRestore()));
     const failures = (): number =>
-      fixture.lines.filter(({ msg }) => String(msg).startsWith("a payment is not settled yet")).length;
+      fixture.lines.filter(({ msg }) => String(msg).startsWith("a payment is not settled yet"))
+        .length;
     const pauses = (): number => {
       const cleared = new Set(ended.mock.calls.map(([timer]) => timer));
       return begun.mock.results.filter(
