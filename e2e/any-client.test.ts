@@ -169,7 +169,7 @@ describe("the whole purchase", () => {
       });
       expect(found.ticket?.version).toBe(version);
       const { createOrder, getOrder } = OrderService.method;
-      const wish = { ticketId, ticketVersion: version };
+      const request = { ticketId, ticketVersion: version };
       const order = await until(
         async () =>
           (
@@ -178,7 +178,7 @@ describe("the whole purchase", () => {
               "CreateOrder",
               createOrder.input,
               createOrder.output,
-              wish,
+              request,
               token,
             )
           ).order,

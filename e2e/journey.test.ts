@@ -247,8 +247,8 @@ describe("retries", () => {
       await errorOf(seller.tickets.createTicket({ ...listing, title: "Something else" })),
     ).toMatchObject({ code: "InvalidArgument", reason: "REQUEST_ID_REUSED" });
 
-    const wish = { ticketId: ticket.id, ticketVersion: ticket.version, requestId };
-    const orders = await Promise.all([1, 2, 3].map(() => buyer.orders.createOrder(wish)));
+    const request = { ticketId: ticket.id, ticketVersion: ticket.version, requestId };
+    const orders = await Promise.all([1, 2, 3].map(() => buyer.orders.createOrder(request)));
     expect(new Set(orders.map(({ order }) => order?.id)).size).toBe(1);
 
     const orderId = orders[0]?.order?.id ?? "";

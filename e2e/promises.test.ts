@@ -33,13 +33,13 @@ describe("P2: a retried CreateOrder", () => {
     const made = await Promise.all(
       tickets.map(async (ticket, i) => {
         const { orders } = of(buyers, i);
-        const wish = {
+        const request = {
           ticketId: ticket.id,
           ticketVersion: ticket.version,
           requestId: crypto.randomUUID(),
         };
-        const impatient = orders.createOrder(wish, { signal: AbortSignal.timeout(5) });
-        const calls = [impatient, orders.createOrder(wish), orders.createOrder(wish)];
+        const impatient = orders.createOrder(request, { signal: AbortSignal.timeout(5) });
+        const calls = [impatient, orders.createOrder(request), orders.createOrder(request)];
         const answers = await Promise.allSettled(calls);
         const ids = answers.flatMap((one) =>
           one.status === "fulfilled" ? [one.value.order?.id] : [],

@@ -9,7 +9,7 @@ import { testBroker } from "#runtime/testing/broker.ts";
 import { type Rabbit, startRabbit } from "#stack/parts";
 import { publishHold, recordLateness, startExpiration } from "./testing.ts";
 
-/** A broker for one test, which may be killed. */
+/** A broker for one test, which can be killed. */
 async function mortalRabbit(): Promise<Rabbit> {
   const dir = await mkdtemp(join(tmpdir(), "rabbit-"));
   const password = newId();
@@ -27,14 +27,14 @@ it("a broker that is killed loses no timer, neither while it waits nor while it 
   const broker = await testBroker("orders", subscriptions, { url: rabbit.adminUrl, snapshots });
   const late = await recordLateness(broker);
   await startExpiration(broker, "native");
-  // Some fall due before it is killed, some while it is away, some after.
+  // Some are due before the broker is killed, some while it is down, some afterwards.
   const lengths = Array.from({ length: 600 }, (_, i) => 1_500 + i * 8);
   const ids = await Promise.all(lengths.map((ms) => publishHold(broker, ms)));
   await eventually(() => late.size > 50, "the delivery to begin");
   rabbit.kill("SIGKILL");
   expect(late.size).toBeLessThan(ids.length);
   await rabbit.restart();
-  await eventually(() => late.size === ids.length, "all nudges", 60_000);
+  await eventually(() => late.size === ids.length, "all timer events", 60_000);
   expect([...late.keys()].toSorted()).toEqual(ids.toSorted());
   expect(Math.min(...late.values())).toBeGreaterThanOrEqual(0);
 });

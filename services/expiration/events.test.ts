@@ -18,7 +18,7 @@ import { expirationEvents } from "./events.ts";
 
 const { subscriptions } = catalogue;
 
-/** Whether the broker at hand has the delayed-message plugin. */
+/** Whether the test broker has the delayed-message plugin. */
 async function hasPlugin(): Promise<boolean> {
   const { url, user, password } = inject("parts").management;
   const headers = { authorization: `Basic ${btoa(`${user}:${password}`)}` };
@@ -31,7 +31,7 @@ const pluginHere = await hasPlugin();
 interface Way {
   way: string;
   mode: DelayMode;
-  /** Where the broker is, as the service sees it. */
+  /** The broker's address for the service. */
   address: (vhost: string) => Promise<string>;
   skipped?: boolean;
 }
@@ -70,7 +70,7 @@ async function serviceAt(url: string, mode: DelayMode, now = Date.now) {
   return { broker, lines, stop: stopOnce };
 }
 
-/** The neighbours of the service: orders that hold, and what orders hears. */
+/** The other services: publishes orders, and receives what orders receives. */
 async function neighbours(vhost: string) {
   const broker = await testBroker("orders", subscriptions, { url: vhost, log: silentLog });
   const came = new Map<string, number[]>();
@@ -81,7 +81,7 @@ async function neighbours(vhost: string) {
       const at = Date.now();
       const body = message?.content ?? Buffer.alloc(0);
       const { orderId, expiresAt } = fromBinary(ExpirationCompleteSchema, body);
-      // The end goes with it, as it was said.
+      // The event carries the expiry unchanged.
       if (expiresAt && timestampDate(expiresAt).getTime() === ends.get(orderId)) {
         came.set(orderId, [...(came.get(orderId) ?? []), at - (ends.get(orderId) ?? 0)]);
       }
@@ -91,7 +91,7 @@ async function neighbours(vhost: string) {
 
   return {
     broker,
-    /** An order that holds its ticket for so long. */
+    /** Publishes an order with a hold of this length, in milliseconds. */
     async holds(ms: number): Promise<string> {
       const id = newId();
       const end = Date.now() + ms;
@@ -103,8 +103,8 @@ async function neighbours(vhost: string) {
       await broker.publish(EVENTS_EXCHANGE, type, Buffer.from(body), toProperties(about));
       return id;
     },
-    /** How late the nudges came, in milliseconds, once all of them are there. */
-    async lateness(what = "the nudges"): Promise<number[]> {
+    /** How late each timer event arrived, in milliseconds, once all have arrived. */
+    async lateness(what = "the timer events"): Promise<number[]> {
       await eventually(() => came.size === ends.size, what);
       return [...came.values()].flat().toSorted((a, b) => a - b);
     },
@@ -138,7 +138,7 @@ describe.each(ways)("the end of a hold, delayed by $way", ({ mode, address, skip
     const long = await orders.holds(3_000);
     await eventually(() => first.lines.some(({ id }) => id === long), "the order to be heard");
     await first.stop();
-    // What is created while nobody is there waits in the service's queue.
+    // Orders created while the service is stopped wait in its queue.
     await orders.holds(1_500);
     await orders.holds(1);
     expect(orders.came()).toBe(0);
@@ -159,7 +159,7 @@ describe.each(ways)("the end of a hold, delayed by $way", ({ mode, address, skip
     console.log(`${mode}: 500 holds, 250 ends a second: p50, p99, max ${numbers} ms late`);
     expect(spread[0]).toBeGreaterThanOrEqual(0);
     expect(spread).toHaveLength(500);
-    // Thousands of steps on a machine that does other things too: late, but never lost.
+    // On a busy machine an event may be late, but none is lost.
     expect(spread.at(-1)).toBeLessThanOrEqual(3_000);
   });
 });
@@ -199,7 +199,7 @@ describe("the end of a hold", () => {
     await eventually(() => !broker.connected, "the loss");
     await orders.holds(1_000);
     line.mend();
-    // A line that broke may carry a timer twice; of both orders orders is told.
+    // A broken connection may deliver a timer event twice; both orders get theirs.
     expect((await orders.lateness()).length).toBeGreaterThanOrEqual(2);
   });
 
@@ -221,7 +221,7 @@ describe("the end of a hold", () => {
     const body = toBinary(OrderCreatedSchema, create(OrderCreatedSchema, { order: { id: "odd" } }));
     const about = { id: newId(), type, source: "orders", subject: "odd", time: new Date() };
     const { headers, ...properties } = toProperties(about);
-    const tried = { ...headers, "x-ticketing-tries": 4 }; // The next one is the last.
+    const tried = { ...headers, "x-ticketing-tries": 4 }; // The next attempt is the last.
     raw.publish(EVENTS_EXCHANGE, type, Buffer.from(body), {
       ...properties,
       userId: "orders",

@@ -5,7 +5,7 @@ import { testBroker, type TestBroker } from "#runtime/testing/broker.ts";
 import { delayQueue, DELAY_TIERS } from "#runtime/messaging/topology/topology.ts";
 import { publishHold, recordLateness, startExpiration } from "./testing.ts";
 
-/** How many messages are with the broker, and not with the service. */
+/** How many messages wait at the broker, not delivered to the service. */
 async function waiting({ raw }: TestBroker): Promise<number> {
   const queues = await Promise.all(DELAY_TIERS.map((wait) => raw.checkQueue(delayQueue(wait))));
   return queues.reduce((sum, { messageCount }) => sum + messageCount, 0);
@@ -23,7 +23,7 @@ describe("the process", () => {
     expect(await first.exited).toBe("SIGKILL");
     expect(Date.now()).toBeLessThan(end);
     await startExpiration(broker, "native");
-    await eventually(() => late.size === ids.length, "all nudges");
+    await eventually(() => late.size === ids.length, "all timer events");
     expect([...late.keys()].toSorted()).toEqual(ids.toSorted());
     expect(Math.min(...late.values())).toBeGreaterThanOrEqual(0);
   });

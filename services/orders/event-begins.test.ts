@@ -10,7 +10,7 @@ import { describe, expect, it } from "vitest";
 import { expireOverdue } from "./events.ts";
 import { paymentMessage, testOrders, statusWordsOf } from "./testing.ts";
 
-/** An order of a ticket whose event begins so many seconds from now. */
+/** An order for a ticket whose event begins in this many seconds. */
 async function ordered(seconds: number, extensionSeconds = 0) {
   const orders = await testOrders({ extensionSeconds });
   const begins = new Date(orders.deps.now() + seconds * 1000);

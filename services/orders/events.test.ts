@@ -25,7 +25,7 @@ const { raw } = broker;
 const service = await testOrders();
 const { deps, buy, pass } = service;
 
-/** Hears events until the test is over, or the answer is called. */
+/** Consumes events until the test ends or the returned function is called. */
 async function start(through: TestBroker = broker): Promise<() => Promise<void>> {
   const handlers = orderEvents(deps);
   const faults = { isFault: isDatabaseFault, recovered: () => Promise.resolve() };
@@ -35,7 +35,7 @@ async function start(through: TestBroker = broker): Promise<() => Promise<void>>
   return stop;
 }
 
-/** Tells of a ticket as tickets does; `body` stands for the event's own bytes. */
+/** Publishes a ticket as tickets does; `body` replaces the event's bytes. */
 function tell(ticket: Ticket, body?: Uint8Array): Promise<void> {
   const { typeName: type } = TicketUpdatedSchema;
   const bytes = body ?? toBinary(TicketUpdatedSchema, create(TicketUpdatedSchema, { ticket }));

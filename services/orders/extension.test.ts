@@ -38,7 +38,7 @@ describe("a hold whose buyer is at their bank's page", () => {
     expect(events.map(({ type }) => type)).toEqual(["OrderCreated", "OrderExtended"]);
     expect(events[1]?.order).toEqual(longer);
 
-    fixture.pass(901); // The timer of the first end comes out, and is too early now.
+    fixture.pass(901); // The timer event of the first expiry arrives, too early now.
     await fixture.handle(ExpirationCompleteSchema, { orderId: order.id });
     await expireOverdue(fixture.deps);
     expect(statusWordsOf(await fixture.get(order))).toBe("CREATED");

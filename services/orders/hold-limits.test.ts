@@ -15,11 +15,11 @@ import { paymentMessage, testOrders } from "./testing.ts";
 
 type Fixture = Awaited<ReturnType<typeof testOrders>>;
 
-/** How long an order holds its ticket, in seconds, when it was made just now. */
+/** How long a new order holds its ticket, in seconds. */
 const secondsOf = ({ deps }: Fixture, { expiresAt }: Order): number =>
   Math.round((timestampDate(expiresAt!).getTime() - deps.now()) / 1000);
 
-/** Holds a ticket and lets it go, and answers how long it could have been held. */
+/** Holds a ticket and cancels, and returns how long the hold would have lasted. */
 async function abandon(all: Fixture, ticketId: string, userId: string): Promise<number> {
   const order = await all.buy(ticketId, userId);
   const seconds = secondsOf(all, order);
@@ -27,7 +27,7 @@ async function abandon(all: Fixture, ticketId: string, userId: string): Promise<
   return seconds;
 }
 
-/** Somebody who has bought a ticket. */
+/** A user who has bought a ticket. */
 async function established(all: Fixture): Promise<string> {
   const userId = newId();
   const { id } = await all.buy(await all.ticket(), userId);
@@ -36,7 +36,7 @@ async function established(all: Fixture): Promise<string> {
   return userId;
 }
 
-/** Presses *Buy* from an address, as the edge tells it. */
+/** Presses *Buy* from an address that the edge forwards. */
 const buyFrom = async (all: Fixture, address: string, userId = newId()) => {
   const { headers } = await as(userId);
   const ticketId = await all.ticket();

@@ -17,7 +17,7 @@ import { paymentMessage, testOrders, ticketMessage, statusWordsOf } from "./test
 
 const { deps, client, handle, pass, ticket, buy, get, recorded } = await testOrders();
 
-/** Who of many gets the ticket: the orders made, and the refusals. */
+/** Lets several buyers hold one ticket: the orders made, and the refusals. */
 async function race(ticketId: string, buyers: string[]) {
   const calls = buyers.map((buyer) => buy(ticketId, buyer));
   const settled = await Promise.allSettled(calls);
@@ -270,7 +270,7 @@ describe("Buy is refused", () => {
     expect(await refusal(here.buy(await here.ticket(), newId(), seen))).toMatchObject(soon);
     const born = newId();
     expect(await refusal(here.buy(born))).toMatchObject(soon);
-    // It is worth asking more rarely, the longer that lasts.
+    // The longer it lasts, the longer the retry delay.
     here.pass(3_600);
     expect(await refusal(here.buy(born))).toMatchObject({ ...soon, retryAfterMs: 60_000 });
     here.pass(86_400);

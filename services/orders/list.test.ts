@@ -12,14 +12,14 @@ import { paymentMessage, testOrders } from "./testing.ts";
 
 const { client, handle, ticket, buy } = await testOrders({ maxOpenOrders: 1000 });
 
-/** So many orders of one buyer, the newest first. */
+/** Orders of one buyer, newest first. */
 async function bought(buyer: string, count: number): Promise<string[]> {
   const ids: string[] = [];
   for (let i = 0; i < count; i += 1) ids.unshift((await buy(await ticket(), buyer)).id);
   return ids;
 }
 
-/** All pages of a list; `between` happens after each. */
+/** All pages of a list; `between` runs after each. */
 async function pages(
   buyer: string,
   request: { pageSize?: number; filter?: OrderFilter },

@@ -31,12 +31,12 @@ const events = {
   refunded: ChargeRefundedSchema,
 };
 
-/** Hears of a payment, in the word of what happened to it. */
+/** Handles a payment event. */
 const payment = (what: keyof typeof events, { id }: Order, attempt: string): Promise<void> =>
   handle(events[what], paymentMessage(id, attempt));
 
-/** Hears that the time of an order is up. */
-const nudge = ({ id, expiresAt }: Order): Promise<void> =>
+/** Handles the timer event of an order. */
+const handleTimer = ({ id, expiresAt }: Order): Promise<void> =>
   handle(ExpirationCompleteSchema, { orderId: id, ...(expiresAt && { expiresAt }) });
 
 const ordered = async (): Promise<Order> => buy(await ticket());
@@ -44,7 +44,7 @@ const state = async (order: Order): Promise<string> => statusWordsOf(await get(o
 const history = async ({ id }: Order): Promise<string[]> =>
   (await recorded(id)).map(({ type }) => type);
 
-/** Puts so many overdue orders into the database, the oldest first. */
+/** Inserts overdue orders into the database, oldest first. */
 async function putOverdue({ orders }: { orders: Orders }, count: number): Promise<string[]> {
   const expiresAt = new Date(Date.now() - 60_000);
   const usual = { userId: "ann", sellerId: "sam", title: "A", price: 1, currency: "EUR" };
@@ -97,7 +97,7 @@ describe("a hold that has run out", () => {
     for (let round = 0; round < 15; round += 1) {
       const order = await ordered();
       pass(901);
-      const both = [nudge(order), payment("authorized", order, "a")];
+      const both = [handleTimer(order), payment("authorized", order, "a")];
       await Promise.all(round % 2 === 0 ? both : both.toReversed());
       const [end, events] = [await state(order), await history(order)];
       const ends: Record<string, string> = {
@@ -111,8 +111,8 @@ describe("a hold that has run out", () => {
   it("expires once, however many timer events arrive", async () => {
     const order = await ordered();
     pass(901);
-    await Promise.all([nudge(order), nudge(order), expireOverdue(deps)]);
-    await nudge(order);
+    await Promise.all([handleTimer(order), handleTimer(order), expireOverdue(deps)]);
+    await handleTimer(order);
     expect(await state(order)).toBe("CANCELLED EXPIRED");
     expect(await history(order)).toEqual(["OrderCreated", "OrderExpired"]);
   });
@@ -120,7 +120,7 @@ describe("a hold that has run out", () => {
   it("is not expired by a timer event that arrives early", async () => {
     const order = await ordered();
     pass(890);
-    await nudge(order);
+    await handleTimer(order);
     await expireOverdue(deps);
     expect(await state(order)).toBe("CREATED");
     expect((await refusal(buy(order.ticketId))).reason).toBe("TICKET_HELD");
@@ -160,7 +160,7 @@ describe("a hold that has run out", () => {
     await payment("authorized", paid, "a");
     await payment("charged", paid, "a");
     pass(901);
-    for (const order of [paying, paid]) await nudge(order);
+    for (const order of [paying, paid]) await handleTimer(order);
     await expireOverdue(deps);
     expect([await state(paying), await state(paid)]).toEqual(["AWAITING_PAYMENT", "COMPLETED"]);
   });
@@ -186,7 +186,7 @@ describe("a payment", () => {
   });
 
   it.each([
-    ["expired", async (order: Order) => (pass(901), nudge(order)), "CANCELLED EXPIRED"],
+    ["expired", async (order: Order) => (pass(901), handleTimer(order)), "CANCELLED EXPIRED"],
     ["was cancelled", cancel, "CANCELLED BUYER"],
   ] as const)("is too late for an order that %s", async (_, end, words) => {
     const order = await ordered();
@@ -251,7 +251,7 @@ describe("a payment", () => {
     await fc.assert(
       fc.asyncProperty(heard, fc.boolean(), async (words, atOnce) => {
         const order = await ordered();
-        await payment("authorized", order, "a"); // What follows exists only because this was heard.
+        await payment("authorized", order, "a"); // The later events follow from this one.
         if (atOnce) await Promise.all(words.map((word) => payment(word, order, "a")));
         else for (const word of words) await payment(word, order, "a");
         expect(await state(order)).toBe("CANCELLED REFUNDED");

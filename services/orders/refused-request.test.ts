@@ -40,7 +40,7 @@ describe("a refused request that is sent again with its request_id is not answer
       buy(ticketId, buyer, { requestId });
     const first = await Promise.allSettled(requests.map(send));
     const refused = requests.filter((_, i) => first[i]?.status === "rejected");
-    // Others may fill the limit again, so that each of them is refused once more.
+    // Others may reach the limit again, so each of them may be refused again.
     while ((await openOf(buyer)) < deps.maxOpenOrders) await buy(await ticket(), buyer);
     for (const request of refused) {
       expect((await refusal(send(request))).reason).toBe("TOO_MANY_OPEN_ORDERS");

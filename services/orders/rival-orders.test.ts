@@ -21,14 +21,14 @@ import { paymentMessage, testOrders, ticketMessage, statusWordsOf } from "./test
 
 const { deps, client, handle, pass, ticket, buy, get, recorded } = await testOrders();
 
-/** An event that orders hears: of a payment, of a timer, or of the ticket. */
+/** An event for orders: of a payment, of a timer, or of the ticket. */
 type Heard = { schema: DescMessage } & (
   | { of: "payment"; orderId: string; attempt: string }
   | { of: "timer"; orderId: string }
   | { of: "ticket"; ticketId: string; version: number; status: TicketStatus }
 );
 
-/** What becomes of the one who held the ticket first, and of the other who holds it after that. */
+/** How the first hold of the ticket ends, and how the second does. */
 const firstEnds = ["CANCELLED EXPIRED", "CANCELLED BUYER", "CANCELLED PAYMENT_FAILED"] as const;
 const secondEnds = [
   "CREATED",
@@ -41,7 +41,7 @@ type FirstEnd = (typeof firstEnds)[number];
 type SecondEnd = (typeof secondEnds)[number];
 
 const { ON_SALE, HELD, SOLD, WITHDRAWN } = TicketStatus;
-/** What tickets has told by then: it follows our events, so its word of the second may be late too. */
+/** What tickets has published: it follows the orders' events, so it may be late too. */
 const ticketLives: Record<SecondEnd, TicketStatus[]> = {
   CREATED: [HELD, ON_SALE, HELD],
   AWAITING_PAYMENT: [HELD, ON_SALE, HELD],
@@ -57,7 +57,7 @@ const timer = ({ id }: Order): Heard => ({
   ...{ schema: ExpirationCompleteSchema, of: "timer", orderId: id },
 });
 
-/** What comes of the second order's payment, by its accepted attempt and by one that was not. */
+/** The payment events of the second order: of its accepted attempt, and of another one. */
 function paymentsOf(order: Order, end: SecondEnd): Heard[] {
   const paid = [ChargeCreatedSchema];
   const schemas: Partial<Record<SecondEnd, DescMessage[]>> = {
@@ -74,7 +74,7 @@ function paymentsOf(order: Order, end: SecondEnd): Heard[] {
   ];
 }
 
-/** All that may come late or again once both orders are there. */
+/** All events that may arrive late or again once both orders exist. */
 function eventsOf(first: Order, second: Order, end: SecondEnd): Heard[] {
   const { ticketId } = first;
   const schemas = [PaymentAuthorizedSchema, ChargeFailedSchema, ChargeRefundedSchema];
@@ -103,26 +103,26 @@ async function end(order: Order, how: FirstEnd): Promise<void> {
   await client.cancelOrder({ id: order.id }, await as(order.userId));
 }
 
-/** Two buyers hold one ticket, one after the other; the second has paid where its end needs it. */
+/** Two buyers hold one ticket, one after the other; the second has paid if its end requires it. */
 async function rivals(firstEnd: FirstEnd, secondEnd: SecondEnd): Promise<[Order, Order]> {
   const ticketId = await ticket();
   const first = await buy(ticketId);
   await end(first, firstEnd);
   const second = await buy(ticketId);
-  // There is no charge before orders has accepted the payment, so this one is not late.
+  // No charge exists before orders has accepted the payment, so this event is not late.
   const [authorized] = paymentsOf(second, secondEnd);
   if (authorized) await tell(authorized);
   if (secondEnd !== "CREATED") pass(901);
   return [first, second];
 }
 
-/** What is done to events before they are heard. */
+/** Changes events before they are handled. */
 type Levelling = (events: readonly Heard[]) => readonly Heard[];
 const asTold: Levelling = (events) => events;
-/** As though what is heard of a ticket were always news. */
+/** Makes every event of a ticket look new. */
 const asNews: Levelling = (events) =>
   events.map((event, i) => (event.of === "ticket" ? { ...event, version: i + 2 } : event));
-/** As though an order had one attempt only. */
+/** Makes all events of an order name one attempt. */
 const asOneAttempt: Levelling = (events) =>
   events.map((event) => (event.of === "payment" ? { ...event, attempt: "accepted" } : event));
 
@@ -133,7 +133,7 @@ const story = fc
     return fc.record({ ends: fc.constant(ends), order: anyDeliveryOrder(count) });
   });
 
-/** That both orders and the ticket's copy end as they would have, had each event come once and in time. */
+/** Both orders and the ticket's replica end as they do when each event arrives once and in order. */
 const sameEnd = (level: Levelling, oneOrAll = fc.boolean()) =>
   fc.asyncProperty(story, oneOrAll, async ({ ends, order }, atOnce) => {
     const { firstEnd, secondEnd } = ends;

@@ -17,17 +17,17 @@ import { deadLetterQueue } from "#runtime/messaging/topology/topology.ts";
 import { ticketReplica } from "./events.ts";
 import { testOrders, ticketMessage } from "./testing.ts";
 
-/** What it asks for, and a tickets of its own version tells. */
+/** The edition that it requests, and that a current tickets service sends. */
 const { edition = 1 } = ticketReplica({} as never);
 
-/** Orders with an empty database on a real broker; the tickets service is played by the test. */
+/** Orders with an empty database on a real broker; the test acts as the tickets service. */
 async function rebuilding() {
   const { deps, handle } = await testOrders();
   const { log, lines } = recordedLog();
   const broker = await testBroker("orders", subscriptions);
   const { raw } = broker;
 
-  /** Begins, as one more instance of the service; its `done` says when its copies are all there. */
+  /** Starts one more instance; its `done` tells when its replica is complete. */
   async function start() {
     const copies = buildReplica(
       { service: "orders", broker, log },
@@ -48,14 +48,14 @@ async function rebuilding() {
     return state;
   }
 
-  /** What tickets is asked for next. */
+  /** The next request to tickets. */
   async function asked(): Promise<TicketSnapshotRequested> {
     const message = await eventually(() => raw.get("tickets", { noAck: true }), "to be asked");
     return fromBinary(TicketSnapshotRequestedSchema, message.content);
   }
 
   let recorded = 0;
-  /** Tickets answers; resolves when orders has taken the answer from its queue and dealt with it. */
+  /** Sends a page; resolves when orders has handled it. */
   async function tell(page: MessageInitShape<typeof TicketSnapshotSchema>): Promise<void> {
     const subject = `page ${(recorded += 1)}`;
     const body = Buffer.from(

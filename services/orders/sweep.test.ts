@@ -28,9 +28,9 @@ import { testOrders } from "./testing.ts";
 
 const SWEEP_MS = 1_000;
 const { subscriptions, snapshots } = catalogue;
-const NUDGE = ExpirationCompleteSchema.typeName;
+const TIMER_EVENT = ExpirationCompleteSchema.typeName;
 
-/** Orders with everything that it has around it, on a broker that can be taken away. */
+/** Orders with all its parts, on a broker that can be disconnected. */
 async function ordersOnLine(holdSeconds: number) {
   const orders = await testOrders({ holdSeconds });
   const { deps } = orders;
@@ -51,7 +51,7 @@ async function ordersOnLine(holdSeconds: number) {
     recovered: () => Promise.resolve(),
   });
 
-  // What the outbox tells tickets, by order, each event once.
+  // The events that tickets receives, by order, each once.
   const { raw } = await testBroker("tickets", subscriptions, { url: vhost, snapshots });
   const recorded = new Map<string, Map<string, string>>();
   const keep = ({ properties: { messageId, type, headers } }: ConsumeMessage) => {
@@ -78,7 +78,7 @@ async function ordersOnLine(holdSeconds: number) {
   return {
     ...orders,
     ...{ vhost, line, broker, raw },
-    /** So many orders of as many buyers, each for a ticket of its own. */
+    /** Orders of as many buyers, each for its own ticket. */
     async buyMany(count: number): Promise<Order[]> {
       const made: Order[] = [];
       while (made.length < count) {
@@ -89,7 +89,7 @@ async function ordersOnLine(holdSeconds: number) {
       }
       return made;
     },
-    /** Resolves when no order holds a ticket, with how late each was ended, in milliseconds. */
+    /** Resolves when no order holds a ticket, with how late each expired, in milliseconds. */
     async allFree(): Promise<number[]> {
       const held = () => deps.orders.countDocuments({ status: { $ne: "CANCELLED" } });
       await eventually(async () => (await held()) === 0, "every ticket to be free", 60_000);
@@ -99,7 +99,7 @@ async function ordersOnLine(holdSeconds: number) {
         .map(({ updateTime, expiresAt }) => updateTime.getTime() - expiresAt.getTime())
         .toSorted((a, b) => a - b);
     },
-    /** Resolves when tickets has been told of each order: that it was made, and that it is over. */
+    /** Resolves when tickets has received that each order was created and has expired. */
     async ticketsTold(made: Order[]): Promise<void> {
       const complete = () => made.every(({ id }) => (recorded.get(id)?.size ?? 0) >= 2);
       await eventually(complete, "tickets to be told of all orders", 60_000);
@@ -108,8 +108,9 @@ async function ordersOnLine(holdSeconds: number) {
         expect(types).toEqual(["OrderCreated", "OrderExpired"]);
       }
     },
-    /** How many nudges it has heard of the end of a hold. */
-    nudges: () => lines.filter(({ event, type }) => event === "received" && type === NUDGE).length,
+    /** How many timer events it has received. */
+    timerEvents: () =>
+      lines.filter(({ event, type }) => event === "received" && type === TIMER_EVENT).length,
   };
 }
 
@@ -126,7 +127,7 @@ async function expirationOn(vhost: string): Promise<void> {
   await eventually(ready, "expiration to start");
 }
 
-/** From now on what is left to wait goes elsewhere, and never comes out; answers how much it was. */
+/** Routes delayed messages to a queue that nothing reads; returns a function that counts them. */
 async function throwAway(raw: Channel): Promise<() => Promise<number>> {
   const { queue } = await raw.assertQueue("thrown-away");
   for (const seconds of DELAY_TIERS) {
@@ -139,7 +140,7 @@ async function throwAway(raw: Channel): Promise<() => Promise<number>> {
 
 describe("a hold that has run out", () => {
   it("expires though every delayed message is lost (P22)", async () => {
-    const { vhost, raw, buy, buyMany, allFree, ticketsTold, nudges } = await ordersOnLine(10);
+    const { vhost, raw, buy, buyMany, allFree, ticketsTold, timerEvents } = await ordersOnLine(10);
     await expirationOn(vhost);
     const thrownAway = await throwAway(raw);
     const made = await buyMany(50);
@@ -147,7 +148,7 @@ describe("a hold that has run out", () => {
     await eventually(lost, "all timers to be thrown away");
     const late = await allFree();
     console.log(`every timer lost: the last of ${made.length} holds ended ${late.at(-1)} ms late`);
-    expect(nudges()).toBe(0);
+    expect(timerEvents()).toBe(0);
     expect(late[0]).toBeGreaterThanOrEqual(0);
     expect(late.at(-1)).toBeLessThanOrEqual(60_000);
     await ticketsTold(made);
@@ -156,7 +157,7 @@ describe("a hold that has run out", () => {
   });
 
   it("expires though the broker is down, and only once when it is back (P20)", async () => {
-    const { deps, line, broker, raw, buyMany, allFree, ticketsTold, nudges } =
+    const { deps, line, broker, raw, buyMany, allFree, ticketsTold, timerEvents } =
       await ordersOnLine(2);
     line.cut();
     await eventually(() => !broker.connected, "the broker to be gone");
@@ -165,21 +166,21 @@ describe("a hold that has run out", () => {
     console.log(`no broker: the last of ${made.length} holds ended ${late.at(-1)} ms late`);
     expect(broker.connected).toBe(false);
     expect(late[0]).toBeGreaterThanOrEqual(0);
-    expect(late.at(-1)).toBeLessThanOrEqual(10_000); // Two sweeps, as they are by default.
+    expect(late.at(-1)).toBeLessThanOrEqual(10_000); // Two sweeps at the default interval.
     line.mend();
     await ticketsTold(made);
-    // Their timers come out now, long after.
+    // Their timer events arrive now, much later.
     for (const { id, expiresAt } of made) {
       const complete = { orderId: id, ...(expiresAt && { expiresAt }) };
       const body = toBinary(ExpirationCompleteSchema, create(ExpirationCompleteSchema, complete));
-      const about = { id: newId(), type: NUDGE, source: "expiration", subject: id };
+      const about = { id: newId(), type: TIMER_EVENT, source: "expiration", subject: id };
       const properties = toProperties({ ...about, time: new Date() });
-      raw.publish(EVENTS_EXCHANGE, NUDGE, Buffer.from(body), {
+      raw.publish(EVENTS_EXCHANGE, TIMER_EVENT, Buffer.from(body), {
         ...properties,
         userId: "expiration",
       });
     }
-    await eventually(() => nudges() >= made.length, "the nudges");
+    await eventually(() => timerEvents() >= made.length, "the timer events");
     const drained = () => deps.orders.countDocuments({ "outbox._id": { $exists: true } });
     await eventually(async () => (await drained()) === 0, "the outboxes to be empty");
     const versions = await deps.orders.distinct("version");

@@ -36,21 +36,21 @@ function life(): Ticket[] {
 
 const copyOf = (id: string) => deps.tickets.findById(id).lean();
 
-/** What is done to events before they are heard. */
+/** Changes events before they are handled. */
 type Levelling = (states: readonly Ticket[]) => readonly Ticket[];
 const asTold: Levelling = (states) => states;
-/** As though what is heard were always news: no comparison finds it old. */
+/** Makes every event look new, so that no comparison finds it stale. */
 const asNews: Levelling = (states) =>
   states.map((state, i) => ({ ...state, version: BigInt(i + 1) }));
 
-/** Hears of tickets by turns in events and in snapshots, as after a restart from an empty database. */
+/** Handles tickets alternately from events and from snapshots, as after a start with an empty database. */
 function eventsAndSnapshots(): (state: Ticket) => Promise<unknown> {
   const { applyIfNewer } = ticketReplica(deps);
   let turn = 0;
   return (state) => ((turn += 1) % 2 === 0 ? applyIfNewer(state) : tell(state));
 }
 
-/** That the copy is the newest of the states that were heard of, of which some may be missing yet. */
+/** The replica has the newest of the handled states, some of which may be missing. */
 const newestIsKept = (level: Levelling) =>
   fc.asyncProperty(
     fc.shuffledSubarray([0, 1, 2, 3, 0, 1, 2, 3], { minLength: 4 }),

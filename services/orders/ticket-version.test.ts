@@ -12,7 +12,7 @@ import { testOrders, ticketMessage } from "./testing.ts";
 
 const { client, deps, handle, pass, ticket, buy, get, recorded } = await testOrders();
 
-/** A ticket that has had these versions: of its last change at all, of its price, of its details. */
+/** A ticket with these versions: of its last change, of its price, of its details. */
 async function changed(version: bigint, priceVersion: bigint, detailsVersion: bigint) {
   const id = await ticket({ detailsVersion: 1n });
   const now = ticketMessage({ id, version, priceVersion, detailsVersion });
@@ -79,7 +79,7 @@ const timeZone = "Europe/London";
 const look = { title: "A match", venue: "The Oval", category: Category.SPORT, eventTime, timeZone };
 const price = { currencyCode: "JPY", units: 5_000n, nanos: 0 };
 
-/** The ticket as its seller has changed it, in all that can be seen. */
+/** The ticket after its seller has changed everything that a buyer sees. */
 const otherwise = (id: string): Ticket =>
   ticketMessage({
     ...{ id, title: "A play", venue: "Elsewhere", category: Category.THEATRE },

@@ -15,7 +15,7 @@ it(
     const held = await list();
     for (const event of orderHistory(held.id, 1, ["created"])) await handle(event);
     const free = (await list({ code: "secret" })).id;
-    const edited = (await list()).id; // One for all, and its waiting events would become too many.
+    const edited = (await list()).id; // A single ticket would collect too many unpublished events.
     const known = [held.id, free, edited, "2a0c4f0e-4f4f-4e58-9c7e-6a44a2b8f7aa"];
     const { headers } = await as("seller");
     const listing = {
@@ -43,14 +43,14 @@ it(
       seed: 1,
     });
 
-    // A request id that comes twice makes one ticket, so there may be fewer than were answered.
+    // A repeated request id makes one ticket, so there may be fewer tickets than successful calls.
     const made = (await deps.tickets.countDocuments()) - before;
     expect(made).toBeLessThanOrEqual(answered.get("CreateTicket") ?? 0);
-    // Had nothing come through, the garbage would not have been good enough.
+    // Some of the garbage must be valid enough to be accepted.
     for (const { name } of TicketService.methods.filter((each) => each.name !== "OpenTicketCode")) {
       expect(answered.get(name), name).toBeGreaterThan(0);
     }
-    // And what came through poisons nobody's list.
+    // And what was accepted does not break any list.
     const seller = await as("seller");
     let seen = 0;
     let pageToken = "";

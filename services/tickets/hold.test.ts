@@ -18,7 +18,7 @@ import { orderHistory, testTickets, type OrderEvent, type Step } from "./testing
 
 const tickets = await testTickets();
 
-/** Two orders that hold the ticket one after the other, and who holds it in the end. */
+/** Two orders that hold the ticket one after the other, and which one holds it at the end. */
 const rivals: { first: Step[]; second: Step[]; end: string }[] = [
   { first: ["created", "cancelled"], second: ["created"], end: "HELD by the second" },
   { first: ["created", "expired"], second: ["created", "awaiting"], end: "HELD by the second" },
@@ -33,7 +33,7 @@ const rivals: { first: Step[]; second: Step[]; end: string }[] = [
     second: ["created", "awaiting", "completed", "refunded"],
     end: "WITHDRAWN",
   },
-  // The money of a sale goes back, and orders lets the next one in before tickets has heard of it.
+  // A sale is refunded, and orders accepts the next hold before tickets receives the refund.
   {
     first: ["created", "awaiting", "completed", "refunded"],
     second: ["created"],
@@ -53,7 +53,7 @@ const rivals: { first: Step[]; second: Step[]; end: string }[] = [
 
 type Rivals = (typeof rivals)[number];
 
-/** Two rivals, and in which order their events are heard. */
+/** Two rivals, and the order in which their events are handled. */
 const heard = fc
   .constantFrom(...rivals)
   .chain((pair) =>
@@ -97,7 +97,7 @@ interface InWords {
   withdrawn: boolean;
 }
 
-/** The state of a ticket that nobody has saved, after these events in this order. */
+/** The state of an unsaved ticket after these events in this order. */
 function mirrored(events: readonly OrderEvent[]): InWords {
   const ticket = new tickets.deps.tickets({
     userId: "seller",
@@ -110,27 +110,27 @@ function mirrored(events: readonly OrderEvent[]): InWords {
   return { status: ticket.status, orderId: ticket.orderId, withdrawn: ticket.withdrawn };
 }
 
-/** What is done to events before they are heard. */
+/** Changes events before they are handled. */
 type Levelling = (events: readonly OrderEvent[]) => readonly OrderEvent[];
 const asTold: Levelling = (events) => events;
-/** As though all were states of one hold: only their orders' own versions say what is newer. */
+/** Makes all events belong to one hold, so that only the orders' versions differ. */
 const asOneHold: Levelling = (events) =>
   events.map(({ schema, order }) => ({ schema, order: { ...order, holdNumber: 1n } }));
-/** As though what is heard were always news: no comparison finds it old. */
+/** Makes every event look new, so that no comparison finds it stale. */
 const asNews: Levelling = (events) =>
   events.map(({ schema, order }, i) => ({
     schema,
     order: { ...order, holdNumber: 1n, version: BigInt(i + 1) },
   }));
 
-/** Hears of orders by turns in events and in snapshots, as after a restart from an older database. */
+/** Handles orders alternately from events and from snapshots, as after a restore of the database. */
 function eventsAndSnapshots(): (event: OrderEvent) => Promise<unknown> {
   const { applyIfNewer } = holdReplica(tickets.deps);
   let turn = 0;
   return (event) => ((turn += 1) % 2 === 0 ? applyIfNewer(event.order) : tickets.handle(event));
 }
 
-/** That a ticket ends with its right holder, in the database, with as many changes as there is news. */
+/** In the database too, a ticket ends with the right holder, and changes only as often as needed. */
 const rightHolder = (level: Levelling, oneOrAll = fc.boolean()) =>
   fc.asyncProperty(heard, oneOrAll, async ([pair, order], atOnce) => {
     const { id } = await tickets.list();
@@ -149,7 +149,7 @@ const rightHolder = (level: Levelling, oneOrAll = fc.boolean()) =>
     expect(recorded.at(-1)?.ticket).toEqual(ticket);
   });
 
-/** The end in words, as `rivals` has it. */
+/** The final state in words, as in `rivals`. */
 function words({ status, orderId, withdrawn }: InWords, second: string): string {
   if (!orderId) return status;
   const holder = orderId === second ? "the second" : "the first";

@@ -58,7 +58,7 @@ export interface TicketFields extends AggregateFields, Listing, Partial<Idempote
   orderId?: string | undefined;
   heldUntil?: Date | undefined;
   buyerId?: string | undefined;
-  /** The newest state of the newest hold that we have heard of; see `keepHold`. */
+  /** The newest hold known, and the newest version of it; see `applyHold`. */
   holdNumber: number;
   holdVersion: number;
   /** The greatest number of a hold that is known to have ended in a refund. */

@@ -14,13 +14,13 @@ const { client, deps, handle, list, get, recorded } = await testTickets();
 
 const handlers = new Map(ticketEvents(deps).map((each) => [each.type, each]));
 
-/** The buyer of the order asks payments for their money. */
+/** The buyer of the order requests a refund. */
 async function askBack(ticketId: string, orderId: string): Promise<void> {
   const event = create(RefundRequestedSchema, { ticketId, payment: { orderId } });
   await handlers.get(RefundRequestedSchema.typeName)?.handle(event);
 }
 
-/** A ticket with a code, and the order that ann has paid it with. */
+/** A ticket with a code, and ann's completed order for it. */
 async function sold(
   steps: readonly Step[] = ["created", "awaiting", "completed"],
 ): Promise<{ ticket: Ticket; orderId: string }> {
@@ -33,7 +33,7 @@ async function sold(
 const open = async (id: string, user = "ann"): Promise<string> =>
   (await client.openTicketCode({ id }, await as(user))).code;
 
-/** What was told of the code, without the rest. */
+/** The recorded events about the code. */
 const toldOfCode = async (id: string): Promise<string[]> =>
   (await recorded(id)).map(({ type }) => type).filter((type) => type.startsWith("TicketCode"));
 

@@ -13,7 +13,7 @@ const CODE = "open-sesame-7421";
 const { client, deps, handle, list, get, recorded } = await testTickets();
 const handlers = new Map(ticketEvents(deps).map((each) => [each.type, each]));
 
-/** The buyer of an order asks payments for their money. */
+/** The buyer of an order requests a refund. */
 async function askBack(ticketId: string, orderId: string): Promise<void> {
   const event = create(RefundRequestedSchema, { ticketId, payment: { orderId } });
   await handlers.get(RefundRequestedSchema.typeName)?.handle(event);
@@ -39,7 +39,7 @@ async function sell(id: string, holdNumber: number, buyer: string, steps = BOUGH
   return life[0]?.order.id ?? "";
 }
 
-/** A ticket whose first buyer, ann, opened the code, or did not, and got the money back. */
+/** A ticket whose first buyer, ann, revealed the code or not, and got a refund. */
 async function undone(opened = true): Promise<Ticket> {
   const ticket = await list({ code: CODE });
   const life = orderHistory(ticket.id, 1, UNDONE, "ann");
@@ -186,7 +186,7 @@ describe("the seal of the code", () => {
     expect((await refusal(open(ticket.id, "ann"))).reason).toBe("CODE_SEALED");
   });
 
-  it("stays, though an earlier buyer's wish is heard of again", async () => {
+  it("stays, though an earlier buyer's refund request arrives again", async () => {
     const ticket = await list({ code: CODE });
     const first = await sell(ticket.id, 1, "ann", UNDONE);
     await relist(ticket.id);

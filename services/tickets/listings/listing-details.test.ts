@@ -17,7 +17,7 @@ const listing = {
   timeZone: "Europe/Berlin",
 };
 
-/** Lists a ticket, edits it, and answers both versions: of the details, and of the price. */
+/** Lists and edits a ticket, and returns the versions of its details and of its price. */
 async function edited(change: object, code?: string) {
   const { id } = await list({ ...listing, ...(code && { code }) });
   await client.updateTicket({ ...listing, id, ...change }, await as("seller"));

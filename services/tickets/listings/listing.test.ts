@@ -22,7 +22,7 @@ async function edit({ id }: Ticket, change: object = {}, user = seller): Promise
   return ticket;
 }
 
-/** Lets an order of this ticket go so far. */
+/** Takes an order for this ticket through these steps. */
 async function order({ id }: Ticket, words: Step[], holdNumber = 1, buyer?: string): Promise<void> {
   for (const event of orderHistory(id, holdNumber, words, buyer)) await handle(event);
 }
@@ -313,7 +313,7 @@ describe("the ticket's code (R9)", () => {
       for (const user of ["seller", "eve"]) {
         expect(await refusal(codeOf(ticket.id, user))).toMatchObject(hidden);
       }
-      // Whether she has paid meanwhile, only orders knows.
+      // Only orders knows whether she has paid meanwhile.
       const buying = step === 0 ? hidden : { code: Code.Unavailable, reason: "NOT_READY" };
       expect(await refusal(codeOf(ticket.id, "ann"))).toMatchObject(buying);
       await handle(event);
@@ -361,7 +361,7 @@ describe("the ticket's code (R9)", () => {
     const { outbox } = await deps.tickets.findById(ticket.id).orFail();
     expect(outbox).toHaveLength(5);
     for (const { payload } of outbox) expect(payload.includes(CODE)).toBe(false);
-    // It is really there, and these bytes are really where it would be.
+    // The code exists, and these bytes are where it could appear.
     expect(await deps.tickets.findOne({ _id: ticket.id, code: `${CODE}!` })).not.toBeNull();
     for (const { payload } of outbox) expect(payload.includes(ticket.id)).toBe(true);
   });

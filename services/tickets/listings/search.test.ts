@@ -20,7 +20,7 @@ const { deps, client, handle, list } = await testTickets();
 const euros = (units: number) => ({ currencyCode: "EUR", units: BigInt(units) });
 const inDays = (days: number) => timestampFromDate(new Date(Date.now() + days * 86_400_000));
 
-/** The titles of all pages of a list; `between` happens after each. */
+/** The titles on all pages of a list; `between` runs after each page. */
 async function titles(
   request: Request,
   options: { as?: string; between?: () => Promise<unknown> } = {},

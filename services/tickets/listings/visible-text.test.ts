@@ -14,7 +14,7 @@ it.each(["\u200B", "\u202E", "\u3164", " \u00A0\n"])(
     expect((await refusal(list({ title: text }))).violations).toEqual(["title"]);
     const { id } = await list();
     expect((await refusal(update(id, { title: text }))).violations).toEqual(["title"]);
-    if (text.trim() === "") return; // That is none at all.
+    if (text.trim() === "") return; // This text is empty.
     for (const field of ["venue", "code"]) {
       expect((await refusal(list({ [field]: text }))).violations).toEqual([field]);
       expect((await refusal(update(id, { [field]: text }))).violations).toEqual([field]);
