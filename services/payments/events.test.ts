@@ -32,9 +32,9 @@ import { orderReplica, paymentEvents } from "./events.ts";
 import { paymentsFixture, type PaymentsFixture } from "./testing/payments-fixture.ts";
 
 /** An event of an order: its type, and the order after it. */
-type Told = [DescMessage, Order];
+type Delivery = [DescMessage, Order];
 
-const ends: Record<string, (order: Order) => Told[]> = {
+const ends: Record<string, (order: Order) => Delivery[]> = {
   completed: (order) => [
     [orderEvents.OrderCreatedSchema, order],
     [orderEvents.OrderAwaitingPaymentSchema, next(order, 2n, OrderStatus.AWAITING_PAYMENT)],
@@ -64,14 +64,14 @@ const next = (
 const wordOf = (status: OrderStatus): string =>
   Object.entries(OrderStatus).find(([, number]) => number === status)?.[0] ?? "";
 
-/** What is done to events before they are heard. */
-type Levelling = (events: readonly Told[]) => readonly Told[];
-const asTold: Levelling = (events) => events;
-/** As though what is heard were always news: no comparison finds it old. */
-const asNews: Levelling = (events) =>
+/** A change of events before they are delivered. */
+type DeliveryChange = (events: readonly Delivery[]) => readonly Delivery[];
+const asTold: DeliveryChange = (events) => events;
+/** Makes every event look newer than the last, so that the version comparison has no effect. */
+const asNews: DeliveryChange = (events) =>
   events.map(([schema, order], i) => [schema, { ...order, version: BigInt(i + 1) }]);
 
-/** Two rival orders, and in which order their events are heard. */
+/** Two rival orders, and the order in which their events are delivered. */
 const rivals = fc
   .record({
     first: fc.constantFrom("cancelled", "expired"),
@@ -87,27 +87,30 @@ const rivals = fc
     });
   });
 
-/** Hears of orders by turns in events and in snapshots, as after a restart from an empty database. */
+/** Delivers orders alternately in events and snapshots, as after a restart with an empty database. */
 function eventsAndSnapshots({
   payments,
   deliver,
-}: PaymentsFixture): (told: Told) => Promise<unknown> {
+}: PaymentsFixture): (delivery: Delivery) => Promise<unknown> {
   const { applyIfNewer } = orderReplica({ payments, log: silentLog });
   let count = 0;
   return ([schema, order]) =>
     (count += 1) % 2 === 0 ? applyIfNewer(order) : deliver(schema, order);
 }
 
-/** That of two orders of one ticket the newest states are kept of which was heard, in their own payments. */
-const newestIsKept = (fixture: PaymentsFixture, level: Levelling, oneOrAll = fc.boolean()) =>
+/** The newest delivered states of two orders of one ticket are stored, each in its own payment. */
+const newestIsKept = (fixture: PaymentsFixture, level: DeliveryChange, oneOrAll = fc.boolean()) =>
   fc.asyncProperty(rivals, oneOrAll, async ({ first, second, order: which }, atOnce) => {
     const { anOrder, load } = fixture;
     const ticketId = newId();
-    const told = [...ends[first]!(anOrder({ ticketId })), ...ends[second]!(anOrder({ ticketId }))];
-    const recordedEvents = which.map((i) => told[i]!);
+    const deliveries = [
+      ...ends[first]!(anOrder({ ticketId })),
+      ...ends[second]!(anOrder({ ticketId })),
+    ];
+    const recordedEvents = which.map((i) => deliveries[i]!);
     await deliverAll(level(recordedEvents), eventsAndSnapshots(fixture), atOnce);
-    for (const id of new Set(told.map(([, { id }]) => id))) {
-      const newest = told.findLast(([, state]) => state.id === id)![1];
+    for (const id of new Set(deliveries.map(([, { id }]) => id))) {
+      const newest = deliveries.findLast(([, state]) => state.id === id)![1];
       expect((await load(id)).order).toMatchObject({
         ticketId,
         status: wordOf(newest.status),
@@ -117,8 +120,8 @@ const newestIsKept = (fixture: PaymentsFixture, level: Levelling, oneOrAll = fc.
     }
   });
 
-describe("the copy of an order", () => {
-  it("holds what its event says", async () => {
+describe("the order replica", () => {
+  it("stores what the event contains", async () => {
     const { buy, load } = await paymentsFixture();
     const order = await buy({ expiresAt: timestampFromMs(1_900_000_000_000) });
     expect((await load(order.id)).order).toEqual({
@@ -136,17 +139,17 @@ describe("the copy of an order", () => {
     });
   });
 
-  it("is the newest that was heard of, in whatever order and however often events come", async () => {
+  it("keeps the newest state, whatever the order and the number of deliveries", async () => {
     await fc.assert(newestIsKept(await paymentsFixture(), asTold), { numRuns: 40 });
   });
 
-  it("would not be, were versions not compared", async () => {
+  it("does not without the version comparison", async () => {
     await expectCounterexample(newestIsKept(await paymentsFixture(), asNews, fc.constant(false)));
   });
 
-  it("ends as in their order, thousands of events, thrice each and shuffled (P10)", async () => {
+  it("ends the same for thousands of events, each delivered three times and shuffled (P10)", async () => {
     const { anOrder, deliver, payments, settler } = await paymentsFixture();
-    await settler.close(); // It has nothing to do here, and would look at each.
+    await settler.close(); // It is not needed here, and would poll each payment.
     const lives = Object.values(ends);
     const events = Array.from({ length: 33 }, (_, i) => lives[i % lives.length]!(anOrder())).flat();
     const count = await expectSameFinalState({
@@ -158,7 +161,7 @@ describe("the copy of an order", () => {
     expect(count).toBeGreaterThan(5_000);
   });
 
-  it("is not taken from an event that lacks what a payment needs", async () => {
+  it("ignores an event without the fields that a payment needs", async () => {
     const { anOrder, deliver, payments } = await paymentsFixture();
     const whole = anOrder();
     for (const lacking of [
@@ -174,20 +177,23 @@ describe("the copy of an order", () => {
   });
 });
 
-/** How so many events are heard. */
+/** How this many events are delivered. */
 const late = (count: number, atOnce = fc.boolean()) =>
   fc.record({ order: anyDeliveryOrder(count), atOnce });
 
-/** That the second buyer pays and the first does not, whose time ran out while the bank was asked. */
-const onePays = (fixture: PaymentsFixture, level: Levelling, oneOrAll = fc.boolean()) =>
+/** The second buyer pays. The first does not, because the order expires while the bank is asked. */
+const onePays = (fixture: PaymentsFixture, level: DeliveryChange, oneOrAll = fc.boolean()) =>
   fc.asyncProperty(late(4, oneOrAll), late(5, oneOrAll), async (before, after) => {
     const ticketId = newId();
     const first = await fixture.buy({ ticketId });
     await fixture.pay(first);
     const second = await fixture.buy({ ticketId, userId: "eve" });
     const { payment } = await fixture.pay(second);
-    const hear = ({ order, atOnce }: { order: number[]; atOnce: boolean }, told: Told[]) => {
-      const recordedEvents = level(order.map((i) => told[i]!));
+    const hear = (
+      { order, atOnce }: { order: number[]; atOnce: boolean },
+      deliveries: Delivery[],
+    ) => {
+      const recordedEvents = level(order.map((i) => deliveries[i]!));
       return deliverAll(
         recordedEvents,
         ([schema, state]) => fixture.deliver(schema, state),
@@ -195,18 +201,18 @@ const onePays = (fixture: PaymentsFixture, level: Levelling, oneOrAll = fc.boole
       );
     };
     const accepted = next(second, 2n, OrderStatus.AWAITING_PAYMENT, payment?.attemptId);
-    const told: Told[] = [
+    const deliveries: Delivery[] = [
       ...ends["expired"]!(first),
       [orderEvents.OrderCreatedSchema, second],
       [orderEvents.OrderAwaitingPaymentSchema, accepted],
     ];
-    await hear(before, told);
+    await hear(before, deliveries);
     expect((await fixture.load(first.id)).order.status).toBe("CANCELLED");
     expect((await fixture.load(second.id)).order.status).toBe("AWAITING_PAYMENT");
     await fixture.attemptReaches(second, "CAPTURED");
-    // Orders completes what was captured, and not before.
+    // Orders completes the order only after the capture.
     const completed = next(second, 3n, OrderStatus.COMPLETED, payment?.attemptId);
-    await hear(after, [...told, [orderEvents.OrderCompletedSchema, completed]]);
+    await hear(after, [...deliveries, [orderEvents.OrderCompletedSchema, completed]]);
     expect((await fixture.load(first.id)).order.status).toBe("CANCELLED");
     expect((await fixture.load(second.id)).order.status).toBe("COMPLETED");
     await fixture.attemptReaches(first, "VOIDED");
@@ -217,18 +223,18 @@ const onePays = (fixture: PaymentsFixture, level: Levelling, oneOrAll = fc.boole
   });
 
 describe("the payments of two rival orders of one ticket", () => {
-  it("end the same, in whatever order and however often events come: one is given up, one is taken", async () => {
+  it("end the same, whatever the order and the number of deliveries: one is voided, one is captured", async () => {
     const fixture = await paymentsFixture();
     await fc.assert(onePays(fixture, asTold), { numRuns: 20 });
   });
 
-  it("would not, were versions not compared", async () => {
+  it("do not without the version comparison", async () => {
     await expectCounterexample(onePays(await paymentsFixture(), asNews, fc.constant(false)));
   });
 });
 
-describe("over the real broker", () => {
-  it("an order is paid: authorized, accepted, charged", async () => {
+describe("with a real broker", () => {
+  it("an order is paid: authorized, accepted, captured", async () => {
     const fixture = await paymentsFixture();
     const broker = await testBroker("payments", subscriptions);
     const running = relay(fixture.payments, {
@@ -270,10 +276,7 @@ describe("over the real broker", () => {
 
     const order = fixture.anOrder();
     await publish(orderEvents.OrderCreatedSchema, order);
-    await eventually(
-      () => fixture.payments.exists({ _id: order.id }),
-      "payments to hear of the order",
-    );
+    await eventually(() => fixture.payments.exists({ _id: order.id }), "the order replica");
     const { payment } = await fixture.pay(order);
     const authorized = await recordedEvents("the authorization");
     expect(authorized.type).toBe(PaymentAuthorizedSchema.typeName);

@@ -6,33 +6,29 @@ import { testServer } from "#runtime/testing/server.ts";
 import { paymentRoutes } from "./rpc.ts";
 import { paymentsFixture } from "./testing/payments-fixture.ts";
 
-it(
-  "requests that nobody means break nothing, and charge nobody",
-  { timeout: 120_000 },
-  async () => {
-    const { deps, buy, pay, payments, stripeServer } = await paymentsFixture();
-    const server = await testServer(paymentRoutes(deps));
-    const orders = await Promise.all([buy(), buy(), buy({ userId: "eve" })]);
-    const [paid, free] = orders;
-    await pay(paid);
-    const answered = await sendGarbage(server, PaymentService, {
-      headers: (await as("ann")).headers,
-      known: orders.map(({ id }) => id),
-      good: {
-        CreatePayment: { orderId: free.id, token: "tok_visa" },
-        GetPayment: { orderId: paid.id },
-        RefundPayment: { orderId: paid.id },
-      },
-      runs: 100,
-      seed: 1,
-    });
+it("random requests cause no internal error and no charge", { timeout: 120_000 }, async () => {
+  const { deps, buy, pay, payments, stripeServer } = await paymentsFixture();
+  const server = await testServer(paymentRoutes(deps));
+  const orders = await Promise.all([buy(), buy(), buy({ userId: "eve" })]);
+  const [paid, free] = orders;
+  await pay(paid);
+  const answered = await sendGarbage(server, PaymentService, {
+    headers: (await as("ann")).headers,
+    known: orders.map(({ id }) => id),
+    good: {
+      CreatePayment: { orderId: free.id, token: "tok_visa" },
+      GetPayment: { orderId: paid.id },
+      RefundPayment: { orderId: paid.id },
+    },
+    runs: 100,
+    seed: 1,
+  });
 
-    expect(answered.get("GetPayment")).toBeGreaterThan(0);
-    expect(await payments.countDocuments()).toBe(3);
-    expect(await payments.countDocuments({ "order.userId": "eve", attempts: { $ne: [] } })).toBe(0);
-    const { charges } = (await stripeServer.control("GET", "books")) as {
-      charges: { captured: boolean }[];
-    };
-    expect(charges.filter(({ captured }) => captured)).toEqual([]);
-  },
-);
+  expect(answered.get("GetPayment")).toBeGreaterThan(0);
+  expect(await payments.countDocuments()).toBe(3);
+  expect(await payments.countDocuments({ "order.userId": "eve", attempts: { $ne: [] } })).toBe(0);
+  const { charges } = (await stripeServer.control("GET", "books")) as {
+    charges: { captured: boolean }[];
+  };
+  expect(charges.filter(({ captured }) => captured)).toEqual([]);
+});

@@ -12,13 +12,13 @@ import {
 
 const now = new Date(0);
 
-// The smallest and the greatest that can be charged, in currencies of 0, 2 and 3 digits, and whatever.
+// The smallest and largest chargeable amounts with 0, 2 and 3 decimals, and random ones.
 const price = fc.oneof(fc.constantFrom(1, 10, 30, 50, 99_999_990, 99_999_999), fc.nat(99_999_998));
 const bps = fc.oneof(fc.constantFrom(0, 1, 500, 10_000), fc.nat(10_000));
 
 const sumOf = ({ lines }: Posting): number => lines.reduce((sum, { amount }) => sum + amount, 0);
 
-/** A sale, and then a part of what is left goes back, or of what went comes again, a few times. */
+/** A sale, followed by a few partial refunds and returns. */
 const story = fc.record({
   price: price.map((amount) => amount || 1),
   bps,
@@ -33,7 +33,7 @@ const story = fc.record({
 const exact = (amount: number): boolean => Number.isSafeInteger(amount) && !Object.is(amount, -0);
 
 describe("the ledger of a sale", () => {
-  it("sums to zero after whatever goes back and comes again, to the smallest coin", () => {
+  it("sums to zero after any refunds and returns, to the minor unit", () => {
     fc.assert(
       fc.property(story, ({ price, bps, parts }) => {
         const fee = feeOf(price, bps);
@@ -50,14 +50,14 @@ describe("the ledger of a sale", () => {
         }
         const held = heldAtStripe(postings);
         expect(feesOf(postings) + owedToSeller(postings)).toBe(held);
-        // Of what is left, the fee is the part that it was of the price, to the nearest coin.
+        // The fee on the rest has the same proportion as the fee on the price, rounded.
         expect(Math.abs(feesOf(postings) - (fee * held) / price)).toBeLessThanOrEqual(0.5 + 1e-6);
       }),
       { numRuns: 500 },
     );
   });
 
-  it("leaves nothing to anybody once all is back, in however many parts", () => {
+  it("leaves nothing on any account once everything is refunded, in any number of parts", () => {
     fc.assert(
       fc.property(story, ({ price, bps, parts }) => {
         const fee = feeOf(price, bps);
@@ -76,7 +76,7 @@ describe("the ledger of a sale", () => {
     );
   });
 
-  it("has the seller bear what a bank takes beyond what is left, and gives it back when it is won", () => {
+  it("charges the seller for what a bank takes beyond the rest, and credits it when the dispute is won", () => {
     const postings = [salePosting("sale", now, 2550, 128)];
     const move = (id: string, amount: number): void =>
       void postings.push(reversalPosting(id, now, amount, { price: 2550, fee: 128, postings }));
@@ -100,7 +100,10 @@ describe("the ledger of a sale", () => {
     [99_999_999, 10_000, 99_999_999],
     [99_999_999, 1, 10_000],
     [50, 0, 0],
-  ])("keeps of %i at %i hundredths of a per cent %i, to the nearest coin", (amount, bps, fee) => {
-    expect(feeOf(amount, bps)).toBe(fee);
-  });
+  ])(
+    "computes for %i at %i basis points a fee of %i, rounded to the nearest minor unit",
+    (amount, bps, fee) => {
+      expect(feeOf(amount, bps)).toBe(fee);
+    },
+  );
 });

@@ -14,7 +14,7 @@ const ASKED = "tok_threeDSecure2Required";
 const get = async ({ client }: PaymentsFixture, { id, userId }: Order) =>
   client.getPayment({ orderId: id }, await as(userId));
 
-/** How often Stripe was asked for an intent from here on. */
+/** Counts the requests to Stripe for an intent from now on. */
 async function countAsking({
   fault,
   stripeServer,
@@ -27,7 +27,7 @@ async function countAsking({
 }
 
 describe("GetPayment", () => {
-  it("shows the buyer how the payment stands", async () => {
+  it("shows the buyer the status of the payment", async () => {
     const fixture = await paymentsFixture();
     const order = await fixture.buy();
     const { payment } = await fixture.pay(order);
@@ -50,7 +50,7 @@ describe("GetPayment", () => {
     });
   });
 
-  it("knows nothing of an order that nobody has tried to pay, or that is somebody else's", async () => {
+  it("finds no payment for an order without an attempt, or for another user's order", async () => {
     const fixture = await paymentsFixture();
     const [unpaid, paid] = [await fixture.buy(), await fixture.buy()];
     await fixture.pay(paid);
@@ -67,7 +67,7 @@ describe("GetPayment", () => {
     expect(strange.code).toBe(Code.Unauthenticated);
   });
 
-  it("asks Stripe every two seconds at most, however often it is asked itself", async () => {
+  it("polls Stripe at most every two seconds, however often it is called", async () => {
     const fixture = await paymentsFixture();
     const order = await fixture.buy();
     await fixture.pay(order, ASKED);
@@ -79,7 +79,7 @@ describe("GetPayment", () => {
     expect(await asked()).toBe(2);
   });
 
-  it("asks Stripe nothing of a payment that is at rest", async () => {
+  it("does not poll Stripe for a payment in its final state", async () => {
     const fixture = await paymentsFixture();
     const order = await fixture.buy();
     await fixture.pay(order);
@@ -89,7 +89,7 @@ describe("GetPayment", () => {
     expect(await asked()).toBe(0);
   });
 
-  it("answers what it knows while Stripe is down, and says why in no more than a line", async () => {
+  it("returns the stored state while Stripe is down, and logs one line", async () => {
     const fixture = await paymentsFixture();
     const order = await fixture.buy();
     const { clientSecret } = await fixture.pay(order, ASKED);
@@ -103,7 +103,7 @@ describe("GetPayment", () => {
 });
 
 describe("3-D Secure", () => {
-  it("hands over what the bank's page needs, as often as it is asked for", async () => {
+  it("returns what the bank's page needs on every call", async () => {
     const fixture = await paymentsFixture();
     const order = await fixture.buy();
     const requestId = crypto.randomUUID();
@@ -116,7 +116,7 @@ describe("3-D Secure", () => {
     expect(await fixture.eventNames(order)).toEqual(["PaymentActionRequired"]);
   });
 
-  it("hands over the bank's page, which leads back to the order's", async () => {
+  it("returns the address of the bank's page, which redirects to the order's page", async () => {
     const fixture = await paymentsFixture();
     const order = await fixture.buy();
     const { actionUrl } = await fixture.pay(order, ASKED);
@@ -135,7 +135,7 @@ describe("3-D Secure", () => {
     expect(await fixture.settled(order)).toBe("COMPLETED");
   });
 
-  it("stores those secrets nowhere", async () => {
+  it("does not store those secrets", async () => {
     const fixture = await paymentsFixture();
     const order = await fixture.buy();
     const { clientSecret, actionUrl } = await fixture.pay(order, ASKED);
@@ -144,7 +144,7 @@ describe("3-D Secure", () => {
     expect(stored).not.toContain(actionUrl);
   });
 
-  it("may be given more time by orders: what has been extended can still be paid", async () => {
+  it("can take longer if orders extends the hold", async () => {
     const fixture = await paymentsFixture();
     const order = await fixture.buy({ expiresAt: timestampFromMs(Date.now() + 4_000) });
     expect((await refusal(fixture.pay(order))).reason).toBe("ORDER_EXPIRED");
@@ -154,7 +154,7 @@ describe("3-D Secure", () => {
     expect(await fixture.settled(order)).toBe("COMPLETED");
   });
 
-  it("authorizes the payment of a buyer who passes, once somebody looks", async () => {
+  it("authorizes the payment on the next poll after the buyer succeeds", async () => {
     const fixture = await paymentsFixture();
     const order = await fixture.buy();
     await fixture.pay(order, ASKED);
@@ -166,7 +166,7 @@ describe("3-D Secure", () => {
     expect(await fixture.settled(order)).toBe("COMPLETED");
   });
 
-  it("authorizes the payment of a buyer who passes and goes away, by Stripe's webhook", async () => {
+  it("authorizes the payment by webhook if the buyer succeeds and leaves", async () => {
     const fixture = await paymentsFixture({ webhooks: true });
     const order = await fixture.buy();
     await fixture.pay(order, ASKED);
@@ -175,7 +175,7 @@ describe("3-D Secure", () => {
     expect(await fixture.settled(order)).toBe("COMPLETED");
   });
 
-  it("authorizes it by the reconciler where the webhook never comes", async () => {
+  it("authorizes the payment by the reconciler if no webhook arrives", async () => {
     const fixture = await paymentsFixture();
     const order = await fixture.buy();
     await fixture.pay(order, ASKED);
@@ -186,7 +186,7 @@ describe("3-D Secure", () => {
   });
 
   it.each(["webhook", "GetPayment", "reconciler"])(
-    "is a slip for a buyer who fails, as the %s tells",
+    "is a soft decline if the buyer fails, as detected by the %s",
     async (how) => {
       const fixture = await paymentsFixture({ webhooks: how === "webhook" });
       const order = await fixture.buy();
@@ -198,14 +198,14 @@ describe("3-D Secure", () => {
       const code = "payment_intent_authentication_failure";
       expect((await get(fixture, order)).payment?.failureCode).toBe(code);
       expect(await fixture.eventNames(order)).toEqual(["PaymentActionRequired"]);
-      // Otherwise the page, which has the secret, could go on with it.
+      // Otherwise the page, which has the client secret, could confirm it again.
       expect((await fixture.stripeState(order)).intents).toMatchObject([{ status: "canceled" }]);
       await fixture.pay(order);
       expect(await fixture.settled(order)).toBe("COMPLETED");
     },
   );
 
-  it("ends the order where the bank declines after all", async () => {
+  it("cancels the order if the bank declines in the end", async () => {
     const fixture = await paymentsFixture();
     const order = await fixture.buy();
     await fixture.pay(order, "tok_threeDSecureRequiredChargeDeclined");
@@ -215,7 +215,7 @@ describe("3-D Secure", () => {
     expect(await fixture.settled(order)).toBe("CANCELLED");
   });
 
-  it("is given up for a new attempt", async () => {
+  it("is canceled for a new attempt", async () => {
     const fixture = await paymentsFixture();
     const order = await fixture.buy();
     await fixture.pay(order, ASKED);
@@ -226,7 +226,7 @@ describe("3-D Secure", () => {
     expect(await fixture.settled(order)).toBe("COMPLETED");
   });
 
-  it("is not given up for a new attempt where the buyer has passed already", async () => {
+  it("is not canceled for a new attempt if the buyer has already succeeded", async () => {
     const fixture = await paymentsFixture();
     const order = await fixture.buy();
     await fixture.pay(order, ASKED);
@@ -236,7 +236,7 @@ describe("3-D Secure", () => {
     expect(await fixture.settled(order)).toBe("COMPLETED");
   });
 
-  it("is over with the order's time: who passes then pays nothing", async () => {
+  it("ends with the order: a buyer who succeeds afterwards is not charged", async () => {
     const fixture = await paymentsFixture();
     const order = await fixture.buy();
     await fixture.pay(order, ASKED);
@@ -248,7 +248,7 @@ describe("3-D Secure", () => {
     expect(await fixture.settled(order)).toBe("CANCELLED");
   });
 
-  it("is voided where the buyer passes just as the time runs out", async () => {
+  it("is voided if the buyer succeeds just as the order expires", async () => {
     const fixture = await paymentsFixture();
     const order = await fixture.buy();
     await fixture.pay(order, ASKED);

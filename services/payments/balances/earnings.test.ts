@@ -10,8 +10,8 @@ async function earnings({ deps }: PayoutsFixture, sellerId = "sam"): Promise<unk
   );
 }
 
-describe("what was earned", () => {
-  it("is held until a day after the event has begun", async () => {
+describe("a seller's earnings", () => {
+  it("are held until a day after the event has begun", async () => {
     const fixture = await payoutsFixture();
     await fixture.sell({ eventDaysAgo: 0.99 });
     await fixture.sell({ eventDaysAgo: -30, price: 2_000 });
@@ -20,7 +20,7 @@ describe("what was earned", () => {
     expect(await earnings(fixture)).toEqual({ EUR: [1_900, 9_500, 0] });
   });
 
-  it("is held for 14 days where the ticket has no date", async () => {
+  it("are held for 14 days if the ticket has no date", async () => {
     const fixture = await payoutsFixture();
     await fixture.sell({ daysAgo: 13.99 });
     expect(await earnings(fixture)).toEqual({ EUR: [9_500, 0, 0] });
@@ -28,7 +28,7 @@ describe("what was earned", () => {
     expect(await earnings(fixture)).toEqual({ EUR: [0, 9_500, 0] });
   });
 
-  it("is less what was given back, where the sale is", async () => {
+  it("are reduced by a refund in the amount that includes its sale, held or available", async () => {
     const fixture = await payoutsFixture();
     await fixture.refund(await fixture.sell({ eventDaysAgo: 2 }), 4_000);
     await fixture.refund(await fixture.sell({ eventDaysAgo: -2 }), 10_000);
@@ -36,7 +36,7 @@ describe("what was earned", () => {
     expect(await earnings(fixture)).toEqual({ EUR: [1_900, 5_700, 0] });
   });
 
-  it("is less than nothing where the bank takes what was paid out", async () => {
+  it("are negative if the bank takes money that was already paid out", async () => {
     const fixture = await payoutsFixture();
     await fixture.onboardSeller();
     const sale = await fixture.sell({ eventDaysAgo: 2 });
@@ -46,7 +46,7 @@ describe("what was earned", () => {
     expect(await earnings(fixture)).toEqual({ EUR: [0, -9_500, 9_500] });
   });
 
-  it("is told by currency, in the order of their codes, and of one seller", async () => {
+  it("are listed by currency, sorted by code, for one seller only", async () => {
     const fixture = await payoutsFixture();
     await fixture.sell({ currency: "USD", eventDaysAgo: 2 });
     await fixture.sell({ currency: "JPY", eventDaysAgo: 2, price: 999 });

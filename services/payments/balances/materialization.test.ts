@@ -12,7 +12,7 @@ import { earningsInLedger } from "./ledger-earnings.ts";
 import { earningsOf } from "./earnings.ts";
 import { DAY_MS, payoutsFixture, type PayoutsFixture } from "../testing/payouts-fixture.ts";
 
-/** What the kept balances say is what the ledger says. */
+/** The materialized balances are equal to the ledger. */
 async function agree(fixture: PayoutsFixture): Promise<void> {
   for (const seller of ["sam", "eve"])
     expect(await earningsOf(fixture.deps, seller)).toEqual(
@@ -21,7 +21,7 @@ async function agree(fixture: PayoutsFixture): Promise<void> {
 }
 
 describe("a seller's balance", () => {
-  it("is kept: a look at it reads nothing that has not changed", async () => {
+  it("is materialized: reading it does not read unchanged postings again", async () => {
     const fixture = await payoutsFixture();
     for (let i = 0; i < 3; i += 1) await fixture.sell({ eventDaysAgo: 2 });
     await fixture.sell({ eventDaysAgo: -2 });
@@ -29,7 +29,7 @@ describe("a seller's balance", () => {
     expect(
       await fixture.payments.countDocuments({ countTime: { $lte: new Date(fixture.deps.now()) } }),
     ).toBe(0);
-    // Nobody may change a posting. Were they read again, this would be seen.
+    // Postings never change. If they were read again, this change would show.
     await fixture.payments.updateMany({}, { $set: { postings: [] } });
     expect(await earningsOf(fixture.deps, "sam")).toMatchObject([
       { held: 9_500, available: 28_500 },
@@ -38,7 +38,7 @@ describe("a seller's balance", () => {
     expect(await earningsOf(fixture.deps, "sam")).toMatchObject([{ held: 0, available: 0 }]);
   });
 
-  it("changes by itself when an event is over, and follows a change of the setting", async () => {
+  it("changes over time when an event is over, and follows a changed setting", async () => {
     const fixture = await payoutsFixture();
     await fixture.sell({ eventDaysAgo: -2 });
     await fixture.sell({ daysAgo: 10 });
@@ -53,7 +53,7 @@ describe("a seller's balance", () => {
     expect(await earningsOf(deps, "sam")).toMatchObject([{ held: 0, available: 19_000 }]);
   });
 
-  it("is the ledger's sum, however many count at once", async () => {
+  it("is equal to the ledger when several instances update it concurrently", async () => {
     const fixture = await payoutsFixture();
     await fixture.onboardSeller();
     const sales: string[] = [];
@@ -65,19 +65,20 @@ describe("a seller's balance", () => {
     await agree(fixture);
   });
 
-  it("takes a share once, wherever the process that counts dies", async () => {
+  it("applies a contribution once, wherever the process crashes", async () => {
     const fixture = await payoutsFixture();
     const id = await fixture.sell({ eventDaysAgo: 2 });
     const thing = {
       ...{ kind: "sale" as const, id, before: NO_CONTRIBUTION },
       share: { ...NO_CONTRIBUTION, available: 9_500 },
     };
-    // Before the sale is told that it was counted.
+    // Before the sale stores that its contribution was applied.
     const balance = await openBalance(fixture.deps.balances, "sam", "EUR");
     expect(await applyContribution(fixture.deps, balance, thing)).toBeDefined();
-    expect(await applyContribution(fixture.deps, balance, thing)).toBeUndefined(); // Somebody else, at that moment.
+    // Another instance, at the same moment.
+    expect(await applyContribution(fixture.deps, balance, thing)).toBeUndefined();
     await agree(fixture);
-    // After that, and before the balance forgets of which it was.
+    // Afterwards, before the balance clears its pending contribution.
     await fixture.refund(id, 4_000);
     const before = (await fixture.payments.findById(id).orFail().lean()).counted;
     const now = await openBalance(fixture.deps.balances, "sam", "EUR");
@@ -89,13 +90,13 @@ describe("a seller's balance", () => {
     });
     await fixture.payments.updateOne({ _id: id }, { $set: { counted: after?.pending?.counted } });
     await agree(fixture);
-    // Late: one that slept meanwhile goes on.
+    // A process that was paused meanwhile continues late.
     if (after) await completePending(fixture.deps, after);
     await materialize(fixture.deps, "sale", id);
     await agree(fixture);
   });
 
-  it("begins with what was sold and paid before it was kept", async () => {
+  it("includes sales and payouts from before balances were materialized", async () => {
     const fixture = await payoutsFixture();
     await fixture.onboardSeller();
     await fixture.sell({ eventDaysAgo: 2 });
@@ -110,7 +111,7 @@ describe("a seller's balance", () => {
     expect(await earningsOf(fixture.deps, "sam")).toMatchObject([{ held: 9_500, paidOut: 9_500 }]);
   });
 
-  it("has what the version before takes and pays while this one is started already", async () => {
+  it("includes what the previous version captures and pays out during a rolling update", async () => {
     const fixture = await payoutsFixture();
     await fixture.onboardSeller();
     await markUnmaterialized(fixture.deps);
@@ -125,7 +126,7 @@ describe("a seller's balance", () => {
     expect(await earningsOf(fixture.deps, "sam")).toMatchObject([{ paidOut: 9_500 }]);
   });
 
-  it("is paid out of by one instance at a time, and not for ever by one that died", async () => {
+  it("is paid out by one instance at a time, and a crashed instance loses its lease", async () => {
     const { deps } = await payoutsFixture();
     const { _id: id } = await openBalance(deps.balances, "sam", "EUR");
     const done: string[] = [];

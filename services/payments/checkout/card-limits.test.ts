@@ -26,7 +26,7 @@ const somebody = (): string => crypto.randomUUID();
 const somewhere = (): string =>
   `10.${[1, 2, 3].map(() => Math.floor(Math.random() * 256)).join(".")}`;
 
-/** A call of somebody's from an address, as the edge passes it on. */
+/** A call of a user from an address, as the edge forwards it. */
 async function from(userId: string, address: string): Promise<CallOptions> {
   const { headers } = await as(userId);
   return { headers: { ...(headers as Record<string, string>), "x-forwarded-for": address } };
@@ -34,14 +34,14 @@ async function from(userId: string, address: string): Promise<CallOptions> {
 
 const WRONG = "tok_chargeDeclinedIncorrectCvc";
 
-/** Tries a card on an order of its own, and answers how that was refused. */
+/** Tries a card on a new order, and returns how the payment is refused. */
 async function tries(fixture: PaymentsFixture, userId: string, address: string, token = WRONG) {
   const order = await fixture.buy({ userId });
   return refusal(fixture.pay(order, token, {}, await from(userId, address)));
 }
 
-describe("whoever tests cards", () => {
-  it("with one account in a row learns of three what is wrong, of ten that it is, and of no more", async () => {
+describe("card testing", () => {
+  it("from one account gets three declines with a reason, seven without, and is then refused", async () => {
     const fixture = await paymentsFixture({ cards: await limits() });
     const [eve, address] = [somebody(), somewhere()];
     const answers: Awaited<ReturnType<typeof tries>>[] = [];
@@ -61,7 +61,7 @@ describe("whoever tests cards", () => {
     expect(retryAfterMs).toBeLessThanOrEqual(3_600_000);
   });
 
-  it("is told no more by the payment than by the refusal", async () => {
+  it("gets no more details from the payment than from the error", async () => {
     const fixture = await paymentsFixture({ cards: await limits() });
     const [eve, address] = [somebody(), somewhere()];
     for (let i = 0; i < 3; i += 1) await tries(fixture, eve, address);
@@ -79,7 +79,7 @@ describe("whoever tests cards", () => {
     }
   });
 
-  it("with 400 tries of one account at once gets no further than in a row", async () => {
+  it("with 400 concurrent attempts gets no further than with sequential ones", async () => {
     const cards = await limits();
     const payer = { userId: somebody(), address: somewhere() };
     const rush = await Promise.allSettled(
@@ -88,7 +88,7 @@ describe("whoever tests cards", () => {
     expect(rush.filter(({ status }) => status === "fulfilled")).toHaveLength(10);
   });
 
-  it("with an account for each card is refused by the address", async () => {
+  it("with a new account for each card is limited by the address", async () => {
     const fixture = await paymentsFixture({ cards: await limits() });
     const address = somewhere();
     const answers: (string | undefined)[] = [];
@@ -105,7 +105,7 @@ describe("whoever tests cards", () => {
     expect((await tries(fixture, somebody(), somewhere())).reason).toBe("PAYMENT_METHOD_REFUSED");
   });
 
-  it("from an address for each card is refused by the account", async () => {
+  it("with a new address for each card is limited by the account", async () => {
     const fixture = await paymentsFixture({ cards: await limits() });
     const eve = somebody();
     const answers: (string | undefined)[] = [];
@@ -114,7 +114,7 @@ describe("whoever tests cards", () => {
     expect(answers.at(-1)).toBe("TOO_MANY_CARDS");
   });
 
-  it("slowly enough for the hour is refused by the day", async () => {
+  it("below the hourly limit reaches the daily limit", async () => {
     const cards = await limits({ perAccountAndHour: 1_000, perAddressAndHour: 1_000 });
     const eve = somebody();
     for (let i = 0; i < 30; i += 1) await cards.countAttempt({ userId: eve, address: somewhere() });
@@ -127,8 +127,8 @@ describe("whoever tests cards", () => {
   });
 });
 
-describe("who only buys", () => {
-  it("is not counted for what goes well, however much that is", async () => {
+describe("an ordinary buyer", () => {
+  it("is not limited by successful payments", async () => {
     const fixture = await paymentsFixture({
       cards: await limits({ perAccountAndHour: 2, perAddressAndHour: 2 }),
     });
@@ -139,7 +139,7 @@ describe("who only buys", () => {
     }
   });
 
-  it("is not counted for what Stripe did not answer, nor for the same request again", async () => {
+  it("does not use up the limit with Stripe errors or repeated requests", async () => {
     const fixture = await paymentsFixture({ cards: await limits({ perAccountAndHour: 1 }) });
     const [ann, address] = [somebody(), somewhere()];
     const order = await fixture.buy({ userId: ann });
@@ -154,7 +154,7 @@ describe("who only buys", () => {
     expect((await refusal(fixture.pay(order, WRONG, {}, call))).reason).toBe("TOO_MANY_CARDS");
   });
 
-  it("goes on without Redis, and whoever tests cards is still refused", async () => {
+  it("can pay without Redis, while card testing is still refused", async () => {
     const redis = createClient({ url: "redis://127.0.0.1:1", disableOfflineQueue: true });
     redis.on("error", () => undefined);
     void redis.connect().catch(() => undefined);

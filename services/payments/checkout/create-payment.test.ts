@@ -15,7 +15,7 @@ import { paymentsFixture } from "../testing/payments-fixture.ts";
 const usd = (units: bigint, nanos = 0) => ({ currencyCode: "USD", units, nanos });
 
 describe("CreatePayment", () => {
-  it("reserves the price and takes nothing yet", async () => {
+  it("authorizes the price and captures nothing yet", async () => {
     const { buy, pay, stripeState, eventNames } = await paymentsFixture();
     const order = await buy();
     const { payment, clientSecret } = await pay(order);
@@ -34,7 +34,7 @@ describe("CreatePayment", () => {
     expect(await eventNames(order)).toEqual(["PaymentAuthorized"]);
   });
 
-  it("makes an unconfirmed intent with manual capture, tied to its order and its attempt", async () => {
+  it("creates an unconfirmed intent with manual capture and the ids of its order and attempt", async () => {
     const { buy, pay, stripeServer, fault, stripeState, load } = await paymentsFixture();
     const order = await buy({ title: "A concert 🎸" });
     await fault({ path: "/confirm", hold: true });
@@ -61,7 +61,7 @@ describe("CreatePayment", () => {
     await paying;
   });
 
-  it("writes the attempt before it calls Stripe", async () => {
+  it("stores the attempt before it calls Stripe", async () => {
     const { buy, pay, stripeServer, fault, stripeState, load } = await paymentsFixture();
     const order = await buy();
     await fault({ hold: true });
@@ -74,12 +74,15 @@ describe("CreatePayment", () => {
     await paying;
   });
 
-  it("knows the intent before it is confirmed", async () => {
+  it("stores the intent's id before it confirms the intent", async () => {
     const { buy, pay, stripeServer, fault, stripeState, load } = await paymentsFixture();
     const order = await buy();
     await fault({ path: "/confirm", hold: true });
     const paying = pay(order);
-    const known = await eventually(async () => (await load(order.id)).attempts[0]?.stripeId, "it");
+    const known = await eventually(
+      async () => (await load(order.id)).attempts[0]?.stripeId,
+      "the intent's id",
+    );
     expect((await stripeState(order)).intents).toMatchObject([
       { id: known, status: "requires_confirmation" },
     ]);
@@ -87,7 +90,7 @@ describe("CreatePayment", () => {
     await paying;
   });
 
-  it("takes a payment method as well as a token", async () => {
+  it("accepts a payment method as well as a token", async () => {
     const { buy, pay, settled } = await paymentsFixture();
     const order = await buy();
     await pay(order, "pm_card_mastercard");
@@ -97,7 +100,7 @@ describe("CreatePayment", () => {
   it.each([
     ["JPY", 1999, { currencyCode: "JPY", units: 1999n }],
     ["KWD", 1990, { currencyCode: "KWD", units: 1n, nanos: 990_000_000 }],
-  ])("takes %s in its own minor units", async (currency, amount, price) => {
+  ])("charges %s in its own minor units", async (currency, amount, price) => {
     const { buy, pay, settled, stripeState } = await paymentsFixture();
     const order = await buy({ price });
     await pay(order, "tok_visa", { amount: price });
@@ -106,15 +109,15 @@ describe("CreatePayment", () => {
     expect((await stripeState(order)).taken).toMatchObject([charge]);
   });
 
-  it("takes payment for the longest of titles, whatever it is written with", async () => {
+  it("accepts the longest title in any script", async () => {
     const { buy, pay } = await paymentsFixture();
     const order = await buy({ title: `a${"🎸".repeat(199)}` });
     expect((await pay(order)).payment?.status).toBe(PaymentStatus.AUTHORIZED);
   });
 });
 
-describe("CreatePayment asks nothing of Stripe and refuses", () => {
-  it("whoever is not signed in", async () => {
+describe("CreatePayment refuses without a request to Stripe", () => {
+  it("a caller who is not signed in", async () => {
     const { buy, pay, stripeState } = await paymentsFixture();
     const order = await buy();
     const refused = await refusal(pay(order, "tok_visa", {}, {}));
@@ -122,7 +125,7 @@ describe("CreatePayment asks nothing of Stripe and refuses", () => {
     expect((await stripeState(order)).intents).toEqual([]);
   });
 
-  it("somebody else's order, as if there were none", async () => {
+  it("another user's order, as if it did not exist", async () => {
     const { buy, pay, anOrder, stripeState } = await paymentsFixture();
     const order = await buy();
     const other = await refusal(pay(order, "tok_visa", {}, await as("eve")));
@@ -133,7 +136,7 @@ describe("CreatePayment asks nothing of Stripe and refuses", () => {
     expect((await stripeState(order)).intents).toEqual([]);
   });
 
-  it("an order that it has not heard of: for now while it is young, for good when it is old", async () => {
+  it("an unknown order: temporarily while it is recent, permanently once it is old", async () => {
     const { pay, anOrder, deliver, clock } = await paymentsFixture();
     const young = anOrder();
     expect(await refusal(pay(young))).toMatchObject({
@@ -141,8 +144,8 @@ describe("CreatePayment asks nothing of Stripe and refuses", () => {
       reason: "NOT_READY",
       retryAfterMs: 200,
     });
-    // As long as it may be there to be paid, its news may be on the way.
-    // It is worth asking more rarely, the longer that lasts.
+    // While the order may still be open, its event may still be on the way.
+    // The suggested retry delay grows over time.
     clock.ahead = 86_400_000;
     const later = { reason: "NOT_READY", retryAfterMs: 60_000 };
     expect(await refusal(pay(young))).toMatchObject(later);
@@ -162,11 +165,11 @@ describe("CreatePayment asks nothing of Stripe and refuses", () => {
     ["too little", usd(25n)],
     ["too much", usd(25n, 510_000_000)],
     [
-      "the right number of another currency",
+      "the right number in another currency",
       { currencyCode: "EUR", units: 25n, nanos: 500_000_000 },
     ],
-    ["nothing", usd(0n)],
-    ["less than nothing", usd(-25n, -500_000_000)],
+    ["zero", usd(0n)],
+    ["a negative amount", usd(-25n, -500_000_000)],
   ])("an agreed amount of %s", async (_, amount) => {
     const { buy, pay, stripeState } = await paymentsFixture();
     const order = await buy();
@@ -179,10 +182,10 @@ describe("CreatePayment asks nothing of Stripe and refuses", () => {
 
   it.each([
     ["fractions of a cent", usd(25n, 500_000_001), "amount.nanos"],
-    ["units and nanos of two signs", usd(26n, -500_000_000), "amount.nanos"],
-    ["more nanos than a unit has", usd(24n, 1_500_000_000), "amount.nanos"],
+    ["units and nanos with different signs", usd(26n, -500_000_000), "amount.nanos"],
+    ["nanos that exceed one unit", usd(24n, 1_500_000_000), "amount.nanos"],
     ["an unknown currency", { currencyCode: "XXX", units: 25n }, "amount.currency_code"],
-  ])("an agreed amount of %s, and says in which field", async (_, amount, field) => {
+  ])("an agreed amount with %s, and names the field", async (_, amount, field) => {
     const { buy, pay } = await paymentsFixture();
     const refused = await refusal(pay(await buy(), "tok_visa", { amount }));
     expect(refused).toMatchObject({ code: Code.InvalidArgument, violations: [field] });
@@ -199,7 +202,7 @@ describe("CreatePayment asks nothing of Stripe and refuses", () => {
     },
   );
 
-  it("ids that are none", async () => {
+  it("malformed ids", async () => {
     const { buy, pay } = await paymentsFixture();
     const order = await buy();
     const request = { orderId: "x", requestId: "y" };
@@ -209,7 +212,7 @@ describe("CreatePayment asks nothing of Stripe and refuses", () => {
     ]);
   });
 
-  it("an order that is over, being paid or paid", async () => {
+  it("an order that is cancelled, expired, awaiting payment or paid", async () => {
     const { buy, pay, cancel, accept, change, deliver, stripeState } = await paymentsFixture();
     const [cancelled, expired, awaiting, completed] = [
       await buy(),
@@ -247,7 +250,7 @@ describe("CreatePayment asks nothing of Stripe and refuses", () => {
   });
 });
 
-// What Stripe's own test cards do.
+// The behavior of Stripe's own test cards.
 const softDeclines = [
   ["chargeDeclinedExpiredCard", "expired_card"],
   ["chargeDeclinedIncorrectCvc", "incorrect_cvc"],
@@ -265,7 +268,7 @@ const hardDeclines = [
 ] as const;
 
 describe("a soft decline", () => {
-  it.each(softDeclines)("of the card %s lets the order live: %s", async (card, code) => {
+  it.each(softDeclines)("with the card %s keeps the order open: %s", async (card, code) => {
     const { buy, pay, eventNames, load, stripeState, settled } = await paymentsFixture();
     const order = await buy();
     expect(await refusal(pay(order, `tok_${card}`))).toMatchObject({
@@ -283,7 +286,7 @@ describe("a soft decline", () => {
   });
 
   it.each(["tok_of_nobody", "pm_of_nobody"])(
-    "is a token that Stripe does not know: %s",
+    "is the result of a token that Stripe does not know: %s",
     async (token) => {
       const { buy, pay, eventNames, stripeState, settled } = await paymentsFixture();
       const order = await buy();
@@ -299,7 +302,7 @@ describe("a soft decline", () => {
     },
   );
 
-  it("may be made again and again, each time as a new attempt, but not without end", async () => {
+  it("can be retried, each time as a new attempt, up to a limit", async () => {
     const { buy, pay, load, statuses } = await paymentsFixture();
     const order = await buy();
     for (let i = 0; i < 20; i += 1) {
@@ -317,7 +320,7 @@ describe("a soft decline", () => {
 });
 
 describe("a hard decline", () => {
-  it.each(hardDeclines)("of the card %s ends the order: %s", async (card, code) => {
+  it.each(hardDeclines)("with the card %s cancels the order: %s", async (card, code) => {
     const { buy, pay, recordedEvents, stripeState, settled } = await paymentsFixture();
     const order = await buy();
     expect(await refusal(pay(order, `tok_${card}`))).toMatchObject({
@@ -343,8 +346,8 @@ describe("a hard decline", () => {
   });
 });
 
-describe("a fault that is ours, not the card's", () => {
-  it("is not a soft decline: the buyer is asked to come back, and we are alarmed", async () => {
+describe("an error in our request to Stripe", () => {
+  it("is not a decline: the buyer is asked to come back, and an alarm is raised", async () => {
     const { buy, pay, lines, statuses } = await paymentsFixture();
     const order = await buy({ price: { currencyCode: "USD", units: 0n, nanos: 10_000_000 } });
     expect(await refusal(pay(order))).toMatchObject({
@@ -357,7 +360,7 @@ describe("a fault that is ours, not the card's", () => {
     expect(await statuses(order)).toEqual(["FAILED"]);
   });
 
-  it("is a wrong key, of which nobody is told more", async () => {
+  it("hides a wrong API key from the caller", async () => {
     const { buy, stripeServer, start, lines } = await paymentsFixture();
     const order = await buy();
     const { client } = start(
@@ -372,8 +375,8 @@ describe("a fault that is ours, not the card's", () => {
   });
 });
 
-describe("the same request again", () => {
-  it("gets the same payment, five times one after the other", async () => {
+describe("an idempotent request", () => {
+  it("returns the same payment five times in sequence", async () => {
     const { buy, pay, stripeState, settled } = await paymentsFixture();
     const order = await buy();
     const requestId = crypto.randomUUID();
@@ -389,7 +392,7 @@ describe("the same request again", () => {
     expect((await stripeState(order)).intents).toHaveLength(1);
   });
 
-  it("gets the same payment, five times at once", async () => {
+  it("returns the same payment five times concurrently", async () => {
     const { buy, pay, stripeState, settled } = await paymentsFixture();
     for (let round = 0; round < 5; round += 1) {
       const order = await buy();
@@ -402,7 +405,7 @@ describe("the same request again", () => {
     }
   });
 
-  it("is not another one under the same id", async () => {
+  it("is refused if its id is reused with other parameters", async () => {
     const { buy, pay, stripeState } = await paymentsFixture();
     const order = await buy();
     const requestId = crypto.randomUUID();
@@ -423,7 +426,7 @@ describe("the same request again", () => {
     ["tok_chargeDeclinedIncorrectCvc", "PAYMENT_METHOD_REFUSED"],
     ["tok_of_nobody", "PAYMENT_METHOD_REFUSED"],
     ["tok_chargeDeclined", "PAYMENT_DECLINED"],
-  ])("of a card that was refused is refused as it was, each time: %s", async (token, reason) => {
+  ])("repeats the same error for a refused card: %s", async (token, reason) => {
     const { buy, pay, stripeState, cancel, settled } = await paymentsFixture();
     const order = await buy();
     const requestId = crypto.randomUUID();
@@ -431,7 +434,7 @@ describe("the same request again", () => {
     expect(first.reason).toBe(reason);
     for (let i = 0; i < 2; i += 1)
       expect(await refusal(pay(order, token, { requestId }))).toEqual(first);
-    // Also when the order has ended since, or another card was tried.
+    // This also holds after the order has ended or another card was tried.
     if (reason === "PAYMENT_DECLINED") expect(await settled(order)).toBe("CANCELLED");
     else {
       await refusal(pay(order, "tok_chargeDeclinedExpiredCard", {}));
@@ -443,7 +446,7 @@ describe("the same request again", () => {
     expect(made).toEqual([]);
   });
 
-  it("of an order that ended while the bank was asked is refused as it was, each time", async () => {
+  it("repeats the same error if the order ended during the call to the bank", async () => {
     const { buy, pay, stripeServer, fault, cancel, attemptReaches, settled } =
       await paymentsFixture();
     const order = await buy();
@@ -460,8 +463,8 @@ describe("the same request again", () => {
   });
 });
 
-describe("two requests at once", () => {
-  it("for one order: one pays, the other is told that it is being paid", async () => {
+describe("concurrent requests", () => {
+  it("for one order: one pays, and the other fails because a payment is in progress", async () => {
     const { buy, pay, stripeState, settled, statuses } = await paymentsFixture();
     for (let round = 0; round < 10; round += 1) {
       const order = await buy();
@@ -483,7 +486,7 @@ describe("two requests at once", () => {
     }
   });
 
-  it("of thirty, too", async () => {
+  it("for one order: one of thirty pays", async () => {
     const { buy, pay, stripeState, settled } = await paymentsFixture();
     const order = await buy();
     const calls = await Promise.allSettled(Array.from({ length: 30 }, () => pay(order)));
@@ -492,7 +495,7 @@ describe("two requests at once", () => {
     expect((await stripeState(order)).taken).toHaveLength(1);
   });
 
-  it("on two instances, the first of them held up at the bank", async () => {
+  it("on two instances, the first of which waits for the bank", async () => {
     const { buy, pay, stripeServer, fault, start, stripeState, settled, attemptReaches } =
       await paymentsFixture();
     const order = await buy();

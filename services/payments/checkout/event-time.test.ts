@@ -8,7 +8,7 @@ import { paymentsFixture, type PaymentsFixture } from "../testing/payments-fixtu
 
 const MINUTE_MS = 60_000;
 
-/** The world, with an order that is paid for an event that begins in so many minutes. */
+/** The fixture, with a paid order for an event that begins in this many minutes. */
 async function paid(minutes: number) {
   const fixture = await paymentsFixture();
   const begins = fixture.deps.now() + minutes * MINUTE_MS;
@@ -22,7 +22,7 @@ const callers = (order: { userId: string; sellerId: string }) => ({
   administrator: as("root", "administrator"),
 });
 
-/** What the page of one of them shows. */
+/** What the page shows one of the callers. */
 async function shown(
   fixture: PaymentsFixture,
   order: Awaited<ReturnType<typeof completedOrder>>,
@@ -37,7 +37,7 @@ async function shown(
 }
 
 describe("after the event has begun (R16)", () => {
-  it("nothing is paid, also not by a hold that would last longer", async () => {
+  it("an order cannot be paid, even if its hold lasts longer", async () => {
     const { buy, pay, stripeState, clock, deps } = await paymentsFixture();
     const order = await buy({ eventTime: timestampFromMs(deps.now() + 10_000) });
     clock.ahead = 10_001;
@@ -48,7 +48,7 @@ describe("after the event has begun (R16)", () => {
     expect((await stripeState(order)).intents).toEqual([]);
   });
 
-  it("its buyer gives nothing back, though the 30 minutes are not over", async () => {
+  it("the buyer cannot request a refund, even within the 30 minutes", async () => {
     const { fixture, order, begins } = await paid(5);
     fixture.clock.ahead = 5 * MINUTE_MS;
     expect(await refusal(requestRefund(fixture, order, "buyer"))).toMatchObject({
@@ -59,7 +59,7 @@ describe("after the event has begun (R16)", () => {
     await requestRefund(fixture, order, "administrator");
   });
 
-  it("what was asked back before goes back", async () => {
+  it("a refund that was requested before is completed", async () => {
     const { fixture, order } = await paid(5);
     await requestRefund(fixture, order, "buyer");
     fixture.clock.ahead = 6 * MINUTE_MS;
@@ -68,7 +68,7 @@ describe("after the event has begun (R16)", () => {
   });
 });
 
-describe("what the page is told of a refund", () => {
+describe("the refundability in GetPayment", () => {
   it.each([
     { minutes: 5, ahead: 0 },
     { minutes: 5, ahead: 6 },
@@ -76,7 +76,7 @@ describe("what the page is told of a refund", () => {
     { minutes: 60, ahead: 31 },
     { minutes: 60, ahead: 61 },
   ])(
-    "is what the server does: event in $minutes minutes, now $ahead later",
+    "matches RefundPayment: event in $minutes minutes, now $ahead later",
     async ({ minutes, ahead }) => {
       for (const who of ["buyer", "seller", "administrator"] as const) {
         const { fixture, order, begins } = await paid(minutes);
@@ -104,7 +104,7 @@ describe("what the page is told of a refund", () => {
     },
   );
 
-  it("names the reason, where the code was opened", async () => {
+  it("names the reason if the code was revealed", async () => {
     const { fixture, order } = await paid(60);
     await fixture.deliverCodeEvent(order, "opened", fixture.deps.now());
     expect(await shown(fixture, order, "buyer")).toMatchObject({
@@ -117,7 +117,7 @@ describe("what the page is told of a refund", () => {
     });
   });
 
-  it("is that nothing can be, where nothing was taken", async () => {
+  it("says that nothing can be refunded if nothing was captured", async () => {
     const fixture = await paymentsFixture();
     const order = await fixture.buy();
     await fixture.pay(order);
@@ -131,7 +131,7 @@ describe("what the page is told of a refund", () => {
 });
 
 describe("the receipt", () => {
-  it("names the ticket as it was seen", async () => {
+  it("describes the ticket as the buyer saw it", async () => {
     const fixture = await paymentsFixture();
     const eventTime = timestampFromMs(Date.UTC(2090, 5, 4, 18));
     const order = await fixture.buy({ venue: "The Old Hall", eventTime });
@@ -143,7 +143,7 @@ describe("the receipt", () => {
   it.each([
     ["Europe/Berlin", "A concert, 4 Jun 2090, 20:00 (Europe/Berlin)"],
     ["Mars/Base", "A concert, 2090-06-04T18:00:00.000Z"],
-  ])("tells the time of the event as in its zone, where %s is one", async (timeZone, expected) => {
+  ])("shows the event time in its time zone, if %s is a known zone", async (timeZone, expected) => {
     const fixture = await paymentsFixture();
     const eventTime = timestampFromMs(Date.UTC(2090, 5, 4, 18));
     const order = await fixture.buy({ venue: "", eventTime, timeZone });

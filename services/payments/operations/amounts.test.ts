@@ -4,7 +4,7 @@ import { feeOf, feesOf, heldAtStripe, owedToSeller } from "../ledger.ts";
 import { requestRefund, completedOrder } from "../testing/refunds.ts";
 import { FEE_BPS, paymentsFixture } from "../testing/payments-fixture.ts";
 
-// Smallest and greatest, no digits, two and three, and prices that no binary fraction is equal to.
+// The smallest and largest amounts, 0, 2 and 3 decimals, and prices without an exact binary form.
 const amounts: [currency: string, minor: number, units: bigint, nanos: number][] = [
   ["USD", 50, 0n, 500_000_000],
   ["USD", 99_999_999, 999_999n, 990_000_000],
@@ -19,7 +19,7 @@ const amounts: [currency: string, minor: number, units: bigint, nanos: number][]
   ["BHD", 99_999_990, 99_999n, 990_000_000],
 ];
 
-it("every amount is exact: on the wire, in Stripe's books and in ours, there and back", async () => {
+it("every amount is exact: in messages, at Stripe and in the ledger, charged and refunded", async () => {
   const fixture = await paymentsFixture();
   for (const [currency, minor, units, nanos] of amounts) {
     const price = { currencyCode: currency, units, nanos };
@@ -40,7 +40,7 @@ it("every amount is exact: on the wire, in Stripe's books and in ours, there and
     );
     expect(charge?.payment.amount).toMatchObject(price);
 
-    // A part first, the smallest coin that Stripe moves, and then the rest.
+    // First a part, the smallest amount that Stripe refunds, and then the rest.
     const coin = toMoney({ amount: ["KWD", "BHD"].includes(currency) ? 10 : 1, currency });
     await requestRefund(fixture, order, "administrator", { amount: coin });
     await fixture.attemptReaches(order, minor === 10 ? "REFUNDED" : "PARTLY_REFUNDED");

@@ -14,7 +14,7 @@ import { WEBHOOK_EVENTS } from "../stripe/webhook-events.ts";
 
 const command = join(import.meta.dirname, "command.ts");
 
-/** The command as an operator runs it. */
+/** Runs the command as an operator does. */
 function operator({ base, uri }: PayoutsFixture) {
   const env = {
     ...process.env,
@@ -28,7 +28,7 @@ function operator({ base, uri }: PayoutsFixture) {
     });
 }
 
-it("compares a day, and says what is not the same", async () => {
+it("reconciles a day, and reports the differences", async () => {
   const fixture = await payoutsFixture();
   const payments = operator(fixture);
   const id = await fixture.sell();
@@ -48,7 +48,7 @@ it("compares a day, and says what is not the same", async () => {
   expect(never).toMatchObject({ code: 2 });
 });
 
-it("says what it would give back of an event, and does so only where it is told to", async () => {
+it("previews the refunds of an event, and makes them only with the flag", async () => {
   const fixture = await payoutsFixture();
   const payments = operator(fixture);
   const event = { title: "A concert", venue: "The hall", eventTime: new Date("2027-06-01T19:00Z") };
@@ -69,7 +69,7 @@ it("says what it would give back of an event, and does so only where it is told 
   expect((await fixture.payments.findById(elsewhere).orFail()).refunds).toEqual([]);
 });
 
-it("gives nothing back by a title alone, which may be of several events", async () => {
+it("refuses to refund by title alone, because several events may have it", async () => {
   const fixture = await payoutsFixture();
   const payments = operator(fixture);
   const orderId = await fixture.sell({ title: "A concert" });
@@ -88,7 +88,7 @@ it("gives nothing back by a title alone, which may be of several events", async 
   expect(begun.map(({ _id }) => _id)).toEqual([orderId]);
 });
 
-it("compares the balances that are kept with the ledger, and counts anew where it is told to", async () => {
+it("compares the balances with the ledger, and rebuilds them only with the flag", async () => {
   const fixture = await payoutsFixture();
   await fixture.sell({ eventDaysAgo: 2 });
   expect(await findWrongBalances(fixture.deps, false)).toEqual([]);
@@ -100,13 +100,13 @@ it("compares the balances that are kept with the ledger, and counts anew where i
   expect(await findWrongBalances(fixture.deps, false)).toEqual([]);
 });
 
-it("says which events Stripe does not tell us, and by which of its two endpoints", async () => {
+it("reports the event types that each of the two webhook endpoints lacks", async () => {
   const url = `${PUBLIC_URL}/webhooks/stripe`;
   const own = WEBHOOK_EVENTS.filter((type) => !type.startsWith("account."));
   const fixture = await payoutsFixture({ url, secret: "whsec_of_nobody" });
   const look = () => fetchWebhookEndpoints(fixture.stripe, PUBLIC_URL);
   const exists = { exists: true, missing: [] };
-  expect(await look()).toEqual({ url, own: exists, connect: exists }); // All that there are.
+  expect(await look()).toEqual({ url, own: exists, connect: exists }); // All existing endpoints.
   await fixture.control("PUT", "webhooks", { events: own });
   const connect = { exists: false, missing: ["account.updated"] };
   expect(await look()).toEqual({ url, own: exists, connect });

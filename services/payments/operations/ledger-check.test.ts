@@ -28,21 +28,21 @@ const stepNames: StripeStep[] = ["create", "confirm", "capture", "cancel", "refu
 /** Something that may happen to an order and its payment, at any time. */
 type Happening =
   | {
-      what: "pay" | "pay twice at once" | "pay in a process that dies";
+      what: "pay" | "pay twice at once" | "pay in a process that crashes";
       card: string;
       step: StripeStep;
       after: boolean;
     }
   | { what: "the bank's answer"; passed: boolean }
-  | { what: "orders decides" | "the buyer cancels" | "the time runs out" | "reconciler" }
+  | { what: "orders decides" | "the buyer cancels" | "the order expires" | "reconciler" }
   | { what: "Stripe's own capture" }
-  | { what: "somebody asks back"; who: RefundRequester; cents: number }
-  | { what: "a refund on Stripe's pages"; cents: number }
-  | { what: "the buyer opens the code" | "tickets answers" }
+  | { what: "a refund request"; who: RefundRequester; cents: number }
+  | { what: "a refund in the Dashboard"; cents: number }
+  | { what: "the code is revealed" | "tickets answers" }
   | { what: "an event comes"; which: number; stays: boolean }
   | { what: "a fault"; fault: StripeFault };
 
-const paying = (what: "pay" | "pay twice at once" | "pay in a process that dies") =>
+const paying = (what: "pay" | "pay twice at once" | "pay in a process that crashes") =>
   fc.record({
     what: fc.constant(what),
     card: fc.constantFrom(...cards),
@@ -59,23 +59,23 @@ const kinds: StripeFault[] = [
 const happening: fc.Arbitrary<Happening> = fc.oneof(
   { weight: 3, arbitrary: paying("pay") },
   paying("pay twice at once"),
-  paying("pay in a process that dies"),
+  paying("pay in a process that crashes"),
   fc.record({ what: fc.constant("the bank's answer" as const), passed: fc.boolean() }),
   { weight: 3, arbitrary: fc.constant({ what: "orders decides" as const }) },
   fc.constant({ what: "the buyer cancels" as const }),
-  fc.constant({ what: "the time runs out" as const }),
+  fc.constant({ what: "the order expires" as const }),
   fc.constant({ what: "reconciler" as const }),
   fc.constant({ what: "Stripe's own capture" as const }),
   fc.record({
-    what: fc.constant("somebody asks back" as const),
+    what: fc.constant("a refund request" as const),
     who: fc.constantFrom<RefundRequester>("buyer", "seller", "administrator", "stranger"),
-    cents: fc.constantFrom(0, 1, 1275, 2550), // 0 for all of it.
+    cents: fc.constantFrom(0, 1, 1275, 2550), // 0 means the whole amount.
   }),
   fc.record({
-    what: fc.constant("a refund on Stripe's pages" as const),
+    what: fc.constant("a refund in the Dashboard" as const),
     cents: fc.constantFrom(1, 1275, 2550),
   }),
-  fc.constant({ what: "the buyer opens the code" as const }),
+  fc.constant({ what: "the code is revealed" as const }),
   fc.constant({ what: "tickets answers" as const }),
   {
     weight: 4,
@@ -93,7 +93,7 @@ const happening: fc.Arbitrary<Happening> = fc.oneof(
   }),
 );
 
-/** What luck alone does not bring in every run. */
+/** Sequences that random generation does not produce in every run. */
 const paidAndAccepted: Happening[] = [
   { what: "pay", card: "tok_visa", step: "create", after: false },
   { what: "orders decides" },
@@ -104,20 +104,20 @@ const soldAndGivenBack: Happening[] = [
   { what: "reconciler" },
   { what: "orders decides" },
   { what: "an event comes", which: 0, stays: true },
-  { what: "somebody asks back", who: "administrator", cents: 1 },
-  { what: "a refund on Stripe's pages", cents: 1275 },
+  { what: "a refund request", who: "administrator", cents: 1 },
+  { what: "a refund in the Dashboard", cents: 1275 },
   { what: "a fault", fault: { method: "POST", path: "/v1/refunds", drop: true, times: 4 } },
-  { what: "somebody asks back", who: "buyer", cents: 0 },
+  { what: "a refund request", who: "buyer", cents: 0 },
   { what: "tickets answers" },
 ];
 
 type Mail = (() => Promise<unknown>)[];
 const nothing = (): undefined => undefined;
 
-/** What became of the code of an order's ticket; only tickets knows. */
+/** Whether the code of an order's ticket was revealed or locked; only tickets knows. */
 type Codes = Map<string, "opened" | "sealed">;
 
-/** Tickets answers a buyer who wants the money back: the code is sealed, unless it was opened before. */
+/** Tickets answers a buyer's refund request: it locks the code, unless the code was revealed. */
 async function answerAsTickets(
   fixture: PaymentsFixture,
   order: Order,
@@ -144,7 +144,7 @@ async function happen(
       return fixture.pay(order, it.card).catch(nothing);
     case "pay twice at once":
       return Promise.allSettled([fixture.pay(order, it.card), fixture.pay(order, it.card)]);
-    case "pay in a process that dies": {
+    case "pay in a process that crashes": {
       const { stripe: mortal, died } = crashingStripe(
         stripe,
         it.step,
@@ -160,22 +160,22 @@ async function happen(
     case "orders decides":
       return fixture.decide(order);
     case "the buyer cancels":
-    case "the time runs out":
+    case "the order expires":
       return isOpen && fixture.cancel(order, it.what === "the buyer cancels" ? 1 : 2);
     case "reconciler":
       fixture.clock.ahead += 61_000;
       return fixture.settler.reconcile();
     case "Stripe's own capture":
       return stripe.paymentIntents.capture(await stripeIdOf(fixture, order)).catch(nothing);
-    case "somebody asks back": {
+    case "a refund request": {
       const amount = toMoney({ amount: it.cents, currency: "USD" });
       return requestRefund(fixture, order, it.who, it.cents > 0 ? { amount } : {}).catch(nothing);
     }
-    case "a refund on Stripe's pages": {
+    case "a refund in the Dashboard": {
       const payment_intent = await stripeIdOf(fixture, order);
       return stripe.refunds.create({ payment_intent, amount: it.cents }).catch(nothing);
     }
-    case "the buyer opens the code":
+    case "the code is revealed":
       if (order.status !== OrderStatus.COMPLETED || codes.get(order.id) === "sealed") return;
       codes.set(order.id, "opened");
       return fixture.deliverCodeEvent(order, "opened");
@@ -191,7 +191,7 @@ async function happen(
   }
 }
 
-/** That after any story the books balance: ours, those of orders, and Stripe's own. */
+/** After any sequence of events the amounts balance: in payments, in orders and at Stripe. */
 const itBalances = (
   fixture: PaymentsFixture,
   stories: fc.Arbitrary<Happening[]>,
@@ -204,7 +204,7 @@ const itBalances = (
     const order = await fixture.buy({ id: newId() });
     fixture.hold(mail);
     for (const each of story) await happen(fixture, order, each, mail, codes);
-    // Then the faults are over, what is late arrives, and the time runs out.
+    // Then the faults end, late events arrive, and the order expires.
     await fixture.stripeServer.control("DELETE", "faults");
     fixture.hold(undefined);
     for (const deliver of mail.toReversed()) await deliver();
@@ -214,14 +214,14 @@ const itBalances = (
     if (order.status === OrderStatus.CREATED) await fixture.cancel(order, 2);
     await fixture.settled(order, false);
     await answerAsTickets(fixture, order, codes);
-    await settlePayment(fixture.deps, order.id, true); // As a webhook would have it.
+    await settlePayment(fixture.deps, order.id, true); // As a webhook does.
     ends.add(await fixture.settled(order));
   });
 
 const anyStory = fc.array(happening, { minLength: 2, maxLength: 12 });
 
-describe("whatever happens, and in whatever order", () => {
-  it("the money is kept if and only if the order is completed, and once (R62)", async () => {
+describe("after any sequence of events", () => {
+  it("the money is captured once if the order is completed, and otherwise not kept (R62)", async () => {
     const ends = new Set<string>();
     await fc.assert(itBalances(await paymentsFixture(), anyStory, ends), {
       numRuns: 25,
@@ -230,7 +230,7 @@ describe("whatever happens, and in whatever order", () => {
     expect(ends).toEqual(new Set(["COMPLETED", "CANCELLED"]));
   });
 
-  it("it would not be, were changes saved without a look at what came first", async () => {
+  it("the money is wrong if changes are saved without optimistic concurrency", async () => {
     const rivals = fc.constant<Happening[]>([
       { what: "pay twice at once", card: "tok_visa", step: "create", after: false },
       { what: "orders decides" },

@@ -18,7 +18,7 @@ const differences = async (fixture: PayoutsFixture, span: Span = today) =>
     ({ kind, id, currency, here, there }) => [kind, id, currency, here, there],
   );
 
-/** A day on which everything has happened once. */
+/** A day on which each kind of movement has happened once. */
 async function busyDay() {
   const fixture = await payoutsFixture();
   await fixture.onboardSeller();
@@ -35,7 +35,7 @@ async function busyDay() {
   return { ...fixture, sale, partly, won };
 }
 
-/** Our postings of one payment happened so long before. */
+/** Moves our postings of one payment back in time. */
 async function moveBack({ payments }: PayoutsFixture, id: string, hours: number): Promise<void> {
   const payment = await payments.findById(id).orFail();
   for (const posting of payment.postings) {
@@ -44,7 +44,7 @@ async function moveBack({ payments }: PayoutsFixture, id: string, hours: number)
   await payment.save();
 }
 
-it("a day on which both sides say the same has no difference", async () => {
+it("a day on which both sides match has no difference", async () => {
   const fixture = await busyDay();
   expect((await fixture.storedPayouts()).map(({ status }) => status)).toEqual([
     "PAID",
@@ -55,8 +55,8 @@ it("a day on which both sides say the same has no difference", async () => {
   expect(await differences(fixture, yesterday)).toEqual([]);
 });
 
-describe("a difference is", () => {
-  it("what one side has lost, or has otherwise", async () => {
+describe("reconciliation reports", () => {
+  it("a movement that is missing or different on one side", async () => {
     const fixture = await busyDay();
     const sale = await fixture.intentOf(fixture.sale);
     const partly = await fixture.intentOf(fixture.partly);
@@ -79,7 +79,7 @@ describe("a difference is", () => {
     );
   });
 
-  it("what Stripe does not know", async () => {
+  it("a movement that Stripe does not have", async () => {
     const fixture = await payoutsFixture();
     await fixture.onboardSeller();
     const id = await fixture.sell({ eventDaysAgo: 2 });
@@ -102,7 +102,7 @@ describe("a difference is", () => {
     );
   });
 
-  it("money that somebody has moved by hand, also where a payout was made a second time", async () => {
+  it("money that was moved manually, including a second transfer of a payout", async () => {
     const fixture = await payoutsFixture();
     await fixture.onboardSeller();
     for (let i = 0; i < 3; i += 1)
@@ -118,7 +118,7 @@ describe("a difference is", () => {
     ]);
   });
 
-  it("a refund that was made on Stripe's own pages, and not heard of", async () => {
+  it("a refund that was made in the Dashboard and is unknown here", async () => {
     const fixture = await payoutsFixture();
     const made = { payment_intent: await fixture.intentOf(await fixture.sell()), amount: 1_000 };
     const { id } = await fixture.stripe.refunds.create(made);
@@ -126,7 +126,7 @@ describe("a difference is", () => {
   });
 });
 
-it("what the two sides have written down on two days is the same thing", async () => {
+it("no difference if the two sides record a movement on different days", async () => {
   const fixture = await busyDay();
   for (const id of [fixture.sale, fixture.partly, fixture.won]) await moveBack(fixture, id, 13);
   const payout = await fixture.payouts.findById("sam:EUR:1").orFail();

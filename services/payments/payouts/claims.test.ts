@@ -4,7 +4,7 @@ import { claimsOf } from "./claims.ts";
 import type { PaymentFields } from "../payment.ts";
 import { DAY_MS, payoutsFixture, type PayoutsFixture } from "../testing/payouts-fixture.ts";
 
-/** What is due, as "KIND id". */
+/** The claims, as "KIND id". */
 const due = async ({ deps }: PayoutsFixture, userId: string): Promise<string[]> =>
   (await claimsOf(deps, userId)).map(
     ({ kind, id }) => `${ClaimKindSchema.value[kind ?? 0]?.localName} ${id}`,
@@ -13,8 +13,8 @@ const due = async ({ deps }: PayoutsFixture, userId: string): Promise<string[]> 
 const set = ({ payments }: PayoutsFixture, _id: string, $set: Record<string, unknown>) =>
   payments.updateOne({ _id }, { $set });
 
-describe("what is due to a seller", () => {
-  it("is what they have earned, held or not, with and without an account to pay it to", async () => {
+describe("a claim of a seller", () => {
+  it("is the earnings, held or not, with and without an account", async () => {
     const fixture = await payoutsFixture();
     await fixture.sell({ eventDaysAgo: -3 });
     await fixture.sell({ eventDaysAgo: 3, price: 2_000 });
@@ -26,7 +26,7 @@ describe("what is due to a seller", () => {
     expect(await due(fixture, "eve")).toEqual([]);
   });
 
-  it("is a payout that is on its way", async () => {
+  it("is a pending payout", async () => {
     const fixture = await payoutsFixture();
     await fixture.onboardSeller();
     await fixture.sell({ eventDaysAgo: 3 });
@@ -35,7 +35,7 @@ describe("what is due to a seller", () => {
     expect(await due(fixture, "sam")).toEqual(["PAYOUT payout:sam:EUR:1"]);
   });
 
-  it("is nothing where they owe us", async () => {
+  it("is absent if the seller has a debt", async () => {
     const fixture = await payoutsFixture();
     await fixture.onboardSeller();
     const sale = await fixture.sell({ eventDaysAgo: 2 });
@@ -44,7 +44,7 @@ describe("what is due to a seller", () => {
     expect(await due(fixture, "sam")).toEqual([]);
   });
 
-  it("is an order that somebody has open on their ticket", async () => {
+  it("is an open order of their ticket", async () => {
     const fixture = await payoutsFixture();
     const id = await fixture.sell({ eventDaysAgo: -3 });
     const later = new Date(Date.now() + DAY_MS);
@@ -54,7 +54,7 @@ describe("what is due to a seller", () => {
   });
 });
 
-describe("what is due to a buyer", () => {
+describe("a claim of a buyer", () => {
   it("is a paid ticket, until its event has begun", async () => {
     const fixture = await payoutsFixture();
     const id = await fixture.sell({ eventDaysAgo: -1 });
@@ -64,7 +64,7 @@ describe("what is due to a buyer", () => {
     expect(await due(fixture, "ann")).toEqual([]);
   });
 
-  it("is a paid ticket until its code was opened, whether or not it has a date", async () => {
+  it("is a paid ticket until its code is revealed, with or without a date", async () => {
     const fixture = await payoutsFixture();
     const [dated, undated] = [await fixture.sell({ eventDaysAgo: -1 }), await fixture.sell()];
     expect((await due(fixture, "ann")).toSorted()).toEqual(
@@ -74,7 +74,7 @@ describe("what is due to a buyer", () => {
     expect(await due(fixture, "ann")).toEqual([]);
   });
 
-  it("is money on its way back, until it is there", async () => {
+  it("is a refund, until it has succeeded", async () => {
     const fixture = await payoutsFixture();
     const id = await fixture.sell({ eventDaysAgo: -1 });
     const times = { createTime: new Date(), updateTime: new Date() };
@@ -84,13 +84,13 @@ describe("what is due to a buyer", () => {
     };
     await set(fixture, id, { "order.status": "CANCELLED", refunds: [refund] });
     expect(await due(fixture, "ann")).toEqual(["REFUND refund:r1"]);
-    await set(fixture, id, { refunds: [] }); // It is owed though nobody has begun.
+    await set(fixture, id, { refunds: [] }); // The refund is due before it is requested.
     expect(await due(fixture, "ann")).toEqual([`REFUND refund:${id}:10000`]);
     await set(fixture, id, { "attempts.0.status": "REFUNDED" });
     expect(await due(fixture, "ann")).toEqual([]);
   });
 
-  it("is no hold whose time is up, unless its payment is under way", async () => {
+  it("does not include an expired hold, unless its payment is in progress", async () => {
     const fixture = await payoutsFixture();
     const id = await fixture.sell();
     const past = new Date(Date.now() - 1_000);

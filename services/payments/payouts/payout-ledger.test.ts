@@ -20,14 +20,14 @@ const sell = fc.record({
   price: fc.integer({ min: 10, max: 9_999 }).map((tens) => tens * 10),
   eventDaysAgo: fc.constantFrom(2, -2, undefined),
 });
-/** Of one of the sales so far. */
+/** One of the sales so far. */
 const n = fc.nat({ max: 20 });
 const part = fc.double({ min: 0, max: 1, noNaN: true });
 const ends = fc.constantFrom("won" as const, "lost" as const, undefined);
 const status = fc.constantFrom("active" as const, "restricted" as const);
 const trouble = fc.constantFrom(...(Object.keys(TROUBLE) as (keyof typeof TROUBLE)[]));
 
-/** One thing that happens. */
+/** One step. */
 const step = fc.oneof(
   { arbitrary: fc.record({ sell }), weight: 5 },
   { arbitrary: fc.record({ refund: fc.record({ n, part }) }), weight: 3 },
@@ -39,7 +39,7 @@ const step = fc.oneof(
 );
 type Step = typeof step extends fc.Arbitrary<infer S> ? S : never;
 
-/** What Stripe does not allow, as to give back what the bank has, happens nowhere. */
+/** A step that Stripe does not allow, such as the refund of a disputed charge, is skipped. */
 const ifAllowed = (done: Promise<void>): Promise<void> =>
   done.catch((error: unknown) => {
     if (!/refund|disput/i.test(String(error))) throw error;
@@ -78,7 +78,7 @@ const notZero = (sum: Record<string, number>): [string, number][] =>
     .filter(([, amount]) => amount !== 0)
     .sort();
 
-/** What is owed to sellers, as each of them is told. */
+/** The amounts owed to sellers, as GetEarnings returns them. */
 async function told({ deps }: PayoutsFixture): Promise<{ currency: string; amount: number }[]> {
   const earnings = await Promise.all(SELLERS.map((seller) => earningsOf(deps, seller)));
   return earnings.flat().map(({ currency, held, available }) => ({
@@ -87,11 +87,11 @@ async function told({ deps }: PayoutsFixture): Promise<{ currency: string; amoun
   }));
 }
 
-/** A balance of nothing is as good as none. */
+/** An empty balance is the same as none. */
 const hasMoved = ({ held, available, paidOut, payouts }: Earnings): boolean =>
   held !== 0 || available !== 0 || paidOut !== 0 || payouts !== 0;
 
-it("the ledger sums to zero, is what the kept balances say, and has with Stripe what Stripe says it holds", async () => {
+it("the ledger sums to zero, and matches the materialized balances and the balance at Stripe", async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(step, { minLength: 8, maxLength: 24 }), async (course) => {
       const fixture = await payoutsFixture();
@@ -107,7 +107,7 @@ it("the ledger sums to zero, is what the kept balances say, and has with Stripe 
         const summed = await earningsInLedger(fixture.deps, seller);
         expect(kept.filter(hasMoved)).toEqual(summed.filter(hasMoved));
       }
-      // A payout is counted from its beginning on, before Stripe has heard of it.
+      // A payout counts from its creation, before Stripe is called.
       const { transfers } = await fixture.stripeObjects();
       const heard = transfers.map(({ transfer_group: id }) => id);
       const open = (await fixture.storedPayouts()).filter(

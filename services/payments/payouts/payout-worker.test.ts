@@ -19,11 +19,11 @@ import { DAY_MS, payoutsFixture, type PayoutsFixture } from "../testing/payouts-
 
 const HOUR_MS = 3_600_000;
 
-/** What is stored of the payouts, the oldest first. */
+/** The stored payouts, the oldest first. */
 const stored = async ({ storedPayouts }: PayoutsFixture): Promise<string[]> =>
   (await storedPayouts()).map(({ _id, amount, status }) => `${_id} ${amount} ${status}`);
 
-/** What Stripe has moved, the oldest first. */
+/** The transfers at Stripe, the oldest first. */
 async function moved({ stripeObjects }: PayoutsFixture): Promise<string[]> {
   const { transfers } = await stripeObjects();
   return transfers.map(({ transfer_group, amount }) => `${transfer_group} ${amount}`);
@@ -32,7 +32,7 @@ async function moved({ stripeObjects }: PayoutsFixture): Promise<string[]> {
 const alarms = ({ lines }: PayoutsFixture): unknown[] =>
   lines.filter(({ alarm }) => alarm).map(({ msg }) => msg);
 
-/** A payout that was begun by a process that died right after. */
+/** A payout whose process crashed right after it was stored. */
 async function begun({ payouts, deps, account }: PayoutsFixture, amount: number): Promise<Payout> {
   const { accountId } = await account();
   const what = { sellerId: "sam", accountId, currency: "EUR", amount, before: 0 };
@@ -41,14 +41,15 @@ async function begun({ payouts, deps, account }: PayoutsFixture, amount: number)
   return payout;
 }
 
-describe("what is available", () => {
-  it("is paid out once, in each currency by itself", async () => {
+describe("an available balance", () => {
+  it("is paid out once, in each currency separately", async () => {
     const fixture = await payoutsFixture();
     await fixture.onboardSeller();
     await fixture.sell({ eventDaysAgo: 2 });
     await fixture.sell({ eventDaysAgo: 3, price: 2_000 });
     await fixture.sell({ eventDaysAgo: 2, price: 999, currency: "JPY" });
-    await fixture.sell({ eventDaysAgo: 2, price: 10_010, currency: "KWD" }); // Only tens can be moved.
+    // Stripe moves only multiples of ten.
+    await fixture.sell({ eventDaysAgo: 2, price: 10_010, currency: "KWD" });
     await fixture.sell({ eventDaysAgo: -2 });
     await fixture.sell({ eventDaysAgo: 2, sellerId: "eve" });
     for (let i = 0; i < 3; i += 1) await fixture.start().sweep();
@@ -72,7 +73,7 @@ describe("what is available", () => {
     expect((await stored(fixture)).at(-1)).toBe("sam:EUR:2 3800 PAID");
   });
 
-  it("waits until Stripe knows all that it must, and does not wait for a webhook", async () => {
+  it("waits until Stripe has verified the seller, and does not depend on a webhook", async () => {
     const fixture = await payoutsFixture();
     await fixture.onboardSeller();
     await fixture.setAccountStatus("restricted");
@@ -86,7 +87,7 @@ describe("what is available", () => {
     expect(await stored(fixture)).toEqual(["sam:EUR:1 9500 PAID"]);
   });
 
-  it("is paid before anybody is asked about who is not ready, and only where money waits", async () => {
+  it("is paid out before other accounts are fetched, and only if they have a balance", async () => {
     const fixture = await payoutsFixture();
     const calls: string[] = [];
     const accounts: PayoutAccounts = {
@@ -100,7 +101,8 @@ describe("what is available", () => {
         return fixture.deps.accounts.createTransfer(transfer);
       },
     };
-    for (const seller of ["ann", "bob", "eve"]) await createOnboardingLink(fixture.deps, seller); // And no further.
+    // The onboarding is not completed.
+    for (const seller of ["ann", "bob", "eve"]) await createOnboardingLink(fixture.deps, seller);
     await fixture.onboardSeller("sam");
     for (const sellerId of ["ann", "bob", "sam"]) await fixture.sell({ eventDaysAgo: 2, sellerId });
     await fixture.start(accounts).sweep();
@@ -109,7 +111,7 @@ describe("what is available", () => {
     expect(calls.slice(1).sort()).toEqual(asked.map((each) => `ask ${each.accountId}`).sort());
   });
 
-  it("asks about who is not ready from one instance, and ever more rarely", async () => {
+  it("waits for an account that one instance fetches at growing intervals", async () => {
     const fixture = await payoutsFixture();
     let asked = 0;
     const accounts: PayoutAccounts = {
@@ -139,7 +141,7 @@ describe("what is available", () => {
     expect(await everyHour(1)).toBeLessThan(3);
   });
 
-  it("is less than nothing after a refund of what was paid out, and that is carried", async () => {
+  it("is negative after a refund of paid out money, and the debt is carried forward", async () => {
     const fixture = await payoutsFixture();
     await fixture.onboardSeller();
     const sale = await fixture.sell({ eventDaysAgo: 2 });
@@ -170,7 +172,7 @@ describe("what is available", () => {
     }
   });
 
-  it("is found before the next payout is: one begun in between is not paid a second time", async () => {
+  it("is not paid out twice if another payout has begun since the amount was computed", async () => {
     const fixture = await payoutsFixture();
     await fixture.onboardSeller();
     await fixture.sell({ eventDaysAgo: 2 });
@@ -181,16 +183,16 @@ describe("what is available", () => {
   });
 });
 
-describe("a payout is made once, and in the end", () => {
-  /** The SDK tries three times by itself, but for 429 once. */
+describe("a payout is made exactly once", () => {
+  /** The SDK makes three attempts by itself, but only one after a 429. */
   const faults: [string, StripeFault][] = [
-    ["Stripe fails before the work", { fail: 500, times: 3 }],
-    ["Stripe fails after the work", { fail: 503, late: true, times: 3 }],
+    ["Stripe fails before the transfer", { fail: 500, times: 3 }],
+    ["Stripe fails after the transfer", { fail: 503, late: true, times: 3 }],
     ["the answer is lost", { drop: true, times: 3 }],
-    ["Stripe has too much to do", { fail: 429, times: 2 }],
+    ["Stripe limits the rate", { fail: 429, times: 2 }],
     ["the first answer is lost", { drop: true }],
   ];
-  it.each(faults)("where %s", async (_, fault) => {
+  it.each(faults)("if %s", async (_, fault) => {
     const fixture = await payoutsFixture();
     await fixture.onboardSeller();
     await fixture.sell({ eventDaysAgo: 2 });
@@ -200,7 +202,7 @@ describe("a payout is made once, and in the end", () => {
     expect(await moved(fixture)).toEqual(["sam:EUR:1 9500"]);
   });
 
-  it("where Stripe is so slow that nobody waits for it", async () => {
+  it("if Stripe is so slow that requests time out", async () => {
     const fixture = await payoutsFixture();
     await fixture.onboardSeller();
     await fixture.sell({ eventDaysAgo: 2 });
@@ -208,7 +210,7 @@ describe("a payout is made once, and in the end", () => {
     await fixture.fault({ method: "POST", path: "/v1/transfers", hold: true });
     await fixture.start(impatient).sweep();
     expect(await stored(fixture)).toEqual(["sam:EUR:1 9500 PENDING"]);
-    await fixture.start().sweep(); // While the first try is still on its way.
+    await fixture.start().sweep(); // While the first request is still in progress.
     expect(await moved(fixture)).toEqual([]);
     await fixture.control("DELETE", "faults");
     await fixture.start().sweep();
@@ -216,7 +218,7 @@ describe("a payout is made once, and in the end", () => {
     expect(await moved(fixture)).toEqual(["sam:EUR:1 9500"]);
   });
 
-  it("where its process dies before Stripe hears of it", async () => {
+  it("if its process crashes before the request to Stripe", async () => {
     const fixture = await payoutsFixture();
     await fixture.onboardSeller();
     await fixture.sell({ eventDaysAgo: 2 });
@@ -226,7 +228,7 @@ describe("a payout is made once, and in the end", () => {
     expect(await moved(fixture)).toEqual(["sam:EUR:1 9500"]);
   });
 
-  it("where its process dies before it hears of the transfer, and nobody looks for days", async () => {
+  it("if its process crashes before Stripe answers, and no sweep runs for days", async () => {
     const fixture = await payoutsFixture();
     await fixture.onboardSeller();
     await fixture.sell({ eventDaysAgo: 2 });
@@ -249,11 +251,12 @@ describe("a payout is made once, and in the end", () => {
     ]);
   });
 
-  it("where Stripe does not have the buyers' money at hand yet", async () => {
+  it("if the buyers' money is not available at Stripe yet", async () => {
     const fixture = await payoutsFixture();
     await fixture.onboardSeller();
     const sale = await fixture.sell({ eventDaysAgo: 2 });
-    await fixture.stripe.refunds.create({ payment_intent: await fixture.intentOf(sale) }); // Unheard of here.
+    // Unknown to payments.
+    await fixture.stripe.refunds.create({ payment_intent: await fixture.intentOf(sale) });
     for (let i = 0; i < 2; i += 1) await fixture.start().sweep();
     expect(await stored(fixture)).toEqual(["sam:EUR:1 9500 PENDING"]);
     await fixture.sell({ sellerId: "eve" });
@@ -262,7 +265,7 @@ describe("a payout is made once, and in the end", () => {
     expect(alarms(fixture)).toEqual([]);
   });
 
-  it("and waits for a person where Stripe has it with another amount", async () => {
+  it("unless Stripe has it with another amount, which an operator must check", async () => {
     const fixture = await payoutsFixture();
     await fixture.onboardSeller();
     await fixture.sell({ eventDaysAgo: 2 });
@@ -282,7 +285,7 @@ describe("a payout is made once, and in the end", () => {
 });
 
 describe("a payout that Stripe refuses", () => {
-  it("has failed: the money is available again, and is paid once the account is ready", async () => {
+  it("fails: the money is available again, and is paid out once the account is ready", async () => {
     const fixture = await payoutsFixture();
     await fixture.onboardSeller();
     await fixture.sell({ eventDaysAgo: 2 });
@@ -305,7 +308,7 @@ describe("a payout that Stripe refuses", () => {
     expect(await moved(fixture)).toEqual(["sam:EUR:2 9500"]);
   });
 
-  it("is not tried anew for a day where the account has not changed", async () => {
+  it("is not retried for a day if the account has not changed", async () => {
     const fixture = await payoutsFixture();
     await fixture.onboardSeller();
     await fixture.sell({ eventDaysAgo: 2 });
@@ -319,7 +322,7 @@ describe("a payout that Stripe refuses", () => {
     expect((await stored(fixture)).at(-1)).toBe("sam:EUR:2 9500 PAID");
   });
 
-  it("is paid all the same where another instance had more luck at the same moment", async () => {
+  it("is paid if another instance succeeded at the same moment", async () => {
     const fixture = await payoutsFixture();
     await fixture.onboardSeller();
     await fixture.sell({ eventDaysAgo: 2 });
@@ -332,12 +335,13 @@ describe("a payout that Stripe refuses", () => {
   });
 });
 
-describe("a payout that is open decides anew before each try", () => {
-  /** Two sellers; one has a payout that was begun by a process that died. */
+describe("a pending payout is checked again before each attempt", () => {
+  /** Two sellers; one has a payout whose process crashed. */
   async function opened(): Promise<PayoutsFixture & { sale: string }> {
     const fixture = await payoutsFixture();
     await fixture.onboardSeller();
-    await fixture.sell({ eventDaysAgo: 2, sellerId: "eve", price: 50_000 }); // What is not sam's to have.
+    // Money that does not belong to sam.
+    await fixture.sell({ eventDaysAgo: 2, sellerId: "eve", price: 50_000 });
     const sale = await fixture.sell({ eventDaysAgo: 2 });
     await begun(fixture, 9_500);
     return { ...fixture, sale };
@@ -347,7 +351,7 @@ describe("a payout that is open decides anew before each try", () => {
       .find(({ type }) => type === (banned ? UserBannedSchema : UserUnbannedSchema).typeName)
       ?.handle({ userId: "sam", version, banned });
 
-  it("and is given up where its seller was banned, until the ban is lifted", async () => {
+  it("and is canceled if its seller is banned, until the ban is lifted", async () => {
     const fixture = await opened();
     await ban(fixture, 2, true);
     for (let i = 0; i < 2; i += 1) await fixture.start().sweep();
@@ -359,7 +363,7 @@ describe("a payout that is open decides anew before each try", () => {
     expect(await moved(fixture)).toEqual(["sam:EUR:2 9500"]);
   });
 
-  it("and is given up where its sale was given back whole, or disputed, or is going back", async () => {
+  it("and is canceled if its sale is fully refunded, disputed or being refunded", async () => {
     for (const what of ["refund", "dispute", "request"]) {
       const fixture = await opened();
       if (what === "refund") await fixture.refund(fixture.sale, 10_000);
@@ -374,7 +378,7 @@ describe("a payout that is open decides anew before each try", () => {
     }
   });
 
-  it("and becomes one of what is left, where a part was given back", async () => {
+  it("and is replaced by one of the remaining amount after a partial refund", async () => {
     const fixture = await opened();
     await fixture.refund(fixture.sale, 4_000);
     await fixture.start().sweep();
@@ -382,7 +386,7 @@ describe("a payout that is open decides anew before each try", () => {
     expect(await moved(fixture)).toEqual(["sam:EUR:2 5700"]);
   });
 
-  it("and is paid where Stripe has made it already: what the seller owes since is carried", async () => {
+  it("and is recorded as paid if Stripe has made it, while later debt is carried forward", async () => {
     const fixture = await opened();
     const [payout] = await fixture.storedPayouts();
     const { accountId } = await fixture.account();
@@ -395,7 +399,7 @@ describe("a payout that is open decides anew before each try", () => {
     expect((await earningsOf(fixture.deps, "sam"))[0]).toMatchObject({ available: -9_500 });
   });
 
-  it("and waits, where an earlier try may yet be made, until it no longer may", async () => {
+  it("and waits while an earlier request may still succeed", async () => {
     const fixture = await opened();
     const dead = {
       ...fixture.deps.accounts,
@@ -412,8 +416,8 @@ describe("a payout that is open decides anew before each try", () => {
   });
 });
 
-describe("what is not paid out", () => {
-  it("is money on its way back, or of an order that was given back though the bank returned it", async () => {
+describe("a payout excludes", () => {
+  it("money that is being refunded, and money of a refunded order although the bank returned it", async () => {
     const fixture = await payoutsFixture();
     await fixture.onboardSeller();
     const going = await fixture.sell({ eventDaysAgo: 2 });
@@ -438,7 +442,7 @@ describe("what is not paid out", () => {
     expect(earned).toMatchObject({ held: 19_000, available: 0 });
   });
 
-  it("is what a banned seller has earned, until the ban is lifted; who has left is paid", async () => {
+  it("the earnings of a banned seller until the ban is lifted, but not those of a deleted account", async () => {
     const fixture = await payoutsFixture();
     await fixture.onboardSeller();
     await fixture.sell({ eventDaysAgo: 2 });
@@ -454,7 +458,7 @@ describe("what is not paid out", () => {
     expect(await stored(fixture)).toEqual(["sam:EUR:1 9500 PAID"]);
   });
 
-  it("is what a bank takes of an order that had ended: it is taken from the next sale", async () => {
+  it("money that a bank takes after the order has ended, which is deducted from the next sale", async () => {
     const fixture = await payoutsFixture();
     await fixture.onboardSeller();
     const ended = await fixture.sell({ eventDaysAgo: 2 });

@@ -42,7 +42,7 @@ async function pages(
 }
 
 describe("a seller's earnings", () => {
-  it("are told by currency, with the fee, and how the seller stands with Stripe", async () => {
+  it("are returned by currency, with the fee and the status of the account", async () => {
     const fixture = await payoutsFixture();
     const { client } = fixture;
     const ask = async () => client.getEarnings({}, await as("sam"));
@@ -55,7 +55,8 @@ describe("a seller's earnings", () => {
     await fixture.sell({ eventDaysAgo: -2, price: 2_000 });
     await createOnboardingLink(fixture.deps, "sam");
     expect((await ask()).onboarding).toBe(OnboardingStatus.INCOMPLETE);
-    await fixture.setAccountStatus("active"); // The seller comes back from Stripe's page, and looks.
+    // The seller returns from Stripe's page and reads their earnings.
+    await fixture.setAccountStatus("active");
     fixture.clock.ahead = 3_000;
     expect(await ask()).toMatchObject({
       earnings: [{ held: EUR(1_900), available: EUR(9_500), paidOut: EUR(0) }],
@@ -65,7 +66,7 @@ describe("a seller's earnings", () => {
     expect((await ask()).earnings).toMatchObject([{ available: EUR(0), paidOut: EUR(9_500) }]);
   });
 
-  it("are told also where Stripe does not answer", async () => {
+  it("are returned even if Stripe does not answer", async () => {
     const fixture = await payoutsFixture();
     await createOnboardingLink(fixture.deps, "sam");
     fixture.clock.ahead = 3_000;
@@ -76,7 +77,7 @@ describe("a seller's earnings", () => {
 });
 
 describe("a seller's sales", () => {
-  it("are told with what was kept, what is earned, and from when on", async () => {
+  it("are returned with the captured amount, the earnings and when they become available", async () => {
     const fixture = await payoutsFixture();
     const id = await fixture.sell({ eventDaysAgo: -2, title: "Front row" });
     await fixture.refund(id, 4_000);
@@ -86,7 +87,7 @@ describe("a seller's sales", () => {
         payment: {
           ...{ orderId: id, title: "Front row", amount: EUR(10_000) },
           ...{ refundedAmount: EUR(4_000), sellerId: "sam" },
-          // What concerns the buyer alone.
+          // Fields that are only for the buyer.
           ...{ userId: "", stripeId: "", attemptId: "", attempts: [], refunds: [] },
         },
         fee: EUR(300),
@@ -98,7 +99,7 @@ describe("a seller's sales", () => {
     expect(timestampDate(sale!.availableTime!).getTime() - begins).toBe(DAY_MS);
   });
 
-  it("without a date can be given back for 14 days, and are available after them", async () => {
+  it("without a date are refundable for 14 days, and available after them", async () => {
     const fixture = await payoutsFixture();
     await fixture.sell();
     const { sales } = await fixture.client.listSales({}, await as("sam"));
@@ -108,7 +109,7 @@ describe("a seller's sales", () => {
     expect(timestampDate(availableTime!).getTime() - taken).toBe(14 * DAY_MS);
   });
 
-  it("come newest first, in pages that hold each once, also of one moment", async () => {
+  it("are listed newest first, each once across pages, even with equal times", async () => {
     const fixture = await payoutsFixture();
     const ids: string[] = [];
     for (const daysAgo of [4, 3, 2, 2, 2, 1]) ids.unshift(await fixture.sell({ daysAgo }));
@@ -122,7 +123,7 @@ describe("a seller's sales", () => {
 });
 
 describe("a seller's payouts", () => {
-  it("come newest first, in pages, and say where they stand", async () => {
+  it("are listed newest first, in pages, with their status", async () => {
     const fixture = await payoutsFixture();
     await fixture.onboardSeller();
     for (let i = 0; i < 3; i += 1) {
@@ -149,7 +150,7 @@ describe("a seller's payouts", () => {
   });
 });
 
-it("nobody sees the money of somebody else", async () => {
+it("the earnings of one seller are hidden from everyone else", async () => {
   const fixture = await payoutsFixture();
   await fixture.onboardSeller();
   for (let i = 0; i < 3; i += 1) {
@@ -157,7 +158,7 @@ it("nobody sees the money of somebody else", async () => {
     await fixture.start().sweep();
     fixture.clock.ahead += 1_000;
   }
-  // Nor do buyers or administrators: these calls are about the caller's own.
+  // This includes buyers and administrators, because these calls return the caller's own data.
   for (const caller of [await as("eve"), await as("ann"), await as("root", "administrator")]) {
     expect(await fixture.client.getEarnings({}, caller)).toMatchObject({
       earnings: [],
@@ -178,7 +179,7 @@ it("nobody sees the money of somebody else", async () => {
 });
 
 describe("onboarding", () => {
-  it("leads to Stripe's page and back, and is one account however often it is begun", async () => {
+  it("links to Stripe's page and back, and creates one account however often it begins", async () => {
     const fixture = await payoutsFixture();
     const begin = async () => (await fixture.client.startOnboarding({}, await as("sam"))).url;
     await Promise.all([begin(), begin(), begin()]);
@@ -194,7 +195,7 @@ describe("onboarding", () => {
     expect(again.status).toBe(200);
   });
 
-  it("of two begun at once goes on with one account, also where Stripe has opened two", async () => {
+  it("uses one account for two concurrent calls, even if Stripe has created two", async () => {
     const fixture = await payoutsFixture();
     const both = Promise.withResolvers<void>();
     let asked = 0;
@@ -203,7 +204,7 @@ describe("onboarding", () => {
       async createAccount(sellerId) {
         if ((asked += 1) === 2) both.resolve();
         await both.promise;
-        fixture.clock.ahead += 600_000; // Under another key.
+        fixture.clock.ahead += 600_000; // With another idempotency key.
         return fixture.deps.accounts.createAccount(sellerId);
       },
       createOnboardingLink: (accountId) => Promise.resolve(accountId),
@@ -217,7 +218,7 @@ describe("onboarding", () => {
     expect([one, other]).toEqual([other, (await fixture.account()).accountId]);
   });
 
-  it("leads back to the storefront", async () => {
+  it("returns to the storefront", async () => {
     const fixture = await payoutsFixture();
     const { url } = await fixture.client.startOnboarding({}, await as("sam"));
     const session = /name="session" value="(\w+)"/.exec(await (await fetch(url)).text())?.[1];
@@ -229,19 +230,20 @@ describe("onboarding", () => {
     expect(onboarding).toBe(OnboardingStatus.COMPLETE);
   });
 
-  it("is refused for a while where Stripe does not answer, and begins anew after that", async () => {
+  it("is refused temporarily if Stripe does not answer, and can begin again afterwards", async () => {
     const fixture = await payoutsFixture();
     await fixture.fault({ path: "/v1/accounts", fail: 500, times: 3 });
     const begin = async () => fixture.client.startOnboarding({}, await as("sam"));
     const later = { code: Code.Unavailable, reason: "NOT_READY" };
     expect(await refusal(begin())).toMatchObject(later);
-    expect(await refusal(begin())).toMatchObject(later); // Under its key, Stripe repeats its fault.
+    // Stripe repeats its error under the same idempotency key.
+    expect(await refusal(begin())).toMatchObject(later);
     fixture.clock.ahead = 600_000;
     expect((await begin()).url).toContain("http");
   });
 });
 
-it("of a webhook only the account's name is believed: how it stands, Stripe is asked", async () => {
+it("a webhook only identifies the account, and its status is fetched from Stripe", async () => {
   const fixture = await payoutsFixture();
   await createOnboardingLink(fixture.deps, "sam");
   const webhooks = webhookModel(fixture.db);
@@ -257,7 +259,10 @@ it("of a webhook only the account's name is believed: how it stands, Stripe is a
     const stored = { _id: "evt_1", type: "account.updated", subject, receivedAt: new Date() };
     await webhooks.create(stored);
     listener.enqueue(subject, "evt_1");
-    await eventually(() => webhooks.findOneAndDelete({ handledAt: { $exists: true } }), "its end");
+    await eventually(
+      () => webhooks.findOneAndDelete({ handledAt: { $exists: true } }),
+      "the webhook to be handled",
+    );
   };
   await hear();
   expect(await fixture.account()).toMatchObject({ _id: "sam", ready: false });

@@ -6,9 +6,9 @@ import { paymentModel } from "../payment-model.ts";
 import { type Payment } from "../payment.ts";
 import { isDisputed } from "./refund-state.ts";
 
-const payments = paymentModel(createConnection()); // Nothing is stored here.
+const payments = paymentModel(createConnection()); // Nothing is stored in this test.
 
-/** A payment of 25.50, all of it with us. */
+/** A captured payment of 25.50. */
 const taken = (): Payment =>
   new payments({
     _id: "order",
@@ -24,27 +24,27 @@ it.each<[recordedEvents: string[], status: string, held: number]>([
   [["needs_response", "won"], "WON", 2550],
   [["lost"], "LOST", 0],
   [["won"], "WON", 2550],
-  // The bank only asks: no money moves.
+  // The bank only inquires: no money moves.
   [["warning_needs_response"], "OPEN", 2550],
   [["warning_needs_response", "warning_under_review", "warning_closed"], "WON", 2550],
   [["warning_needs_response", "needs_response"], "OPEN", 0],
   [["warning_needs_response", "needs_response", "won"], "WON", 2550],
   [["prevented"], "WON", 2550],
-  // An older answer of Stripe's comes late.
+  // An older response of Stripe arrives late.
   [["needs_response", "won", "needs_response"], "WON", 2550],
   [["lost", "under_review"], "LOST", 0],
   [["won", "needs_response"], "WON", 2550],
   [["needs_response", "lost", "appeal_under_review"], "LOST", 0],
   [["needs_response", "lost", "won"], "WON", 2550],
 ])(
-  "of a dispute that is said to be %j is known: %s, and %i with us",
+  "after the dispute statuses %j, the stored status is %s and Stripe holds %i",
   (recordedEvents, status, held) => {
     const payment = taken();
     for (const said of recordedEvents) {
       const dispute = { id: "dp_1", amount: 2550, status: said };
       recordDispute(payment, dispute);
       const { version } = payment;
-      expect(recordDispute(payment, dispute)).toBe(false); // Heard again, it changes nothing.
+      expect(recordDispute(payment, dispute)).toBe(false); // A repeated status changes nothing.
       expect(payment.version).toBe(version);
     }
     expect(payment.dispute?.status).toBe(status);
@@ -52,7 +52,7 @@ it.each<[recordedEvents: string[], status: string, held: number]>([
   },
 );
 
-it("takes nothing out of our hands while the bank only asks: then the money can be given back", () => {
+it("an inquiry moves no money, so the payment can be refunded", () => {
   const payment = taken();
   recordDispute(payment, { id: "dp_1", amount: 2550, status: "warning_needs_response" });
   expect(isDisputed(payment)).toBe(false);
@@ -60,7 +60,7 @@ it("takes nothing out of our hands while the bank only asks: then the money can 
   expect(isDisputed(payment)).toBe(true);
 });
 
-it("is one of several: each takes its own part, and brings it again", () => {
+it("each of several disputes takes its own amount, and returns it", () => {
   const payment = taken();
   const hear = (status1: string, status2: string) => {
     recordDispute(payment, { id: "dp_1", amount: 1000, status: status1 }, false);

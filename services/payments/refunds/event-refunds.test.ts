@@ -7,7 +7,7 @@ import { payoutsFixture } from "../testing/payouts-fixture.ts";
 const title = "Rock am Ring";
 const venue = "Nürburgring";
 
-it("finds what is left of an event's payments, by its title, venue and time, and nothing else", async () => {
+it("finds the refundable payments of an event by its title, venue and time, and no others", async () => {
   const fixture = await payoutsFixture();
   const here = { title, venue, eventDaysAgo: -3 };
   const whole = await fixture.sell(here);
@@ -15,7 +15,7 @@ it("finds what is left of an event's payments, by its title, venue and time, and
   const at = { title, venue, eventTime: time };
   const partly = await fixture.sell({ ...at, title: "ROCK am ring", currency: "JPY", price: 999 });
   await fixture.refund(partly, 99);
-  // Of the same name, elsewhere; here, another day; of nowhere; of an order that did not say.
+  // The same title at another venue, without a venue, on another day, and without a date.
   for (const other of ["Arena", "", undefined]) await fixture.sell({ ...at, venue: other });
   await fixture.sell({ ...here, eventDaysAgo: -4 });
   await fixture.sell({ title, venue });
@@ -41,7 +41,7 @@ it("finds what is left of an event's payments, by its title, venue and time, and
   });
 });
 
-it("finds tickets by their ids, whatever is written on them, and no other", async () => {
+it("finds tickets by their ids, independent of their text, and no others", async () => {
   const fixture = await payoutsFixture();
   const orderIds = [await fixture.sell({ title }), await fixture.sell({ title: "Something else" })];
   await fixture.sell({ title });
@@ -51,7 +51,7 @@ it("finds tickets by their ids, whatever is written on them, and no other", asyn
   expect(refundable.map(({ orderId }) => orderId).sort()).toEqual(orderIds.sort());
 });
 
-it("takes nothing less than title, venue and time together for one event", () => {
+it("identifies one event only by title, venue and time together", () => {
   const time = new Date();
   expect(namesOneEvent({ title, venue, time })).toBe(true);
   expect(namesOneEvent({ ticketIds: ["1"] })).toBe(true);
@@ -59,7 +59,7 @@ it("takes nothing less than title, venue and time together for one event", () =>
     expect(namesOneEvent(less)).toBe(false);
 });
 
-it("decides each refund once, however often and by how many it is done", async () => {
+it("requests each refund once, however often and by however many processes it runs", async () => {
   const fixture = await payoutsFixture();
   for (let i = 0; i < 3; i += 1) await fixture.sell({ title: "Off" });
   await fixture.sell({ title: "Off", currency: "JPY", price: 999 });

@@ -27,7 +27,7 @@ const HALF_HOUR = 30 * 60_000;
 const usd = (units: bigint, nanos = 0) => ({ currencyCode: "USD", units, nanos });
 const inAnHour = () => timestampFromMs(Date.now() + 3_600_000);
 
-/** What may have happened to a payment before somebody wants its money back. */
+/** A state of the payment before the refund is requested. */
 type Before = (fixture: PaymentsFixture, order: Order) => unknown;
 
 const nothing: Before = () => undefined;
@@ -50,7 +50,7 @@ const back: Before = async (fixture, order) => {
 const wordOf = (status: RefundStatus | undefined): string =>
   Object.entries(RefundStatus).find(([, number]) => number === status)?.[0] ?? "";
 
-/** Who, after what has happened, and what comes of it: where the refund stands, or why there is none. */
+/** The requester, the state before, and the result: the refund's status or the refusal's reason. */
 const rules: [RefundRequester, Before, string][] = [
   ["administrator", nothing, "PENDING"],
   ["administrator", begun, "PENDING"],
@@ -71,8 +71,8 @@ const rules: [RefundRequester, Before, string][] = [
   ["seller", asked, "PENDING"],
 ];
 
-describe("who may have money given back, and until when", () => {
-  it("is as the table says", async () => {
+describe("permission to refund", () => {
+  it("follows the table", async () => {
     const fixture = await paymentsFixture();
     const found: typeof rules = [];
     for (const [who, before] of rules) {
@@ -95,17 +95,17 @@ describe("who may have money given back, and until when", () => {
     expect(found).toEqual(rules);
   });
 
-  it("a seller, while the money is held, where the ticket has no date", async () => {
+  it("is given to the seller while the money is held, if the ticket has no date", async () => {
     const fixture = await paymentsFixture();
     const [inTime, late] = [await completedOrder(fixture), await completedOrder(fixture)];
     fixture.clock.ahead += 14 * 86_400_000 - 60_000;
     await requestRefund(fixture, inTime, "seller");
     expect(await fixture.settled(inTime)).toBe("CANCELLED");
-    fixture.clock.ahead += 120_000; // Now it may be paid out.
+    fixture.clock.ahead += 120_000; // Now the money may be paid out.
     expect((await refusal(requestRefund(fixture, late, "seller"))).reason).toBe("REFUND_TOO_LATE");
   });
 
-  it("nobody, where no money was taken; to the seller there is no payment yet", async () => {
+  it("is given to no one if nothing was captured; the seller does not see the payment yet", async () => {
     const fixture = await paymentsFixture();
     const order = await fixture.buy();
     const reasons = async () =>
@@ -123,7 +123,7 @@ describe("who may have money given back, and until when", () => {
     ]);
   });
 
-  it("and says until when it was possible", async () => {
+  it("has an end, which the error names", async () => {
     const fixture = await paymentsFixture();
     const order = await completedOrder(fixture);
     const { captureTime } = await fixture.load(order.id);
@@ -134,8 +134,8 @@ describe("who may have money given back, and until when", () => {
   });
 });
 
-describe("how much", () => {
-  it("an administrator may say, down to the last cent; the rest is what goes back next", async () => {
+describe("the amount of a refund", () => {
+  it("is chosen by an administrator, to the cent, and the rest remains refundable", async () => {
     const fixture = await paymentsFixture();
     const order = await completedOrder(fixture);
     await requestRefund(fixture, order, "administrator", { amount: usd(0n, 10_000_000) });
@@ -152,7 +152,7 @@ describe("how much", () => {
     ]);
   });
 
-  it("is no less than a coin, no more than is left, and in the currency of the payment", async () => {
+  it("is at least one minor unit, at most the rest, and in the payment's currency", async () => {
     const fixture = await paymentsFixture();
     const order = await completedOrder(fixture);
     const wrong = [
@@ -175,7 +175,7 @@ describe("how much", () => {
     expect(await refundsOf(fixture, order)).toEqual([]);
   });
 
-  it("is not for the buyer to say, nor for the seller", async () => {
+  it("cannot be chosen by the buyer or the seller", async () => {
     const fixture = await paymentsFixture();
     const order = await completedOrder(fixture);
     for (const who of ["buyer", "seller"] as const) {
@@ -184,7 +184,7 @@ describe("how much", () => {
     }
   });
 
-  it("of a currency with three digits only in tens of its smallest coin", async () => {
+  it("is a multiple of ten minor units in a currency with three decimals", async () => {
     const fixture = await paymentsFixture();
     const kwd = (nanos: number) => ({ currencyCode: "KWD", units: 1n, nanos });
     const order = await completedOrder(fixture, { price: kwd(990_000_000) });
@@ -200,8 +200,8 @@ describe("how much", () => {
   });
 });
 
-describe("the same request", () => {
-  it("again gives the same refund, also when it is done", async () => {
+describe("an idempotent refund request", () => {
+  it("returns the same refund, even after it has succeeded", async () => {
     const fixture = await paymentsFixture();
     const order = await completedOrder(fixture);
     const request = { requestId: crypto.randomUUID(), amount: usd(5n) };
@@ -215,7 +215,7 @@ describe("the same request", () => {
     expect((await fixture.stripeState(order)).refunds).toHaveLength(1);
   });
 
-  it("for another amount is refused", async () => {
+  it("is refused if it has another amount", async () => {
     const fixture = await paymentsFixture();
     const order = await completedOrder(fixture);
     const requestId = crypto.randomUUID();
@@ -225,8 +225,8 @@ describe("the same request", () => {
   });
 });
 
-describe("what the buyer wants back", () => {
-  it("is back once tickets has sealed the code, and not before", async () => {
+describe("a buyer's refund request", () => {
+  it("is granted only after tickets has locked the code", async () => {
     const fixture = await paymentsFixture();
     const order = await completedOrder(fixture);
     await requestRefund(fixture, order, "buyer");
@@ -243,7 +243,7 @@ describe("what the buyer wants back", () => {
     });
   });
 
-  it("is refused where the code was opened just before", async () => {
+  it("is refused if the code was revealed just before", async () => {
     const fixture = await paymentsFixture();
     const order = await completedOrder(fixture);
     await requestRefund(fixture, order, "buyer");
@@ -254,7 +254,7 @@ describe("what the buyer wants back", () => {
     expect(await fixture.settled(order)).toBe("COMPLETED");
   });
 
-  it("is not touched by the code of another ticket, or of an order that nobody knows", async () => {
+  it("is not affected by the code of another ticket or of an unknown order", async () => {
     const fixture = await paymentsFixture();
     const order = await completedOrder(fixture);
     await requestRefund(fixture, order, "buyer");
@@ -264,10 +264,11 @@ describe("what the buyer wants back", () => {
     expect(await refundsOf(fixture, order)).toEqual(["REQUESTED"]);
   });
 
-  it("ends the same in whatever order, and however often, is heard what became of the code", async () => {
+  it("has the same result in whatever order and however often code events are delivered", async () => {
     const fixture = await paymentsFixture();
-    // Tickets says one of the two of an order, and says it again whenever it is asked.
-    const telling = fc.array(fc.boolean(), { maxLength: 6 }); // Whether each comes before the wish.
+    // Tickets publishes one of the two for an order, and publishes it again on request.
+    // Whether each delivery precedes the request.
+    const telling = fc.array(fc.boolean(), { maxLength: 6 });
     const said = fc.constantFrom("opened" as const, "sealed" as const);
     await fc.assert(
       fc.asyncProperty(said, telling, async (became, tellings) => {
@@ -290,7 +291,7 @@ describe("what the buyer wants back", () => {
 });
 
 describe("GetPayment", () => {
-  it("shows its seller the amounts of money that was taken, and nothing of the buyer", async () => {
+  it("shows the seller the captured amounts, and nothing about the buyer", async () => {
     const fixture = await paymentsFixture();
     const order = await fixture.buy();
     const get = async (userId: string, ...roles: string[]) =>
@@ -315,7 +316,7 @@ describe("GetPayment", () => {
     expect((await get("ann")).payment?.refunds).toHaveLength(1);
   });
 
-  it("shows an administrator no secret of the buyer's", async () => {
+  it("shows an administrator none of the buyer's secrets", async () => {
     const fixture = await paymentsFixture();
     const order = await fixture.buy();
     await fixture.pay(order, "tok_threeDSecure2Required");

@@ -15,7 +15,7 @@ const usd = (units: bigint, nanos = 0) => ({ currencyCode: "USD", units, nanos }
 const alarms = ({ lines }: PaymentsFixture): unknown[] =>
   lines.filter(({ alarm }) => alarm).map(({ msg }) => msg);
 
-/** Under which keys Stripe was asked for refunds, and did them. */
+/** The idempotency keys of the refund requests to Stripe, and of the refunds that it made. */
 async function keys(fixture: PaymentsFixture): Promise<unknown[]> {
   const { data } = await fastRetryStripe(fixture.stripeServer.base).events.list({
     type: "refund.created",
@@ -23,7 +23,7 @@ async function keys(fixture: PaymentsFixture): Promise<unknown[]> {
   return data.map(({ request }) => request?.idempotency_key);
 }
 
-/** Somebody does something on Stripe's own pages. */
+/** An action in the Stripe Dashboard. */
 const outside = async (
   fixture: PaymentsFixture,
   order: Order,
@@ -44,11 +44,11 @@ const dispute = async (fixture: PaymentsFixture, order: Order): Promise<string> 
 describe("a refund", () => {
   it.each<[string, StripeFault, number]>([
     ["loses the answer, twice", { drop: true, times: 2 }, 0],
-    ["loses every answer for a while", { drop: true, times: 6 }, 0],
-    ["answers 500 and has done it", { fail: 500, late: true, times: 1 }, 0],
-    ["answers 500 and has not done it, for a while", { fail: 500, times: 6 }, 2],
-    ["takes more time than we give it", { slow: 150, times: 6 }, 0],
-  ])("of a part is made once where Stripe %s", async (_, fault, faults) => {
+    ["loses every answer, several times", { drop: true, times: 6 }, 0],
+    ["answers 500 after the refund", { fail: 500, late: true, times: 1 }, 0],
+    ["answers 500 before the refund, several times", { fail: 500, times: 6 }, 2],
+    ["exceeds the request timeout", { slow: 150, times: 6 }, 0],
+  ])("of a part is made once if Stripe %s", async (_, fault, faults) => {
     const fixture = await paymentsFixture();
     const order = await completedOrder(fixture);
     await fixture.settler.close();
@@ -62,13 +62,13 @@ describe("a refund", () => {
     const { refunds } = await fixture.stripeState(order);
     const metadata = { order_id: order.id, refund_id: refund?.id };
     expect(refunds).toMatchObject([{ amount: 500, metadata }]);
-    // Under a key that has seen a fault of Stripe's own it would see it again for a day.
+    // Under the same idempotency key, Stripe would repeat its own error for a day.
     expect(await keys(fixture)).toEqual([`${refund?.id}:${faults}`]);
     expect(await refundsOf(fixture, order)).toEqual(["SUCCEEDED"]);
     expect(alarms(fixture)).toEqual([]);
   });
 
-  it("is made once by ten who settle it at the same time", async () => {
+  it("is made once by ten concurrent workers", async () => {
     const fixture = await paymentsFixture();
     const order = await completedOrder(fixture);
     await fixture.settler.close();
@@ -84,7 +84,7 @@ describe("a refund", () => {
     await fixture.settled(order);
   });
 
-  it("has failed where the bank returns it later: the money is there again, and an alarm", async () => {
+  it("fails if the bank returns it later: the money is refundable again, and an alarm is raised", async () => {
     const fixture = await paymentsFixture();
     const order = await completedOrder(fixture, {}, "tok_pendingRefund");
     await requestRefund(fixture, order, "administrator", { amount: usd(5n) });
@@ -99,7 +99,7 @@ describe("a refund", () => {
     expect(await fixture.settled(order)).toBe("COMPLETED");
   });
 
-  it("of an order that has ended is not tried again and again where the bank returns it", async () => {
+  it("of an order that has ended is not retried if the bank returns it", async () => {
     const fixture = await paymentsFixture();
     const order = await completedOrder(fixture, {}, "tok_pendingRefund");
     await requestRefund(fixture, order, "seller");
@@ -111,12 +111,12 @@ describe("a refund", () => {
     await fixture.settler.close();
     expect((await fixture.stripeState(order)).refunds).toHaveLength(1);
     expect(await fixture.statuses(order)).toEqual(["CAPTURED"]);
-    await outside(fixture, order); // The person whom the alarm called.
+    await outside(fixture, order); // The operator who receives the alarm.
     await settlePayment(fixture.deps, order.id, true);
     expect(await fixture.statuses(order)).toEqual(["REFUNDED"]);
   });
 
-  it("that Stripe refuses for a reason that nobody knows has failed, with an alarm", async () => {
+  it("fails with an alarm if Stripe refuses it for an unknown reason", async () => {
     const fixture = await paymentsFixture();
     const order = await completedOrder(fixture);
     await fixture.settler.close();
@@ -142,13 +142,13 @@ describe("a refund", () => {
       "Stripe refuses a refund; check the payment in the Stripe Dashboard",
     ]);
     fixture.start();
-    await requestRefund(fixture, order, "seller"); // It may be asked for again.
+    await requestRefund(fixture, order, "seller"); // It can be requested again.
     expect(await fixture.settled(order)).toBe("CANCELLED");
   });
 });
 
 describe("a refund in the Stripe Dashboard", () => {
-  it("is noticed in parts and in full, each once, under Stripe's id", async () => {
+  it("is recorded once, partial or full, under Stripe's id", async () => {
     const fixture = await paymentsFixture({ webhooks: true });
     const order = await completedOrder(fixture);
     const first = await outside(fixture, order, 1000);
@@ -168,7 +168,7 @@ describe("a refund in the Stripe Dashboard", () => {
     ).toHaveLength(2);
   });
 
-  it("is noticed at once also where we did not know that it had been taken", async () => {
+  it("is recorded at once even if the capture was unknown", async () => {
     const fixture = await paymentsFixture();
     const order = await fixture.buy();
     await fixture.pay(order);
@@ -182,7 +182,7 @@ describe("a refund in the Stripe Dashboard", () => {
     expect(await fixture.settled(order)).toBe("COMPLETED");
   });
 
-  it("explains why our own refund of it is refused: that one has failed, without an alarm", async () => {
+  it("explains the refusal of our own refund, which fails without an alarm", async () => {
     const fixture = await paymentsFixture();
     const order = await completedOrder(fixture);
     await fixture.fault({ method: "POST", path: "/v1/refunds", hold: true });
@@ -203,7 +203,7 @@ describe("a refund in the Stripe Dashboard", () => {
 
 describe("a dispute", () => {
   it.each(["won", "lost"] as const)(
-    "takes the money with it, with an alarm; where it is %s, so says the ledger",
+    "takes the money with an alarm, and the ledger shows when it is %s",
     async (status) => {
       const fixture = await paymentsFixture({ webhooks: true });
       const order = await completedOrder(fixture);
@@ -229,7 +229,7 @@ describe("a dispute", () => {
     },
   );
 
-  it("explains why a refund is refused that was begun just before", async () => {
+  it("explains the refusal of a refund that has just begun", async () => {
     const fixture = await paymentsFixture();
     const order = await completedOrder(fixture);
     await fixture.settler.close();
@@ -243,11 +243,11 @@ describe("a dispute", () => {
   });
 });
 
-describe("an authorization that the bank lets run out", () => {
+describe("an expired authorization", () => {
   it.each([
-    ["before the order has accepted it", false],
-    ["and that the order has accepted", true],
-  ])("%s ends the order, and nobody is charged", async (_, accepted) => {
+    ["before the order accepts it", false],
+    ["after the order accepts it", true],
+  ])("%s ends the order without a charge", async (_, accepted) => {
     const fixture = await paymentsFixture();
     const order = await fixture.buy();
     await fixture.pay(order);
@@ -265,18 +265,19 @@ describe("an authorization that the bank lets run out", () => {
 });
 
 describe("the reconciler", () => {
-  it("brings to Stripe what was decided just before a crash", async () => {
+  it("creates a refund at Stripe that was decided just before a crash", async () => {
     const fixture = await paymentsFixture();
     const order = await completedOrder(fixture);
     await fixture.settler.close();
     await requestRefund(fixture, order, "seller");
     const { settler } = fixture.start();
-    expect(await refundsOf(fixture, order)).toEqual(["PENDING"]); // Nobody has saved, so nobody looks.
+    // Nothing was saved, so no worker is notified.
+    expect(await refundsOf(fixture, order)).toEqual(["PENDING"]);
     await settler.reconcile();
     expect(await fixture.settled(order)).toBe("CANCELLED");
   });
 
-  it("finds what is going back by an index, and not by reading everything", async () => {
+  it("finds pending refunds by an index, without a collection scan", async () => {
     const { payments } = await paymentsFixture();
     const plan = JSON.stringify(await payments.find(UNSETTLED).explain("queryPlanner"));
     expect(plan).toContain("IXSCAN");
@@ -284,8 +285,8 @@ describe("the reconciler", () => {
   });
 });
 
-describe("a refund that was decided", () => {
-  it("is of what is left, where a part went back meanwhile", async () => {
+describe("a decided refund", () => {
+  it("is reduced to the rest after a partial refund", async () => {
     const fixture = await paymentsFixture();
     const order = await completedOrder(fixture);
     await fixture.settler.close();
@@ -302,7 +303,7 @@ describe("a refund that was decided", () => {
   });
 
   it.each(["refund", "dispute"])(
-    "is not asked for where a %s took all of it meanwhile",
+    "is not requested from Stripe if a %s has taken the whole amount",
     async (what) => {
       const fixture = await paymentsFixture();
       const order = await completedOrder(fixture);
@@ -318,7 +319,7 @@ describe("a refund that was decided", () => {
     },
   );
 
-  it("because of a dispute raises another alarm when that is won", async () => {
+  it("that a dispute has blocked raises another alarm when the dispute is won", async () => {
     const fixture = await paymentsFixture();
     const order = await completedOrder(fixture);
     await fixture.settler.close();
@@ -336,8 +337,8 @@ describe("a refund that was decided", () => {
   });
 });
 
-describe("a buyer's refund request that tickets does not answer", () => {
-  it("raises an alarm, and stands in nobody's way who may decide", async () => {
+describe("a buyer's refund request without an answer from tickets", () => {
+  it("raises an alarm, and does not block a seller or administrator", async () => {
     const fixture = await paymentsFixture();
     const order = await completedOrder(fixture);
     await requestRefund(fixture, order, "buyer");
@@ -353,12 +354,12 @@ describe("a buyer's refund request that tickets does not answer", () => {
     await requestRefund(fixture, order, "administrator");
     await fixture.attemptReaches(order, "REFUNDED");
     expect(await refundsOf(fixture, order)).toEqual(["REFUSED", "SUCCEEDED"]);
-    await fixture.deliverCodeEvent(order, "sealed"); // Too late to change anything.
+    await fixture.deliverCodeEvent(order, "sealed"); // Too late to have an effect.
     expect(await refundsOf(fixture, order)).toEqual(["REFUSED", "SUCCEEDED"]);
     expect((await fixture.stripeState(order)).refunds).toHaveLength(1);
   });
 
-  it("waits no shorter for a part that somebody gives back meanwhile: the code is sealed for all", async () => {
+  it("still waits after a partial refund, because the code is locked for the whole amount", async () => {
     const fixture = await paymentsFixture();
     const order = await completedOrder(fixture);
     await requestRefund(fixture, order, "buyer");

@@ -9,11 +9,11 @@ import { settlePayment } from "./settlement.ts";
 import { fastRetryStripe } from "../testing/stripe-fixture.ts";
 import { paymentsFixture, type PaymentsFixture } from "../testing/payments-fixture.ts";
 
-// Payments with an older database than orders has, or an empty one: a snapshot tells it of orders.
+// The database of payments is older than that of orders, or empty, and snapshots restore the orders.
 
 const { AWAITING_PAYMENT, CANCELLED, COMPLETED } = OrderStatus;
 
-/** Hears of an order from a snapshot, and does all that it would ever do because of that. */
+/** Applies an order from a snapshot, and runs everything that follows from it. */
 async function hear({ deps, settler }: PaymentsFixture, order: Order): Promise<void> {
   await orderReplica(deps).applyIfNewer(order);
   await settlePayment(deps, order.id, true);
@@ -29,7 +29,7 @@ const inDoubt = ({ id }: Order) => [
   "an order refers to a payment attempt that is unknown here; check it in the Stripe Dashboard",
 ];
 
-/** The order has accepted the newest attempt, and payments has not heard so. */
+/** The order has accepted the newest attempt, and payments has not received the event. */
 async function acceptUnheard(
   fixture: PaymentsFixture,
   order: Order,
@@ -42,7 +42,7 @@ async function acceptUnheard(
 it.each([
   ["awaits payment", AWAITING_PAYMENT],
   ["is completed", COMPLETED],
-])("no money is taken because a snapshot says that an order %s", async (_, status) => {
+])("a snapshot leads to no capture if the order %s", async (_, status) => {
   const fixture = await paymentsFixture();
   const order = await fixture.buy();
   await fixture.pay(order);
@@ -57,7 +57,7 @@ it.each([
   expect(await fixture.settled(order)).toBe("COMPLETED");
 });
 
-it("nor is it later, when the bank has let through what a snapshot called accepted", async () => {
+it("a snapshot leads to no capture later, when the bank authorizes the accepted attempt", async () => {
   const fixture = await paymentsFixture();
   const order = await fixture.buy();
   await fixture.pay(order, "tok_threeDSecure2Required");
@@ -71,7 +71,7 @@ it("nor is it later, when the bank has let through what a snapshot called accept
   expect((await fixture.stripeState(order)).taken).toEqual([]);
 });
 
-it("an order that awaits money of which nothing is known raises an alarm, and cannot be paid", async () => {
+it("an order that awaits payment by an unknown attempt raises an alarm, and cannot be paid", async () => {
   const fixture = await paymentsFixture();
   const order = fixture.anOrder({ status: AWAITING_PAYMENT, version: 2n, attemptId: newId() });
   await hear(fixture, order);
@@ -80,7 +80,7 @@ it("an order that awaits money of which nothing is known raises an alarm, and ca
   expect((await fixture.stripeState(order)).intents).toEqual([]);
 });
 
-it("what is known already raises none, and an older snapshot changes nothing", async () => {
+it("a known attempt raises no alarm, and an older snapshot changes nothing", async () => {
   const fixture = await paymentsFixture();
   const order = await fixture.buy();
   const before = { ...order };
@@ -97,7 +97,7 @@ it("what is known already raises none, and an older snapshot changes nothing", a
   expect((await fixture.stripeState(order)).taken).toHaveLength(1);
 });
 
-it("what is authorized for an order that a snapshot calls cancelled is given up", async () => {
+it("the authorization of an order that a snapshot shows as canceled is voided", async () => {
   const fixture = await paymentsFixture();
   const order = await fixture.buy();
   await fixture.pay(order);
@@ -107,7 +107,7 @@ it("what is authorized for an order that a snapshot calls cancelled is given up"
   expect((await fixture.stripeState(order)).taken).toEqual([]);
 });
 
-it("what a person has taken at Stripe after the alarm is known at the next look", async () => {
+it("a capture that an operator makes at Stripe after the alarm is detected by the next poll", async () => {
   const fixture = await paymentsFixture();
   const order = await fixture.buy();
   const { payment } = await fixture.pay(order);

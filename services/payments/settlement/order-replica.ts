@@ -16,8 +16,8 @@ export function applyIfNewer(payment: Payment, order: OrderReplica): boolean {
 }
 
 /**
- * As `keepOrder`, of a snapshot: no money is taken because of one. Where it says that the order has
- * accepted an attempt that may still take it, only the order's own event can tell us so.
+ * Applies an order from a snapshot, which never leads to a capture. If the order has accepted an
+ * attempt that may still be captured, the snapshot is ignored: only the order's own event decides this.
  */
 export function applySnapshotIfNewer(payment: Payment, order: OrderReplica): boolean {
   const attempt = newestAttempt(payment);

@@ -10,10 +10,10 @@ import { KEY } from "../testing/stripe-fixture.ts";
 import { paymentsFixture, type PaymentsFixture } from "../testing/payments-fixture.ts";
 
 const MINUTE_MS = 60_000;
-/** What a poll asks of Stripe. */
+/** The request of a poll. */
 const POLL = { method: "GET", path: "/v1/payment_intents/" };
 
-/** Payments whose buyers are at their bank; only Stripe knows what becomes of them. */
+/** Payments whose buyers are at their bank; only Stripe knows the result. */
 async function unsettled(fixture: PaymentsFixture, count: number, ageMs = 0): Promise<string[]> {
   const order = await fixture.buy();
   await fixture.pay(order, "tok_threeDSecure2Required");
@@ -30,7 +30,7 @@ async function unsettled(fixture: PaymentsFixture, count: number, ageMs = 0): Pr
   return copies.map(({ _id }) => _id);
 }
 
-/** Counts the polls from now on; `fault` may let them meet with one. */
+/** Counts the polls from now on; `fault` makes them fail. */
 async function polls(
   fixture: PaymentsFixture,
   fault: object = { slow: 1 },
@@ -44,14 +44,14 @@ async function polls(
   };
 }
 
-/** Has the settlers look at what is due, and waits until they have done what comes of it. */
+/** Runs a sweep of the workers, and waits until its work is done. */
 async function sweep(...settlers: PaymentsFixture["settler"][]): Promise<void> {
   await Promise.all(settlers.map((settler) => settler.reconcile()));
   await Promise.all(settlers.map((settler) => settler.idle()));
 }
 
 describe("a capture", () => {
-  it("is not behind three hundred payments whose polls Stripe does not answer", async () => {
+  it("does not wait for three hundred payments whose polls Stripe does not answer", async () => {
     const fixture = await paymentsFixture();
     await unsettled(fixture, 300);
     const count = await polls(fixture, { hold: true });
@@ -61,13 +61,13 @@ describe("a capture", () => {
     await fixture.pay(order);
     await fixture.accept(order);
     await fixture.attemptReaches(order, "CAPTURED");
-    expect(await count()).toBeLessThan(17); // All others wait yet.
+    expect(await count()).toBeLessThan(17); // All others still wait.
     await fixture.settler.close();
     await fixture.stripeServer.control("DELETE", "faults");
     await sweeping;
   });
 
-  it("goes on while Stripe wants to be asked less, and what can wait waits", async () => {
+  it("continues while Stripe limits the rate, and polls wait", async () => {
     const fixture = await paymentsFixture();
     await fixture.settler.close();
     await unsettled(fixture, 100);
@@ -82,17 +82,17 @@ describe("a capture", () => {
     await fixture.attemptReaches(order, "CAPTURED");
     expect(pace.isPaused()).toBe(true);
     expect(await count()).toBeGreaterThan(0);
-    expect(await count()).toBeLessThan(50); // Those that were under way when it said so.
+    expect(await count()).toBeLessThan(50); // Only those in progress when the limit was reached.
   });
 
-  it("that a crash has left does not wait until its payment is polled again", async () => {
+  it("that a crash interrupted does not wait for the next poll of its payment", async () => {
     const fixture = await paymentsFixture();
     await fixture.settler.close();
     const order = await fixture.buy();
     await fixture.pay(order);
     const first = fixture.start();
     fixture.clock.ahead = 61_000;
-    await sweep(first.settler); // Polled: not due for a while.
+    await sweep(first.settler); // Polled: not due for some time.
     await first.settler.close();
     await fixture.accept(order);
     const second = fixture.start();
@@ -102,8 +102,8 @@ describe("a capture", () => {
   });
 });
 
-describe("a payment that is not settled", () => {
-  it("is polled by one instance at a time, however many look", async () => {
+describe("an unsettled payment", () => {
+  it("is polled by one instance at a time, however many run", async () => {
     const fixture = await paymentsFixture();
     const others = [fixture.start(), fixture.start()];
     await unsettled(fixture, 40);
@@ -113,7 +113,7 @@ describe("a payment that is not settled", () => {
     expect(await count()).toBe(40);
   });
 
-  it("is polled again after a minute, and by another instance where the first has died", async () => {
+  it("is polled again after a minute, by another instance if the first has crashed", async () => {
     const fixture = await paymentsFixture();
     await unsettled(fixture, 5);
     const count = await polls(fixture);
@@ -128,7 +128,7 @@ describe("a payment that is not settled", () => {
     expect(await count()).toBe(10);
   });
 
-  it("is polled more rarely, the longer nothing has happened to it", async () => {
+  it("is polled less often the longer it does not change", async () => {
     const fixture = await paymentsFixture();
     await unsettled(fixture, 3, 3 * 3_600_000);
     const count = await polls(fixture);
@@ -142,7 +142,7 @@ describe("a payment that is not settled", () => {
     expect(await count()).toBe(6);
   });
 
-  it("comes up spread, between most of the gap and all of it, which is an hour at most", () => {
+  it("has a jittered poll interval, which is an hour at most", () => {
     const gaps = Array.from({ length: 1_000 }, () => pollIntervalMs(3_600_000));
     expect(Math.max(...gaps)).toBeLessThanOrEqual(10 * MINUTE_MS);
     expect(Math.min(...gaps)).toBeGreaterThanOrEqual(8 * MINUTE_MS);

@@ -16,7 +16,7 @@ import {
 import { paymentsFixture, type PaymentsFixture } from "../testing/payments-fixture.ts";
 
 describe("an authorized payment", () => {
-  it("is captured when the order accepts it, once", async () => {
+  it("is captured once, when the order accepts it", async () => {
     const fixture = await paymentsFixture();
     const order = await fixture.buy();
     const { payment } = await fixture.pay(order);
@@ -37,7 +37,7 @@ describe("an authorized payment", () => {
     expect(more).toEqual([]);
   });
 
-  it("is voided where a live order accepted another attempt", async () => {
+  it("is voided if an open order accepts another attempt", async () => {
     const fixture = await paymentsFixture();
     for (const status of [OrderStatus.AWAITING_PAYMENT, OrderStatus.COMPLETED]) {
       const order = await fixture.buy();
@@ -52,7 +52,7 @@ describe("an authorized payment", () => {
     }
   });
 
-  it("is given up where its buyer was still at the bank when the order accepted another", async () => {
+  it("is canceled if its buyer is still at the bank when the order accepts another attempt", async () => {
     const fixture = await paymentsFixture();
     const order = await fixture.buy();
     await fixture.pay(order, "tok_threeDSecure2Required");
@@ -62,7 +62,7 @@ describe("an authorized payment", () => {
     expect((await fixture.stripeState(order)).intents).toMatchObject([{ status: "canceled" }]);
   });
 
-  it("is given back where it was taken though a live order accepted another", async () => {
+  it("is refunded if it is captured although an open order accepts another attempt", async () => {
     const fixture = await paymentsFixture();
     const order = await fixture.buy();
     await fixture.pay(order);
@@ -75,7 +75,7 @@ describe("an authorized payment", () => {
     expect((await fixture.stripeState(order)).refunds).toMatchObject([{ amount: 2550 }]);
   });
 
-  it("is charged nothing before the order has accepted it", async () => {
+  it("is not captured before the order accepts it", async () => {
     const fixture = await paymentsFixture();
     const order = await fixture.buy();
     await fixture.pay(order);
@@ -85,7 +85,7 @@ describe("an authorized payment", () => {
     expect((await fixture.stripeState(order)).taken).toEqual([]);
   });
 
-  it("ends the order where the money can definitely not be taken any more", async () => {
+  it("ends the order if it definitely cannot be captured any more", async () => {
     const fixture = await paymentsFixture();
     const order = await fixture.buy();
     const { payment } = await fixture.pay(order);
@@ -95,7 +95,7 @@ describe("an authorized payment", () => {
     expect(await fixture.eventNames(order)).toEqual(["PaymentAuthorized", "ChargeFailed"]);
   });
 
-  it("is captured once by ten who settle it at the same time (P12)", async () => {
+  it("is captured once by ten concurrent workers (P12)", async () => {
     const fixture = await paymentsFixture();
     const order = await fixture.buy();
     await fixture.pay(order);
@@ -110,7 +110,7 @@ describe("an authorized payment", () => {
 });
 
 describe("an order that ends without a sale", () => {
-  it("has what was authorized for it voided", async () => {
+  it("has its authorization voided", async () => {
     const fixture = await paymentsFixture();
     const order = await fixture.buy();
     const { payment } = await fixture.pay(order);
@@ -126,7 +126,7 @@ describe("an order that ends without a sale", () => {
   });
 
   it.each(["/v1/payment_intents", "/confirm"])(
-    "while Stripe works on %s, is charged nothing, and its buyer is told",
+    "during a request to %s is not charged, and its buyer gets an error",
     async (path) => {
       const fixture = await paymentsFixture();
       const order = await fixture.buy();
@@ -144,7 +144,7 @@ describe("an order that ends without a sale", () => {
     },
   );
 
-  it("between the authorization and the word of it, is voided too", async () => {
+  it("between the authorization and its answer has the authorization voided", async () => {
     const fixture = await paymentsFixture();
     const order = await fixture.buy();
     const { stripe, died } = crashingStripe(
@@ -167,7 +167,7 @@ describe("an order that ends without a sale", () => {
     expect((await fixture.stripeState(order)).intents).toMatchObject([{ status: "canceled" }]);
   });
 
-  it("gets back what was taken for it nevertheless, once, and with an alarm (P14)", async () => {
+  it("has a capture that happens nevertheless refunded once, with an alarm (P14)", async () => {
     const fixture = await paymentsFixture();
     const order = await fixture.buy();
     const { payment } = await fixture.pay(order);
@@ -189,7 +189,7 @@ describe("an order that ends without a sale", () => {
     );
   });
 
-  it("gets it back once also where Stripe has forgotten that it gave it back (P13)", async () => {
+  it("has a capture refunded once even if Stripe has forgotten the idempotency key (P13)", async () => {
     const fixture = await paymentsFixture();
     const order = await fixture.buy();
     const { payment } = await fixture.pay(order);
@@ -211,7 +211,7 @@ describe("an order that ends without a sale", () => {
     expect((await fixture.stripeState(order)).refunds).toHaveLength(1);
   });
 
-  it("and was never paid, has nothing to settle", async () => {
+  it("without a payment has nothing to settle", async () => {
     const fixture = await paymentsFixture();
     const order = await fixture.buy();
     await fixture.cancel(order);
@@ -220,7 +220,7 @@ describe("an order that ends without a sale", () => {
   });
 });
 
-// Each call to Stripe, and what leads to it.
+// Each request to Stripe, with its path and the order's final status.
 const steps: Record<StripeStep, { path: string; end: "COMPLETED" | "CANCELLED" }> = {
   create: { path: "/v1/payment_intents", end: "COMPLETED" },
   confirm: { path: "/confirm", end: "COMPLETED" },
@@ -230,7 +230,7 @@ const steps: Record<StripeStep, { path: string; end: "COMPLETED" | "CANCELLED" }
 };
 const stepNames = Object.keys(steps) as StripeStep[];
 
-/** Goes on from an authorization until the step comes that the test is about. */
+/** Continues from an authorization until the step under test is due. */
 async function leadTo(step: StripeStep, fixture: PaymentsFixture, order: Order): Promise<void> {
   if (step === "refund") {
     const stripeId = (await fixture.load(order.id)).attempts.at(-1)?.stripeId ?? "";
@@ -239,48 +239,51 @@ async function leadTo(step: StripeStep, fixture: PaymentsFixture, order: Order):
   if (steps[step].end === "CANCELLED") await fixture.cancel(order, CancelReason.EXPIRED);
 }
 
-describe.each(stepNames)("when Stripe is asked to %s", (step) => {
+describe.each(stepNames)("a request to %s at Stripe", (step) => {
   const { path, end } = steps[step];
   it.each([
-    ["does it and loses the answer, twice", { drop: true, times: 2 }, 0],
-    ["does it and loses every answer for a while", { drop: true, times: 6 }, 0],
-    ["does it and answers 500", { fail: 500, late: true, times: 1 }, 0],
-    ["does nothing and answers 500 for a while", { fail: 500, times: 6 }, 0],
-    ["does nothing and answers 503 once", { fail: 503, times: 1 }, 0],
-    ["answers that there are too many requests", { fail: 429, times: 1 }, 0],
-    ["takes its time", { slow: 100, times: 3 }, 0],
-    ["takes more time than we give it", { slow: 150, times: 6 }, 50],
-  ] as const)("and %s, money and order agree in the end", async (_, fault, timeoutMs) => {
-    const fixture = await paymentsFixture();
-    const order = await fixture.buy();
-    await fixture.fault({ method: "POST", path, ...fault });
-    const service = timeoutMs
-      ? fixture.start(fastRetryStripe(fixture.stripeServer.base, { timeoutMs }))
-      : fixture;
-    const buyer = await as("ann");
-    // The buyer presses the button until it has worked.
-    await eventually(async () => {
-      const call = { orderId: order.id, token: "tok_visa", requestId: newId() };
-      const answer = service.client.createPayment(call, buyer);
-      return (await answer.catch(() => undefined))?.payment?.status === PaymentStatus.AUTHORIZED;
-    }, "the authorization");
-    await leadTo(step, fixture, order);
-    expect(await fixture.settled(order)).toBe(end);
-    const { intents, refunds } = await fixture.stripeState(order);
-    expect(intents.filter(({ status }) => status === "succeeded")).toHaveLength(
-      step === "cancel" ? 0 : 1,
-    );
-    expect(refunds).toHaveLength(step === "refund" ? 1 : 0);
-  });
+    ["executes but does not answer, twice,", { drop: true, times: 2 }, 0],
+    ["executes but does not answer, six times,", { drop: true, times: 6 }, 0],
+    ["executes but answers with 500", { fail: 500, late: true, times: 1 }, 0],
+    ["rejects with 500 six times", { fail: 500, times: 6 }, 0],
+    ["rejects with 503 once", { fail: 503, times: 1 }, 0],
+    ["rejects because of its rate limit", { fail: 429, times: 1 }, 0],
+    ["answers slowly", { slow: 100, times: 3 }, 0],
+    ["answers after the timeout", { slow: 150, times: 6 }, 50],
+  ] as const)(
+    "that Stripe %s leads to a payment and an order that agree",
+    async (_, fault, timeoutMs) => {
+      const fixture = await paymentsFixture();
+      const order = await fixture.buy();
+      await fixture.fault({ method: "POST", path, ...fault });
+      const service = timeoutMs
+        ? fixture.start(fastRetryStripe(fixture.stripeServer.base, { timeoutMs }))
+        : fixture;
+      const buyer = await as("ann");
+      // The buyer retries until the request succeeds.
+      await eventually(async () => {
+        const call = { orderId: order.id, token: "tok_visa", requestId: newId() };
+        const answer = service.client.createPayment(call, buyer);
+        return (await answer.catch(() => undefined))?.payment?.status === PaymentStatus.AUTHORIZED;
+      }, "the authorization");
+      await leadTo(step, fixture, order);
+      expect(await fixture.settled(order)).toBe(end);
+      const { intents, refunds } = await fixture.stripeState(order);
+      expect(intents.filter(({ status }) => status === "succeeded")).toHaveLength(
+        step === "cancel" ? 0 : 1,
+      );
+      expect(refunds).toHaveLength(step === "refund" ? 1 : 0);
+    },
+  );
 });
 
-describe("a buyer to whom nobody could say what became of the payment", () => {
+describe("a buyer whose payment result is unknown", () => {
   it.each<[string, string, StripeFault]>([
-    ["the intent could not be made", "/v1/payment_intents", { fail: 500 }],
-    ["it could not be confirmed", "/confirm", { fail: 500 }],
-    ["it was confirmed, but nobody heard", "/confirm", { fail: 500, late: true }],
-    ["it was confirmed, but the line broke", "/confirm", { drop: true }],
-  ])("asks again with the same request and pays once: %s", async (_, path, kind) => {
+    ["the intent is not created", "/v1/payment_intents", { fail: 500 }],
+    ["the intent is not confirmed", "/confirm", { fail: 500 }],
+    ["the intent is confirmed, but Stripe answers with 500", "/confirm", { fail: 500, late: true }],
+    ["the intent is confirmed, but the connection breaks", "/confirm", { drop: true }],
+  ])("repeats the request and pays once: %s", async (_, path, kind) => {
     const fixture = await paymentsFixture();
     const order = await fixture.buy();
     const call = { requestId: crypto.randomUUID() };
@@ -294,7 +297,7 @@ describe("a buyer to whom nobody could say what became of the payment", () => {
     expect(await fixture.settled(order)).toBe("COMPLETED");
   });
 
-  it("may ask with another card at once, though no answer came for the first", async () => {
+  it("can use another card at once, although the first request got no answer", async () => {
     const fixture = await paymentsFixture();
     const order = await fixture.buy();
     await fixture.fault({ method: "POST", path: "/confirm", fail: 500, times: 3 });
@@ -309,7 +312,7 @@ describe("a buyer to whom nobody could say what became of the payment", () => {
     expect(await fixture.settled(order)).toBe("COMPLETED");
   });
 
-  it("is told of a decline whose answer was lost", async () => {
+  it("gets the decline whose answer was lost", async () => {
     const fixture = await paymentsFixture();
     const order = await fixture.buy();
     await fixture.fault({ path: "/confirm", drop: true, times: 3 });
@@ -319,7 +322,7 @@ describe("a buyer to whom nobody could say what became of the payment", () => {
     expect(await fixture.settled(order)).toBe("CANCELLED");
   });
 
-  it("waits no longer than a minute for a call that died, then pays anew", async () => {
+  it("waits at most a minute for a crashed call, and then pays again", async () => {
     const fixture = await paymentsFixture();
     const order = await fixture.buy();
     const { stripe, died } = crashingStripe(
@@ -337,8 +340,8 @@ describe("a buyer to whom nobody could say what became of the payment", () => {
   });
 });
 
-describe.each(["before", "after"] as const)("a crash %s Stripe was asked to", (when) => {
-  it.each(stepNames)("%s is made good by the reconciler", async (step) => {
+describe.each(["before", "after"] as const)("a crash %s a request to Stripe", (when) => {
+  it.each(stepNames)("to %s is repaired by the reconciler", async (step) => {
     const fixture = await paymentsFixture();
     await fixture.settler.close();
     const order = await fixture.buy();
@@ -367,8 +370,8 @@ describe.each(["before", "after"] as const)("a crash %s Stripe was asked to", (w
   });
 });
 
-describe("a crash in the middle", () => {
-  it("of a decline is made good by the reconciler: the order ends", async () => {
+describe("a crash between two steps", () => {
+  it("of a decline is repaired by the reconciler: the order ends", async () => {
     const fixture = await paymentsFixture();
     const order = await fixture.buy();
     const { stripe, died } = crashingStripe(
@@ -388,10 +391,10 @@ describe("a crash in the middle", () => {
   });
 });
 
-describe("what could not be settled", () => {
+describe("a failed settlement", () => {
   const PAUSE_MS = 12_345;
 
-  /** A settler that fails, with a pause by which its timers are known. */
+  /** A failing worker, whose pause identifies its timers. */
   async function failing() {
     const fixture = await paymentsFixture();
     await fixture.settler.close();
@@ -415,7 +418,7 @@ describe("what could not be settled", () => {
     return { fixture, order, settler, failures, pauses };
   }
 
-  it("is tried again in one row of tries, however often the reconciler comes by", async () => {
+  it("has one sequence of retries, however often the reconciler runs", async () => {
     const { fixture, order, settler, failures, pauses } = await failing();
     for (let i = 1; i <= 10; i += 1) {
       await settler.reconcile();
@@ -430,7 +433,7 @@ describe("what could not be settled", () => {
     expect(await fixture.settled(order)).toBe("COMPLETED");
   });
 
-  it("is not tried again once the process is to end", async () => {
+  it("is not retried once the process shuts down", async () => {
     const { settler, failures, pauses } = await failing();
     await settler.reconcile();
     await settler.close();
@@ -439,8 +442,8 @@ describe("what could not be settled", () => {
   });
 });
 
-describe("when nothing but the reconciler is left", () => {
-  it("all payments end, though every webhook and every process was lost", async () => {
+describe("with only the reconciler", () => {
+  it("all payments reach their final state, even if every webhook and every process is lost", async () => {
     const fixture = await paymentsFixture();
     await fixture.settler.close();
     const cards = ["tok_visa", "tok_threeDSecure2Required", "tok_chargeDeclined"];
@@ -459,7 +462,7 @@ describe("when nothing but the reconciler is left", () => {
       await eventually(async () => {
         const [newest] = (await fixture.statuses(order)).slice(-1);
         return newest !== "PENDING" && newest !== "REQUIRES_ACTION";
-      }, "the payment to be known");
+      }, "the result of the payment");
       await fixture.decide(order);
       if (order.status === OrderStatus.CREATED) await fixture.cancel(order, CancelReason.EXPIRED);
       await fixture.settled(order);

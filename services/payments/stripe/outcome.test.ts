@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { outcomeOf } from "./outcome.ts";
 
-// Stripe's decline codes (docs.stripe.com/declines/codes), all that come as `card_declined`.
+// Stripe's decline codes (docs.stripe.com/declines/codes), all of which come as `card_declined`.
 const hardDeclines = [
   "call_issuer",
   "card_not_supported",
@@ -44,16 +44,16 @@ const softDeclines = [
   "try_again_later",
 ];
 
-describe("a card that was declined", () => {
-  it.each(hardDeclines)("with %s is a hard decline", (code) => {
+describe("a declined card", () => {
+  it.each(hardDeclines)("is a hard decline with %s", (code) => {
     expect(outcomeOf("card_declined", code)).toEqual({ kind: "hard_decline", code });
   });
 
-  it.each(softDeclines)("with %s is a soft decline", (code) => {
+  it.each(softDeclines)("is a soft decline with %s", (code) => {
     expect(outcomeOf("card_declined", code)).toEqual({ kind: "soft_decline", code });
   });
 
-  it("with a code that is unknown is a soft decline", () => {
+  it("is a soft decline with an unknown code", () => {
     expect(outcomeOf("card_declined", "on_the_moon")).toEqual({
       kind: "soft_decline",
       code: "on_the_moon",
@@ -65,7 +65,7 @@ describe("a card that was declined", () => {
   });
 });
 
-describe("a card that could not be used", () => {
+describe("a card that cannot be used", () => {
   it.each([
     "expired_card",
     "incorrect_cvc",
@@ -76,16 +76,16 @@ describe("a card that could not be used", () => {
     "invalid_expiry_year",
     "payment_intent_authentication_failure",
     "processing_error",
-  ])("because of %s is a soft decline", (code) => {
+  ])("is a soft decline because of %s", (code) => {
     expect(outcomeOf(code, undefined)).toEqual({ kind: "soft_decline", code });
     expect(outcomeOf(code, code)).toEqual({ kind: "soft_decline", code });
   });
 
-  it("is a soft decline even if the bank gave a decline code with it", () => {
+  it("is a soft decline even with a decline code of the bank", () => {
     expect(outcomeOf("incorrect_cvc", "generic_decline").kind).toBe("soft_decline");
   });
 
-  it("without a reason is a soft decline too", () => {
+  it("is a soft decline without a reason", () => {
     expect(outcomeOf(undefined, undefined)).toEqual({ kind: "soft_decline", code: "unknown" });
     expect(outcomeOf("", "")).toEqual({ kind: "soft_decline", code: "unknown" });
   });

@@ -30,7 +30,7 @@ const post = async (url: string, body: string, signature?: string): Promise<numb
   return (await fetch(url, { method: "POST", headers, body })).status;
 };
 
-/** An event that says that something about this order's intent has changed. */
+/** An event of this order's intent. */
 const eventOf = (orderId: string, change: object = {}): string =>
   JSON.stringify({
     id: "evt_1",
@@ -40,7 +40,7 @@ const eventOf = (orderId: string, change: object = {}): string =>
     ...change,
   });
 
-/** A payment whose buyer has passed 3-D Secure, which only Stripe knows yet. */
+/** A payment whose buyer has passed 3-D Secure; only Stripe knows it so far. */
 async function passed(fixture: PaymentsFixture) {
   const order = await fixture.buy();
   await fixture.pay(order, "tok_threeDSecure2Required");
@@ -49,7 +49,7 @@ async function passed(fixture: PaymentsFixture) {
 }
 
 describe("a webhook", () => {
-  it("is stored by its id, and makes us ask Stripe", async () => {
+  it("is stored by its id, and leads to a poll of Stripe", async () => {
     const fixture = await paymentsFixture();
     const order = await passed(fixture);
     const body = eventOf(order.id);
@@ -60,7 +60,7 @@ describe("a webhook", () => {
     await fixture.attemptReaches(order, "AUTHORIZED");
   });
 
-  it("counts for no more than that: what it says of the payment is not believed (P15)", async () => {
+  it("only leads to a poll: its content does not change the payment (P15)", async () => {
     const fixture = await paymentsFixture();
     const order = await fixture.buy();
     await fixture.pay(order, "tok_threeDSecure2Required");
@@ -70,7 +70,7 @@ describe("a webhook", () => {
     };
     const body = eventOf(order.id, { type: "payment_intent.succeeded", data });
     expect(await post(fixture.webhookUrl, body, sign(body))).toBe(200);
-    await fixture.settler.close(); // What was begun has ended.
+    await fixture.settler.close(); // All work that has begun is finished.
     expect(await fixture.statuses(order)).toEqual(["REQUIRES_ACTION"]);
     expect(await fixture.eventNames(order)).toEqual(["PaymentActionRequired"]);
   });
@@ -79,16 +79,16 @@ describe("a webhook", () => {
   const [time = "", v1 = ""] = sign(body).split(",");
   it.each([
     ["without a signature", body, undefined],
-    ["with an empty one", body, ""],
-    ["with garbage for one", body, "garbage"],
+    ["with an empty signature", body, ""],
+    ["with a malformed signature", body, "garbage"],
     ["signed with another secret", body, sign(body, "whsec_of_somebody_else")],
     ["signed 301 seconds ago", body, sign(body, WEBHOOK_SECRET, now() - 301)],
     ["signed a day ago", body, sign(body, WEBHOOK_SECRET, now() - 86_400)],
     ["whose time was changed", body, `t=${now() - 1},${v1}`],
     ["whose body was changed", body.replace("evt_1", "evt_2"), sign(body)],
-    ["whose body was written anew", JSON.stringify(JSON.parse(body), null, 1), sign(body)],
-    ["with a signature of the old scheme alone", body, `${time},${v1.replace("v1", "v0")}`],
-    ["with the right signature of nothing", "", sign(body)],
+    ["whose body was reserialized", JSON.stringify(JSON.parse(body), null, 1), sign(body)],
+    ["with only a signature of the old scheme", body, `${time},${v1.replace("v1", "v0")}`],
+    ["with an empty body and a valid signature", "", sign(body)],
   ])("%s is refused, and nothing is stored", async (_, sent, signature) => {
     const fixture = await paymentsFixture();
     expect(await post(fixture.webhookUrl, sent, signature)).toBe(400);
@@ -104,16 +104,16 @@ describe("a webhook", () => {
   it.each([
     ["its id", { id: anything }],
     ["its id, a list", { id: ["evt_1"] }],
-    ["no id", { id: "" }],
+    ["its id, an empty string", { id: "" }],
     ["its type", { type: anything }],
     ["its data", { data: "pi_1" }],
-    ["what it is about", { data: { object: null } }],
+    ["its object", { data: { object: null } }],
     ["the order", { data: { object: { ...object, metadata: { order_id: anything } } } }],
     ["the order, a number", { data: { object: { ...object, metadata: { order_id: 7 } } } }],
     ["the metadata", { data: { object: { ...object, metadata: "order" } } }],
     ["the intent", { data: { object: { payment_intent: anything } } }],
     ["the intent, a list", { data: { object: { payment_intent: ["pi_1"] } } }],
-  ])("with something else for %s is refused, however it was signed", async (_, change) => {
+  ])("with a malformed value for %s is refused, even with a valid signature", async (_, change) => {
     const fixture = await paymentsFixture();
     const sent = eventOf(order_id, change);
     expect(await post(fixture.webhookUrl, sent, sign(sent))).toBe(400);
@@ -121,7 +121,7 @@ describe("a webhook", () => {
     expect(fixture.lines.filter(({ msg }) => msg === "request failed")).toEqual([]);
   });
 
-  it("with something else for the account is refused too, before anybody looks for it", async () => {
+  it("with a malformed account id is refused before it is used in a query", async () => {
     const { webhooks } = await paymentsFixture();
     const looked: unknown[] = [];
     const listener: WebhookListener = {
@@ -136,7 +136,7 @@ describe("a webhook", () => {
     expect(looked).toEqual([]);
   });
 
-  it("of a type that we do not hear is none of our business, whatever is in it", async () => {
+  it("of a type without a listener is ignored, whatever it contains", async () => {
     const fixture = await paymentsFixture();
     const sent = eventOf(order_id, { type: "invoice.paid", data: { object: { metadata: 7 } } });
     expect(await post(fixture.webhookUrl, sent, sign(sent))).toBe(200);
@@ -146,7 +146,7 @@ describe("a webhook", () => {
   it.each([
     ["signed 290 seconds ago", () => sign(body, WEBHOOK_SECRET, now() - 290)],
     [
-      "signed with the old secret and the new one, while it changes",
+      "signed with the old and the new secret while the secret is rolled",
       () => `${sign(body, "whsec_of_before")},${sign(body).split(",")[1]}`,
     ],
   ])("%s is accepted", async (_, signature) => {
@@ -156,7 +156,7 @@ describe("a webhook", () => {
   });
 
   it.each(["whsec_of_before", WEBHOOK_SECRET, "whsec_of_connect"])(
-    "signed with any of the secrets of its endpoints is accepted: %s",
+    "signed with any of the endpoints' secrets is accepted: %s",
     async (secret) => {
       const fixture = await paymentsFixture({
         secrets: ["whsec_of_before", WEBHOOK_SECRET, "whsec_of_connect"],
@@ -168,7 +168,7 @@ describe("a webhook", () => {
     },
   );
 
-  it("that comes a thousand times is stored once, and has its effect once", async () => {
+  it("that is delivered a thousand times is stored once, and has one effect", async () => {
     const fixture = await paymentsFixture();
     const order = await passed(fixture);
     const again = eventOf(order.id);
@@ -187,16 +187,16 @@ describe("a webhook", () => {
 
   it.each([
     ["without metadata", {}],
-    ["with none", { metadata: null }],
-    ["with that of somebody else", { metadata: { invoice: "7" } }],
-  ])("of another's %s is taken, and forgotten", async (_, object) => {
+    ["with null metadata", { metadata: null }],
+    ["with other metadata", { metadata: { invoice: "7" } }],
+  ])("of another application, %s, is acknowledged and ignored", async (_, object) => {
     const fixture = await paymentsFixture();
     const other = eventOf("", { type: "charge.succeeded", data: { object } });
     expect(await post(fixture.webhookUrl, other, sign(other))).toBe(200);
     expect(await fixture.webhooks.countDocuments()).toBe(0);
   });
 
-  it("of a type that nobody here needs is taken, and forgotten", async () => {
+  it("of an unused type is acknowledged and ignored", async () => {
     const fixture = await paymentsFixture();
     const order = await fixture.buy();
     const other = eventOf(order.id, { type: "charge.updated" });
@@ -204,14 +204,14 @@ describe("a webhook", () => {
     expect(await fixture.webhooks.countDocuments()).toBe(0);
   });
 
-  it("about an order that we do not know changes nothing", async () => {
+  it("about an unknown order changes nothing", async () => {
     const fixture = await paymentsFixture();
     expect(await post(fixture.webhookUrl, body, sign(body))).toBe(200);
     await fixture.settler.close();
     expect(await fixture.payments.countDocuments()).toBe(0);
   });
 
-  it("that is too large is refused before it is read to the end", async () => {
+  it("that is too large is refused before its body is read completely", async () => {
     const fixture = await paymentsFixture();
     const large = eventOf("x", { padding: "x".repeat(256 * 1024) });
     expect(await post(fixture.webhookUrl, large, sign(large))).toBe(413);
@@ -222,14 +222,14 @@ describe("a webhook", () => {
       });
       req.on("error", reject);
       const more = (): void => void (req.destroyed || req.write("x".repeat(65_536), more));
-      more(); // In chunks, and without an end: no header says how large it is.
+      more(); // Chunked and endless: no header gives its size.
     });
     expect(status).toBe(413);
     const nearly = eventOf("x", { padding: "x".repeat(250 * 1024) });
     expect(await post(fixture.webhookUrl, nearly, sign(nearly))).toBe(200);
   });
 
-  it("that cannot be stored is not taken, so that Stripe sends it again", async () => {
+  it("that cannot be stored is not acknowledged, so that Stripe retries it", async () => {
     const fixture = await paymentsFixture();
     const { log, lines } = recordedLog();
     const gone = await connectDatabase(testDatabaseUri(), silentLog);
@@ -261,8 +261,8 @@ describe("a webhook", () => {
   });
 });
 
-describe("Stripe's side of the story", () => {
-  it("may come before our own answer", async () => {
+describe("an event of Stripe", () => {
+  it("may arrive before the answer to our own request", async () => {
     const fixture = await paymentsFixture({ webhooks: true });
     const order = await fixture.buy();
     const { stripe, died } = crashingStripe(
@@ -273,12 +273,12 @@ describe("Stripe's side of the story", () => {
     const { client } = fixture.start(stripe);
     void client.createPayment({ orderId: order.id, token: "tok_visa" }, await as("ann"));
     await died;
-    fixture.start(); // Its webhooks come to a process that lives.
+    fixture.start(); // A running process receives the webhooks.
     await fixture.attemptReaches(order, "AUTHORIZED");
     expect(await fixture.settled(order)).toBe("COMPLETED");
   });
 
-  it("may come before we know which intent it is about", async () => {
+  it("may arrive before its intent's id is stored", async () => {
     const fixture = await paymentsFixture();
     const order = await fixture.buy();
     const { stripe, died } = crashingStripe(
@@ -296,7 +296,7 @@ describe("Stripe's side of the story", () => {
     expect(await fixture.statuses(order)).toEqual(["PENDING"]);
   });
 
-  it("may come late, twice and in any order (P16)", async () => {
+  it("may arrive late, twice and out of order (P16)", async () => {
     const fixture = await paymentsFixture({ webhooks: true });
     await fixture.stripeServer.control("PUT", "webhooks", {
       duplicate: true,
@@ -314,7 +314,7 @@ describe("Stripe's side of the story", () => {
   });
 
   it.each(["refund", "dispute"])(
-    "is remembered over a crash: a %s of what is at rest is not lost",
+    "survives a crash: a %s of a settled payment is not lost",
     async (what) => {
       const fixture = await paymentsFixture();
       const order = await completedOrder(fixture);
@@ -337,18 +337,19 @@ describe("Stripe's side of the story", () => {
       const body = eventOf(order.id, { type, data: { object } });
       expect(await post(fixture.webhookUrl, body, sign(body))).toBe(200);
       expect(await fixture.webhooks.findById("evt_1").lean()).not.toHaveProperty("handledAt");
-      void first; // It has died, and knows no more of it.
+      void first; // The process has crashed, and its memory is lost.
 
       const second = fixture.start();
       await second.settler.reconcile();
-      expect((await fixture.load(order.id)).refunds).toEqual([]); // It is at rest, for all that we know.
-      await second.askAgain(); // It may yet be in the hands of the first.
+      // As stored here, the payment is in its final state.
+      expect((await fixture.load(order.id)).refunds).toEqual([]);
+      await second.askAgain(); // The first process may still be working on it.
       expect(await fixture.webhooks.findById("evt_1").lean()).not.toHaveProperty("handledAt");
       fixture.clock.ahead += 61_000;
       await second.askAgain();
       await eventually(
         async () => (await fixture.webhooks.findById("evt_1"))?.handledAt,
-        "the webhook",
+        "the webhook to be handled",
       );
       const { dispute, refunds } = await fixture.load(order.id);
       expect(what === "dispute" ? dispute?.status : refunds[0]?.status).toBe(
@@ -357,7 +358,7 @@ describe("Stripe's side of the story", () => {
     },
   );
 
-  it("is asked about until Stripe has answered", async () => {
+  it("is retried until Stripe has answered the poll", async () => {
     const fixture = await paymentsFixture({ webhooks: true });
     const order = await completedOrder(fixture);
     await fixture.fault({ method: "GET", path: "/v1/refunds", fail: 500, times: 7 });
@@ -367,11 +368,11 @@ describe("Stripe's side of the story", () => {
     await fixture.attemptReaches(order, "REFUNDED");
     await eventually(
       async () => (await fixture.webhooks.countDocuments({ handledAt: null })) === 0,
-      "all to be handled",
+      "all webhooks to be handled",
     );
   });
 
-  it("needs no metadata of ours: it is found by its intent", async () => {
+  it("needs no metadata of ours: its payment is found by the intent", async () => {
     const fixture = await paymentsFixture();
     const order = await completedOrder(fixture);
     const object = { payment_intent: await stripeIdOf(fixture, order), metadata: {} };
@@ -380,7 +381,7 @@ describe("Stripe's side of the story", () => {
     expect(await fixture.webhooks.find().lean()).toMatchObject([{ subject: order.id }]);
   });
 
-  it("may never come: a payment by card alone needs none", async () => {
+  it("is not necessary for a payment by card", async () => {
     const fixture = await paymentsFixture({ webhooks: true });
     await fixture.stripeServer.control("PUT", "webhooks", { off: true });
     const order = await fixture.buy();
@@ -389,7 +390,7 @@ describe("Stripe's side of the story", () => {
     expect(await fixture.webhooks.countDocuments()).toBe(0);
   });
 
-  it("is how we learn that the whole amount was given back by hand: the order is cancelled", async () => {
+  it("of a full refund in the Dashboard cancels the order", async () => {
     const fixture = await paymentsFixture({ webhooks: true });
     const order = await fixture.buy();
     const { payment } = await fixture.pay(order);
@@ -412,7 +413,7 @@ describe("Stripe's side of the story", () => {
     await fixture.balance(order);
   });
 
-  it("of a part that was given back by hand is noted, and the ticket stays the buyer's", async () => {
+  it("of a partial refund in the Dashboard is recorded, and the buyer keeps the ticket", async () => {
     const fixture = await paymentsFixture();
     const order = await fixture.buy();
     const { payment } = await fixture.pay(order);
@@ -426,8 +427,8 @@ describe("Stripe's side of the story", () => {
   });
 });
 
-describe("what no webhook ever told", () => {
-  it("of a payment at rest, Stripe's own list of events tells", async () => {
+describe("an event without a webhook", () => {
+  it("of a settled payment is found in Stripe's event list", async () => {
     const fixture = await paymentsFixture();
     const [disputed, returned] = [await completedOrder(fixture), await completedOrder(fixture)];
     const payment_intent = await stripeIdOf(fixture, disputed);
@@ -437,7 +438,7 @@ describe("what no webhook ever told", () => {
     await fixture.catchUp();
     await fixture.attemptReaches(returned, "REFUNDED");
     const status = async () => (await fixture.load(disputed.id)).dispute?.status === "OPEN";
-    await eventually(status, "the dispute to be known");
+    await eventually(status, "the dispute to be stored");
     const stored = await fixture.webhooks.countDocuments();
     await fixture.catchUp();
     expect(await fixture.webhooks.countDocuments()).toBe(stored);

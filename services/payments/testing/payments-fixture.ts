@@ -62,10 +62,10 @@ import { paymentListener } from "../settlement/payment-listener.ts";
 export const FEE_BPS = 500;
 export const PUBLIC_URL = "https://tickets.example";
 
-/** What Stripe's own books say of one order. */
+/** The state of one order at Stripe. */
 export interface StripeState {
   intents: Stripe.PaymentIntent[];
-  /** The charges that took money. */
+  /** The captured charges. */
   taken: Stripe.Charge[];
   refunds: Stripe.Refund[];
 }
@@ -76,12 +76,12 @@ type OrderChange = MessageInitShape<typeof OrderSchema> & { amount?: number };
 
 export interface HeardEvent {
   id: string;
-  /** Its name without the package. */
+  /** The type name without its package. */
   name: string;
   payment: PaymentMessage;
 }
 
-/** The same payments, but saved without a look at whether somebody else's change came first. */
+/** The payments, saved without optimistic concurrency. */
 function unguarded(payments: Payments): Payments {
   const schema = payments.schema.clone();
   schema.pre("save", function () {
@@ -94,9 +94,9 @@ function unguarded(payments: Payments): Payments {
 interface Options {
   webhooks?: boolean;
   unguarded?: boolean;
-  /** What webhooks may be signed with. */
+  /** The signing secrets of webhooks. */
   secrets?: string[];
-  /** Limits on trying cards; none by themselves. */
+  /** Limits against card testing; none by default. */
   cards?: CardLimits;
 }
 
@@ -106,7 +106,7 @@ const unlimited: CardLimits = {
   uncountAttempt: () => Promise.resolve(),
 };
 
-/** The service on real parts, for one test; the orders service is played by the test. */
+/** The service with real dependencies, for one test; the test plays the orders service. */
 export async function paymentsFixture(options: Options = {}) {
   const db = await testDatabase();
   const { log, lines } = recordedLog();
@@ -132,7 +132,7 @@ export async function paymentsFixture(options: Options = {}) {
   const told = { url: webhookUrl, secret: WEBHOOK_SECRET };
   const stripeServer = await localStripe(options.webhooks ? told : undefined);
 
-  /** A process of the service. Another one may be there beside it, or after it. */
+  /** A process of the service. Another one may run beside it or after it. */
   function start(
     stripe: Stripe = fastRetryStripe(stripeServer.base),
     firstPauseMs = 20,
@@ -151,7 +151,7 @@ export async function paymentsFixture(options: Options = {}) {
     const listeners = [paymentListener(payments, settler)];
     onWebhook = stripeWebhook({ webhooks, stripe, secrets, listeners, log });
     const client = testClient(PaymentService, paymentRoutes(deps), log);
-    onTestFinished(() => void settler.close()); // One that died does not come to its end.
+    onTestFinished(() => void settler.close()); // A crashed process does not shut down cleanly.
     return {
       ...{ deps, settler, client },
       askAgain: () => retryUnhandled({ webhooks, listeners }, now()),
@@ -166,7 +166,7 @@ export async function paymentsFixture(options: Options = {}) {
   const load = (id: string): Promise<PaymentFields> =>
     payments.findById(id).orFail().lean<PaymentFields>().exec();
 
-  /** Every event that was recorded; nothing takes them out here. */
+  /** All recorded events; no relay removes them here. */
   async function recordedEvents(orderId: string): Promise<HeardEvent[]> {
     const found = await payments.findById(orderId).orFail();
     return found.outbox.map(({ _id, type, payload }) => {
@@ -177,13 +177,13 @@ export async function paymentsFixture(options: Options = {}) {
     });
   }
 
-  /** Where the events of orders wait, if a test wants them late, twice or in another order. */
+  /** Collects the events of orders if a test delivers them late, twice or out of order. */
   let held: (() => Promise<unknown>)[] | undefined;
 
-  /** Tells payments of an order. */
+  /** Sends payments an event of an order. */
   const deliver = (schema: DescMessage, order: Order): Promise<void> => send(schema, { order });
 
-  /** Tells payments what became of the code of the order's ticket. */
+  /** Sends payments an event of the code of the order's ticket. */
   async function deliverCodeEvent(
     order: Order,
     became: "opened" | "sealed",
@@ -194,7 +194,7 @@ export async function paymentsFixture(options: Options = {}) {
     return send(ticketEvents.TicketCodeOpenedSchema, { ...code, openTime: timestampFromMs(at) });
   }
 
-  /** Brings payments an event, as the broker would: in bytes. */
+  /** Delivers an event to payments in bytes, as the broker does. */
   async function send(schema: DescMessage, event: object): Promise<void> {
     const handler = handlers.get(schema.typeName);
     if (!handler) throw new Error(`payments does not hear ${schema.typeName}`);
@@ -204,12 +204,12 @@ export async function paymentsFixture(options: Options = {}) {
     else await deliver();
   }
 
-  /** From now on events of orders wait in the list that it answers, or no longer do. */
+  /** From now on, events of orders wait in the returned list, or no longer wait. */
   function hold(events: (() => Promise<unknown>)[] | undefined): void {
     held = events;
   }
 
-  /** An order that payments has not heard of. */
+  /** An order that is unknown to payments. */
   function anOrder({ amount = 2550, ...rest }: OrderChange = {}): Order {
     return create(OrderSchema, {
       id: newId(),
@@ -226,14 +226,14 @@ export async function paymentsFixture(options: Options = {}) {
     });
   }
 
-  /** An order that payments has heard of. */
+  /** An order that is known to payments. */
   async function buy(change?: OrderChange): Promise<Order> {
     const order = anOrder(change);
     await deliver(orderEvents.OrderCreatedSchema, order);
     return order;
   }
 
-  /** The order changes; whether payments hears of it, and when, is for the test to say. */
+  /** Changes the order; the test decides whether and when payments receives the event. */
   function change(order: Order, to: Partial<Order>): void {
     Object.assign(order, to, { version: order.version + 1n });
   }
@@ -255,7 +255,7 @@ export async function paymentsFixture(options: Options = {}) {
 
   const done = new Set<string>();
 
-  /** What the orders service does about the events that were recorded since it last looked. */
+  /** Handles the events that were recorded since the last call, as the orders service does. */
   async function decide(order: Order): Promise<void> {
     const isNow = (status: OrderStatus): boolean => order.status === status;
     for (const { id, name, payment } of await recordedEvents(order.id)) {
@@ -293,8 +293,8 @@ export async function paymentsFixture(options: Options = {}) {
   }
 
   /**
-   * The one promise: money was taken, and kept, if and only if the order is completed, and once (R62).
-   * What was given back of it is no more and no less than our own books have, which sum to zero.
+   * The central guarantee: money is captured and kept if and only if the order is completed, and
+   * only once (R62). The refunds at Stripe equal those in our ledger, which sums to zero.
    */
   async function balance(order: Order): Promise<void> {
     const { intents, taken, refunds } = await stripeState(order);
@@ -312,7 +312,7 @@ export async function paymentsFixture(options: Options = {}) {
     for (const { lines } of found.postings) {
       expect(lines.reduce((sum, { amount }) => sum + amount, 0)).toBe(0);
     }
-    // Whatever is not at its end was never confirmed, and only its lost call knew of it.
+    // An intent that is not final was never confirmed, and only its lost call knew it.
     const known = found.attempts.map(({ stripeId }) => stripeId);
     for (const { id, status } of intents) {
       const isOver = status === "canceled" || status === "succeeded";
@@ -324,7 +324,7 @@ export async function paymentsFixture(options: Options = {}) {
     }
   }
 
-  /** Orders and payments talk until neither has anything to say; then the books must balance. */
+  /** Orders and payments exchange events until both are final; then the amounts must balance. */
   async function settled(order: Order, mustBalance = true): Promise<"COMPLETED" | "CANCELLED"> {
     await eventually(async () => {
       await decide(order);
@@ -334,7 +334,7 @@ export async function paymentsFixture(options: Options = {}) {
       if (order.status === OrderStatus.COMPLETED) return isCaptured(found);
       const ends = ["VOIDED", "FAILED", "REFUNDED", undefined];
       return order.status === OrderStatus.CANCELLED && ends.includes(status);
-    }, "order and payment to end");
+    }, "the final state of order and payment");
     if (mustBalance) await balance(order);
     return order.status === OrderStatus.COMPLETED ? "COMPLETED" : "CANCELLED";
   }
@@ -372,7 +372,7 @@ export async function paymentsFixture(options: Options = {}) {
   const answerBank = async (order: Order, answer: "complete" | "fail"): Promise<void> =>
     (await bankPage(order))(answer);
 
-  // Whatever a test does, nothing of it may be found in a log or an event.
+  // No secret of a test may appear in a log or an event.
   onTestFinished(async () => {
     const { payment_intents: intents } = (await stripeServer.control("GET", "books")) as {
       payment_intents: Stripe.PaymentIntent[];
@@ -396,7 +396,8 @@ export async function paymentsFixture(options: Options = {}) {
     const stored = JSON.stringify(found);
     for (const { client_secret: secret } of intents) {
       expect(said).not.toContain(secret);
-      expect(stored).not.toContain(secret); // So no address of the bank's page either, which has it.
+      // This covers the address of the bank's page, which contains the secret.
+      expect(stored).not.toContain(secret);
     }
   });
 

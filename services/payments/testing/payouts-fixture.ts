@@ -34,21 +34,21 @@ export const PUBLIC_URL = "https://shop.example";
 interface Sale extends Partial<
   Pick<OrderReplica, "sellerId" | "title" | "venue" | "price" | "currency" | "eventTime">
 > {
-  /** How many days ago the event began; in how many, where it is less than nothing. */
+  /** How many days ago the event began; negative if it is to come. */
   eventDaysAgo?: number | undefined;
-  /** How many days ago it was sold. */
+  /** How many days ago the ticket was sold. */
   daysAgo?: number;
 }
 
-/** What the `/_test/books` of the local Stripe hold. */
+/** The response of `/_test/books` of the local Stripe. */
 export interface StripeObjects {
   transfers: Stripe.Transfer[];
   balance_transactions: Stripe.BalanceTransaction[];
 }
 
 /**
- * Sellers' money on real parts, for one test: what was sold is in our ledger and in Stripe's books.
- * Nobody is told of it, unless a webhook is given.
+ * Payouts with real dependencies, for one test. Each sale is in our ledger and at Stripe. Stripe
+ * sends no webhooks unless `webhook` is given.
  */
 export async function payoutsFixture(webhook?: { url: string; secret: string }) {
   const db = await testDatabase();
@@ -72,11 +72,11 @@ export async function payoutsFixture(webhook?: { url: string; secret: string }) 
     accounts: accountsBy(stripe),
   };
 
-  /** A process of the service. Another one may be there beside it, or after it. */
+  /** A process of the service. Another one may run beside it or after it. */
   const start = (accounts: PayoutAccounts = deps.accounts): PayoutWorker =>
     payoutWorker({ ...deps, accounts });
 
-  /** A sale that was taken, here and at Stripe. */
+  /** A captured sale, here and at Stripe. */
   async function sell({ eventDaysAgo, daysAgo = 0, ...change }: Sale = {}): Promise<string> {
     const order: OrderReplica = {
       ...{ userId: "ann", sellerId: "sam", ticketId: newId(), title: "A concert" },
@@ -107,14 +107,14 @@ export async function payoutsFixture(webhook?: { url: string; secret: string }) 
   const intentOf = async (id: string): Promise<string> =>
     newestAttempt(await payments.findById(id).orFail())?.stripeId ?? "";
 
-  /** Money goes back, at Stripe and here. */
+  /** Refunds a sale, at Stripe and here. */
   async function refund(id: string, amount: number): Promise<void> {
     const made = await stripe.refunds.create({ payment_intent: await intentOf(id), amount });
     const said = { refundId: undefined, stripeId: made.id, amount, failed: false };
     await change(id, (payment) => recordRefund(payment, { ...said, createTime: new Date() }));
   }
 
-  /** The buyer's bank takes the money, and may give it again. */
+  /** The buyer's bank takes the money, and may return it. */
   async function dispute(id: string, end?: "won" | "lost"): Promise<void> {
     await control("POST", "disputes", { payment_intent: await intentOf(id) });
     const note = async (): Promise<string> => {
@@ -133,7 +133,7 @@ export async function payoutsFixture(webhook?: { url: string; secret: string }) 
   const account = (sellerId = "sam"): Promise<Seller> =>
     sellers.findById(sellerId).orFail().lean<Seller>().exec();
 
-  /** What Stripe says of a seller's account from now on; we do not know it yet. */
+  /** Sets the status of a seller's account at Stripe; payments does not know it yet. */
   async function setAccountStatus(
     status: "active" | "restricted",
     sellerId?: string,
@@ -141,7 +141,7 @@ export async function payoutsFixture(webhook?: { url: string; secret: string }) 
     await control("POST", `accounts/${(await account(sellerId)).accountId}`, { status });
   }
 
-  /** A seller whom Stripe knows well enough to pay. */
+  /** A seller whose account is ready for payouts. */
   async function onboardSeller(sellerId = "sam"): Promise<void> {
     await createOnboardingLink(deps, sellerId);
     await setAccountStatus("active", sellerId);
@@ -167,7 +167,7 @@ export async function payoutsFixture(webhook?: { url: string; secret: string }) 
     );
   }
 
-  // Whatever a test does, nothing secret of it may be found in the log.
+  // No secret of a test may appear in the log.
   onTestFinished(() => {
     const said = JSON.stringify(lines);
     for (const secret of [KEY, "_secret_", "Bearer "]) {

@@ -10,9 +10,9 @@ import { eventually } from "#runtime/testing/eventually.ts";
 import { newestAttempt } from "../payment.ts";
 import type { PaymentsFixture } from "./payments-fixture.ts";
 
-// For tests of money that goes back.
+// Helpers for tests of refunds.
 
-/** Who may want money back. */
+/** The roles that request refunds. */
 export type RefundRequester = "buyer" | "seller" | "administrator" | "stranger";
 
 /** An order that is paid and completed. */
@@ -31,7 +31,7 @@ export async function stripeIdOf(fixture: PaymentsFixture, order: Order): Promis
   return newestAttempt(await fixture.load(order.id))?.stripeId ?? "";
 }
 
-/** Asks for money back as one of those who may, or may not. */
+/** Requests a refund in a role. */
 export async function requestRefund(
   { client }: PaymentsFixture,
   order: Order,

@@ -9,7 +9,7 @@ import { createStripe } from "../stripe/client.ts";
 export const KEY = "sk_test_of_these_tests";
 export const WEBHOOK_SECRET = "whsec_of_these_tests";
 
-/** A misfortune of the local Stripe's; see stack/stripe/requests/faults.ts. */
+/** A fault of the local Stripe; see stack/stripe/requests/faults.ts. */
 export interface StripeFault {
   method?: string;
   path?: string;
@@ -21,7 +21,7 @@ export interface StripeFault {
   drop?: boolean;
 }
 
-/** The real SDK as the service makes it, but with hardly a pause before it tries again. */
+/** The real SDK as the service configures it, with almost no delay between retries. */
 export function fastRetryStripe(base: string, { key = KEY, timeoutMs = 8_000 } = {}): Stripe {
   const stripe = createStripe(key, base);
   return Object.assign(stripe, {
@@ -31,7 +31,7 @@ export function fastRetryStripe(base: string, { key = KEY, timeoutMs = 8_000 } =
   });
 }
 
-/** A real local Stripe for this test alone, whose webhooks go where it is told; `turn` turns its switches. */
+/** A real local Stripe for one test, with a webhook URL; `control` changes its state. */
 export async function localStripe(webhook?: { url: string; secret: string }) {
   const dir = await mkdtemp(join(tmpdir(), "stripe-"));
   const server = await startStripe({ port: 0, dir, secretKey: KEY, webhook, test: true });
@@ -52,8 +52,8 @@ export async function localStripe(webhook?: { url: string; secret: string }) {
 export type StripeStep = "create" | "confirm" | "capture" | "cancel" | "refund";
 
 /**
- * Stripe as a process sees it that dies at one of its calls, before or after Stripe has done what it
- * asks: from then on no call of this process comes back.
+ * A Stripe client for a process that crashes at one of its calls, before or after Stripe executes
+ * it. From then on, no call of this process returns.
  */
 export function crashingStripe(
   stripe: Stripe,
