@@ -2,8 +2,8 @@ import { z } from "zod";
 import { serviceConfig, storeConfig, tokenConfig } from "#runtime/config.ts";
 
 /**
- * Payment method types with separate capture, by Stripe's names. Only these make sure that nobody is
- * charged for a ticket that they did not get.
+ * Payment method types with separate capture, by Stripe's names. Only these make sure that no buyer
+ * is charged for a ticket that they do not get.
  */
 const separateCapture: ReadonlySet<string> = new Set(
   `card affirm afterpay_clearpay alma amazon_pay billie cashapp kakao_pay klarna kr_card link mobilepay

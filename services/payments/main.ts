@@ -36,7 +36,7 @@ const worker = startSettlementWorker(deps, {
   markHandled: (eventIds) => markHandled(models.webhooks, eventIds),
   lowPriority,
 });
-// A saved payment is published, and the steps that it decides are taken at Stripe.
+// A saved payment is published, and the steps that it decides are executed at Stripe.
 onSaved(models.payments, relay.enqueue, worker.enqueue);
 service.onStop(() => worker.close());
 const listeners = [paymentListener(models.payments, worker), accountListener(deps)];

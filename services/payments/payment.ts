@@ -28,7 +28,7 @@ export interface Attempt extends Partial<IdempotencyKey> {
   failureCode?: string | undefined;
   /** A hard decline, which ends the order (R61). */
   declined?: boolean | undefined;
-  /** The buyer has tried too many cards to be told why this one was declined. */
+  /** The buyer has tried too many cards, so the reason of this decline is hidden. */
   terse?: boolean | undefined;
   createTime: Date;
 }
@@ -39,7 +39,7 @@ export interface Refund extends Partial<IdempotencyKey> {
   amount: number;
   reason: Word<typeof RefundReason>;
   status: Word<typeof RefundStatus>;
-  /** The user who requested it; empty where it was not requested through this service. */
+  /** The user who requested it; empty if it was not requested through this service. */
   userId: string;
   stripeId?: string | undefined;
   /** The number of errors of Stripe's own. Part of the idempotency key, under which Stripe repeats an error. */
@@ -66,9 +66,9 @@ export interface OrderReplica {
   currency: string;
   expiresAt: Date;
   eventTime?: Date | undefined;
-  /** The IANA name of the time zone that the event time is shown in; absent where it is unknown. */
+  /** The IANA name of the time zone that the event time is shown in; absent if it is unknown. */
   timeZone?: string | undefined;
-  /** Where the event takes place; empty where the seller gave none, absent in old replicas. */
+  /** Where the event takes place; empty if the seller gave none, absent in old replicas. */
   venue?: string | undefined;
   status: "CREATED" | "AWAITING_PAYMENT" | "COMPLETED" | "CANCELLED";
   expired: boolean;

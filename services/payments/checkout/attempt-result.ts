@@ -8,7 +8,7 @@ import { mustBePayable } from "./payable.ts";
 /** Failure codes of attempts that say nothing about the card. */
 export const INCONCLUSIVE: ReadonlySet<string> = new Set([ABANDONED.code, CANCELED.code]);
 
-/** The card was declined. A buyer who has tried too many cards is not told why. */
+/** The card was declined. The reason is hidden from a buyer who has tried too many cards. */
 function throwDeclined({ declined, failureCode: code = "", terse }: Attempt): never {
   const metadata = terse ? {} : { code };
   if (declined) {

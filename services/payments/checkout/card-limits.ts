@@ -13,8 +13,8 @@ export interface Payer {
 /** Limits card testing: trying many stolen card numbers to find those that work. */
 export interface CardLimits {
   /**
-   * Counts an attempt with a card, or refuses it. `isTerse` says that the payer has tried so many cards
-   * that they are not told why one was declined.
+   * Counts an attempt with a card, or refuses it. `isTerse` says that the payer has tried too many cards
+   * to see why one was declined.
    */
   countAttempt(payer: Payer): Promise<{ isTerse: boolean }>;
   /** Counts a declined card. */
@@ -31,7 +31,7 @@ interface Options {
   perAddressAndDay: number;
 }
 
-/** After this many attempts of an account within an hour, it is not told why a card was declined. */
+/** After this many attempts of an account within an hour, the reason of a decline is hidden from it. */
 const MAX_EXPLAINED_ATTEMPTS = 3;
 /** The same for the declines of an address, which many honest buyers may share. */
 const MAX_EXPLAINED_REFUSALS = 10;

@@ -29,7 +29,7 @@ export interface CheckoutDeps extends AuthorizationDeps {
   cards: CardLimits;
 }
 
-/** Cancels an attempt that waits for its buyer: the buyer pays anew instead. */
+/** Cancels an attempt that waits for its buyer, because a new attempt replaces it. */
 async function cancelOpenAttempt(deps: PaymentDeps, payment: Payment): Promise<void> {
   if (!isOpen(payment)) return;
   await settlePayment(deps, payment._id, true); // It may have progressed, or been abandoned.

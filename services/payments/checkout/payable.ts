@@ -14,7 +14,7 @@ const MIN_TIME_LEFT_MS = 5_000;
 const MAX_ATTEMPTS = 20;
 const RETRY_WHILE_PAYING_MS = 1_000;
 
-/** The payment of the caller's order, if this service has heard of the order. */
+/** The payment of the caller's order, if this service knows the order. */
 export async function findPayment(
   { payments, now }: PaymentDeps,
   userId: string,

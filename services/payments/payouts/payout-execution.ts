@@ -78,7 +78,7 @@ async function cancelUnlessSent(
 }
 
 /**
- * Makes the transfer of a payout once, and stores the result. Each attempt decides anew: a transfer that
+ * Makes the transfer of a payout once, and stores the result. Each attempt decides again: a transfer that
  * Stripe has made is recorded as paid, and one that it has not made is requested only if the payout is
  * still allowed.
  */

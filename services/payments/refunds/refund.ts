@@ -24,14 +24,14 @@ function setStatus(refund: Refund, status: Refund["status"], now = Date.now()): 
 
 export interface RefundRequest extends Partial<IdempotencyKey> {
   reason: Refund["reason"];
-  /** In minor units. All of the refundable amount where it is absent. */
+  /** In minor units. The whole refundable amount if absent. */
   amount?: number | undefined;
   /** The user who requests it. */
   userId?: string;
 }
 
 /**
- * Begins a refund, and returns false where nothing can be refunded or another refund is pending. A
+ * Begins a refund, and returns false if nothing can be refunded or another refund is pending. A
  * buyer's request waits until tickets has locked the code. A seller's or an administrator's request is
  * decided at once, and replaces a buyer's request that still waits.
  */

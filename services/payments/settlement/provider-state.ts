@@ -58,7 +58,7 @@ export async function recordProviderState(
   return payment;
 }
 
-/** Calls Stripe to change an intent, and returns the intent after the call, also where the call fails. */
+/** Calls Stripe to change an intent, and returns the intent after the call, even if the call fails. */
 async function changeIntent(
   { stripe }: PaymentDeps,
   stripeId: string,
@@ -67,7 +67,7 @@ async function changeIntent(
   try {
     return await call();
   } catch {
-    // A refusal and a lost answer cannot be told apart here. Only the intent shows what happened.
+    // A refusal looks the same as a lost answer here. Only the intent shows what happened.
     return stripe.paymentIntents.retrieve(stripeId);
   }
 }
@@ -127,7 +127,7 @@ export async function closeAttempt(
   return recordProviderState(deps, orderId, attemptId, latest, outcome);
 }
 
-/** Fetches an attempt's intent and stores its state: somebody may have changed it in the Dashboard. */
+/** Fetches an attempt's intent and stores its state, which may have changed in the Dashboard. */
 export async function pollProvider(
   deps: PaymentDeps,
   { _id: orderId }: PaymentFields,

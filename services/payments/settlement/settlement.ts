@@ -58,7 +58,7 @@ async function takeStep(
  * event has left it in. It is idempotent and safe to call at any time: each step is a compare-and-set
  * on the payment, and is taken only if Stripe's own state allows it. Only the newest attempt matters,
  * because an attempt begins only after the one before it can take no money any more. `mayPoll` allows
- * it to ask Stripe for news; without it, only steps that are already decided are taken.
+ * it to poll Stripe; without it, only steps that are already decided are taken.
  */
 export async function settlePayment(
   deps: PaymentDeps,

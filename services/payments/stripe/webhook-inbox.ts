@@ -27,7 +27,7 @@ type Subject = z.infer<typeof subjectEnvelope>["data"]["object"];
 export interface WebhookListener {
   /** Whether this listener handles events of a type. */
   accepts(type: string): boolean;
-  /** Our id of the subject of an event; undefined where it is not ours. */
+  /** Our id of the subject of an event; undefined if it is not ours. */
   subjectOf(object: Subject): Promise<string | undefined>;
   /** Enqueues a poll of the subject. Once its result is stored, the event is marked as handled. */
   enqueue(subject: string, eventId: string): void;
