@@ -1,5 +1,5 @@
-// Plain JavaScript on purpose: the Node found on the machine may be too old for TypeScript.
-// It installs what package-lock.json names, then hands over to the Node that came with it.
+// Plain JavaScript, because the Node on the machine can be too old for TypeScript.
+// Installs the packages of package-lock.json, then starts the Node version that is one of them.
 //
 //   node stack/bootstrap.js <script.ts> [arguments]
 
@@ -14,7 +14,7 @@ const bin = join(root, "node_modules", ".bin");
 
 if (!installed()) {
   console.log("Installing the packages of package-lock.json ...");
-  // No package here needs its install script, so none gets to run one.
+  // No package here needs its install scripts, so none of them run.
   const flags = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier"];
   const npm = spawnSync("npm", flags, { cwd: root, stdio: "inherit" });
   if (npm.status !== 0) fail("npm ci did not succeed, so nothing can be started.");
@@ -34,7 +34,7 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => c
 child.on("error", (error) => fail(error.message));
 child.on("exit", (code, signal) => process.exit(code ?? 128 + (constants.signals[signal] ?? 0)));
 
-/** Compares the lock with npm's own note of what it has installed; what is optional may lack. */
+/** Compares the lockfile with npm's record of the installed packages. Optional ones can be missing. */
 function installed() {
   const note = join(root, "node_modules", ".package-lock.json");
   if (!existsSync(note)) return false;

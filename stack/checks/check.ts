@@ -6,7 +6,7 @@ import { promisify } from "node:util";
 import pLimit from "p-limit";
 import { generate } from "./generate.ts";
 
-// `npm run check`: everything that can be said of the project without running it.
+// `npm run check`: all checks that do not run the project.
 
 const root = join(import.meta.dirname, "../..");
 const run = promisify(execFile);
@@ -17,7 +17,7 @@ export interface Tally {
   skipped: number;
 }
 
-/** What a check found; a reason where it could not be made here. */
+/** The output of a failed check, or the reason why a check cannot run on this machine. */
 type Outcome = { ok: true } | { ok: false; said: string } | { skipped: string };
 
 async function command(program: string, ...args: string[]): Promise<Outcome> {
@@ -30,7 +30,7 @@ async function command(program: string, ...args: string[]): Promise<Outcome> {
   }
 }
 
-/** The generated code must be what the contracts give, to the letter. */
+/** Checks that the generated code is exactly what the contracts generate. */
 async function generated(): Promise<Outcome> {
   const fresh = mkdtempSync(join(tmpdir(), "ticketing-generated-"));
   try {
@@ -47,7 +47,7 @@ async function generated(): Promise<Outcome> {
   }
 }
 
-/** Clients of the last release must go on working with the contracts of today. */
+/** Checks that clients of the last release remain compatible with the current contracts. */
 async function breaking(): Promise<Outcome> {
   const git = (...args: string[]) =>
     execFileSync("git", args, { cwd: root, encoding: "utf8" }).trim();
@@ -71,7 +71,7 @@ const checks: readonly [string, () => Promise<Outcome>][] = [
   ["types of the storefront", () => command("npm", "run", "check", "--workspace", "web")],
 ];
 
-/** Makes every check, two at a time, and says of each how it went. */
+/** Runs every check, two at a time, and prints the result of each. */
 export async function check(): Promise<Tally> {
   const tally: Tally = { passed: 0, failed: 0, skipped: 0 };
   const limit = pLimit(2);

@@ -14,7 +14,7 @@ import {
   type Service,
 } from "./flow.ts";
 
-// docs/flow.md holds a generated part between two marks; the rest is written by hand.
+// A part of docs/flow.md between two markers is generated. The rest is written by hand.
 
 const PAGE = join(import.meta.dirname, "../../docs/flow.md");
 const BEGIN = "<!-- `npm run generate` writes from here to the end mark. -->\n";
@@ -28,7 +28,7 @@ const quoted = (found: Iterable<DescMessage>): string =>
 const services = new Map(serviceNames.map((name) => [name, loadService(name)]));
 const causes = new Map([...services].map(([name, service]) => [name, causesOf(service)]));
 
-/** Who receives an event: its subscribers, and those who requested a snapshot. */
+/** The receivers of an event: its subscribers, and the services that request a snapshot. */
 function receiversOf(event: DescMessage): Service[] {
   const isSubscribed = (name: string): boolean =>
     (catalogue.subscriptions as Record<string, readonly DescMessage[]>)[name]?.includes(event) ??
@@ -47,7 +47,7 @@ function handledLine(service: Service, event: DescMessage): string {
   return `- **${service.name}**: ${files}${then}`;
 }
 
-/** The sentence that says where an event comes from. */
+/** The sentence that names the origin of an event. */
 function recordedLine(event: DescMessage): string {
   const request = catalogue.snapshots.find((route) => route.request === event);
   if (request)
@@ -81,7 +81,7 @@ function generatedPart(): string {
     .join("\n");
 }
 
-/** The page as it is, and as it must be. */
+/** The current page, and the page as it is generated. */
 export function flowPage(): { current: string; expected: string } {
   const current = readFileSync(PAGE, "utf8");
   const [before, rest] = current.split(BEGIN);

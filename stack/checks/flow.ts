@@ -4,8 +4,8 @@ import ts from "typescript";
 import { catalogue } from "#marketplace/catalogue.ts";
 import { SourceIndex, type Place } from "./source-index.ts";
 
-// From each event to its handlers and to the events that follow. The catalogue says who receives what;
-// the sources say where an event is recorded and where it is handled.
+// Finds the handlers of each event, and the events that follow. The catalogue names the receivers.
+// The sources show where an event is recorded and where it is handled.
 
 export const serviceNames = Object.keys(catalogue.subscriptions);
 const subscriptions: Record<string, readonly DescMessage[]> = catalogue.subscriptions;
@@ -13,13 +13,14 @@ const snapshotEvents = catalogue.snapshots.flatMap(({ request, snapshot }) => [r
 
 export const ownerOf = (event: DescMessage): string => event.file.proto.package.split(".")[1] ?? "";
 
-/** All events of the contracts, by their owner, in the order of the contracts. */
+/** All events of the contracts by their owner, in the order of the contracts. */
 export const events = [
   ...new Set([...Object.values(subscriptions).flat(), ...snapshotEvents].map(({ file }) => file)),
 ]
   .flatMap(({ messages }) => {
     const parts = messages.flatMap(({ fields }) => fields.map(({ message }) => message));
-    return messages.filter((message) => !parts.includes(message)); // Parts of events are no events.
+    // A part of an event is not an event.
+    return messages.filter((message) => !parts.includes(message));
   })
   .sort((a, b) => serviceNames.indexOf(ownerOf(a)) - serviceNames.indexOf(ownerOf(b)));
 
@@ -37,14 +38,14 @@ export const loadService = (name: string): Service => ({
   index: new SourceIndex(`services/${name}/**/*.ts`),
 });
 
-/** The event of `on(EventSchema, handle)`; undefined for any other node. */
+/** The event of `on(EventSchema, handle)`, or undefined for any other node. */
 function handledBy(node: ts.Node): DescMessage | undefined {
   if (!ts.isCallExpression(node) || node.expression.getText() !== "on") return undefined;
   const schema = node.arguments[0]?.getText().split(".").at(-1);
   return byName.get(schema ?? "");
 }
 
-/** Whether a name is used as a value: neither imported, nor a type, nor asked for its type's name. */
+/** Whether a name is used as a value: not in an import, not as a type, and not for its type name. */
 function isUse(name: ts.Identifier): boolean {
   const outer = ts.isPropertyAccessExpression(name.parent) ? name.parent : name;
   const { parent } = outer;
@@ -61,7 +62,7 @@ const usesOf = (index: SourceIndex, name: string): Place[] =>
 
 const shared = new SourceIndex("services/marketplace/*.ts");
 
-/** Names of the shared files that stand for the handling of an event, such as the events of bans. */
+/** The names in shared files whose use means that an event is handled, such as the ban events. */
 function sharedNames(event: DescMessage): string[] {
   const around = usesOf(shared, `${event.name}Schema`).map(({ file, node }) =>
     shared.around(file, node),
@@ -69,7 +70,7 @@ function sharedNames(event: DescMessage): string[] {
   return around.flatMap((found) => (found ? [found.name] : []));
 }
 
-/** Where a service handles an event that it receives. */
+/** The places where a service handles a received event. */
 export function handlersOf({ index, name }: Service, event: DescMessage): Place[] {
   const own = [...index.nodes()].filter(({ node }) => handledBy(node) === event);
   if (own.length > 0) return own;
@@ -82,7 +83,7 @@ export function handlersOf({ index, name }: Service, event: DescMessage): Place[
   return handlers.map(({ file, node }) => ({ file, node: elementAround(node) }));
 }
 
-/** The element of a list, such as `...banEvents.map(…)`, or the property in which a name stands. */
+/** The list element, such as `...banEvents.map(…)`, or the property that contains a name. */
 function elementAround(node: ts.Node): ts.Node {
   let outer = node;
   while (outer.parent && !ts.isArrayLiteralExpression(outer.parent)) {
@@ -114,13 +115,13 @@ const isMethod = (node: ts.Node): boolean =>
   methods.has(node.name.getText()) &&
   /rpc\.ts$/.test(node.getSourceFile().fileName);
 
-/** `CreateOrder` of a method that is called `createOrder` in code. */
+/** `CreateOrder` for the method that the code calls `createOrder`. */
 function methodName(node: ts.Node): string {
   const name = (node as ts.MethodDeclaration).name.getText();
   return `${name[0]?.toUpperCase()}${name.slice(1)}`;
 }
 
-/** Files that no other file imports: where a process begins, such as a command for operators. */
+/** Files that no other file imports: the entry points of processes, such as operator commands. */
 function entryPoints(index: SourceIndex): Place[] {
   const imported = index.importedFiles();
   return [...index.files]
@@ -128,7 +129,7 @@ function entryPoints(index: SourceIndex): Place[] {
     .map(([file, node]) => ({ file, node }));
 }
 
-/** Where a service records an event: the file, and the function if it is inside one. */
+/** The place where a service records an event: the file, and the function if there is one. */
 export const recordingsOf = (
   { index }: Service,
   event: DescMessage,
@@ -138,7 +139,7 @@ export const recordingsOf = (
     name: index.around(file, node)?.name,
   }));
 
-/** What makes a service record an event: a received event, an RPC, a command, or background work. */
+/** What causes a service to record an event: a received event, an RPC, a command, background work. */
 export function causesOf(service: Service): Map<DescMessage, string[]> {
   const causes = new Map<DescMessage, string[]>();
   const add = (cause: string, recorded: Iterable<DescMessage>): void => {
@@ -160,7 +161,7 @@ export function causesOf(service: Service): Map<DescMessage, string[]> {
   }
   for (const entry of entryPoints(service.index)) {
     const isMain = basename(entry.file) === "main.ts";
-    // What main.ts itself publishes, it publishes for a handler or a method that it connects.
+    // What main.ts publishes itself belongs to the handler or method that it connects.
     const isOther = (node: ts.Node): boolean =>
       handlers.has(node) ||
       handledBy(node) !== undefined ||

@@ -2,12 +2,12 @@ import { execFileSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 
-// `npm run generate`: code from the contracts, for the services and for the browser; and from the
-// catalogue, what the broker of a local cluster holds.
+// `npm run generate` generates code from the contracts, for the services and for the browser, and the
+// broker's definitions for a local cluster from the catalogue.
 
 const root = join(import.meta.dirname, "../..");
 
-/** Runs the generators into the project, or into another folder with the same paths. */
+/** Runs the generators. They write to the project, or to the same paths in another folder. */
 export function generate(output = root): void {
   for (const template of ["buf.gen.yaml", "buf.gen.web.yaml"]) {
     execFileSync("buf", ["generate", "--template", template, "--output", output], {
@@ -17,11 +17,11 @@ export function generate(output = root): void {
   }
 }
 
-/** What RabbitMQ reads at every start in a local cluster, besides its users. */
+/** The definitions, without users, that RabbitMQ loads at every start in a local cluster. */
 export const CLUSTER_TOPOLOGY = "k8s/local/rabbitmq-topology.json";
 
 async function generateTopology(): Promise<void> {
-  // It needs the contracts' code, which may be new.
+  // Imported late, because it needs the contracts' code, which can be new.
   const { catalogue } = await import("#marketplace/catalogue.ts");
   const { definitionsOf } = await import("#runtime/messaging/topology/permissions.ts");
   const definitions = JSON.stringify(definitionsOf("/", catalogue), null, 2);

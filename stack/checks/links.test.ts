@@ -16,7 +16,7 @@ const pages = execFileSync("git", ["ls-files", "-co", "--exclude-standard", "*.m
 
 const read = (file: string): string => readFileSync(join(root, file), "utf8");
 
-/** The anchors that GitHub gives to the headings of a page. */
+/** The anchors that GitHub generates for the headings of a page. */
 const anchorsOf = (file: string): string[] =>
   [...read(file).matchAll(/^#+ (.+)$/gm)].map(([, heading = ""]) =>
     heading
@@ -32,7 +32,7 @@ function isBroken(page: string, target: string): boolean {
   return anchor !== undefined && file.endsWith(".md") && !anchorsOf(file).includes(anchor);
 }
 
-it.each(pages)("every relative link in %s leads to a file, and to a heading of it", (page) => {
+it.each(pages)("every relative link in %s leads to an existing file and heading", (page) => {
   const targets = [...read(page).matchAll(/\]\(([^)\s]+)\)/g)].map(([, target = ""]) => target);
   const relative = targets.filter((target) => !/^[a-z]+:/.test(target));
   expect(relative.filter((target) => isBroken(page, target))).toEqual([]);

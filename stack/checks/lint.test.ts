@@ -1,7 +1,7 @@
 import { ESLint } from "eslint";
 import { expect, it } from "vitest";
 
-// What a room may not know, it cannot import: each rule of eslint.config.js is broken here once.
+// The linter rejects imports that cross a boundary: this breaks each rule of eslint.config.js once.
 
 const eslint = new ESLint({ cwd: new URL("../..", import.meta.url).pathname });
 
@@ -14,7 +14,7 @@ const imports = (module: string): string => `import * as it from "${module}";\ne
 const ts = (path: string): string => `${path}.ts`;
 
 it.each([
-  // Services: no room's inside, no local parts, also where a process begins.
+  // Services, including their entry points, import no internals of another service and no local parts.
   ["services/orders/hold", "../tickets/ticket.ts"],
   ["services/orders/hold", "../../web/src/lib/format/money.ts"],
   ["services/orders/main", "../tickets/ticket.ts"],
@@ -30,18 +30,18 @@ it.each([
   ["services/runtime/messaging/delay/delay", "../../../orders/order.ts"],
   ["services/payments/refunds/refund", "../../orders/order.ts"],
   ["services/payments/refunds/refund.test", "../../orders/order.ts"],
-  // The runtime: nothing of the business.
+  // The runtime imports nothing of the business.
   ["services/runtime/messaging/relay", "#marketplace/catalogue.ts"],
   ["services/runtime/messaging/relay", "@ticketing/proto/orders/v1/order"],
   ["services/runtime/messaging/relay", "../../orders/order.ts"],
-  // Rules: nothing of the wire; methods: nothing of the broker.
+  // Rules import nothing of the transport, and methods import nothing of the broker.
   ["services/orders/hold", "@connectrpc/connect"],
   ["services/orders/hold", "amqplib"],
   ["services/orders/hold", "./rpc.ts"],
   ["services/payments/checkout/pay", "../events.ts"],
   ["services/payments/checkout/pay", "@connectrpc/connect"],
   ["services/payments/rpc", "amqplib"],
-  // Rooms of a service: imports run one way.
+  // Imports between the rooms of a service run one way.
   ["services/payments/stripe/webhooks", "../settlement/settler.ts"],
   ["services/payments/refunds/refund", "../checkout/pay.ts"],
   ["services/payments/settlement/settle", "../operations/command.ts"],
@@ -51,7 +51,7 @@ it.each([
   ["services/runtime/messaging/broker/broker", "../relay.ts"],
   ["services/runtime/messaging/topology/topology", "../broker/broker.ts"],
   ["services/runtime/messaging/relay", "./delay/delay.ts"],
-  // The storefront: the contracts alone, in its pages too.
+  // The storefront, including its pages, imports the contracts only.
   ["web/src/lib/money", "mongoose"],
   ["web/src/lib/money", "#runtime/values/money.ts"],
   ["web/src/lib/money", "#marketplace/catalogue.ts"],
@@ -60,18 +60,18 @@ it.each([
   ["web/src/routes/+page", "../../../services/runtime/money.ts"],
   ["web/src/routes/orders/+page.server", "amqplib"],
   ["web/src/routes/orders/+page.server", "@connectrpc/connect-node"],
-  // Tests of the whole: what a client knows. Whatever starts the parts: no inside of a service.
+  // End-to-end tests know what a client knows. What starts the parts imports no internals of a service.
   ["e2e/journey.test", "#runtime/values/money.ts"],
   ["e2e/journey.test", "../services/orders/hold.ts"],
   ["e2e/faults/fixture", "../../web/src/lib/format/money.ts"],
   ["stack/launcher/start", "../../services/orders/hold.ts"],
   ["envoy/main", "../web/src/lib/format/money.ts"],
   ["k8s/topology.test", "../services/orders/order.ts"],
-  // The rooms of stack: no room imports the inside of another.
+  // No room of stack imports the internals of another.
   ["stack/launcher/start", "../parts/mongo.ts"],
   ["stack/launcher/start", "#stack/parts/mongo.ts"],
   ["stack/stripe/api/api", "../../process/process.ts"],
-])("%s may not import %s", async (path, module) => {
+])("%s cannot import %s", async (path, module) => {
   expect(await refusalsOf(ts(path), imports(module))).toEqual(["no-restricted-imports"]);
 });
 
@@ -91,13 +91,13 @@ it.each([
   ["stack/launcher/start", "#runtime/messaging/topology/topology.ts"],
   ["stack/launcher/edge", "../../envoy/config/edge-config.ts"],
   ["stack/stripe/api/api", "../objects/errors.ts"],
-])("%s may import %s", async (path, module) => {
+])("%s can import %s", async (path, module) => {
   expect(await refusalsOf(ts(path), imports(module))).toEqual([]);
 });
 
 it.each([
   ["reads the environment", "export const it = process.env.HOME;\n", "no-restricted-syntax"],
   ["prints", 'console.log("it");\n', "no-console"],
-])("nothing below main.ts %s", async (_what, code, rule) => {
+])("no file except main.ts %s", async (_what, code, rule) => {
   expect(await refusalsOf("services/orders/hold.ts", code)).toEqual([rule]);
 });

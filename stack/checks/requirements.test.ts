@@ -3,12 +3,12 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, it } from "vitest";
 
-// docs/requirements.md says what a number means; code, contracts and tests cite it.
+// docs/requirements.md defines the numbers that code, contracts and tests cite.
 
 const root = join(import.meta.dirname, "../..");
 const read = (file: string): string => readFileSync(join(root, file), "utf8");
 
-/** Every file written by hand, except the list itself and the changelog, which may cite the past. */
+/** Every handwritten file except the list itself and the changelog, which can cite old numbers. */
 const sources = execFileSync("git", ["ls-files", "--cached", "--others", "--exclude-standard"], {
   cwd: root,
   encoding: "utf8",
@@ -22,7 +22,7 @@ const defined = [...read("docs/requirements.md").matchAll(/^\| ([RP]\d+) /gm)].m
 const cited = (files: readonly string[]): Set<string> =>
   new Set(files.flatMap((file) => read(file).match(NUMBER) ?? []));
 
-it("every number that is cited means something", () => {
+it("every number that is cited is defined", () => {
   expect([...cited(sources)].filter((number) => !defined.includes(number))).toEqual([]);
 });
 
@@ -31,7 +31,7 @@ it("every number that is defined is cited", () => {
   expect(defined.filter((number) => number && !used.has(number))).toEqual([]);
 });
 
-it("every promise is shown by a test that cites it", () => {
+it("every promise is cited by a test", () => {
   const shown = cited(sources.filter((file) => file.endsWith(".test.ts")));
   expect(defined.filter((number) => number?.startsWith("P") && !shown.has(number))).toEqual([]);
 });

@@ -2,12 +2,12 @@ import { globSync } from "node:fs";
 import { dirname, join, normalize } from "node:path";
 import ts from "typescript";
 
-// An index of the services' sources by name: which functions a piece of code can reach. It reads the
-// syntax alone, so it is fast and needs no types; a method is found by its name within one service.
+// An index of the services' sources by name: it finds the functions that a piece of code can reach. It
+// reads only the syntax, so it is fast. A method is found by its name within a service.
 
 const root = join(import.meta.dirname, "../..");
 
-/** A piece of code, and the file that it stands in. */
+/** A piece of code and its file. */
 export interface Place {
   file: string;
   node: ts.Node;
@@ -15,7 +15,7 @@ export interface Place {
 
 const isTest = (file: string): boolean => /(\.test\.ts$|(^|\/)testing)/.test(file);
 
-/** The file and the name that an import stands for; undefined for a package's or another room's. */
+/** The file and the name that an import refers to. Undefined for a package or another room. */
 function importedFrom(file: string, specifier: ts.ImportSpecifier) {
   const { text } = specifier.parent.parent.parent.moduleSpecifier as ts.StringLiteral;
   if (!text.startsWith(".")) return undefined;
@@ -23,7 +23,7 @@ function importedFrom(file: string, specifier: ts.ImportSpecifier) {
   return { file: normalize(join(dirname(file), text)), name };
 }
 
-/** The name of a function inside another one or of an object's method, for calls such as `worker.run()`. */
+/** The name of a nested function or of an object's method, for calls such as `worker.run()`. */
 function memberName(node: ts.Node): string | undefined {
   if (ts.isSourceFile(node.parent ?? node)) return undefined;
   const isMember =
@@ -35,7 +35,7 @@ function memberName(node: ts.Node): string | undefined {
   return node.name.text;
 }
 
-/** The sources that match a pattern, tests left out. */
+/** The sources that match a pattern, without tests. */
 export class SourceIndex {
   readonly files = new Map<string, ts.SourceFile>();
   readonly #checker: ts.TypeChecker;
@@ -63,7 +63,7 @@ export class SourceIndex {
     ts.forEachChild(node, (child) => this.#addMembers(file, child));
   }
 
-  /** The statement of a file in which a node stands, and the name that it defines. */
+  /** The top-level statement that contains a node, and the name that it defines. */
   around(file: string, node: ts.Node): (Place & { name: string }) | undefined {
     for (const statement of this.files.get(file)?.statements ?? []) {
       if (statement.pos > node.pos || node.end > statement.end) continue;
@@ -76,7 +76,7 @@ export class SourceIndex {
     return undefined;
   }
 
-  /** The files that others of these files import. */
+  /** The files that other files of the index import. */
   importedFiles(): ReadonlySet<string> {
     const imported = new Set<string>();
     for (const [file, { statements }] of this.files) {
@@ -88,7 +88,7 @@ export class SourceIndex {
     return imported;
   }
 
-  /** All nodes that are no types. */
+  /** All nodes except types. */
   *nodes(): Generator<Place> {
     function* below(file: string, node: ts.Node): Generator<Place> {
       if (ts.isTypeNode(node)) return;
@@ -100,7 +100,7 @@ export class SourceIndex {
     for (const [file, tree] of this.files) yield* below(file, tree);
   }
 
-  /** Visits each name in a place and in all code that it can reach, but for what is skipped. */
+  /** Calls back for each name in a place and in all code that it can reach, except in skipped code. */
   reach(start: Place, visit: (name: ts.Identifier) => void, skip?: (node: ts.Node) => boolean) {
     const seen = new Set<ts.Node>();
     const walk = ({ file, node }: Place): void => {
@@ -111,7 +111,7 @@ export class SourceIndex {
         visit(node);
         this.#definitionsOf(file, node).forEach(walk);
       }
-      // A function inside another one is reached where it is named, not where it stands.
+      // A nested function is reached where its name is used, not where it is defined.
       ts.forEachChild(node, (child) => {
         if (!isLocalFunction(child)) walk({ file, node: child });
       });

@@ -6,12 +6,12 @@ import { join, relative } from "node:path";
 import { prepareWeb } from "#stack/launcher";
 import { check, type Tally } from "./check.ts";
 
-// `npm test`: the checks, then all tests on real parts. Words after `--` go to vitest, and then it
-// alone runs: `npm test -- services/orders`.
+// `npm test` runs the checks, then all tests on real parts. Arguments after `--` are passed to vitest,
+// which then runs alone: `npm test -- services/orders`.
 
 const root = join(import.meta.dirname, "../..");
 
-/** What vitest writes as JSON, as far as it is read here. */
+/** The fields of vitest's JSON report that this reads. */
 interface Report {
   numPassedTests: number;
   numFailedTests: number;
@@ -55,7 +55,7 @@ function printSlowest(): void {
   }
 }
 
-/** Runs vitest once; a run that breaks outside of any test counts as one failure. */
+/** Runs vitest once. A run that fails outside of any test counts as one failure. */
 async function vitest(args: readonly string[], env: Record<string, string> = {}): Promise<Tally> {
   const dir = mkdtempSync(join(tmpdir(), "ticketing-report-"));
   const file = join(dir, "report.json");
@@ -75,7 +75,7 @@ async function vitest(args: readonly string[], env: Record<string, string> = {})
 
 const runs: readonly (() => Promise<Tally>)[] = [
   check,
-  // They wait for their parts half of the time, so four of them fill two cores.
+  // Tests wait for their parts half of the time, so four workers use two cores fully.
   () => vitest(["--project", "services", "--project", "parts", "--maxWorkers=4"]),
   () => vitest(["--project", "e2e"], { INSTANCES: "2" }),
   () => vitest(["--project", "outages"]),

@@ -1,7 +1,7 @@
 import { runServiceCommand } from "./service-command.ts";
 
-// `npm run administrator -- <email>`: makes an account of the marketplace that `npm start` has up an
-// administrator's.
+// `npm run administrator -- <email>` makes an account an administrator, in the marketplace that
+// `npm start` runs from this folder.
 
 await runServiceCommand({
   module: "services/auth/administrator.ts",

@@ -1,6 +1,6 @@
 import { runServiceCommand } from "./service-command.ts";
 
-// `npm run keys`: auth's own command, on the marketplace that `npm start` runs from this folder, or
+// `npm run keys` runs auth's own command on the marketplace that `npm start` runs from this folder, or
 // on the database that the environment names.
 
 await runServiceCommand({

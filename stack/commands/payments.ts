@@ -1,7 +1,7 @@
 import { runServiceCommand } from "./service-command.ts";
 
-// `npm run payments`: payments' own command, on the marketplace that `npm start` runs from this
-// folder, or on the database and the Stripe that the environment names.
+// `npm run payments` runs payments' own command on the marketplace that `npm start` runs from this
+// folder, or on the database and the Stripe account that the environment names.
 
 await runServiceCommand({
   module: "services/payments/operations/command.ts",

@@ -5,17 +5,17 @@ import { findRunning, type Running } from "#stack/launcher";
 const root = join(import.meta.dirname, "../..");
 
 interface ServiceCommand {
-  /** The service's own module, from the project's root. */
+  /** The path of the service's command, from the root of the project. */
   module: string;
-  /** What it needs of the marketplace that `npm start` runs from this folder. */
+  /** The variables for the command, from the marketplace that `npm start` runs from this folder. */
   of: (running: Running) => NodeJS.ProcessEnv | undefined;
-  /** With all of these in the environment, it is for another marketplace than ours. */
+  /** If all of these variables are set, the command runs on the marketplace that they name. */
   given?: readonly string[];
-  /** What to say where there is neither. */
+  /** The message if there is no marketplace and the variables are not set. */
   otherwise: string;
 }
 
-/** Runs a service's own command on a marketplace that is up, and ends as it does. */
+/** Runs a service's own command on a running marketplace, and exits with the command's exit code. */
 export async function runServiceCommand(command: ServiceCommand): Promise<void> {
   const { module, of, given = [], otherwise } = command;
   const isGiven = given.length > 0 && given.every((name) => process.env[name]);

@@ -1,7 +1,7 @@
 import { globSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 
-/** A mail as it arrived. */
+/** A received email. */
 export interface Mail {
   id: string;
   time: string;
@@ -12,7 +12,7 @@ export interface Mail {
 
 const MOST = 200;
 
-/** A mail, or nothing: its file may be half of one, or may be gone by now. */
+/** An email, or undefined if its file is incomplete or has been deleted. */
 function read(file: string): Mail[] {
   try {
     return [JSON.parse(readFileSync(file, "utf8")) as Mail];
@@ -21,7 +21,7 @@ function read(file: string): Mail[] {
   }
 }
 
-/** Mails in a folder, one file each; only so many of the newest are kept. */
+/** Stores emails in a folder, one file each. It keeps only the newest ones, up to a limit. */
 export function openMailbox(dir: string) {
   const names = (): string[] =>
     globSync("*.json", { cwd: dir })
@@ -31,13 +31,13 @@ export function openMailbox(dir: string) {
   return {
     put(mail: Omit<Mail, "id" | "time">): void {
       const time = new Date().toISOString();
-      // The names have the order of arrival.
+      // The file names sort in the order of arrival.
       const id = `${time.replaceAll(":", "-")}-${String((count += 1)).padStart(6, "0")}`;
       const file = join(dir, `${id}.json`);
       writeFileSync(file, JSON.stringify({ id, time, ...mail }), { mode: 0o600 });
       for (const old of names().slice(0, -MOST)) rmSync(join(dir, old), { force: true });
     },
-    /** The newest first. */
+    /** All emails, newest first. */
     all: (): Mail[] =>
       names()
         .toReversed()

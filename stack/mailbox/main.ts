@@ -3,7 +3,7 @@ import { openMailbox } from "./mailbox.ts";
 import { serveMails } from "./page.ts";
 import { serveSmtp } from "./smtp.ts";
 
-// Takes all mail that the marketplace sends on this machine, keeps the newest, and shows it.
+// Accepts all emails that the marketplace sends on this machine, stores the newest, and shows them.
 
 const { MAILBOX_HOST: host = "127.0.0.1", MAILBOX_DIR: dir = "" } = process.env;
 const { SMTP_PORT: smtp = "2525", MAILBOX_PORT: page = "8025" } = process.env;

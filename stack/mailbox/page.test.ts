@@ -9,7 +9,7 @@ import { freePort } from "#stack/process";
 import { openMailbox, type Mail } from "./mailbox.ts";
 import { serveMails } from "./page.ts";
 
-test("the mailbox shows the newest 200 mails, with links to click and nothing that runs", async () => {
+test("the mailbox shows the newest 200 emails with links, and escapes their markup", async () => {
   const dir = await mkdtemp(join(tmpdir(), "mailbox-"));
   onTestFinished(() => rm(dir, { recursive: true }));
   const mailbox = openMailbox(dir);
@@ -28,7 +28,7 @@ test("the mailbox shows the newest 200 mails, with links to click and nothing th
   expect(page).toContain('<a href="http://shop.test/reset-password?token=a.b&#38;c=1">');
 });
 
-test("the mailbox shows the others where the file of one mail is broken", async () => {
+test("the mailbox shows the other emails if the file of one email is broken", async () => {
   const dir = await mkdtemp(join(tmpdir(), "mailbox-"));
   onTestFinished(() => rm(dir, { recursive: true }));
   const mailbox = openMailbox(dir);
@@ -38,7 +38,7 @@ test("the mailbox shows the others where the file of one mail is broken", async 
   expect(mailbox.all().map(({ subject }) => subject)).toEqual(["second", "first"]);
 });
 
-test("the mailbox is shown to nobody who calls it by a name that anybody can point at it", async () => {
+test("the mailbox rejects requests for a host name that another site can point at it", async () => {
   const dir = await mkdtemp(join(tmpdir(), "mailbox-"));
   onTestFinished(() => rm(dir, { recursive: true }));
   const mailbox = openMailbox(dir);

@@ -6,7 +6,7 @@ import type { Mail, Mailbox } from "./mailbox.ts";
 const escaped = (text: string): string =>
   text.replace(/[&<>"']/g, (char) => `&#${char.charCodeAt(0)};`);
 
-/** Text as it is, with its links to click. */
+/** Escaped text in which URLs are links. */
 const linked = (text: string): string =>
   escaped(text).replace(/https?:\/\/[^\s&#]+(?:&#38;[^\s&#]+)*/g, '<a href="$&">$&</a>');
 
@@ -35,16 +35,16 @@ ${mails.map(section).join("") || "<p>Nothing yet.</p>"}
 </html>`;
 
 /**
- * Whether a call names its host by an address, or as this machine. A page of another site can give its own
- * name our address, and would then read what is here, links to new passwords too: but its calls go on to
- * name it.
+ * Whether a request names its host by an IP address or as localhost. A page of another site can point
+ * its own name at this address (DNS rebinding), and would then read the emails with their password
+ * reset links. Its requests still carry its own name as the host.
  */
 const namesAddress = (host = ""): boolean => {
   const { hostname } = URL.parse(`http://${host}`) ?? {};
   return hostname === "localhost" || isIP(hostname?.replace(/^\[|\]$/g, "") ?? "") > 0;
 };
 
-/** Shows the mailbox: as a page at "/", as JSON at "/mails". */
+/** Serves the mailbox: a page at "/", and JSON at "/mails". */
 export async function serveMails(
   mailbox: Mailbox,
   { host, port }: { host: string; port: number },

@@ -5,7 +5,7 @@ import type { Mailbox } from "./mailbox.ts";
 
 const LARGEST = 1024 * 1024;
 
-/** Takes mail for everybody from everybody on this machine, and puts it into the mailbox. */
+/** Accepts email from any sender on this machine to any recipient, and stores it in the mailbox. */
 export async function serveSmtp(
   mailbox: Mailbox,
   { host, port }: { host: string; port: number },

@@ -14,7 +14,7 @@ afterEach(() => rmSync(etc, { recursive: true }));
 const give = (name: string, ...lines: string[]) =>
   writeFileSync(join(etc, name), lines.join("\n") + "\n");
 
-test("takes the mirror of a one-line source", () => {
+test("reads the mirror of a one-line source", () => {
   give(
     "sources.list",
     "# deb http://old.example/debian bookworm main",
@@ -27,7 +27,7 @@ test("takes the mirror of a one-line source", () => {
   );
 });
 
-test("takes the mirror of a deb822 source, and its key as it stands there", () => {
+test("reads the mirror of a deb822 source, and its key unchanged", () => {
   give(
     "sources.list.d/debian.sources",
     "Types: deb deb-src",
@@ -51,7 +51,7 @@ test("takes the mirror of a deb822 source, and its key as it stands there", () =
   );
 });
 
-test("finds none in the sources of other systems", () => {
+test("finds no mirror in the sources of other systems", () => {
   give("sources.list.d/ubuntu.sources", "Types: deb", "URIs: http://mirror.example/ubuntu");
   give("sources.list", "deb http://mirror.example/ubuntu noble main universe");
   give("sources.list.d/tool.list", "deb https://tool.example/apt stable-tool main");

@@ -8,7 +8,7 @@ const keyrings = ["pgp", "gpg"].map((end) => `/usr/share/keyrings/debian-archive
 
 /**
  * A source for Debian's `release`, at the mirror that the machine's own apt uses for its Debian,
- * with the same keys. Undefined where apt knows no Debian mirror, as on Ubuntu.
+ * with the same keys. Undefined if apt has no Debian mirror, as on Ubuntu.
  */
 export function debianSource(release: string, etc = "/etc/apt"): string | undefined {
   const ours = read(etc).find(
@@ -24,7 +24,7 @@ export function debianSource(release: string, etc = "/etc/apt"): string | undefi
   const lines = ["Types: deb", `URIs: ${uri}`, `Suites: ${release}`, "Components: main"];
   if (keys !== undefined) lines.push(`Signed-By: ${keys}`);
   if (ours["trusted"] !== undefined) lines.push(`Trusted: ${ours["trusted"]}`);
-  // Without this, apt also fetches what the machine's desktop wants to know of each package.
+  // Otherwise apt also fetches the metadata that the machine's desktop requests for packages.
   return [...lines, "Targets: Packages", ""].join("\n");
 }
 
@@ -51,7 +51,7 @@ function readLines(text: string): Stanza[] {
   });
 }
 
-/** The newer form: `Key: value` lines, continued by indented ones, with an empty line between. */
+/** The newer format, deb822: `Key: value` lines with indented continuations, in stanzas. */
 function readStanzas(text: string): Stanza[] {
   const withoutComments = text.replace(/^#.*\n/gm, "");
   return withoutComments.split(/\n\s*\n/).map((block) => {

@@ -5,7 +5,7 @@ import { execute, install, type Log } from "./install.ts";
 import { ensurePip } from "./pip.ts";
 import { relink } from "./relink.ts";
 
-/** What RabbitMQ 4.0 and Valkey 8.1 need, down to the C library, and nothing else. */
+/** All packages that RabbitMQ 4.0 and Valkey 8.1 need, including the C library. */
 const packages = `
   rabbitmq-server erlang-base erlang-asn1 erlang-crypto erlang-eldap erlang-inets erlang-mnesia
   erlang-os-mon erlang-parsetools erlang-public-key erlang-runtime-tools erlang-ssl
@@ -16,9 +16,9 @@ const packages = `
 const name = "debian-13";
 
 /**
- * Unpacks Debian 13's RabbitMQ and Valkey into a folder, since no language registry carries them.
- * They bring their own C library, and their programs are told to use it, so an older machine will
- * do. Needs apt-get and dpkg but neither root nor any change to the machine's own packages.
+ * Unpacks RabbitMQ and Valkey of Debian 13 into a folder, because no language registry has them. They
+ * include their own C library, and their programs are relinked to it, so they also run on an older
+ * machine. Needs apt-get and dpkg, but no root, and does not change the machine's own packages.
  */
 export function ensureDebian(log: Log): Promise<string> {
   return install(
@@ -57,8 +57,8 @@ async function download(temp: string, log: Log): Promise<void> {
 }
 
 /**
- * Read after the machine's own configuration, whose proxy and certificates we need, and whose
- * hooks we must not run.
+ * Read after the machine's own configuration: its proxy and certificates are needed, and its hooks
+ * must not run.
  */
 function aptConfig(apt: string): string {
   const hooks = ["Pre-Invoke", "Post-Invoke", "Post-Invoke-Success"];
@@ -66,7 +66,7 @@ function aptConfig(apt: string): string {
     ...hooks.map((hook) => `#clear APT::Update::${hook};`),
     "#clear APT::Architectures;",
     `APT::Architecture "amd64";`,
-    `APT::Sandbox::User "";`, // root would become a user who may not write here
+    `APT::Sandbox::User "";`, // As root, apt would switch to a user who cannot write here.
     `Debug::NoLocking "true";`,
     `APT::Update::Error-Mode "any";`,
     `Acquire::Languages "none";`,

@@ -3,9 +3,9 @@ import { execute, install, installed, type Log } from "./install.ts";
 import { find, isProgram } from "./path.ts";
 
 /**
- * Finds a command of a Go module (`host/path@version`), in this order: named by an environment
- * variable (STRIPE_MOCK for stripe-mock), built before, on PATH and new enough, or else built into
- * `.tools/<name>-<version>`. That needs Go, and its module proxy.
+ * Finds a command of a Go module (`host/path@version`), in this order: the program that an environment
+ * variable names (STRIPE_MOCK for stripe-mock), an earlier build, or a recent one on PATH. Otherwise
+ * builds it in `.tools/<name>-<version>`, which needs Go and its module proxy.
  */
 export async function ensureGo(module: string, log: Log = console.log): Promise<string> {
   const [program = "", version = ""] = basename(module).split("@v");
@@ -27,11 +27,11 @@ async function build(module: string, folder: string): Promise<void> {
   await needGo();
   await execute("go", ["install", module], {
     env: { GOBIN: folder, GOTOOLCHAIN: "local" },
-    timeoutMs: 600_000, // 70 s of work, on a machine that may have more to do
+    timeoutMs: 600_000, // The build takes 70 s on an idle machine.
   });
 }
 
-/** The folder with the files of a Go module (`host/path@version`), which Go keeps once it has it. */
+/** The folder with the files of a Go module (`host/path@version`), which Go caches. */
 export async function goModule(module: string): Promise<string> {
   await needGo();
   const answer = await execute("go", ["mod", "download", "-json", module], { cwd: "/" });

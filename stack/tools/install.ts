@@ -14,23 +14,23 @@ import { tryLock, until } from "#stack/process";
 
 export type Log = (line: string) => void;
 
-/** Fills the folder `temp`, which will then be called `home`. */
+/** Fills the folder `temp`, which is then renamed to `home`. */
 type Fill = (temp: string, home: string) => Promise<void>;
 
 const toolsDir = join(import.meta.dirname, "../../.tools");
 
-/** Where a tool of that name lies, if it is there as a whole. */
+/** The folder of a tool, if it is installed completely. */
 export function installed(name: string): string | undefined {
   const home = join(toolsDir, name);
-  // Some tools know their own place: in a folder that was moved they are no good any more.
+  // Some tools contain their own path, and do not work in a folder that was moved.
   const note = join(home, ".home");
   return existsSync(note) && readFileSync(note, "utf8") === home ? home : undefined;
 }
 
 /**
- * Gives the folder `.tools/<name>`, filled once: `fill` works in a folder beside it, which gets
- * its name when all is there. So a kill in the middle leaves nothing half done, and of two
- * processes at once the second waits for the first.
+ * Returns the folder `.tools/<name>`, which is filled once. `fill` works in a temporary folder, which
+ * is renamed when it is complete, so a kill leaves no incomplete tool. If two processes install the
+ * same tool, the second waits for the first.
  */
 export function install(name: string, fill: Fill, log: Log): Promise<string> {
   const begun = running.get(name) ?? installOnce(name, fill, log);
@@ -79,7 +79,7 @@ async function lock(path: string, log: Log): Promise<() => void> {
   return until(take, { what: `the lock ${path}`, timeoutMs: 600_000, everyMs: 200 });
 }
 
-/** Runs a program to its end and gives what it said; its complaint is in the error. */
+/** Runs a program to its end and returns its output. An error contains its error output. */
 export async function execute(
   command: string,
   args: readonly string[],

