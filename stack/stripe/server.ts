@@ -16,14 +16,14 @@ import { type Endpoint, Webhooks } from "./store/webhooks.ts";
 
 const EACH_SECOND = 1_000;
 
-/** What people see, by the first part of its path. */
+/** The HTML pages, by the first part of the path. */
 const pages: Partial<Record<string, typeof challenge>> = { challenge, onboarding };
 
-/** How to start. */
+/** The options of a local Stripe. */
 export interface StripeOptions {
-  /** 0 for any that is free. */
+  /** The port, or 0 for any free port. */
   port: number;
-  /** The address to listen on; this machine only unless said. */
+  /** The address to listen on. By default, the loopback address. */
   host?: string;
   /** Contains the state. */
   dir: string;
@@ -31,7 +31,7 @@ export interface StripeOptions {
   secretKey: string;
   /** The endpoint that receives events. Without it no events are sent. */
   webhook?: Endpoint | undefined;
-  /** How browsers reach this Stripe, if not as its callers do. */
+  /** The URL of this Stripe for browsers, if it differs from the URL for API clients. */
   publicUrl?: string | undefined;
   /** Enables the test API under /_test. */
   test?: boolean;
@@ -43,10 +43,10 @@ export interface RunningStripe {
   close(): Promise<void>;
 }
 
-/** Starts a local Stripe with the state that an earlier one left in the folder. */
+/** Starts a local Stripe with the state that an earlier one has stored in the folder. */
 export async function startStripe(options: StripeOptions): Promise<RunningStripe> {
   const server = createServer();
-  // The port comes first, so that a second Stripe on it fails before it touches the first one's file.
+  // The port is bound first, so that a second Stripe on it fails before it opens the file of the first.
   server.listen(options.port, options.host ?? "127.0.0.1");
   await once(server, "listening");
 
@@ -57,16 +57,16 @@ export async function startStripe(options: StripeOptions): Promise<RunningStripe
   const parts: Parts = { journal, faults, keys, webhooks, secretKey: options.secretKey };
   const clock = setInterval(() => expireOverdue(parts), EACH_SECOND);
   server.on("request", (req, res) => {
-    // Who was answered while we stop is not waited for again.
+    // A connection closes after its response during a shutdown, which would otherwise wait for it.
     res.once("close", () => server.listening || server.closeIdleConnections());
     handle(parts, options, req, res).catch((error: unknown) => {
       if (!req.destroyed) console.error(error);
-      // Half an answer must not look like a whole one.
+      // An incomplete response must not look complete.
       if (res.headersSent || res.destroyed) return void res.destroy();
       json(res, 500, { error: { type: "api_error", message: "An unknown error occurred." } });
     });
   });
-  server.on("error", (error) => console.error(error)); // A connection that cannot be accepted.
+  server.on("error", (error) => console.error(error)); // A connection cannot be accepted.
 
   async function stop(): Promise<void> {
     clearInterval(clock);
@@ -94,11 +94,11 @@ function expireOverdue(parts: Parts): void {
       }
     });
   } catch (error) {
-    console.error(error); // A second later it is tried again.
+    console.error(error); // It is retried after a second.
   }
 }
 
-/** The address that was asked for; nothing where it is none, as "//[" is not. */
+/** The URL of the request, or null if it is invalid, such as "//[". */
 const addressOf = ({ url = "/" }: IncomingMessage): URL | null =>
   URL.parse(url, "http://stripe.local");
 

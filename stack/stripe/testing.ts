@@ -10,23 +10,23 @@ import Stripe from "stripe";
 import { onTestFinished, vi } from "vitest";
 import { startStripe, type StripeOptions } from "./server.ts";
 
-// A busy machine is slow, not wrong.
+// On a busy machine everything takes longer, which is not a failure.
 vi.setConfig({ testTimeout: 30_000 });
 
-/** Waits until what is expected holds. */
+/** Waits until the expectation holds. */
 export const eventually = (check: () => void | Promise<void>) => vi.waitFor(check, 10_000);
 
-/** A secret that nobody has used before. */
+/** A new random secret. */
 export const secretOf = (kind: string) => `${kind}_${randomBytes(16).toString("hex")}`;
 
-/** A folder that is gone after the test. */
+/** A folder that is removed after the test. */
 export function folder(): string {
   const dir = mkdtempSync(join(tmpdir(), "stripe-"));
   onTestFinished(() => rmSync(dir, { recursive: true }));
   return dir;
 }
 
-/** The real SDK, which does not try again by itself. */
+/** The real SDK without retries. */
 export function sdk(secretKey: string, port: number): Stripe {
   const where = { host: "127.0.0.1", port, protocol: "http" } as const;
   return new Stripe(secretKey, { ...where, maxNetworkRetries: 0, telemetry: false });
@@ -76,7 +76,7 @@ export async function endpoint() {
   return { webhook: { url, secret }, events, answers, types: () => events.map(({ type }) => type) };
 }
 
-/** The error that a call must end with. */
+/** The error of a call that must fail. */
 export async function errorOf(call: Promise<unknown>): Promise<Stripe.errors.StripeError> {
   const error: unknown = await call.then(
     () => undefined,

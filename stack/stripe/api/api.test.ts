@@ -13,15 +13,15 @@ describe("a request", () => {
       "parameter_unknown",
       "payment_method_data[cvc]",
     ],
-    ["a word for a number", { amount: "ten" }, "parameter_invalid_integer", "amount"],
+    ["a string as an integer", { amount: "ten" }, "parameter_invalid_integer", "amount"],
     ["a fraction", { amount: 19.99 }, "parameter_invalid_integer", "amount"],
-    ["nothing to pay", { amount: 0 }, "parameter_invalid_integer", "amount"],
-    ["too little", { amount: 49 }, "amount_too_small", "amount"],
-    ["too much", { amount: 100_000_000 }, "amount_too_large", "amount"],
-    ["an empty word", { description: "" }, "parameter_invalid_empty", "description"],
+    ["an amount of zero", { amount: 0 }, "parameter_invalid_integer", "amount"],
+    ["an amount that is too small", { amount: 49 }, "amount_too_small", "amount"],
+    ["an amount that is too large", { amount: 100_000_000 }, "amount_too_large", "amount"],
+    ["an empty string", { description: "" }, "parameter_invalid_empty", "description"],
     ["an unknown currency", { currency: "xyz" }, undefined, "currency"],
     ["an unknown capture method", { capture_method: "later" }, undefined, "capture_method"],
-    ["a bad address", { confirm: true, return_url: "shop" }, "url_invalid", "return_url"],
+    ["an invalid URL", { confirm: true, return_url: "shop" }, "url_invalid", "return_url"],
     ["an unknown payment method", { payment_method: "pm_x" }, "resource_missing", "payment_method"],
     [
       "an unknown token",
@@ -29,7 +29,7 @@ describe("a request", () => {
       "resource_missing",
       "payment_method_data[card][token]",
     ],
-  ])("with %s is refused", async (_, wrong, code, param) => {
+  ])("with %s is rejected", async (_, wrong, code, param) => {
     const { stripe, callTestApi } = await local();
     const error = await errorOf(
       stripe.paymentIntents.create({ ...intentParams, ...wrong } as Create),
@@ -39,13 +39,13 @@ describe("a request", () => {
     expect(await callTestApi("GET", "books")).toMatchObject({ payment_intents: [], events: [] });
   });
 
-  it("without a required parameter is refused", async () => {
+  it("without a required parameter is rejected", async () => {
     const { stripe } = await local();
     const error = await errorOf(stripe.paymentIntents.create({ currency: "usd" } as Create));
     expect(error).toMatchObject({ code: "parameter_missing", param: "amount" });
   });
 
-  it("needs an address to return to when Stripe may choose a redirecting method", async () => {
+  it("needs a return URL if Stripe can choose a payment method that redirects", async () => {
     const { stripe } = await local();
     const params = { amount: 1999, currency: "usd", payment_method: "pm_card_visa", confirm: true };
     const error = await errorOf(stripe.paymentIntents.create(params));
@@ -55,7 +55,7 @@ describe("a request", () => {
     expect(paid.status).toBe("succeeded");
   });
 
-  it("for what does not exist is answered 404", async () => {
+  it("for an unknown object or path returns 404", async () => {
     const { stripe, base, secretKey } = await local();
     const missing = await errorOf(stripe.paymentIntents.retrieve("pi_none"));
     expect(missing).toMatchObject({ statusCode: 404, code: "resource_missing", param: "intent" });
@@ -68,7 +68,7 @@ describe("a request", () => {
     ]);
   });
 
-  it("needs the secret key", async () => {
+  it("requires the secret key", async () => {
     const { base, secretKey } = await local();
     const stranger = sdk(secretOf("sk_test"), Number(new URL(base).port));
     const error = await errorOf(stranger.paymentIntents.create(intentParams));
@@ -79,7 +79,7 @@ describe("a request", () => {
     expect((await fetch(url, { headers: { authorization: `Basic ${basic}` } })).status).toBe(200);
   });
 
-  it("is answered with its id and the version it asked for", async () => {
+  it("gets a response with the request ID and the requested API version", async () => {
     const { stripe } = await local();
     const { lastResponse } = await stripe.paymentIntents.create(intentParams);
     expect(lastResponse.requestId).toMatch(/^req_/);
@@ -87,13 +87,13 @@ describe("a request", () => {
   });
 });
 
-describe("the switches", () => {
-  it("are closed unless this is a test", async () => {
+describe("the test API", () => {
+  it("is disabled by default", async () => {
     const { callTestApi } = await local({ test: false });
     await expect(callTestApi("GET", "books")).rejects.toThrow();
   });
 
-  it("refuse what they do not know", async () => {
+  it("rejects unknown parameters", async () => {
     const { callTestApi } = await local();
     await expect(callTestApi("POST", "faults", { fial: 500 })).rejects.toThrow("fial");
   });

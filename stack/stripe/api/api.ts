@@ -8,7 +8,7 @@ import { run } from "./routes.ts";
 import { Unit } from "../store/unit.ts";
 import type { Webhooks } from "../store/webhooks.ts";
 
-/** What the API is made of. */
+/** The dependencies of the API. */
 export interface Parts {
   journal: Journal;
   faults: Faults;
@@ -17,7 +17,7 @@ export interface Parts {
   secretKey: string;
 }
 
-/** A request for the API, read whole. */
+/** A request to the API with its whole body. */
 export interface Request {
   method: string;
   url: URL;
@@ -27,7 +27,7 @@ export interface Request {
   base: string;
 }
 
-/** An answer of the API; nothing is sent if it is dropped. */
+/** A response of the API. A dropped response is not sent. */
 export interface Reply {
   status: number;
   body: unknown;
@@ -35,7 +35,7 @@ export interface Reply {
   dropped?: boolean;
 }
 
-/** Answers one request, and says it the same way again if its idempotency key was used before. */
+/** Responds to a request. If its idempotency key was used before, repeats the stored response. */
 export async function answer(parts: Parts, request: Request): Promise<Reply> {
   const requestId = newId("req");
   try {
@@ -84,7 +84,7 @@ async function once(parts: Parts, request: Request, requestId: string): Promise<
     if (key !== undefined) parts.keys.release(key);
   }
 
-  /** The changes and the answer under the key are written together, and only then told. */
+  /** Writes the changes and the response under the key together, and then sends the events. */
   function end(done: Done): Done {
     if (key !== undefined) {
       const answered = { created: now(), request: print, request_id: requestId };
@@ -109,7 +109,7 @@ function failure(error: unknown): Done {
   };
 }
 
-/** The secret key comes as a bearer token, or as the name of a user without a password. */
+/** The secret key: a bearer token, or the user name of basic authentication without a password. */
 function authenticate(secretKey: string, authorization = ""): void {
   const [scheme = "", credentials = ""] = authorization.split(" ");
   const decoded = Buffer.from(credentials, "base64").toString().replace(/:.*$/, "");

@@ -4,7 +4,7 @@ import { check, type Form, type Params, type Schema } from "../requests/params.t
 import type { Unit } from "../store/unit.ts";
 import type { Webhooks } from "../store/webhooks.ts";
 
-/** A call of an endpoint: its unit, the id in its path, the address of this Stripe, and its webhooks. */
+/** A call of an endpoint: its unit of work, the ID in its path, this Stripe's URL, and the webhooks. */
 export interface Call {
   unit: Unit;
   id: string;
@@ -12,14 +12,14 @@ export interface Call {
   webhooks: Webhooks | undefined;
 }
 
-/** What is done for a method and a path. */
+/** The handler of a method and a path. */
 export interface Route {
   method: string;
   path: RegExp;
   run: (call: Call, form: Form) => unknown;
 }
 
-/** An endpoint: checks the form, does the work, and expands the answer as asked. */
+/** An endpoint: checks the form, runs the handler, and expands the response as requested. */
 export function route<const S extends Schema>(
   method: string,
   path: string,
@@ -37,17 +37,17 @@ export function route<const S extends Schema>(
   };
 }
 
-/** The thing that the path names. */
+/** The object that the path names. */
 export const named =
   <K extends keyof Tables>(kind: K, param = "id") =>
   ({ unit, id }: Call): Tables[K] =>
     unit.find(kind, id, param, 404);
 
-/** Reads one thing. */
+/** An endpoint that retrieves an object. */
 export const one = (kind: keyof Tables, path: string, param?: string) =>
   route("GET", `${path}/:id`, {}, named(kind, param));
 
-/** Lists the things that have the given value in each of the given fields. */
+/** An endpoint that lists objects, filtered by the values of the given fields. */
 export function many(kind: keyof Tables, path: string, fields: readonly string[] = []): Route {
   const filters = Object.fromEntries(fields.map((field) => [field, "string"] as const));
   return route("GET", path, { ...listParams, ...filters }, ({ unit }, params) => {

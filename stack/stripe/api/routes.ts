@@ -21,7 +21,7 @@ const WEBHOOK_ENDPOINTS = "/v1/webhook_endpoints";
 
 const intent = named("payment_intent", "intent");
 
-/** All that this Stripe can do. */
+/** All endpoints of this Stripe. */
 const routes = [
   route("POST", INTENTS, createParams, ({ unit, base }, params) => create(unit, params, base)),
   many("payment_intent", INTENTS),
@@ -80,7 +80,7 @@ const routes = [
   ),
 ];
 
-/** Does what a request asks for. */
+/** Runs the endpoint of a request. */
 export function run(method: string, path: string, form: Form, call: Omit<Call, "id">): unknown {
   for (const each of routes) {
     const match = each.method === method && each.path.exec(path);

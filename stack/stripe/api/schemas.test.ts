@@ -4,13 +4,13 @@ import { type Child, run, until } from "#stack/process";
 import { ensureGo } from "#stack/tools";
 import { errorOf, sdk } from "../testing.ts";
 
-/** The program that knows the schemas, or why it is not here. */
+/** The program that validates the schemas, or the reason why it is missing. */
 const validator = await ensureGo("github.com/stripe/stripe-mock@v0.203.0", () => {}).then(
   (program) => ({ program, missing: undefined }),
   (error: Error) => ({ program: "", missing: error.message }),
 );
 
-/** Stripe's own stripe-mock, which keeps nothing, but knows the schema of every request. */
+/** Stripe's own stripe-mock. It is stateless, and validates each request by its schema. */
 let child: Child | undefined;
 let stripe: Stripe;
 
@@ -30,7 +30,7 @@ const metadata = { order_id: "o1" };
 const payment_intent = "pi_1";
 const created = { gte: 1, lt: 2 };
 
-/** Every call that the payments service makes, with every parameter that it may give. */
+/** Every call of the payments service, with every parameter that it can send. */
 const calls: Record<string, () => Promise<unknown>> = {
   create: () =>
     stripe.paymentIntents.create(
@@ -106,12 +106,12 @@ const calls: Record<string, () => Promise<unknown>> = {
 
 const why = validator.missing === undefined ? "" : ` (skipped: ${validator.missing})`;
 
-describe.skipIf(why)(`by the schemas that Stripe publishes, it may${why}`, () => {
-  it.each(Object.entries(calls))("%s", async (_, call) => {
+describe.skipIf(why)(`Stripe's published schemas${why}`, () => {
+  it.each(Object.entries(calls))("accept the call: %s", async (_, call) => {
     await expect(call()).resolves.toBeDefined();
   });
 
-  it("not give a card by its token, which Stripe takes for tests alone", async () => {
+  it("reject a card token, which Stripe accepts in test mode only", async () => {
     const payment_method_data = { type: "card", card: { token: "tok_visa" } } as never;
     const call = stripe.paymentIntents.create({
       amount: 1999,
@@ -121,7 +121,7 @@ describe.skipIf(why)(`by the schemas that Stripe publishes, it may${why}`, () =>
     expect((await errorOf(call)).message).toContain("'type' validation failed");
   });
 
-  it("not say what Stripe does not know", async () => {
+  it("reject an unknown parameter", async () => {
     const wrong = { payment_intent, colour: "red" } as Stripe.RefundListParams;
     const { message } = await errorOf(stripe.refunds.list(wrong));
     expect(message).toContain("additional properties are not allowed");

@@ -17,7 +17,7 @@ const refresh_url = "http://shop.example/account/onboard";
 const linkFor = (stripe: Stripe, account: string) =>
   stripe.accountLinks.create({ account, type: "account_onboarding", return_url, refresh_url });
 
-/** Opens a page; gives where it leads to, or the session of its form. */
+/** Opens a page. Returns the address that it redirects to, and the session in its form. */
 async function open(url: string) {
   const response = await fetch(url, { redirect: "manual" });
   const session = /name="session" value="([^"]+)"/.exec(await response.text())?.[1] ?? "";
@@ -31,7 +31,7 @@ async function press(url: string, answer: string, session: string) {
 }
 
 describe("an account", () => {
-  it("can be paid once its owner has completed the onboarding", async () => {
+  it("can receive transfers once its owner has completed the onboarding", async () => {
     const { webhook, events } = await endpoint();
     const { stripe } = await local({ webhook });
     const { id } = await stripe.accounts.create(seller);
@@ -58,7 +58,7 @@ describe("an account", () => {
     expect(events[0]).toMatchObject(told);
   });
 
-  it("stays as it was when its owner leaves for later", async () => {
+  it("does not change if its owner postpones the onboarding", async () => {
     const { stripe } = await local();
     const { id } = await stripe.accounts.create(seller);
     const { url } = await linkFor(stripe, id);
@@ -67,15 +67,15 @@ describe("an account", () => {
     expect((await stripe.accounts.retrieve(id)).details_submitted).toBe(false);
   });
 
-  it("is not told from one that does not exist when it is not ours", async () => {
+  it("of another platform gets the same error as one that does not exist", async () => {
     const { stripe } = await local();
     const error = await errorOf(stripe.accounts.retrieve("acct_none"));
     expect(error).toMatchObject({ statusCode: 403, code: "account_invalid" });
   });
 });
 
-describe("a link to the onboarding", () => {
-  it("is good for one visit, and for one answer", async () => {
+describe("an onboarding link", () => {
+  it("can be opened once and submitted once", async () => {
     const { stripe } = await local();
     const { id } = await stripe.accounts.create(seller);
     const { url } = await linkFor(stripe, id);
@@ -88,7 +88,7 @@ describe("a link to the onboarding", () => {
     expect((await stripe.accounts.retrieve(id)).details_submitted).toBe(false);
   });
 
-  it("is good for five minutes", async () => {
+  it("expires after five minutes", async () => {
     const { stripe } = await local();
     const { id } = await stripe.accounts.create(seller);
     const { url, created, expires_at } = await linkFor(stripe, id);
@@ -98,7 +98,7 @@ describe("a link to the onboarding", () => {
     expect((await open(url)).location).toBe(refresh_url);
   });
 
-  it("needs both ways back, and an account", async () => {
+  it("requires a return URL, a refresh URL and an account", async () => {
     const { stripe } = await local();
     const { id: account } = await stripe.accounts.create(seller);
     const type = "account_onboarding";
@@ -117,7 +117,7 @@ describe("a transfer", () => {
     return { ...stripeFixture, destination };
   }
 
-  it("pays an account, and is found by its group and its destination", async () => {
+  it("pays an account, and is listed by its transfer group and its destination", async () => {
     const { stripe, destination } = await onboarded();
     await paid(stripe);
     const params = { destination, currency: "usd", transfer_group: "p1", metadata: { p: "p1" } };
@@ -132,7 +132,7 @@ describe("a transfer", () => {
     expect((await stripe.events.list({ type: "transfer.created" })).data).toHaveLength(1);
   });
 
-  it("never pays more than the platform has in that currency", async () => {
+  it("cannot exceed the platform's balance in its currency", async () => {
     const { stripe, callTestApi, destination } = await onboarded();
     const payment_intent = await paid(stripe);
     const pay = (amount: number, currency = "usd") =>
@@ -148,7 +148,7 @@ describe("a transfer", () => {
     expect((await pay(500)).amount).toBe(500);
   });
 
-  it("needs an account that can take it", async () => {
+  it("requires an account that can receive transfers", async () => {
     const { stripe, callTestApi, destination } = await onboarded();
     await paid(stripe);
     const pay = (to: string) =>

@@ -63,7 +63,7 @@ export function setAccountStatus(unit: Unit, id: string, status: "active" | "res
   return changed;
 }
 
-/** The account that a path names. Stripe does not say whether one that is not ours exists. */
+/** The account that a path names. As at Stripe, an account of another platform gets the same error. */
 export function accountOf(unit: Unit, id: string): Account {
   const account = unit.all("account").find((each) => each.id === id);
   if (account) return account;

@@ -11,12 +11,12 @@ export interface ErrorBody {
 }
 
 /**
- * What a refusal leaves behind: "invalid" never began, so its idempotency key stays free; "refused"
- * keeps its answer under the key but changes nothing; "declined" keeps its answer and its changes.
+ * The effect of an error. "invalid": the request never began, so its idempotency key stays unused.
+ * "refused": only the response is stored. "declined": the response and the changes are stored.
  */
 export type Outcome = "invalid" | "refused" | "declined";
 
-/** An answer other than 200. */
+/** A response other than 200. */
 export class StripeError extends Error {
   readonly status: number;
   readonly body: ErrorBody;
@@ -32,12 +32,12 @@ export class StripeError extends Error {
 
 type Details = Pick<ErrorBody, "code" | "param" | "payment_intent">;
 
-/** The parameters are wrong in themselves. */
+/** The parameters are malformed. */
 export function invalid(message: string, details: Details = {}): StripeError {
   return new StripeError(400, { type: "invalid_request_error", message, ...details }, "invalid");
 }
 
-/** The parameters are well formed, but cannot be followed. */
+/** The parameters are well formed, but the request cannot be completed. */
 export function refused(message: string, details: Details = {}, status = 400): StripeError {
   return new StripeError(status, { type: "invalid_request_error", message, ...details });
 }
@@ -47,7 +47,7 @@ export function noSuch(what: string, id: string, param: string, status = 400): S
   return refused(`No such ${what}: '${id}'`, { code: "resource_missing", param }, status);
 }
 
-/** The whole body of an error, with the page of the manual that explains its code. */
+/** The body of an error, with the page of Stripe's documentation that explains its code. */
 export function errorBody(error: ErrorBody): { error: ErrorBody & { doc_url?: string } } {
   if (!error.code) return { error };
   const page = error.code.replaceAll("_", "-");

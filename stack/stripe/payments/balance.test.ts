@@ -2,7 +2,7 @@ import { expect, it } from "vitest";
 import type Stripe from "stripe";
 import { errorOf, local, paid, intentParams } from "../testing.ts";
 
-it("writes every movement of the platform's money down, and nothing else", async () => {
+it("records every movement of the platform's balance, and nothing else", async () => {
   const { stripe, callTestApi } = await local();
   const payment_intent = await paid(stripe);
   const refund = await stripe.refunds.create({ payment_intent, amount: 999 });
@@ -15,7 +15,7 @@ it("writes every movement of the platform's money down, and nothing else", async
   });
   await callTestApi("POST", `accounts/${destination}`, { status: "active" });
   await stripe.transfers.create({ amount: 1899, currency: "usd", destination });
-  // What is only reserved, declined or released moves no money.
+  // An authorized, declined or voided payment moves no money.
   const reserved = { ...intentParams, payment_method: "pm_card_visa", confirm: true };
   await stripe.paymentIntents.cancel((await stripe.paymentIntents.create(reserved)).id);
   await errorOf(
@@ -42,7 +42,7 @@ it("writes every movement of the platform's money down, and nothing else", async
   expect(available).toMatchObject([{ amount: 100, currency: "usd" }]);
 });
 
-it("tells of each object its movement, and of each movement its object", async () => {
+it("links each object and its balance transaction in both directions", async () => {
   const { stripe } = await local();
   const intent = await stripe.paymentIntents.retrieve(await paid(stripe), {
     expand: ["latest_charge.balance_transaction"],
@@ -55,7 +55,7 @@ it("tells of each object its movement, and of each movement its object", async (
   expect(await stripe.balanceTransactions.retrieve(booked.id)).toMatchObject({ ...booked });
 });
 
-it("can be read page by page, by type and time", async () => {
+it("lists balance transactions in pages, by type and by time", async () => {
   const { stripe } = await local();
   const intents = [await paid(stripe), await paid(stripe), await paid(stripe)];
   for (const payment_intent of intents) await stripe.refunds.create({ payment_intent, amount: 1 });

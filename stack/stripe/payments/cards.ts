@@ -1,18 +1,18 @@
-/** Why a bank says no. */
+/** The reason of a decline, as Stripe reports it. */
 export interface Decline {
   code: string;
   decline_code?: string;
   message: string;
 }
 
-/** A test card: what it looks like, and what happens when it is used. */
+/** A test card: its public details, and its behavior. */
 export interface TestCard {
   brand: string;
   last4: string;
   funding?: "debit" | "prepaid";
-  /** It must pass 3-D Secure before anything else happens. */
+  /** The card requires 3-D Secure before it is charged. */
   challenge?: true;
-  /** Its bank takes its time to take a refund. */
+  /** A refund to the card stays pending until the bank accepts it. */
   slowRefund?: true;
   decline?: Decline;
 }
@@ -44,8 +44,8 @@ const challenged = (last4: string, decline?: Decline): TestCard => ({
 });
 
 /**
- * Stripe's test cards (docs.stripe.com/testing). Each is used as the token `tok_…` or as the payment
- * method `pm_card_…`; the words after that are the name here.
+ * Stripe's test cards (docs.stripe.com/testing). A card is used by its token `tok_…` or its payment
+ * method `pm_card_…`. The rest of that ID is its name here.
  */
 const cards: Record<string, TestCard> = {
   visa: visa("4242"),
@@ -87,13 +87,13 @@ const cards: Record<string, TestCard> = {
   threeDSecureRequiredChargeDeclined: challenged("1629", generic),
 };
 
-/** The name of the card behind a test token or a test payment method, if there is one. */
+/** The name of the card of a test token or a test payment method, if it exists. */
 export function cardName(reference: string): string | undefined {
   const name = /^(?:tok|pm_card)_(.+)$/.exec(reference)?.[1];
   return name !== undefined && Object.hasOwn(cards, name) ? name : undefined;
 }
 
-/** The card of that name. */
+/** The card with a name. */
 export function testCard(name: string): TestCard {
   const card = cards[name];
   if (!card) throw new Error(`no test card ${name}`);

@@ -19,7 +19,7 @@ describe("3-D Secure", () => {
   const press = (url: string, answer: string) =>
     fetch(url, { method: "POST", body: new URLSearchParams({ answer }), redirect: "manual" });
 
-  it("authorizes after the buyer has completed it, and leads back to the shop", async () => {
+  it("authorizes the payment after the buyer completes it, and redirects to the shop", async () => {
     const { stripe } = await local();
     const { id, url } = await asked(stripe);
     expect(await (await fetch(url)).text()).toContain("$19.99");
@@ -34,7 +34,7 @@ describe("3-D Secure", () => {
     expect((await stripe.paymentIntents.retrieve(id)).status).toBe("requires_capture");
   });
 
-  it("asks for another card after the buyer has failed it", async () => {
+  it("requires another payment method after the buyer fails it", async () => {
     const { stripe } = await local();
     const { id, url } = await asked(stripe);
     const response = await press(url, "fail");
@@ -46,7 +46,7 @@ describe("3-D Secure", () => {
     });
   });
 
-  it("does not save a card that the bank then declines", async () => {
+  it("does not prevent a decline by the bank afterwards", async () => {
     const { stripe } = await local();
     const { id, url } = await asked(stripe, "tok_threeDSecureRequiredChargeDeclined");
     await press(url, "complete");
@@ -57,7 +57,7 @@ describe("3-D Secure", () => {
     ]);
   });
 
-  it("moves nothing once the intent is cancelled, and nothing without the secret", async () => {
+  it("changes nothing after a cancellation or without the client secret", async () => {
     const { stripe, base } = await local();
     const { id, url } = await asked(stripe);
     expect((await press(`${base}/challenge/${id}`, "complete")).status).toBe(404);
@@ -66,7 +66,7 @@ describe("3-D Secure", () => {
     expect((await stripe.paymentIntents.retrieve(id)).status).toBe("canceled");
   });
 
-  it("is left to the SDK when there is nowhere to return to", async () => {
+  it("is left to the SDK if there is no return URL", async () => {
     const { stripe } = await local();
     const payment_method = "pm_card_threeDSecure2Required";
     const intent = await stripe.paymentIntents.create({
@@ -78,7 +78,7 @@ describe("3-D Secure", () => {
   });
 
   it.each(["pm_card_threeDSecureRequired", "pm_card_authenticationRequired"])(
-    "sends the buyer of %s to the page of the bank",
+    "redirects the buyer of %s to the page of the bank",
     async (payment_method) => {
       const { stripe, base } = await local();
       const { id } = await stripe.paymentIntents.create({ ...intentParams, payment_method });
@@ -91,7 +91,7 @@ describe("3-D Secure", () => {
     },
   );
 
-  it("is a page of its own without a script, from which there is a way back", async () => {
+  it("is a page without scripts that has a link back to the shop", async () => {
     const { stripe } = await local();
     const { url } = await asked(stripe);
     const response = await fetch(url);
@@ -99,10 +99,10 @@ describe("3-D Secure", () => {
     const html = await response.text();
     expect(html).not.toContain("<script");
     expect(html).toContain(`<a href="${return_url}">Back to the shop</a>`);
-    expect(html).toContain('name="referrer" content="no-referrer"'); // its address is secret
+    expect(html).toContain('name="referrer" content="no-referrer"'); // The URL is secret.
   });
 
-  it("leads back to the shop though the payment was given up meanwhile", async () => {
+  it("redirects to the shop if the payment was canceled meanwhile", async () => {
     const { stripe } = await local();
     const { id, url } = await asked(stripe);
     await stripe.paymentIntents.cancel(id);

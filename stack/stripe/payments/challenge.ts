@@ -7,8 +7,8 @@ import { unasked, type Backend } from "../store/unit.ts";
 const TITLE = "3-D Secure (test)";
 
 /**
- * The page of the bank, where the buyer proves to be the owner of the card, or does not: shown by
- * GET, answered by POST. Its address holds the secret of the intent.
+ * The page of the bank, where the buyer completes or fails 3-D Secure. GET shows it, and POST submits
+ * it. Its URL contains the client secret of the PaymentIntent.
  */
 export function challenge(backend: Backend, method: string, url: URL, body: string): Shown {
   const id = url.pathname.slice("/challenge/".length);
@@ -38,7 +38,7 @@ function page(intent: Intent, shop: string | undefined): string {
   return layout(TITLE, `${asked}\n${back}`);
 }
 
-/** Where the buyer goes after the answer, with what Stripe adds to the address. */
+/** The return URL with the query parameters that Stripe adds. */
 function returnAddress({ id, client_secret, status }: Intent, shop: string): string {
   const failed = status === "requires_payment_method" || status === "canceled";
   const url = new URL(shop);

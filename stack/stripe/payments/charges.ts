@@ -59,7 +59,7 @@ function fail(unit: Unit, intent: Intent, method: PaymentMethod, decline: Declin
       payment_method: method,
     },
     latest_charge: charge.id,
-    payment_method: null, // A declined card must be entered again.
+    payment_method: null, // After a decline the buyer enters a card again.
     status: "requires_payment_method",
   });
   unit.announce("payment_intent.payment_failed", failed);

@@ -78,7 +78,7 @@ function types({
   throw refused(message, { param: "allowed_payment_method_types" });
 }
 
-/** Stripe chooses the methods itself unless it was given a list. */
+/** Stripe chooses the payment methods itself unless the request lists them. */
 function automatic({
   allowed_payment_method_types,
   automatic_payment_methods: auto,

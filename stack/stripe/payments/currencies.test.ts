@@ -6,7 +6,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { formatAmount, toMoney } from "#runtime/values/money.ts";
 import { toChargeable } from "#marketplace/stripe-amount.ts";
-// The one place where what is shown, stored and charged meet.
+// Only this test combines the displayed, stored and charged amounts.
 // eslint-disable-next-line no-restricted-imports
 import {
   decimalText,
@@ -16,7 +16,7 @@ import {
 } from "../../../web/src/lib/format/money.ts";
 import { chargeable, money as stripesWords } from "./currencies.ts";
 
-/** Eight digits of minor units are the most that Stripe charges. */
+/** Stripe charges at most eight digits of minor units. */
 const MOST = 99_999_999;
 
 /** Any currency, with an amount that can be charged in it. */
@@ -29,11 +29,11 @@ const price = fc.constantFrom(...currencies).chain((currency) => {
   });
 });
 
-/** The number in a text for people who write "1,234.50". */
+/** The number in a text that is formatted like "1,234.50". */
 const numberIn = (text: string): number => Number(text.replaceAll(/[^\d.]/g, ""));
 
-describe("the one table of minor units", () => {
-  it("names each currency once, with nothing left open", () => {
+describe("the table of minor units", () => {
+  it("has one complete row for each currency", () => {
     expect(currencies).toEqual([...currencies].sort());
     expect(currencies).toHaveLength(Object.keys(Currency).length - 1);
     for (const currency of currencies) {
@@ -44,7 +44,7 @@ describe("the one table of minor units", () => {
     expect(minorUnits("UNSPECIFIED")).toBeUndefined();
   });
 
-  it("counts as Stripe counts: zero, two and three decimals, and the special cases", () => {
+  it("agrees with Stripe: zero, two and three decimals, and the special cases", () => {
     const counted = (...codes: string[]) =>
       codes.map((code) => [minorUnits(code)?.digits, minorUnits(code)?.step]);
     expect(counted("JPY", "KRW")).toEqual([
@@ -58,7 +58,7 @@ describe("the one table of minor units", () => {
     for (const whole of ["ISK", "UGX"]) expect(counted(whole), whole).toEqual([[2, 100]]);
   });
 
-  it("makes what is typed, shown, stored and charged one number, in every currency", () => {
+  it("makes the entered, displayed, stored and charged amounts equal in every currency", () => {
     fc.assert(
       fc.property(price, ({ amount, currency }) => {
         const wire = create(MoneySchema, toMoney({ amount, currency }));
@@ -75,7 +75,7 @@ describe("the one table of minor units", () => {
     );
   });
 
-  it("lets nothing through that Stripe would refuse: page, service and Stripe say the same", () => {
+  it("lets the storefront and the service accept exactly the amounts that Stripe accepts", () => {
     const anything = fc.constantFrom(...currencies).chain((currency) =>
       fc.record({
         currency: fc.constant(currency),

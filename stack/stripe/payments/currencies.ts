@@ -1,12 +1,12 @@
 import { currencies, minorUnits, type MinorUnits } from "@ticketing/proto/currencies";
 import { refused } from "../objects/errors.ts";
 
-/** Eight digits of minor units. Stripe lets a few currencies have more; the project needs none. */
+/** Eight digits of minor units. Stripe allows more in a few currencies, but it is not needed. */
 const MAXIMUM = 99_999_999;
 
 const unitsOf = (currency: string): MinorUnits | undefined => minorUnits(currency.toUpperCase());
 
-/** Refuses a currency that is not in the contract, and an amount that Stripe would not charge. */
+/** Rejects a currency that is not in the contract, and an amount that Stripe does not charge. */
 export function chargeable(amount: number, currency: string): void {
   const units = unitsOf(currency);
   if (!units) {
@@ -25,7 +25,7 @@ export function chargeable(amount: number, currency: string): void {
   }
 }
 
-/** Refuses an amount of nothing or less, and one that is no multiple of the currency's step. */
+/** Rejects an amount below one, and an amount that is not a multiple of the currency's step. */
 export function movable(amount: number, currency: string, param: string): void {
   positive(amount, param);
   const { step = 1 } = unitsOf(currency) ?? {};
@@ -34,14 +34,14 @@ export function movable(amount: number, currency: string, param: string): void {
   throw refused(message, { code: "parameter_invalid_integer", param });
 }
 
-/** Refuses an amount of nothing, or less. */
+/** Rejects an amount below one. */
 export function positive(amount: number, param: string): void {
   if (amount >= 1) return;
   const message = "This value must be greater than or equal to 1.";
   throw refused(message, { code: "parameter_invalid_integer", param });
 }
 
-/** An amount for people, with every digit: $19.99. */
+/** A formatted amount with every digit: $19.99. */
 export function money(minor: number, currency: string): string {
   const { digits = 2 } = unitsOf(currency) ?? {};
   const format = new Intl.NumberFormat("en-US", {

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { endpoint, errorOf, eventually, local, paid } from "../testing.ts";
 
 describe("a dispute", () => {
-  it("takes the money, is told, and is found by its payment", async () => {
+  it("withdraws its amount, sends events, and is listed by its payment", async () => {
     const { webhook, events } = await endpoint();
     const { stripe, callTestApi } = await local({ webhook });
     const payment_intent = await paid(stripe);
@@ -30,7 +30,7 @@ describe("a dispute", () => {
     });
   });
 
-  it("leaves nothing to refund unless it is won, and then the money is back", async () => {
+  it("prevents refunds until it is won, which reinstates its amount", async () => {
     const { stripe, callTestApi } = await local();
     const payment_intent = await paid(stripe);
     const { id } = (await callTestApi("POST", "disputes", { payment_intent })) as Stripe.Dispute;
@@ -44,7 +44,7 @@ describe("a dispute", () => {
     expect((await stripe.events.list({ types })).data).toHaveLength(2);
   });
 
-  it("keeps the money when it is lost, and is over then", async () => {
+  it("withdraws its amount for good if it is lost, and is then closed", async () => {
     const { stripe, callTestApi } = await local();
     const payment_intent = await paid(stripe);
     const dispute = await callTestApi("POST", "disputes", { payment_intent, amount: 999 });
@@ -58,7 +58,7 @@ describe("a dispute", () => {
     expect(available).toMatchObject([{ amount: 1000, currency: "usd" }]);
   });
 
-  it("is about no more than what was taken", async () => {
+  it("cannot exceed the captured amount", async () => {
     const { stripe, callTestApi } = await local();
     const payment_intent = await paid(stripe);
     const more = callTestApi("POST", "disputes", { payment_intent, amount: 2000 });

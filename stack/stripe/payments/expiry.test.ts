@@ -20,8 +20,8 @@ async function expectReleased(stripe: Stripe, id: string) {
   });
 }
 
-describe("what is reserved and not taken", () => {
-  it("is released by itself after a week", async () => {
+describe("an authorization that is not captured", () => {
+  it("expires by itself after a week", async () => {
     const { stripe } = await local();
     const { id, charge } = await reserved(stripe);
     const until = charge.payment_method_details?.card?.capture_before ?? 0;
@@ -37,7 +37,7 @@ describe("what is reserved and not taken", () => {
     expect((await stripe.paymentIntents.retrieve(kept)).status).toBe("succeeded");
   });
 
-  it("is released when the switch says so, is told, and can be taken no more", async () => {
+  it("expires by the test API, sends an event, and can no longer be captured", async () => {
     const { stripe, callTestApi } = await local();
     const { id } = await reserved(stripe);
     await callTestApi("POST", "expire", { payment_intent: id });

@@ -7,7 +7,7 @@ const token = (name: string) => ({
 });
 
 describe("a payment intent", () => {
-  it("is created unconfirmed, authorized, and captured", async () => {
+  it("is created without confirmation, authorized, and captured", async () => {
     const { stripe } = await local();
     const metadata = { orderId: "o1", attempt: "a1" };
     const params = {
@@ -44,7 +44,7 @@ describe("a payment intent", () => {
     expect(await stripe.paymentIntents.retrieve(created.id)).toMatchObject({ ...captured });
   });
 
-  it("succeeds at once when the capture is automatic", async () => {
+  it("succeeds at once with automatic capture", async () => {
     const { stripe } = await local();
     const { capture_method: _, ...params } = intentParams;
     const paid = await stripe.paymentIntents.create({
@@ -58,7 +58,7 @@ describe("a payment intent", () => {
     expect(paid.payment_method).toMatchObject({ card: { brand: "mastercard" } });
   });
 
-  it("waits for its confirmation when it has a payment method", async () => {
+  it("requires confirmation if it has a payment method", async () => {
     const { stripe } = await local();
     const { id, status } = await stripe.paymentIntents.create({
       ...intentParams,
@@ -68,14 +68,14 @@ describe("a payment intent", () => {
     expect((await stripe.paymentIntents.confirm(id)).status).toBe("requires_capture");
   });
 
-  it("gives up what is not captured", async () => {
+  it("releases the amount that is not captured", async () => {
     const { stripe } = await local();
     const { id } = await authorized(stripe);
     const captured = await stripe.paymentIntents.capture(id, { amount_to_capture: 999 });
     expect(captured).toMatchObject({ amount_received: 999, amount_capturable: 0 });
   });
 
-  it("releases the money when it is cancelled", async () => {
+  it("releases its authorization when it is canceled", async () => {
     const { stripe } = await local();
     const { id, latest_charge } = await authorized(stripe);
     const cancelled = await stripe.paymentIntents.cancel(id, { cancellation_reason: "abandoned" });
@@ -88,7 +88,7 @@ describe("a payment intent", () => {
     expect(charge).toMatchObject({ captured: false, refunded: true, amount_captured: 0 });
   });
 
-  it("refuses what its state does not allow, and says which state that is", async () => {
+  it("rejects a step that its status does not allow, and names the status", async () => {
     const { stripe } = await local();
     const { id: unpaid } = await stripe.paymentIntents.create(intentParams);
     const { id: paid } = await authorized(stripe);
@@ -113,14 +113,14 @@ describe("a payment intent", () => {
     }
   });
 
-  it("refuses to capture more than was authorized", async () => {
+  it("cannot be captured above the authorized amount", async () => {
     const { stripe } = await local();
     const { id } = await authorized(stripe);
     const error = await errorOf(stripe.paymentIntents.capture(id, { amount_to_capture: 2000 }));
     expect(error).toMatchObject({ code: "amount_too_large", param: "amount_to_capture" });
   });
 
-  it("is listed, the newest first", async () => {
+  it("is listed, newest first", async () => {
     const { stripe } = await local();
     const ids: string[] = [];
     for (let i = 0; i < 5; i++) ids.unshift((await stripe.paymentIntents.create(intentParams)).id);
@@ -142,12 +142,12 @@ describe("a declined card", () => {
     ["tok_chargeDeclinedExpiredCard", "expired_card", undefined],
     ["tok_chargeDeclinedIncorrectCvc", "incorrect_cvc", undefined],
     ["tok_chargeDeclinedProcessingError", "processing_error", undefined],
-  ])("%s answers %s", async (name, code, decline_code) => {
+  ])("%s fails with %s", async (name, code, decline_code) => {
     const { stripe } = await local();
     const { id } = await stripe.paymentIntents.create(intentParams);
     const error = await errorOf(stripe.paymentIntents.confirm(id, token(name)));
     expect(error).toMatchObject({ type: "StripeCardError", statusCode: 402, code });
-    expect(error.decline_code || undefined).toBe(decline_code); // the SDK says "" for none
+    expect(error.decline_code || undefined).toBe(decline_code); // The SDK uses "" for none.
     const intent = await stripe.paymentIntents.retrieve(id);
     expect(intent).toMatchObject({
       status: "requires_payment_method",
@@ -158,7 +158,7 @@ describe("a declined card", () => {
     expect(charge).toMatchObject({ status: "failed", paid: false, failure_code: code });
   });
 
-  it("may be followed by a better one", async () => {
+  it("can be replaced by another card", async () => {
     const { stripe } = await local();
     const params = {
       ...intentParams,

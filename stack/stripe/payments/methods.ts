@@ -5,13 +5,13 @@ import { newId, now, type PaymentMethod } from "../objects/objects.ts";
 import type { Params } from "../requests/params.ts";
 import type { Unit } from "../store/unit.ts";
 
-/** The parameters that say with what to pay. */
+/** The parameters that name or describe a payment method. */
 export const payWith = {
   payment_method: "string",
   payment_method_data: { type: ["card"], card: { token: "string!" }, metadata: "metadata" },
 } as const;
 
-/** The payment method that was named or described, if any was. */
+/** The payment method that the parameters name or describe, if there is one. */
 export function methodFrom(unit: Unit, params: Params<typeof payWith>): PaymentMethod | undefined {
   const { payment_method: id, payment_method_data: data } = params;
   if (id !== undefined && data) {
@@ -21,7 +21,7 @@ export function methodFrom(unit: Unit, params: Params<typeof payWith>): PaymentM
   }
   if (data) return fromToken(unit, data.card?.token, data.metadata);
   if (id === undefined) return undefined;
-  // A test name stands for a new card at each use, as at Stripe.
+  // As at Stripe, each use of a test ID creates a new card.
   const name = id.startsWith("pm_card_") ? cardName(id) : undefined;
   return name ? newMethod(unit, name) : unit.find("payment_method", id, "payment_method");
 }

@@ -5,7 +5,7 @@ import type { Intent, PaymentMethod } from "../objects/objects.ts";
 import { unexpected } from "./steps.ts";
 import type { Unit } from "../store/unit.ts";
 
-/** Charges the card, or asks its owner first: the money is taken or reserved, or the card declined. */
+/** Charges the card, or starts 3-D Secure. The card is charged, authorized or declined. */
 export function pay(
   unit: Unit,
   intent: Intent,
@@ -31,7 +31,7 @@ export function pay(
   return paid;
 }
 
-/** 3-D Secure: nothing happens until the buyer has been to the page of the bank. */
+/** Starts 3-D Secure: the card is charged only after the buyer has submitted the page of the bank. */
 function ask(unit: Unit, intent: Intent, returnUrl: string | undefined, base: string): Intent {
   const { id, created } = intent;
   unit.put({ id, object: "challenge", created, return_url: returnUrl ?? null });
@@ -50,7 +50,7 @@ function ask(unit: Unit, intent: Intent, returnUrl: string | undefined, base: st
   return asked;
 }
 
-/** What the bank says of a buyer who was asked: only then is the card charged. */
+/** Completes or fails 3-D Secure. The card is charged only if the buyer passed. */
 export function answerChallenge(unit: Unit, intent: Intent, passed: boolean): Intent {
   if (intent.status !== "requires_action" || !intent.payment_method) return intent;
   const method = unit.find("payment_method", intent.payment_method, "payment_method");

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { errorOf, local, paid, intentParams } from "../testing.ts";
 
 describe("a refund", () => {
-  it("gives back all that was captured unless told less", async () => {
+  it("refunds the remaining amount by default", async () => {
     const { stripe } = await local();
     const payment_intent = await paid(stripe);
     const reason = "requested_by_customer";
@@ -17,7 +17,7 @@ describe("a refund", () => {
     expect(await stripe.refunds.retrieve(first.id)).toMatchObject({ ...data[1] });
   });
 
-  it("never gives back more than is left", async () => {
+  it("cannot exceed the remaining amount", async () => {
     const { stripe } = await local();
     const payment_intent = await paid(stripe);
     const tooMuch = await errorOf(stripe.refunds.create({ payment_intent, amount: 2000 }));
@@ -28,7 +28,7 @@ describe("a refund", () => {
     expect(again.code).toBe("charge_already_refunded");
   });
 
-  it("needs money that was taken", async () => {
+  it("requires a captured payment", async () => {
     const { stripe } = await local();
     const params = { ...intentParams, payment_method: "pm_card_visa", confirm: true };
     const { id: payment_intent } = await stripe.paymentIntents.create(params);
@@ -36,12 +36,12 @@ describe("a refund", () => {
     expect(error.message).toContain("does not have a successful charge to refund");
   });
 
-  it("needs to know of what", async () => {
+  it("requires a charge or a PaymentIntent", async () => {
     const { stripe } = await local();
     expect((await errorOf(stripe.refunds.create({}))).code).toBe("parameter_missing");
   });
 
-  it("carries what its caller wrote on it, and says so when that changes", async () => {
+  it("has metadata, and an event reports each change of it", async () => {
     const { stripe } = await local();
     const payment_intent = await paid(stripe);
     const metadata = { refund_id: "r1", by: "seller" };
@@ -52,7 +52,7 @@ describe("a refund", () => {
     expect(told?.data.object).toMatchObject({ id, metadata: changed.metadata });
   });
 
-  it("may be named by its charge, but not by two things", async () => {
+  it("accepts a charge, but not together with a PaymentIntent", async () => {
     const { stripe } = await local();
     const payment_intent = await paid(stripe);
     const { latest_charge } = await stripe.paymentIntents.retrieve(payment_intent);
@@ -64,7 +64,7 @@ describe("a refund", () => {
     expect((await stripe.refunds.list({ charge: "ch_none" })).data).toEqual([]);
   });
 
-  it("may fail later: the money is back, and can be given back again", async () => {
+  it("can fail later, and its amount can then be refunded again", async () => {
     const { stripe, callTestApi } = await local();
     const payment_intent = await paid(stripe);
     const { id, charge } = await stripe.refunds.create({ payment_intent, amount: 999 });
@@ -83,7 +83,7 @@ describe("a refund", () => {
     expect((await stripe.refunds.create({ payment_intent })).amount).toBe(1999);
   });
 
-  it("waits for a slow bank", async () => {
+  it("is pending until a slow bank accepts it", async () => {
     const { stripe, callTestApi } = await local();
     const payment_intent = await paid(stripe, "pm_card_pendingRefund");
     const { id, status } = await stripe.refunds.create({ payment_intent });

@@ -1,7 +1,7 @@
 import { refused, type StripeError } from "../objects/errors.ts";
 import type { Intent, Status } from "../objects/objects.ts";
 
-/** The state machine: what may be done in which states, and the words of the refusal. */
+/** The state machine: the statuses in which each step is allowed, and the texts of its error. */
 const steps = {
   confirm: {
     from: ["requires_payment_method", "requires_confirmation", "requires_action"],
@@ -26,7 +26,7 @@ const steps = {
   },
 } as const satisfies Record<string, { from: readonly Status[]; refusal: string; done: string }>;
 
-/** Refuses a step that the state of the intent does not allow. */
+/** Rejects a step that the status of the PaymentIntent does not allow. */
 export function mayTake(step: keyof typeof steps, intent: Intent): void {
   const { from, refusal, done } = steps[step];
   if ((from as readonly Status[]).includes(intent.status)) return;
@@ -34,7 +34,7 @@ export function mayTake(step: keyof typeof steps, intent: Intent): void {
   throw unexpected(`${refusal} a status of ${intent.status}. ${only}`, intent);
 }
 
-/** The refusal of what does not fit the state of the intent, which it shows. */
+/** The error for a step that the status does not allow. It contains the PaymentIntent. */
 export function unexpected(message: string, intent: Intent): StripeError {
   return refused(message, { code: "payment_intent_unexpected_state", payment_intent: intent });
 }

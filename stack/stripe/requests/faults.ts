@@ -1,26 +1,26 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { type Outcome, StripeError } from "../objects/errors.ts";
 
-/** A misfortune that the next matching requests meet. */
+/** A fault that is injected into the next matching requests. */
 export interface Fault {
-  /** Only requests of this method, and with this text in their path. */
+  /** Matches only requests with this method, and with this text in their path. */
   method?: string | undefined;
   path?: string | undefined;
-  /** How many requests it meets; 1 unless said. */
+  /** The number of requests that it affects, 1 by default. */
   times?: number | undefined;
-  /** Milliseconds before the work begins. */
+  /** The delay before the request is handled, in milliseconds. */
   slow?: number | undefined;
-  /** The work begins only when the faults are cleared. */
+  /** Delays the request until the faults are cleared. */
   hold?: boolean | undefined;
-  /** An error of Stripe's own, instead of the work. */
+  /** Responds with a server error or a rate limit instead of handling the request. */
   fail?: 429 | 500 | 503 | undefined;
-  /** The error comes after the work, which stays done. */
+  /** Responds with the error after the request is handled. Its changes remain. */
   late?: boolean | undefined;
-  /** The work is done, but the connection ends without an answer. */
+  /** Handles the request, and closes the connection without a response. */
   drop?: boolean | undefined;
 }
 
-/** The misfortunes that a test has ordered. */
+/** The faults that a test has added. */
 export class Faults {
   #ordered: (Fault & { met: number })[] = [];
   #cleared = new AbortController();
@@ -29,7 +29,7 @@ export class Faults {
     this.#ordered.push({ ...fault, met: 0 });
   }
 
-  /** All that were ordered, with the number of requests each has met. */
+  /** All added faults, each with the number of requests that it has affected. */
   get ordered(): readonly (Fault & { met: number })[] {
     return this.#ordered;
   }
@@ -40,7 +40,7 @@ export class Faults {
     this.#cleared = new AbortController();
   }
 
-  /** The first that this request meets. */
+  /** The first fault that matches this request. */
   meet(method: string, path: string): Fault | undefined {
     const fault = this.#ordered.find(
       (each) =>
@@ -52,7 +52,7 @@ export class Faults {
     return fault;
   }
 
-  /** Waits as long as the fault says, and fails if it says so. */
+  /** Applies the delay of the fault, and throws its error if it has one. */
   async suffer({ slow = 0, hold, fail, late }: Fault): Promise<void> {
     if (slow > 0 || hold) {
       const longest = hold ? 2 ** 31 - 1 : slow;
@@ -67,7 +67,7 @@ export class Faults {
   }
 }
 
-/** An error of Stripe's own: its caller cannot know what was done. */
+/** A server error of Stripe. The client cannot know whether the request was handled. */
 export function broken(status = 500, outcome: Outcome): StripeError {
   return new StripeError(status, { type: "api_error", message: "Something went wrong." }, outcome);
 }

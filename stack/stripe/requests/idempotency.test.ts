@@ -4,7 +4,7 @@ import { errorOf, eventually, local, intentParams } from "../testing.ts";
 const idempotencyKey = "attempt-1";
 
 describe("an idempotency key", () => {
-  it("gives the first answer again", async () => {
+  it("repeats the first response", async () => {
     const { stripe, books } = await local();
     const first = await stripe.paymentIntents.create(intentParams, { idempotencyKey });
     expect(first.lastResponse.headers["idempotent-replayed"]).toBeUndefined();
@@ -17,7 +17,7 @@ describe("an idempotency key", () => {
     expect((await books()).payment_intents).toHaveLength(1);
   });
 
-  it("gives a decline again, and charges once", async () => {
+  it("repeats a decline, and charges the card once", async () => {
     const { stripe, books } = await local();
     const params = {
       ...intentParams,
@@ -30,7 +30,7 @@ describe("an idempotency key", () => {
     expect((await books()).charges).toHaveLength(1);
   });
 
-  it("does not stand for other parameters, nor for another path", async () => {
+  it("cannot be reused with other parameters or another path", async () => {
     const { stripe } = await local();
     const { id } = await stripe.paymentIntents.create(intentParams, { idempotencyKey });
     const other = stripe.paymentIntents.create(
@@ -47,7 +47,7 @@ describe("an idempotency key", () => {
     expect((await stripe.paymentIntents.retrieve(id)).status).toBe("requires_payment_method");
   });
 
-  it("stays free when the parameters were wrong in themselves", async () => {
+  it("stays unused if the parameters are malformed", async () => {
     const { stripe } = await local();
     const wrong = { ...intentParams, amount: "ten" as unknown as number };
     await errorOf(stripe.paymentIntents.create(wrong, { idempotencyKey }));
@@ -56,7 +56,7 @@ describe("an idempotency key", () => {
     );
   });
 
-  it("is held by the request under way", async () => {
+  it("is locked while its request is in progress", async () => {
     const { stripe, callTestApi } = await local();
     await callTestApi("POST", "faults", { path: "/payment_intents", hold: true });
     const first = stripe.paymentIntents.create(intentParams, { idempotencyKey });
@@ -67,7 +67,7 @@ describe("an idempotency key", () => {
     expect(second).toMatchObject({
       statusCode: 409,
       code: "idempotency_key_in_use",
-      rawType: "idempotency_error", // the SDK has a class of its own only for the 400,
+      rawType: "idempotency_error", // The SDK has a class of its own for status 400 only.
     });
     await callTestApi("DELETE", "faults");
     const third = await stripe.paymentIntents.create(intentParams, {
@@ -77,9 +77,9 @@ describe("an idempotency key", () => {
     expect(third.id).toBe((await first).id);
   });
 
-  it("finds the work that was done when the answer was lost", async () => {
+  it("returns the stored response after a response was lost", async () => {
     const { stripe, callTestApi, books } = await local();
-    // The SDK itself tries once more after a broken connection, with the same key.
+    // The SDK itself retries once with the same key after a broken connection.
     await callTestApi("POST", "faults", { drop: true, times: 2 });
     const lost = await errorOf(stripe.paymentIntents.create(intentParams, { idempotencyKey }));
     expect(lost.type).toBe("StripeConnectionError");
@@ -88,7 +88,7 @@ describe("an idempotency key", () => {
     expect((await books()).payment_intents).toHaveLength(1);
   });
 
-  it("finds the work that was done when the answer came too late", async () => {
+  it("returns the stored response after a response came too late", async () => {
     const { stripe, callTestApi, books } = await local();
     await callTestApi("POST", "faults", { slow: 500 });
     const hasty = { idempotencyKey, timeout: 250 };
@@ -102,7 +102,7 @@ describe("an idempotency key", () => {
   it.each([
     ["nothing", false, 0],
     ["everything", true, 1],
-  ])("keeps an error of Stripe's own, after which %s is done", async (_, late, intents) => {
+  ])("repeats a server error, after which %s is done", async (_, late, intents) => {
     const { stripe, callTestApi, books } = await local();
     await callTestApi("POST", "faults", { fail: 500, late });
     for (let i = 0; i < 2; i++) {
@@ -112,7 +112,7 @@ describe("an idempotency key", () => {
     expect((await books()).payment_intents).toHaveLength(intents);
   });
 
-  it("stays free when the request was one too many", async () => {
+  it("stays unused if the request exceeds the rate limit", async () => {
     const { stripe, callTestApi } = await local();
     await callTestApi("POST", "faults", { fail: 429, slow: 1 });
     const error = await errorOf(stripe.paymentIntents.create(intentParams, { idempotencyKey }));
@@ -122,7 +122,7 @@ describe("an idempotency key", () => {
     );
   });
 
-  it("means nothing once it was pruned", async () => {
+  it("can be used for a new request after it was pruned", async () => {
     const { stripe, callTestApi } = await local();
     const first = await stripe.paymentIntents.create(intentParams, { idempotencyKey });
     await callTestApi("DELETE", "idempotency_keys");

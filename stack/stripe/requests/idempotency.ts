@@ -6,7 +6,7 @@ import type { Form } from "./params.ts";
 
 const DAY = 24 * 60 * 60;
 
-/** What tells one request from another under the same key. */
+/** What distinguishes requests with the same key. */
 export function fingerprint(method: string, path: string, form: Form): string {
   const text = JSON.stringify([method, path, sorted(form)]);
   return createHash("sha256").update(text).digest("hex");
@@ -20,7 +20,7 @@ function sorted(form: Form): unknown {
   });
 }
 
-/** The idempotency keys: which requests are under way, and what the ended ones were answered. */
+/** The idempotency keys: the requests in progress, and the stored responses of completed requests. */
 export class IdempotencyKeys {
   readonly #journal: Journal;
   readonly #held = new Set<string>();
@@ -30,8 +30,8 @@ export class IdempotencyKeys {
   }
 
   /**
-   * Takes the key for this request, or gives the answer that it already had. A key that another
-   * request holds, or that stood for other parameters, is refused, and nothing is kept of that.
+   * Locks the key for this request, or returns the stored response. Rejects a key that another request
+   * has locked or that was used with other parameters. That error is not stored.
    */
   take(key: string, request: string): Answer | undefined {
     if (key.length > 255) throw refusal(400, "Idempotency keys can be up to 255 characters long.");

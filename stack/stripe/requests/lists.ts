@@ -11,7 +11,7 @@ export const listParams = {
   starting_after: "string",
 } as const;
 
-/** A page of things, the newest first. */
+/** A page of objects, newest first. */
 export interface Page<T> {
   object: "list";
   data: T[];
@@ -19,7 +19,7 @@ export interface Page<T> {
   url: string;
 }
 
-/** One page of all that passes the filter. */
+/** One page of all objects of a type that pass the filter. */
 export function page<K extends keyof Tables>(
   unit: Unit,
   kind: K,
@@ -31,7 +31,7 @@ export function page<K extends keyof Tables>(
   return pageOf(things, kind, params, url);
 }
 
-/** One page of things that are given, the oldest first. */
+/** One page of the given objects, which are sorted oldest first. */
 export function pageOf<T extends { id: string; created: number }>(
   things: T[],
   what: string,
@@ -63,7 +63,7 @@ function list<T>(data: T[], has_more: boolean, url: string): Page<T> {
   return { object: "list", data, has_more, url };
 }
 
-/** The fields that hold the id of a thing which `expand` puts in its place. */
+/** The fields with the ID of an object, which `expand` replaces by the object. */
 const references = new Set([
   "balance_transaction",
   "charge",
@@ -75,7 +75,7 @@ const references = new Set([
   "source",
 ]);
 
-/** The answer with the things themselves instead of the ids that `path` (a.b.c) names. */
+/** The response with the objects in place of the IDs at `path` (a.b.c). */
 export function expand(unit: Unit, thing: unknown, path: string): unknown {
   const [field = "", ...rest] = path.split(".");
   const fields = thing as Record<string, unknown>;

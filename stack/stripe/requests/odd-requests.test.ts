@@ -3,7 +3,7 @@ import { expect, it, onTestFinished, vi } from "vitest";
 import { Journal } from "../store/journal.ts";
 import { eventually, local, intentParams } from "../testing.ts";
 
-/** All that is answered to a request of which only the target is odd. */
+/** The whole response to a request with this target and an invalid Host. */
 const ask = (base: string, target: string): Promise<string> =>
   new Promise((resolve) => {
     let answer = "";
@@ -15,7 +15,7 @@ const ask = (base: string, target: string): Promise<string> =>
   });
 
 it.each(["//[", "//a:99999/", "http://", "http://%/"])(
-  "answers 400 where the address of a request cannot be read: %s",
+  "responds with 400 if the address of a request is invalid: %s",
   async (target) => {
     const { base, stripe } = await local();
     const answer = await ask(base, target);
@@ -27,7 +27,7 @@ it.each(["//[", "//a:99999/", "http://", "http://%/"])(
   },
 );
 
-it("goes on where what was due could not be done in its second", async () => {
+it("keeps running if the periodic expiry fails", async () => {
   const { stripe } = await local();
   const told = vi.spyOn(console, "error").mockImplementation(() => undefined);
   const all = vi.spyOn(Journal.prototype, "all").mockImplementation(() => {

@@ -1,11 +1,11 @@
-/** A page, or the way back to the shop. */
+/** A page, or a redirect to the shop. */
 export interface Shown {
   status: number;
   html?: string;
   location?: string;
 }
 
-/** A whole page: plain, readable on any screen, by day and by night, and without a script. */
+/** A complete HTML page without scripts, for any screen size, in a light or dark color scheme. */
 export function layout(title: string, content: string): string {
   return `<!doctype html>
 <html lang="en">
@@ -37,7 +37,7 @@ ${content}
 `;
 }
 
-/** A text as it may stand in a page, between tags or in the quotes of an attribute. */
+/** A text that is escaped for HTML, between tags or in a quoted attribute. */
 export function escaped(text: string): string {
   return text.replace(/[&<>"]/g, (sign) => `&#${sign.charCodeAt(0)};`);
 }

@@ -1,6 +1,6 @@
 import { invalid } from "../objects/errors.ts";
 
-/** One parameter: a kind, a list of allowed words, or a group of parameters. "!" means required. */
+/** A parameter: a type, a list of allowed values, or a group of parameters. "!" means required. */
 type Rule = Kind | `${Kind}!` | readonly string[] | { readonly [name: string]: Rule };
 type Kind = keyof Kinds;
 
@@ -25,15 +25,15 @@ type Value<R> = R extends `${infer K extends Kind}!`
       ? Word
       : Params<R>;
 
-/** What a schema lets through. */
+/** The parameters that a schema accepts. */
 export type Params<S> = {
   [K in keyof S as S[K] extends `${string}!` ? K : never]: Value<S[K]>;
 } & { [K in keyof S as S[K] extends `${string}!` ? never : K]?: Value<S[K]> };
 
-/** A decoded form: words, and groups of them. */
+/** A decoded form: strings, and groups of them. */
 export type Form = { [name: string]: string | Form };
 
-/** Reads a form as Stripe does: `a[b]=c` and `a[0]=c` are groups, `a[]=c` appends to one. */
+/** Parses a form as Stripe does: `a[b]=c` and `a[0]=c` are groups, and `a[]=c` appends to a group. */
 export function parseForm(text: string): Form {
   const form: Form = Object.create(null);
   for (const [name, value] of new URLSearchParams(text)) {
@@ -50,7 +50,7 @@ export function parseForm(text: string): Form {
   return form;
 }
 
-/** Checks a form against a schema, and gives its values their types. */
+/** Checks a form against a schema, and converts its values to their types. */
 export function check<S extends Schema>(schema: S, form: Form, within = ""): Params<S> {
   const full = (name: string) => (within ? `${within}[${name}]` : name);
   const unknown = Object.keys(form).find((name) => !Object.hasOwn(schema, name));
@@ -115,7 +115,7 @@ const kinds: { [K in Kind]: (value: string | Form, param: string) => Kinds[K] } 
     return (each) => each > gt && each >= gte && each < lt && each <= lte;
   },
   metadata(value, param) {
-    if (value === "") return {}; // an empty string unsets all of it
+    if (value === "") return {}; // An empty string removes all metadata.
     const pairs = Object.entries(group(value, param)).map(([key, each]) => {
       const text = typeof each === "string" ? each : single(each, `${param}[${key}]`);
       if (key.length > 40) throw invalid("Metadata keys can be up to 40 characters.", { param });

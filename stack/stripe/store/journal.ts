@@ -7,9 +7,9 @@ type Kind = keyof Tables;
 type Line = { put: Tables[Kind][] } | { forget: Kind };
 
 /**
- * Everything that this Stripe knows, in memory and in a file of one line per request. A line is
- * written before its request is answered, and whole or not at all: killing the process loses nothing
- * that was acknowledged.
+ * The whole state of this Stripe, in memory and in a file with one line per request. A line is written
+ * before the response is sent, completely or not at all, so killing the process loses nothing that was
+ * acknowledged.
  */
 export class Journal {
   readonly #tables = new Map<Kind, Map<string, Tables[Kind]>>();
@@ -26,7 +26,7 @@ export class Journal {
     return this.#table(kind).get(id);
   }
 
-  /** All of a kind, the oldest first. */
+  /** All objects of a type, oldest first. */
   all<K extends Kind>(kind: K): Tables[K][] {
     return [...this.#table(kind).values()];
   }
@@ -60,7 +60,7 @@ export class Journal {
     return table as Map<string, Tables[K]>;
   }
 
-  /** Old states of a thing are of no use after a start, so the file begins with the last ones. */
+  /** Compacts the file at the start: it keeps only the last state of each object. */
   #rewrite(path: string): number {
     const things = [...this.#tables.values()].flatMap((table) => [...table.values()]);
     const lines = things.map((thing) => `${JSON.stringify({ put: [thing] })}\n`);
@@ -79,6 +79,6 @@ function readLines(path: string): Line[] {
     throw error;
   }
   const lines = text.split("\n");
-  lines.pop(); // after the last line break: nothing, or the half of a line that nobody was told of
+  lines.pop(); // Empty, or an incomplete line that was never acknowledged.
   return lines.map((line) => JSON.parse(line) as Line);
 }

@@ -23,14 +23,14 @@ async function end(child: ChildProcess, signal: NodeJS.Signals) {
   return exit;
 }
 
-it("loses nothing that it acknowledged when it is killed", async () => {
+it("loses nothing that it acknowledged before it is killed", async () => {
   const dir = folder();
   const idempotencyKey = "k1";
   const params = { ...intentParams, payment_method: "pm_card_visa", confirm: true };
   const first = await run(dir);
   const intent = await first.stripe.paymentIntents.create(params, { idempotencyKey });
   await end(first.child, "SIGKILL");
-  // Half of a line is what a kill in the middle of a write leaves.
+  // A kill during a write leaves an incomplete line.
   appendFileSync(join(dir, "journal.jsonl"), '{"put":[{"id":"pi_ha');
 
   const second = await run(dir);
@@ -45,7 +45,7 @@ it("loses nothing that it acknowledged when it is killed", async () => {
   expect((await third.stripe.paymentIntents.list()).data).toHaveLength(1);
 });
 
-it("ends by itself when it is asked to", async () => {
+it("exits by itself on SIGTERM", async () => {
   const { child, stripe } = await run(folder());
   await stripe.paymentIntents.create(intentParams);
   expect(await end(child, "SIGTERM")).toEqual([0, null]);

@@ -5,8 +5,8 @@ import { type Event, newId, now, type Tables } from "../objects/objects.ts";
 import type { Webhooks } from "./webhooks.ts";
 
 /**
- * The work of one request: it reads the journal and its own changes, and what it changes is written
- * as one line or not at all.
+ * The unit of work of one request. It reads the journal and its own changes, and writes its changes as
+ * one line, or not at all.
  */
 export class Unit {
   readonly #journal: Journal;
@@ -21,11 +21,11 @@ export class Unit {
     this.#request = request;
   }
 
-  /** The thing that a path (404) or a parameter (400) names. */
+  /** The object that a path (404) or a parameter (400) names. */
   find<K extends keyof Tables>(kind: K, id: string, param: string, status = 400): Tables[K] {
     const changed = this.#changes.get(`${kind}/${id}`) as Tables[K] | undefined;
     const found = changed ?? this.#journal.get(kind, id);
-    const name = kind === "payment_method" ? "PaymentMethod" : kind; // Stripe's own inconsistency
+    const name = kind === "payment_method" ? "PaymentMethod" : kind; // as at Stripe
     if (!found) throw noSuch(name, id, param, status);
     return found;
   }
@@ -56,13 +56,13 @@ export class Unit {
     this.#events.push(this.put(event));
   }
 
-  /** Discards the changes of a request that failed. */
+  /** Discards the changes of a failed request. */
   undo(): void {
     this.#changes.clear();
     this.#events.length = 0;
   }
 
-  /** Writes the changes, and only then sends the events. */
+  /** Writes the changes, and then sends the events. */
   commit(): void {
     this.#journal.put([...this.#changes.values()]);
     this.#webhooks?.send(this.#events.filter((event) => event.pending_webhooks > 0));

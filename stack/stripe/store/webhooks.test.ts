@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { endpoint, errorOf, eventually, folder, local, paid, intentParams } from "../testing.ts";
 
 describe("webhooks", () => {
-  it("tell each step, signed, with the object as it was then", async () => {
+  it("report each step, signed, with the state of the object at that time", async () => {
     const { webhook, events, types } = await endpoint();
     const { stripe } = await local({ webhook });
     const { id } = await stripe.paymentIntents.create(intentParams, { idempotencyKey: "k1" });
@@ -28,7 +28,7 @@ describe("webhooks", () => {
     });
   });
 
-  it("tell failures and cancellations", async () => {
+  it("report failures and cancellations", async () => {
     const { webhook, types } = await endpoint();
     const { stripe } = await local({ webhook });
     const { id } = await stripe.paymentIntents.create(intentParams);
@@ -47,7 +47,7 @@ describe("webhooks", () => {
     );
   });
 
-  it("are sent again until somebody takes them", async () => {
+  it("are retried until the endpoint accepts them", async () => {
     const { webhook, events, answers } = await endpoint();
     answers.push(500, 302, 404);
     const { stripe } = await local({ webhook });
@@ -57,7 +57,7 @@ describe("webhooks", () => {
     await eventually(async () => expect(await pending(stripe)).toEqual([0]));
   });
 
-  it("are sent after a restart if nobody took them before", async () => {
+  it("are sent after a restart if they were not delivered before", async () => {
     const dir = folder();
     const { webhook, events } = await endpoint();
     const first = await local({ webhook, dir });
@@ -69,7 +69,7 @@ describe("webhooks", () => {
     await eventually(() => expect(events).toHaveLength(1));
   });
 
-  it("can be held back, doubled, delayed and shuffled", async () => {
+  it("can be held back, duplicated, delayed and reordered", async () => {
     const { webhook, events } = await endpoint();
     const { stripe, callTestApi } = await local({ webhook });
     await callTestApi("PUT", "webhooks", { off: true });
@@ -82,7 +82,7 @@ describe("webhooks", () => {
 });
 
 describe("the endpoint", () => {
-  it("is listed with what it subscribes to, which is all unless told", async () => {
+  it("is listed with its subscriptions, by default all events", async () => {
     const { webhook } = await endpoint();
     const { stripe, callTestApi } = await local({ webhook });
     const list = async () => (await stripe.webhookEndpoints.list()).data;
@@ -93,19 +93,19 @@ describe("the endpoint", () => {
       expect.stringMatching(/^we_/),
       stripe.getApiField("version"),
     ]);
-    // By the same address, what tells of connected accounts is an endpoint of its own.
+    // Events of connected accounts have a separate endpoint at the same address.
     const connect = (await list()).filter(({ application }) => application !== null);
     expect([own.length, connect]).toMatchObject([1, [{ url: webhook.url }]]);
     await callTestApi("PUT", "webhooks", { events: ["charge.captured"] });
     expect(await list()).toMatchObject([{ id: all?.id, enabled_events: ["charge.captured"] }]);
   });
 
-  it("is not there where nobody is told", async () => {
+  it("is not listed if none is configured", async () => {
     const { stripe } = await local();
     expect((await stripe.webhookEndpoints.list()).data).toEqual([]);
   });
 
-  it("hears only what it subscribes to", async () => {
+  it("receives only the events that it subscribes to", async () => {
     const { webhook, types } = await endpoint();
     const { stripe, callTestApi } = await local({ webhook });
     await callTestApi("PUT", "webhooks", { events: ["charge.captured", "refund.created"] });
@@ -115,7 +115,7 @@ describe("the endpoint", () => {
     expect(types()).toHaveLength(2);
   });
 
-  it("hears an old event again when the switch says so", async () => {
+  it("receives an old event again if the test API replays it", async () => {
     const { webhook, events } = await endpoint();
     const { stripe, callTestApi } = await local({ webhook });
     await stripe.paymentIntents.create(intentParams);
@@ -129,7 +129,7 @@ describe("the endpoint", () => {
 });
 
 describe("the list of events", () => {
-  it("is kept without an endpoint, and filtered by type and time", async () => {
+  it("is stored without an endpoint, and filtered by type and time", async () => {
     const { stripe } = await local();
     await stripe.paymentIntents.create({
       ...intentParams,

@@ -4,15 +4,15 @@ import Stripe from "stripe";
 import type { Journal } from "./journal.ts";
 import { type Event, now, type WebhookEndpoint } from "../objects/objects.ts";
 
-/** Where events go, and the secret that signs them. */
+/** The URL that receives events, and the secret that signs them. */
 export interface Endpoint {
   url: string;
   secret: string;
 }
 
 /**
- * How a test wants its webhooks: `events` are the types that the endpoint subscribes to, and
- * `shuffle` makes each wait a random part of `delay` (ms).
+ * How events are delivered: `events` are the types that the endpoint subscribes to. With `shuffle` each
+ * event waits for a random part of `delay` (ms).
  */
 export interface Delivery {
   events: string[];
@@ -25,10 +25,10 @@ export interface Delivery {
 const USUAL: Delivery = { events: ["*"], off: false, duplicate: false, shuffle: false, delay: 0 };
 const FIRST_PAUSE = 100;
 const LONGEST_PAUSE = 60_000;
-const TRIES = 30; // the pauses grow to a minute, so this is about twenty minutes
+const TRIES = 30; // The backoff grows to a minute, so this is about twenty minutes.
 const TIMEOUT = 10_000;
 
-/** Brings events to the endpoint, at least once each, in no order, as Stripe does. */
+/** Delivers events to the endpoint at least once and in any order, as Stripe does. */
 export class Webhooks {
   readonly #endpoint: Endpoint;
   readonly #journal: Journal;
@@ -50,8 +50,8 @@ export class Webhooks {
   }
 
   /**
-   * As the API shows it: what is called here is two endpoints there, of which one tells of connected
-   * accounts. Both are at the same address, and here with the same secret.
+   * The endpoint as the API shows it: two endpoints, one of them for events of connected accounts. Both
+   * have the same address and, unlike at Stripe, the same secret.
    */
   get endpoints(): WebhookEndpoint[] {
     const { url } = this.#endpoint;
@@ -81,7 +81,7 @@ export class Webhooks {
     ];
   }
 
-  /** Begins to deliver; while webhooks are off, events wait. */
+  /** Starts delivery. While webhooks are off, events wait. */
   send(events: Event[]): void {
     if (this.#delivery.off) {
       this.#waiting.push(...events);
@@ -90,18 +90,18 @@ export class Webhooks {
     for (const event of events) this.#begin(event, this.#delivery);
   }
 
-  /** Sends an event once more, at once. */
+  /** Sends an event again at once. */
   replay(event: Event): void {
     this.#begin(event, USUAL);
   }
 
-  /** Changes how events are delivered from now on; what is left out is as usual. */
+  /** Changes how events are delivered from now on. Options that are missing have their defaults. */
   set(delivery: Partial<Delivery>): void {
     this.#delivery = { ...USUAL, ...delivery };
     this.send(this.#waiting.splice(0));
   }
 
-  /** Stops; what was not delivered is sent after the next start. */
+  /** Stops delivery. Undelivered events are sent after the next start. */
   async close(): Promise<void> {
     this.#stop.abort();
     await Promise.all(this.#running);
@@ -109,7 +109,8 @@ export class Webhooks {
 
   #begin(event: Event, delivery: Delivery): void {
     const running = this.#deliver(event, delivery).catch((error: unknown) => {
-      if (!this.#stop.signal.aborted) console.error(error); // It is pending: the next start sends it.
+      // The event stays pending, and the next start sends it.
+      if (!this.#stop.signal.aborted) console.error(error);
     });
     this.#running.add(running);
     void running.finally(() => this.#running.delete(running));
@@ -147,7 +148,7 @@ export class Webhooks {
       return response.ok;
     } catch (error) {
       if (this.#stop.signal.aborted) throw error;
-      return false; // nobody there, or too slow: a reason to try again
+      return false; // The endpoint is unreachable or too slow, so delivery is retried.
     }
   }
 }
