@@ -79,7 +79,7 @@ async function runStats(target: BrokerTarget, { json }: CommandRequest): Promise
   try {
     show(await withBroker(target.amqp, (connection) => readStats(connection, target, outboxes)));
   } catch (error) {
-    // The outboxes grow while the broker is away, so they matter most then.
+    // The outboxes grow while the broker is unreachable, so they matter most then.
     if (outboxes.size > 0) show(statsWithoutBroker(outboxes));
     throw error;
   }

@@ -277,7 +277,7 @@ describe("replay", () => {
     ).toEqual([]);
   });
 
-  it("sends a dead letter in the name of its original publisher, so that a forged message stays refused", async () => {
+  it("sends a dead letter in the name of its original publisher, so that a forged message is rejected again", async () => {
     const { headers, ...properties } = envelope("o1");
     const addFor = (userId: string, publisher: string): void => {
       const all = { ...(headers as object), "x-ticketing-publisher": publisher };
@@ -295,7 +295,7 @@ describe("replay", () => {
     }
   });
 
-  it("sends all dead letters, the oldest first", async () => {
+  it("sends all dead letters, oldest first", async () => {
     const ids = Array.from({ length: 20 }, (_, i) => `o${i}`);
     for (const id of ids) addDeadLetter(id);
     await ready("tickets.dead", ids.length);
@@ -359,7 +359,7 @@ describe("stats", () => {
     );
   });
 
-  it("shows the outboxes when the broker is away", async () => {
+  it("shows the outboxes when the broker is unreachable", async () => {
     const env = { AMQP_URI: "amqp://127.0.0.1:1", MONGODB_URI: mongo.databaseUrl("any") };
     const { out, err, code } = await run(["stats"], env);
     expect(out).toMatch(/^auth +- +- +- +- +0$/m);

@@ -2,7 +2,7 @@ import { mongo } from "mongoose";
 
 const SELECTION_TIMEOUT_MS = 3_000;
 
-/** The events that a service has saved and not yet published. Empty if its database is away. */
+/** The events that a service has saved and not yet published. Empty if its database is unreachable. */
 export interface Outbox {
   waiting?: number;
   oldest?: Date;

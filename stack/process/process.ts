@@ -46,7 +46,7 @@ export function run(
     stdio: ["ignore", "pipe", "pipe"],
     ...(cwd === undefined ? {} : { cwd }),
   });
-  spawned.on("error", () => {}); // A missing pid says the same, and at once.
+  spawned.on("error", () => {}); // A missing pid reports the error at once.
   const { pid } = spawned;
   if (pid === undefined) throw new Error(`${name}: cannot start ${command}`);
 

@@ -57,7 +57,7 @@ export function toDeadLetter(
 
 /**
  * The properties of a message as they were before its first try. They name the original publisher, so
- * a forged message is refused again. The broker requires the tag `impersonator` for that.
+ * a forged message is rejected again. The broker requires the tag `impersonator` for that.
  */
 export function originalProperties(
   { properties }: Pick<GetMessage, "properties">,

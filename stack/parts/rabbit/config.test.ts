@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import { configure } from "./config.ts";
 
-test("the plugin for delays is switched on where this RabbitMQ has it, and only there", () => {
+test("the plugin for delayed messages is enabled exactly if this RabbitMQ has it", () => {
   const dir = mkdtempSync(join(tmpdir(), "rabbit-config-"));
   onTestFinished(() => rmSync(dir, { recursive: true }));
   const ports = { amqp: 1, management: 2, epmd: 3, dist: 4 };

@@ -13,7 +13,7 @@ import {
 } from "#runtime/messaging/topology/topology.ts";
 import { startRabbit, type Rabbit } from "./rabbit.ts";
 
-// Each service's own credentials on the real broker, as somebody who has stolen them would use them.
+// Uses each service's own credentials on the real broker, as an attacker who has stolen them would.
 
 const services = Object.keys(subscriptions);
 const dir = mkdtempSync(join(tmpdir(), "permissions-"));
@@ -37,7 +37,7 @@ async function connected(user: string): Promise<ChannelModel> {
   return connection;
 }
 
-/** What the broker says to one thing that is tried on a channel of its own; "done" where it lets it. */
+/** The broker's error for an action on a channel of its own, or "done" if the broker allows it. */
 async function attempt(
   user: string,
   act: (channel: ConfirmChannel) => Promise<unknown>,
@@ -50,7 +50,7 @@ async function attempt(
   const ended = new Promise<void>((resolve) => channel.once("close", resolve));
   try {
     await act(channel);
-    // Publishing is refused after the fact, by the end of the channel.
+    // The broker rejects a publication later, by closing the channel.
     await Promise.race([channel.waitForConfirms(), ended]);
     return said ?? "done";
   } catch (error) {
@@ -63,10 +63,10 @@ async function attempt(
 const refused = expect.stringMatching(
   /ACCESS_REFUSED|RESOURCE_LOCKED|PRECONDITION_FAILED/,
 ) as string;
-/** What is tried, in a word or two, and how. */
+/** A short description of an action, and the action. */
 type Try = [what: string, act: (channel: ConfirmChannel) => Promise<unknown>];
 
-/** Tries everything at once: each waits for the broker's answer most of its time. */
+/** Runs all actions concurrently, because each mostly waits for the broker. */
 async function mustAllBeRefused(user: string, tries: readonly Try[]): Promise<void> {
   const tried = tries.map(async ([what, act]) => [what, await attempt(user, act)]);
   const answers = await Promise.all(tried);
@@ -94,12 +94,12 @@ const requests = new Map(
 );
 const queues = topologyOf(catalogue).queues.map(({ name }) => name);
 
-describe.each(services)("with the password of %s", (user) => {
+describe.each(services)("the credentials of %s", (user) => {
   const others = services.filter((name) => name !== user);
   const isOwn = (queue: string): boolean => queue === user || queue === deadLetterQueue(user);
   const foreign = queues.filter((queue) => !isOwn(queue));
 
-  it("nobody publishes what belongs to another service", async () => {
+  it("cannot publish events of another service", async () => {
     const tries: Try[] = [];
     for (const type of others.flatMap(typesOf)) {
       if (requests.get(type)?.includes(user)) continue;
@@ -113,7 +113,7 @@ describe.each(services)("with the password of %s", (user) => {
     await mustAllBeRefused(user, tries);
   });
 
-  it("nobody puts anything into another's queue, by whatever exchange", async () => {
+  it("cannot add messages to another service's queue through any exchange", async () => {
     const tries: Try[] = [];
     for (const other of others) {
       for (const key of ["now", "dead", "wait.1s", "wait.0.2s"].map((way) => `${other}.${way}`)) {
@@ -129,7 +129,7 @@ describe.each(services)("with the password of %s", (user) => {
     await mustAllBeRefused(user, tries);
   });
 
-  it("nobody takes, throws away or deletes what lies in another's queue", async () => {
+  it("cannot consume, purge or delete another service's queue", async () => {
     const tries: Try[] = [];
     for (const queue of foreign) {
       tries.push([queue, (channel) => channel.get(queue)]);
@@ -144,7 +144,7 @@ describe.each(services)("with the password of %s", (user) => {
     await mustAllBeRefused(user, tries);
   });
 
-  it("nobody changes what the broker holds, or where it leads", async () => {
+  it("cannot change queues, exchanges or bindings", async () => {
     const tries: Try[] = [];
     for (const queue of queues) {
       const bound = (channel: Channel) => channel.bindQueue(queue, EVENTS_EXCHANGE, "#");
@@ -171,7 +171,7 @@ describe.each(services)("with the password of %s", (user) => {
     await mustAllBeRefused(user, tries);
   });
 
-  it("nobody listens to more than bans, nor to another instance's", async () => {
+  it("can subscribe to ban events only, and have no access to another instance's queue", async () => {
     const tries: Try[] = [];
     const listen = (key: string) => async (channel: Channel) => {
       const { queue } = await channel.assertQueue("", { exclusive: true });
@@ -190,7 +190,7 @@ describe.each(services)("with the password of %s", (user) => {
     await mustAllBeRefused(user, tries);
   });
 
-  it("nobody sends in the name of another", async () => {
+  it("cannot publish in the name of another user", async () => {
     const key = `ticketing.${user}.v1.Anything`;
     const as = (userId: string) => publish(EVENTS_EXCHANGE, key, { userId });
     for (const other of [...others, "admin"]) {
@@ -199,7 +199,7 @@ describe.each(services)("with the password of %s", (user) => {
     expect(await attempt(user, as(user))).toBe("done");
   });
 
-  it("the service does what it needs", async () => {
+  it("allow everything that the service needs", async () => {
     const asked = [...requests].filter(([, requestedBy]) => requestedBy.includes(user));
     for (const key of [
       ...typesOf(user).filter((type) => !requests.has(type)),
