@@ -27,7 +27,7 @@ describe("the caching headers of a response", () => {
     ["GET", "/api/none", 404],
     ["GET", "/api/tickets?colour=red", 400],
     ["PUT", "/api/orders", 405],
-  ])("is that nothing of it may be: %s %s", async (method, path, status) => {
+  ])("are no-store: %s %s", async (method, path, status) => {
     const body = method === "POST" ? { body: {} } : {};
     const options = { headers: await bearer(), ...body };
     const answer = await requestUntilAvailable(fixture, method, path, options);
@@ -36,7 +36,7 @@ describe("the caching headers of a response", () => {
   });
 
   it.each(["/api/orders", "/ticketing.orders.v1.OrderService/ListOrders"])(
-    "is the same if the edge rejects a caller without a token: %s",
+    "are the same if the edge rejects a caller without a token: %s",
     async (path) => {
       const method = path.startsWith("/api") ? "GET" : "POST";
       const body = method === "POST" ? { body: {} } : {};
@@ -66,7 +66,7 @@ describe("a path with an encoded slash", () => {
     "/ticketing.tickets.v1.TicketService%2FListTickets",
     "/ticketing.tickets.v1.TicketService/..%2fListTickets",
     "/api/tickets/a%5Cb",
-  ])("is to gRPC a method that there is not: %s", async (path) => {
+  ])("is an unknown method in gRPC: %s", async (path) => {
     const call = { ":method": "POST", ":path": path, "content-type": "application/grpc" };
     const { status, headers } = await sendHttp2(fixture, call, new Uint8Array(5));
     expect(status).toBe(200);

@@ -93,7 +93,7 @@ const statusFor = (host: string) =>
 
 describe("the host that is called", () => {
   it.each(good)("may be %s", async (host) => {
-    const accepted = [200, 503]; // what is behind may be busy; it was asked
+    const accepted = [200, 503]; // The upstream may be busy, but it received the call.
     expect(accepted).toContain(await statusFor(host));
     const answer = await sendHttp2(fixture, { ":path": "/api/tickets", ":authority": host });
     expect(accepted).toContain(answer.status);
@@ -120,7 +120,7 @@ describe("the host that is called", () => {
     expect(fixture.calls).toEqual([]);
   });
 
-  it("is single: two Host lines are rejected with 400, whatever their values", async () => {
+  it("occurs once: two Host lines are rejected with 400, whatever their values", async () => {
     for (const [first, second] of [
       ["a", "a"],
       ["a", "b"],

@@ -139,7 +139,7 @@ describe("attempts to sign in", () => {
   }, 60_000);
 });
 
-describe("the visitor's address", () => {
+describe("the client address", () => {
   it("is the last one that the storefront's server forwards", async () => {
     await request(fixture, "GET", "/api/tickets", {
       headers: { "x-forwarded-for": "9.9.9.9, 203.0.113.7" },
@@ -154,7 +154,8 @@ describe("reflection", () => {
   it("has a route, which production disables", { retry: 2, timeout: 90_000 }, async () => {
     await using closed = await startEdgeFixture({ variables: { EDGE_REFLECTION: "false" } });
     expect((await request(closed, "POST", path)).status).toBe(404);
-    expect((await request(fixture, "POST", path)).status).not.toBe(200); // the stub has none, but it was asked
+    // The stub has no reflection, but it received the call.
+    expect((await request(fixture, "POST", path)).status).not.toBe(200);
     await vi.waitFor(() =>
       expect(fixture.accessLog.find((line) => line.includes(path))).toContain('"cluster":"auth"'),
     );

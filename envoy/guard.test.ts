@@ -307,7 +307,7 @@ describe("a request that two servers could parse differently", () => {
     ["a signed length", "content-length: +5\r\n\r\nhello"],
     ["a blank before the colon", "content-length : 5\r\n\r\nhello"],
     ["a zero byte", "x-a: b\0c\r\ncontent-length: 0\r\n\r\n"],
-  ])("is refused: %s", async (_what, rest) => {
+  ])("is rejected: %s", async (_what, rest) => {
     const answer = await sendRaw(
       fixture,
       `POST /api/users/signin HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n${rest}`,

@@ -63,7 +63,7 @@ describe("the edge's keys", () => {
       }
     })();
     for (let round = 2; round < 7; round += 1) {
-      signing = next; // Everyone has it.
+      signing = next; // Every verifier has fetched it.
       const newest = await newKey(`r${round}`);
       publish(old, next, newest);
       await becomes(newest, 200, "the next key to be there before it signs");

@@ -63,7 +63,7 @@ describe("HEAD", () => {
     "/api/orders",
     "/ticketing.tickets.v1.TicketService/ListTickets?connect=v1&encoding=json&message=%7B%7D",
     "/.well-known/jwks.json",
-  ])("is answered as GET is, but for the body: %s", async (path) => {
+  ])("gets the response of GET without its body: %s", async (path) => {
     fixture.respond(TicketService.method.listTickets, () => ({
       tickets: Array.from({ length: 30 }, () => long),
     }));
@@ -97,7 +97,7 @@ describe("a path with a trailing slash", () => {
     ["GET", "/api/tickets//?pageSize=1"],
     ["GET", "/api/orders/"],
     ["POST", "/ticketing.tickets.v1.TicketService/ListTickets/"],
-  ])("is the path without it: %s %s", async (method, path) => {
+  ])("equals the path without it: %s %s", async (method, path) => {
     const body = method === "POST" ? { body: {} } : {};
     const { status } = await request(fixture, method, path, { headers: await bearer(), ...body });
     expect(status).toBe(200);
@@ -114,7 +114,7 @@ it("a path with a trailing slash requires a token if the path without it does", 
 
 describe("a POST without a body", () => {
   const relist = `/api/tickets/${id}/relist`;
-  it("needs no content type", async () => {
+  it("requires no content type", async () => {
     const { authorization } = await bearer();
     for (const length of ["", "content-length: 0\r\n", "content-type:\r\ncontent-length: 0\r\n"]) {
       const head = `POST ${relist} HTTP/1.1\r\nhost: x\r\nauthorization: ${authorization}\r\n`;
@@ -127,7 +127,7 @@ describe("a POST without a body", () => {
   });
 
   it.each(["application/x-www-form-urlencoded", "text/plain;charset=UTF-8", "a"])(
-    "may say any content type, such as %s",
+    "accepts any content type, such as %s",
     async (type) => {
       const { authorization } = await bearer();
       const said = { authorization, "content-type": type };
@@ -146,7 +146,7 @@ describe("a POST without a body", () => {
     },
   );
 
-  it("needs one if it has a body, whatever its declared length", async () => {
+  it("requires a content type if it has a body, whatever its declared length", async () => {
     const headers = await bearer();
     expect(
       (await sendHttp2(fixture, { ":method": "POST", ":path": relist, ...headers }, "{}")).status,
@@ -177,21 +177,22 @@ describe("a request with a wrong HTTP method or content type", () => {
     ["PUT", "/tickets", "GET, HEAD, POST"],
     ["TRACE", "/tickets", "GET, HEAD, POST"],
     ["TRACE", "/api/tickets", "GET, HEAD, POST"],
-  ])("is 405, and told what there is: %s %s", async (method, path, allow) => {
+  ])("is rejected with 405 and the allowed methods: %s %s", async (method, path, allow) => {
     const { status, headers } = await request(fixture, method, path);
     expect({ status, allow: headers.allow }).toEqual({ status: 405, allow });
     expect(fixture.calls).toEqual([]);
   });
 });
 
-it("a message of exactly 64 KiB passes in its frame, and none a byte larger", async () => {
+it("a message of exactly 64 KiB in its frame passes, and a larger one is rejected", async () => {
   const baseUrl = fixture.edge.url;
   for (const transport of [
     createGrpcTransport({ baseUrl }),
     createGrpcWebTransport({ baseUrl, httpVersion: "1.1" }),
   ]) {
     const client = createClient(TicketService, transport);
-    const pageToken = "x".repeat(64 * 1024 - 4); // One byte names the field, three tell its length.
+    // The field's tag takes one byte, and its length three.
+    const pageToken = "x".repeat(64 * 1024 - 4);
     await expect(client.listTickets({ pageToken })).resolves.toBeDefined();
     await expect(client.listTickets({ pageToken: `${pageToken}x` })).rejects.toMatchObject({
       code: Code.ResourceExhausted,

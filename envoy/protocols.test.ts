@@ -186,7 +186,7 @@ describe("REST", () => {
     ["an unknown parameter", "GET", "/api/tickets?colour=red", {}],
     ["a parameter of a wrong type", "GET", "/api/tickets?pageSize=many", {}],
     ["an unknown enum value", "GET", "/api/tickets?orderBy=LOUDEST", {}],
-  ])("refuses %s with 400 and says what is wrong", async (_what, method, path, options) => {
+  ])("rejects %s with 400 and a message", async (_what, method, path, options) => {
     const { status, json } = await request(fixture, method, path, options);
     expect({ status, json }).toMatchObject({
       status: 400,
@@ -212,7 +212,7 @@ describe("REST", () => {
     "application/x-www-form-urlencoded",
     "application/jsonp",
     "text/plain; application/json",
-  ])("refuses a body of type %s with 415", async (type) => {
+  ])("rejects a body of type %s with 415", async (type) => {
     const headers = type === undefined ? {} : { "content-type": type };
     const { status, json } = await request(fixture, "POST", "/api/users/signin", {
       body: "{}",

@@ -88,8 +88,12 @@ const none = { ...TicketService, typeName: "ticketing.tickets.v1.NoService" };
 const problems: Record<string, Problem> = {
   "no token": { ...relist, ...unauthenticated },
   "an expired token": { ...relist, ...unauthenticated, headers: () => bearer({ exp: 1 }) },
-  "a token for others": { ...relist, ...unauthenticated, headers: () => bearer({ aud: "x" }) },
-  "a token that the edge takes and the service does not": {
+  "a token for another audience": {
+    ...relist,
+    ...unauthenticated,
+    headers: () => bearer({ aud: "x" }),
+  },
+  "a token that the edge accepts and the service rejects": {
     ...{ ...relist, ...unauthenticated },
     headers: () => bearer({ sub: undefined }),
   },
@@ -105,37 +109,37 @@ const problems: Record<string, Problem> = {
     ...{ ...relist, reason: "NOT_ACCEPTED", code: Code.PermissionDenied },
     headers: () => ({ cookie: "a=b", origin: "http://evil.test" }),
   },
-  "what is too large": {
+  "a message that is too large": {
     ...{ ...relist, reason: "TOO_LARGE", code: Code.ResourceExhausted },
     input: { id: ID, code: "x".repeat(70_000) },
     rest: ["POST", `/api/tickets/${ID}/relist`, { code: "x".repeat(70_000) }],
     headers: () => bearer({}),
   },
-  "what is a byte too large, which over some protocols the service alone sees": {
+  "a message that is one byte too large, which only the service detects in some protocols": {
     ...{ ...relist, reason: "TOO_LARGE", code: Code.ResourceExhausted },
     input: { id: ID, code: "x".repeat(65_537 - 38 - 4) },
     rest: ["POST", `/api/tickets/${ID}/relist`, { code: "x".repeat(65_537 - 38 - 4) }],
     headers: () => bearer({}),
   },
-  "a path that there is not": {
+  "an unknown path": {
     ...{ reason: "NO_SUCH_PATH", code: Code.Unimplemented, restCode: Code.NotFound },
     method: { ...relist.method, parent: none } as unknown as DescMethodUnary,
     rest: ["POST", "/api/tickets/1/2/3", {}],
   },
-  "a thing that there is not": {
+  "an unknown ticket": {
     ...{ reason: "TICKET_NOT_FOUND", code: Code.NotFound },
     method: TicketService.method.getTicket,
     input: { id: ID },
     rest: ["GET", `/api/tickets/${ID}`],
   },
-  "what is not ready yet": {
+  "a resource that is not ready yet": {
     ...{ reason: "NOT_READY", code: Code.Unavailable, retryAfter: 2 },
     method: TicketService.method.deleteTicket,
     input: { id: ID },
     rest: ["DELETE", `/api/tickets/${ID}`],
     headers: () => bearer({}),
   },
-  "a service that is away": {
+  "an unavailable service": {
     ...{ reason: "UNAVAILABLE", code: Code.Unavailable, retryAfter: 1 },
     method: OrderService.method.listOrders,
     rest: ["GET", "/api/orders"],
@@ -195,20 +199,24 @@ const clients: Record<string, (problem: Problem) => Promise<RejectedCall>> = {
   REST: byRest,
 };
 
-describe.each(Object.entries(problems))("of %s", (what, problem) => {
+describe.each(Object.entries(problems))("the error for %s", (what, problem) => {
   if (what === "too many attempts") {
-    beforeAll(() => clients["REST"]?.(problem).catch(() => undefined)); // the one that is allowed
+    // This is the one allowed attempt.
+    beforeAll(() => clients["REST"]?.(problem).catch(() => undefined));
   }
-  it.each(Object.entries(clients))("a client of %s gets the same reason", async (name, reject) => {
-    const { reason, code, restCode = code, retryAfter } = problem;
-    const refused = await reject(problem);
-    expect(refused).toMatchObject({ reason, code: name === "REST" ? restCode : code });
-    expect(refused.message).toMatch(/\w{3}/);
-    expect(refused.isToRetry).toBe(retryAfter !== undefined);
-    if (name === "REST" && retryAfter) {
-      expect(Number(refused.retryAfter)).toBeGreaterThanOrEqual(retryAfter);
-    }
-  });
+  it.each(Object.entries(clients))(
+    "has the same reason for a client of %s",
+    async (name, reject) => {
+      const { reason, code, restCode = code, retryAfter } = problem;
+      const refused = await reject(problem);
+      expect(refused).toMatchObject({ reason, code: name === "REST" ? restCode : code });
+      expect(refused.message).toMatch(/\w{3}/);
+      expect(refused.isToRetry).toBe(retryAfter !== undefined);
+      if (name === "REST" && retryAfter) {
+        expect(Number(refused.retryAfter)).toBeGreaterThanOrEqual(retryAfter);
+      }
+    },
+  );
 });
 
 describe("a request that cannot be decoded", () => {
@@ -222,7 +230,7 @@ describe("a request that cannot be decoded", () => {
     ["Connect, garbage", path, "application/proto", "\u0007garbage"],
     ["gRPC-Web, garbage", path, "application/grpc-web+proto", frame("\u0007garbage")],
     ["gRPC-Web, an unknown field", path, "application/grpc-web+json", frame('{"ID":"1"}')],
-  ])("has one reason too: %s", async (_what, to, contentType, body) => {
+  ])("has one reason in every protocol: %s", async (_what, to, contentType, body) => {
     const headers = { "content-type": contentType, ...(await bearer({})) };
     const { text } = await request(fixture, "POST", to, { headers, body });
     const decoded = text.replace(

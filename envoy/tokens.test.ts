@@ -27,22 +27,22 @@ const cookie = (token: string) => ({ cookie: `ticketing_access=${token}` });
 const bad: Record<string, () => Promise<string> | string> = {
   empty: () => "",
   garbage: () => "not.a.token",
-  "cut short": async () => (await fixture.token()).slice(0, -8),
+  truncated: async () => (await fixture.token()).slice(0, -8),
   unsigned: () => new UnsecuredJWT(claims()).encode(),
   "HMAC with the public key": () => {
     const secret = createSecretKey(Buffer.from(JSON.stringify(fixture.publicJwk)));
     return new SignJWT(claims()).setProtectedHeader({ alg: "HS256", kid: "k1" }).sign(secret);
   },
   expired: () => fixture.token({ exp: now() - 6 }),
-  "without an end": () => fixture.token({ exp: undefined }),
+  "without an expiry": () => fixture.token({ exp: undefined }),
   "not valid yet": () => fixture.token({ nbf: now() + 60 }),
   "of another issuer": () => fixture.token({ iss: "somebody" }),
   "without an issuer": () => fixture.token({ iss: undefined }),
-  "for our own processes": () => fixture.token({ aud: "internal" }),
-  "for nobody": () => fixture.token({ aud: undefined }),
+  "for internal processes": () => fixture.token({ aud: "internal" }),
+  "without an audience": () => fixture.token({ aud: undefined }),
   "signed with another key under our key's name": async () =>
     fixture.token({}, { key: (await generateKeyPair("ES256")).privateKey }),
-  "of a key that nobody published": async () =>
+  "of an unpublished key": async () =>
     fixture.token({}, { kid: "k9", key: (await generateKeyPair("ES256")).privateKey }),
   "whose signature is all zeros": async () => {
     const [head, body] = (await fixture.token()).split(".");
@@ -167,7 +167,7 @@ describe.each(guarded)("a protected method, %s", (_way, call) => {
     expect(fixture.calls).toEqual([]);
   });
 
-  it("is judged by the header alone where there is one", async () => {
+  it("reads only the Authorization header if there is one", async () => {
     const good = await fixture.token();
     fixture.calls.length = 0;
     const of = async (headers: object) => (await call(headers)).status;
@@ -203,7 +203,7 @@ describe.each(guarded)("a protected method, %s", (_way, call) => {
     ],
     ["in a header of a name alike", (good) => ({ "x-authorization": `Bearer ${good}` })],
     ["of one after that of another", (good) => ({ authorization: `Bearer ${good} ${good}` })],
-  ])("is not reached with a good token %s", async (_what, headers) => {
+  ])("is not reached with a valid token %s", async (_what, headers) => {
     const given = headers(await fixture.token());
     fixture.calls.length = 0;
     const { status } = await call(given);
@@ -212,7 +212,7 @@ describe.each(guarded)("a protected method, %s", (_way, call) => {
     expect(fixture.calls).toEqual([]);
   });
 
-  it("is reached for one user, never for two, whatever is mixed (P44)", async () => {
+  it("is reached as one user, never as two, with any combination of tokens (P44)", async () => {
     const [u1, u2] = [await fixture.token(), await fixture.token({ sub: "u2" })];
     const ways: object[] = [
       { ...bearer(u1), ...cookie(u2) },
@@ -228,7 +228,7 @@ describe.each(guarded)("a protected method, %s", (_way, call) => {
       expect([200, 401]).toContain(status);
       for (const { header: reached } of fixture.calls) {
         const authorization = reached.get("authorization");
-        // The services read only the header, or else the first cookie: the one that the edge verified.
+        // The services read the header, or otherwise the first cookie, which the edge has verified.
         if (authorization) expect(authorization).toBe(`Bearer ${u1}`);
         else
           expect(reached.get("cookie")?.indexOf(u1)).toBeLessThan(
@@ -248,13 +248,10 @@ describe.each(guarded)("a protected method, %s", (_way, call) => {
 });
 
 describe.each(open)("an open path, %s", (_way, call) => {
-  it.each(Object.entries(bad))(
-    "is reached in spite of a cookie that is %s",
-    async (_what, make) => {
-      const { status } = await call(cookie(await make()));
-      expect([200, 400]).toContain(status);
-    },
-  );
+  it.each(Object.entries(bad))("is reached even with a cookie that is %s", async (_what, make) => {
+    const { status } = await call(cookie(await make()));
+    expect([200, 400]).toContain(status);
+  });
 });
 
 describe("an error", () => {
@@ -293,7 +290,11 @@ describe("an error", () => {
 
   it.each([
     ["UNAUTHENTICATED without a token", undefined, Code.Unauthenticated],
-    ["UNAUTHENTICATED with a token for somebody else", { aud: "internal" }, Code.Unauthenticated],
+    [
+      "UNAUTHENTICATED with a token for another audience",
+      { aud: "internal" },
+      Code.Unauthenticated,
+    ],
   ])("is %s in gRPC", async (_what, claimed, code) => {
     const client = createClient(OrderService, createGrpcTransport({ baseUrl: fixture.edge.url }));
     const headers = claimed ? bearer(await fixture.token(claimed)) : {};

@@ -77,7 +77,8 @@ describe("the scheme of a caller", () => {
     expect(await scheme(UNTRUSTED_ADDRESS, "https", forged(1))).toBe("http");
     expect(await scheme(UNTRUSTED_ADDRESS, "https")).toBe("http");
     expect(await scheme(UNTRUSTED_ADDRESS, "https", { "x-edge-peer": "1.2.3.4:5" })).toBe("http");
-    expect(await scheme(BALANCER, "https")).toBe("http"); // it writes no address, so it speaks for nobody
+    // This hop sets no client address, so its scheme is ignored.
+    expect(await scheme(BALANCER, "https")).toBe("http");
   });
 
   it("is http or https, and nothing else", async () => {

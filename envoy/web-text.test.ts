@@ -63,7 +63,8 @@ describe("grpc-web-text", () => {
     fixture.respond(TicketService.method.listTickets, ({ pageToken }) => ({
       nextPageToken: pageToken,
     }));
-    const pageToken = "x".repeat(64 * 1024 - 4); // One byte names the field, three tell its length.
+    // The field's tag takes one byte, and its length three.
+    const pageToken = "x".repeat(64 * 1024 - 4);
     const session = http2.connect(fixture.edge.url);
     const headers = { ":method": "POST", ":path": list, "content-type": type };
     const stream = session.request(headers);
@@ -106,14 +107,14 @@ describe("grpc-web-text", () => {
 describe("grpc-web-text that reaches no service", () => {
   const own = "/ticketing.tickets.v1.TicketService";
   it.each([
-    [12, "a method that there is not", "POST", `${own}/Nope`, {}],
-    [12, "a service that there is not", "POST", "/acme.v1.Service/Get", {}],
-    [12, "a service of ours that there is not", "POST", "/ticketing.none.v1.None/Get", {}],
-    [12, "another method of HTTP", "PUT", `${own}/GetTicket`, {}],
+    [12, "an unknown method", "POST", `${own}/Nope`, {}],
+    [12, "an unknown service", "POST", "/acme.v1.Service/Get", {}],
+    [12, "an unknown service of our package", "POST", "/ticketing.none.v1.None/Get", {}],
+    [12, "another HTTP method", "PUT", `${own}/GetTicket`, {}],
     [12, "a path that hides a slash", "POST", `${own}%2fGetTicket`, {}],
-    [3, "a host that is none", "POST", `${own}/GetTicket`, { host: "a:b" }],
+    [3, "an invalid host", "POST", `${own}/GetTicket`, { host: "a:b" }],
     [16, "a method without a token", "POST", "/ticketing.orders.v1.OrderService/ListOrders", {}],
-  ] as const)("is refused in base64 with %i: %s", async (code, _, method, path, more) => {
+  ] as const)("is rejected in base64 with %i: %s", async (code, _, method, path, more) => {
     for (const type of ["application/grpc-web-text", "Application/GRPC-Web-Text+Proto"]) {
       const headers = { "content-type": type, ...more };
       const refused = await request(fixture, method, path, { headers, body: "AAAAAAA=" });

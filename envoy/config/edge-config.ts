@@ -39,7 +39,7 @@ export const edgeConfig = z.object({
   EDGE_ADMIN_SOCKET: z.string().min(1).max(100).default("@edge-admin"),
   /** The networks whose X-Forwarded-For and X-Forwarded-Proto are trusted. */
   TRUSTED_NETWORKS: list("", network),
-  /** The origins whose pages may send a visitor's cookies, besides the host that was called. */
+  /** The origins whose pages may send a user's cookies, besides the host that was called. */
   CSRF_ORIGINS: list("", origin),
   /** The origins whose pages may call with a token and read the responses. */
   CORS_ORIGINS: list("", origin),

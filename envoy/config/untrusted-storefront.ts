@@ -6,7 +6,7 @@ type StorefrontConfig = Pick<EdgeConfig, "WEB_ADDRESSES" | "TRUSTED_NETWORKS">;
 
 /**
  * The addresses of the storefront's servers that are in no trusted network. The edge would ignore the
- * client address that such a server forwards, and all visitors would share the rate limit of one address.
+ * client address that such a server forwards, and all users would share the rate limit of one address.
  *
  * A name that does not resolve yet is skipped. The storefront checks again by itself once both run:
  * web/src/lib/server/api/proxy-trust.ts.
