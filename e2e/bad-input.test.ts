@@ -13,7 +13,7 @@ beforeAll(async () => {
   orderId = (await buy(person, await listTicket(await signUp(url, "seller")))).id;
 });
 
-/** The number of stored documents by collection: rejected requests must not change it. */
+/** The number of stored documents by collection, which rejected requests must not change. */
 async function stored(): Promise<Record<string, number>> {
   const client = await mongo.MongoClient.connect(mongoUrl.replace("/DATABASE", "/admin"));
   try {
@@ -55,7 +55,7 @@ const bad: Bad[] = [
   { what: "no price", path: "/api/tickets", body: { title: "A ticket" }, field: "price" },
   { what: "an empty title", path: "/api/tickets", body: ticket({ title: "   " }), field: "title" },
   {
-    what: "a title too long",
+    what: "a title that is too long",
     path: "/api/tickets",
     body: ticket({ title: "x".repeat(201) }),
     field: "title",
@@ -67,7 +67,7 @@ const bad: Bad[] = [
     field: "price",
   },
   {
-    what: "a price of nothing",
+    what: "a price of zero",
     path: "/api/tickets",
     body: ticket({ price: eur("0") }),
     field: "price",
@@ -79,13 +79,13 @@ const bad: Bad[] = [
     field: "price.nanos",
   },
   {
-    what: "too small a price",
+    what: "a price that is too small",
     path: "/api/tickets",
     body: ticket({ price: eur("0", 10_000_000) }),
     field: "price",
   },
   {
-    what: "too large a price",
+    what: "a price that is too large",
     path: "/api/tickets",
     body: ticket({ price: eur("9223372036854775807") }),
     field: "price",
@@ -116,12 +116,12 @@ const bad: Bad[] = [
   },
   { what: "a wrong type", path: "/api/tickets", body: ticket({ title: { $gt: "" } }) },
   {
-    what: "a price that is no number",
+    what: "a price that is not a number",
     path: "/api/tickets",
     body: ticket({ price: eur("1e309") }),
   },
-  { what: "no JSON", path: "/api/tickets", body: "{" },
-  { what: "deep JSON", path: "/api/tickets", body: "[".repeat(10_000) },
+  { what: "invalid JSON", path: "/api/tickets", body: "{" },
+  { what: "deeply nested JSON", path: "/api/tickets", body: "[".repeat(10_000) },
   {
     what: "another content type",
     path: "/api/tickets",
@@ -132,7 +132,7 @@ const bad: Bad[] = [
   { what: "an oversized body", path: "/api/tickets", body: ticket({ venue: "x".repeat(200_000) }) },
   { what: "a bad ticket id", method: "GET", path: "/api/tickets/1" },
   {
-    what: "a ticket that is not there",
+    what: "a ticket that does not exist",
     method: "GET",
     path: `/api/tickets/${someId}`,
     status: 404,
@@ -152,7 +152,7 @@ const bad: Bad[] = [
   { what: "an unknown parameter", method: "GET", path: "/api/tickets?sort=price" },
   { what: "no ticket", path: "/api/orders", body: {}, field: "ticket_id" },
   {
-    what: "a ticket id that is none",
+    what: "an invalid ticket id",
     path: "/api/orders",
     body: { ticketId: "1" },
     field: "ticket_id",
@@ -165,14 +165,14 @@ const bad: Bad[] = [
     field: "ticket_version",
   },
   {
-    what: "an order that is not there",
+    what: "an order that does not exist",
     method: "DELETE",
     path: `/api/orders/${someId}`,
     status: 404,
   },
   { what: "no token", path: "/api/payments", body: { orderId: someId }, field: "token" },
   {
-    what: "a token that is none",
+    what: "an invalid token",
     path: "/api/payments",
     body: { orderId: someId, token: "4242424242424242" },
     field: "token",
@@ -209,7 +209,7 @@ interface Status {
 }
 
 describe("bad input", () => {
-  it("gets a 4xx that names the field, and stores nothing", async () => {
+  it("gets a 4xx error that names the field, and stores nothing", async () => {
     const before = await stored();
     for (const one of bad) {
       const answer = await request(one);
@@ -253,7 +253,7 @@ describe("bad input", () => {
         const told = `${type} ${body.slice(0, 10)}: ${answer.status}`;
         expect(answer.status, told).toBeLessThan(500);
         const status = answer.headers.get("grpc-status");
-        // 2 is UNKNOWN and 13 is INTERNAL: both would be a fault of the server.
+        // 2 is UNKNOWN and 13 is INTERNAL, which both mean a server error.
         if (status) expect(["0", "2", "13"], told).not.toContain(status);
       }
     }

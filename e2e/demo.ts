@@ -17,9 +17,9 @@ import {
 } from "./testing/person.ts";
 import { toRpcError } from "./testing/rpc-error.ts";
 
-// `npm run demo`: plays the two flows of the marketplace as real clients, and prints what happened.
+// `npm run demo`: runs the two flows of the marketplace with real clients, and prints each step.
 
-/** A marketplace to play on, and where its services write their logs. */
+/** A marketplace for the demo, with the folder of its services' logs. */
 interface Stage {
   url: string;
   logs: string;
@@ -28,7 +28,7 @@ interface Stage {
 }
 
 const OWN_HOLD_SECONDS = 15;
-/** A longer hold is not shown. */
+/** If holds are longer, the expiry flow runs in a marketplace of its own. */
 const LONGEST_WATCH_SECONDS = 60;
 
 async function ownStage(): Promise<Stage> {
@@ -61,15 +61,15 @@ const say = (line: string): void => console.log(line);
 
 let watch: Watch | undefined;
 
-/** What happens next; first, what the services still have to say of what happened before. */
+/** Prints the remaining events of the previous step, and then the title of the next one. */
 async function step(line: string): Promise<void> {
   await watch?.settled();
   say(`\n▸ ${line}`);
 }
 
-/** Prints what the services log of events, each line as its service wrote it. */
+/** Prints the events that the services log, each line as its service wrote it. */
 interface Watch {
-  /** Resolves when nothing more is said. */
+  /** Resolves when no more events are logged. */
   settled(): Promise<void>;
 }
 
@@ -81,7 +81,7 @@ function watchEvents(logs: string): Watch {
     existsSync(logs) ? readdirSync(logs).filter((name) => name.endsWith(".log")) : [];
   for (const file of files()) read.set(file, statSync(join(logs, file)).size);
 
-  /** Prints what is new, in the order of its time; answers whether there was anything. */
+  /** Prints the new events in the order of their time. Returns whether there were any. */
   function printNew(): boolean {
     const lines: { time: string; line: string }[] = [];
     for (const file of files()) {

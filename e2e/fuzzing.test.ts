@@ -27,7 +27,7 @@ const processes = async (): Promise<unknown> =>
 
 type Make = (random: SeededRandom) => Buffer[];
 
-/** Sends malformed requests to an address; then each process must still run, and be healthy. */
+/** Sends malformed requests to an address. Then each process must still run and be healthy. */
 async function fuzz(
   name: string,
   address: string,
@@ -49,7 +49,8 @@ async function fuzz(
   await runConcurrently(CONCURRENCY, tasks);
   await until(isHealthy, { what: `${name} to answer`, timeoutMs: 30_000 }).catch(
     async (error: unknown) => {
-      expect(await processes(), name).toEqual(before); // It says more than the timeout.
+      // This error is more precise than the timeout.
+      expect(await processes(), name).toEqual(before);
       throw error;
     },
   );
@@ -128,7 +129,8 @@ it.each([
   ["the mailbox", marketplace.mailboxUrl, ["/", "/mails"], "/mails", ""],
 ])("no malformed request stops %s", async (name, url, known, path, more) => {
   const make: Make = (random) => malformedHttp1(random, known, more);
-  const any = name === "the local Stripe"; // Without an API key it responds with an error.
+  // Without an API key the local Stripe responds with an error.
+  const any = name === "the local Stripe";
   await fuzz(name, hostOf(url), make, () => respondsOk(url + path, { any }));
 });
 

@@ -226,7 +226,7 @@ describe("the hold", () => {
     };
     const { ticket: now } = await seller.tickets.updateTicket(dearer);
     if (!now) throw new Error("no ticket");
-    const order = await buy(third, now); // From here on orders has heard of the price.
+    const order = await buy(third, now); // From here on orders has received the new price.
     expect(order.price).toMatchObject({ units: 99n, currencyCode: "EUR" });
     await third.orders.cancelOrder({ id: order.id });
     const refused = await errorOf(buy(buyer, ticket));

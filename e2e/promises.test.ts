@@ -124,7 +124,7 @@ function send(path: string, headers: Record<string, string>, body: Buffer): Prom
       (head) => (told = `${head[":status"]} ${head["grpc-status"] ?? ""}`.trim()),
     );
     stream.on("trailers", (trailer) => (told = `${told.split(" ")[0]} ${trailer["grpc-status"]}`));
-    // After an early rejection the rest of the body is not read: the response ends the call.
+    // After an early rejection the rest of the body is not read, and the response ends the call.
     stream.on("error", done).on("end", done).on("close", done).resume();
     session.on("error", done);
     stream.end(body);
@@ -150,7 +150,8 @@ describe("P34: a message that is too large", () => {
       const bearer = { authorization: `Bearer ${token}` };
       const json = { ...bearer, "content-type": "application/json" };
       const grpc = { ...bearer, "content-type": "application/grpc", te: "trailers" };
-      const gzip = gzipSync(bomb); // Twice: a thousand to one, so that it is small on the wire.
+      // Compressed twice, by a factor of a thousand, so it is small on the wire.
+      const gzip = gzipSync(bomb);
       const told = await Promise.all([
         send(path, json, plain),
         send(path, { ...json, "content-encoding": "gzip" }, bomb),
@@ -185,7 +186,7 @@ describe("P33: requests that never end", () => {
           const headers = { ":method": "POST", ":path": path, "content-type": "application/json" };
           const stream = session.request(headers);
           stream.on("error", () => undefined).resume();
-          stream.write("{"); // And nothing more.
+          stream.write("{"); // The rest never follows.
         }
       }
       // The edge has received all of them once it responds to a ping behind them.

@@ -73,12 +73,12 @@ describe.concurrent("a refund", () => {
     });
     expect((await errorOf(buyer.tickets.openTicketCode({ id: ticket.id }))).code).toBe("NotFound");
     await until(async () => (await subjectsTo(buyer)).includes("Refund: Given back"), {
-      what: "the letter to the buyer",
+      what: "the email to the buyer",
     });
     await until(
       async () => (await subjectsTo(seller)).includes("Refunded to the buyer: Given back"),
       {
-        what: "the letter to the seller",
+        what: "the email to the seller",
       },
     );
     expect(await subjectsTo(buyer)).toContain("Your ticket: Given back");

@@ -65,7 +65,7 @@ async function expectUnavailable(open: () => Promise<Response>): Promise<void> {
   expect(answer.headers.getSetCookie()).toEqual([]);
 }
 
-it("a frozen database signs nobody out, even if it renews sessions after the client has given up", async () => {
+it("a frozen database signs no user out, even if it renews sessions after the client has timed out", async () => {
   const mongo = system.parts.mongo!;
   const db = await mongoose.createConnection(mongo.databaseUrl("auth")).asPromise();
   try {
@@ -99,7 +99,7 @@ it("while no session can be verified, the error page keeps the form, which one p
   await until(isListed, { what: "the ticket to be listed", timeoutMs: 60_000 });
 });
 
-it("a database that is down signs nobody out", async () => {
+it("a database that is down signs no user out", async () => {
   const mongo = system.parts.mongo!;
   const { open } = await returningBrowser();
   mongo.kill("SIGKILL");

@@ -14,7 +14,7 @@ export interface FaultProxy {
    * connections stay silent for good.
    */
   blackhole(): void;
-  /** Answers each new connection with this text, and closes it. */
+  /** Sends this text to each new connection, and closes it. */
   respondWith(text: string): void;
   /** Ends the fault for new connections. */
   restore(): void;

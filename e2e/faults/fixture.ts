@@ -122,7 +122,7 @@ const retryTemporaryErrors =
     }
   };
 
-/** Creates an account for somebody whose calls are retried. */
+/** Creates an account for a user whose calls are retried. */
 async function signUpWithRetries(
   url: string,
   name: string,

@@ -13,7 +13,7 @@ export interface PurchaseOptions {
   bankAnswerMs: readonly [earliest: number, latest: number];
 }
 
-/** The history of a workload: what its buyers were told. */
+/** The history of a workload: the responses that its buyers received. */
 export interface History {
   /** The number of purchases, by their outcome. */
   readonly outcomes: Record<string, number>;
@@ -36,7 +36,7 @@ export function purchases({ seller, random, bankAnswerMs }: PurchaseOptions, his
   const record = (outcome: string): void =>
     void (history.outcomes[outcome] = (history.outcomes[outcome] ?? 0) + 1);
 
-  /** Answers the bank's question around the end of the hold, four times out of five with yes. */
+  /** Completes 3-D Secure four times out of five, otherwise fails it, around the end of the hold. */
   async function answerBank(page: string, order: Order): Promise<void> {
     const answer = random() < 0.8 ? "complete" : "fail";
     const [earliest, latest] = bankAnswerMs;

@@ -1,13 +1,13 @@
 import { connect } from "node:net";
 import { setTimeout as passing } from "node:timers/promises";
 
-/** The connection is closed after this much silence, as many malformed requests get no response. */
+/** A silence that closes the connection, because many malformed requests get no response. */
 const SILENCE_MS = 60;
 
 /**
- * Sends pieces of bytes over a new connection, and closes it after a silence, by an end or by a reset.
- * With `greeted` the server speaks first. Resolves to what the server sent: any response is correct, as
- * long as the process survives.
+ * Sends pieces of bytes over a new connection. After a silence it closes the connection, with an end or
+ * a reset. With `greeted` the server speaks first. Resolves to what the server sent: any response is
+ * correct if the process survives.
  */
 export async function exchange(
   address: string,

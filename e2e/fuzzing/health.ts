@@ -22,7 +22,7 @@ export async function isServing(address: string): Promise<boolean> {
   }
 }
 
-/** Whether an HTTP request succeeds; with `any`, whether there is a response at all. */
+/** Whether an HTTP request succeeds. With `any`, whether there is any response. */
 export async function respondsOk(url: string, { any = false } = {}): Promise<boolean> {
   const response = await fetch(url, { redirect: "manual" });
   await response.body?.cancel();

@@ -10,7 +10,7 @@ import {
 
 const line = (name: string, value: string): string => `${name}: ${value}\r\n`;
 
-/** The headers that frame a body, and the body as it is sent. */
+/** The headers that frame a body, and the body that is sent. */
 const framings: ((body: Buffer) => [head: string, body: string])[] = [
   (body) => [line("content-length", `${body.length}`), body.toString("latin1")],
   (body) => [line("content-length", `${body.length + 9}`), body.toString("latin1")],

@@ -38,7 +38,7 @@ function literal(text: string): Buffer {
 const block = (fields: readonly (readonly [string, string])[]): Buffer =>
   Buffer.concat(fields.flatMap(([name, value]) => [Buffer.of(0), literal(name), literal(value)]));
 
-/** The headers of a request; some pseudo-headers are malformed, missing, repeated or out of order. */
+/** The headers of a request. Some pseudo-headers are malformed, missing, repeated or out of order. */
 function head(random: SeededRandom, known: readonly string[]): Buffer {
   const odd = (times: number, list: readonly string[], usual: string): string =>
     random.oneIn(times) ? random.pick(list) : usual;

@@ -1,6 +1,6 @@
 import type { SeededRandom } from "../testing/seeded-random.ts";
 
-// Values that are nearly valid, or invalid in a way that has surprised some parser.
+// Values that are almost valid, or invalid in a way that has broken other parsers.
 
 export const hosts = [
   ...["a:99999", "a:b", "[", "[::1", "[::1]]", "%", "%zz:1", ":80", "a:-1", "", " ", "::", "a b"],
@@ -102,7 +102,7 @@ const values = [
   ],
 ];
 
-/** Headers that the services read, with values that they do not expect. */
+/** Headers that the services read, with unexpected values. */
 export const malformedHeaders = (random: SeededRandom): [string, string][] =>
   random.someOf(names, 5).map((name) => {
     const authority = /host|origin|referer/.test(name) && !random.oneIn(3);
