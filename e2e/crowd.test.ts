@@ -71,7 +71,7 @@ async function confirmedPerson(name: string) {
   return clients(transportTo(system.url, tokens?.accessToken));
 }
 
-it("many users at one address hold no more tickets than one network may, through the edge", async () => {
+it("many users at one address together cannot hold more tickets than the limit of a network", async () => {
   const seller = await signUp(system.url, "seller");
   const reasons = await Promise.all(
     Array.from({ length: NETWORK_HOLDS + 3 }, async (_, i) => {

@@ -70,7 +70,7 @@ const EXCLUSIONS: Record<string, Exclusions> = {
     "refunds.requestId": REQUEST_ID,
     "refunds.requestHash": REQUEST_ID,
     "refunds.stripeId": "Stripe's name of what is exported",
-    createTime: "when payments has heard of the order",
+    createTime: "when payments received the order",
     postings: DERIVED,
     counted: DERIVED,
     countTime: DERIVED,
@@ -98,7 +98,7 @@ const EXCLUSIONS: Record<string, Exclusions> = {
   "payments.balances": { _id: DERIVED, leaseUntil: DERIVED, pending: DERIVED },
   "payments.users": {},
   "payments.webhooks":
-    "that Stripe has told something of the account, which is exported as it is now",
+    "only that Stripe has sent events of the account, whose current state is exported",
 };
 
 /** The row for a document: documents of other users may mention the user. */

@@ -179,7 +179,7 @@ describe("the hold", () => {
   });
 
   it.concurrent(
-    "does not let the seller edit the ticket while it runs, but before and after",
+    "lets the seller edit the ticket before and after it, but not while it runs",
     async () => {
       const ticket = await listTicket(seller);
       const change = (title: string) => ({

@@ -29,7 +29,7 @@ async function moneyViolations({ system }: FaultsFixture): Promise<string[]> {
   return found.filter((violation) => MONEY_VIOLATION.test(violation));
 }
 
-it("without optimistic concurrency, money is taken for nothing or lost", async () => {
+it("without optimistic concurrency, buyers are charged for nothing or money is lost", async () => {
   const withoutOptimisticConcurrency = pathToFileURL(
     join(import.meta.dirname, "faults/no-optimistic-concurrency.ts"),
   ).href;

@@ -168,7 +168,7 @@ describe("an unknown path", () => {
   );
 });
 
-it("the public keys may be cached for a minute, and the responses of the API not at all", async () => {
+it("the public keys can be cached for a minute, and responses of the API cannot be cached", async () => {
   const policy = async (path: string) => (await fetch(url + path)).headers.get("cache-control");
   expect(await policy("/.well-known/jwks.json")).toBe("public, max-age=60");
   for (const path of ["/api/tickets", "/api/users/currentuser", "/api/orders"])

@@ -26,7 +26,7 @@ describe("Envoy's admin page", () => {
   );
 
   it.each(["evil.test", "evil.test:9901", "localhost.evil.test", "127.0.0.1.evil.test", "edge"])(
-    "is not shown, and stops nothing, under a name that anybody can point at us: %s",
+    "shows nothing and stops nothing under a name that an attacker can point at it: %s",
     async (host) => {
       expect(await call("GET", "/config_dump", { host })).toBe(421);
       expect(await call("POST", "/quitquitquit", { host })).toBe(421);

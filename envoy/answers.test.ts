@@ -130,7 +130,7 @@ describe("a REST body", () => {
   });
 
   it.each(["{'requestID': '1'}", "{requestID: 1}", '{"request\\u0049D": "1"}', '{"": 1}'])(
-    "is rejected with such a field in any notation: %s",
+    "is rejected with an unknown field in any notation: %s",
     async (text) => {
       const headers = { ...(await bearer()), "content-type": "application/json" };
       expect((await request(fixture, "POST", "/api/tickets", { headers, body: text })).status).toBe(
@@ -139,7 +139,7 @@ describe("a REST body", () => {
     },
   );
 
-  it("may spell its fields in either way of the contract", async () => {
+  it("accepts field names in camel case and in snake case", async () => {
     const eventTime = "2099-01-01T20:00:00Z";
     const body = { title: 'a "quoted" { title', price, event_time: eventTime, requestId: id };
     fixture.calls.length = 0;

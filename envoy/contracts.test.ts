@@ -94,7 +94,7 @@ describe("a running edge", () => {
   const unary = methods.filter(({ methodKind }) => methodKind === "unary");
 
   it.each(unary.map((method) => [pathOf(method), method] as const))(
-    "guards %s as its contract says",
+    "applies the access of the contract to %s",
     async (name, method) => {
       const answers = [await request(fixture, "POST", name, { body: {} })];
       const rest = restOf(method);

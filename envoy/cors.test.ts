@@ -28,7 +28,7 @@ const otherOrigins = [
   "null",
 ];
 
-it("a page of an allowed origin may call with a token, and read the response", async () => {
+it("a page of an allowed origin can call with a token, and read the response", async () => {
   const asked = await preflight(app);
   expect(asked.status).toBe(200);
   expect(asked.headers["access-control-allow-origin"]).toBe(app);
@@ -41,7 +41,7 @@ it("a page of an allowed origin may call with a token, and read the response", a
   expect(answer.headers["access-control-allow-origin"]).toBe(app);
 });
 
-it("a page of an allowed origin may sign in, without a token", async () => {
+it("a page of an allowed origin can sign in without a token", async () => {
   const answer = await request(fixture, "POST", "/api/users/signin", {
     headers: { origin: app },
     body: {},

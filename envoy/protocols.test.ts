@@ -172,13 +172,13 @@ describe("REST", () => {
   it.each([
     ["a wrong type", "POST", "/api/users/signin", { body: { email: { a: 1 } } }],
     [
-      "no JSON",
+      "invalid JSON",
       "POST",
       "/api/users/signin",
       { body: "{", headers: { "content-type": "application/json" } },
     ],
     [
-      "ten thousand brackets",
+      "deeply nested JSON",
       "POST",
       "/api/users/signin",
       { body: `{"email":${"[".repeat(10_000)}`, headers: { "content-type": "application/json" } },

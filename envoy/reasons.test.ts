@@ -65,7 +65,7 @@ const ID = "019f0000-0000-7000-8000-000000000001";
 interface Problem {
   readonly reason: string;
   readonly code: Code;
-  /** The code in REST, where it differs. */
+  /** The code in REST, if it differs. */
   readonly restCode?: Code;
   readonly method: DescMethodUnary;
   readonly input?: object;
@@ -223,9 +223,9 @@ describe("a request that cannot be decoded", () => {
   const path = "/ticketing.tickets.v1.TicketService/GetTicket";
   const frame = (text: string) => `\0\0\0\0${String.fromCharCode(text.length)}${text}`;
   it.each([
-    ["REST, no JSON", `/api/tickets/${ID}/relist`, "application/json", "{"],
+    ["REST, invalid JSON", `/api/tickets/${ID}/relist`, "application/json", "{"],
     ["REST, an unknown field", `/api/tickets/${ID}/relist`, "application/json", '{"codE":"1"}'],
-    ["Connect, no JSON", path, "application/json", "{"],
+    ["Connect, invalid JSON", path, "application/json", "{"],
     ["Connect, an unknown field", path, "application/json", '{"ID":"1"}'],
     ["Connect, garbage", path, "application/proto", "\u0007garbage"],
     ["gRPC-Web, garbage", path, "application/grpc-web+proto", frame("\u0007garbage")],

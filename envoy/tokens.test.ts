@@ -40,7 +40,7 @@ const bad: Record<string, () => Promise<string> | string> = {
   "without an issuer": () => fixture.token({ iss: undefined }),
   "for internal processes": () => fixture.token({ aud: "internal" }),
   "without an audience": () => fixture.token({ aud: undefined }),
-  "signed with another key under our key's name": async () =>
+  "signed with another key under the ID of our key": async () =>
     fixture.token({}, { key: (await generateKeyPair("ES256")).privateKey }),
   "of an unpublished key": async () =>
     fixture.token({}, { kid: "k9", key: (await generateKeyPair("ES256")).privateKey }),
@@ -145,7 +145,7 @@ describe.each(guarded)("a protected method, %s", (_way, call) => {
       async () => ({ cookie: `a=b; ticketing_access=${await fixture.token()}; c=d` }),
     ],
     [
-      "a token that ended 4 s ago by another clock",
+      "a token that expired 4 s ago, within the clock skew",
       async () => bearer(await fixture.token({ exp: now() - 4 })),
     ],
   ])("is reached with %s", async (_what, headers) => {
@@ -183,15 +183,18 @@ describe.each(guarded)("a protected method, %s", (_way, call) => {
 
   it.each<[string, (good: string) => object]>([
     [
-      "in the cookie of TLS, without TLS",
+      "in the cookie for TLS, without TLS",
       (good) => ({ cookie: `__Host-ticketing_access=${good}` }),
     ],
     ["in the other cookie", (good) => ({ cookie: `ticketing_refresh=${good}` })],
     ["in a cookie of another case", (good) => ({ cookie: `TICKETING_ACCESS=${good}` })],
     ["in a cookie that ends like ours", (good) => ({ cookie: `a_ticketing_access=${good}` })],
-    ["behind a bad cookie", (good) => ({ cookie: `ticketing_access=x; ticketing_access=${good}` })],
     [
-      "behind a bad cookie, in another line",
+      "after an invalid cookie",
+      (good) => ({ cookie: `ticketing_access=x; ticketing_access=${good}` }),
+    ],
+    [
+      "after an invalid cookie, in another line",
       (good) => ({ cookie: ["ticketing_access=x", `ticketing_access=${good}`] }),
     ],
     ["between quotes", (good) => ({ authorization: `Bearer "${good}"` })],
@@ -201,8 +204,8 @@ describe.each(guarded)("a protected method, %s", (_way, call) => {
       "in another header",
       (good) => ({ "x-access-token": good, "proxy-authorization": `Bearer ${good}` }),
     ],
-    ["in a header of a name alike", (good) => ({ "x-authorization": `Bearer ${good}` })],
-    ["of one after that of another", (good) => ({ authorization: `Bearer ${good} ${good}` })],
+    ["in a header with a similar name", (good) => ({ "x-authorization": `Bearer ${good}` })],
+    ["that is followed by another token", (good) => ({ authorization: `Bearer ${good} ${good}` })],
   ])("is not reached with a valid token %s", async (_what, headers) => {
     const given = headers(await fixture.token());
     fixture.calls.length = 0;

@@ -109,7 +109,7 @@ describe("limits for each address, by default", () => {
     );
   });
 
-  it("one address may create 20 orders a minute, in every protocol, and others are not affected", async () => {
+  it("one address can create 20 orders a minute over all protocols, and others are not affected", async () => {
     const authorization = `Bearer ${await fixture.token()}`;
     const order = (n: number, path: string, from = UNTRUSTED_ADDRESS) => {
       const headers = { authorization, ...forged(n) };

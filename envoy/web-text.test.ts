@@ -59,7 +59,7 @@ describe("grpc-web-text", () => {
     expect(trailer?.toString("latin1")).toMatch(/grpc-status: ?0/);
   });
 
-  it("may be large, and arrive in pieces", async () => {
+  it("can be large, and can arrive in pieces", async () => {
     fixture.respond(TicketService.method.listTickets, ({ pageToken }) => ({
       nextPageToken: pageToken,
     }));
@@ -82,7 +82,7 @@ describe("grpc-web-text", () => {
     );
   });
 
-  it("may have 64 KiB, and not a byte more, as without base64", async () => {
+  it("has the same limit of 64 KiB as without base64", async () => {
     const large = (bytes: number) => call(frame(new Uint8Array(bytes)));
     for (const bytes of [64 * 1024 + 1, 70_000, 200_000])
       expect(
@@ -111,7 +111,7 @@ describe("grpc-web-text that reaches no service", () => {
     [12, "an unknown service", "POST", "/acme.v1.Service/Get", {}],
     [12, "an unknown service of our package", "POST", "/ticketing.none.v1.None/Get", {}],
     [12, "another HTTP method", "PUT", `${own}/GetTicket`, {}],
-    [12, "a path that hides a slash", "POST", `${own}%2fGetTicket`, {}],
+    [12, "a path with an encoded slash", "POST", `${own}%2fGetTicket`, {}],
     [3, "an invalid host", "POST", `${own}/GetTicket`, { host: "a:b" }],
     [16, "a method without a token", "POST", "/ticketing.orders.v1.OrderService/ListOrders", {}],
   ] as const)("is rejected in base64 with %i: %s", async (code, _, method, path, more) => {

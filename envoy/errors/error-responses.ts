@@ -11,7 +11,7 @@ export interface ErrorResponse {
   /** The status that is sent instead. */
   readonly sent?: number;
   readonly code: Code;
-  /** The code in REST, where it differs. */
+  /** The code in REST, if it differs. */
   readonly restCode?: Code;
   readonly reason: string;
   readonly message: string;

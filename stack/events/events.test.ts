@@ -367,7 +367,7 @@ describe("stats", () => {
     expect(code).toBe(1);
   });
 
-  it("shows what it can read without the management API, and marks a database that does not answer", async () => {
+  it("shows what it can read without the management API, and marks a database that does not respond", async () => {
     publish("o1");
     await ready("tickets", 1);
     const env = { RABBITMQ_MANAGEMENT_URI: "", MONGODB_URI: "" };

@@ -25,7 +25,7 @@ export class Unit {
   find<K extends keyof Tables>(kind: K, id: string, param: string, status = 400): Tables[K] {
     const changed = this.#changes.get(`${kind}/${id}`) as Tables[K] | undefined;
     const found = changed ?? this.#journal.get(kind, id);
-    const name = kind === "payment_method" ? "PaymentMethod" : kind; // as at Stripe
+    const name = kind === "payment_method" ? "PaymentMethod" : kind; // As at Stripe.
     if (!found) throw noSuch(name, id, param, status);
     return found;
   }
