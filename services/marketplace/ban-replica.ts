@@ -2,12 +2,12 @@ import { Schema, type Connection } from "mongoose";
 import type { Ban } from "#runtime/identity/bans.ts";
 import { duplicateKeyIndex } from "#runtime/store/database.ts";
 
-/** A copy of what a service needs to know of a user: whether they are out, by their newest version. */
+/** What a service stores about a user: whether the user is banned, as of the newest version. */
 interface UserBanFields {
   _id: string;
   version: number;
   banned: boolean;
-  /** Once true, nothing changes any more. */
+  /** Once it is true, nothing changes any more. */
   deleted?: boolean;
 }
 
@@ -25,8 +25,8 @@ export const banReplicaModel = (db: Connection) => db.model("BannedUser", schema
 export type BanReplica = ReturnType<typeof banReplicaModel>;
 
 /**
- * Keeps the newer of ours and theirs, so that events may come late, twice or out of order (R71). A
- * deletion is final: the version of no other event outweighs it.
+ * Stores a ban unless the replica has the same or a newer version, so events may arrive late, twice or out
+ * of order (R71). A deletion is final, whatever the version of another event.
  */
 async function applyIfNewer(banReplica: BanReplica, ban: Ban): Promise<void> {
   const { userId, version, banned, deleted = false } = ban;
@@ -37,19 +37,19 @@ async function applyIfNewer(banReplica: BanReplica, ban: Ban): Promise<void> {
     await banReplica.updateOne(older, change, { upsert: true });
   } catch (error) {
     if (!duplicateKeyIndex(error)) throw error;
-    // Ours is there: as new or newer, or an older one that was put there in this very moment.
+    // The document exists: it is as new or newer, or an older one was inserted at the same time.
     await banReplica.updateOne(older, change);
   }
 }
 
-/** Whether a user is out, as far as this service has heard. */
+/** Whether a user is banned according to this replica. */
 export async function isBanned(banReplica: BanReplica, userId: string): Promise<boolean> {
   return (await banReplica.findById(userId).lean())?.banned ?? false;
 }
 
 /**
- * Keeps the word on a user, and lets `apply` do what follows from the newest one. Where another word
- * came meanwhile, ours may have been applied behind it: then again, with that.
+ * Stores a ban, and calls `apply` with the newest state of the user. If another event changed the state
+ * meanwhile, `apply` is called again, because the two calls may have finished in the wrong order.
  */
 export async function applyBan(
   banReplica: BanReplica,

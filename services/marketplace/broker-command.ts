@@ -2,9 +2,9 @@ import { parseArgs } from "node:util";
 import { catalogue } from "./catalogue.ts";
 import { definitionsOf } from "#runtime/messaging/topology/permissions.ts";
 
-// `node services/marketplace/broker-command.ts [VHOST] [--plugin]` prints what a RabbitMQ of production must hold
-// before services of this version start, and what each of their users may do there, as definitions:
-// https://www.rabbitmq.com/docs/definitions. docs/operations.md says how they get there.
+// `node services/marketplace/broker-command.ts [VHOST] [--plugin]` prints the definitions that a RabbitMQ in
+// production needs before services of this version start, including the permissions of their users:
+// https://www.rabbitmq.com/docs/definitions. docs/operations.md describes how to import them.
 
 const { values, positionals } = parseArgs({
   options: { plugin: { type: "boolean", default: false } },

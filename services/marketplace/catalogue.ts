@@ -21,11 +21,11 @@ import type { Ban, BanEvent } from "#runtime/identity/bans.ts";
 import type { SnapshotRoute, Subscriptions } from "#runtime/messaging/topology/topology.ts";
 
 /**
- * Who hears which events: the one list from which the broker's exchanges, queues and permissions
- * follow (runtime/messaging).
+ * The events and their subscribers. The broker's exchanges, queues and permissions are derived from this
+ * list (runtime/messaging).
  */
 export const subscriptions = {
-  // It alone knows people's addresses, so it writes to them about their trades.
+  // Auth is the only service that knows email addresses, so it sends the emails about trades.
   auth: [
     orders.OrderCompletedSchema,
     payments.ChargeFailedSchema,
@@ -75,7 +75,7 @@ export const subscriptions = {
   ],
 } satisfies Subscriptions;
 
-/** Who may ask which owner for all that it has, and hears the answer. */
+/** The services that may request snapshots from an owner and receive the pages. */
 export const snapshots: readonly SnapshotRoute[] = [
   {
     request: tickets.TicketSnapshotRequestedSchema,
@@ -89,7 +89,7 @@ export const snapshots: readonly SnapshotRoute[] = [
   },
 ];
 
-/** Who leaves messages with the delayed-message plugin, where the broker has it. */
+/** The services that delay messages with the plugin, if the broker has it. */
 export const delays: readonly string[] = ["expiration"];
 
 function toBan(user: UserState | undefined, banned: boolean): Ban {
@@ -97,7 +97,7 @@ function toBan(user: UserState | undefined, banned: boolean): Ban {
   return { userId: user.id, version: Number(user.version), banned };
 }
 
-/** The events that every instance hears by itself: a deleted user is out like a banned one. */
+/** The events that every instance receives: a deleted user counts as banned. */
 export const banEvents: readonly BanEvent[] = [
   {
     type: UserBannedSchema.typeName,
@@ -116,7 +116,7 @@ export const banEvents: readonly BanEvent[] = [
   },
 ];
 
-/** Every public service, for reflection and for the edge. */
+/** All public services, for reflection and for the edge. */
 export const services: readonly DescService[] = [
   AuthService,
   AccountService,
@@ -127,7 +127,7 @@ export const services: readonly DescService[] = [
   SellerService,
 ];
 
-/** The names of the services that have RPCs. The edge has a route and a cluster for each. */
+/** The names of the services with RPCs. The edge has a route and a cluster for each of them. */
 export const publicServices: readonly string[] = [
   ...new Set(services.map(({ file }) => file.proto.package.split(".")[1] ?? "")),
 ];

@@ -2,12 +2,12 @@ import type { Money } from "@ticketing/proto/google/type/money";
 import { invalidField } from "#runtime/errors.ts";
 import { currencyOf, decimal, formatAmount, toMinor, type Amount } from "#runtime/values/money.ts";
 
-/** Stripe charges amounts of at most eight digits, in minor units. */
+/** Stripe accepts amounts of at most eight digits, in minor units. */
 const MAX_AMOUNT = 99_999_999;
 
 /**
- * Rounds down to an amount that Stripe can charge or transfer: in some currencies it takes only
- * multiples of more than one minor unit.
+ * Rounds down to an amount that Stripe can charge or transfer: for some currencies it accepts only multiples
+ * of more than one minor unit.
  */
 export function roundDownForStripe({ amount, currency }: Amount): number {
   return amount - (amount % currencyOf(currency, "amount").step);

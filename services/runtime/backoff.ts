@@ -7,7 +7,9 @@ export interface Backoff {
 }
 
 interface Options {
-  /** How many ids are remembered. One that does not fit has no pause, which is safe but costs tries. */
+  /**
+   * The maximum number of IDs. An ID that does not fit has no delay, which is safe but causes more attempts.
+   */
   capacity: number;
   firstPauseMs?: number;
   longestPauseMs?: number;
@@ -23,7 +25,7 @@ export function backoff(options: Options): Backoff {
       const times = (failures.get(id)?.times ?? 0) + 1;
       if (times === 1 && failures.size >= capacity) return;
       const pause = Math.min(firstPauseMs * 2 ** (times - 1), longestPauseMs);
-      // Spread, so that ids that failed together come back apart.
+      // Jitter, so that IDs that failed together are retried apart.
       failures.set(id, { times, until: now() + pause * (0.8 + 0.2 * Math.random()) });
     },
     succeeded: (id) => void failures.delete(id),

@@ -2,25 +2,27 @@ import { AsyncLocalStorage } from "node:async_hooks";
 import type { Query, Schema } from "mongoose";
 import { CallError } from "./errors.ts";
 
-// The deadline of the call that is being worked on, wherever its work has got to. Nobody waits for an
-// answer after it, so what the work still asks of the database is time and room taken from others.
+// The deadline of the current call, available to all code that runs in it. After the deadline no caller waits
+// for the response, so further database queries would only take capacity from other calls.
 
-/** No query has all of a call's time: its end has yet to be told to the caller. */
+/**
+ * A query gets less than the whole remaining time, so that its failure can still be reported to the caller.
+ */
 const QUERY_SHARE = 0.9;
 
 interface Deadline {
   at: number;
-  /** What a single query may take. */
+  /** The maximum time of a single query. */
   longestQueryMs: number;
-  /** Its caller has gone, or had less time than we. */
+  /** The caller has disconnected, or its own deadline has passed. */
   gone: AbortSignal;
-  /** The work has ended. What it began and did not wait for has all the time it needs. */
+  /** The call has ended. Work that it started and did not wait for has no deadline. */
   over: boolean;
 }
 
 const current = new AsyncLocalStorage<Deadline | undefined>();
 
-/** Runs a call's work, which may take so long, and no longer than its caller waits. */
+/** Runs the work of a call with a time limit, and no longer than its caller waits. */
 export async function runWithDeadline<T>(
   ms: number,
   gone: AbortSignal,
@@ -31,23 +33,23 @@ export async function runWithDeadline<T>(
   return current.run(deadline, work).finally(() => (deadline.over = true));
 }
 
-/** Runs work that must be finished and stored, however late: a payment that was made is one. */
+/** Runs work that must be completed and stored even after the deadline, such as a payment that was made. */
 export const runWithoutDeadline = <T>(work: () => T): T => current.run(undefined, work);
 
-/** The deadline of now; undefined where nobody waits for an answer. */
+/** The current deadline, or undefined if there is none. */
 function awaited(): Deadline | undefined {
   const deadline = current.getStore();
   return deadline?.over ? undefined : deadline;
 }
 
-/** How many milliseconds the call has left; undefined where nobody waits for an answer. */
+/** The remaining time of the call in milliseconds, or undefined if there is no deadline. */
 export function remainingMs(): number | undefined {
   const deadline = awaited();
   if (!deadline) return undefined;
   return deadline.gone.aborted ? 0 : deadline.at - performance.now();
 }
 
-/** Ends work that nobody waits for any more. */
+/** Throws if the caller no longer waits for the response. */
 export function requireTimeLeft(): void {
   if ((remainingMs() ?? 1) > 0) return;
   throw new CallError("TOO_SLOW", "this takes too long", { retryAfterMs: 1_000 });
@@ -60,8 +62,8 @@ const queries = [
 ];
 
 /**
- * A plugin for a connection: tells the database with each query how long it may take, and begins
- * nothing after the deadline. An insert that has begun is finished; its limit is that of the connection.
+ * A plugin for a connection: it sets the maximum time of each query and starts none after the deadline. An
+ * insert that has started is completed; only the connection's timeout limits it.
  */
 export function enforceDeadlines(schema: Schema): void {
   schema.pre(queries, { query: true, document: false }, function (this: Query<unknown, unknown>) {

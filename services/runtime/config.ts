@@ -33,8 +33,8 @@ export const tokenConfig = {
 export const booleanVariable = flag;
 
 /**
- * Reads a service's environment once, at start. Wrong or missing values end the process with all of
- * their names, so that nobody mends them one start at a time. No value is printed: some are secrets.
+ * Reads a service's environment once, at the start. If values are wrong or missing, the process ends with
+ * all of their names, so they can be corrected at once. No values are printed: some are secrets.
  */
 export function parseConfig<S extends z.ZodType>(schema: S, env: NodeJS.ProcessEnv): z.infer<S> {
   const parsed = schema.safeParse(env);

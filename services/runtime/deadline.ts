@@ -1,4 +1,7 @@
-/** What `work` gives, or the error that `late` makes where it takes longer; the work itself goes on. */
+/**
+ * Resolves with the result of `work`, or rejects with the error of `late` after the time limit; the work
+ * itself continues.
+ */
 export async function withDeadline<T>(ms: number, work: Promise<T>, late: () => Error): Promise<T> {
   const { promise, reject } = Promise.withResolvers<never>();
   const timer = setTimeout(() => reject(late()), ms).unref();

@@ -1,17 +1,17 @@
 import { Code } from "@connectrpc/connect";
 
 interface Details {
-  /** What a program needs to continue: ids, times, codes. */
+  /** What a program needs to continue: IDs, times and codes. */
   metadata?: Record<string, string>;
-  /** When to try again. */
+  /** When to retry. */
   retryAfterMs?: number;
-  /** The preconditions that failed, where there are several. */
+  /** The failed preconditions, if there are several. */
   obstacles?: readonly { type: string; subject: string; description: string }[];
 }
 
 /**
- * A call that is refused: a reason for programs, a sentence for people, and the code that the reason has
- * on the wire. Each service defines its own reasons in its `errors.ts`, with `defineErrors`.
+ * A call that is refused: a reason for programs, a message for people, and the code of that reason in the
+ * protocol. Each service defines its own reasons in its `errors.ts`, with `defineErrors`.
  */
 export class DomainError extends Error {
   override name = "DomainError";
@@ -33,7 +33,7 @@ export class DomainError extends Error {
   }
 }
 
-/** An error class that takes these reasons and no others; `codes` says which code each has. */
+/** Defines an error class for exactly these reasons; `codes` maps each reason to its code. */
 export function defineErrors<R extends string>(codes: Readonly<Record<R, Code>>) {
   return class extends DomainError {
     static readonly codes = codes;
@@ -44,7 +44,7 @@ export function defineErrors<R extends string>(codes: Readonly<Record<R, Code>>)
   };
 }
 
-/** The reasons for which any service may refuse a call. */
+/** The reasons that every service may use. */
 export const CallError = defineErrors({
   BANNED: Code.PermissionDenied,
   CHANGED_MEANWHILE: Code.Aborted,
@@ -62,19 +62,19 @@ export const CallError = defineErrors({
   UNAUTHENTICATED: Code.Unauthenticated,
 });
 
-/** Whether an error says no more than that there is a crowd: the same again, a moment later, may succeed. */
+/** Whether an error only reports contention: the same request may succeed a moment later. */
 export const isCrowded = (error: unknown): boolean =>
   error instanceof DomainError &&
   (error.reason === "CHANGED_MEANWHILE" || error.reason === "OUTBOX_FULL");
 
-/** One thing wrong with one field of a request; `field` is its path as the contract spells it. */
+/** A problem with one field of a request; `field` is its path in the notation of the contract. */
 export interface FieldViolation {
   field: string;
   description: string;
   reason?: string;
 }
 
-/** A request that is wrong by itself; nothing was stored. */
+/** A request that is invalid in itself. Nothing is stored. */
 export class InvalidFields extends Error {
   override name = "InvalidFields";
   readonly violations: readonly FieldViolation[];
@@ -85,6 +85,6 @@ export class InvalidFields extends Error {
   }
 }
 
-/** One wrong field. */
+/** A single wrong field. */
 export const invalidField = (field: string, description: string, reason?: string): InvalidFields =>
   new InvalidFields([{ field, description, ...(reason ? { reason } : {}) }]);

@@ -3,8 +3,8 @@ import pino from "pino";
 export type Log = pino.Logger;
 
 /**
- * One JSON line for each thing worth knowing, on standard output. Ids, types and codes only: what
- * people typed, tokens and card data have no business in a log.
+ * Writes one JSON line per log entry to standard output. Logs contain only IDs, types and codes: never user
+ * input, tokens or card data.
  */
 export function createLog(service: string, level: string): Log {
   return pino({

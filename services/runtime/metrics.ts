@@ -3,8 +3,8 @@ import { collectDefaultMetrics, Counter, Registry } from "prom-client";
 const counters = new Registry();
 
 /**
- * Events by what became of them here: `published`, or `refused` by the broker (they stay in the
- * outbox); `handled`, `retried` after a failure, or `dead`.
+ * Events by outcome: `published`, or `refused` by the broker (they stay in the outbox); `handled`, `retried`
+ * after a failure, or `dead` (dead letters).
  */
 export const eventCounter = new Counter({
   name: "ticketing_events_total",
@@ -13,7 +13,7 @@ export const eventCounter = new Counter({
   registers: [counters],
 });
 
-/** Mails by what became of them: `sent`, `unneeded`, `postponed` (tried again), `refused` for good. */
+/** Emails by outcome: `sent`, `unneeded`, `postponed` (retried later), or `refused` permanently. */
 export const mailCounter = new Counter({
   name: "ticketing_mails_total",
   help: "Mails by what became of them: sent, unneeded, postponed, refused.",
@@ -21,7 +21,7 @@ export const mailCounter = new Counter({
   registers: [counters],
 });
 
-/** All that a process counts, for Prometheus. */
+/** All metrics of a process, for Prometheus. */
 export function processMetrics(service: string): Registry {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });

@@ -75,7 +75,7 @@ export interface Service {
   onStop(close: () => Promise<void> | void): void;
   /** Opens the RPC port and the service's own HTTP paths. It is the last step: now calls arrive. */
   serve(options: ServeOptions): Promise<void>;
-  /** Resolves when the process was told to stop and has stopped. */
+  /** Resolves when the process was asked to stop and has stopped. */
   untilStopped(): Promise<void>;
 }
 

@@ -2,15 +2,15 @@ import type { RedisClientType } from "redis";
 import type { ExpiringBan } from "./bans.ts";
 import { withDeadline } from "../deadline.ts";
 
-/** One hash: a field for each user, and one that says that the rest is whole. */
+/** A Redis hash: one field for each user, and one field that marks the snapshot as complete. */
 const KEY = "bans";
 const WHOLE = "whole";
 const PATIENCE_MS = 1_000;
 const CHUNK = 1_000;
 
 /**
- * Puts each ban there unless a newer one is, or a deletion, which is final: instances of auth may write
- * in any order. What is no ban is older than any.
+ * Writes each ban, unless a newer one or a deletion, which is final, is stored: the instances of auth write
+ * in any order. A value that is not a valid ban counts as older than any ban.
  */
 const PUT = `
 for i = 1, #ARGV, 2 do
@@ -29,7 +29,7 @@ function write({ version, banned, deleted, expiresAt }: ExpiringBan): string {
   return [version, deleted ? "deleted" : word, expiresAt].join(" ");
 }
 
-/** The bans among the fields: what is none, whoever put it there, must not stand above one. */
+/** The valid bans among the fields. An invalid value is ignored and does not outweigh a ban. */
 const read = (fields: Record<string, string>): ExpiringBan[] =>
   Object.entries(fields).flatMap(([userId, value]) => {
     const [, version, word, expiresAt] = /^(\d+) (banned|free|deleted) (\d+)$/.exec(value) ?? [];
@@ -43,13 +43,13 @@ const read = (fields: Record<string, string>): ExpiringBan[] =>
     return [word === "deleted" ? { ...ban, deleted: true } : ban];
   });
 
-/** A Redis that is frozen keeps nobody waiting. */
+/** A request fails after this time, so an unresponsive Redis blocks no caller. */
 const soon = <T>(answer: Promise<T>): Promise<T> =>
   withDeadline(PATIENCE_MS, answer, () => new Error("redis did not answer in time"));
 
 /**
- * The bans of a token's life in Redis, for instances that start. Auth's database holds the truth;
- * this is a copy that may be lost, and then says so: it is not whole.
+ * The bans of the last token lifetime in Redis, for instances that start. Auth's database is authoritative.
+ * This copy may be lost; in that case it is not marked as complete.
  */
 export function banSnapshot(redis: RedisClientType) {
   async function put(bans: readonly ExpiringBan[]): Promise<void> {
@@ -60,7 +60,7 @@ export function banSnapshot(redis: RedisClientType) {
   }
   return {
     put,
-    /** All bans, or undefined where some may be missing. */
+    /** All bans, or undefined if some may be missing. */
     async load(): Promise<ExpiringBan[] | undefined> {
       const { [WHOLE]: whole, ...fields } = await soon(redis.hGetAll(KEY));
       return whole === undefined ? undefined : read(fields);
@@ -68,16 +68,16 @@ export function banSnapshot(redis: RedisClientType) {
     async isWhole(): Promise<boolean> {
       return (await soon(redis.hExists(KEY, WHOLE))) === 1;
     },
-    /** Some are missing: whoever starts now has to wait. */
+    /** Marks the snapshot as incomplete: instances that start wait until it is complete. */
     async breakUp(): Promise<void> {
       await soon(redis.hDel(KEY, WHOLE));
     },
-    /** Puts all of them there, and then the word that they are all. */
+    /** Writes all bans and then marks the snapshot as complete. */
     async rewrite(bans: readonly ExpiringBan[]): Promise<void> {
       await put(bans);
       await soon(redis.hSet(KEY, WHOLE, new Date().toISOString()));
     },
-    /** Takes out those of whom no token can be left. */
+    /** Removes the bans of users who cannot have a valid token any more. */
     async prune(now: number): Promise<void> {
       const { [WHOLE]: _whole, ...fields } = await soon(redis.hGetAll(KEY));
       const over = read(fields).filter(({ expiresAt }) => expiresAt <= now);

@@ -4,41 +4,44 @@ import { fromProperties } from "../messaging/topology/envelope.ts";
 import type { Log } from "../log.ts";
 import { ownerOf } from "../messaging/topology/ownership.ts";
 
-/** Whether a user is out, as of a version of theirs: the greater version is what is true now. */
+/** Whether a user is banned, as of a version of the user. The greatest version is the current one. */
 export interface Ban {
   userId: string;
   version: number;
   banned: boolean;
-  /** The account is deleted: they are out, and no other word counts any more, whatever its version. */
+  /**
+   * The account is deleted: the user counts as banned, and no later event changes that, whatever its
+   * version.
+   */
   deleted?: boolean;
 }
 
-/** Whether one word on a user counts more than another that is known already. */
+/** Whether a ban replaces the one that is already known. */
 export const supersedes = (ban: Ban, known: Ban | undefined): boolean =>
   !known?.deleted && (ban.deleted === true || ban.version > (known?.version ?? -1));
 
-/** An event that tells of a ban, and how to read it. */
+/** An event that bans or unbans a user, and the function that reads it. */
 export interface BanEvent {
   type: string;
   read(body: Uint8Array): Ban;
 }
 
-/** A ban, and until when it must be remembered. */
+/** A ban and the time until which it must be kept. */
 export interface ExpiringBan extends Ban {
   expiresAt: number;
 }
 
-/** The longest that an access token may be made to live, in seconds. */
+/** The maximum lifetime of an access token, in seconds. */
 export const MAX_TOKEN_SECONDS = 3_600;
-/** A token that was being signed while the ban was written is a little younger than the ban. */
+/** A token that is signed while the ban is being written may be slightly younger than the ban. */
 const SLACK_MS = 60_000;
-/** No token that was made before a ban lives longer; afterwards auth makes none. */
+/** No token that was issued before a ban lives longer. After the ban, auth issues none. */
 export const BAN_RETENTION_MS = MAX_TOKEN_SECONDS * 1_000 + SLACK_MS;
 
 const RELOAD_MS = 30_000;
 const RETRY_MS = 200;
 
-/** What one instance knows of bans, in memory; the newest word on each user counts. */
+/** The bans that one instance knows, in memory. For each user the newest one counts. */
 export function banCache(now: () => number = Date.now) {
   const kept = new Map<string, ExpiringBan>();
   return {
@@ -46,7 +49,7 @@ export function banCache(now: () => number = Date.now) {
       if (ban.expiresAt > now() && supersedes(ban, kept.get(ban.userId))) kept.set(ban.userId, ban);
     },
     isBanned: (userId: string): boolean => kept.get(userId)?.banned ?? false,
-    /** Forgets those of whom no token can be left. */
+    /** Removes the bans of users who cannot have a valid token any more. */
     forget(): void {
       for (const [userId, { expiresAt }] of kept) if (expiresAt <= now()) kept.delete(userId);
     },
@@ -60,21 +63,21 @@ interface Options {
   broker: Broker;
   log: Log;
   events: readonly BanEvent[];
-  /** Everything that is known elsewhere; undefined where it is not whole, or cannot be read. */
+  /** Loads all bans from another store. Returns undefined if they are incomplete or cannot be read. */
   load: () => Promise<readonly ExpiringBan[] | undefined>;
 }
 
 export interface Bans {
   isBanned(userId: string): boolean;
-  /** Reads again what is known elsewhere. */
+  /** Loads the bans again. */
   reload(): Promise<boolean>;
   close(): void;
 }
 
 /**
- * Knows who is banned. It binds its own queue first and then loads what was before, so that nothing
- * falls in between; the versions say which is the newer. Resolves once it has loaded: before that,
- * a banned user could not be told from any other. Where loading fails later, it keeps what it knows.
+ * Keeps track of banned users. It binds its own queue first and then loads the earlier bans, so that none is
+ * missed in between; the versions determine which one is newer. Resolves after the first load: before that,
+ * no user could be identified as banned. If a later load fails, the known bans remain in use.
  */
 export async function subscribeToBans({ broker, log, events, load }: Options): Promise<Bans> {
   const memory = banCache();

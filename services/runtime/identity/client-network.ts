@@ -1,9 +1,9 @@
 import { isIP } from "node:net";
 
-/** The edge writes exactly one address there; a call that did not come through it has none. */
+/** The edge sets exactly one address in this header. A call that did not pass through the edge has none. */
 export const addressOf = (header: Headers): string => header.get("x-forwarded-for") ?? "direct";
 
-/** An address and its family; IPv4 also where it is written as IPv6. */
+/** An address and its family. An IPv4 address in IPv6 notation counts as IPv4. */
 export function parseAddress(address: string): { ip: string; family: "ipv4" | "ipv6" } | undefined {
   const ip = address.replace(/^::ffff:(?=\d+\.)/i, "");
   const version = isIP(ip);
@@ -11,7 +11,7 @@ export function parseAddress(address: string): { ip: string; family: "ipv4" | "i
   return { ip, family: version === 4 ? "ipv4" : "ipv6" };
 }
 
-/** What one client can choose freely counts as one: of an IPv6 address only its network, a /64. */
+/** One client can choose any address within its IPv6 network, so only the network (/64) counts. */
 export function networkOf(address: string): string {
   const found = parseAddress(address);
   if (found?.family !== "ipv6") return found?.ip ?? address;

@@ -2,13 +2,13 @@ import { createLocalJWKSet, type JSONWebKeySet, type JWTVerifyGetKey } from "jos
 import type { Log } from "../log.ts";
 
 /**
- * Auth knows within a second that a key was withdrawn, and so it stops working here within six.
- * The edge asks as often: envoy.yaml, cache_duration.
+ * Auth detects within a second that a key was withdrawn, so the key is rejected here within six seconds. The
+ * edge uses the same interval: envoy.yaml, cache_duration.
  */
 const REFRESH_MS = 5_000;
 const FIRST_RETRY_MS = 500;
 
-/** Keys to check tokens with, kept fresh in the background. */
+/** Keys that verify tokens, refreshed in the background. */
 export interface Keys {
   get: JWTVerifyGetKey;
   close(): void;
@@ -23,9 +23,9 @@ async function fetchKeys(url: string): Promise<JWTVerifyGetKey> {
 }
 
 /**
- * Fetches auth's public keys and refreshes them every few seconds. The last good set stays when auth is
- * down, so signed-in users go on (R23); resolves with the first set, before which nobody could be
- * told from a stranger.
+ * Fetches auth's public keys and refreshes them every few seconds. While auth is unavailable, the last valid
+ * set remains in use, so signed-in users continue (R23). Resolves with the first set: before that, no token
+ * can be verified.
  */
 export async function remoteKeys(url: string, log: Log): Promise<Keys> {
   let current: JWTVerifyGetKey | undefined;

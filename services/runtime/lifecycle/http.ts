@@ -14,7 +14,7 @@ import type { Server } from "../rpc/server.ts";
 /** Answers one plain HTTP request. */
 export type HttpHandler = (req: IncomingMessage, res: ServerResponse) => Promise<void> | void;
 
-/** What is served beside the RPCs, by "METHOD /path". */
+/** The routes outside the RPCs, by "METHOD /path". */
 export type HttpRoutes = ReadonlyMap<string, HttpHandler>;
 
 export const sendJson = (
@@ -28,7 +28,7 @@ export const sendJson = (
     .end(JSON.stringify(body));
 };
 
-/** The routes that every service has: alive, ready, metrics. */
+/** The routes of every service: liveness, readiness and metrics. */
 function standardRoutes(service: string, health: HealthState): HttpRoutes {
   const registry = processMetrics(service);
   return new Map<string, HttpHandler>([
@@ -48,23 +48,23 @@ interface Options {
   service: string;
   host: string;
   port: number;
-  /** May be filled later: a probe is answered before the service itself can be. */
+  /** Routes may be added later: probes are answered before the service is ready. */
   routes: HttpRoutes;
   health: HealthState;
   log: Log;
 }
 
-/** The service's own requests that are worked on at once; probes and metrics are always answered. */
+/** The number of concurrent requests to the service's own routes. Probes and metrics are always answered. */
 const CAPACITY = 200;
 
-/** Serves over HTTP/1.1 what is not an RPC: probes, metrics, and the service's own few paths. */
+/** Serves over HTTP/1.1 what is not an RPC: probes, metrics and the service's own routes. */
 export async function serveHttp(options: Options): Promise<Server> {
   const { service, host, port, health, log } = options;
   const standard = standardRoutes(service, health);
   let inFlight = 0;
   async function answer(req: IncomingMessage, res: ServerResponse): Promise<void> {
     const path = (req.url ?? "/").split("?")[0] ?? "/";
-    // HEAD is GET without the body, which Node leaves out by itself.
+    // HEAD is GET without the body, which Node omits automatically.
     const route = `${req.method === "HEAD" ? "GET" : req.method} ${path}`;
     const own = options.routes.get(route);
     const handler = own ?? standard.get(route);
@@ -79,7 +79,7 @@ export async function serveHttp(options: Options): Promise<Server> {
     } catch (err) {
       log.error({ err, path }, "request failed");
       if (!res.headersSent) sendJson(res, 500, { message: "internal error" });
-      else res.destroy(); // Half an answer must not look like a whole one.
+      else res.destroy(); // The client must not take a partial response for a complete one.
     } finally {
       if (own) inFlight -= 1;
     }

@@ -8,14 +8,14 @@ type Close = () => Promise<void> | void;
 /** What a service closes when it stops, in the reverse order of the start. */
 export interface Lifecycle {
   onStop(close: Close): void;
-  /** Resolves when the process was told to stop and everything is closed. */
+  /** Resolves when the process was asked to stop and everything is closed. */
   untilStopped(): Promise<void>;
 }
 
 interface Options {
   log: Log;
   health: HealthState;
-  /** Load balancers need this long to notice that the service is not healthy any more. */
+  /** The time that load balancers need to notice that the service is no longer healthy. */
   drainSeconds: number;
 }
 
@@ -34,9 +34,7 @@ export function lifecycle({ log, health, drainSeconds }: Options): Lifecycle {
   };
 }
 
-/**
- * Ends the process after an uncaught error: its state is unknown then. The supervisor starts it again.
- */
+/** Ends the process after an uncaught error, because its state is unknown. The supervisor restarts it. */
 export function exitOnUncaughtError(log: Log): void {
   process.on("uncaughtException", (err, origin) => {
     log.fatal({ err, origin }, "an uncaught error ends this process");

@@ -28,10 +28,10 @@ import type { Catalogue, ServeOptions, Service, TokenVariables } from "../servic
 import { connectDatabase, isDatabaseFault, isDatabaseReachable } from "../store/database.ts";
 import { connectRedis } from "../store/redis.ts";
 
-/** How often a fault of a database is checked again. */
+/** The interval in which a failure of a database is checked again. */
 const PROBE_INTERVAL_MS = 500;
 
-/** The parts that are there from the start. */
+/** The parts that exist from the start. */
 interface Parts {
   name: string;
   config: ServiceConfig;
@@ -40,7 +40,7 @@ interface Parts {
   health: HealthState;
   lifecycle: Lifecycle;
   broker: Broker;
-  /** The service's own HTTP paths, filled by `serve`. */
+  /** The service's own HTTP routes, added by `serve`. */
   httpRoutes: Map<string, HttpHandler>;
   httpPort: number;
 }
@@ -185,7 +185,7 @@ class RunningService implements Service {
     });
     this.onStop(() => server.close());
     health.set("", true);
-    // Logged at any LOG_LEVEL: a launcher may wait for it.
+    // Logged at every LOG_LEVEL: a launcher may wait for this line.
     this.log.child({}, { level: "info" }).info({ rpc: server.port, http: httpPort }, "ready");
   }
 

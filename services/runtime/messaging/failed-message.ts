@@ -10,7 +10,7 @@ export class Unreadable extends Error {}
 /** A message of a publisher that must not send it: a service's password has leaked. */
 export class Forged extends Unreadable {}
 
-/** A message that was not tried. The broker delivers it to the next consumer. */
+/** A message that was not tried. The broker delivers it to another consumer. */
 export class Untried extends Error {}
 
 /** A message whose failures are not its own fault. It comes again after a delay, with the same count of tries. */
@@ -27,7 +27,7 @@ const TRIES = "x-ticketing-tries";
 /** A header must fit into one frame. */
 const MAX_REASON_LENGTH = 1_000;
 
-/** How often a message was tried before. A count that is not ours counts as none. */
+/** How often a message was tried before. An invalid count is ignored. */
 function triesOf({ properties }: ConsumeMessage): number {
   const tries: unknown = properties.headers?.[TRIES];
   return typeof tries === "number" && Number.isInteger(tries) && tries > 0 ? tries : 0;

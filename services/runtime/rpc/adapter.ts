@@ -12,16 +12,16 @@ import { CallError } from "../errors.ts";
 import { toWireError } from "./errors.ts";
 import type { Log } from "../log.ts";
 
-// In place of `connectNodeAdapter`, which reads a request outside of any promise: an authority that is
-// no address would be an uncaught exception there, and end the process. It also leaves a stream open
-// for ever when a handler fails without an answer.
+// Replaces `connectNodeAdapter`. That adapter parses a request outside a promise: an invalid authority would
+// be an uncaught exception and end the process. It also leaves a stream open when a handler fails without a
+// response.
 
 type Listener = (req: Http2ServerRequest, res: Http2ServerResponse) => void;
 
-/** The stream ends with it where an answer has begun that cannot be finished. */
+/** Resets the stream if a response has started and cannot be completed. */
 const INTERNAL_ERROR = 2;
 
-/** A request of which no handler can be told. */
+/** A request that does not match any handler. */
 class Unreadable extends Error {}
 
 function read(req: Http2ServerRequest, res: Http2ServerResponse): UniversalServerRequest {
@@ -38,7 +38,7 @@ function noSuchPath(path: string): ConnectError {
   return new ConnectError(message, Code.Unimplemented);
 }
 
-/** An answer from outside of any handler, in the words of the protocol that was asked in. */
+/** A response without a handler, in the protocol of the request. */
 function refuse(
   req: Http2ServerRequest,
   res: Http2ServerResponse,
@@ -55,7 +55,7 @@ function refuse(
   }
 }
 
-/** Answers the requests of a server by the handlers of a router. Nothing that is sent makes it throw. */
+/** Serves the requests of a server with the handlers of a router. No request makes it throw. */
 export function requestListener(router: ConnectRouter, log: Log): Listener {
   const handlers = new Map(router.handlers.map((handler) => [handler.requestPath, handler]));
 
@@ -69,7 +69,7 @@ export function requestListener(router: ConnectRouter, log: Log): Listener {
   }
 
   function fail(req: Http2ServerRequest, res: Http2ServerResponse, error: unknown): void {
-    if (ConnectError.from(error).code === Code.Aborted) return; // The client has gone.
+    if (ConnectError.from(error).code === Code.Aborted) return; // The client has disconnected.
     if (error instanceof Unreadable) {
       log.debug({ err: error.cause }, error.message);
       return refuse(req, res, 400, toWireError(new CallError("MALFORMED_REQUEST", error.message)));

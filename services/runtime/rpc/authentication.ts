@@ -25,15 +25,15 @@ function tokenOf(header: Headers, { secureCookies }: TokenRules): string | undef
 }
 
 /**
- * The user of the request's token. An invalid token counts as none: a client that sends its expired token
- * with every call can still renew it. The reason why a token is invalid is never told.
+ * The user of the request's token. An invalid token counts as no token: a client that sends its expired
+ * token with every call can still renew it. The response never says why a token is invalid.
  */
 async function identifyRequest(header: Headers, rules: TokenRules): Promise<Caller | undefined> {
   const token = tokenOf(header, rules);
   return token ? callerOf(token, rules).catch(() => undefined) : undefined;
 }
 
-/** Whether a method is open to anonymous callers, and to a banned user as an anonymous one. */
+/** Whether a method is open to anonymous callers. A banned user counts as anonymous there. */
 function admitsBanned(req: UnaryRequest | StreamRequest): boolean {
   if (getOption(req.method, access) !== Access.ANYONE) return false;
   return getOption(req.method, ownCredentials) || !req.header.has("authorization");
@@ -50,7 +50,9 @@ function unlessBanned(
   throw new CallError("BANNED", "this account is banned");
 }
 
-/** The same response without a token, with an invalid one and with an expired one, as at the edge. */
+/**
+ * The response is the same without a token, with an invalid token and with an expired one, as at the edge.
+ */
 const unauthenticated = (): DomainError =>
   new CallError(
     "UNAUTHENTICATED",

@@ -8,8 +8,8 @@ import { withDeadline } from "../deadline.ts";
 const ours = new Set([Code.Internal, Code.Unknown, Code.DataLoss]);
 
 /**
- * Logs every call with its outcome and time, and the cause of what went wrong on our side. Never a
- * request: people type passwords into those.
+ * Logs every call with its result and duration, and the cause of an internal error. Requests are never
+ * logged: they can contain passwords.
  */
 export function logCalls(log: Log): Interceptor {
   return (next) => async (req) => {
@@ -33,9 +33,9 @@ const tooSlow = (): Error =>
   new CallError("TOO_SLOW", "this takes too long", { retryAfterMs: 1_000 });
 
 /**
- * Answers a call that takes too long, as when the database hangs: the caller learns that it may ask
- * again. What it began ends at its next look into the database, or is stored: a repeat under the same
- * request id finds it.
+ * Responds to a call that takes too long, for example because the database hangs, with an error that the
+ * caller may retry. The work of the call ends at its next query, or its result is stored: a retry with the
+ * same request ID finds it.
  */
 export function limitTime(limitMs: number): Interceptor {
   return (next) => async (req) => {
@@ -48,18 +48,18 @@ export function limitTime(limitMs: number): Interceptor {
   };
 }
 
-/** How much of a service's work calls may take up. */
+/** The limits of the calls of a service. */
 export interface Admission {
-  /** Calls that are worked on at once. The events that a service hears have their room beside them. */
+  /** The number of calls that are handled at once. Event handlers have their own capacity. */
   concurrency: number;
-  /** Calls that are there at all, those that wait included. */
+  /** The number of calls in total, including those that wait. */
   capacity: number;
 }
 
 /**
- * Takes no more calls than there is room for. Those beyond are refused at once, while a refusal still
- * helps: the caller comes back later, and those who wait are answered. A call counts until its work
- * has ended, answered or not.
+ * Accepts only as many calls as the capacity allows. Further calls are refused immediately: the client
+ * retries later, and the accepted calls are answered in time. A call counts until its work has ended, even
+ * if it was answered earlier.
  */
 export function limitConcurrency({ concurrency, capacity }: Admission): Interceptor {
   const limit = pLimit(concurrency);
@@ -71,7 +71,7 @@ export function limitConcurrency({ concurrency, capacity }: Admission): Intercep
       });
     }
     return limit(() => {
-      requireTimeLeft(); // It may have waited for longer than its caller does.
+      requireTimeLeft(); // The caller's deadline may have passed while the call waited.
       return next(req);
     });
   };

@@ -14,16 +14,16 @@ import { trailerFlag, trailerParse, trailerSerialize } from "@connectrpc/connect
 import { CallError } from "../errors.ts";
 import { toWireError } from "./errors.ts";
 
-// The library decodes a request before any interceptor runs. What it cannot decode it calls INTERNAL,
-// as if we had broken, or refuses without a reason. Its answer gets our code and our reason here, in
-// each protocol's own form: docs/decisions/0012-decode-errors-are-invalid-arguments.md.
+// The library decodes a request before any interceptor runs. It reports a request that it cannot decode as
+// INTERNAL, as if the server had failed, or refuses it without a reason. Here the response gets our code and
+// our reason, in the format of each protocol: docs/decisions/0012-decode-errors-are-invalid-arguments.md.
 
 const MALFORMED = /^(parse binary: |cannot decode |protocol error: |decompression failed)/;
 const TOO_LARGE = /^message (size )?(\d+ )?is larger than configured readMaxBytes/;
 
 type Body = AsyncIterable<Uint8Array>;
 
-/** The refusal that the library's error stands for; undefined for any other error. */
+/** The error that replaces the library's error, or undefined for any other error. */
 type Mend = (code: Code | undefined, message: string) => ConnectError | undefined;
 
 const isDecoding = (code: Code | undefined): boolean =>
@@ -39,13 +39,13 @@ const withReason: Mend = (code, message) => {
   return undefined;
 };
 
-/** Reasons are a promise of our contracts. Of others only the code is put right. */
+/** Our contracts guarantee the reasons. For other methods only the code is corrected. */
 const withoutReason: Mend = (code, message) =>
   code === Code.Internal && MALFORMED.test(message)
     ? new ConnectError(message, Code.InvalidArgument)
     : undefined;
 
-/** gRPC's trailers, wherever they stand. Answers whether anything was changed. */
+/** Corrects gRPC's trailers. Returns whether anything was changed. */
 function mendStatus(trailer: Headers, by: Mend): boolean {
   const message = decodeURIComponent(trailer.get("grpc-message") ?? "");
   const error = by(Number(trailer.get("grpc-status")), message);
@@ -53,7 +53,7 @@ function mendStatus(trailer: Headers, by: Mend): boolean {
   return error !== undefined;
 }
 
-/** gRPC: the trailers are complete once the body is at its end. */
+/** gRPC: the trailers are complete at the end of the body. */
 async function* mendTrailers(body: Body, trailer: Headers, by: Mend): Body {
   yield* body;
   mendStatus(trailer, by);
@@ -75,7 +75,7 @@ function mendFrame(frame: Uint8Array, by: Mend): Uint8Array {
   return mended;
 }
 
-/** Connect: the whole answer is a JSON error. */
+/** Connect: the whole response is a JSON error. */
 async function mendError(
   response: UniversalServerResponse,
   body: Body,
@@ -91,7 +91,7 @@ async function mendError(
   return error ? told(error, response.header) : asBefore;
 }
 
-/** An error in Connect's form. */
+/** An error in Connect's JSON format. */
 function told(error: ConnectError, header = new Headers()): UniversalServerResponse {
   const bytes = errorToJsonBytes(error, {});
   header.set("content-type", "application/json");
@@ -116,15 +116,16 @@ async function mend(response: UniversalServerResponse, by: Mend): Promise<Univer
 }
 
 /**
- * An error's metadata are trailers in gRPC, where the edge that makes REST of them does not look. A call
- * that was refused before it answered anything has its trailers before its headers are written.
+ * An error's metadata are trailers in gRPC. The edge, which transcodes gRPC to REST, does not read them
+ * there. The trailers of a call that is refused before any response are known before its headers are
+ * written.
  */
 function sayWhenToRetry(header: Headers | undefined, trailer: Headers): void {
   const seconds = trailer.get("retry-after");
   if (seconds !== null) header?.set("retry-after", seconds);
 }
 
-/** A GET whose message is not the base64 that it says it is; the library breaks on it. */
+/** A GET whose message is not valid base64, although it declares base64. The library fails on it. */
 function isGarbled({ method, url }: UniversalServerRequest): boolean {
   if (method !== "GET") return false;
   const { searchParams } = new URL(url);
@@ -137,10 +138,10 @@ function isGarbled({ method, url }: UniversalServerRequest): boolean {
 const garbled = (): UniversalServerResponse =>
   told(toWireError(new CallError("MALFORMED_REQUEST", "the message is not base64")));
 
-/** Whether a method, or a path, is one of our own contracts. */
+/** Whether a method or a path belongs to our own contracts. */
 export const isOwnContract = (name: string): boolean => /^\/?ticketing\./.test(name);
 
-/** A request that cannot be decoded is its sender's mistake: INVALID_ARGUMENT, not INTERNAL. */
+/** A request that cannot be decoded is the sender's error: INVALID_ARGUMENT, not INTERNAL. */
 export const correctDecodeErrors = (handler: UniversalHandler): UniversalHandler => {
   const by = isOwnContract(handler.service.typeName) ? withReason : withoutReason;
   return Object.assign(

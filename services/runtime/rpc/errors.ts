@@ -19,14 +19,14 @@ const detail = <D extends DescMessage>(desc: D, value: MessageInitShape<D>): Det
   value: create(desc, value),
 });
 
-/** After how many seconds a client of HTTP may come back where nothing better is known. */
+/** The default for `retry-after`, in seconds. */
 function usualRetrySeconds({ code, reason }: DomainError): number | undefined {
   if (code === Code.Unavailable) return 1;
-  // What is too large stays too large.
+  // A request that is too large is not retried.
   return code === Code.ResourceExhausted && reason !== "TOO_LARGE" ? 60 : undefined;
 }
 
-/** A refusal on the wire. When to come back stands in a header too, for clients that know only HTTP. */
+/** A domain error on the wire. The retry delay is also a header, for clients that support only HTTP. */
 export function toWireError(error: DomainError, cause: unknown = error): ConnectError {
   const { reason, code, message, details } = error;
   const { metadata = {}, retryAfterMs, obstacles = [] } = details;
@@ -39,7 +39,7 @@ export function toWireError(error: DomainError, cause: unknown = error): Connect
   const usual = usualRetrySeconds(error);
   if (usual !== undefined) header.set("retry-after", String(usual));
   if (retryAfterMs !== undefined) {
-    // It may come from a store that does not know: then at once is the best that can be said.
+    // The store may not know the delay. In that case it is zero.
     const ms = Math.max(0, Math.round(retryAfterMs) || 0);
     const retryDelay = { seconds: BigInt(Math.floor(ms / 1000)), nanos: (ms % 1000) * 1_000_000 };
     told.push(detail(RetryInfoSchema, { retryDelay }));
@@ -55,8 +55,8 @@ function invalid(error: InvalidFields): ConnectError {
 }
 
 /**
- * What a client is told of an error. A fault of the database is a refusal that can be retried; what
- * nobody has foreseen goes on as it is, and leaves the server as INTERNAL without a word.
+ * Maps an error to what the client may know. A failure of the database becomes an error that can be retried.
+ * An unexpected error is returned unchanged; the server sends it as INTERNAL without details.
  */
 export function toConnectError(error: unknown): unknown {
   if (error instanceof DomainError) return toWireError(error);
@@ -70,7 +70,7 @@ export function toConnectError(error: unknown): unknown {
   return error;
 }
 
-/** The one place where the words of the business become those of the wire. */
+/** The only place that maps domain errors to errors of the protocol. */
 export const domainErrors: Interceptor = (next) => async (req) => {
   try {
     return await next(req);

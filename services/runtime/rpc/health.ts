@@ -4,8 +4,8 @@ import type { Health } from "@ticketing/proto/grpc/health/v1/health";
 import { HealthCheckResponse_ServingStatus as Status } from "@ticketing/proto/grpc/health/v1/health";
 
 /**
- * What this process says of itself, by name: "" is the whole, which the edge and the cluster ask
- * for; `broker` is the connection to RabbitMQ, without which reads still work.
+ * The health of this process by name: "" is the whole process, which the edge and the cluster check;
+ * `broker` is the connection to RabbitMQ, without which reads still work.
  */
 export class HealthState {
   readonly #serving = new Map<string, boolean>();
@@ -21,7 +21,7 @@ export class HealthState {
     return this.#serving.get(name);
   }
 
-  /** Every name and what it says, for people. */
+  /** Every name and its status, in readable form. */
   all(): Record<string, string> {
     const words = [...this.#serving].map(([name, serving]) => [
       name === "" ? "overall" : name,
@@ -30,13 +30,13 @@ export class HealthState {
     return Object.fromEntries(words) as Record<string, string>;
   }
 
-  /** Resumes at every change, until the signal ends it. */
+  /** Resumes at every change until the signal is aborted. */
   changes(signal: AbortSignal): AsyncIterable<unknown> {
     return on(this.#changes, "change", { signal });
   }
 }
 
-/** `grpc.health.v1`, which probes and load balancers speak. */
+/** `grpc.health.v1`, the protocol of probes and load balancers. */
 export function healthService(health: HealthState): ServiceImpl<typeof Health> {
   const status = (name: string): Status => {
     const serving = health.get(name);

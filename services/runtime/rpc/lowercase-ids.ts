@@ -8,8 +8,8 @@ import {
 import { field as rules } from "@bufbuild/protovalidate/gen/buf/validate/validate_pb.js";
 import type { Interceptor } from "@connectrpc/connect";
 
-// A UUID means the same in capitals (RFC 9562), and is stored in small letters. Requests are put right
-// here, once and before any handler, so that nothing behind compares two spellings of one id.
+// UUIDs are case-insensitive (RFC 9562) and are stored in lower case. Requests are normalized here, before
+// any handler, so no other code compares two spellings of one ID.
 
 function isId(field: DescField): boolean {
   if (field.fieldKind !== "scalar" || !hasOption(field, rules)) return false;
@@ -19,14 +19,14 @@ function isId(field: DescField): boolean {
 
 const known = new Map<DescMessage, readonly string[]>();
 
-/** The fields of a request that hold ids: those of which its contract says so. */
+/** The fields of a request that the contract declares as IDs. */
 function idsOf(message: DescMessage): readonly string[] {
   const found = known.get(message) ?? message.fields.filter(isId).map((each) => each.localName);
   known.set(message, found);
   return found;
 }
 
-/** Writes the ids of every request in small letters. */
+/** Converts the IDs of every request to lower case. */
 export const lowercaseIds: Interceptor = (next) => (req) => {
   if (!req.stream) {
     const fields = req.message as Message & Record<string, unknown>;

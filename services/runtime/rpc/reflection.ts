@@ -17,7 +17,7 @@ type Answer = NonNullable<
   MessageInitShape<typeof ServerReflectionResponseSchema>["messageResponse"]
 >;
 
-/** A file and all that it imports, each once. */
+/** A file and everything that it imports, each file once. */
 function closure(file: DescFile, seen = new Map<string, DescFile>()): Map<string, DescFile> {
   if (!seen.has(file.proto.name)) {
     seen.set(file.proto.name, file);
@@ -41,9 +41,9 @@ const notFound = (what: string): Answer => ({
 });
 
 /**
- * Describes the services to clients without the schema (`grpcurl`, `buf curl`). Every instance can
- * describe all public services, so the edge may ask any one. v1 and v1alpha are the same messages
- * under two names; one implementation serves both.
+ * Describes the services to clients that do not have the schema (`grpcurl`, `buf curl`). Every instance
+ * describes all public services, so the edge may route a request to any of them. v1 and v1alpha have the
+ * same messages under two names; one implementation serves both.
  */
 export function reflectionService(
   services: readonly DescService[],
@@ -52,7 +52,7 @@ export function reflectionService(
   for (const service of services) closure(service.file, byName);
   const registry = createRegistry(...byName.values());
 
-  // A method or a field is described by the file of the service or message that it belongs to.
+  // A method or a field is described by the file of its service or message.
   function fileOf(symbol: string): DescFile | undefined {
     const found = registry.get(symbol);
     if (found) return found.file;

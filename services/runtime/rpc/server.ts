@@ -25,7 +25,7 @@ import type { Log } from "../log.ts";
 import { reflectionService } from "./reflection.ts";
 import { validate } from "./validate.ts";
 
-/** Puts a service's handlers on a router; they know nothing of the server under them. */
+/** Adds a service's handlers to a router. The handlers do not depend on the server. */
 export type Routes = (router: ConnectRouter) => void;
 
 export interface Server {
@@ -36,7 +36,7 @@ export interface Server {
 const CALL_TIMEOUT_MS = 5_000;
 const ADMISSION: Admission = { concurrency: 64, capacity: 1_000 };
 
-/** What surrounds every call, outermost first. */
+/** The interceptors of every call, outermost first. */
 export const interceptors = (
   log: Log,
   rules: TokenRules,
@@ -67,15 +67,15 @@ interface Options {
   /** All public services, for reflection. */
   catalogue: readonly DescService[];
   log: Log;
-  /** A call is answered after so long, whatever becomes of it. */
+  /** The time after which a call is answered with an error. */
   callTimeoutMs?: number;
-  /** How many calls there may be at once. */
+  /** The limits for concurrent calls. */
   admission?: Admission;
 }
 
 /**
- * Throws away what a refused request still sends: unread, it would keep its memory and its stream for
- * as long as the connection lives, and some clients never end what they have begun.
+ * Discards the rest of a refused request. Unread data would occupy memory and a stream as long as the
+ * connection lives, and some clients never end a request.
  */
 function discardRest(request: Http2ServerRequest): void {
   const { stream } = request;
@@ -83,7 +83,7 @@ function discardRest(request: Http2ServerRequest): void {
     if (request.readableEnded || stream.closed) return;
     stream.removeAllListeners("data").resume();
     const end = (): void => stream.close();
-    // Not at once, for a client in the middle of sending would miss the answer.
+    // Not immediately: a client that is still sending would miss the response.
     setTimeout(
       () => (stream.writableFinished ? end() : stream.once("finish", end)),
       GRACE_MS,
@@ -100,7 +100,8 @@ export async function serve(options: Options): Promise<Server> {
   const router = createConnectRouter({
     interceptors: interceptors(log, rules, callTimeoutMs, admission),
     acceptCompression: [compressionGzip, compressionBrotli],
-    // A misspelled field would be dropped: of `requestID` nobody would hear that it was not `requestId`.
+    // Unknown fields are errors. Otherwise a misspelled field, such as `requestID` for `requestId`, would be
+    // ignored.
     jsonOptions: { ignoreUnknownFields: false },
     shutdownSignal: shutdown.signal,
     readMaxBytes: READ_LIMIT,
@@ -109,7 +110,7 @@ export async function serve(options: Options): Promise<Server> {
   });
   routes(router);
   router.handlers.splice(0, Infinity, ...router.handlers.map(correctDecodeErrors));
-  // Probes and tools have no token, and their methods carry no option of ours.
+  // Probes and tools have no token, and their methods do not have our access option.
   router.service(Health, healthService(health), { interceptors: [] });
   router.service(ServerReflection, reflection, { interceptors: [] });
   router.service(ServerReflectionAlpha, reflection as never, { interceptors: [] });
@@ -129,7 +130,8 @@ export async function serve(options: Options): Promise<Server> {
     async close() {
       const closed = once(server, "close");
       server.close();
-      // Streams without an end (health watchers) are told to come back; calls begun are finished.
+      // Streams without an end (health watchers) are closed with a retryable error. Active calls are
+      // completed.
       shutdown.abort(new ConnectError("the server is stopping", Code.Unavailable));
       for (const session of sessions) session.close();
       const limit = setTimeout(() => {

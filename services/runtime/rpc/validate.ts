@@ -4,7 +4,7 @@ import { InvalidFields, type FieldViolation } from "../errors.ts";
 
 const validator = createValidator();
 
-/** The path as a client author reads it in the contract: `price.currency_code`, `items[2]`. */
+/** The path in the notation of the contract: `price.currency_code`, `items[2]`. */
 function path(violation: Violation): string {
   return violation.field
     .map((part) => {
@@ -23,7 +23,7 @@ const toViolation = (violation: Violation): FieldViolation => ({
   reason: violation.ruleId.toUpperCase().replaceAll(/[^A-Z0-9]+/g, "_"),
 });
 
-/** Refuses a request that breaks the rules written in its contract, naming every wrong field. */
+/** Refuses a request that violates the rules of its contract, with every wrong field. */
 export const validate: Interceptor = (next) => async (req) => {
   if (!req.stream) {
     const result = validator.validate(req.method.input, req.message);

@@ -4,7 +4,7 @@ import mongoose, { Schema, type HydratedDocument, type Model } from "mongoose";
 import { newId } from "./ids.ts";
 import { CallError } from "../errors.ts";
 
-/** An event that was saved with the change it tells of, and waits to be published. */
+/** An event that is saved together with its change and waits to be published. */
 export interface OutboxEntry {
   _id: string;
   type: string;
@@ -12,7 +12,7 @@ export interface OutboxEntry {
   payload: Buffer;
 }
 
-/** What every aggregate has: an id, a version that orders its states, and its outbox. */
+/** The fields of every aggregate: an ID, a version that orders its states, and its outbox. */
 export interface AggregateFields {
   _id: string;
   version: number;
@@ -21,14 +21,14 @@ export interface AggregateFields {
   outbox: OutboxEntry[];
 }
 
-/** A model of aggregates, with the virtual `id` that mongoose adds to each. */
+/** A model of aggregates, with the virtual `id` that mongoose adds to each document. */
 // eslint-disable-next-line @typescript-eslint/no-empty-object-type -- as in mongoose's own types
 export type AggregateModel<F extends AggregateFields> = Model<F, {}, {}, { id: string }>;
 
-/** A document with an outbox, whatever else it holds. */
+/** A document with an outbox and any other fields. */
 export type Aggregate = HydratedDocument<AggregateFields>;
 
-/** More waiting events than this, and a further write is refused until the relay has caught up. */
+/** With more waiting events than this, further writes are refused until the relay has published them. */
 const OUTBOX_LIMIT = 100;
 
 const entry = new Schema<OutboxEntry>({
@@ -42,8 +42,8 @@ type SavedListener = (id: string) => void;
 const savedListeners = new WeakMap<object, Set<SavedListener>>();
 
 /**
- * Calls the listeners with the ID of each document of this model that this process has saved. It is a
- * hint: after a crash nobody is called, so each listener also searches the database from time to time.
+ * Calls the listeners with the ID of each document of this model that this process saves. It is only a hint:
+ * after a crash no listener is called, so each listener also searches the database periodically.
  */
 export function onSaved<F extends AggregateFields>(
   model: AggregateModel<F>,
@@ -55,8 +55,8 @@ export function onSaved<F extends AggregateFields>(
 }
 
 /**
- * Makes a schema an aggregate's: one write saves the state and its events together, so neither can
- * be there without the other; and a write is refused where somebody else's came first.
+ * Adds the fields of an aggregate to a schema. One write saves the state and its events, so neither exists
+ * without the other. A write that is based on an outdated version is refused (optimistic concurrency).
  */
 export function aggregate(schema: Schema): void {
   schema.set("versionKey", false);
@@ -67,7 +67,8 @@ export function aggregate(schema: Schema): void {
     updateTime: { type: Date, default: Date.now },
     outbox: [entry],
   });
-  // Sparse: only documents with something to publish are in it, so the sweep costs nothing at rest.
+  // A sparse index contains only documents with events to publish, so the sweep is cheap while there are
+  // none.
   schema.index({ "outbox._id": 1 }, { sparse: true });
   schema.post("init", (doc: Aggregate) => {
     doc.$locals["version"] = doc.version;
@@ -81,15 +82,15 @@ export function aggregate(schema: Schema): void {
   });
 }
 
-/** Raises the version without an event: for changes that concern nobody else. */
+/** Increments the version without an event, for changes that no other service needs to know. */
 export function touch(doc: Aggregate): void {
   doc.version += 1;
   doc.updateTime = new Date();
 }
 
 /**
- * Raises the version and puts an event beside the change; the save writes both. The event is built
- * after the raise, so that it carries the version that the save makes.
+ * Increments the version and adds an event to the outbox; the next save writes both. The event is created
+ * after the increment, so it contains the version that is saved.
  */
 export function record<D extends DescMessage>(
   doc: Aggregate,
@@ -111,9 +112,9 @@ const lostRace = (error: unknown): boolean =>
   error instanceof mongoose.Error.VersionError;
 
 /**
- * Loads a document, lets `change` change it, and saves it; where somebody else's change came first,
- * again from the start, on the newer state. `change` answers false to leave the document as it is.
- * Answers the document, or undefined where there is none. `select` loads what is not loaded by itself.
+ * Loads a document, changes it with `change` and saves it. If another change was saved first, it starts
+ * again with the newer state. When `change` returns false, the document is not saved. Returns the document,
+ * or undefined if it does not exist. `select` names fields that are not loaded by default.
  */
 export async function update<F extends AggregateFields>(
   model: AggregateModel<F>,
@@ -129,7 +130,7 @@ export async function update<F extends AggregateFields>(
       return await doc.save();
     } catch (error) {
       if (!lostRace(error)) throw error;
-      await passing(Math.random() * 5 * round); // The more of us there are, the further apart.
+      await passing(Math.random() * 5 * round); // Jitter that grows with each attempt.
     }
   }
   throw new CallError("CHANGED_MEANWHILE", "others keep changing this; read it again and retry");

@@ -6,49 +6,50 @@ import { withDeadline } from "../deadline.ts";
 const PING_MS = 1_000;
 
 export interface DatabaseLimits {
-  /** How long a call may take; every wait for a place at the database is shorter. */
+  /** The maximum time of a call. Every wait for a connection to the database is shorter. */
   callTimeoutMs?: number;
-  /** How many connections there may be: those of the calls, and as many for all that runs beside them. */
+  /** The number of connections: one part for calls, and an equal part for all other work. */
   connections?: number;
 }
 
 /**
- * Writes wait for the majority's journals; given here, no connection string can lower it. The waits
- * lie below the call's limit, in the order in which the work runs into them, so that what nobody waits
- * for any more keeps no place. What a query itself may take is told to the server, with each of a call's
- * (call-deadline.ts): all other work has more time. (The driver takes a `timeoutMS`, and does nothing about it.)
+ * Writes wait until a majority has written them to its journal; because it is set here, a connection string
+ * cannot weaken it. The timeouts are shorter than the limit of a call, in the order in which an operation
+ * reaches them, so abandoned operations release their connections. The time limit of a query is sent to the
+ * server with each query of a call (call-deadline.ts); all other work has more time. (The driver accepts
+ * `timeoutMS`, but ignores it.)
  */
 const optionsFor = ({
   callTimeoutMs = 5_000,
   connections = 128,
 }: DatabaseLimits): ConnectOptions => ({
-  // One by one: as one object, `journal` in a connection string would win over it.
+  // Separate options: with a single object, `journal` in a connection string would take precedence.
   w: "majority",
   journal: true,
   wtimeoutMS: callTimeoutMs * 0.8,
   readConcern: { level: "majority" },
   retryWrites: true,
   maxPoolSize: connections,
-  maxConnecting: 8, // A crowd comes at once.
-  connectTimeoutMS: callTimeoutMs * 0.8, // A connection that hangs keeps one of these places.
-  // So often it is asked how it is. Without an answer for this and the one before together, all its
-  // connections are dropped: each of them would else have to be found dead by a call.
+  maxConnecting: 8, // Many calls can arrive at once.
+  connectTimeoutMS: callTimeoutMs * 0.8, // A connection attempt that hangs occupies one of these.
+  // The heartbeat interval. When this heartbeat and the previous one get no response, all connections are
+  // closed; otherwise a call would have to fail on each of them.
   heartbeatFrequencyMS: Math.max(callTimeoutMs * 0.4, 500),
   serverSelectionTimeoutMS: callTimeoutMs * 0.6,
   waitQueueTimeoutMS: callTimeoutMs * 0.4,
-  // A sweep may take longer than a call. A database that says nothing is found by the heartbeat.
+  // A sweep may take longer than a call. The heartbeat detects a database that does not respond.
   socketTimeoutMS: callTimeoutMs * 4,
   bufferCommands: false,
   autoIndex: false, // See `buildIndexes`.
 });
 
-/** For what is done once, at a start, to a whole collection: nobody waits, and it may take minutes. */
+/** For one-time work on a whole collection at the start: no call waits for it, and it may take minutes. */
 export const NO_TIME_LIMIT: object = {
-  socketTimeoutMS: 0, // An option of the driver's, though not of its types.
+  socketTimeoutMS: 0, // The driver has this option, but its types do not.
   writeConcern: { w: "majority", j: true, wtimeoutMS: 0 },
 };
 
-/** Connects to a service's own database, and waits for it where it is not there yet. */
+/** Connects to a service's own database, and waits until it is available. */
 export async function connectDatabase(
   uri: string,
   log: Log,
@@ -68,7 +69,7 @@ export async function connectDatabase(
   }
 }
 
-/** What the server answers to a request that is wrong by itself: the same again is refused again. */
+/** The server's codes for a request that is invalid in itself: a retry fails again. */
 const refusalCodes = new Set([
   2, // BadValue
   9, // FailedToParse
@@ -85,7 +86,10 @@ const refusalCodes = new Set([
   17_419, // the updated document would be too large
 ]);
 
-/** The driver was used wrongly, but for these: a connection that is closed is no mistake of a request. */
+/**
+ * Errors that mean incorrect use of the driver, except these: a closed connection is not the request's
+ * fault.
+ */
 const closed = new Set([
   "MongoNotConnectedError",
   "MongoTopologyClosedError",
@@ -94,9 +98,9 @@ const closed = new Set([
 ]);
 
 /**
- * Whether the database could not do what it was asked, for a reason that lies with it or with its
- * operator: it is away, full, too slow, or knows us no longer. Whatever is not known to be the
- * request's own mistake is one, so that no fault costs a good message its tries.
+ * Whether the database failed for a reason of its own or of its operator: it is unavailable, full, too slow,
+ * or rejects our credentials. Every error that is not known to be the request's own fault counts as a
+ * failure of the database, so it costs no valid message a try.
  */
 export function isDatabaseFault(error: unknown): boolean {
   if (error instanceof mongo.MongoServerError) return !refusalCodes.has(Number(error.code));
@@ -109,18 +113,18 @@ export function isDatabaseFault(error: unknown): boolean {
   );
 }
 
-/** The address or the password is wrong: at the start that is a mistake in the configuration. */
+/** The address or the password is wrong. At the start that is a configuration error. */
 const isUnknownToDatabase = (error: unknown): boolean =>
   error instanceof mongo.MongoServerError && [18, 8_000].includes(Number(error.code));
 
-/** The name of the unique index that refused a write, or undefined where it was another error. */
+/** The name of the unique index that rejected a write, or undefined for another error. */
 export function duplicateKeyIndex(error: unknown): string | undefined {
   const { code, message } = (error ?? {}) as { code?: unknown; message?: string };
   if (code !== 11_000) return undefined;
   return /index: (\S+)/.exec(message ?? "")?.[1];
 }
 
-/** Whether the database answers, within a second. */
+/** Whether the database responds within a second. */
 export async function isDatabaseReachable(db: Connection): Promise<boolean> {
   try {
     const ping = db.db?.command({ ping: 1 }) ?? Promise.reject(new Error("not connected"));

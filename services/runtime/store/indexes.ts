@@ -1,16 +1,19 @@
 import type { mongo } from "mongoose";
 import { NO_TIME_LIMIT } from "./database.ts";
 
-// Nothing serves before its indexes stand: the hold is one of them. On a large collection the first
-// start of a new version builds for minutes, while the version before goes on serving: the database
-// builds beside reads and writes. So the build has all the time it needs, unlike what a call waits for.
+// A service answers no calls before its indexes exist: the hold is one of them. On a large collection the
+// first start of a new version may build them for minutes, while the previous version keeps running: MongoDB
+// builds indexes alongside reads and writes. Unlike the queries of a call, the build has no time limit.
 
 interface Indexed {
   schema: { indexes(): [unknown, object][] };
   collection: Pick<mongo.Collection, "createIndexes">;
 }
 
-/** Builds what these models lack. Instances that start at once wait for the same build. */
+/**
+ * Creates the missing indexes of these models. Instances that start at the same time wait for the same
+ * build.
+ */
 export async function buildIndexes(...models: readonly Indexed[]): Promise<void> {
   await Promise.all(
     models.map(async ({ schema, collection }) => {

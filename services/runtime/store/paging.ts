@@ -4,17 +4,17 @@ import { invalidField } from "../errors.ts";
 const DEFAULT_SIZE = 20;
 const LARGEST_SIZE = 100;
 
-/** How many a page holds: the default where nothing is asked, and never more than the largest. */
+/** The size of a page: the default if none is requested, and at most the maximum. */
 export const pageSize = (asked: number): number =>
   asked === 0 ? DEFAULT_SIZE : Math.min(asked, LARGEST_SIZE);
 
-/** Where a page ended: the sort key (0 where the id alone is it) and the id of its last item. */
+/** The position of a page's last item: its sort key (0 if only the ID orders the items) and its ID. */
 export interface Cursor {
   key: number;
   id: string;
 }
 
-/** The latest date that there is, in milliseconds: no price and no date lies beyond. */
+/** The latest valid date, in milliseconds. No price and no date exceeds it. */
 const GREATEST_KEY = 8.64e15;
 
 const isKey = (key: unknown): key is number =>
@@ -23,13 +23,13 @@ const isKey = (key: unknown): key is number =>
 const fingerprint = (query: unknown): string =>
   createHash("sha256").update(JSON.stringify(query)).digest("base64url").slice(0, 12);
 
-/** An opaque token for the page after `cursor` of this query. */
+/** An opaque token for the page of this query after `cursor`. */
 export const pageToken = (query: unknown, { key, id }: Cursor): string =>
   Buffer.from(JSON.stringify([fingerprint(query), key, id])).toString("base64url");
 
 /**
- * Reads a token again; one of another query, or not ours, is a wrong field. Whoever knows this code
- * can write tokens of their own, so nothing in them is trusted to be of its kind.
+ * Parses a page token. A token of another query, or an invalid one, is a wrong field. Clients can forge
+ * tokens, so the types of its values are checked.
  */
 export function readPageToken(query: unknown, token: string): Cursor | undefined {
   if (token === "") return undefined;
@@ -37,14 +37,14 @@ export function readPageToken(query: unknown, token: string): Cursor | undefined
     const [print, key, id] = JSON.parse(Buffer.from(token, "base64url").toString()) as unknown[];
     if (print === fingerprint(query) && isKey(key) && typeof id === "string") return { key, id };
   } catch {
-    // Falls through: garbage and a token of another query get the same answer.
+    // Falls through: an invalid token and a token of another query get the same response.
   }
   throw invalidField("page_token", "is not a token of this query");
 }
 
 /**
- * A filter for what lies beyond a cursor, in the order of a field and then of ids. `key` is the cursor's
- * key as the field has it.
+ * A filter for the items after a cursor, ordered by a field and then by ID. `key` is the cursor's key in the
+ * type of that field.
  */
 export function afterCursor(field: string, direction: 1 | -1, key: number | Date, id: string) {
   const further = direction === 1 ? "$gt" : "$lt";
@@ -52,8 +52,8 @@ export function afterCursor(field: string, direction: 1 | -1, key: number | Date
 }
 
 /**
- * The page itself, of what was found where one more than its size was looked for, and the token of the
- * next one; empty where there is none. `keyOf` answers the key by which it is sorted before the id.
+ * Builds a page and the token of the next one from a query for one item more than the page size. The token
+ * is empty if there is no next page. `keyOf` returns the sort key that precedes the ID.
  */
 export function toPage<T extends { _id: string }>(
   query: unknown,

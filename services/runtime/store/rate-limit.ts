@@ -3,41 +3,41 @@ import { RateLimiterMemory, RateLimiterRedis, RateLimiterRes } from "rate-limite
 import type { RedisClientType } from "redis";
 import { withDeadline } from "../deadline.ts";
 
-/** How much is let through for one key: so many points within so many seconds. */
+/** The limit for one key: a number of points within a number of seconds. */
 export interface Rate {
   points: number;
   seconds: number;
 }
 
-/** Counts by key, and refuses what is too much. */
+/** Counts by key and refuses what exceeds the limit. */
 export interface RateLimit {
   /**
-   * Counts one more for a key; too many are refused, with the time after which to come back. Answers
-   * how many there are now.
+   * Consumes one point of a key. Above the limit it is refused, with the time until the next attempt.
+   * Returns how many points are consumed.
    */
   count(key: string): Promise<number>;
-  /** Refuses a key that has used up its points; answers how many were counted, and counts none. */
+  /** Refuses a key without remaining points. Returns how many points are consumed, and consumes none. */
   check(key: string): Promise<number>;
-  /** Takes back one that should not have been counted. */
+  /** Returns a point that was consumed by mistake. */
   uncount(key: string): Promise<void>;
-  /** Forgets a key: it begins anew. */
+  /** Removes all counts of a key. */
   reset(key: string): Promise<void>;
 }
 
-/** Redis may take this long; one that is frozen keeps nobody waiting. */
+/** The maximum response time of Redis, so an unresponsive Redis blocks no caller. */
 const LONGEST_ANSWER_MS = 500;
 
 const soon = <T>(answer: Promise<T>): Promise<T> =>
   withDeadline(LONGEST_ANSWER_MS, answer, () => new Error("redis did not answer in time"));
 
-/** A key that does not tell what it was made of: who somebody is has no business in a store of counters. */
+/** A hash of the parts of a key: the store of the counters contains no personal data. */
 export const hashedKey = (...words: string[]): string =>
   createHash("sha256").update(words.join(" ")).digest("base64url");
 
 /**
- * A limit whose counts all instances share through Redis. Each instance counts by itself too: that is
- * what counts where Redis is away, or does not answer soon, which is weaker but never open, and never
- * closed; and what is too much for one instance alone does not bother Redis.
+ * A limit whose counters are shared by all instances through Redis. Each instance also counts locally. If
+ * Redis is unavailable or slow, the local counters apply: the limit is weaker then, but it neither
+ * disappears nor blocks every request. A key that exceeds the limit locally causes no request to Redis.
  */
 export function rateLimit(
   redis: RedisClientType,
@@ -48,7 +48,7 @@ export function rateLimit(
   const rate = { keyPrefix: name, points, duration: seconds };
   const shared = new RateLimiterRedis({ ...rate, storeClient: redis, useRedisPackage: true });
   const own = new RateLimiterMemory(rate);
-  /** What Redis says where it answers; else what this instance knows by itself. */
+  /** The result from Redis or, without a response, the local one. */
   async function sharedOr<T>(answer: Promise<T>, known: T): Promise<T> {
     return soon(answer).catch((error: unknown) => {
       if (error instanceof RateLimiterRes) throw error;

@@ -3,12 +3,12 @@ import type { Log } from "../log.ts";
 import { withDeadline } from "../deadline.ts";
 
 const LOOK_EVERY_MS = 1_000;
-/** Without an answer for so long it counts as gone. */
+/** Without a response for this long, the connection counts as lost. */
 const SILENT_MS = 3_000;
 
 /**
- * Connects to Redis, which holds limits and snapshots only: losing it signs nobody in or out, so a
- * service starts and goes on without it, and the client comes back by itself.
+ * Connects to Redis, which holds only limits and snapshots: losing it signs no user in or out. A service
+ * therefore starts and runs without it, and the client reconnects automatically.
  */
 export async function connectRedis(url: string, log: Log): Promise<RedisClientType> {
   const client = createClient({
@@ -16,7 +16,7 @@ export async function connectRedis(url: string, log: Log): Promise<RedisClientTy
     disableOfflineQueue: true,
     socket: {
       connectTimeout: 2_000,
-      // Ends an attempt whose first words are not answered; once connected we ask more often than this.
+      // Ends a connection attempt without a response; on an open connection pings are more frequent.
       socketTimeout: SILENT_MS,
       reconnectStrategy: (tries) => Math.min(100 * 2 ** tries, 3_000),
     },
@@ -30,10 +30,9 @@ export async function connectRedis(url: string, log: Log): Promise<RedisClientTy
 }
 
 /**
- * Connects anew where nothing is answered, as after a firewall has forgotten the connection: the client
- * itself would wait for as long as the system sends again, which is a quarter of an hour. A refusal is
- * an answer too. While the client connects it is left to do so: a second attempt beside its own would
- * go on for ever.
+ * Reconnects when there is no response, for example after a firewall has dropped the connection. The client
+ * alone would wait for the operating system's retransmissions, about a quarter of an hour. An error is a
+ * response too. While the client reconnects, no second attempt is started: that one would never end.
  */
 function dropSilent(client: RedisClientType, log: Log): void {
   let heardAt = performance.now();

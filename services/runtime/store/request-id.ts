@@ -2,13 +2,13 @@ import { createHash } from "node:crypto";
 import { clone, toBinary, type DescMessage, type MessageShape } from "@bufbuild/protobuf";
 import { CallError } from "../errors.ts";
 
-/** What a document keeps of the request that made it, so that a retry makes no second one. */
+/** The part of a request that a document stores, so that a retry does not create a second document. */
 export interface IdempotencyKey {
   requestId: string;
   requestHash: string;
 }
 
-/** The mark of a request, or nothing where its client sent no `request_id`. */
+/** The stored part of a request, or nothing if its client sent no `request_id`. */
 export function idempotencyKey<D extends DescMessage>(
   schema: D,
   request: MessageShape<D> & { requestId: string },
@@ -20,7 +20,7 @@ export function idempotencyKey<D extends DescMessage>(
   return { requestId: request.requestId.toLowerCase(), requestHash };
 }
 
-/** Refuses a request id that already stands for another request. */
+/** Refuses a request ID that was used for another request. */
 export function mustBeSameRequest(
   stored: Partial<IdempotencyKey>,
   mark: Partial<IdempotencyKey>,

@@ -3,7 +3,7 @@ import { minorUnits, type MinorUnits } from "@ticketing/proto/currencies";
 import { type Money, MoneySchema } from "@ticketing/proto/google/type/money";
 import { invalidField } from "../errors.ts";
 
-/** An amount in whole minor units (cents, yen, fils) of its currency: how the stores keep money. */
+/** An amount in whole minor units (cents, yen, fils) of its currency, as it is stored. */
 export interface Amount {
   amount: number;
   currency: string;
@@ -18,7 +18,7 @@ export function currencyOf(currency: string, field: string): MinorUnits {
 
 const NANOS_OF_A_UNIT = 1_000_000_000;
 
-/** As `google.type.Money` has it: one amount can be said in one way. */
+/** The rules of `google.type.Money`: each amount has exactly one representation. */
 function mustBeWellFormed({ units, nanos }: Money, field: string): void {
   const violation =
     Math.abs(nanos) >= NANOS_OF_A_UNIT
@@ -30,7 +30,10 @@ function mustBeWellFormed({ units, nanos }: Money, field: string): void {
   if (violation) throw invalidField(`${field}.nanos`, violation);
 }
 
-/** Wire to store, exactly: an amount between two minor units is refused, never rounded. */
+/**
+ * Converts from the wire to the store without loss: an amount between two minor units is refused, not
+ * rounded.
+ */
 export function toMinor(money: Money, field: string): Amount {
   const { digits } = currencyOf(money.currencyCode, field);
   mustBeWellFormed(money, field);
@@ -48,7 +51,7 @@ export function toMinor(money: Money, field: string): Amount {
   return { amount: Number(amount), currency: money.currencyCode };
 }
 
-/** Store to wire. */
+/** Converts from the store to the wire. */
 export function toMoney({ amount, currency }: Amount): Money {
   const { digits } = currencyOf(currency, "price");
   const scale = 10 ** digits;
@@ -60,6 +63,6 @@ export function toMoney({ amount, currency }: Amount): Money {
 export const decimal = (amount: number, digits: number): string =>
   (amount / 10 ** digits).toFixed(digits);
 
-/** An amount for people, exactly: "25.50 EUR". */
+/** An amount for display, without rounding: "25.50 EUR". */
 export const formatAmount = ({ amount, currency }: Amount): string =>
   `${decimal(amount, currencyOf(currency, "amount").digits)} ${currency}`;

@@ -1,19 +1,19 @@
 import type { MessageProperties, Options } from "amqplib";
 
-/** What surrounds an event's bytes on the way. */
+/** The metadata of an event, outside its body. */
 export interface Envelope {
   id: string;
   type: string;
   /** The service that published it. */
   source: string;
-  /** The id of the thing that it tells of. */
+  /** The ID of the aggregate that the event is about. */
   subject: string;
   time: Date;
 }
 
 /**
- * CloudEvents 1.0 in the binary mode of its AMQP binding: the attributes are headers, the body is the
- * event's Protobuf bytes. The id and type stand in AMQP's own properties too, for the broker's tools.
+ * CloudEvents 1.0 in the binary mode of its AMQP binding: the attributes are headers, the body is the event
+ * in Protobuf. The ID and the type are also AMQP properties, for the broker's tools.
  */
 export const toProperties = (event: Envelope): Options.Publish => ({
   messageId: event.id,
@@ -30,10 +30,10 @@ export const toProperties = (event: Envelope): Options.Publish => ({
   },
 });
 
-/** A stranger's header may be a table, which cannot even be made a string of. */
+/** A header from an unknown client may be a table, which cannot be converted to a string. */
 const text = (value: unknown): string => (typeof value === "string" ? value : "");
 
-/** The envelope of a message as it came. It reads everything that the broker lets through. */
+/** The envelope of a received message. It accepts every message that the broker delivers. */
 export function fromProperties({ messageId, type, headers }: MessageProperties): Envelope {
   const header = (name: string): string => text(headers?.[`cloudEvents:${name}`]);
   return {

@@ -1,15 +1,15 @@
 import type { MessageProperties } from "amqplib";
 import type { Routing } from "./topology.ts";
 
-// Who published a message. The broker lets a connection give no other name in `user_id` than that of
-// its own user, so what stands there is true, unlike all else that a message says of itself.
+// Determines who published a message. The broker accepts only the name of the connection's own user in
+// `user_id`, so this property can be trusted, unlike the rest of a message.
 
-/** What a service writes on a message that it sends to itself again: who published it at first. */
+/** The header in which a service records the original publisher of a message that it forwards to itself. */
 export const ORIGINAL_PUBLISHER = "x-ticketing-publisher";
 
 /**
- * Who published a message that `service` has received; undefined where nobody can know. The header
- * counts only where the service itself has sent the message on: nobody else can send in its name.
+ * The publisher of a message that `service` has received, or undefined if it is unknown. The header counts
+ * only if the service itself forwarded the message: no other user can publish under its name.
  */
 export function publisherOf(
   { userId, headers }: MessageProperties,
@@ -20,13 +20,13 @@ export function publisherOf(
   return typeof first === "string" ? first : user;
 }
 
-/** The service that a type of event belongs to: the package in its name is its publisher. */
+/** The service that owns a type of event: the package in the type's name is that of the publisher. */
 export const ownerOf = (type: string): string | undefined =>
   /^ticketing\.(\w+)\.v\d+\.\w+$/.exec(type)?.[1];
 
 export const defaultPublishers = (type: string): readonly string[] => [ownerOf(type) ?? []].flat();
 
-/** Says which services may publish a type: its owner, or those who may ask the owner by it. */
+/** Returns which services may publish a type: its owner or, for a snapshot request, the requesters. */
 export function publishersOf({ snapshots = [] }: Routing): (type: string) => readonly string[] {
   const askers = new Map(
     snapshots.map(({ request, requestedBy }) => [request.typeName, requestedBy]),

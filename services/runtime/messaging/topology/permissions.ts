@@ -11,12 +11,12 @@ import {
   type Topology,
 } from "./topology.ts";
 
-// What each service's user may do at the broker: https://www.rabbitmq.com/docs/access-control. The
-// patterns of RabbitMQ match anywhere in a name, so each one here says where it begins and ends.
+// The permissions of each service's user at the broker: https://www.rabbitmq.com/docs/access-control.
+// RabbitMQ's patterns match anywhere in a name, so each pattern here is anchored at both ends.
 
-/** From what permissions follow. */
+/** What the permissions are derived from. */
 export interface PermissionSource extends Routing {
-  /** What every instance hears by itself, in a queue that it declares. */
+  /** The events that every instance receives in an exclusive queue of its own. */
   readonly banEvents: readonly { readonly type: string }[];
   /** The services that use the plugin for delays. */
   readonly delays: readonly string[];
@@ -28,7 +28,7 @@ interface Patterns {
   readonly read: string;
 }
 
-/** In the words of the broker's definitions. */
+/** In the format of RabbitMQ's definitions. */
 export interface Permissions {
   readonly permissions: (Patterns & { user: string; vhost: string })[];
   readonly topic_permissions: {
@@ -45,16 +45,16 @@ const anyOf = (...patterns: string[]): string =>
   patterns.length === 0 ? "^$" : `^(${patterns.join("|")})$`;
 
 /**
- * An instance's own queue for bans. The broker gives it its name, which no client can choose for an
- * exchange or for another queue; and nobody but the connection that declared it can use it.
+ * An instance's exclusive queue for bans. The broker generates its name; clients cannot choose such a name
+ * for an exchange or another queue. Only the connection that declared the queue can use it.
  */
 const GIVEN = String.raw`amq\.gen-.+`;
 
 function patternsOf(service: string, { delays }: PermissionSource): Patterns {
   const waits = delays.includes(service);
   return {
-    // Nobody declares, changes or deletes what the topology holds. The plugin's exchange is declared
-    // once more, to find out whether the plugin is there.
+    // No service declares, changes or deletes parts of the topology. The plugin's exchange is the exception:
+    // declaring it again shows whether the broker has the plugin.
     configure: anyOf(GIVEN, ...(waits ? [escaped(DELAYED_EXCHANGE)] : [])),
     write: anyOf(
       GIVEN,
@@ -72,7 +72,9 @@ function patternsOf(service: string, { delays }: PermissionSource): Patterns {
   };
 }
 
-/** The keys in the exchange of events: its own package, and the requests that it may send. */
+/**
+ * The routing keys in the exchange for events: the service's own package, and the requests that it may send.
+ */
 function eventKeys(service: string, { snapshots = [], banEvents }: PermissionSource) {
   const asks = snapshots.filter(({ requestedBy }) => requestedBy.includes(service));
   return {
@@ -89,12 +91,12 @@ const queueKeys = (service: string) => ({
   read: anyOf(),
 });
 
-/** What the services' users may do: each has the name of its service. */
+/** The permissions of the services' users. Each user has the name of its service. */
 export function permissionsOf(vhost: string, rights: PermissionSource): Permissions {
   const users = Object.keys(rights.subscriptions);
   return {
     permissions: users.map((user) => ({ user, vhost, ...patternsOf(user, rights) })),
-    // Without a word on a topic exchange, RabbitMQ allows every key there.
+    // Without topic permissions for an exchange, RabbitMQ allows every routing key.
     topic_permissions: users.flatMap((user) => [
       { user, vhost, exchange: EVENTS_EXCHANGE, ...eventKeys(user, rights) },
       { user, vhost, exchange: QUEUES_EXCHANGE, ...queueKeys(user) },
@@ -103,8 +105,8 @@ export function permissionsOf(vhost: string, rights: PermissionSource): Permissi
 }
 
 /**
- * RabbitMQ's definitions of everything that services need at a broker and may not make themselves: the
- * exchanges, queues and bindings, and what each user may do. The users themselves are not in it.
+ * RabbitMQ's definitions of everything that services need and may not declare themselves: exchanges, queues,
+ * bindings and permissions. They do not contain the users.
  */
 export function definitionsOf(vhost: string, rights: PermissionSource, hasPlugin = false) {
   const parts: Topology[] = [topologyOf(rights), ...(hasPlugin ? [delayedTopology] : [])];

@@ -2,73 +2,82 @@ import { createHash } from "node:crypto";
 import type { DescMessage } from "@bufbuild/protobuf";
 import type { Channel } from "amqplib";
 
-/** Which events each service hears: its queue's name, which is its own, and their types. */
+/**
+ * The events that each service subscribes to: the name of its queue, which is the service's name, and the
+ * types.
+ */
 export type Subscriptions = Readonly<Record<string, readonly DescMessage[]>>;
 
-/** Which services may ask the owner of something for all of it; the request stands in its package. */
+/**
+ * The services that may request snapshots from the owner of the data. The request belongs to the owner's
+ * package.
+ */
 export interface SnapshotRoute {
   readonly request: DescMessage;
   readonly snapshot: DescMessage;
   readonly requestedBy: readonly string[];
 }
 
-/** Where messages go: everything from which the broker's exchanges and queues follow. */
+/** The routes of all messages. The broker's exchanges and queues are derived from them. */
 export interface Routing {
   readonly subscriptions: Subscriptions;
   readonly snapshots?: readonly SnapshotRoute[];
 }
 
-/** What the broker holds, in the words of its own definitions. */
+/** Exchanges, queues and bindings, in the format of RabbitMQ's definitions. */
 export interface Topology {
   exchanges: { name: string; type: string; arguments: Record<string, unknown> }[];
   queues: { name: string; arguments: Record<string, unknown> }[];
   bindings: { source: string; destination: string; routing_key: string }[];
 }
 
-/** The exchange of all events; the routing key is the event's full Protobuf name. */
+/** The exchange for all events. The routing key is the event's full Protobuf name. */
 export const EVENTS_EXCHANGE = "ticketing.events";
 
 /**
- * The exchange that leads into a service's own queues. In place of the default exchange, which leads
- * into every queue and knows no permissions by key: here a service may use the keys of its own name.
+ * The exchange for a service's own queues. It replaces the default exchange, which routes to every queue and
+ * has no permissions per routing key: here a service may use only the keys that start with its name.
  */
 export const QUEUES_EXCHANGE = "ticketing.queues";
-/** Where messages come out of the waiting queues. Only the broker itself publishes there. */
+/**
+ * The exchange to which expired messages of the delay queues are dead-lettered. Only the broker publishes to
+ * it.
+ */
 const EXPIRED_DELAYS_EXCHANGE = "ticketing.waited";
 
-/** The key in `QUEUES_EXCHANGE` that leads into a service's queue. */
+/** The key in `QUEUES_EXCHANGE` that routes to a service's queue. */
 export const immediateKey = (service: string): string => `${service}.now`;
 
-/** The key of one page of a snapshot, in `EVENTS_EXCHANGE`: only the service that asked for it hears it. */
+/** The key of one snapshot page in `EVENTS_EXCHANGE`. It routes to the requester only. */
 export const snapshotKey = (snapshot: DescMessage, requestedBy: string): string =>
   `${snapshot.typeName}.${requestedBy}`;
 
 /**
- * How long messages can wait with the broker, in seconds, one queue each. The shortest is how late a
- * message may come out; each one more is a queue to keep.
+ * The delays of the delay queues, in seconds. The shortest one is the maximum lateness of a message. Each
+ * further tier costs one more queue.
  */
 export const DELAY_TIERS = [0.2, 1, 10, 60, 600, 900] as const;
 export type DelayTier = (typeof DELAY_TIERS)[number];
 
 export const delayQueue = (seconds: DelayTier): string => `ticketing.waiting.${seconds}s`;
 
-/** The key in `QUEUES_EXCHANGE` that leaves a message waiting, to come out into the service's queue. */
+/** The key in `QUEUES_EXCHANGE` that routes to a delay queue and from there to the service's queue. */
 export const delayKey = (service: string, seconds: DelayTier): string =>
   `${service}.wait.${seconds}s`;
 
-/** The exchange that waits by itself, where the broker has the plugin for it, and the queue behind it. */
+/** The delayed exchange of the broker's plugin, if the broker has it, and the queue behind it. */
 export const DELAYED_EXCHANGE = "ticketing.delayed";
 export const DELAYED_QUEUE = "ticketing.delayed.due";
 
-/** Where a service's messages end that it could not handle; also the key in `QUEUES_EXCHANGE` that leads there. */
+/** The queue for the service's dead letters. Its name is also its key in `QUEUES_EXCHANGE`. */
 export const deadLetterQueue = (service: string): string => `${service}.dead`;
 
-/** Far above what tries need: the broker's own count includes crashes, ours does not. */
+/** Far above the number of tries: the broker also counts deliveries that end in a crash. */
 const DELIVERY_LIMIT = 100;
-/** By default the broker throws a dead letter away once it has been looked at twenty times. */
+/** By default the broker drops a dead letter after it has been returned twenty times. */
 const NEVER = 1_000_000_000;
 
-/** Dead-lettering at least once, into quorum queues, lost nothing in any kill that was tried. */
+/** At-least-once dead-lettering into quorum queues. It lost no message in the tests that kill the broker. */
 const SAFELY = {
   "x-queue-type": "quorum",
   "x-dead-letter-strategy": "at-least-once",
@@ -98,8 +107,8 @@ function ofService(service: string, heard: readonly string[]): Omit<Topology, "e
 }
 
 /**
- * One time to live for a whole queue, and in its name: a message's own would wait behind a longer
- * one in front of it, and a queue's arguments can never change.
+ * The TTL applies to the whole queue and is part of its name. With a TTL per message, a short delay would
+ * wait behind a longer one at the head of the queue. The arguments of a queue cannot be changed later.
  */
 const ofWait = (seconds: DelayTier): Omit<Topology, "exchanges"> => ({
   queues: [
@@ -116,8 +125,8 @@ const ofWait = (seconds: DelayTier): Omit<Topology, "exchanges"> => ({
 });
 
 /**
- * Everything that the broker must hold before a service publishes, so that no event is lost to a
- * service that has never been started. No service may declare any of it.
+ * Everything that the broker must have before a service publishes, so that no event is lost for a service
+ * that has never started. No service may declare any of it.
  */
 export function topologyOf({ subscriptions, snapshots = [] }: Routing): Topology {
   const pages = (service: string): string[] =>
@@ -142,8 +151,9 @@ export function topologyOf({ subscriptions, snapshots = [] }: Routing): Topology
 }
 
 /**
- * An exchange that routes nothing. Its name says which topology the broker holds: a client cannot ask
- * for bindings, so a service that does not find the one of its own routing does not begin.
+ * An exchange that routes nothing. Its name is a hash of the topology that the broker has. Clients cannot
+ * list bindings, so a service checks that the exchange of its own version exists, and does not start without
+ * it.
  */
 export function topologyMarker(routing: Routing): Topology["exchanges"][number] {
   const topology = JSON.stringify(topologyOf(routing));
@@ -152,9 +162,9 @@ export function topologyMarker(routing: Routing): Topology["exchanges"][number] 
 }
 
 /**
- * What a broker with the plugin for delays holds more. The queue behind its exchange is a classic one:
- * when it starts, the plugin sends what fell due meanwhile without waiting for the leaders of quorum
- * queues, and with one of those behind it lost every such message that we tried.
+ * What a broker with the delay plugin has in addition. The queue behind the delayed exchange is a classic
+ * queue: when the plugin starts, it publishes all overdue messages without waiting for the leaders of quorum
+ * queues. With a quorum queue, every such message was lost in our tests.
  */
 export const delayedTopology: Topology = {
   exchanges: [
@@ -169,8 +179,9 @@ export const delayedTopology: Topology = {
 };
 
 /**
- * Declares a topology with an administrator's rights, for brokers that load no definitions: those of
- * tests, and one that is shared. The marker comes last; who finds it, finds all else.
+ * Declares a topology with the permissions of an administrator, for brokers that do not load definitions:
+ * those of tests, and a shared one. The marker is declared last, so it exists only if everything else
+ * exists.
  */
 export async function declareTopology(channel: Channel, routing: Routing): Promise<void> {
   await declare(channel, topologyOf(routing));
@@ -190,17 +201,19 @@ export async function declare(channel: Channel, topology: Topology): Promise<voi
 }
 
 /**
- * Makes sure that the broker has the plugin's exchange, and can use it. That it exists is not enough:
- * where the plugin was switched off, its exchange is still there. A broker without the plugin closes
- * the channel or the connection over the declaration, so neither may be anybody else's.
+ * Checks that the broker has the plugin's exchange and can use it. The exchange alone proves nothing: it
+ * remains when the plugin is disabled. Without the plugin, the broker closes the channel or the connection,
+ * so both must be used for nothing else.
  */
 export async function checkDelayedExchange(channel: Channel): Promise<void> {
-  await channel.checkExchange(DELAYED_EXCHANGE); // Made by nobody here, it would lead nowhere.
+  await channel.checkExchange(DELAYED_EXCHANGE); // A new exchange would have no bindings.
   for (const { name, type, arguments: args } of delayedTopology.exchanges) {
     await channel.assertExchange(name, type, { arguments: args });
   }
 }
 
-/** Whether anybody hears events of this type; if so, one that the broker cannot route is an alarm. */
+/**
+ * Whether any service subscribes to this type. If so, an event that the broker cannot route raises an alarm.
+ */
 export const hasSubscriber = (services: Subscriptions, type: string): boolean =>
   Object.values(services).some((types) => types.some(({ typeName }) => typeName === type));
