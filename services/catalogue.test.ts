@@ -31,7 +31,7 @@ const methods: [string, DescMethod][] = services.flatMap((service) =>
   ]),
 );
 
-/** Its REST paths, as "VERB /path". */
+/** The REST paths of a method, as "VERB /path". */
 function paths(method: DescMethod): string[] {
   const rule = getOption(method, http);
   return [rule, ...rule.additionalBindings].flatMap(({ pattern }) =>
@@ -47,19 +47,19 @@ describe("every snapshot", () => {
     ["orders' copies of tickets", ticketReplica(none), ticketSnapshots(none)],
     ["tickets' copies of holds", holdReplica(none), orderSnapshots(none)],
     ["payments' copies of orders", orderReplica(none), orderSnapshots(none)],
-  ])("tells all that is asked for: %s", (_, copies, offer) => {
+  ])("contains everything that the replica needs: %s", (_, copies, offer) => {
     expect(offer.snapshot).toBe(copies.snapshot);
     expect(offer.edition ?? 1).toBeGreaterThanOrEqual(copies.edition ?? 1);
   });
 });
 
 describe("every method", () => {
-  it.each(methods)("says who may call it: %s", (_, method) => {
+  it.each(methods)("declares who may call it: %s", (_, method) => {
     expect(getOption(method, access)).not.toBe(Access.UNSPECIFIED);
   });
 
   it.each(methods)(
-    "takes its own credentials if it is open to everyone and changes something: %s",
+    "uses its own credentials if it is open to everyone and changes something: %s",
     (_, method) => {
       const isOpen = getOption(method, access) === Access.ANYONE;
       const isRead = method.idempotency === Idempotency.NO_SIDE_EFFECTS;
@@ -77,7 +77,7 @@ describe("every method", () => {
     expect(others).not.toEqual(expect.arrayContaining([own[0]]));
   });
 
-  it("that only reads may be called by GET, and no other may", () => {
+  it("allows GET only for methods that read", () => {
     const read = methods.filter(([, method]) => method.idempotency === 1).map(([name]) => name);
     const got = methods.filter(([, method]) =>
       paths(method).some((path) => path.startsWith("GET ")),
@@ -108,7 +108,7 @@ it("the paths that the requirements name exist (R20, R30, R40, R60)", () => {
   );
 });
 
-it("only these may be called by everyone", () => {
+it("only these methods are open to everyone", () => {
   const open = methods.filter(([, method]) => getOption(method, access) === Access.ANYONE);
   expect(open.map(([name]) => name.replace(/^ticketing\.\w+\.v1\./, "")).toSorted()).toEqual([
     "AccountService.ConfirmEmail",
@@ -125,7 +125,7 @@ it("only these may be called by everyone", () => {
   ]);
 });
 
-/** Each file of events, and who publishes them. */
+/** The files of events, by publisher. */
 const published: Record<string, DescFile> = {
   auth: authEvents,
   tickets: ticketEventsFile,
@@ -168,7 +168,7 @@ describe("every event", () => {
 });
 
 describe("every service", () => {
-  // What they do is not asked here, only for which events.
+  // Only the types of the handlers are compared, so their dependencies may be empty.
   const none = {} as never;
   const handlers: Record<keyof typeof subscriptions, EventHandler[]> = {
     auth: [...tradeEmailHandlers(none), claimAnswerHandler(none)],
@@ -185,7 +185,7 @@ describe("every service", () => {
       const heard = subscriptions[name].map(({ typeName }) => typeName);
       const handled = handlers[name].map(({ type }) => type);
       if (name in offers) handled.push(offers[name as keyof typeof offers].request.typeName);
-      // What expiration left waiting comes back to it from no exchange of events.
+      // Its own delayed messages do not come from the exchange for events.
       if (name === "expiration") heard.push(ExpirationCompleteSchema.typeName);
       expect(handled.toSorted()).toEqual(heard.toSorted());
     },

@@ -7,7 +7,7 @@ import { z } from "zod";
 
 const root = join(import.meta.dirname, "..");
 
-/** The rows of `.env.example`, by their names; an optional one stands behind "# ". */
+/** The rows of `.env.example` by name. An optional row starts with "# ". */
 const rows = new Map(
   readFileSync(join(root, ".env.example"), "utf8")
     .split("\n")
@@ -16,7 +16,7 @@ const rows = new Map(
     .map(([, name = "", value = ""]) => [name, value]),
 );
 
-/** The variables of every service, by "service NAME". */
+/** The variables of every service, as "service NAME". */
 async function variables(): Promise<[string, z.ZodType][]> {
   const files = globSync("{services/*/config.ts,envoy/config/edge-config.ts}", { cwd: root });
   const shapes = files.map(async (file) => {
@@ -43,17 +43,17 @@ it(".env.example has a row for every variable of every service", () => {
   expect(missing).toEqual([]);
 });
 
-it(".env.example says the defaults that the services have", () => {
+it(".env.example contains the defaults of the services", () => {
   const wrong = all.filter(([variable, type]) => {
     const preset = type.safeParse(undefined);
-    if (!preset.success || preset.data === undefined) return false; // Required, or optional.
+    if (!preset.success || preset.data === undefined) return false; // The variable is required, or optional without a default.
     const said = type.safeParse(rows.get(nameIn(variable)));
     return !said.success || !isDeepStrictEqual(said.data, preset.data);
   });
   expect(wrong.map(([variable]) => variable)).toEqual([]);
 });
 
-it("each secret in .env.example is without a value", () => {
+it("no secret in .env.example has a value", () => {
   const secrets = [...rows].filter(([name]) =>
     /_KEYS?$|_SECRET$|^(AMQP|MONGODB|REDIS)_URI$/.test(name),
   );

@@ -4,7 +4,7 @@ import type { Code } from "@connectrpc/connect";
 import { expect, it } from "vitest";
 import { CallError } from "#runtime/errors.ts";
 
-// A client reads a reason without knowing which service gave it.
+// A client reads a reason without knowing which service returned it.
 
 type Codes = Readonly<Record<string, Code>>;
 
@@ -27,7 +27,7 @@ it("a reason has the same code in every service", () => {
   }
 });
 
-it("no service defines a reason that every service has", () => {
+it("no service redefines a common reason", () => {
   const own = tables.flatMap((table) => Object.keys(table));
   expect(own.filter((reason) => reason in CallError.codes)).toEqual([]);
 });

@@ -34,15 +34,15 @@ import { type Child, freePorts, run, until } from "#stack/process";
 import { ticketSnapshots } from "./tickets/events.ts";
 import type { TicketFields } from "./tickets/ticket.ts";
 
-// The services as they run, each a process with an empty database: no copy of theirs is anywhere else.
+// The services run as separate processes, each with an empty database. No replica exists elsewhere.
 
 const TICKETS = 3 * SNAPSHOT_PAGE_SIZE;
-/** As long as the contract allows, in letters of four bytes: a page of these is the largest. */
+/** The maximum length in the contract, in characters of four bytes, for pages of the maximum size. */
 const LARGEST = "\u{1f3ab}".repeat(200);
 const vhost = await testVhost();
 await declareAt(vhost, catalogue);
 const jwk = { ...(await exportJWK(testPublicKey)), kid: "test", alg: "ES256" };
-// Nobody is banned, as auth would say; in a room of Redis of its own.
+// No user is banned. The snapshot of bans is in a Redis database of its own.
 const redisUri = `${inject("parts").redisUrl}/7`;
 const redis = await connectRedis(redisUri, silentLog);
 await banSnapshot(redis).rewrite([]);
@@ -57,10 +57,10 @@ const uris = {
 };
 type Name = keyof typeof uris;
 
-/** What they have logged. */
+/** The log lines of all services. */
 const said: Record<string, unknown>[] = [];
 
-/** A process of a service on ports of its own, which stay the same over its starts. */
+/** A process of a service. Its ports stay the same when it restarts. */
 async function process(service: Name) {
   const [rpc, http] = (await freePorts(2)) as [number, number];
   let child: Child;
@@ -88,7 +88,7 @@ async function process(service: Name) {
       },
     );
   }
-  /** What it says of itself: 200 when it is ready; rejects where nobody listens. */
+  /** The status of its readiness: 200 when it is ready. Rejects if the process does not listen. */
   const status = async (): Promise<number> =>
     (await fetch(`http://127.0.0.1:${http}/readyz`)).status;
   start();
@@ -161,13 +161,13 @@ const all = (db: Connection): Promise<Copy[]> =>
     .sort({ _id: 1 })
     .toArray();
 
-/** The news that still travels may come, but then the copies are what their owner has. */
+/** Waits for the remaining events, and expects each replica to equal its owner's data. */
 async function expectEqualCopies(): Promise<void> {
   const versions = async (db: Connection): Promise<string> =>
     (await all(db)).map(({ _id, version }) => `${_id} ${version}`).join();
   await eventually(
     async () => (await versions(dbs.orders)) === (await versions(dbs.tickets)),
-    "orders to have heard of everything",
+    "orders to receive all events",
     60_000,
   );
   expect(await all(dbs.orders)).toEqual(await all(dbs.tickets));
@@ -177,7 +177,7 @@ const client = () =>
   createClient(TicketService, createGrpcTransport({ baseUrl: services.tickets.rpc }));
 const price = { currencyCode: "EUR", units: 20n };
 
-/** Edits one ticket after the other until it is stopped; answers how many it has edited. */
+/** Edits one ticket after another until it is stopped. Returns the number of edits. */
 function keepEditing(): () => Promise<number> {
   let stopped = false;
   const edits = (async () => {
@@ -196,7 +196,7 @@ function keepEditing(): () => Promise<number> {
   return stop;
 }
 
-/** Waits until orders is ready: it does not say so before it has it all. */
+/** Waits until orders is ready: it is not ready before its replica is complete. */
 async function readyWithAll(): Promise<void> {
   await until(async () => (await services.orders.status()) === 200, {
     what: "orders to be ready",
@@ -209,7 +209,7 @@ async function readyWithAll(): Promise<void> {
 it("all services start with empty databases at the same time", async () => {
   for (const [service, copies] of [
     ["tickets", "orders"],
-    ["orders", "tickets 3"], // Its third edition.
+    ["orders", "tickets 3"], // The third edition of the replica.
     ["payments", "orders"],
   ] as const) {
     const found = await dbs[service].collection<Marker & { _id: string }>("bootstrap").findOne({});
@@ -218,7 +218,7 @@ it("all services start with empty databases at the same time", async () => {
 });
 
 describe(`orders without its replica of ${TICKETS} tickets`, { timeout: 120_000 }, () => {
-  // Put into their owner's database, so that no event has told of them.
+  // The tickets are inserted into the owner's database, so no event announces them.
   beforeAll(async () => {
     const { ticket } = await client().createTicket({ title: "One", price }, await as("seller"));
     const tickets = dbs.tickets.collection<Copy>("tickets");
@@ -237,7 +237,7 @@ describe(`orders without its replica of ${TICKETS} tickets`, { timeout: 120_000 
     await loseCopies();
   });
 
-  it("gets them in messages of moderate size", async () => {
+  it("receives them in messages of moderate size", async () => {
     const tickets = dbs.tickets.collection<TicketFields>("tickets");
     const page = await tickets.find({ venue: LARGEST }).limit(SNAPSHOT_PAGE_SIZE).toArray();
     const told = ticketSnapshots({} as never).toPage(page);
@@ -246,7 +246,7 @@ describe(`orders without its replica of ${TICKETS} tickets`, { timeout: 120_000 
     expect(bytes).toBeLessThan(512 * 1_024);
   });
 
-  it("gets them from tickets while they change, though it is killed in between", async () => {
+  it("receives them while they change, and continues after it is killed", async () => {
     const stopEditing = keepEditing();
     services.orders.start();
     const halfway = await eventually(
@@ -261,19 +261,19 @@ describe(`orders without its replica of ${TICKETS} tickets`, { timeout: 120_000 
 
     services.orders.start();
     await readyWithAll();
-    // Counted page by page: had it begun anew, there would be more.
+    // Every stored page counts: after a restart from the first page, there would be more.
     expect(await marker()).toMatchObject({ requestId: halfway.requestId, things: TICKETS });
     expect(await stopEditing()).toBeGreaterThan(0);
     await expectEqualCopies();
   });
 
-  it("waits for tickets if it is down, and logs that", async () => {
+  it("waits for tickets while it is down, and logs that", async () => {
     await services.tickets.kill();
     said.length = 0;
     services.orders.start();
     await eventually(
       () => said.some(({ msg }) => msg === "still waiting for tickets; asking again"),
-      "orders to say what it waits for",
+      "orders to log that it is waiting",
       60_000,
     );
     expect(await services.orders.status()).toBe(503);
@@ -285,7 +285,7 @@ describe(`orders without its replica of ${TICKETS} tickets`, { timeout: 120_000 
     await expectEqualCopies();
   });
 
-  it("stores them once, also with two instances", async () => {
+  it("stores them only once with two instances", async () => {
     services.orders.start();
     const second = await process("orders");
     await Promise.all([services.orders.ready(), second.ready()]);

@@ -22,7 +22,7 @@ const past = (ms: number): Promise<boolean> => {
 const errorOf = (work: Promise<unknown>): Promise<unknown> => work.catch((error: unknown) => error);
 
 describe("the work of a call", () => {
-  it("is ended by the database when its time is up", async () => {
+  it("is ended by the database at the deadline", async () => {
     const begun = performance.now();
     const slow = () => things.findOne({ $where: "sleep(20000) || true" }).exec();
     const error = await errorOf(runWithDeadline(300, patient, slow));
@@ -31,7 +31,7 @@ describe("the work of a call", () => {
     expect(performance.now() - begun).toBeLessThan(15_000);
   });
 
-  it("tells the database so little time that the call can still be answered, and never more than is left", async () => {
+  it("gives each query less than the remaining time, so the call can still be answered", async () => {
     const told = (ms: number, passing: number): Promise<number> =>
       runWithDeadline(ms, patient, async () => {
         await past(passing);
@@ -48,7 +48,7 @@ describe("the work of a call", () => {
     ["count", () => things.countDocuments().exec()],
     ["change", () => things.updateOne({ _id: "a" }, { name: "late" }).exec()],
     ["save", () => things.create({ _id: "late" })],
-  ])("does not %s anything after its time", async (_, ask) => {
+  ])("does not %s anything after the deadline", async (_, ask) => {
     const late = runWithDeadline(1, patient, async () => {
       await past(5);
       return ask();
@@ -57,7 +57,7 @@ describe("the work of a call", () => {
     expect(await things.countDocuments({ $or: [{ _id: "late" }, { name: "late" }] })).toBe(0);
   });
 
-  it("begins nothing once its caller has gone", async () => {
+  it("starts no query after the caller has disconnected", async () => {
     const leaving = new AbortController();
     const left = runWithDeadline(60_000, leaving.signal, async () => {
       leaving.abort();
@@ -66,7 +66,7 @@ describe("the work of a call", () => {
     expect(await errorOf(left)).toMatchObject({ reason: "TOO_SLOW" });
   });
 
-  it("is finished where it must be stored, however late", async () => {
+  it("is completed after the deadline if it must be stored", async () => {
     const stored = runWithDeadline(1, patient, () =>
       runWithoutDeadline(async () => {
         await past(5);
@@ -76,7 +76,7 @@ describe("the work of a call", () => {
     expect(await stored).toMatchObject({ _id: "stored" });
   });
 
-  it("limits nothing that goes on after it", async () => {
+  it("sets no deadline for work that continues after it", async () => {
     let after: Promise<unknown> = Promise.resolve();
     await runWithDeadline(20, patient, async () => {
       after = past(50).then(() => things.findOne());
@@ -84,7 +84,7 @@ describe("the work of a call", () => {
     expect(await after).not.toBeNull();
   });
 
-  it("has a deadline only while it is done", async () => {
+  it("has a deadline only while it runs", async () => {
     expect(remainingMs()).toBeUndefined();
     requireTimeLeft();
     const left = await runWithDeadline(1_000, patient, async () => remainingMs());

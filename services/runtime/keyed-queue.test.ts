@@ -2,7 +2,7 @@ import { describe, expect, it, onTestFinished } from "vitest";
 import { keyedQueue, type KeyedQueue } from "./keyed-queue.ts";
 import { eventually } from "./testing/eventually.ts";
 
-/** Work that ends when the test says so. */
+/** Work that ends when the test settles it. */
 function work(
   options: {
     concurrency?: number;
@@ -35,38 +35,38 @@ function work(
   return { queue: made, begun, failed, settle };
 }
 
-describe("queue", () => {
-  it("begin at once, and no more than there are", async () => {
+describe("a keyed queue", () => {
+  it("starts jobs immediately, up to the concurrency limit", async () => {
     const { queue, begun, settle } = work();
     for (const id of ["a", "b", "c"]) queue.enqueue(id);
     expect(begun).toEqual(["a", "b"]);
     await settle("a");
-    await eventually(() => begun.length === 3, "the third");
+    await eventually(() => begun.length === 3, "the third job");
     expect(begun).toEqual(["a", "b", "c"]);
   });
 
-  it("do one thing for one id at a time, and once more where it was asked for meanwhile", async () => {
+  it("runs one job per ID at a time, and once more if it was enqueued meanwhile", async () => {
     const { queue, begun, settle } = work();
     for (let i = 0; i < 5; i += 1) queue.enqueue("a");
     expect(begun).toEqual(["a"]);
     await settle("a");
-    await eventually(() => begun.length === 2, "the second time");
+    await eventually(() => begun.length === 2, "the second run");
     await settle("a");
-    await eventually(() => !queue.has("a"), "the end");
+    await eventually(() => !queue.has("a"), "the end of the job");
     expect(begun).toEqual(["a", "a"]);
   });
 
-  it("try again what failed, until it succeeds", async () => {
+  it("retries a failed job until it succeeds", async () => {
     const { queue, begun, failed, settle } = work();
     queue.enqueue("a");
     for (let i = 0; i < 3; i += 1) await settle("a", new Error("not yet"));
     await settle("a");
-    await eventually(() => !queue.has("a"), "the end");
+    await eventually(() => !queue.has("a"), "the end of the job");
     expect(begun).toHaveLength(4);
     expect(failed).toEqual(["a", "a", "a"]);
   });
 
-  it("know no more ids than there is room for", () => {
+  it("keeps no more IDs than its capacity", () => {
     const { queue, begun } = work({ concurrency: 1, capacity: 10, isReady: () => false });
     for (let i = 0; i < 1_000; i += 1) queue.enqueue(`${i}`);
     const known = Array.from({ length: 1_000 }, (_, i) => queue.has(`${i}`)).filter(Boolean);
@@ -74,7 +74,7 @@ describe("queue", () => {
     expect(begun).toEqual([]);
   });
 
-  it("forget entirely what comes back from its pause and finds no room", async () => {
+  it("drops an ID whose retry finds no capacity", async () => {
     let ready = true;
     const { queue, settle } = work({ concurrency: 1, capacity: 10, isReady: () => ready });
     queue.enqueue("a");
@@ -82,13 +82,13 @@ describe("queue", () => {
     expect(queue.has("a")).toBe(true);
     ready = false;
     for (let i = 0; i < 10; i += 1) queue.enqueue(`${i}`);
-    await eventually(() => !queue.has("a"), "its pause to be over");
+    await eventually(() => !queue.has("a"), "the end of its delay");
     ready = true;
     queue.enqueue("a");
     expect(queue.has("a")).toBe(false);
   });
 
-  it("begin nothing while they may not, and go on when they may", async () => {
+  it("starts no job while it is not ready, and continues when it is", async () => {
     let ready = false;
     const { queue, begun, settle } = work({ isReady: () => ready });
     queue.enqueue("a");
@@ -99,7 +99,7 @@ describe("queue", () => {
     expect(begun).toEqual(["a"]);
   });
 
-  it("do not end before all that was asked for has been tried, and retry nothing then", async () => {
+  it("ends after every enqueued job has run once, and then retries none", async () => {
     const { queue, begun, failed, settle } = work({ concurrency: 1 });
     queue.enqueue("a");
     queue.enqueue("b");
@@ -115,8 +115,8 @@ describe("queue", () => {
   });
 });
 
-describe("work that can wait", () => {
-  it("is begun after all other, and in fewer queue", async () => {
+describe("a job of low priority", () => {
+  it("starts after all jobs of normal priority, with a lower concurrency", async () => {
     const { queue, begun, settle } = work({ concurrency: 3, lowPriorityConcurrency: 2 });
     for (const id of ["later 1", "later 2", "later 3"]) queue.enqueueLowPriority(id);
     expect(begun).toEqual(["later 1", "later 2"]);
@@ -124,19 +124,19 @@ describe("work that can wait", () => {
     queue.enqueue("b");
     expect(begun).toEqual(["later 1", "later 2", "a"]);
     await settle("later 1");
-    await eventually(() => begun.length === 4, "the next");
+    await eventually(() => begun.length === 4, "the next job");
     expect(begun.at(-1)).toBe("b");
     await settle("b");
-    await eventually(() => begun.length === 5, "the last");
+    await eventually(() => begun.length === 5, "the last job");
     expect(begun.at(-1)).toBe("later 3");
   });
 
-  it("is done beside other work on the same id, one after the other", async () => {
+  it("does not run at the same time as another job for the same ID", async () => {
     const { queue, begun, settle } = work({ concurrency: 3 });
     queue.enqueueLowPriority("a");
     queue.enqueue("a");
     expect(begun).toEqual(["a"]);
     await settle("a");
-    await eventually(() => begun.length === 2, "the other work");
+    await eventually(() => begun.length === 2, "the other job");
   });
 });

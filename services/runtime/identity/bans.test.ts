@@ -28,7 +28,7 @@ import { testProxy } from "../testing/proxy.ts";
 import { wordService, type WordClient } from "../testing/word-service.ts";
 import { EVENTS_EXCHANGE } from "../messaging/topology/topology.ts";
 
-/** What is left when all that nobody needs is gone. */
+/** The size of the heap after a garbage collection. */
 function heapInUse(): number {
   setFlagsFromString("--expose-gc");
   (runInNewContext("gc") as () => void)();
@@ -47,8 +47,8 @@ const kept = (
   expiresAt,
 });
 
-describe("the memory of bans", () => {
-  it("goes by the newest version, in whatever order the words come", () => {
+describe("the ban cache", () => {
+  it("uses the newest version, whatever the order of the events", () => {
     const memory = banCache();
     memory.hear(kept("ann", 3, false));
     memory.hear(kept("ann", 2));
@@ -60,7 +60,7 @@ describe("the memory of bans", () => {
     expect(memory.isBanned("bob")).toBe(false);
   });
 
-  it("forgets no deletion for another word, whatever its version", () => {
+  it("keeps a deletion after any other event, whatever its version", () => {
     const memory = banCache();
     const gone = { ...kept("ann", 3), deleted: true };
     memory.hear(kept("ann", 5, false));
@@ -70,7 +70,7 @@ describe("the memory of bans", () => {
     expect(memory.isBanned("ann")).toBe(true);
   });
 
-  it("keeps nobody for longer than a token can live", () => {
+  it("keeps no ban longer than the lifetime of a token", () => {
     let now = 0;
     const memory = banCache(() => now);
     memory.hear(kept("ann", 1, true, 1_000));
@@ -105,38 +105,38 @@ describe("an instance", () => {
     return broker.publish(EVENTS_EXCHANGE, type, Buffer.from(body), toProperties(envelope));
   };
 
-  it("hears every ban by itself, beside the others of its service", async () => {
+  it("receives every ban, like the other instances of its service", async () => {
     const one = await testBroker("one", {});
     const two = await testBroker("one", {}, { url: one.url });
     const options = { log: silentLog, events, load: () => Promise.resolve([]) };
     const follow = async (broker: typeof one) => subscribeToBans({ ...options, broker });
     const both = [await follow(one), await follow(two)];
     await say(one, BANNED, "ann 2");
-    await eventually(() => both.every((bans) => bans.isBanned("ann")), "both to know");
+    await eventually(() => both.every((bans) => bans.isBanned("ann")), "both instances to know the ban");
     await say(one, BANNED, "bob not-to-be-read");
     await say(one, UNBANNED, "ann 3");
-    await eventually(() => both.every((bans) => !bans.isBanned("ann")), "both to know");
+    await eventually(() => both.every((bans) => !bans.isBanned("ann")), "both instances to know the end of the ban");
     for (const bans of both) bans.close();
   });
 
-  it("binds first, then loads, and is not there before all is known", async () => {
+  it("binds its queue first, then loads, and resolves after the first load", async () => {
     const broker = await testBroker("one", {});
     let loads = 0;
     const load = async (): Promise<ExpiringBan[] | undefined> => {
       loads += 1;
       if (loads === 1) throw new Error("no Redis");
       if (loads === 2) return undefined;
-      await say(broker, UNBANNED, "ann 5"); // Heard, for the queue is bound.
+      await say(broker, UNBANNED, "ann 5"); // The queue is bound, so the event is received.
       return [kept("ann", 4), kept("bob", 1)];
     };
     const bans = await subscribeToBans({ broker, log: silentLog, events, load });
     expect(loads).toBeGreaterThan(2);
     expect(bans.isBanned("bob")).toBe(true);
-    await eventually(() => !bans.isBanned("ann"), "the newer word");
+    await eventually(() => !bans.isBanned("ann"), "the newer version");
     bans.close();
   });
 
-  it("loads again after its line to the broker was cut, and hears again", async () => {
+  it("loads the bans again after its connection was lost, and receives events again", async () => {
     const vhost = await testVhost();
     const line = await testProxy(Number(new URL(vhost).port));
     const way = new URL(vhost);
@@ -150,32 +150,32 @@ describe("an instance", () => {
     const bans = await subscribeToBans({ broker, log: silentLog, events, load });
     known = [kept("ann", 1)];
     line.cut();
-    await eventually(() => !broker.connected, "the cut");
+    await eventually(() => !broker.connected, "the loss of the connection");
     line.mend();
-    await eventually(() => bans.isBanned("ann"), "what was missed");
+    await eventually(() => bans.isBanned("ann"), "the missed ban");
     expect(bans.isBanned("bob")).toBe(true);
     known = undefined;
     await bans.reload();
     expect(bans.isBanned("bob")).toBe(true);
-    await eventually(() => broker.connected, "the broker");
+    await eventually(() => broker.connected, "the connection to the broker");
     await say(broker, BANNED, "eve 1");
-    await eventually(() => bans.isBanned("eve"), "the next one");
+    await eventually(() => bans.isBanned("eve"), "the next ban");
     bans.close();
     await broker.close();
   });
 });
 
-describe("the snapshot in Redis", async () => {
+describe("the ban snapshot in Redis", async () => {
   const redis = createRedis({
     url: inject("parts").redisUrl,
-    database: 1, // Other files have the first one.
+    database: 1, // Other test files use database 0.
   }) as RedisClientType;
   redis.on("error", () => undefined);
   await redis.connect();
   afterAll(() => redis.destroy());
   const snapshot = banSnapshot(redis);
 
-  it("is nothing until it is whole, and then all of it", async () => {
+  it("is undefined until it is complete", async () => {
     await redis.del("bans");
     await snapshot.put([kept("ann", 2)]);
     expect(await snapshot.load()).toBeUndefined();
@@ -189,7 +189,7 @@ describe("the snapshot in Redis", async () => {
     expect(await snapshot.load()).toBeUndefined();
   });
 
-  it("keeps the newer version, whoever writes last", async () => {
+  it("keeps the newer version, whatever the order of the writes", async () => {
     await redis.del("bans");
     await snapshot.put([kept("ann", 10, false)]);
     await snapshot.rewrite([kept("ann", 9)]);
@@ -198,7 +198,7 @@ describe("the snapshot in Redis", async () => {
     ]);
   });
 
-  it("keeps a deletion, whoever writes last", async () => {
+  it("keeps a deletion, whatever the order of the writes", async () => {
     await redis.del("bans");
     const gone = { ...kept("ann", 3), deleted: true };
     await snapshot.put([kept("ann", 5, false), gone, kept("ann", 6, false)]);
@@ -207,7 +207,7 @@ describe("the snapshot in Redis", async () => {
   });
 
   it.each(["", "9", "99 free", "free", "x banned y", "99 free 1e99", "\u0000", "9 ".repeat(999)])(
-    "takes what is no ban for nothing, and puts the next one in its place: %#",
+    "ignores an invalid ban and replaces it by the next one: %#",
     async (odd) => {
       await redis.del("bans");
       await snapshot.rewrite([]);
@@ -219,7 +219,7 @@ describe("the snapshot in Redis", async () => {
     },
   );
 
-  it("forgets those of whom no token can be left", async () => {
+  it("removes the bans of users who cannot have a valid token any more", async () => {
     await redis.del("bans");
     await snapshot.rewrite([kept("ann", 1, true, 5), kept("bob", 1, true, 10)]);
     await snapshot.prune(5);
@@ -227,7 +227,7 @@ describe("the snapshot in Redis", async () => {
   });
 });
 
-describe("a banned user's good token", async () => {
+describe("the valid token of a banned user", async () => {
   const answer = (_: string, ctx: Parameters<typeof callerIfAny>[0]) =>
     callerIfAny(ctx)?.id ?? "a stranger";
   const { service, routes } = wordService({
@@ -249,18 +249,18 @@ describe("a banned user's good token", async () => {
     expect((await refusal(client[method]!({}, { headers }))).reason).toBe("BANNED");
   });
 
-  it("makes a stranger in a cookie where strangers may be, and is refused elsewhere", async () => {
+  it("counts as anonymous in a cookie if the method allows that, and is refused otherwise", async () => {
     const headers = { cookie: `${ACCESS_COOKIE}=${eve}` };
     expect((await client["open"]!({}, { headers })).value).toBe("a stranger");
     expect((await refusal(client["signedIn"]!({}, { headers }))).reason).toBe("BANNED");
   });
 
-  it("hinders nobody where a call goes by what is in it", async () => {
+  it("is ignored by a method that uses its own credentials", async () => {
     const headers = { authorization: `Bearer ${eve}` };
     expect((await client["signIn"]!({}, { headers })).value).toBe("a stranger");
   });
 
-  it("is nobody else's", async () => {
+  it("does not affect other users", async () => {
     const headers = { authorization: `Bearer ${ann}` };
     expect((await client["signedIn"]!({}, { headers })).value).toBe("ann");
   });

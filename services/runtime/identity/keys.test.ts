@@ -9,7 +9,7 @@ import { eventually } from "../testing/eventually.ts";
 import { silentLog } from "../testing/log.ts";
 import { token } from "../testing/tokens.ts";
 
-/** An auth service that publishes what it is told to. */
+/** A fake auth service that publishes the given keys. */
 async function auth() {
   let answer = (res: ServerResponse): unknown => res.writeHead(503).end();
   let asked = 0;
@@ -31,7 +31,7 @@ async function auth() {
   };
 }
 
-/** A key with the name that the tests' tokens give, as it is published and to sign with. */
+/** A key with the key ID of the test tokens: its public part, and its private part for signing. */
 async function key() {
   const { publicKey, privateKey } = await generateKeyPair(ALGORITHM);
   return {
@@ -40,18 +40,18 @@ async function key() {
   };
 }
 
-// Its pauses are the same as ever, only a hundred times quicker.
+// The pauses of the refresh run a hundred times faster than in production.
 const unhurried = setTimeout;
 vi.spyOn(globalThis, "setTimeout").mockImplementation(((then: () => void, ms: number) =>
   unhurried(then, [500, 5_000].includes(ms) ? ms / 100 : ms)) as typeof setTimeout);
 afterAll(() => void vi.restoreAllMocks());
 
-it("keeps auth's keys: waits for the first, follows every change, and outlives auth (R23)", async () => {
+it("keeps auth's keys: waits for the first set, follows every change, and keeps it without auth (R23)", async () => {
   const server = await auth();
   const [first, second] = [await key(), await key()];
   const askedAgain = (): Promise<boolean> => {
-    const asked = server.asked() + 1; // One may be on its way with what was published before.
-    return eventually(() => server.asked() > asked, "auth to be asked again");
+    const asked = server.asked() + 1; // One request may have read the previous keys.
+    return eventually(() => server.asked() > asked, "another request to auth");
   };
 
   let started = false;
@@ -84,7 +84,7 @@ it("keeps auth's keys: waits for the first, follows every change, and outlives a
   expect([await good(first), await good(second)]).toEqual([true, false]);
 
   server.publish({ keys: [{ ...first.published, kid: "old" }, second.published] });
-  await eventually(() => good(second), "the new key to count");
+  await eventually(() => good(second), "the new key to be accepted");
   expect(await good(first)).toBe(false);
 
   for (const [body, status] of [

@@ -13,7 +13,7 @@ const { service, routes } = wordService({
 });
 const { log, lines } = recordedLog();
 
-/** A handler that fails as no handler of the library does. */
+/** A handler that fails in a way in which no handler of the library fails. */
 const failing = (
   requestPath: string,
   call: () => Promise<UniversalServerResponse>,
@@ -46,7 +46,7 @@ interface Answer {
   status: number | undefined;
   grpcStatus: number | undefined;
   body: string;
-  /** The code that the stream ended with. */
+  /** The error code with which the stream ended. */
   reset: number | undefined;
 }
 
@@ -63,7 +63,7 @@ async function send(headers: OutgoingHttpHeaders): Promise<Answer> {
     if (head["grpc-status"]) answer.grpcStatus = Number(head["grpc-status"]);
   });
   stream.on("data", (chunk: Buffer) => (answer.body += chunk.toString()));
-  stream.on("error", () => undefined); // The code says it.
+  stream.on("error", () => undefined); // The code contains the error.
   if (!get) stream.end("{}");
   await new Promise((resolve) => stream.once("close", resolve));
   answer.reset = stream.rstCode;
@@ -73,7 +73,7 @@ async function send(headers: OutgoingHttpHeaders): Promise<Answer> {
 const methods = ["test.WordService/Echo", "grpc.health.v1.Health/Check"];
 const authorities = ["a:99999", "a:b", "[", "[::1]]", "%", "::", "%zz:1", ":80", "a:-1"];
 
-it.each(methods)("answers 400 where the authority is no address, and goes on: %s", async (path) => {
+it.each(methods)("answers an invalid authority with 400 and continues: %s", async (path) => {
   for (const authority of authorities) {
     for (const type of ["application/json", "application/proto"]) {
       const headers = { ":path": `/${path}`, "content-type": type };
@@ -90,14 +90,14 @@ it.each(methods)("answers 400 where the authority is no address, and goes on: %s
     }
     const get = `/${path}?connect=v1&encoding=json&message=%7B%7D`;
     const answer = await send({ ":method": "GET", ":path": get, ":authority": authority });
-    expect([400, 405]).toContain(answer.status); // Not every method can be asked with GET.
+    expect([400, 405]).toContain(answer.status); // Not every method allows GET.
   }
   const client = server.connect(service) as unknown as WordClient;
   expect((await client["echo"]?.({ value: "still here" }))?.value).toBe("still here");
 });
 
 it.each(["/test/Rejects", "/test/Throws"])(
-  "answers a call whose handler has no answer, and logs why: %s",
+  "answers a call whose handler fails without a response, and logs the cause: %s",
   async (path) => {
     lines.length = 0;
     const plain = await send({ ":path": path, "content-type": "application/json" });
@@ -112,12 +112,12 @@ it.each(["/test/Rejects", "/test/Throws"])(
   },
 );
 
-it("ends the stream of an answer that breaks off", async () => {
+it("ends the stream of an incomplete response", async () => {
   const answer = await send({ ":path": "/test/BreaksOff", "content-type": "application/json" });
   expect(answer).toMatchObject({ status: 200, body: "half of", reset: 2 });
 });
 
-it("answers a call of what there is not as UNIMPLEMENTED, in the words of its protocol", async () => {
+it("answers a call to an unknown method as UNIMPLEMENTED, in the protocol of the request", async () => {
   const path = { ":path": "/ticketing.test.v1.WordService/Nothing" };
   const connect = await send({ ...path, "content-type": "application/json" });
   expect(connect.status).toBe(404);
@@ -129,7 +129,7 @@ it("answers a call of what there is not as UNIMPLEMENTED, in the words of its pr
   }
 });
 
-it("says by which methods of HTTP a call may be made", async () => {
+it("sends the HTTP methods that a call allows", async () => {
   const session = connect(server.url);
   onTestFinished(() => session.destroy());
   const stream = session.request({ ":method": "PUT", ":path": "/test.WordService/Echo" });

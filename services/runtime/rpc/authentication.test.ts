@@ -14,7 +14,7 @@ import { testClient } from "../testing/client.ts";
 import { testServer } from "../testing/server.ts";
 import { wordService, type WordClient, type WordMethod } from "../testing/word-service.ts";
 
-// None of these handlers asks who is calling before it answers.
+// None of these handlers checks the caller before it answers.
 const answer: WordMethod["answer"] = (_, ctx) => callerIfAny(ctx)?.id ?? "a stranger";
 const { service, routes } = wordService({
   Open: { access: Access.ANYONE, answer },
@@ -26,7 +26,7 @@ const { service, routes } = wordService({
 });
 const client = testClient(service, routes) as unknown as WordClient;
 
-/** What a method answers, or the reason for which it refuses. */
+/** The response of a method, or the reason for which it is refused. */
 async function outcome(method: string, headers: Record<string, string> = {}): Promise<string> {
   const call =
     client[method]?.({}, { headers }) ?? Promise.reject(new Error(`no method ${method}`));
@@ -54,7 +54,7 @@ const claims = (change: object): string =>
 const evil = generateKeyPairSync("ec", { namedCurve: "P-256" });
 const evilJwk = evil.publicKey.export({ format: "jwk" });
 const usual = { alg: ALGORITHM, kid: "test" };
-/** Signed by a stranger, with a header that would make it good if it were believed. */
+/** Signed with an unknown key, with a header that would make it valid if the verifier trusted it. */
 const strange = (header: object) =>
   new SignJWT(ann).setProtectedHeader({ ...usual, ...header } as never).sign(evil.privateKey);
 const tail = Buffer.from(signature, "base64url");
@@ -121,8 +121,8 @@ const badTokens: [string, string][] = [
   ["one whose user is a number", await token({ ...ann, sub: 7 as never })],
 ];
 
-describe("who is calling", () => {
-  it("is who a good token says, from the header or from the cookie", async () => {
+describe("the caller", () => {
+  it("is the user of a valid token, in a header or in a cookie", async () => {
     const ways: Record<string, string>[] = [
       { authorization: `Bearer ${good}` },
       { authorization: `bearer ${good}` },
@@ -135,19 +135,19 @@ describe("who is calling", () => {
     }
   });
 
-  it("is a stranger without a token", async () => {
+  it("is anonymous without a token", async () => {
     expect(await outcome("open")).toBe("a stranger");
     expect(await outcome("signedIn")).toBe("UNAUTHENTICATED");
     expect((await refusal(client["signedIn"]?.({}) as never)).code).toBe(Code.Unauthenticated);
   });
 
-  it.each(badTokens)("is a stranger with a header of %s (P43)", async (_, bad) => {
+  it.each(badTokens)("is anonymous with a header of %s (P43)", async (_, bad) => {
     const headers = { authorization: `Bearer ${bad}` };
     expect(await outcome("signedIn", headers)).toBe("UNAUTHENTICATED");
     expect(await outcome("open", headers)).toBe("a stranger");
   });
 
-  it.each(badTokens)("is a stranger with a cookie of %s", async (_, bad) => {
+  it.each(badTokens)("is anonymous with a cookie of %s", async (_, bad) => {
     const headers = { cookie: `${ACCESS_COOKIE}=${bad}` };
     expect(await outcome("signedIn", headers)).toBe("UNAUTHENTICATED");
     expect(await outcome("open", headers)).toBe("a stranger");
@@ -159,12 +159,12 @@ describe("who is calling", () => {
     ["with another word before the token", `Token ${good}`],
     ["that is the bare token", good],
     ["with two tokens", `Bearer ${good} ${good}`],
-  ])("is a stranger with a header %s", async (_, authorization) => {
+  ])("is anonymous with a header %s", async (_, authorization) => {
     expect(await outcome("open", { authorization })).toBe("a stranger");
     expect(await outcome("signedIn", { authorization })).toBe("UNAUTHENTICATED");
   });
 
-  it("is said by the header alone where there are both", async () => {
+  it("is determined by the header if there is a cookie too", async () => {
     const authorization = `Bearer ${await token(ann)}`;
     const cookie = `${ACCESS_COOKIE}=${await token({ ...ann, sub: "bob" })}`;
     expect(await outcome("signedIn", { authorization, cookie })).toBe("ann");
@@ -174,7 +174,7 @@ describe("who is calling", () => {
     );
   });
 
-  it("is said by one name of cookie alone: under TLS the one that is pinned to the host", async () => {
+  it("is determined by one cookie name: under TLS by the one with the host prefix", async () => {
     const bob = await token({ ...ann, sub: "bob" });
     const [plain, pinned] = [`${ACCESS_COOKIE}=${good}`, `__Host-${ACCESS_COOKIE}=${bob}`];
     const secure = testClient(service, routes, undefined, {
@@ -193,7 +193,7 @@ describe("who is calling", () => {
     }
   });
 
-  it("is not said by other cookies or headers", async () => {
+  it("is not determined by other cookies or headers", async () => {
     const headers = { cookie: `${REFRESH_COOKIE}=${good}; x${ACCESS_COOKIE}=${good}` };
     expect(await outcome("signedIn", headers)).toBe("UNAUTHENTICATED");
     expect(await outcome("signedIn", { "x-user-id": "ann", "x-jwt-payload": claims({}) })).toBe(
@@ -202,11 +202,11 @@ describe("who is calling", () => {
   });
 });
 
-describe("straight at the service's own port", async () => {
+describe("a request to the service's own port", async () => {
   const server = await testServer(routes);
   const path = `/${service.typeName}/SignedIn`;
 
-  /** The status of a call with exactly these headers, and who it was for. */
+  /** The status of a call with exactly these headers, and the user that the handler sees. */
   async function ask(headers: OutgoingHttpHeaders, query = ""): Promise<[number, string]> {
     const session = connect(server.url);
     const stream = session.request({
@@ -222,10 +222,10 @@ describe("straight at the service's own port", async () => {
   }
   const bob = await token({ ...ann, sub: "bob" });
 
-  it.each(badTokens)("nobody gets in with %s: header, cookie, both, or query", async (_, bad) => {
+  it.each(badTokens)("is refused with %s: header, cookie, both, or query", async (_, bad) => {
     const [authorization, cookie] = [`Bearer ${bad}`, `${ACCESS_COOKIE}=${bad}`];
     const ways = [{ authorization }, { cookie }, { authorization, cookie }];
-    // A header that ends in a blank is none in HTTP/2, and never arrives.
+    // HTTP/2 does not allow a header value that ends with a space, so it never arrives.
     if (bad !== "") ways.push({ authorization, cookie: `${ACCESS_COOKIE}=${good}` });
     for (const headers of ways) {
       expect((await ask(headers))[0]).toBe(401);
@@ -269,7 +269,7 @@ describe("straight at the service's own port", async () => {
       "a bad cookie before a good one, in crumbs",
       { cookie: [`${ACCESS_COOKIE}=x`, `${ACCESS_COOKIE}=${good}`] },
     ],
-  ])("nobody gets in with %s", async (_, headers, query) => {
+  ])("is refused with %s", async (_, headers, query) => {
     expect((await ask(headers, query))[0]).toBe(401);
   });
 
@@ -283,7 +283,7 @@ describe("straight at the service's own port", async () => {
       "a header and words of somebody else",
       { authorization: `Bearer ${good}`, "x-user-id": "bob" },
     ],
-  ])("a call is for one user alone with %s", async (_, headers) => {
+  ])("has exactly one user with %s", async (_, headers) => {
     const [status, text] = await ask(headers);
     expect(status).toBe(200);
     expect(text).toContain("ann");
@@ -291,7 +291,7 @@ describe("straight at the service's own port", async () => {
   });
 });
 
-describe("who may call", () => {
+describe("access", () => {
   it.each([
     ["open", "ann", "root"],
     ["signedIn", "ann", "root"],
@@ -308,7 +308,7 @@ describe("who may call", () => {
     },
   );
 
-  it("is not decided by roles that are no list of words", async () => {
+  it("is not granted by roles that are not a list of strings", async () => {
     for (const roles of ["administrator", { administrator: true }, [["administrator"]]]) {
       const headers = { authorization: `Bearer ${await token({ ...ann, roles })}` };
       expect(await outcome("administrator", headers)).toBe("NOT_ALLOWED");

@@ -40,39 +40,39 @@ async function holding(admission: Admission, callTimeoutMs?: number) {
 
 const overloaded = { code: Code.ResourceExhausted, reason: "OVERLOADED", retryAfterMs: 1_000 };
 
-describe("calls in flight", () => {
-  it("wait where more come than are worked on, and beyond the capacity are refused at once", async () => {
+describe("concurrent calls", () => {
+  it("wait above the concurrency limit, and are refused immediately above the capacity", async () => {
     const { held, call, checkHealth } = await holding({ concurrency: 2, capacity: 5 });
     const taken = Array.from({ length: 5 }, call);
-    await eventually(() => held.length === 2, "two to be worked on");
-    // All five are there once the sixth is refused; until then it takes the place of the last.
+    await eventually(() => held.length === 2, "two calls to run");
+    // When the sixth call is refused, the first five have arrived; until then it may be one of the five.
     const refused = await refusal(call());
     expect(refused).toMatchObject(overloaded);
     expect(held).toHaveLength(2);
-    await checkHealth(); // Whoever asks for our health is not one of them.
+    await checkHealth(); // Health checks do not count as calls.
     for (let i = 0; i < 5; i += 1) {
-      await eventually(() => held.length > i, "the next");
+      await eventually(() => held.length > i, "the next call to run");
       held[i]?.resolve();
     }
     expect((await Promise.all(taken)).map(({ value }) => value)).toEqual(Array(5).fill("done"));
     const later = call();
-    await eventually(() => held.length === 6, "one more to be taken");
+    await eventually(() => held.length === 6, "another call to be accepted");
     held[5]?.resolve();
     await later;
   });
 
-  it("count until their work has ended, though their callers were answered", async () => {
+  it("count until their work has ended, even if they were answered earlier", async () => {
     const { held, call } = await holding({ concurrency: 1, capacity: 1 }, 50);
     expect(await refusal(call())).toMatchObject({ reason: "TOO_SLOW" });
     expect(await refusal(call())).toMatchObject(overloaded);
     expect(held).toHaveLength(1);
     held[0]?.resolve();
     const again = async () => (await refusal(call())).reason === "TOO_SLOW";
-    await eventually(again, "the next to be taken");
+    await eventually(again, "the next call to be accepted");
     for (const { resolve } of held) resolve();
   });
 
-  it("are not begun where their caller has been answered meanwhile", async () => {
+  it("do not start if they were answered while they waited", async () => {
     const { held, call } = await holding({ concurrency: 1, capacity: 10 }, 200);
     const refused = await Promise.all([call(), call(), call()].map(refusal));
     expect(refused.map(({ reason }) => reason)).toEqual(Array(3).fill("TOO_SLOW"));
@@ -81,7 +81,7 @@ describe("calls in flight", () => {
     expect(held).toHaveLength(1);
   });
 
-  it("leave the database room for those who hear events", async () => {
+  it("leave connections to the database for event handlers", async () => {
     const db = await testDatabase();
     const things = db.model("Thing", new Schema({ _id: String }), "things");
     await things.create({ _id: "a" });
@@ -98,7 +98,7 @@ describe("calls in flight", () => {
     const server = await testServer(routes, { admission: { concurrency: 20, capacity: 100 } });
     const client = server.grpc(service) as unknown as WordClient;
     const slow = Array.from({ length: 100 }, () => client["look"]?.({}).catch(() => undefined));
-    await eventually(() => begun === 20, "as many calls as may to be in the database");
+    await eventually(() => begun === 20, "the maximum number of calls to wait for the database");
     expect(await things.findOne({ _id: "a" })).not.toBeNull();
     expect(begun).toBeLessThan(100);
     await Promise.all(slow);

@@ -6,7 +6,7 @@ const { suite, missing } = await conformanceSuite();
 const why = missing === undefined ? "" : ` (skipped: ${missing})`;
 
 describe.skipIf(suite === undefined)(`by the official conformance suite, a server${why}`, () => {
-  it("speaks Connect, gRPC and gRPC-Web over h2c as their specifications say", async () => {
+  it("passes the tests for Connect, gRPC and gRPC-Web over h2c", async () => {
     if (!suite) return;
     const server = await testServer(suite.routes);
     const versions = ["HTTP_VERSION_2"] as const;

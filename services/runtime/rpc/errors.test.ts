@@ -20,14 +20,14 @@ const { log, lines } = recordedLog();
 const server = await testServer(routes, { log });
 const clients = [server.connect(service), server.grpc(service)] as unknown as WordClient[];
 
-/** How the calls of both protocols are refused. */
+/** The errors of the calls over both protocols. */
 function refusals(how: () => unknown) {
   fail = how;
   return Promise.all(clients.map((client) => refusal(client["fail"]?.({}) as Promise<unknown>)));
 }
 
-describe("a client is told", () => {
-  it("the code, the reason, the sentence and what else a refusal of the business says", async () => {
+describe("a client receives", () => {
+  it("the code, the reason, the message and the details of a domain error", async () => {
     const details = { metadata: { until: "soon" }, retryAfterMs: 1250 };
     const refused = await refusals(() => {
       throw new DomainError(
@@ -62,7 +62,7 @@ describe("a client is told", () => {
     }
   });
 
-  it("not a word of what nobody has foreseen, which stands in the log", async () => {
+  it("no detail of an unexpected error, which is only logged", async () => {
     const refused = await refusals(() => {
       throw new Error("password of the database: hunter2");
     });
@@ -76,7 +76,7 @@ describe("a client is told", () => {
     expect(JSON.stringify(told)).toContain("hunter2");
   });
 
-  it("what a handler says in the wire's own words", async () => {
+  it("an error of the protocol that a handler throws", async () => {
     const refused = await refusals(() => {
       throw new ConnectError("not here", Code.Unimplemented);
     });
@@ -84,7 +84,7 @@ describe("a client is told", () => {
       expect(each).toMatchObject({ code: Code.Unimplemented, message: "not here" });
   });
 
-  it("to try again in a second where the database cannot be asked", async () => {
+  it("a retry delay of one second while the database is unavailable", async () => {
     const { uri, line } = await databaseProxy(testDatabaseUri());
     const db = await connectDatabase(uri, silentLog);
     const things = db.model("Thing", new Schema({ name: String }), "things");
@@ -100,7 +100,7 @@ describe("a client is told", () => {
       expect(each.message).not.toMatch(/mongo|127\.0\.0\.1/i);
     }
     line.mend();
-    await eventually(() => ask().then(() => true), "the database to be back");
+    await eventually(() => ask().then(() => true), "the database to be available");
     expect(await ask()).toBe(0);
     await db.close();
   });

@@ -20,7 +20,7 @@ import {
   QUEUES_EXCHANGE,
 } from "../messaging/topology/topology.ts";
 
-// Whatever a message says of itself: it counts only if the broker knows that its owner published it.
+// A message counts only if the broker confirms that its owner published it, whatever its headers contain.
 
 const service = "tickets";
 const subscriptions = { [service]: [OrderCreatedSchema, OrderSnapshotRequestedSchema] };
@@ -63,7 +63,7 @@ async function listen(): Promise<void> {
   onTestFinished(stop);
 }
 
-/** Publishes it as this user's connection could; the administrator of the tests may play everybody. */
+/** Publishes a message as the connection of this user could. The tests' administrator may use any user ID. */
 function say(id: string, userId: string | undefined, headers: object = {}): void {
   const body = toBinary(OrderCreatedSchema, create(OrderCreatedSchema, { order: { id } }));
   const about = { id: newId(), type: TYPE, source: "orders", subject: id, time: new Date() };
@@ -92,7 +92,7 @@ describe("an event", () => {
     ["another service", "expiration", "expiration"],
     ["the administrator", "admin", "admin"],
     ["somebody who gives no name", undefined, "nobody known"],
-  ])("of %s is refused, kept with who it was, and an alarm", async (_, userId, name) => {
+  ])("of %s is refused, kept with its publisher, and raises an alarm", async (_, userId, name) => {
     await listen();
     say("forged", userId);
     say("good", "orders");
@@ -101,11 +101,11 @@ describe("an event", () => {
     expect(lines).toContainEqual(
       expect.objectContaining({ level: 50, alarm: true, type: TYPE, id: "forged" }),
     );
-    await eventually(() => handled.length > 0, "the good one");
+    await eventually(() => handled.length > 0, "the valid event");
     expect(handled).toEqual(["good"]);
   });
 
-  it("is no better for a header that says that its owner published it", async () => {
+  it("is not trusted because of a header that names its owner", async () => {
     await listen();
     say("forged", "expiration", { [ORIGINAL_PUBLISHER]: "orders" });
     const letter = await dead();
@@ -114,7 +114,7 @@ describe("an event", () => {
     expect(handled).toEqual([]);
   });
 
-  it("that is tried again is still its owner's, and a forged one that is sent again stays forged", async () => {
+  it("keeps its publisher when it is retried, so a forged one stays forged", async () => {
     await listen();
     failing = true;
     say("o1", "orders");
@@ -136,11 +136,11 @@ describe("an event", () => {
     await again("expiration");
     expect(reasonOf(await dead())).toBe("forged: published by expiration");
     await again("orders");
-    await eventually(() => handled.includes("o2"), "the good one");
+    await eventually(() => handled.includes("o2"), "the valid event");
   });
 });
 
-it("a request for a snapshot is taken from those who may ask, and not from its package's owner alone", async () => {
+it("a snapshot request is accepted only from services that may send it, not from every owner of its package", async () => {
   await listen();
   const type = OrderSnapshotRequestedSchema.typeName;
   const ask = (userId: string): void => {
@@ -155,7 +155,7 @@ it("a request for a snapshot is taken from those who may ask, and not from its p
   expect(handled).toEqual(["payments"]);
 });
 
-it("a ban counts only if its owner says so", async () => {
+it("a ban counts only if its owner published it", async () => {
   const BANNED = "ticketing.auth.v1.UserBanned";
   const read: BanEvent["read"] = (body) => ({
     userId: Buffer.from(body).toString(),
@@ -178,7 +178,7 @@ it("a ban counts only if its owner says so", async () => {
   expect(lines.filter(({ alarm }) => alarm)).toHaveLength(2);
 });
 
-it("a service does not begin on a broker that lacks what its version needs, and says what to do", async () => {
+it("a service does not start on a broker that lacks its topology, and logs what to do", async () => {
   const other = { ...subscriptions, other: [OrderCreatedSchema] };
   const said = recordedLog();
   const { connectBroker } = await import("../messaging/broker/broker.ts");
@@ -186,7 +186,7 @@ it("a service does not begin on a broker that lacks what its version needs, and 
   const waiting = connectBroker(about);
   const words = "the broker does not hold what this version needs; import its definitions";
   await eventually(() => said.lines.some(({ err }) => String(err).includes(words)), "the words");
-  await testBroker("other", other, { url: broker.url, log: silentLog }); // It declares.
+  await testBroker("other", other, { url: broker.url, log: silentLog }); // It declares the missing parts.
   const begun = await waiting;
   expect(begun.connected).toBe(true);
   await begun.close();

@@ -57,7 +57,7 @@ describe("a server", () => {
     ["gRPC", createGrpcTransport({ baseUrl })],
     ["gRPC, compressed", createGrpcTransport({ baseUrl, sendCompression: compressionGzip })],
     ["gRPC-Web", createGrpcWebTransport(http2)],
-  ])("refuses a request of more than 64 KiB over %s, and goes on", async (_, transport) => {
+  ])("refuses a request of more than 64 KiB over %s and continues", async (_, transport) => {
     const client = createClient(service, transport) as unknown as WordClient;
     for (const length of [65 * 1024, 1024 * 1024]) {
       const refused = await refusal(
@@ -75,8 +75,8 @@ describe("a server", () => {
       gzipSync(Buffer.alloc(20 * 1024 * 1024)),
       { "content-encoding": "gzip" },
     ],
-  ])("reads no further than its limit: %s", async (_, body, encoding) => {
-    // Else the client itself would find that it is sending too much.
+  ])("stops reading at its limit: %s", async (_, body, encoding) => {
+    // Otherwise the client itself would detect that it sends too much.
     const session = connect(baseUrl, { maxSessionMemory: 100 });
     onTestFinished(() => session.destroy());
     const headers = {
@@ -85,20 +85,20 @@ describe("a server", () => {
       ":path": "/test.WordService/Echo",
     };
     const stream = session.request({ ...headers, ...encoding });
-    stream.on("error", () => undefined); // It is told to be calm while it is still sending.
+    stream.on("error", () => undefined); // The server answers ENHANCE_YOUR_CALM while the client is still sending.
     stream.end(body);
     const status = await new Promise((resolve) => {
       stream.once("response", (answer) => resolve(answer[":status"]));
       stream.once("close", () => resolve(stream.rstCode));
     });
-    expect(status).toBe(429); // Connect's for RESOURCE_EXHAUSTED.
+    expect(status).toBe(429); // Connect's status for RESOURCE_EXHAUSTED.
   });
 
-  it("keeps nothing of the requests that it refused", async () => {
+  it("keeps no data of refused requests", async () => {
     const other = await testServer(routes);
     const client = other.grpc(service) as unknown as WordClient;
     const value = "x".repeat(1024 * 1024);
-    // So many unread ones would be more than a connection may keep.
+    // This many unread requests would exceed the memory limit of a connection.
     for (let i = 0; i < 150; i += 1) {
       const refused = await refusal(client["echo"]?.({ value }) as Promise<unknown>);
       expect(refused.code).toBe(Code.ResourceExhausted);
@@ -109,7 +109,7 @@ describe("a server", () => {
     expect(performance.now() - begun).toBeLessThan(5_000);
   });
 
-  it("sends no answer of more than 1 MiB", async () => {
+  it("sends no response of more than 1 MiB", async () => {
     const client = server.grpc(service) as unknown as WordClient;
     const refused = await refusal(
       client["grow"]?.({ value: "x".repeat(20_000) }) as Promise<unknown>,
@@ -117,14 +117,14 @@ describe("a server", () => {
     expect(refused.code).toBe(Code.ResourceExhausted);
   });
 
-  it("ends a call that may take no longer", async () => {
+  it("ends a call at its deadline", async () => {
     holding = () => new Promise(() => undefined);
     const client = server.grpc(service) as unknown as WordClient;
     const late = await refusal(client["hold"]?.({}, { timeoutMs: 50 }) as Promise<unknown>);
     expect(late.code).toBe(Code.DeadlineExceeded);
   });
 
-  it("answers a call that hangs, so that the caller may try again (P26)", async () => {
+  it("answers a call that hangs with an error that can be retried (P26)", async () => {
     holding = () => new Promise(() => undefined);
     const hasty = await testServer(routes, { callTimeoutMs: 50 });
     for (const client of [hasty.grpc(service), hasty.connect(service)]) {
@@ -140,8 +140,8 @@ describe("a server", () => {
   });
 });
 
-describe("a server that is told to stop", () => {
-  it("finishes the calls begun, ends the streams without an end, and takes no new ones", async () => {
+describe("a server that is stopping", () => {
+  it("completes active calls, ends endless streams, and accepts no new calls", async () => {
     const stopping = await testServer(routes, {});
     const { promise: released, resolve: release } = Promise.withResolvers<void>();
     let begun = 0;
@@ -154,7 +154,7 @@ describe("a server that is told to stop", () => {
     expect((await watching.next()).value).toMatchObject({ status: Status.SERVING });
     const clients = [stopping.connect(service), stopping.grpc(service)] as unknown as WordClient[];
     const calls = clients.map((client) => client["hold"]?.({ value: "kept" }));
-    await eventually(() => begun === 2, "both calls");
+    await eventually(() => begun === 2, "both calls to start");
     let closed = false;
     const closing = stopping.close().then(() => (closed = true));
     expect(await watching.next()).toMatchObject({ done: true });
@@ -169,7 +169,7 @@ describe("a server that is told to stop", () => {
     await closing;
   });
 
-  it("is not kept open by connections that do nothing", async () => {
+  it("is not kept running by idle connections", async () => {
     const stopping = await testServer(routes, {});
     const idle = connect(stopping.url);
     onTestFinished(() => idle.destroy());
@@ -183,7 +183,7 @@ describe("a server that is told to stop", () => {
 describe("health", () => {
   const health = server.grpc(Health);
 
-  it("answers any gRPC client, without a token", async () => {
+  it("answers any gRPC client without a token", async () => {
     const stranger = new Client(`127.0.0.1:${server.port}`, credentials.createInsecure());
     onTestFinished(() => stranger.close());
     const check = (name: string) =>
@@ -206,7 +206,7 @@ describe("health", () => {
     await expect(check("nobody")).rejects.toMatchObject({ code: status.NOT_FOUND });
   });
 
-  it("tells each part by its name", async () => {
+  it("reports each part by its name", async () => {
     server.health.set("broker", false);
     expect(await health.check({ service: "broker" })).toMatchObject({ status: Status.NOT_SERVING });
     const { statuses } = await health.list({});
@@ -218,7 +218,7 @@ describe("health", () => {
     });
   });
 
-  it("tells a watcher of every change, and of nothing else", async () => {
+  it("reports every change to a watcher, and nothing else", async () => {
     const stop = new AbortController();
     const told: Status[] = [];
     server.health.set("broker", false);
@@ -235,10 +235,10 @@ describe("health", () => {
       [true, 2],
       [false, 3],
     ] as const) {
-      await eventually(() => told.length > 0, "the first word");
+      await eventually(() => told.length > 0, "the first status");
       server.health.set("other", serving);
       server.health.set("broker", serving);
-      await eventually(() => told.length === length, "the change");
+      await eventually(() => told.length === length, "the changed status");
     }
     stop.abort();
     await expect(watching).rejects.toThrow(ConnectError);
@@ -251,7 +251,7 @@ describe("reflection", () => {
     Parameters<typeof create<typeof ServerReflectionRequestSchema>>[1]
   >["messageRequest"];
 
-  /** What the server answers to one question, in the version that is asked. */
+  /** The server's answer to one request, in the given version of the protocol. */
   async function ask(question: Question, alpha = false) {
     const asked = alpha
       ? (ServerReflectionAlpha as unknown as typeof ServerReflection)
@@ -272,7 +272,7 @@ describe("reflection", () => {
     );
   };
 
-  it.each([false, true])("lists the public services to a stranger (alpha: %s)", async (alpha) => {
+  it.each([false, true])("lists the public services to an anonymous caller (alpha: %s)", async (alpha) => {
     const answer = await ask({ case: "listServices", value: "" }, alpha);
     expect(
       answer.case === "listServicesResponse" && answer.value.service.map(({ name }) => name),
@@ -284,7 +284,7 @@ describe("reflection", () => {
     "ticketing.tickets.v1.TicketService.CreateTicket",
     "ticketing.tickets.v1.CreateTicketRequest",
     "ticketing.tickets.v1.CreateTicketRequest.title",
-  ])("describes %s with all that its file imports, each once", async (symbol) => {
+  ])("describes %s with all imports of its file, each file once", async (symbol) => {
     const names = filesOf(await ask({ case: "fileContainingSymbol", value: symbol }));
     expect(names).toEqual(
       expect.arrayContaining([
@@ -299,7 +299,7 @@ describe("reflection", () => {
     expect(new Set(names).size).toBe(names.length);
   });
 
-  it("gives a file by its name, and the extensions of a message", async () => {
+  it("returns a file by its name, and the extensions of a message", async () => {
     const name = "ticketing/options/v1/options.proto";
     expect(filesOf(await ask({ case: "fileByFilename", value: name }))).toContain(name);
     const containingType = "google.protobuf.MethodOptions";
@@ -317,13 +317,13 @@ describe("reflection", () => {
     { case: "fileByFilename", value: "../../etc/passwd" },
     { case: "fileContainingExtension", value: { containingType: "no.Type", extensionNumber: 1 } },
     { case: undefined },
-  ])("says what it does not know: %o", async (question) => {
+  ])("answers an unknown name with an error: %o", async (question) => {
     const answer = await ask(question);
     expect(answer).toMatchObject({ case: "errorResponse", value: { errorCode: Code.NotFound } });
   });
 });
 
-it("still asks who is calling where the contract wants to know", async () => {
+it("authenticates the caller if the contract requires it", async () => {
   const guarded = wordService({ Guarded: { access: Access.SIGNED_IN, answer: (word) => word } });
   const other = await testServer(guarded.routes);
   for (const client of [other.connect(guarded.service), other.grpc(guarded.service)]) {

@@ -11,7 +11,7 @@ import { as } from "../testing/tokens.ts";
 import { refusal } from "../testing/refusal.ts";
 import { testClient } from "../testing/client.ts";
 
-// The tickets' contract stands for all: it has every kind of rule that we use.
+// The tickets' contract has every kind of rule that the contracts use.
 const client = testClient(TicketService, (router) =>
   router.service(TicketService, {
     createTicket: () => ({ ticket: { id: "made" } }),
@@ -44,7 +44,7 @@ describe("a request that breaks a rule of its contract", () => {
     },
   );
 
-  it("is told all that is wrong at once", async () => {
+  it("is answered with all violations at once", async () => {
     const { violations } = await refusal(client.createTicket({ venue: "x".repeat(201) }, ann));
     expect(violations).toEqual(["title STRING_PATTERN", "price REQUIRED", "venue STRING_MAX_LEN"]);
   });
@@ -52,11 +52,11 @@ describe("a request that breaks a rule of its contract", () => {
   it.each<[string, MessageInitShape<typeof ListTicketsRequestSchema>, string[]]>([
     ["a negative number", { pageSize: -1 }, ["page_size INT32_GTE"]],
     ["fields that do not go together", { orderBy: TicketSort.PRICE_ASCENDING }, ["LIST_CURRENCY"]],
-  ])("is refused though everyone may call: %s", async (_, request, wrong) => {
+  ])("is refused although the method is open to everyone: %s", async (_, request, wrong) => {
     expect((await refusal(client.listTickets(request))).violations).toEqual(wrong);
   });
 
-  it("is refused for its caller first: a stranger learns nothing of the rules", async () => {
+  it("is refused for a missing token first, so an anonymous caller learns no rules", async () => {
     expect(await refusal(client.createTicket({}))).toMatchObject({
       code: Code.Unauthenticated,
       violations: [],
@@ -64,12 +64,12 @@ describe("a request that breaks a rule of its contract", () => {
   });
 });
 
-it("lets a request through that keeps the rules", async () => {
+it("accepts a request that follows the rules", async () => {
   expect((await client.createTicket(good, ann)).ticket?.id).toBe("made");
   expect((await client.listTickets({})).nextPageToken).toBe("listed");
 });
 
-it("an id in capitals is the same id, for every handler and in every field of a request", async () => {
+it("converts IDs to lower case for every handler, in every field of a request", async () => {
   const seen: string[] = [];
   const heard = testClient(TicketService, (router) =>
     router.service(TicketService, {

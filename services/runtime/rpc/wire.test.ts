@@ -13,11 +13,11 @@ import { refusal } from "../testing/refusal.ts";
 import { testServer } from "../testing/server.ts";
 import { wordService, type WordClient } from "../testing/word-service.ts";
 
-// What the conformance suite does not look at.
+// Cases that the conformance suite does not cover.
 
 type Headers = Record<string, string>;
 
-/** What the server answers to these bytes: its status, or that of gRPC, which is in the trailers. */
+/** The server's status for these bytes; for gRPC it is in the trailers. */
 async function post(headers: Headers, body: Uint8Array | string): Promise<string> {
   const session = connect(baseUrl);
   onTestFinished(() => session.destroy());
@@ -37,7 +37,7 @@ async function post(headers: Headers, body: Uint8Array | string): Promise<string
 
 const grpc = { "content-type": "application/grpc", te: "trailers" };
 const json = { "content-type": "application/json" };
-const empty = new Uint8Array(5); // A message of gRPC: not compressed, no bytes.
+const empty = new Uint8Array(5); // A gRPC message: not compressed, zero bytes.
 
 const { service, routes } = wordService({
   Echo: { access: Access.ANYONE, answer: (word) => word },
@@ -76,9 +76,9 @@ describe("a server", () => {
     ["Connect", createConnectTransport({ ...http2, useBinaryFormat: true })],
     ["gRPC", createGrpcTransport({ baseUrl })],
     ["gRPC-Web", createGrpcWebTransport(http2)],
-  ])("reads a message of exactly 64 KiB over %s, and none a byte larger", async (_, transport) => {
+  ])("accepts a message of exactly 64 KiB over %s, and refuses a larger one", async (_, transport) => {
     const client = createClient(service, transport) as unknown as WordClient;
-    const value = "x".repeat(64 * 1024 - 4); // One byte names the field, three tell its length.
+    const value = "x".repeat(64 * 1024 - 4); // One byte encodes the field, three bytes encode its length.
     expect((await client["echo"]?.({ value }))?.value).toBe(value);
     const refused = await refusal(client["echo"]?.({ value: `${value}x` }) as Promise<unknown>);
     expect(refused.code).toBe(Code.ResourceExhausted);
@@ -89,7 +89,7 @@ describe("a server", () => {
     ["no unit", { "grpc-timeout": "100" }],
     ["too many digits", { "grpc-timeout": "123456789m" }],
     ["less than nothing", { "grpc-timeout": "-1S" }],
-  ])("says whose fault a malformed time limit is, over gRPC: %s", async (_, limit) => {
+  ])("reports a malformed timeout as the client's error over gRPC: %s", async (_, limit) => {
     expect(await post({ ...grpc, ...limit }, empty)).toBe(String(Code.InvalidArgument));
   });
 
@@ -98,7 +98,7 @@ describe("a server", () => {
     ["a fraction", { "connect-timeout-ms": "1.5" }],
     ["too many digits", { "connect-timeout-ms": "12345678901" }],
     ["less than nothing", { "connect-timeout-ms": "-1" }],
-  ])("says whose fault a malformed time limit is, over Connect: %s", async (_, limit) => {
+  ])("reports a malformed timeout as the client's error over Connect: %s", async (_, limit) => {
     expect(await post({ ...json, ...limit }, '"hello"')).toBe("400");
   });
 
@@ -106,7 +106,7 @@ describe("a server", () => {
     ["Later", "3"],
     ["Full", "60"],
     ["Crowded", "1"],
-  ])("says in a header too when to come back, for clients of HTTP: %s", async (method, seconds) => {
+  ])("sends the retry delay in a header too, for HTTP clients: %s", async (method, seconds) => {
     for (const type of ["application/json", "application/grpc"]) {
       const session = connect(baseUrl);
       onTestFinished(() => session.destroy());
@@ -122,13 +122,13 @@ describe("a server", () => {
     }
   });
 
-  it("answers a call whose binary metadata is no base64", async () => {
+  it("answers a call with binary metadata that are not valid base64", async () => {
     const garbage = { "some-bin": "*** ***" };
     expect(await post({ ...grpc, ...garbage }, empty)).toBe("0");
     expect(await post({ ...json, ...garbage }, '"hello"')).toBe("200");
   });
 
-  it("tells a handler that its caller has gone, and serves the others on that connection", async () => {
+  it("reports a disconnected caller to the handler, and serves other calls on that connection", async () => {
     const session = connect(baseUrl);
     onTestFinished(() => session.destroy());
     const call = (method: string) =>

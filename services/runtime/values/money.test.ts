@@ -9,7 +9,7 @@ import { toMinor, toMoney } from "./money.ts";
 const money = (currencyCode: string, units: bigint, nanos = 0): Money =>
   create(MoneySchema, { currencyCode, units, nanos });
 
-/** The fields that a refusal names. */
+/** The fields that an error names. */
 function wrongFields(read: () => unknown): string[] {
   try {
     read();
@@ -34,7 +34,7 @@ describe("money on the wire and in the store", () => {
     expect(toMoney({ amount, currency })).toEqual(money(currency, units, nanos));
   });
 
-  it("loses nothing on the way there and back, whatever the amount and the currency", () => {
+  it("is converted in both directions without loss, for any amount and currency", () => {
     fc.assert(
       fc.property(fc.maxSafeInteger(), fc.constantFrom(...currencies), (amount, currency) => {
         expect(toMinor(toMoney({ amount, currency }), "price")).toEqual({ amount, currency });
@@ -72,7 +72,7 @@ describe("money on the wire and in the store", () => {
   });
 
   it.each([2n ** 63n - 1n, -(2n ** 63n), 2n ** 53n])(
-    "refuses %d units, which no number holds",
+    "refuses %d units, which exceed the safe integers",
     (units) => {
       expect(wrongFields(() => toMinor(money("EUR", units), "price"))).toEqual(["price.units"]);
     },

@@ -4,7 +4,7 @@ import { readSingleLine, toSingleLine } from "./text.ts";
 const read = (text: string, required = true) =>
   readSingleLine(text, "title", { max: 10, required });
 
-describe("text that people see", () => {
+describe("text that is shown to people", () => {
   it.each([
     ["is trimmed", "  a concert\t ", "a concert"],
     ["is one line", "Sold!\r\n\r\nPay\u2028here\u2029now\v\f\u0085.", "Sold! Pay here now ."],
@@ -26,24 +26,24 @@ describe("text that people see", () => {
     ["a flag of a country", "🇫🇷"],
     ["a sign before a number", "\u060012"],
     ["any script", "東京ドーム Ω ж ⅷ"],
-  ])("keeps %s as it is written", (_what, text) => {
+  ])("keeps %s unchanged", (_what, text) => {
     expect(toSingleLine(text)).toBe(text);
   });
 
   it.each([
     ...["\u200B", "\u3164", "\u115F\u1160", "\uFFA0", "\u2800", "\u0301", "\uFE0F", "\u034F"],
     ...["\u202E", "\u00A0\u3000", "\n", "\u{E0041}", "\u17B4", ""],
-  ])("has something to see: %j is refused", (text) => {
+  ])("must contain a visible character: %j is refused", (text) => {
     expect(() => read(text)).toThrow("can be seen");
   });
 
-  it("may be left out where it may, but is not invisible even there", () => {
+  it("may be omitted if it is optional, but may not be invisible", () => {
     expect(read("", false)).toBe("");
     expect(read("  ", false)).toBe("");
     expect(() => read("\u200B", false)).toThrow("can be seen");
   });
 
-  it("is as long as it is stored, counted in characters", () => {
+  it("is limited in length as it is stored, in characters", () => {
     expect(read(`  ${"🎸".repeat(10)}  `)).toBe("🎸".repeat(10));
     expect(() => read("🎸".repeat(11))).toThrow("at most 10");
   });
