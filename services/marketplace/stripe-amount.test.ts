@@ -7,7 +7,7 @@ import { toChargeable } from "./stripe-amount.ts";
 const money = (currencyCode: string, units: bigint, nanos = 0): Money =>
   create(MoneySchema, { currencyCode, units, nanos });
 
-/** The fields that a refusal names. */
+/** The fields that an error names. */
 function wrongFields(read: () => unknown): string[] {
   try {
     read();
@@ -18,7 +18,7 @@ function wrongFields(read: () => unknown): string[] {
   return [];
 }
 
-describe("money that can be charged", () => {
+describe("an amount that Stripe can charge", () => {
   it.each([
     ["EUR", 0n, 500_000_000, 50],
     ["EUR", 999_999n, 990_000_000, 99_999_999],
@@ -49,7 +49,7 @@ describe("money that can be charged", () => {
     ]);
   });
 
-  it("says between which amounts it must be, in the currency's own digits", () => {
+  it("names the minimum and maximum amount, in the currency's own digits", () => {
     const refused = (currency: string): unknown => toChargeable(money(currency, 0n), "price");
     expect(() => refused("EUR")).toThrow("between 0.50 and 999999.99 EUR");
     expect(() => refused("JPY")).toThrow("between 50 and 99999999 JPY");

@@ -8,7 +8,7 @@ function clocked(capacity = 10) {
 }
 
 describe("backoff", () => {
-  it("pauses longer after each failure, up to a minute", () => {
+  it("doubles the delay after each failure, up to a minute", () => {
     const { failed, isResting, pass } = clocked();
     for (const pause of [1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000]) {
       failed("a");
@@ -19,7 +19,7 @@ describe("backoff", () => {
     }
   });
 
-  it("begins anew after a success", () => {
+  it("starts again with the first delay after a success", () => {
     const { failed, succeeded, isResting, pass } = clocked();
     for (let i = 0; i < 5; i += 1) failed("a");
     succeeded("a");
@@ -29,7 +29,7 @@ describe("backoff", () => {
     expect(isResting("a")).toBe(false);
   });
 
-  it("remembers no more ids than it has capacity for", () => {
+  it("keeps no more IDs than its capacity", () => {
     const { failed, isResting } = clocked(10);
     for (let i = 0; i < 1_000; i += 1) failed(`${i}`);
     const resting = Array.from({ length: 1_000 }, (_, i) => isResting(`${i}`)).filter(Boolean);

@@ -13,7 +13,7 @@ const good = {
 
 afterEach(() => void vi.restoreAllMocks());
 
-/** With which code the process would end, and what it would say. */
+/** The exit code of the process, and what it prints. */
 function ending(env: Record<string, string>): { code: unknown; words: string } {
   let words = "";
   vi.spyOn(process.stderr, "write").mockImplementation((text) => {
@@ -28,7 +28,7 @@ function ending(env: Record<string, string>): { code: unknown; words: string } {
 }
 
 describe("the environment of a service", () => {
-  it("is read as what it means, with defaults where there is a good one", () => {
+  it("is parsed, with defaults for optional variables", () => {
     expect(parseConfig(schema, { ...good, RPC_PORT: "8000" })).toMatchObject({
       HOST: "0.0.0.0",
       RPC_PORT: 8000,
@@ -39,7 +39,7 @@ describe("the environment of a service", () => {
     });
   });
 
-  it("ends the start where it is wrong, with the names of all that is, and no value", () => {
+  it("ends the process if it is invalid, with the names of all invalid variables and no values", () => {
     const { code, words } = ending({
       ...good,
       AMQP_URI: "http://orders:secret@localhost",
@@ -55,11 +55,11 @@ describe("the environment of a service", () => {
     expect(words).not.toMatch(/JWKS_URI|secret/);
   });
 
-  it("ends the start where something is missing", () => {
+  it("ends the process if a required variable is missing", () => {
     expect(ending({}).words).toMatch(/AMQP_URI[^]*MONGODB_URI[^]*JWKS_URI/);
   });
 
-  it("has no secret with a default", () => {
+  it("has no default for a secret", () => {
     const defaulted = Object.keys(schema.shape).filter((name) => !(name in good));
     const parsed = z.object(schema.shape).parse(good);
     expect(

@@ -32,7 +32,7 @@ async function plainServer(...more: [string, HttpHandler][]) {
   return { port: server.port, url: `http://127.0.0.1:${server.port}`, lines };
 }
 
-/** All that is answered to these bytes, until the connection ends. */
+/** The whole response to these bytes, until the connection ends. */
 const talk = (port: number, bytes: string): Promise<string> =>
   new Promise((resolve) => {
     let answer = "";
@@ -42,7 +42,7 @@ const talk = (port: number, bytes: string): Promise<string> =>
     socket.once("close", () => resolve(answer));
   });
 
-it.each(["throws", "rejects"])("answers 500 where a handler %s, and goes on", async (what) => {
+it.each(["throws", "rejects"])("answers 500 if a handler %s, and continues", async (what) => {
   const { url, lines } = await plainServer();
   const answer = await fetch(`${url}/${what}`);
   expect(answer.status).toBe(500);
@@ -51,7 +51,7 @@ it.each(["throws", "rejects"])("answers 500 where a handler %s, and goes on", as
   expect((await fetch(`${url}/healthz`)).status).toBe(200);
 });
 
-it("ends the connection of an answer that breaks off", async () => {
+it("closes the connection of an incomplete response", async () => {
   const { url } = await plainServer();
   const answer = fetch(`${url}/breaks-off`).then((response) => response.text());
   await expect(answer).rejects.toThrow();
@@ -70,13 +70,13 @@ it.each([
   ["an upgrade", "GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n"],
   ["a tunnel", "CONNECT a:99999 HTTP/1.1\r\nHost: a\r\n\r\n"],
   ["a body that ends early", "POST /throws HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nx"],
-])("answers what nobody can read with 4xx or not at all, and goes on: %s", async (_, bytes) => {
+])("answers a malformed request with 4xx or not at all, and continues: %s", async (_, bytes) => {
   const { port, url } = await plainServer();
   expect(await talk(port, bytes)).toMatch(/^$|^HTTP\/1\.1 4\d\d /);
   expect((await fetch(`${url}/healthz`)).status).toBe(200);
 });
 
-it("refuses more than it can work on at once, and still says how it is", async () => {
+it("refuses requests above its concurrency limit, and still answers probes", async () => {
   const { promise: released, resolve: release } = Promise.withResolvers<void>();
   let begun = 0;
   const { url } = await plainServer([
@@ -88,7 +88,7 @@ it("refuses more than it can work on at once, and still says how it is", async (
     },
   ]);
   const taken = Array.from({ length: 200 }, () => fetch(`${url}/slow`));
-  await eventually(() => begun === 200, "all that there is room for");
+  await eventually(() => begun === 200, "the maximum number of requests");
   const refused = await fetch(`${url}/slow`);
   expect(refused.status).toBe(503);
   expect(refused.headers.get("retry-after")).toBe("1");
@@ -98,7 +98,7 @@ it("refuses more than it can work on at once, and still says how it is", async (
   expect((await fetch(`${url}/slow`)).status).toBe(200);
 });
 
-it("answers HEAD as GET, without the body", async () => {
+it("answers HEAD like GET, without the body", async () => {
   const { port, url } = await plainServer();
   const answer = await talk(port, "HEAD /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
   expect(answer).toMatch(/^HTTP\/1\.1 200 /);

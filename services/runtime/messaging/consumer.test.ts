@@ -19,7 +19,7 @@ import { testProxy } from "../testing/proxy.ts";
 const WORD = StringValueSchema.typeName;
 const TRIES = "x-ticketing-tries";
 const url = await testVhost();
-// Each test has a listener of its own, with its own queues.
+// Each test has a consumer of its own, with its own queues.
 const names = Array.from({ length: 20 }, (_, i) => `listener${i}`);
 const subscriptions = Object.fromEntries(names.map((name) => [name, [] as never[]]));
 const broker: TestBroker = await testBroker("teller", subscriptions, { url });
@@ -27,9 +27,9 @@ const { raw } = broker;
 
 interface Listening {
   service: string;
-  /** Puts a word into its queue, as if it had been tried so often. */
+  /** Publishes a word to its queue, with a number of previous tries. */
   tell(word: string, tries?: number): void;
-  /** Ends its consumer. */
+  /** Stops its consumer. */
   stop(): Promise<void>;
 }
 
@@ -40,7 +40,7 @@ interface Options {
   recovered?: () => Promise<void>;
 }
 
-/** A service that hears words. */
+/** A service that consumes words. */
 async function listen(
   handle: (word: string) => Promise<unknown>,
   options: Options = {},
@@ -78,14 +78,14 @@ async function listen(
 const from = (queue: string): Promise<GetMessage> =>
   eventually(() => raw.get(queue, { noAck: true }), `a message in ${queue}`);
 
-/** All messages that the queue has, ready or being handled. */
+/** The number of messages in the queue, ready or unacknowledged. */
 const count = async (queue: string): Promise<number> => (await raw.checkQueue(queue)).messageCount;
 
-/** A promise that is settled from outside. */
+/** A promise that the test settles. */
 const deferred = <T = void>() => Promise.withResolvers<T>();
 
-describe("an event received", () => {
-  it("is acknowledged only when its effect is there", async () => {
+describe("a received event", () => {
+  it("is acknowledged only when its effect is stored", async () => {
     const line = await testProxy(Number(new URL(url).port));
     const through = new URL(url);
     through.port = String(line.port);
@@ -101,7 +101,7 @@ describe("an event received", () => {
     );
     tell("hello");
     await eventually(() => heard.length === 1, "the first delivery");
-    // Answered over the same line, so all that was said before has been heard.
+    // Messages on the same connection are processed in order, so everything before them has arrived.
     for (let i = 0; i < 10; i += 1)
       await shaky.publish("", deadLetterQueue(service), Buffer.from(""), {});
     await raw.purgeQueue(deadLetterQueue(service));
@@ -115,16 +115,16 @@ describe("an event received", () => {
     expect(await count(deadLetterQueue(service))).toBe(0);
   });
 
-  it("is told of in the log, with its type and what it is about", async () => {
+  it("is logged with its type and subject", async () => {
     const { log, lines } = recordedLog();
     const { tell } = await listen(() => Promise.resolve(), { log });
     tell("hello");
     const told = { msg: `received ${WORD} hello`, event: "received", type: WORD, id: "hello" };
-    await eventually(() => lines.some(({ msg }) => msg === told.msg), "the line");
+    await eventually(() => lines.some(({ msg }) => msg === told.msg), "the log line");
     expect(lines).toContainEqual(expect.objectContaining(told));
   });
 
-  it("is handled to its end before the consumer stops", async () => {
+  it("is handled completely before the consumer stops", async () => {
     const { promise: effect, resolve: happen } = deferred();
     const { promise: begun, resolve: begin } = deferred();
     const { service, tell, stop } = await listen(() => (begin(), effect));
@@ -133,7 +133,7 @@ describe("an event received", () => {
     let stopped = false;
     const stopping = stop().then(() => (stopped = true));
     tell("for the next one");
-    await eventually(async () => (await count(service)) === 1, "a message that nobody takes");
+    await eventually(async () => (await count(service)) === 1, "a message without a consumer");
     expect(stopped).toBe(false);
     happen();
     await stopping;
@@ -143,8 +143,8 @@ describe("an event received", () => {
   });
 });
 
-describe("an event that cannot be handled", () => {
-  it("is tried again after a second, in which the broker waits", async () => {
+describe("an event that fails", () => {
+  it("is retried after a second, during which it waits in the broker", async () => {
     const tries: number[] = [];
     const { service, tell } = await listen(() => {
       tries.push(performance.now());
@@ -171,7 +171,7 @@ describe("an event that cannot be handled", () => {
     });
   });
 
-  it("is dead after the fifth try, with the reason and where it came from", async () => {
+  it("becomes a dead letter after the fifth try, with the reason and its origin", async () => {
     const { service, tell } = await listen(() => Promise.reject(new Error("no such ticket")));
     tell("hopeless", 4);
     const { content, properties } = await from(deadLetterQueue(service));
@@ -187,14 +187,14 @@ describe("an event that cannot be handled", () => {
     );
   });
 
-  it("has a reason of bearable length", async () => {
+  it("has a reason of limited length", async () => {
     const { service, tell } = await listen(() => Promise.reject(new Error("no ".repeat(100_000))));
     tell("wordy", 4);
     const { properties } = await from(deadLetterQueue(service));
     expect(String(properties.headers?.["x-ticketing-reason"])).toHaveLength(1_000);
   });
 
-  it("is dead at once where nobody can read it", async () => {
+  it("becomes a dead letter immediately if it cannot be read", async () => {
     const heard: string[] = [];
     const { service } = await listen((word) => Promise.resolve(heard.push(word)));
     raw.sendToQueue(service, Buffer.from([0x0a, 0xff]), {
@@ -225,14 +225,14 @@ describe("an event that cannot be handled", () => {
     expect(await count(service)).toBe(0);
   });
 
-  it("holds up none of the others", async () => {
+  it("does not delay other events", async () => {
     const heard = new Set<string>();
     const { service, tell } = await listen((word) => {
       if (Number(word) % 50 === 0) return Promise.reject(new Error("poison"));
       return Promise.resolve(heard.add(word));
     });
     for (let i = 0; i < 1000; i += 1) tell(`${i}`, 4);
-    await eventually(() => heard.size === 980, "all others");
+    await eventually(() => heard.size === 980, "all other events");
     await eventually(
       async () => (await count(deadLetterQueue(service))) === 20,
       "the dead letters",
@@ -241,8 +241,8 @@ describe("an event that cannot be handled", () => {
   });
 });
 
-describe("a fault of our own", () => {
-  it("pauses until it is over, and is no try of the event's", async () => {
+describe("a fault of the service", () => {
+  it("pauses the consumer until it is over, and does not count as a try", async () => {
     const { promise: over, resolve: end } = deferred();
     const { promise: asked, resolve: ask } = deferred();
     let broken = true;
@@ -254,17 +254,17 @@ describe("a fault of our own", () => {
       },
       { isFault: () => broken, recovered: () => (ask(), over) },
     );
-    tell("hello", 4); // One more try, and it would be dead.
+    tell("hello", 4); // After one more try it would be a dead letter.
     await asked;
     expect(attempts).toBe(1);
     broken = false;
     end();
-    await eventually(() => attempts === 2, "the handler to be asked again");
+    await eventually(() => attempts === 2, "the second attempt");
     await stop();
     for (const queue of [service, deadLetterQueue(service)]) expect(await count(queue)).toBe(0);
   });
 
-  it("holds all events back while it lasts, and those of a service that stops are another's", async () => {
+  it("pauses all events while it lasts; a service that stops returns them to the queue", async () => {
     const { promise: asked, resolve: ask } = deferred();
     let attempts = 0;
     const { service, tell, stop } = await listen(
@@ -277,16 +277,16 @@ describe("a fault of our own", () => {
     tell("first");
     await asked;
     for (let i = 0; i < 10; i += 1) tell(`${i}`);
-    await eventually(async () => (await raw.checkQueue(service)).messageCount === 0, "all in hand");
+    await eventually(async () => (await raw.checkQueue(service)).messageCount === 0, "all messages to be delivered");
     await stop();
     expect(attempts).toBe(1);
-    await eventually(async () => (await count(service)) === 11, "all to be given back");
+    await eventually(async () => (await count(service)) === 11, "all messages to be returned");
     for (let i = 0; i < 11; i += 1) {
       expect((await from(service)).properties.headers).not.toHaveProperty(TRIES);
     }
   });
 
-  it("that lasts for one event alone holds up no other, and costs it no try", async () => {
+  it("that affects only one event does not delay others, and does not count as a try", async () => {
     const heard: string[] = [];
     let broken = true;
     const { service, tell } = await listen(
@@ -298,15 +298,15 @@ describe("a fault of our own", () => {
     );
     tell("full", 3);
     const rounds = (): number => heard.filter((word) => word === "full").length;
-    await eventually(() => rounds() > 7, "it to have waited with the broker, and come again");
+    await eventually(() => rounds() > 7, "the event to be delayed and delivered again");
     tell("fine");
-    await eventually(() => heard.includes("fine"), "the other");
+    await eventually(() => heard.includes("fine"), "the other event");
     broken = false;
-    await eventually(async () => (await count(service)) === 0, "both to be handled");
+    await eventually(async () => (await count(service)) === 0, "both events to be handled");
     expect(await count(deadLetterQueue(service))).toBe(0);
   });
 
-  it("is asked about less and less often while nothing works", async () => {
+  it("causes longer and longer delays while nothing succeeds", async () => {
     const { log, lines } = recordedLog();
     const { tell } = await listen(() => Promise.reject(new Error("no right")), {
       log,
@@ -319,7 +319,7 @@ describe("a fault of our own", () => {
     expect(pauses().slice(0, 5)).toEqual([100, 200, 400, 800, 1_600]);
   });
 
-  it("is also a broker that does not take what the handler publishes", async () => {
+  it("includes a broker that rejects what the handler publishes", async () => {
     let asked = 0;
     const { service, tell } = await listen(async () => {
       asked += 1;
@@ -330,7 +330,7 @@ describe("a fault of our own", () => {
       });
     });
     tell("hello");
-    await eventually(() => asked >= 3, "the third time");
+    await eventually(() => asked >= 3, "the third attempt");
     expect(await count(deadLetterQueue(service))).toBe(0);
     await eventually(
       async () => (await count(deadLetterQueue(service))) === 1,
@@ -338,7 +338,7 @@ describe("a fault of our own", () => {
     );
   });
 
-  it("is also a broker that goes while an event is handled", async () => {
+  it("includes a broker whose connection is lost while an event is handled", async () => {
     const line = await testProxy(Number(new URL(url).port));
     const through = new URL(url);
     through.port = String(line.port);
@@ -353,8 +353,8 @@ describe("a fault of our own", () => {
       { broker: shaky },
     );
     const next = names.pop() as string;
-    tell(next, 4); // One more try, and it would be dead.
-    await eventually(() => attempts === 1, "the first time");
+    tell(next, 4); // After one more try it would be a dead letter.
+    await eventually(() => attempts === 1, "the first attempt");
     line.mend();
     expect((await from(next)).content.toString()).toBe("on");
     await eventually(async () => (await count(service)) === 0, "the acknowledgement");
@@ -362,23 +362,23 @@ describe("a fault of our own", () => {
   });
 });
 
-it("an event in a crowd comes back less and less often, and is never dead of it", async () => {
+it("an event under contention is retried with longer delays, and never becomes a dead letter because of it", async () => {
   const times: number[] = [];
   let crowded = true;
   const { service, tell } = await listen(async () => {
     times.push(performance.now());
     if (crowded) throw new CallError("CHANGED_MEANWHILE", "others keep changing this");
   });
-  tell("hello", 4); // One more try of its own, and it were dead.
-  await eventually(() => times.length > 7, "it to come back");
+  tell("hello", 4); // After one more try of its own it would be a dead letter.
+  await eventually(() => times.length > 7, "more retries");
   const pauses = times.slice(1, 6).map((time, i) => time - (times[i] as number));
   for (const [i, pause] of pauses.entries()) expect(pause).toBeGreaterThan(49 * 2 ** i);
   crowded = false;
-  await eventually(async () => (await count(service)) === 0, "it to be handled");
+  await eventually(async () => (await count(service)) === 0, "the event to be handled");
   expect(await count(deadLetterQueue(service))).toBe(0);
 });
 
-it("20,000 events pass through one consumer, which keeps nothing of them", async () => {
+it("one consumer handles 20,000 events without a growing heap", async () => {
   setFlagsFromString("--expose-gc");
   const collect = runInNewContext("gc") as () => void;
   const inUse = (): number => {
@@ -408,7 +408,7 @@ it("20,000 events pass through one consumer, which keeps nothing of them", async
   expect(Math.max(...seen) - first).toBeLessThan(10);
 });
 
-it("publishes nothing that the broker cannot route", async () => {
+it("publishes no message that the broker cannot route", async () => {
   const lost = broker.publish(EVENTS_EXCHANGE, "nobody.Hears", Buffer.from(""), {
     messageId: newId(),
     mandatory: true,

@@ -11,7 +11,7 @@ import { recordedLog, silentLog } from "../testing/log.ts";
 import { testBroker } from "../testing/broker.ts";
 import { deadLetterQueue, EVENTS_EXCHANGE } from "./topology/topology.ts";
 
-// Everything but the body: a header of AMQP may be of twenty types, a table among them.
+// Everything except the body: an AMQP header has one of twenty types, including a table.
 
 const SERVICE = "hearer";
 const TYPE = OrderCreatedSchema.typeName;
@@ -36,7 +36,7 @@ const odd: Record<string, Options.Publish> = {
   "names of the language": { type: TYPE, headers: { constructor: "x", hasOwnProperty: 1 } },
 };
 
-it.each(Object.entries(odd))("a message with %s holds up nobody, and is kept", async (_, props) => {
+it.each(Object.entries(odd))("a message with %s delays no other message and is kept", async (_, props) => {
   const { log, lines } = recordedLog();
   const broker = await testBroker(SERVICE, { [SERVICE]: [OrderCreatedSchema] }, { log });
   const handled: string[] = [];
@@ -48,15 +48,15 @@ it.each(Object.entries(odd))("a message with %s holds up nobody, and is kept", a
     ...{ service: SERVICE, broker, handlers: [handler], log: silentLog },
     ...{ isFault: () => false, recovered: () => Promise.resolve() },
   });
-  // More of them than a service has in hand at once, and each cannot be decoded.
-  const userId = SERVICE; // The service's own, so that it is looked into.
+  // More messages than the service's prefetch count, and none of them can be decoded.
+  const userId = SERVICE; // It comes from the service itself, so it is decoded.
   for (let i = 0; i < 40; i += 1) {
     broker.raw.sendToQueue(SERVICE, Buffer.from([0x0a, 0xff]), { ...props, userId });
   }
   const body = toBinary(OrderCreatedSchema, create(OrderCreatedSchema, { order: { id: "good" } }));
   const about = { id: newId(), type: TYPE, subject: "good", source: "orders", time: new Date() };
   broker.raw.sendToQueue(SERVICE, Buffer.from(body), { ...toProperties(about), userId });
-  await eventually(() => handled.includes("good"), "the one behind them");
+  await eventually(() => handled.includes("good"), "the valid message behind them");
   await eventually(
     async () => (await broker.raw.checkQueue(deadLetterQueue(SERVICE))).messageCount === 40,
     "the dead letters",
@@ -65,7 +65,7 @@ it.each(Object.entries(odd))("a message with %s holds up nobody, and is kept", a
   expect(lines.filter(({ msg }) => msg === "broker gone")).toEqual([]);
 });
 
-it("an instance that follows bans keeps its connection, whatever is published", async () => {
+it("an instance that subscribes to bans keeps its connection, whatever is published", async () => {
   const { log, lines } = recordedLog();
   const broker = await testBroker("one", {}, { log });
   const read = (body: Uint8Array) => ({
@@ -75,7 +75,7 @@ it("an instance that follows bans keeps its connection, whatever is published", 
   const bans = await subscribeToBans({ broker, log, events, load: () => Promise.resolve([]) });
   const owned = { userId: "orders" };
   for (const props of Object.values(odd)) {
-    if (props.type === undefined) continue; // Of no type that it follows: it is none of its owner's.
+    if (props.type === undefined) continue; // A message of an unknown type has no owner.
     broker.raw.publish(EVENTS_EXCHANGE, TYPE, Buffer.alloc(9), { ...props, ...owned });
   }
   broker.raw.publish(EVENTS_EXCHANGE, TYPE, Buffer.from("ann"), { type: TYPE, ...owned });

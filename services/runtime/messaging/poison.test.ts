@@ -17,8 +17,8 @@ const TYPE = OrderCreatedSchema.typeName;
 const url = await testVhost();
 const vhost = new URL(url).pathname.slice(1);
 
-// The broker itself waits for less here, so the pauses between tries are the real ones but for their
-// length: of a queue's own time to live and that of a policy, the shorter holds.
+// A policy shortens the delays in the broker, so only their length differs from production: if a queue and a
+// policy both set a TTL, the shorter one applies.
 await manage(inject("parts").management, "PUT", `policies/${vhost}/short-waits`, {
   pattern: "^ticketing\\.waiting\\.",
   definition: { "message-ttl": 20 },
@@ -28,7 +28,7 @@ await manage(inject("parts").management, "PUT", `policies/${vhost}/short-waits`,
 const broker = await testBroker(SERVICE, { [SERVICE]: [OrderCreatedSchema] }, { url });
 const { raw } = broker;
 
-/** How often each order was handled, also where that failed. */
+/** How often each order was handled, including failed attempts. */
 let handled: Map<string, number>;
 
 beforeEach(() => {
@@ -84,7 +84,7 @@ const poisons: Record<string, Poison> = {
     tries: 1,
   },
   "random bytes under a known type": {
-    // A first field longer than the message, so that no luck can make it readable.
+    // The length of the first field exceeds the message, so it is never valid by chance.
     put: (subject) =>
       intoQueue(
         Buffer.concat([Buffer.from([0x0a, 0xff, 0xff, 0x7f]), randomBytes(50)]),
@@ -117,20 +117,20 @@ async function takeDead(expected: number): Promise<GetMessage[]> {
   return letters;
 }
 
-/** Nothing is left anywhere: each message was either handled or is dead. */
+/** Expects that no message is left: each one was either handled or is a dead letter. */
 async function expectAllEmpty(): Promise<void> {
   for (const queue of [SERVICE, deadLetterQueue(SERVICE), ...DELAY_TIERS.map(delayQueue)])
     expect(await count(queue), queue).toBe(0);
 }
 
-it.each(Object.entries(poisons))("%s holds up nobody, and is kept", async (_, poison) => {
+it.each(Object.entries(poisons))("%s delays no other message and is kept", async (_, poison) => {
   const { put, reason, tries } = poison;
-  // More of them than a service has in hand at once, in front of the others.
+  // More of these than the service's prefetch count are in front of the others.
   for (let i = 0; i < 50; i += 1) put(`bad${i}`);
   for (let i = 0; i < 50; i += 1) tellOf(`o${i}`);
   await eventually(
     () => Array.from(handled.keys()).filter((id) => id !== "none").length === 50,
-    "all others",
+    "all other messages",
   );
   const letters = await takeDead(50);
   for (const { properties } of letters) {
@@ -151,12 +151,12 @@ it("handles each of 1,900 events once, with 100 malformed ones among them (P11)"
     if (i % 20 === 10) kinds[Math.floor(i / 20) % kinds.length]?.put(`bad${i}`);
     else tellOf(`o${i}`);
   }
-  await eventually(() => handled.size === 1_900 + 1, "all others", 30_000);
+  await eventually(() => handled.size === 1_900 + 1, "all other messages", 30_000);
   const letters = await takeDead(100);
   expect(performance.now() - begun).toBeLessThan(30_000);
   const { none = 0, ...good } = Object.fromEntries(handled);
   expect(new Set(Object.values(good))).toEqual(new Set([1]));
-  expect(none).toBe(25 * 5); // One kind of four is readable, and tried.
+  expect(none).toBe(25 * 5); // One of the four kinds can be decoded, and is tried.
   const reasons = letters.map(({ properties }) =>
     String(properties.headers?.["x-ticketing-reason"]),
   );

@@ -21,13 +21,13 @@ const schema = new Schema<AggregateFields>({});
 aggregate(schema);
 const db = await testDatabase();
 const url = await testVhost();
-// Words are heard by a service, numbers by nobody.
+// A service subscribes to words; no service subscribes to numbers.
 const subscriptions = { listener: [StringValueSchema] };
 const broker = await testBroker("things", subscriptions, { url });
 const { raw } = broker;
 const WORD = StringValueSchema.typeName;
 
-/** A collection for one test alone. */
+/** A collection for a single test. */
 async function collection() {
   const things = db.model(`Thing${newId()}`, schema, newId());
   await buildIndexes(things);
@@ -36,7 +36,7 @@ async function collection() {
 }
 type Things = Awaited<ReturnType<typeof collection>>;
 
-/** Relays what the collection records until the test is over. */
+/** Relays the events of the collection until the test ends. */
 function start(things: Things, options: { broker?: Broker; log?: Log } = {}) {
   const running = relay(things, {
     service: "things",
@@ -50,7 +50,7 @@ function start(things: Things, options: { broker?: Broker; log?: Log } = {}) {
   return running;
 }
 
-/** A new thing with these words to publish. */
+/** Saves a new document with these words as events. */
 function say(things: Things, ...words: string[]) {
   const thing = new things();
   for (const value of words) record(thing, StringValueSchema, () => ({ value }));
@@ -63,7 +63,7 @@ const arrived = (what: string): Promise<GetMessage> =>
 const wordIn = (body: Uint8Array): string => fromBinary(StringValueSchema, body).value;
 const wordOf = ({ content }: GetMessage): string => wordIn(content);
 
-/** Takes everything that has arrived. */
+/** Consumes everything that has arrived. */
 async function allWords(): Promise<string[]> {
   const { messageCount } = await raw.checkQueue("listener");
   const words: string[] = [];
@@ -71,7 +71,7 @@ async function allWords(): Promise<string[]> {
   return words;
 }
 
-/** A broker on a line that can be cut. */
+/** A broker behind a proxy that can close the connection. */
 async function shakyBroker() {
   const line = await testProxy(Number(new URL(url).port));
   const through = new URL(url);
@@ -85,8 +85,8 @@ const waiting = (things: Things): Promise<number> =>
 const allPublished = (things: Things): Promise<boolean> =>
   eventually(async () => (await waiting(things)) === 0, "the outbox to be empty");
 
-describe("an event that was saved", () => {
-  it("is published at once, and taken out when the broker has it safe", async () => {
+describe("a saved event", () => {
+  it("is published immediately, and removed when the broker has confirmed it", async () => {
     const things = await collection();
     const { log, lines } = recordedLog();
     start(things, { log });
@@ -114,7 +114,7 @@ describe("an event that was saved", () => {
     );
   });
 
-  it("is found by the sweep where a crash has left it", async () => {
+  it("is found by the sweep after a crash", async () => {
     const things = await collection();
     await say(things, "left behind");
     start(things);
@@ -122,7 +122,7 @@ describe("an event that was saved", () => {
     await allPublished(things);
   });
 
-  it("goes out before the relay ends", async () => {
+  it("is published before the relay stops", async () => {
     const things = await collection();
     const running = start(things);
     const made = await Promise.all(Array.from({ length: 100 }, (_, i) => say(things, `${i}`)));
@@ -131,14 +131,14 @@ describe("an event that was saved", () => {
     expect((await raw.checkQueue("listener")).messageCount).toBe(made.length);
   });
 
-  it("stays while nobody is bound who should hear it, and goes out when the binding is back (P8)", async () => {
+  it("stays while the binding of a subscriber is missing, and is published when it is back (P8)", async () => {
     const things = await collection();
     const { log, lines } = recordedLog();
     await raw.unbindQueue("listener", EVENTS_EXCHANGE, WORD);
     start(things, { log });
     await say(things, "for later");
     const refused = (): boolean => lines.some(({ msg }) => String(msg).includes("not published"));
-    await eventually(refused, "the broker to refuse it");
+    await eventually(refused, "the broker to reject it");
     const { values } = await eventCounter.get();
     expect(values).toContainEqual(
       expect.objectContaining({ labels: { outcome: "refused", type: WORD } }),
@@ -149,7 +149,7 @@ describe("an event that was saved", () => {
     await allPublished(things);
   });
 
-  it("goes out though nobody hears its type", async () => {
+  it("is published although no service subscribes to its type", async () => {
     const things = await collection();
     start(things);
     const thing = new things();
@@ -158,7 +158,7 @@ describe("an event that was saved", () => {
     await allPublished(things);
   });
 
-  it("comes after those that the same thing recorded before", async () => {
+  it("is published after the earlier events of the same aggregate", async () => {
     const things = await collection();
     start(things);
     const first = Array.from({ length: 20 }, (_, i) => `${i}`);
@@ -170,11 +170,11 @@ describe("an event that was saved", () => {
     }
     await allPublished(things);
     const words = await allWords();
-    // A repeat would be allowed, so only first appearances count.
+    // Duplicates are allowed, so only the first occurrence of each event counts.
     expect([...new Set(words)]).toEqual(Array.from({ length: 40 }, (_, i) => `${i}`));
   });
 
-  it("is not lost when the line to the broker breaks, again and again (P6, P7, P24)", async () => {
+  it("is not lost when the connection to the broker is lost repeatedly (P6, P7, P24)", async () => {
     const things = await collection();
     const { line, broker: shaky } = await shakyBroker();
     start(things, { broker: shaky });
@@ -184,16 +184,16 @@ describe("an event that was saved", () => {
         return say(things, `${round} ${i}`);
       });
       await Promise.all(saving);
-      await eventually(() => !shaky.connected, "the loss to be noticed");
+      await eventually(() => !shaky.connected, "the loss to be detected");
       expect(await waiting(things)).toBeGreaterThan(0);
       line.mend();
-      await eventually(() => shaky.connected, "the broker to be back");
+      await eventually(() => shaky.connected, "the broker to be available");
     }
     await allPublished(things);
     expect(new Set(await allWords()).size).toBe(300);
   });
 
-  it("goes out though its retry comes while more wait than the relay remembers", async () => {
+  it("is published although more IDs than the relay keeps are waiting when its retry is due", async () => {
     const things = await collection();
     const ready = Promise.withResolvers<void>();
     let refusals = 0;
@@ -211,23 +211,23 @@ describe("an event that was saved", () => {
     }) as Broker;
     start(things, { broker: slow });
     await say(things, "refused");
-    await eventually(() => refusals === 1, "the refusal");
+    await eventually(() => refusals === 1, "the rejection");
     const refusedAt = performance.now();
     for (let i = 0; i < 12; i += 1) {
       await Promise.all(Array.from({ length: 100 }, (_, j) => say(things, `${i} ${j}`)));
     }
-    await eventually(() => performance.now() - refusedAt > 1_500, "its pause to be over");
+    await eventually(() => performance.now() - refusedAt > 1_500, "its delay to be over");
     ready.resolve();
     await allPublished(things);
   });
 
-  it("waits in the database while the broker is away, however many there are", async () => {
+  it("stays in the database while the broker is unavailable, however many events there are", async () => {
     const things = await collection();
     const { line, broker: shaky } = await shakyBroker();
     line.cut();
-    await eventually(() => !shaky.connected, "the broker to be gone");
+    await eventually(() => !shaky.connected, "the connection to be lost");
     start(things, { broker: shaky });
-    // More than the relay keeps in mind.
+    // More IDs than the relay keeps in memory.
     const many = Array.from({ length: 1_500 }, (_, i) => i);
     for (let i = 0; i < many.length; i += 100) {
       await Promise.all(many.slice(i, i + 100).map((word) => say(things, `${word}`)));

@@ -22,7 +22,7 @@ const db = await testDatabase();
 const things = db.model("Thing", schema, "things");
 await buildIndexes(things);
 
-/** A new thing, saved with the event of its making. */
+/** A new document, saved with the event of its creation. */
 async function make(name: string = newId()) {
   const thing = new things({ name });
   record(thing, StringValueSchema, () => ({ value: `made ${thing.version}` }));
@@ -32,7 +32,7 @@ async function make(name: string = newId()) {
 const words = (outbox: { payload: Buffer }[]): string[] =>
   outbox.map(({ payload }) => fromBinary(StringValueSchema, new Uint8Array(payload)).value);
 
-/** How many entries an index has, as the database counts them. */
+/** The number of keys in an index, as reported by the database. */
 async function entries(index: string): Promise<number> {
   const { keysPerIndex } = (await db.db?.command({ validate: "things" })) as {
     keysPerIndex: Record<string, number>;
@@ -41,7 +41,7 @@ async function entries(index: string): Promise<number> {
 }
 
 describe("an aggregate", () => {
-  it("is stored in one write with the events that tell of the change", async () => {
+  it("is stored together with the events of its change in a single write", async () => {
     const { _id } = await make();
     const stored = await things.findById(_id).orFail();
     expect(stored.version).toBe(1);
@@ -49,7 +49,7 @@ describe("an aggregate", () => {
     expect(words(stored.outbox)).toEqual(["made 1"]);
   });
 
-  it("raises its version with each change, and its events carry the new one", async () => {
+  it("increments its version with each change, and its events contain the new version", async () => {
     const { _id } = await make();
     for (const word of ["b", "c"]) {
       await update(things, _id, (thing) => {
@@ -63,14 +63,14 @@ describe("an aggregate", () => {
     expect(stored.updateTime.getTime()).toBeGreaterThanOrEqual(stored.createTime.getTime());
   });
 
-  it("leaves neither state nor event where the write is refused", async () => {
+  it("stores neither state nor event if the write is rejected", async () => {
     const { name } = await make();
     const second = await make(name).catch((error: unknown) => duplicateKeyIndex(error));
     expect(second).toBe("name");
     expect(await things.countDocuments({ name })).toBe(1);
   });
 
-  it("refuses a write on a state that is no longer the newest", async () => {
+  it("rejects a write that is based on an outdated version", async () => {
     const { _id } = await make();
     const [early, late] = await Promise.all([1, 2].map(() => things.findById(_id).orFail()));
     for (const thing of [early, late]) if (thing) touch(thing);
@@ -81,7 +81,7 @@ describe("an aggregate", () => {
     expect(await things.findById(_id)).toMatchObject({ count: 1, version: 2 });
   });
 
-  it("can be saved again and again by the same hand", async () => {
+  it("can be saved repeatedly by the same caller", async () => {
     const thing = await make();
     for (const count of [1, 2, 3]) {
       touch(thing);
@@ -90,7 +90,7 @@ describe("an aggregate", () => {
     expect(await things.findById(thing._id)).toMatchObject({ count: 3, version: 4 });
   });
 
-  it("keeps out what the relay has taken out meanwhile", async () => {
+  it("does not restore events that the relay has removed meanwhile", async () => {
     const thing = await make();
     const [published] = thing.outbox;
     await things.collection.updateOne({ _id: thing._id as never }, {
@@ -101,7 +101,7 @@ describe("an aggregate", () => {
     expect(words((await things.findById(thing._id).orFail()).outbox)).toEqual(["later"]);
   });
 
-  it("takes no more than a hundred waiting events", async () => {
+  it("keeps at most a hundred waiting events", async () => {
     const thing = await make();
     const more = (): void => record(thing, Int64ValueSchema, () => ({ value: 1n }));
     for (let i = 1; i < 100; i += 1) more();
@@ -113,7 +113,7 @@ describe("an aggregate", () => {
     expect(full.version).toBe(100);
   });
 
-  it("costs the sweep nothing while it has nothing to publish", async () => {
+  it("is not in the index of the sweep while it has no events to publish", async () => {
     await things.deleteMany({});
     const made = await Promise.all([make(), make(), make()]);
     expect(await entries("outbox._id_1")).toBe(3);
@@ -125,7 +125,7 @@ describe("an aggregate", () => {
 });
 
 describe("update", () => {
-  it("loses no change of many at once", async () => {
+  it("loses none of many concurrent changes", async () => {
     const { _id } = await make();
     await Promise.all(
       Array.from({ length: 6 }, () =>
@@ -138,20 +138,20 @@ describe("update", () => {
     expect(await things.findById(_id)).toMatchObject({ count: 6, version: 7 });
   });
 
-  it("gives up where others are always quicker, and says so", async () => {
+  it("fails with a reason if other changes are always saved first", async () => {
     const { _id } = await make();
     let rounds = 0;
     const overtaken = update(things, _id, (thing) => {
       rounds += 1;
       touch(thing);
-      thing.$locals["version"] = -1; // As if somebody had written since it was loaded.
+      thing.$locals["version"] = -1; // Simulates a write since the document was loaded.
     });
     await expect(overtaken).rejects.toMatchObject({ reason: "CHANGED_MEANWHILE" });
     expect(rounds).toBe(10);
     expect(await things.findById(_id)).toMatchObject({ version: 1 });
   });
 
-  it("writes nothing where the change says that there is none", async () => {
+  it("writes nothing if `change` returns false", async () => {
     const { _id } = await make();
     const answered = await update(things, _id, (thing) => {
       thing.count = 9;
@@ -161,11 +161,11 @@ describe("update", () => {
     expect(await things.findById(_id)).toMatchObject({ count: 0, version: 1 });
   });
 
-  it("answers nothing for what is not there", async () => {
+  it("returns undefined for a document that does not exist", async () => {
     expect(await update(things, newId(), touch)).toBeUndefined();
   });
 
-  it("passes on what the change throws, and writes nothing", async () => {
+  it("rethrows the error of `change`, and writes nothing", async () => {
     const { _id } = await make();
     const refused = update(things, _id, () => {
       throw new DomainError("TICKET_SOLD", Code.FailedPrecondition, "sold");

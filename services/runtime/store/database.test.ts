@@ -16,7 +16,7 @@ import { testDatabase, testDatabaseUri } from "../testing/database.ts";
 import { databaseProxy } from "../testing/proxy.ts";
 
 describe("the connection to the database", () => {
-  it("waits for a database that is not there yet, and then has the same guarantees", async () => {
+  it("waits for a database that is not available yet, and has the same guarantees then", async () => {
     const port = await freePort();
     const url = new URL(testDatabaseUri());
     const real = Number(url.port);
@@ -44,13 +44,13 @@ describe("the connection to the database", () => {
     expect(readConcern).toMatchObject({ level: "majority" });
   });
 
-  it("lets no address lower its guarantees (P5)", async () => {
+  it("keeps its guarantees whatever the address contains (P5)", async () => {
     const db = await connectDatabase(`${testDatabaseUri()}&w=1&journal=false`, silentLog);
     onTestFinished(() => db.close());
     expect(db.getClient().options.writeConcern).toMatchObject({ w: "majority", journal: true });
   });
 
-  it("says whether the database answers, and comes back by itself", async () => {
+  it("reports whether the database responds, and recovers automatically", async () => {
     const { uri, line } = await databaseProxy(testDatabaseUri());
     const db = await connectDatabase(uri, silentLog);
     onTestFinished(() => db.close());
@@ -58,10 +58,10 @@ describe("the connection to the database", () => {
     line.cut();
     expect(await isDatabaseReachable(db)).toBe(false);
     line.mend();
-    expect(await eventually(() => isDatabaseReachable(db), "the database to be back")).toBe(true);
+    expect(await eventually(() => isDatabaseReachable(db), "the database to be available")).toBe(true);
   });
 
-  it("says within a second or so that the database hangs, and asks in vain for no longer than a call", async () => {
+  it("reports within seconds that the database hangs, and a query fails within the time of a call", async () => {
     const { uri, line } = await databaseProxy(testDatabaseUri());
     const db = await connectDatabase(uri, silentLog, { callTimeoutMs: 3_000 });
     onTestFinished(() => db.close());
@@ -77,13 +77,13 @@ describe("the connection to the database", () => {
     const given = performance.now() - asked - known;
     expect(isDatabaseFault(fault)).toBe(true);
     line.mend();
-    expect(await eventually(() => isDatabaseReachable(db), "the database to be back")).toBe(true);
-    // Without a limit of ours it is 20 seconds and more, on an idle machine too.
+    expect(await eventually(() => isDatabaseReachable(db), "the database to be available")).toBe(true);
+    // Without a limit of ours it takes at least 20 seconds, even on an idle machine.
     expect(known).toBeLessThan(2_500);
     expect(given).toBeLessThan(8_000);
   });
 
-  it("gives work that is no call's the time that it takes, longer than a call has", async () => {
+  it("gives work outside calls more time than a call", async () => {
     const uri = testDatabaseUri();
     const db = await connectDatabase(uri, silentLog, { callTimeoutMs: 2_000 });
     onTestFinished(async () => {
@@ -96,17 +96,17 @@ describe("the connection to the database", () => {
     expect(await things.findOne({ $where: "sleep(4000) || true" })).toEqual({ _id: "a" });
   });
 
-  it("ends at once where the database knows us and refuses", async () => {
+  it("fails immediately if the database rejects the credentials", async () => {
     const wrong = testDatabaseUri().replace(/:[^:@]*@/, ":wrong@");
     await expect(connectDatabase(wrong, silentLog)).rejects.toThrow(/[Aa]uthentication failed/);
   });
 });
 
-describe("what the database says", () => {
+describe("an error of the database", () => {
   const schema = new Schema({ _id: String, name: { type: String, required: true }, at: Date });
   schema.index({ name: 1 }, { name: "by-name", unique: true });
 
-  it("names the rule that refused a write", async () => {
+  it("contains the name of the violated index", async () => {
     const db = await testDatabase();
     const things = db.model("Thing", schema, "things");
     await buildIndexes(things);
@@ -121,7 +121,7 @@ describe("what the database says", () => {
     expect(await refused({ _id: "c" })).toEqual([undefined, false]);
   });
 
-  it("is told from its silence", async () => {
+  it("is distinguished from a missing response", async () => {
     const { uri, line } = await databaseProxy(testDatabaseUri());
     const db = await connectDatabase(uri, silentLog);
     const things = db.model("Thing", schema, "things");
@@ -134,7 +134,7 @@ describe("what the database says", () => {
     expect(isDatabaseFault(closed)).toBe(true);
   });
 
-  it("is a fault where it gave up, for whatever reason but the request", async () => {
+  it("is a fault for every reason except the request itself", async () => {
     const db = await testDatabase();
     const things = db.model("Thing", schema, "things");
     await things.create({ _id: "a", name: "one" });
@@ -163,7 +163,7 @@ describe("what the database says", () => {
     expect(isDatabaseFault(error)).toBe(expected);
   });
 
-  it("is no fault where a document is not what its schema says", async () => {
+  it("is no fault if a document violates its schema", async () => {
     const db = await testDatabase();
     const things = db.model("Thing", schema, "things");
     const refused = await things.create({ _id: "a" }).catch((error: unknown) => error);
@@ -175,7 +175,7 @@ describe("what the database says", () => {
     expect([refused, cast].map(isDatabaseFault)).toEqual([false, false]);
   });
 
-  it.each([undefined, null, "no", new Error("no"), { code: 11_000 }])("is not %o", (error) => {
+  it.each([undefined, null, "no", new Error("no"), { code: 11_000 }])("is no fault: %o", (error) => {
     expect(isDatabaseFault(error)).toBe(false);
     expect(duplicateKeyIndex(error)).toBeUndefined();
   });

@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
 import { createTimeOf, smallestIdAt, isRecentId, newId } from "./ids.ts";
 
-it("the first id of a millisecond lies between the ids made before and after it", () => {
+it("the smallest ID of a millisecond lies between the IDs created before and after it", () => {
   const ids = Array.from({ length: 100 }, newId);
   for (const id of ids) {
     expect(smallestIdAt(createTimeOf(id)) <= id).toBe(true);
@@ -10,7 +10,7 @@ it("the first id of a millisecond lies between the ids made before and after it"
   }
 });
 
-it("an id is young until news of it must have come, and never one of the future", () => {
+it("an ID is recent until its event must have arrived, and never if it is from the future", () => {
   const now = Date.now();
   const day = 86_400_000;
   const young = (ms: number): boolean => isRecentId(smallestIdAt(now + ms), now, day);

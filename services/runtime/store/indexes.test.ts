@@ -6,14 +6,14 @@ import { eventually } from "../testing/eventually.ts";
 import { silentLog } from "../testing/log.ts";
 import { testDatabase, testDatabaseUri } from "../testing/database.ts";
 
-/** A call of a second gives other work four. */
+/** With a call limit of one second, other work has four seconds. */
 const LONGEST_MS = 5_000;
 
 const schema = new Schema({ _id: Number, a: String, b: String });
 schema.index({ a: 1, b: 1 }, { name: "both", unique: true });
 schema.index({ b: 1 }, { name: "one" });
 
-/** Things enough for their indexes to be built while somebody writes. */
+/** Enough documents for other writes to happen while their indexes are built. */
 async function large() {
   const db = await testDatabase();
   const things = Array.from({ length: 60_000 }, (_, i) => ({
@@ -25,7 +25,10 @@ async function large() {
   return db;
 }
 
-/** Holds every build up until it is told to let go: none begins beside a transaction that has written. */
+/**
+ * Delays every index build until it is released: a build does not start alongside an open transaction with
+ * writes.
+ */
 async function holdUp(db: Connection): Promise<() => Promise<void>> {
   const session = await db.startSession();
   session.startTransaction();
@@ -37,7 +40,7 @@ async function holdUp(db: Connection): Promise<() => Promise<void>> {
 }
 
 describe("the indexes of a new version", () => {
-  it("are built in the time that it takes, by several instances at once, while the old one writes", async () => {
+  it("are built without a time limit, by several instances at once, while the previous version writes", async () => {
     const old = await large();
     const limits = { callTimeoutMs: 1_000 };
     const news = await Promise.all(
@@ -51,7 +54,7 @@ describe("the indexes of a new version", () => {
     const outcome = built.catch((error: unknown) => error);
     await eventually(
       () => performance.now() - begun > LONGEST_MS,
-      "longer than any other work may take",
+      "more time than the limit of other work",
     );
     let building = true;
     const writing = (async () => {
@@ -68,7 +71,7 @@ describe("the indexes of a new version", () => {
     expect(names.toSorted()).toEqual(["_id_", "both", "one"]);
   });
 
-  it("are refused, with the database's words, where the data breaks their rule", async () => {
+  it("are rejected with the database's message if the data violate them", async () => {
     const db = await testDatabase();
     await db.collection("things").insertMany([
       { a: "same", b: "same" },

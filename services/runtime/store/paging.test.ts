@@ -6,12 +6,12 @@ const query = ["orders", "ann", 1];
 const cursor = { key: 1999, id: "0192f1f0-0000-7000-8000-000000000001" };
 
 describe("page tokens", () => {
-  it("lead on from where the page ended", () => {
+  it("continue after the last item of the page", () => {
     expect(readPageToken(query, pageToken(query, cursor))).toEqual(cursor);
     expect(readPageToken(query, "")).toBeUndefined();
   });
 
-  it("fit into what a request may carry", () => {
+  it("do not exceed the limit of the contract", () => {
     expect(pageToken(query, cursor)).toMatch(/^[\w-]{1,1024}$/);
   });
 
@@ -44,7 +44,7 @@ describe("page sizes", () => {
     [100, 100],
     [101, 100],
     [2_147_483_647, 100],
-  ])("for %d asked, gives %d", (asked, given) => {
+  ])("%d requested is a page of %d", (asked, given) => {
     expect(pageSize(asked)).toBe(given);
   });
 });

@@ -14,13 +14,13 @@ const answers = (client: Awaited<ReturnType<typeof connectRedis>>): Promise<bool
     new Promise<boolean>((resolve) => setTimeout(resolve, 200, false)),
   ]);
 
-/** Resolves after so long, at the earliest. */
+/** Resolves after at least this time. */
 const passed = (ms: number): Promise<boolean> => {
   const end = performance.now() + ms;
   return eventually(() => performance.now() > end, `${ms} ms to pass`, ms + 60_000);
 };
 
-/** A client, the line that it goes by, and how often it has connected. */
+/** A client, its proxy, and the number of its connections. */
 async function byLine(harm?: "hang", change?: (url: URL) => void) {
   const url = new URL(inject("parts").redisUrl);
   const line = await testProxy(Number(url.port));
@@ -44,35 +44,35 @@ it.each([
   harm(line);
   expect(await answers(client)).toBe(false);
   line.mend();
-  await eventually(() => answers(client), "Redis to answer");
+  await eventually(() => answers(client), "Redis to respond");
 });
 
-it("Redis is left alone once its client is told to end", async () => {
+it("no connection to Redis is attempted after its client was closed", async () => {
   const client = await connectRedis(inject("parts").redisUrl, silentLog);
   expect(await answers(client)).toBe(true);
   client.destroy();
-  await eventually(() => !client.isOpen, "its end");
+  await eventually(() => !client.isOpen, "the client to be closed");
   let opened = 0;
   client.on("ready", () => (opened += 1));
-  await passed(5_000); // Longer than a silence lasts.
+  await passed(5_000); // Longer than the timeout for a missing response.
   expect(opened).toBe(0);
 });
 
-it("Redis that is away is asked by one attempt after the other, however long, and connected to once", async () => {
+it("an unavailable Redis is tried by one attempt at a time, however long it takes, and connected once", async () => {
   const { client, line, connects } = await byLine();
   expect(await answers(client)).toBe(true);
   line.cut();
   await passed(17_000);
-  // After 0.2, 0.4, 0.8 and 1.6 seconds, and then every three.
+  // After 0.2, 0.4, 0.8 and 1.6 seconds, and then every three seconds.
   expect(connects()).toBeLessThanOrEqual(10);
   line.mend();
-  await eventually(() => answers(client), "Redis to answer");
+  await eventually(() => answers(client), "Redis to respond");
   const before = connects();
   await passed(5_000);
   expect(connects()).toBe(before);
 });
 
-it("Redis that refuses is not taken for one that says nothing", async () => {
+it("a Redis that responds with errors does not count as silent", async () => {
   const admin = await connectRedis(inject("parts").redisUrl, silentLog);
   onTestFinished(() => admin.destroy());
   const user = newId();
@@ -89,11 +89,11 @@ it("Redis that refuses is not taken for one that says nothing", async () => {
   expect(lines.filter(({ msg }) => String(msg).includes("says nothing"))).toEqual([]);
 });
 
-it("Redis that takes a connection and says nothing is connected to anew, by one attempt after the other", async () => {
+it("a Redis that accepts connections but never responds is reconnected by one attempt at a time", async () => {
   const { client, line, connects } = await byLine("hang");
-  await eventually(() => connects() >= 2, "it to try again", 60_000);
+  await eventually(() => connects() >= 2, "another attempt", 60_000);
   await passed(10_000);
   expect(connects()).toBeLessThanOrEqual(6);
   line.mend();
-  await eventually(() => answers(client), "Redis to answer");
+  await eventually(() => answers(client), "Redis to respond");
 });

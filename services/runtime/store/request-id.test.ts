@@ -7,18 +7,18 @@ import { mustBeSameRequest, idempotencyKey } from "./request-id.ts";
 const mark = (request: object) =>
   idempotencyKey(CreateOrderRequestSchema, create(CreateOrderRequestSchema, request));
 
-describe("the mark of a request", () => {
-  it("is nothing where its client gave it no id", () => {
+describe("the stored part of a request", () => {
+  it("is empty if the client sent no request ID", () => {
     expect(mark({ ticketId: "a" })).toEqual({});
   });
 
-  it("is the same for the same request, in whatever case its id is written", () => {
+  it("is the same for the same request, whatever the case of its ID", () => {
     expect(mark({ ticketId: "a", requestId: "AB" })).toEqual(
       mark({ ticketId: "a", requestId: "ab" }),
     );
   });
 
-  it("is another for another request, however small the difference", () => {
+  it("differs for another request, however small the difference is", () => {
     const made = mark({ ticketId: "a", requestId: "r" });
     for (const other of [
       { ticketId: "b" },
@@ -33,8 +33,8 @@ describe("the mark of a request", () => {
   });
 });
 
-describe("an id", () => {
-  it("is later than those before it, and tells when it was made", () => {
+describe("an ID", () => {
+  it("is greater than earlier IDs, and contains its time of creation", () => {
     const before = Date.now();
     const ids = Array.from({ length: 1000 }, newId);
     expect(ids.toSorted()).toEqual(ids);
@@ -49,7 +49,7 @@ describe("an id", () => {
     "hello",
     "0b8f7c2e-55d4-4c5e-9d3b-0f6c6d1d3c11",
     "00000000-0000-0000-0000-000000000000",
-  ])("that is not ours was made in no known time: %o", (id) => {
+  ])("of another format has no time of creation: %o", (id) => {
     expect(createTimeOf(id)).toBe(0);
   });
 });

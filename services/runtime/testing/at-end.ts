@@ -1,11 +1,11 @@
 import { afterAll, onTestFinished } from "vitest";
 
-// For the type of what it provides.
+// For the type of the provided values.
 
-// What is made here is taken away by itself: after the test that made it, or after the last one of
-// the file where it was made at its top, with `await`.
+// Resources that tests create are released automatically: after the test that created them or, if they were
+// created at the top of a file with `await`, after its last test.
 
-/** Runs when the test is over, or in the end where no single test is running. */
+/** Runs the function when the test ends, or after the last test if no single test is running. */
 export function atEnd(close: () => Promise<void>): void {
   try {
     onTestFinished(close);

@@ -20,7 +20,7 @@ export async function testVhost(): Promise<string> {
   async function call(method: string, path: string, body?: object): Promise<void> {
     const answer = await fetch(`${management.url}/api/${path}`, {
       method,
-      // Kept open, it may be closed just when it is used again.
+      // A kept-alive connection could be closed just when it is used again.
       headers: { authorization, "content-type": "application/json", connection: "close" },
       ...(body && { body: JSON.stringify(body) }),
     });
@@ -34,18 +34,18 @@ export async function testVhost(): Promise<string> {
 
 export interface TestBroker extends Broker {
   readonly url: string;
-  /** A bare channel beside it, to look into queues and to put into them what no service would. */
+  /** A plain channel, to inspect queues and to publish messages that no service would publish. */
   readonly raw: Channel;
 }
 
-/** Gives a broker what services expect to find there. */
+/** Declares on a broker what services expect to exist. */
 export async function declareAt(url: string, routing: Routing): Promise<void> {
   const connection = await connect(url);
   await declareTopology(await connection.createChannel(), routing);
   await connection.close();
 }
 
-/** A connection of a service to the real broker, in a virtual host of its own or in a given one. */
+/** A service's connection to the real broker, in a new virtual host or in a given one. */
 export async function testBroker(
   service: string,
   subscriptions: Subscriptions,
@@ -60,7 +60,7 @@ export async function testBroker(
   bare.on("error", () => undefined);
   const raw = await bare.createChannel();
   atEnd(async () => {
-    await bare.close().catch(() => undefined); // Its line may have been cut.
+    await bare.close().catch(() => undefined); // Its connection may have been closed.
     await broker.close();
   });
   return Object.defineProperties(broker as TestBroker, {

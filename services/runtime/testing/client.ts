@@ -6,10 +6,10 @@ import { interceptors, type Routes } from "../rpc/server.ts";
 import { silentLog } from "./log.ts";
 import { testTokenRules } from "./tokens.ts";
 
-/** How long a call may take in tests: a busy machine is slow, and that is no failure. */
+/** The maximum time of a call in tests: a busy machine is slow, which is not a failure. */
 export const TEST_CALL_TIMEOUT_MS = 600_000;
 
-/** A client of these routes in this process, with everything between that a server has. */
+/** A client of these routes in the same process, with all interceptors of a server. */
 export function testClient<S extends DescService>(
   service: S,
   routes: Routes,

@@ -4,8 +4,8 @@ import { anyPack, anyUnpack, type Any } from "@bufbuild/protobuf/wkt";
 import { ConnectError, type Code, type HandlerContext } from "@connectrpc/connect";
 import type { Routes } from "../rpc/server.ts";
 
-// The service that the conformance suite calls: a request says how it is to be answered, and the
-// answer tells what arrived. Its messages have no generated code, so their shapes are written here.
+// The service that the conformance suite calls. A request defines its response, and the response reports what
+// arrived. Its messages have no generated code, so their types are declared here.
 
 interface Header {
   name: string;
@@ -24,7 +24,7 @@ interface Wish {
   responseDelayMs: number;
 }
 
-/** How a call with one answer is to end. */
+/** How a unary call ends. */
 interface One extends Wish {
   response:
     | { case: "responseData"; value: Uint8Array }
@@ -32,7 +32,7 @@ interface One extends Wish {
     | { case: undefined };
 }
 
-/** How a call with a stream of answers is to end. */
+/** How a call with a stream of responses ends. */
 interface Many extends Wish {
   responseData: Uint8Array[];
   error?: Failure;
@@ -43,7 +43,7 @@ type Request<W extends Wish> = Message & { responseDefinition?: W; fullDuplex?: 
 const pairs = (entries: Iterable<[string, string]>): Header[] =>
   [...entries].map(([name, value]) => ({ name, value: [value] }));
 
-/** The handlers of the suite's service; the registry knows its messages. */
+/** The handlers of the suite's service. The registry contains its messages. */
 export function conformanceRoutes(service: DescService, registry: FileRegistry): Routes {
   const schemaOf = (name: string) => {
     const schema = registry.getMessage(name);
@@ -52,7 +52,7 @@ export function conformanceRoutes(service: DescService, registry: FileRegistry):
   };
   const pack = (message: Message): Any => anyPack(schemaOf(message.$typeName), message);
 
-  /** What arrived, as a message that goes into an answer or beside an error. */
+  /** The received request, as a message for a response or for an error's details. */
   function seen({ requestHeader, requestMethod, timeoutMs, url }: HandlerContext, all: Message[]) {
     const left = timeoutMs();
     const query = pairs(new URL(url).searchParams);
@@ -138,7 +138,7 @@ export function conformanceRoutes(service: DescService, registry: FileRegistry):
     serverStream: (request: Request<Many>, ctx: HandlerContext) => many(only(request), ctx),
     bidiStream: many,
   };
-  // JSON can say what is in an `Any` only of messages that it knows.
+  // JSON can represent an `Any` only for known message types.
   return (router) => router.service(service, handlers as never, { jsonOptions: { registry } });
 }
 

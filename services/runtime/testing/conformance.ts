@@ -19,36 +19,36 @@ import { ensureGo, goModule } from "#stack/tools";
 import type { Routes } from "../rpc/server.ts";
 import { conformanceRoutes } from "./conformance-service.ts";
 
-// The official conformance suite of Connect, gRPC and gRPC-Web (github.com/connectrpc/conformance).
-// Its reference clients call a server of ours and judge each answer.
+// The official conformance suite for Connect, gRPC and gRPC-Web (github.com/connectrpc/conformance). Its
+// reference clients call our server and check each response.
 
 const MODULE = "connectrpc.com/conformance";
 const VERSION = "v1.0.7";
 const PACKAGE = "connectrpc.conformance.v1";
 
 export interface Suite {
-  /** Its service, which anyone may call. */
+  /** The suite's service, open to everyone. */
   readonly service: DescService;
   readonly routes: Routes;
-  /** Calls the server at this port of 127.0.0.1 with each case that the features imply. */
+  /** Runs every case that the features imply against the server at this port of 127.0.0.1. */
   judge(port: number, options: JudgeOptions): Promise<Verdict>;
 }
 
 interface JudgeOptions {
   readonly versions: readonly ("HTTP_VERSION_1" | "HTTP_VERSION_2")[];
-  /** Patterns of cases that may fail. */
+  /** Patterns of the cases that may fail. */
   readonly flaky?: readonly string[];
 }
 
 export interface Verdict {
-  /** "code 0" where every case ended as it must. */
+  /** "code 0" if every case has passed. */
   readonly ended: string;
   readonly cases: number;
-  /** Each case that failed, with the reason, and the count. */
+  /** Each failed case with its reason, and the number of cases. */
   readonly said: string;
 }
 
-/** The suite, or why it is not here. It is built of Go's module the first time. */
+/** The suite, or the reason why it is not available. The first run builds it from its Go module. */
 export const conformanceSuite = (): Promise<
   { suite: Suite; missing?: undefined } | { suite?: undefined; missing: string }
 > =>
@@ -69,7 +69,9 @@ async function load(): Promise<Suite> {
   };
 }
 
-/** The suite's contracts as they lie in its module. Ours say who may call; here that is anyone. */
+/**
+ * The suite's contracts, as in its module. Our server requires declared access; here it is open to everyone.
+ */
 async function contracts(folder: string): Promise<FileRegistry> {
   const buf = join(import.meta.dirname, "../../../node_modules/.bin/buf");
   const args = ["build", folder, "--as-file-descriptor-set", "--output", "-"];
@@ -82,7 +84,7 @@ async function contracts(folder: string): Promise<FileRegistry> {
   return createFileRegistry(set);
 }
 
-/** The runner starts a command for each server that it wants. Ours names the one that runs already. */
+/** The runner starts a command for each server. Ours reports the server that already runs. */
 function stubOf(registry: FileRegistry, port: number): string[] {
   const schema = registry.getMessage(`${PACKAGE}.ServerCompatResponse`);
   if (!schema) throw new Error("the suite has no answer of a server");
@@ -104,8 +106,8 @@ const FEATURES = {
   supportsMessageReceiveLimit: true,
 };
 
-// They send messages as large as the limit, which the runner takes to be 200 KiB. Ours is 64 KiB, and
-// wire.test.ts sends a message of exactly that. The runner insists that they do fail.
+// These cases send messages of the maximum size, for which the runner assumes 200 KiB. Our limit is 64 KiB,
+// and wire.test.ts sends a message of exactly that size. The runner requires that the listed cases fail.
 const FAILING = [
   "Server Message Size/**/unary/request-equal-to-server-limit",
   "Server Message Size/**/client-stream/all-requests-equal-to-server-limit",
@@ -116,7 +118,7 @@ const FAILING = [
 async function judge(program: string, stub: string[], options: JudgeOptions): Promise<Verdict> {
   const { versions, flaky = [] } = options;
   const dir = mkdtempSync(join(tmpdir(), "conformance-"));
-  const config = join(dir, "config.yaml"); // JSON is YAML too.
+  const config = join(dir, "config.yaml"); // Every JSON document is valid YAML.
   writeFileSync(config, JSON.stringify({ features: { ...FEATURES, versions } }));
   const lines: string[] = [];
   const child = run(

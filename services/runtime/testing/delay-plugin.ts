@@ -4,35 +4,36 @@ import { connect } from "amqplib";
 import { onTestFinished } from "vitest";
 import { DELAYED_EXCHANGE, DELAYED_QUEUE } from "../messaging/topology/topology.ts";
 
-// No plugin can be had where these tests must run. This stands in for it, in front of the real broker.
+// The plugin is not available everywhere these tests run. This proxy in front of the real broker simulates
+// it.
 
 const TYPE = "x-delayed-message";
-/** An exchange type that the real broker has. */
+/** An exchange type of the real broker. */
 const OTHER_TYPE = "topic";
 
 export interface FakeDelayPlugin {
-  /** The address under which the broker has the plugin. */
+  /** The address of the broker with the plugin. */
   readonly url: string;
-  /** What clients gave as `x-delay`, in their order. */
+  /** The `x-delay` values of the clients, in order. */
   readonly delays: unknown[];
   /** How often a client declared the delayed exchange. */
   readonly declared: number;
   /**
-   * Whether the broker has the plugin from its next start on. Without it the real one refuses the
-   * exchange, or the connection is closed, as RabbitMQ 3 did.
+   * Whether the broker has the plugin after its next start. Without it, the real broker rejects the
+   * exchange, or the proxy closes the connection, as RabbitMQ 3 did.
    */
   install(installed: boolean | "RabbitMQ 3 without it"): void;
-  /** Cuts all connections that run through it; new ones are let in. */
+  /** Closes all connections through the proxy. It accepts new ones. */
   restart(): Promise<void>;
-  /** Cuts the connections that use the plugin, and no other. */
+  /** Closes only the connections that use the plugin. */
   cutUsers(): void;
-  /** Stops waiting and forgets what it had, as when its node is lost. */
+  /** Stops waiting and drops the messages that it has, as when the plugin's node is lost. */
   forget(): void;
 }
 
 /**
- * Passes everything on to the real broker, but for the type in `exchange.declare`: of what goes into
- * that exchange it takes care itself, and hands it to the queue behind when its delay is over.
+ * Forwards everything to the real broker, except the type in `exchange.declare`. The messages to that
+ * exchange wait in the proxy, which publishes them to the queue behind it after their delay.
  */
 export async function fakeDelayPlugin(brokerUrl: string): Promise<FakeDelayPlugin> {
   const sockets = new Set<Socket>();
@@ -133,7 +134,7 @@ export async function fakeDelayPlugin(brokerUrl: string): Promise<FakeDelayPlugi
   };
 }
 
-/** `connection.close` with its code and text, about `exchange.declare`. */
+/** `connection.close` with a code and a text, caused by `exchange.declare`. */
 const CLOSE_503 = ((text: string) => {
   const frame = Buffer.alloc(19 + text.length);
   frame.writeUInt8(1, 0);
@@ -149,10 +150,10 @@ const CLOSE_503 = ((text: string) => {
   return frame;
 })(`COMMAND_INVALID - unknown exchange type '${TYPE}'`);
 
-const HEADER = 8; // "AMQP" and the version, once
-const AROUND = 8; // type, channel, size; and the end's mark
+const HEADER = 8; // "AMQP" and the version, sent once
+const AROUND = 8; // type, channel, size; and the end of the frame
 
-/** Cuts a stream of AMQP 0-9-1 into its frames, and gives back what `change` makes of them. */
+/** Splits an AMQP 0-9-1 stream into frames, and returns what `change` makes of them. */
 function frames(change: (frame: Buffer) => Buffer): (chunk: Buffer) => Buffer {
   let rest = Buffer.alloc(0);
   let begun = false;
@@ -175,7 +176,7 @@ function frames(change: (frame: Buffer) => Buffer): (chunk: Buffer) => Buffer {
   };
 }
 
-/** Where `exchange.declare` has its type, after class, method, two reserved bytes and the name. */
+/** The position of the type in `exchange.declare`, after class, method, two reserved bytes and the name. */
 const typeAt = (frame: Buffer): number => 13 + 1 + frame.readUInt8(13);
 
 function declaresDelayed(frame: Buffer): boolean {

@@ -2,9 +2,9 @@ import fc from "fast-check";
 import type { Collection } from "mongoose";
 import { expect } from "vitest";
 
-// For what must be true in whatever order, and however often, a consumer hears its events.
+// For properties that hold in whatever order, and however often, a consumer receives its events.
 
-/** In which order so many events are heard: every one of them, and some twice or more. */
+/** An order of deliveries: every event occurs, some of them several times. */
 export const anyDeliveryOrder = (count: number): fc.Arbitrary<number[]> => {
   const each = Array.from({ length: count }, (_, i) => i);
   return fc.array(fc.nat(count - 1), { maxLength: count * 2 }).chain((again) => {
@@ -13,7 +13,7 @@ export const anyDeliveryOrder = (count: number): fc.Arbitrary<number[]> => {
   });
 };
 
-/** Hears events one after the other, or all of them at once. */
+/** Delivers events one after another, or all at once. */
 export async function deliverAll<E>(
   events: readonly E[],
   hear: (event: E) => Promise<unknown>,
@@ -24,8 +24,8 @@ export async function deliverAll<E>(
 }
 
 /**
- * Expects that the property does not hold, because an expectation in it fails: what it would be
- * worth, were the guard that it is about not there.
+ * Expects that the property fails because an expectation in it fails. It shows that the property detects a
+ * missing guard.
  */
 export async function expectCounterexample<T>(property: fc.IAsyncProperty<T>): Promise<void> {
   const { failed, errorInstance } = await fc.check(property, { endOnFailure: true });
@@ -37,18 +37,18 @@ const SEEDS = 20;
 const WIDTH = 16;
 
 interface Run<E> {
-  /** What the consumer writes. */
+  /** The collections that the consumer writes. */
   collections: readonly Collection[];
-  /** In the order in which they happened. */
+  /** The events in the order in which they happened. */
   events: readonly E[];
   hear: (event: E) => Promise<unknown>;
-  /** Fields that may differ: they count changes, and do not say what is true. */
+  /** Fields that may differ: they count changes and are not part of the state. */
   except: readonly string[];
 }
 
 /**
- * Expects the same end (P10), to the byte, of the events in their order and of all of them thrice in
- * twenty other orders, several at once. Answers how many were heard.
+ * Expects the same final state (P10), byte for byte, from the events in their order and from twenty other
+ * orders in which each event occurs three times, several at once. Returns the number of deliveries.
  */
 export async function expectSameFinalState<E>({
   collections,

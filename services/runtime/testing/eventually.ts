@@ -1,6 +1,6 @@
 import { type Truthy, until } from "#stack/process";
 
-/** Looks again and again until the condition gives something truthy, and gives that. */
+/** Evaluates the condition repeatedly until its result is truthy, and returns that. */
 export const eventually = <T>(
   condition: () => T | Promise<T>,
   what: string,

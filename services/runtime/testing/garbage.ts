@@ -14,7 +14,7 @@ import { Code } from "@connectrpc/connect";
 import fc from "fast-check";
 import type { TestServer } from "./server.ts";
 
-// Requests that nobody means: some are nearly right, so that they get past the first checks.
+// Malformed requests. Some are almost valid, so that they pass the first checks.
 
 const nastyWords = [
   ...["", " ", "\u00a0", "\u0000", "\ud800", "é\u0301", "💥", "x".repeat(300), "y".repeat(5000)],
@@ -33,7 +33,7 @@ const words = (known: readonly string[]): fc.Arbitrary<string> =>
     { weight: 1, arbitrary: fc.string({ unit: "binary", maxLength: 30 }) },
   );
 
-/** A value of the right kind for a field, in the wire's bytes. */
+/** A value of the field's type, in Protobuf's binary format. */
 function field(desc: DescField, known: readonly string[], depth: number): fc.Arbitrary<Uint8Array> {
   const write = (fill: (writer: BinaryWriter) => unknown): Uint8Array => {
     const writer = new BinaryWriter();
@@ -54,7 +54,7 @@ function field(desc: DescField, known: readonly string[], depth: number): fc.Arb
   return number.map((value) => write((to) => to.tag(desc.number, WireType.Varint).int64(value)));
 }
 
-/** A message of some of its fields, in any order, some twice. */
+/** A message with some of its fields, in any order, some of them twice. */
 function message(desc: DescMessage, known: readonly string[], depth = 0): fc.Arbitrary<Uint8Array> {
   if (depth > 3 || desc.fields.length === 0) return fc.uint8Array({ maxLength: 8 });
   const some = fc.oneof(...desc.fields.map((each) => field(each, known, depth)));
@@ -64,7 +64,7 @@ function message(desc: DescMessage, known: readonly string[], depth = 0): fc.Arb
     .map((parts) => new Uint8Array(Buffer.concat(parts)));
 }
 
-/** Bytes with a few of them changed, taken out or put in. */
+/** Bytes of which a few are changed, removed or inserted. */
 const damaged = (bytes: fc.Arbitrary<Uint8Array>): fc.Arbitrary<Uint8Array> => {
   const damage = fc.record({ at: fc.nat(), with: fc.uint8Array({ maxLength: 3 }), cut: fc.nat(3) });
   const damages = fc.oneof(fc.constant([]), fc.array(damage, { maxLength: 3 }));
@@ -94,7 +94,7 @@ const times = [
   "10000-01-01T00:00:00Z",
 ];
 
-/** A value for a field, as JSON text; mostly of the right kind. */
+/** A value for a field as JSON, usually of the field's type. */
 function jsonField(desc: DescField, known: readonly string[], depth: number): fc.Arbitrary<string> {
   const odd = fc.constantFrom(...oddities);
   const number = fc.oneof(
@@ -133,10 +133,10 @@ const damagedText = (text: fc.Arbitrary<string>): fc.Arbitrary<Uint8Array> =>
     },
   );
 
-/** The code of a request that was answered. */
+/** The code of a response. */
 const ANSWERED = 0;
 
-/** A good request with up to three of its fields said again, otherwise: the last word counts. */
+/** A valid request in which up to three fields are repeated with other values. The last value counts. */
 function nearlyGood(
   desc: DescMessage,
   good: JsonObject,
@@ -147,7 +147,7 @@ function nearlyGood(
   const pairs = Object.entries(good).map(
     ([name, value]) => `${JSON.stringify(name)}:${JSON.stringify(value)}`,
   );
-  // A message without fields is sent as it is.
+  // A message without fields is sent unchanged.
   const some = <T>(kinds: fc.Arbitrary<T>[]): fc.Arbitrary<T[]> =>
     kinds.length > 0 ? fc.array(fc.oneof(...kinds), limit) : fc.constant([]);
   return {
@@ -203,18 +203,18 @@ async function send(
 }
 
 /**
- * Sends so many requests that nobody means to each method of a service, in each of three forms, and
- * answers how often each method was answered. An answer that says that we broke is an error, which
- * tells how to see it again.
+ * Sends a number of malformed requests to each method of a service, in each of three formats, and returns
+ * how often each method was answered. A response that reports an internal error makes it throw, with the
+ * information that reproduces the request.
  */
 export async function sendGarbage(
   server: TestServer,
   service: DescService,
   options: {
     headers: Record<string, string>;
-    /** Ids of things that are there. */
+    /** IDs of existing objects. */
     known: readonly string[];
-    /** A request of each method that would be answered. */
+    /** A valid request for each method. */
     good: Readonly<Record<string, JsonObject>>;
     runs: number;
     seed: number;
@@ -222,7 +222,7 @@ export async function sendGarbage(
 ): Promise<Map<string, number>> {
   const { headers, known, good, runs, seed } = options;
   const session = connect(server.url);
-  session.on("error", () => undefined); // Each request tells it too.
+  session.on("error", () => undefined); // Each request reports it too.
   const answered = new Map<string, number>();
   try {
     for (const method of service.methods) {

@@ -2,19 +2,19 @@ import { once } from "node:events";
 import { type AddressInfo, connect as connectSocket, createServer, type Socket } from "node:net";
 import { atEnd } from "./at-end.ts";
 
-/** A line to a server that can be cut and mended. */
+/** A proxy to a server whose connections can be closed and restored. */
 export interface TestProxy {
   readonly port: number;
   cut(): void;
-  /** Nothing comes through, in either direction, and nobody is told. */
+  /** Holds all data in both directions without closing the connections. */
   hang(): void;
-  /** As `hang`, and for those who are connected for good. */
+  /** Like `hang`, but permanently for the existing connections. */
   forget(): void;
-  /** What hangs goes on, and what is cut can be connected again. */
+  /** Resumes what hangs, and accepts connections again. */
   mend(): void;
 }
 
-/** Leads to the server at `port`. While it is cut, old connections break and new ones too. */
+/** Forwards to the server at `port`. While it is cut, existing and new connections are closed. */
 export async function testProxy(port: number): Promise<TestProxy> {
   const sockets = new Set<Socket>();
   let isCut = false;
@@ -31,7 +31,7 @@ export async function testProxy(port: number): Promise<TestProxy> {
         to.destroy();
       });
     }
-    // By hand, for a pipe would go on by itself.
+    // Data are forwarded by hand, because a pipe would resume by itself.
     from.on("data", (bytes: Buffer) => to.write(bytes));
     to.on("data", (bytes: Buffer) => from.write(bytes));
     if (isHanging) for (const socket of [from, to]) socket.pause();
@@ -62,11 +62,11 @@ export async function testProxy(port: number): Promise<TestProxy> {
   };
 }
 
-/** A database address that leads through a line. */
+/** A database address that leads through a proxy. */
 export async function databaseProxy(uri: string): Promise<{ uri: string; line: TestProxy }> {
   const url = new URL(uri);
   const line = await testProxy(Number(url.port));
-  // The driver would find the server itself if it asked the set for its members.
+  // The driver would connect to the server directly if it asked the replica set for its members.
   url.searchParams.delete("replicaSet");
   url.searchParams.set("directConnection", "true");
   url.port = String(line.port);

@@ -5,10 +5,10 @@ import {
   RetryInfoSchema,
 } from "@ticketing/proto/google/rpc/error_details";
 
-/** A refused call, as a program sees it. */
+/** A refused call, as a program receives it. */
 export interface Refusal {
   code: Code;
-  /** The sentence for people. */
+  /** The message for people. */
   message: string;
   reason: string | undefined;
   metadata: Record<string, string>;
@@ -17,7 +17,7 @@ export interface Refusal {
   retryAfterMs: number | undefined;
 }
 
-/** How a call was refused; an error where it was not. */
+/** The error with which a call was refused. Throws if the call was not refused. */
 export async function refusal(call: Promise<unknown>): Promise<Refusal> {
   const error = await call.then(
     () => undefined,

@@ -14,7 +14,7 @@ import { testTokenRules } from "./tokens.ts";
 export interface TestServer extends Server {
   readonly url: string;
   readonly health: HealthState;
-  /** Clients over the network, one for each protocol. */
+  /** Clients over the network, one per protocol. */
   connect<S extends DescService>(service: S): Client<S>;
   grpc<S extends DescService>(service: S): Client<S>;
 }

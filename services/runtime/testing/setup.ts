@@ -4,9 +4,9 @@ import { join } from "node:path";
 import type { TestProject } from "vitest/node";
 import { startParts } from "#stack/parts";
 
-/** Where the real servers are that the tests share; `testing.ts` gives each test file its own room. */
+/** The addresses of the real servers that all tests share; `testing.ts` isolates each test file on them. */
 export interface TestParts {
-  /** With the administrator's rights, for a database of this name. */
+  /** The address with an administrator's rights, for a database of this name. */
   mongoUrl: string;
   amqpUrl: string;
   management: { url: string; user: string; password: string };
@@ -19,9 +19,9 @@ declare module "vitest" {
   }
 }
 
-/** Starts the real servers, once for all test files, and takes them away after the last one. */
+/** Starts the real servers once for all test files, and stops them after the last one. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
-  // Tests make and drop databases, so they use servers of their own whatever the environment names.
+  // Tests create and drop databases, so they use servers of their own, whatever the environment contains.
   for (const name of ["MONGODB_URI", "AMQP_URI", "REDIS_URI"])
     Reflect.deleteProperty(process.env, name);
   const dir = mkdtempSync(join(tmpdir(), "ticketing-tests-"));
@@ -47,7 +47,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
     await parts.stop();
     remove();
   };
-  // Who is interrupted skips what is returned here.
+  // An interrupted run does not call the function that is returned here.
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
     process.on(signal, () => void close().finally(() => process.exit(130)));
   }

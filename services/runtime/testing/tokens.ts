@@ -14,7 +14,7 @@ const { privateKey, publicKey } = await generateKeyPair(ALGORITHM);
 
 const publicJwk = { ...(await exportJWK(publicKey)), kid: KEY_ID, alg: ALGORITHM };
 
-/** What access tokens must be in tests: signed with a key that was made for them. */
+/** The rules for access tokens in tests: they are signed with a key that is generated for the tests. */
 export const testTokenRules: TokenRules = {
   keys: createLocalJWKSet({ keys: [publicJwk] }),
   issuer: "ticketing",
@@ -24,7 +24,7 @@ export const testTokenRules: TokenRules = {
 
 export const testPublicKey: CryptoKey = publicKey;
 
-/** An access token like auth's; `claims` says in what it is not. One set to undefined is left out. */
+/** An access token like auth's. `claims` overrides single claims; a claim set to undefined is omitted. */
 export function token(claims: JWTPayload = {}, key: CryptoKey = privateKey): Promise<string> {
   const now = Math.floor(Date.now() / 1000);
   const usual = { iss: "ticketing", aud: "ticketing", sid: "session", roles: [], iat: now };
@@ -35,13 +35,13 @@ export function token(claims: JWTPayload = {}, key: CryptoKey = privateKey): Pro
 
 const tokens = new Map<string, Promise<string>>();
 
-/** Options of a call that make it this user's. */
+/** Call options that authenticate the call as this user. */
 export async function as(
   userId: string,
   ...roles: string[]
 ): Promise<{ headers: Record<string, string> }> {
   const who = [userId, ...roles].join();
-  // Kept for all files of a run, which lasts longer than a token of auth's.
+  // Shared by all files of a run, which lasts longer than one of auth's tokens.
   const exp = Math.floor(Date.now() / 1000) + 86_400;
   const made = tokens.get(who) ?? token({ sub: userId, roles, exp });
   tokens.set(who, made);

@@ -12,16 +12,16 @@ import {
 } from "@ticketing/proto/options/v1/options";
 import type { Routes } from "../rpc/server.ts";
 
-/** A method of a service of words: a word goes in, a word comes out. */
+/** A method of a word service: it receives a word and returns a word. */
 export interface WordMethod {
-  /** Who may call it; left out, the contract does not say. */
+  /** The declared access. If it is omitted, the contract has no declaration. */
   access?: Access;
-  /** Whether it goes by what is in the call, and not by an access token. */
+  /** Whether the method uses its own credentials instead of an access token. */
   ownCredentials?: boolean;
   answer(word: string, ctx: HandlerContext): string | Promise<string>;
 }
 
-/** The calls of a service of words, by method. */
+/** The methods of a word service as a client calls them. */
 export type WordClient = Record<
   string,
   (request: { value?: string }, options?: CallOptions) => Promise<{ value: string }>
@@ -29,7 +29,7 @@ export type WordClient = Record<
 
 const WORD = ".google.protobuf.StringValue";
 
-/** A service that is made at run time, for what is true of every service and every contract. */
+/** A service that is defined at run time, for tests that apply to every service and contract. */
 export function wordService(methods: Record<string, WordMethod>): {
   service: DescService;
   routes: Routes;

@@ -16,10 +16,10 @@ const WORD = StringValueSchema.typeName;
 const SERVICE = "one";
 const subscriptions = { [SERVICE]: [] };
 
-/** `basic.publish` in a frame: who sends it, publishes. */
+/** `basic.publish` in a frame. A connection that sends it counts as a publisher. */
 const PUBLISH = Buffer.from([0, 60, 0, 40]);
 
-/** A method of `connection` without a channel, as the broker sends it. */
+/** A method of class `connection` on channel 0, as the broker sends it. */
 function frame(method: number, payload: Buffer): Buffer {
   const head = Buffer.alloc(11);
   head.writeUInt8(1, 0);
@@ -32,8 +32,8 @@ const BLOCKED = frame(60, Buffer.from("\u000alow memory", "latin1"));
 const UNBLOCKED = frame(61, Buffer.alloc(0));
 
 /**
- * Leads to the real broker, which seems to run out of memory when it is told to: as RabbitMQ does, it
- * tells the connections that have published, and reads nothing more of what those send.
+ * A proxy to the real broker that simulates a memory alarm on demand. As RabbitMQ does, it notifies the
+ * connections that have published, and reads nothing more from them.
  */
 async function forgetful(url: string) {
   const target = new URL(url);
@@ -79,7 +79,7 @@ async function listening(handle: (word: string, publish: () => Promise<void>) =>
   onTestFinished(() => broker.close());
   await bare.raw.assertQueue("out", { durable: true });
   const publish = () => broker.publish("", "out", Buffer.from("word"), { mandatory: true });
-  await publish(); // So that it counts as one who publishes.
+  await publish(); // Then the connection counts as a publisher.
   const stop = await consume({
     ...{ service: SERVICE, broker, publishers: () => ["teller"], log: silentLog },
     handlers: [on(StringValueSchema, ({ value }) => handle(value, publish))],
@@ -97,7 +97,7 @@ async function listening(handle: (word: string, publish: () => Promise<void>) =>
       const body = toBinary(StringValueSchema, create(StringValueSchema, { value: word }));
       await bare.publish("", SERVICE, Buffer.from(body), toProperties(event));
     },
-    /** Ready, or in the hands of a consumer. */
+    /** The number of messages, ready or unacknowledged. */
     async left(queue = SERVICE): Promise<number> {
       return (await bare.raw.checkQueue(queue)).messageCount;
     },
@@ -105,41 +105,41 @@ async function listening(handle: (word: string, publish: () => Promise<void>) =>
   };
 }
 
-describe("a broker that takes no messages, being short of memory", () => {
-  it("is told by `connected`, and hears that what came in is done", async () => {
+describe("a broker with a memory alarm", () => {
+  it("is reported by `connected`, and still receives acknowledgements", async () => {
     const heard: string[] = [];
     const { broker, fill, drain, tell, left, stop } = await listening((word) =>
       Promise.resolve(heard.push(word)),
     );
     fill();
-    await eventually(() => !broker.connected, "it to be told");
+    await eventually(() => !broker.connected, "the alarm to be reported");
     await expect(broker.publish("", "out", Buffer.from("no"), {})).rejects.toThrow("no broker");
     for (let i = 0; i < 100; i += 1) await tell(`${i}`);
-    await eventually(() => heard.length === 100, "all to be heard, more than fit into one hand");
+    await eventually(() => heard.length === 100, "all events to be handled, which exceed the prefetch count");
     await stop();
     expect(await left()).toBe(0);
     drain();
-    await eventually(() => broker.connected, "it to be told");
+    await eventually(() => broker.connected, "the end of the alarm to be reported");
   });
 
-  it("costs no event that needs it a try: it waits in hand, and is done once there is room", async () => {
+  it("costs no try: an event whose handler publishes waits, and is handled after the alarm", async () => {
     const tries: string[] = [];
     const { broker, fill, drain, tell, left, stop } = await listening(async (word, publish) => {
       tries.push(word);
       await publish();
     });
     fill();
-    await eventually(() => !broker.connected, "it to be told");
+    await eventually(() => !broker.connected, "the alarm to be reported");
     await tell("hello");
     await eventually(() => tries.length > 0, "the first try");
     drain();
-    await eventually(async () => (await left("out")) === 2, "it to be done");
+    await eventually(async () => (await left("out")) === 2, "the event to be handled");
     await stop();
-    expect(tries.length).toBeLessThan(4); // Given back, it would have been here again at once, and again.
+    expect(tries.length).toBeLessThan(4); // If it were requeued, it would be delivered again immediately and repeatedly.
     expect([await left(), await left(deadLetterQueue(SERVICE))]).toEqual([0, 0]);
   });
 
-  it("holds up those alone that publish, and hears that the others are done", async () => {
+  it("pauses only handlers that publish, and receives the acknowledgements of the others", async () => {
     const heard: string[] = [];
     let tries = 0;
     const { broker, fill, drain, tell, left, stop } = await listening(async (word, publish) => {
@@ -149,43 +149,43 @@ describe("a broker that takes no messages, being short of memory", () => {
       return heard.push(word);
     });
     fill();
-    await eventually(() => !broker.connected, "it to be told");
+    await eventually(() => !broker.connected, "the alarm to be reported");
     await tell("publishes");
-    await eventually(() => tries > 0, "its first try");
+    await eventually(() => tries > 0, "the first try");
     for (let i = 0; i < 100; i += 1) await tell(`${i}`);
-    await eventually(() => heard.length === 100, "all others, more than fit into one hand");
+    await eventually(() => heard.length === 100, "all other events to be handled, which exceed the prefetch count");
     expect([heard.includes("publishes"), tries, broker.connected]).toEqual([false, 1, false]);
     drain();
-    await eventually(() => heard.length === 101, "it to be done");
+    await eventually(() => heard.length === 101, "the waiting event to be handled");
     await stop();
     expect([await left(), await left("out"), await left(deadLetterQueue(SERVICE))]).toEqual([
       0, 2, 0,
     ]);
   });
 
-  it("gives back what waits for it where the service stops", async () => {
+  it("gets the waiting events back when the service stops", async () => {
     let tries = 0;
     const { broker, fill, tell, left, stop } = await listening(async (_, publish) => {
       tries += 1;
       await publish();
     });
     fill();
-    await eventually(() => !broker.connected, "it to be told");
+    await eventually(() => !broker.connected, "the alarm to be reported");
     await tell("publishes");
-    await eventually(() => tries > 0, "its first try");
+    await eventually(() => tries > 0, "the first try");
     await stop();
-    await eventually(async () => (await left()) === 1, "it to be given back");
+    await eventually(async () => (await left()) === 1, "the event to be requeued");
     expect([tries, await left(deadLetterQueue(SERVICE))]).toEqual([1, 0]);
   });
 
-  it("is told and seen as one: what comes and goes is told once, though it is two connections", async () => {
+  it("is reported once per change, although there are two connections", async () => {
     const { broker, lines, drain, fill } = await listening(() => Promise.resolve());
     const told: boolean[] = [];
     broker.onConnect(() => told.push(broker.connected));
     fill();
-    await eventually(() => !broker.connected, "it to be told");
+    await eventually(() => !broker.connected, "the alarm to be reported");
     drain();
-    await eventually(() => told.length > 0, "it to be told");
+    await eventually(() => told.length > 0, "the change to be reported");
     expect(told).toEqual([true]);
     expect(lines.filter(({ msg }) => msg === "broker connected")).toHaveLength(1);
   });

@@ -11,7 +11,7 @@ import { DELAYED_EXCHANGE, DELAYED_QUEUE, delayQueue, DELAY_TIERS } from "../top
 
 const subscriptions = { one: [StringValueSchema] };
 
-/** Whether the broker has the plugin, asked in another way than services can ask. */
+/** Whether the broker has the plugin, determined by a method that services do not use. */
 async function hasPlugin(): Promise<boolean> {
   const { url, user, password } = inject("parts").management;
   const headers = { authorization: `Basic ${btoa(`${user}:${password}`)}` };
@@ -24,7 +24,7 @@ const pluginHere = await hasPlugin();
 interface Started {
   delay: DelayedDelivery;
   broker: TestBroker;
-  /** The modes that it has told of, one for each time that it found out. */
+  /** The modes that it logged, one for each detection. */
   modes(): unknown[];
   /** How often the service's own connection was lost. */
   losses(): number;
@@ -55,8 +55,8 @@ const waiting = async ({ broker }: Started): Promise<number> => {
   return (await Promise.all(queues)).reduce((sum, { messageCount }) => sum + messageCount, 0);
 };
 
-describe("what waits", () => {
-  it(`is found out within a second, here: ${pluginHere ? "plugin" : "native"}`, async () => {
+describe("the delay mode", () => {
+  it(`is detected within a second, here: ${pluginHere ? "plugin" : "native"}`, async () => {
     const url = await testVhost();
     const { log, lines } = recordedLog();
     const broker = await testBroker("one", subscriptions, { url, log });
@@ -72,7 +72,7 @@ describe("what waits", () => {
     expect(broker.connected).toBe(true);
   });
 
-  it.skipIf(pluginHere)("is told with the broker's own reason (no plugin here)", async () => {
+  it.skipIf(pluginHere)("is logged with the broker's reason (no plugin here)", async () => {
     const { log, lines } = recordedLog();
     const broker = await testBroker("one", subscriptions, { log });
     const { url } = broker;
@@ -87,7 +87,7 @@ describe("what waits", () => {
     expect(broker.connected).toBe(true);
   });
 
-  it("is found out anew after every connect", async () => {
+  it("is detected again after each reconnect", async () => {
     const plugin = await fakeDelayPlugin(await testVhost());
     const one = await start(plugin.url);
     expect(one.modes()).toEqual(["plugin"]);
@@ -95,16 +95,16 @@ describe("what waits", () => {
     for (const installed of [false, true, true, false]) {
       plugin.install(installed);
       await plugin.restart();
-      seen.push(installed ? "plugin" : "native"); // The stand-in hides a real one.
-      await eventually(() => one.modes().length >= seen.length, "what waits now");
+      seen.push(installed ? "plugin" : "native"); // The fake hides a real plugin.
+      await eventually(() => one.modes().length >= seen.length, "the detected mode");
       expect(one.modes()).toEqual(seen);
     }
-    // It was asked for once a connect, and none of the answers cost the service its connection.
+    // The plugin was declared once per connect, and the result never closed the service's connection.
     expect(plugin.declared).toBe(seen.length);
     expect(one.losses()).toBe(4);
   });
 
-  it("is found out where the broker closes the connection over it, as RabbitMQ 3 does", async () => {
+  it("is detected if the broker closes the connection, as RabbitMQ 3 does", async () => {
     const plugin = await fakeDelayPlugin(await testVhost());
     plugin.install("RabbitMQ 3 without it");
     await expect(start(plugin.url, "plugin")).rejects.toMatchObject({
@@ -117,7 +117,7 @@ describe("what waits", () => {
     expect((await heard(one)).content.toString()).toBe("hello");
   });
 
-  it("is not asked for where the configuration says it", async () => {
+  it("is not detected if the configuration sets it", async () => {
     const plugin = await fakeDelayPlugin(await testVhost());
     const one = await start(plugin.url, "native");
     expect(one.modes()).toEqual(["native"]);
@@ -128,8 +128,8 @@ describe("what waits", () => {
   });
 });
 
-describe("a message left with the plugin", () => {
-  it("comes out into the service's queue, unchanged, and not before its time", async () => {
+describe("a message delayed by the plugin", () => {
+  it("is delivered to the service's queue unchanged, and not before its time", async () => {
     const plugin = await fakeDelayPlugin(await testVhost());
     const one = await start(plugin.url, "plugin");
     const at = soon(700);
@@ -155,63 +155,63 @@ describe("a message left with the plugin", () => {
     expect(plugin.delays).toEqual([delay]);
   });
 
-  it("waits in the queues where the plugin is lost, and with the plugin once it is back", async () => {
+  it("uses the delay queues while the plugin is lost, and the plugin when it is back", async () => {
     const plugin = await fakeDelayPlugin(await testVhost());
     const one = await start(plugin.url, "plugin");
     plugin.install(false);
     plugin.cutUsers();
-    await eventually(() => one.warnings().length > 0, "the loss to be noticed");
+    await eventually(() => one.warnings().length > 0, "the loss to be detected");
     await one.delay.schedule(words("meanwhile"), soon(300));
     expect((await heard(one)).content.toString()).toBe("meanwhile");
     expect(plugin.delays).toEqual([]);
     plugin.install(true);
     const asked = one.modes().length;
     await plugin.restart();
-    await eventually(() => one.modes().slice(asked).includes("plugin"), "the plugin again");
+    await eventually(() => one.modes().slice(asked).includes("plugin"), "the plugin to be used again");
     await one.delay.schedule(words("after"), soon(300));
-    // The test's own channel was cut too.
+    // The test's own channel was closed too.
     const bare = { broker: await testBroker("one", subscriptions, { url: plugin.url }) };
     expect((await heard(bare)).content.toString()).toBe("after");
     expect(plugin.delays).toHaveLength(1);
   });
 
-  it("is taken by the queues where the plugin's exchange refuses it", async () => {
+  it("uses the delay queues if the plugin's exchange rejects it", async () => {
     const plugin = await fakeDelayPlugin(await testVhost());
     const one = await start(plugin.url);
     await one.broker.raw.deleteExchange(DELAYED_EXCHANGE);
     await one.delay.schedule(words("hello"), soon(300));
     expect((await heard(one)).content.toString()).toBe("hello");
     expect(one.losses()).toBe(0);
-    // Only an administrator can declare the exchange again; until then the queues wait.
-    await eventually(() => one.modes().length === 2, "the loss to be found out");
+    // Only an administrator can declare the exchange again. Until then the delay queues are used.
+    await eventually(() => one.modes().length === 2, "the loss to be detected");
     expect(one.modes()).toEqual(["plugin", "native"]);
   });
 
-  it("comes to nobody's harm where it fell due while nobody listened", async () => {
+  it("is not lost if it is due while no consumer runs", async () => {
     const plugin = await fakeDelayPlugin(await testVhost());
     const one = await start(plugin.url);
     await one.delay.schedule(words("hello"), soon(300));
     await one.delay.close();
     const { raw } = one.broker;
     const due = async () => (await raw.checkQueue(DELAYED_QUEUE)).messageCount === 1;
-    await eventually(due, "the message in the queue behind");
+    await eventually(due, "the message in the queue behind the plugin");
     expect(await raw.get("one", { noAck: true })).toBe(false);
     const next = await start(plugin.url);
     expect((await heard(next)).content.toString()).toBe("hello");
   });
 });
 
-describe("a broker that is away", () => {
-  it("refuses to take a message at once, and takes it when it is back", async () => {
+describe("an unavailable broker", () => {
+  it("rejects a message immediately, and accepts it after the reconnect", async () => {
     const url = new URL(await testVhost());
     const line = await testProxy(Number(url.port));
     url.port = String(line.port);
     const one = await start(url.href);
     line.cut();
-    await eventually(() => !one.broker.connected, "the loss");
+    await eventually(() => !one.broker.connected, "the loss of the connection");
     await expect(one.delay.schedule(words("lost"), soon(300))).rejects.toThrow("no broker");
     line.mend();
-    await eventually(() => one.modes().length === 2, "what waits now");
+    await eventually(() => one.modes().length === 2, "the detected mode");
     await one.delay.schedule(words("kept"), soon(300));
     const bare = { broker: await testBroker("one", subscriptions, { url: url.href }) };
     expect((await heard(bare)).content.toString()).toBe("kept");

@@ -10,7 +10,7 @@ const subscriptions = { one: [StringValueSchema], other: [StringValueSchema] };
 const broker = await testBroker("one", subscriptions);
 const { raw } = broker;
 
-describe("the ladder of waits", () => {
+describe("the delay tiers", () => {
   it.each([
     [-1, 0.2],
     [0, 0.2],
@@ -26,17 +26,17 @@ describe("the ladder of waits", () => {
     [899_999, 600],
     [900_000, 900],
     [86_400_000, 900],
-  ])("for %d ms left, waits %d s", (left, seconds) => {
+  ])("with %d ms left, the delay is %d s", (left, seconds) => {
     expect(longestTierWithin(left)).toBe(seconds);
   });
 
-  it("leads to the end of a hold of any length: never before it, and at most a second after", () => {
-    const DAY_MS = 86_400_000; // The longest hold that orders can be told to keep.
+  it("reach the end of a hold of any length: never early, and at most one second late", () => {
+    const DAY_MS = 86_400_000; // The maximum duration of a hold in orders.
     const holdMs = fc.oneof(
       fc.integer({ min: 1, max: 5_000 }),
       fc.integer({ min: 1, max: DAY_MS }),
     );
-    // Each step takes the time that broker and service take, beside its wait.
+    // Each step takes some time in the broker and the service, in addition to its delay.
     const overheadMs = fc.array(fc.integer({ min: 0, max: 500 }), { minLength: 1, maxLength: 50 });
     fc.assert(
       fc.property(holdMs, overheadMs, (hold, overheads) => {
@@ -59,8 +59,8 @@ describe("the ladder of waits", () => {
   });
 });
 
-describe("a message left waiting", () => {
-  it("comes out into the queue it was meant for, unchanged, and not before its time", async () => {
+describe("a delayed message", () => {
+  it("is delivered to its queue unchanged, and not before its time", async () => {
     const left = Date.now();
     const properties = { messageId: "m", type: "t", headers: { "x-tries": 2 } };
     await publishDelayed(broker, 1, "other", { content: Buffer.from("hello"), properties });
@@ -73,17 +73,17 @@ describe("a message left waiting", () => {
     expect((await raw.checkQueue("one")).messageCount).toBe(0);
   });
 
-  it("has a queue for each wait, so a short one is never behind a long one", async () => {
+  it("does not wait behind a message with a longer delay", async () => {
     await publishDelayed(broker, 900, "other", { content: Buffer.from("long"), properties: {} });
     await publishDelayed(broker, 1, "other", { content: Buffer.from("short"), properties: {} });
-    const message = await eventually(() => raw.get("other", { noAck: true }), "the short one");
+    const message = await eventually(() => raw.get("other", { noAck: true }), "the message with the short delay");
     expect(message.content.toString()).toBe("short");
     expect((await raw.checkQueue(delayQueue(900))).messageCount).toBe(1);
   });
 });
 
 describe("the topology", () => {
-  it("stands whole before anybody publishes, also for services that never ran", async () => {
+  it("is complete before any service publishes, also for services that have never started", async () => {
     for (const queue of ["one", "other"].flatMap((name) => [name, deadLetterQueue(name)])) {
       expect((await raw.checkQueue(queue)).messageCount).toBe(0);
     }
