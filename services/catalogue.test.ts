@@ -44,9 +44,9 @@ function paths(method: DescMethod): string[] {
 describe("every snapshot", () => {
   const none = {} as never;
   it.each([
-    ["orders' copies of tickets", ticketReplica(none), ticketSnapshots(none)],
-    ["tickets' copies of holds", holdReplica(none), orderSnapshots(none)],
-    ["payments' copies of orders", orderReplica(none), orderSnapshots(none)],
+    ["orders' replica of tickets", ticketReplica(none), ticketSnapshots(none)],
+    ["tickets' replica of holds", holdReplica(none), orderSnapshots(none)],
+    ["payments' replica of orders", orderReplica(none), orderSnapshots(none)],
   ])("contains everything that the replica needs: %s", (_, copies, offer) => {
     expect(offer.snapshot).toBe(copies.snapshot);
     expect(offer.edition ?? 1).toBeGreaterThanOrEqual(copies.edition ?? 1);

@@ -46,7 +46,7 @@ it(".env.example has a row for every variable of every service", () => {
 it(".env.example contains the defaults of the services", () => {
   const wrong = all.filter(([variable, type]) => {
     const preset = type.safeParse(undefined);
-    if (!preset.success || preset.data === undefined) return false; // The variable is required, or optional without a default.
+    if (!preset.success || preset.data === undefined) return false; // It has no default.
     const said = type.safeParse(rows.get(nameIn(variable)));
     return !said.success || !isDeepStrictEqual(said.data, preset.data);
   });

@@ -30,19 +30,19 @@ describe("an amount that Stripe can charge", () => {
     ["TWD", 300n, 500_000_000, 30_050],
     ["ISK", 500n, 0, 50_000],
     ["UGX", 999_999n, 0, 99_999_900],
-  ] as const)("takes %s %d.%d", (currency, units, nanos, amount) => {
+  ] as const)("accepts %s %d.%d", (currency, units, nanos, amount) => {
     expect(toChargeable(money(currency, units, nanos), "price")).toEqual({ amount, currency });
   });
 
   it.each([
-    ["nothing", "EUR", 0n, 0],
-    ["less than nothing", "EUR", -5n, 0],
-    ["less than the least that Stripe takes", "EUR", 0n, 490_000_000],
+    ["zero", "EUR", 0n, 0],
+    ["a negative amount", "EUR", -5n, 0],
+    ["less than Stripe's minimum", "EUR", 0n, 490_000_000],
     ["more than eight digits", "EUR", 1_000_000n, 0],
     ["more than eight digits of yen", "JPY", 100_000_000n, 0],
     ["a last fils that is not 0", "KWD", 1n, 1_000_000],
-    ["a part of a króna", "ISK", 500n, 500_000_000],
-    ["a part of a Ugandan shilling", "UGX", 500n, 10_000_000],
+    ["a fraction of a króna", "ISK", 500n, 500_000_000],
+    ["a fraction of a Ugandan shilling", "UGX", 500n, 10_000_000],
   ] as const)("refuses %s", (_, currency, units, nanos) => {
     expect(wrongFields(() => toChargeable(money(currency, units, nanos), "price"))).toEqual([
       "price",

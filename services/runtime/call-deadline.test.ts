@@ -44,9 +44,9 @@ describe("the work of a call", () => {
   });
 
   it.each([
-    ["look for", () => things.findOne().exec()],
+    ["find", () => things.findOne().exec()],
     ["count", () => things.countDocuments().exec()],
-    ["change", () => things.updateOne({ _id: "a" }, { name: "late" }).exec()],
+    ["update", () => things.updateOne({ _id: "a" }, { name: "late" }).exec()],
     ["save", () => things.create({ _id: "late" })],
   ])("does not %s anything after the deadline", async (_, ask) => {
     const late = runWithDeadline(1, patient, async () => {

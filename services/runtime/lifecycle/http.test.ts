@@ -61,10 +61,10 @@ it("closes the connection of an incomplete response", async () => {
 it.each([
   ["no request at all", "\u0000\u0001\u0002\r\n\r\n"],
   ["an HTTP/2 preface", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"],
-  ["an odd path", "GET //[::1 HTTP/1.1\r\nHost: a:99999\r\n\r\n"],
+  ["an invalid path", "GET //[::1 HTTP/1.1\r\nHost: a:99999\r\n\r\n"],
   ["two lengths", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n"],
   [
-    "a chunk of no length",
+    "a chunk without a length",
     "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
   ],
   ["an upgrade", "GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n"],

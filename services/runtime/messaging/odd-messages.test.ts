@@ -23,17 +23,17 @@ const odd: Record<string, Options.Publish> = {
   "a subject that is a table": { headers: { ...usual, "cloudEvents:subject": noString } },
   "a type that is a table": { headers: { "cloudEvents:type": noString } },
   "a source that is a list": { headers: { ...usual, "cloudEvents:source": [[[]]] } },
-  "a time that is none": { type: TYPE, headers: { ...usual, "cloudEvents:time": -1 } },
+  "an invalid time": { type: TYPE, headers: { ...usual, "cloudEvents:time": -1 } },
   "a count of tries that is a table": { type: TYPE, headers: { "x-ticketing-tries": noString } },
-  "a count of tries that is a word": { type: TYPE, headers: { "x-ticketing-tries": "many" } },
-  "a count of tries that is no number": { type: TYPE, headers: { "x-ticketing-tries": 0.5 } },
+  "a count of tries that is a string": { type: TYPE, headers: { "x-ticketing-tries": "many" } },
+  "a count of tries that is a fraction": { type: TYPE, headers: { "x-ticketing-tries": 0.5 } },
   "headers as large as a frame": { type: TYPE, headers: { a: "x".repeat(60_000) } },
   "a thousand headers": {
     type: TYPE,
     headers: Object.fromEntries(Array.from({ length: 1_000 }, (_, i) => [`h${i}`, "x".repeat(40)])),
   },
   "a publisher that is a table": { type: TYPE, headers: { "x-ticketing-publisher": noString } },
-  "names of the language": { type: TYPE, headers: { constructor: "x", hasOwnProperty: 1 } },
+  "header names of JavaScript's Object": { type: TYPE, headers: { constructor: "x", hasOwnProperty: 1 } },
 };
 
 it.each(Object.entries(odd))("a message with %s delays no other message and is kept", async (_, props) => {

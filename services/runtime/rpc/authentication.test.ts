@@ -66,27 +66,27 @@ function turned(bytes: Buffer): string {
 }
 
 const badTokens: [string, string][] = [
-  ["one of a key that nobody published", await strange({ kid: "other" })],
-  ["one that brings its own key", await strange({ jwk: evilJwk })],
-  ["one that brings the address of its key", await strange({ jku: "https://evil.test/keys" })],
-  ["one that brings a certificate", await strange({ x5c: ["MIIB"], x5u: "https://evil.test" })],
-  ["one whose key's name is a path", await strange({ kid: "../../dev/null" })],
+  ["one of an unpublished key", await strange({ kid: "other" })],
+  ["one that contains its own key", await strange({ jwk: evilJwk })],
+  ["one that contains the URL of its key", await strange({ jku: "https://evil.test/keys" })],
+  ["one that contains a certificate", await strange({ x5c: ["MIIB"], x5u: "https://evil.test" })],
+  ["one whose key ID is a path", await strange({ kid: "../../dev/null" })],
   [
-    "one that asks for what nobody knows",
+    "one with an unknown critical header",
     `${btoa('{"alg":"ES256","kid":"test","crit":["b"],"b":1}')}.${body}.${signature}`,
   ],
   ["one whose signature is all zeros", `${head}.${body}.${Buffer.alloc(64).toString("base64url")}`],
-  ["one whose signature is cut", `${head}.${body}.${tail.subarray(0, 63).toString("base64url")}`],
-  ["one whose signature is longer", `${head}.${body}.${signature}AA`],
-  ["one whose first signature bit was turned", `${head}.${body}.${turned(tail)}`],
-  ["one with the signature of another", `${head}.${claims({ sub: "bob" })}.${signature}`],
-  ["one of two parts", `${head}.${body}`],
-  ["one of four parts", `${good}.${signature}`],
-  ["one of five parts, as encrypted ones are", `${head}.${body}.${signature}.a.b`],
+  ["one whose signature is truncated", `${head}.${body}.${tail.subarray(0, 63).toString("base64url")}`],
+  ["one whose signature is too long", `${head}.${body}.${signature}AA`],
+  ["one whose first signature bit is flipped", `${head}.${body}.${turned(tail)}`],
+  ["one with the signature of another token", `${head}.${claims({ sub: "bob" })}.${signature}`],
+  ["one with two parts", `${head}.${body}`],
+  ["one with four parts", `${good}.${signature}`],
+  ["one with five parts, like an encrypted token", `${head}.${body}.${signature}.a.b`],
   ["one twice", `${good}${good}`],
-  ["one that says it is signed with NONE", `${btoa('{"alg":"NONE","kid":"test"}')}.${body}.`],
-  ["one whose header says another algorithm", `${btoa('{"alg":"ES384"}')}.${body}.${signature}`],
-  ["one whose header is no JSON", `e.${body}.${signature}`],
+  ["one whose algorithm is NONE", `${btoa('{"alg":"NONE","kid":"test"}')}.${body}.`],
+  ["one whose header names another algorithm", `${btoa('{"alg":"ES384"}')}.${body}.${signature}`],
+  ["one whose header is not JSON", `e.${body}.${signature}`],
   ["one whose claims are a list", `${head}.${btoa("[]")}.${signature}`],
   ["one that ends in words", await token({ ...ann, exp: "never" as never })],
   ["one that ended long ago", await token({ ...ann, exp: 0 })],
@@ -154,10 +154,10 @@ describe("the caller", () => {
   });
 
   it.each([
-    ["of another kind", "Basic YW5uOnNlY3JldA=="],
+    ["of another scheme", "Basic YW5uOnNlY3JldA=="],
     ["without a token", "Bearer"],
-    ["with another word before the token", `Token ${good}`],
-    ["that is the bare token", good],
+    ["with an unknown scheme", `Token ${good}`],
+    ["that contains only the token", good],
     ["with two tokens", `Bearer ${good} ${good}`],
   ])("is anonymous with a header %s", async (_, authorization) => {
     expect(await outcome("open", { authorization })).toBe("a stranger");
@@ -234,39 +234,39 @@ describe("a request to the service's own port", async () => {
   });
 
   it.each<[string, OutgoingHttpHeaders, string?]>([
-    ["nothing", {}],
-    ["a good token in the query", {}, `?access_token=${good}&token=${good}`],
-    ["a good token in another header", { "x-access-token": good, "proxy-authorization": good }],
+    ["no credentials", {}],
+    ["a valid token in the query", {}, `?access_token=${good}&token=${good}`],
+    ["a valid token in another header", { "x-access-token": good, "proxy-authorization": good }],
     ["headers that name a user", { "x-user-id": "ann", "x-user-role": "administrator" }],
     [
-      "headers that only an edge would write",
+      "headers that only an edge sets",
       { "x-jwt-payload": claims({}), "x-forwarded-user": "ann" },
     ],
-    ["two tokens, one after the other", { authorization: `Bearer ${good} ${bob}` }],
-    ["two tokens, with a comma", { authorization: `Bearer ${good}, Bearer ${bob}` }],
-    ["the same token twice, with a comma", { authorization: `Bearer ${good},Bearer ${good}` }],
+    ["two tokens, separated by a space", { authorization: `Bearer ${good} ${bob}` }],
+    ["two tokens, separated by a comma", { authorization: `Bearer ${good}, Bearer ${bob}` }],
+    ["the same token twice, separated by a comma", { authorization: `Bearer ${good},Bearer ${good}` }],
     [
-      "an empty header and a good cookie",
+      "an empty header and a valid cookie",
       { authorization: "", cookie: `${ACCESS_COOKIE}=${good}` },
     ],
     [
-      "another scheme and a good cookie",
+      "another scheme and a valid cookie",
       { authorization: "Basic YTpi", cookie: `${ACCESS_COOKIE}=${good}` },
     ],
-    ["a token between quotes", { authorization: `Bearer "${good}"` }],
-    ["a good token in the other cookie", { cookie: `${REFRESH_COOKIE}=${good}` }],
+    ["a token in quotes", { authorization: `Bearer "${good}"` }],
+    ["a valid token in the refresh cookie", { cookie: `${REFRESH_COOKIE}=${good}` }],
     [
-      "a good token in the cookie of TLS, without TLS",
+      "a valid token in the TLS cookie, without TLS",
       { cookie: `__Host-${ACCESS_COOKIE}=${good}` },
     ],
     [
-      "a good token in a cookie of another case",
+      "a valid token in a cookie name of another case",
       { cookie: `${ACCESS_COOKIE.toUpperCase()}=${good}` },
     ],
-    ["a good token in a cookie that ends like ours", { cookie: `a${ACCESS_COOKIE}=${good}` }],
-    ["a bad cookie before a good one", { cookie: `${ACCESS_COOKIE}=x; ${ACCESS_COOKIE}=${good}` }],
+    ["a valid token in a cookie whose name has another prefix", { cookie: `a${ACCESS_COOKIE}=${good}` }],
+    ["an invalid cookie before a valid one", { cookie: `${ACCESS_COOKIE}=x; ${ACCESS_COOKIE}=${good}` }],
     [
-      "a bad cookie before a good one, in crumbs",
+      "an invalid cookie before a valid one, in separate headers",
       { cookie: [`${ACCESS_COOKIE}=x`, `${ACCESS_COOKIE}=${good}`] },
     ],
   ])("is refused with %s", async (_, headers, query) => {
@@ -275,12 +275,12 @@ describe("a request to the service's own port", async () => {
 
   it.each<[string, OutgoingHttpHeaders]>([
     [
-      "a header and another's cookie",
+      "a header and the cookie of another user",
       { authorization: `Bearer ${good}`, cookie: `${ACCESS_COOKIE}=${bob}` },
     ],
     ["two cookies", { cookie: `${ACCESS_COOKIE}=${good}; ${ACCESS_COOKIE}=${bob}` }],
     [
-      "a header and words of somebody else",
+      "a header and an untrusted user ID",
       { authorization: `Bearer ${good}`, "x-user-id": "bob" },
     ],
   ])("has exactly one user with %s", async (_, headers) => {
@@ -300,7 +300,7 @@ describe("access", () => {
     ["unspecified", "NOT_ALLOWED", "NOT_ALLOWED"],
     ["silent", "NOT_ALLOWED", "NOT_ALLOWED"],
   ])(
-    "is what the contract of %s says, though its handler never asks",
+    "follows the contract of %s, although its handler does not check it",
     async (method, user, admin) => {
       expect(await outcome(method, (await as("ann")).headers)).toBe(user);
       expect(await outcome(method, (await as("root", "administrator")).headers)).toBe(admin);

@@ -91,7 +91,7 @@ describe("an event", () => {
   it.each([
     ["another service", "expiration", "expiration"],
     ["the administrator", "admin", "admin"],
-    ["somebody who gives no name", undefined, "nobody known"],
+    ["a publisher without a user ID", undefined, "nobody known"],
   ])("of %s is refused, kept with its publisher, and raises an alarm", async (_, userId, name) => {
     await listen();
     say("forged", userId);
@@ -140,7 +140,7 @@ describe("an event", () => {
   });
 });
 
-it("a snapshot request is accepted only from services that may send it, not from every owner of its package", async () => {
+it("a snapshot request is accepted only from the services that may send it", async () => {
   await listen();
   const type = OrderSnapshotRequestedSchema.typeName;
   const ask = (userId: string): void => {

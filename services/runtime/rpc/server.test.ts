@@ -71,7 +71,7 @@ describe("a server", () => {
   it.each([
     ["20 MiB", Buffer.alloc(20 * 1024 * 1024), {}],
     [
-      "20 KiB that would be 20 MiB",
+      "20 KiB that decompress to 20 MiB",
       gzipSync(Buffer.alloc(20 * 1024 * 1024)),
       { "content-encoding": "gzip" },
     ],
@@ -85,7 +85,7 @@ describe("a server", () => {
       ":path": "/test.WordService/Echo",
     };
     const stream = session.request({ ...headers, ...encoding });
-    stream.on("error", () => undefined); // The server answers ENHANCE_YOUR_CALM while the client is still sending.
+    stream.on("error", () => undefined); // The code is ENHANCE_YOUR_CALM.
     stream.end(body);
     const status = await new Promise((resolve) => {
       stream.once("response", (answer) => resolve(answer[":status"]));

@@ -24,18 +24,18 @@ const good = { title: "A concert", price: { currencyCode: "EUR", units: 20n } };
 describe("a request that breaks a rule of its contract", () => {
   it.each<[string, MessageInitShape<typeof CreateTicketRequestSchema>, string[]]>([
     ["a missing message", { ...good, price: undefined as never }, ["price REQUIRED"]],
-    ["a wrong message", { ...good, price: { units: 20n } }, ["price MONEY_CURRENCY"]],
-    ["a word of spaces", { ...good, title: "  " }, ["title STRING_PATTERN"]],
-    ["a word too long", { ...good, title: "x".repeat(201) }, ["title STRING_MAX_LEN"]],
+    ["an invalid message", { ...good, price: { units: 20n } }, ["price MONEY_CURRENCY"]],
+    ["a text of spaces", { ...good, title: "  " }, ["title STRING_PATTERN"]],
+    ["a text that is too long", { ...good, title: "x".repeat(201) }, ["title STRING_MAX_LEN"]],
     ["an unknown enum value", { ...good, category: 99 as never }, ["category ENUM_DEFINED_ONLY"]],
     [
-      "a date that has passed",
+      "a date in the past",
       { ...good, eventTime: { seconds: 1n } },
       ["event_time TIMESTAMP_GT_NOW"],
     ],
-    ["what is no UUID", { ...good, requestId: "1" }, ["request_id STRING_UUID"]],
+    ["an ID that is not a UUID", { ...good, requestId: "1" }, ["request_id STRING_UUID"]],
   ])(
-    "is refused with the field's name as the contract spells it: %s",
+    "is refused with the field's name in the notation of the contract: %s",
     async (_, request, wrong) => {
       expect(await refusal(client.createTicket(request, ann))).toMatchObject({
         code: Code.InvalidArgument,
@@ -51,7 +51,7 @@ describe("a request that breaks a rule of its contract", () => {
 
   it.each<[string, MessageInitShape<typeof ListTicketsRequestSchema>, string[]]>([
     ["a negative number", { pageSize: -1 }, ["page_size INT32_GTE"]],
-    ["fields that do not go together", { orderBy: TicketSort.PRICE_ASCENDING }, ["LIST_CURRENCY"]],
+    ["fields that contradict each other", { orderBy: TicketSort.PRICE_ASCENDING }, ["LIST_CURRENCY"]],
   ])("is refused although the method is open to everyone: %s", async (_, request, wrong) => {
     expect((await refusal(client.listTickets(request))).violations).toEqual(wrong);
   });

@@ -88,7 +88,7 @@ describe("a server", () => {
     ["words", { "grpc-timeout": "soon" }],
     ["no unit", { "grpc-timeout": "100" }],
     ["too many digits", { "grpc-timeout": "123456789m" }],
-    ["less than nothing", { "grpc-timeout": "-1S" }],
+    ["a negative number", { "grpc-timeout": "-1S" }],
   ])("reports a malformed timeout as the client's error over gRPC: %s", async (_, limit) => {
     expect(await post({ ...grpc, ...limit }, empty)).toBe(String(Code.InvalidArgument));
   });
@@ -97,7 +97,7 @@ describe("a server", () => {
     ["words", { "connect-timeout-ms": "soon" }],
     ["a fraction", { "connect-timeout-ms": "1.5" }],
     ["too many digits", { "connect-timeout-ms": "12345678901" }],
-    ["less than nothing", { "connect-timeout-ms": "-1" }],
+    ["a negative number", { "connect-timeout-ms": "-1" }],
   ])("reports a malformed timeout as the client's error over Connect: %s", async (_, limit) => {
     expect(await post({ ...json, ...limit }, '"hello"')).toBe("400");
   });

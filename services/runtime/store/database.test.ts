@@ -153,7 +153,7 @@ describe("an error of the database", () => {
     [262, "ExceededTimeLimit", true],
     [10_107, "NotWritablePrimary", true],
     [14_031, "OutOfDiskSpace", true],
-    [99_999, "whatever nobody has heard of", true],
+    [99_999, "an unknown code", true],
     [2, "BadValue", false],
     [121, "DocumentValidationFailure", false],
     [10_334, "BSONObjectTooLarge", false],

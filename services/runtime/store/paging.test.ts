@@ -22,14 +22,14 @@ describe("page tokens", () => {
   ) as string[];
   it.each([
     ["of another query", pageToken(["orders", "bob", 1], cursor)],
-    ["that is no base64", "%%%"],
-    ["that is no JSON", Buffer.from("hello").toString("base64url")],
-    ["that is no list", Buffer.from("null").toString("base64url")],
+    ["that is not base64", "%%%"],
+    ["that is not JSON", Buffer.from("hello").toString("base64url")],
+    ["that is not an array", Buffer.from("null").toString("base64url")],
     ["without an id", of(print, 1)],
     ["whose id is an object", of(print, 1, { $gt: "" })],
     ["whose key is an object", of(print, { $gt: "" }, "a")],
-    ["whose key is a word", of(print, "soon", "a")],
-    ["whose key is no date", of(print, 1e300, "a")],
+    ["whose key is a string", of(print, "soon", "a")],
+    ["whose key exceeds the greatest date", of(print, 1e300, "a")],
     ["whose key is a fraction", of(print, 0.5, "a")],
   ])("are refused as a wrong field: one %s", (_, token) => {
     expect(() => readPageToken(query, token)).toThrow(InvalidFields);

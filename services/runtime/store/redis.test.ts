@@ -36,9 +36,9 @@ async function byLine(harm?: "hang", change?: (url: URL) => void) {
 }
 
 it.each([
-  ["that breaks", (line: { cut(): void }) => line.cut()],
-  ["on which nothing arrives any more", (line: { forget(): void }) => line.forget()],
-] as const)("Redis is there again soon after a line %s", async (_, harm) => {
+  ["that is closed", (line: { cut(): void }) => line.cut()],
+  ["that drops all data", (line: { forget(): void }) => line.forget()],
+] as const)("Redis is available again soon after a connection %s", async (_, harm) => {
   const { client, line } = await byLine();
   expect(await answers(client)).toBe(true);
   harm(line);

@@ -54,12 +54,12 @@ describe("money on the wire and in the store", () => {
   });
 
   it.each([
-    ["a unit less, said as one more", 26n, -500_000_000],
-    ["less than nothing, and then more", -1n, 500_000_000],
+    ["mixed signs, with positive units", 26n, -500_000_000],
+    ["mixed signs, with negative units", -1n, 500_000_000],
     ["a whole unit of nanos", 24n, 1_500_000_000],
-    ["a whole unit of nanos below nothing", -24n, -1_000_000_000],
-    ["the most nanos that there can be", 0n, 2_140_000_000],
-  ] as const)("refuses %s: an amount is said in one way", (_, units, nanos) => {
+    ["a negative whole unit of nanos", -24n, -1_000_000_000],
+    ["the maximum number of nanos", 0n, 2_140_000_000],
+  ] as const)("refuses %s: each amount has exactly one representation", (_, units, nanos) => {
     expect(wrongFields(() => toMinor(money("EUR", units, nanos), "amount"))).toEqual([
       "amount.nanos",
     ]);

@@ -146,7 +146,7 @@ describe("a message delayed by the plugin", () => {
 
   it.each([
     ["at least a millisecond", -5_000, 1],
-    ["at most what the plugin can count", 60 * 86_400_000, 2 ** 32 - 1],
+    ["at most the plugin's maximum delay", 60 * 86_400_000, 2 ** 32 - 1],
   ])("waits %s", async (_, ms, delay) => {
     const plugin = await fakeDelayPlugin(await testVhost());
     const one = await start(plugin.url, "plugin");
