@@ -112,10 +112,16 @@ describe("an instance", () => {
     const follow = async (broker: typeof one) => subscribeToBans({ ...options, broker });
     const both = [await follow(one), await follow(two)];
     await say(one, BANNED, "ann 2");
-    await eventually(() => both.every((bans) => bans.isBanned("ann")), "both instances to know the ban");
+    await eventually(
+      () => both.every((bans) => bans.isBanned("ann")),
+      "both instances to know the ban",
+    );
     await say(one, BANNED, "bob not-to-be-read");
     await say(one, UNBANNED, "ann 3");
-    await eventually(() => both.every((bans) => !bans.isBanned("ann")), "both instances to know the end of the ban");
+    await eventually(
+      () => both.every((bans) => !bans.isBanned("ann")),
+      "both instances to know the end of the ban",
+    );
     for (const bans of both) bans.close();
   });
 

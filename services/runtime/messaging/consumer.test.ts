@@ -277,7 +277,10 @@ describe("a fault of the service", () => {
     tell("first");
     await asked;
     for (let i = 0; i < 10; i += 1) tell(`${i}`);
-    await eventually(async () => (await raw.checkQueue(service)).messageCount === 0, "all messages to be delivered");
+    await eventually(
+      async () => (await raw.checkQueue(service)).messageCount === 0,
+      "all messages to be delivered",
+    );
     await stop();
     expect(attempts).toBe(1);
     await eventually(async () => (await count(service)) === 11, "all messages to be returned");
@@ -334,7 +337,7 @@ describe("a fault of the service", () => {
     expect(await count(deadLetterQueue(service))).toBe(0);
     await eventually(
       async () => (await count(deadLetterQueue(service))) === 1,
-      "its own to be unreadable",
+      "its own event to become a dead letter",
     );
   });
 
@@ -402,7 +405,7 @@ it("one consumer handles 20,000 events without a growing heap", async () => {
     if (heard % 5_000 === 0) seen.push(inUse());
     return Promise.resolve();
   });
-  await eventually(() => heard >= 20_000, "all of them", 100_000);
+  await eventually(() => heard >= 20_000, "all events to be handled", 100_000);
   const [first = 0] = seen;
   console.log(`20,000 events: ${seen.map((mb) => mb.toFixed(1)).join(", ")} MB in use`);
   expect(Math.max(...seen) - first).toBeLessThan(10);

@@ -33,37 +33,46 @@ const odd: Record<string, Options.Publish> = {
     headers: Object.fromEntries(Array.from({ length: 1_000 }, (_, i) => [`h${i}`, "x".repeat(40)])),
   },
   "a publisher that is a table": { type: TYPE, headers: { "x-ticketing-publisher": noString } },
-  "header names of JavaScript's Object": { type: TYPE, headers: { constructor: "x", hasOwnProperty: 1 } },
+  "header names of JavaScript's Object": {
+    type: TYPE,
+    headers: { constructor: "x", hasOwnProperty: 1 },
+  },
 };
 
-it.each(Object.entries(odd))("a message with %s delays no other message and is kept", async (_, props) => {
-  const { log, lines } = recordedLog();
-  const broker = await testBroker(SERVICE, { [SERVICE]: [OrderCreatedSchema] }, { log });
-  const handled: string[] = [];
-  const handler = on(OrderCreatedSchema, ({ order }) => {
-    handled.push(order?.id ?? "none");
-    return Promise.resolve();
-  });
-  const stop = await consume({
-    ...{ service: SERVICE, broker, handlers: [handler], log: silentLog },
-    ...{ isFault: () => false, recovered: () => Promise.resolve() },
-  });
-  // More messages than the service's prefetch count, and none of them can be decoded.
-  const userId = SERVICE; // It comes from the service itself, so it is decoded.
-  for (let i = 0; i < 40; i += 1) {
-    broker.raw.sendToQueue(SERVICE, Buffer.from([0x0a, 0xff]), { ...props, userId });
-  }
-  const body = toBinary(OrderCreatedSchema, create(OrderCreatedSchema, { order: { id: "good" } }));
-  const about = { id: newId(), type: TYPE, subject: "good", source: "orders", time: new Date() };
-  broker.raw.sendToQueue(SERVICE, Buffer.from(body), { ...toProperties(about), userId });
-  await eventually(() => handled.includes("good"), "the valid message behind them");
-  await eventually(
-    async () => (await broker.raw.checkQueue(deadLetterQueue(SERVICE))).messageCount === 40,
-    "the dead letters",
-  );
-  await stop();
-  expect(lines.filter(({ msg }) => msg === "broker gone")).toEqual([]);
-});
+it.each(Object.entries(odd))(
+  "a message with %s delays no other message and is kept",
+  async (_, props) => {
+    const { log, lines } = recordedLog();
+    const broker = await testBroker(SERVICE, { [SERVICE]: [OrderCreatedSchema] }, { log });
+    const handled: string[] = [];
+    const handler = on(OrderCreatedSchema, ({ order }) => {
+      handled.push(order?.id ?? "none");
+      return Promise.resolve();
+    });
+    const stop = await consume({
+      ...{ service: SERVICE, broker, handlers: [handler], log: silentLog },
+      ...{ isFault: () => false, recovered: () => Promise.resolve() },
+    });
+    // More messages than the service's prefetch count, and none of them can be decoded.
+    const userId = SERVICE; // It comes from the service itself, so it is decoded.
+    for (let i = 0; i < 40; i += 1) {
+      broker.raw.sendToQueue(SERVICE, Buffer.from([0x0a, 0xff]), { ...props, userId });
+    }
+    const body = toBinary(
+      OrderCreatedSchema,
+      create(OrderCreatedSchema, { order: { id: "good" } }),
+    );
+    const about = { id: newId(), type: TYPE, subject: "good", source: "orders", time: new Date() };
+    broker.raw.sendToQueue(SERVICE, Buffer.from(body), { ...toProperties(about), userId });
+    await eventually(() => handled.includes("good"), "the valid message behind them");
+    await eventually(
+      async () => (await broker.raw.checkQueue(deadLetterQueue(SERVICE))).messageCount === 40,
+      "the dead letters",
+    );
+    await stop();
+    expect(lines.filter(({ msg }) => msg === "broker gone")).toEqual([]);
+  },
+);
 
 it("an instance that subscribes to bans keeps its connection, whatever is published", async () => {
   const { log, lines } = recordedLog();

@@ -185,7 +185,7 @@ it("a service does not start on a broker that lacks its topology, and logs what 
   const about = { url: broker.url, name: service, subscriptions: other, log: said.log };
   const waiting = connectBroker(about);
   const words = "the broker does not hold what this version needs; import its definitions";
-  await eventually(() => said.lines.some(({ err }) => String(err).includes(words)), "the words");
+  await eventually(() => said.lines.some(({ err }) => String(err).includes(words)), "the log line");
   await testBroker("other", other, { url: broker.url, log: silentLog }); // It declares the missing parts.
   const begun = await waiting;
   expect(begun.connected).toBe(true);

@@ -272,12 +272,15 @@ describe("reflection", () => {
     );
   };
 
-  it.each([false, true])("lists the public services to an anonymous caller (alpha: %s)", async (alpha) => {
-    const answer = await ask({ case: "listServices", value: "" }, alpha);
-    expect(
-      answer.case === "listServicesResponse" && answer.value.service.map(({ name }) => name),
-    ).toEqual(["ticketing.tickets.v1.TicketService"]);
-  });
+  it.each([false, true])(
+    "lists the public services to an anonymous caller (alpha: %s)",
+    async (alpha) => {
+      const answer = await ask({ case: "listServices", value: "" }, alpha);
+      expect(
+        answer.case === "listServicesResponse" && answer.value.service.map(({ name }) => name),
+      ).toEqual(["ticketing.tickets.v1.TicketService"]);
+    },
+  );
 
   it.each([
     "ticketing.tickets.v1.TicketService",

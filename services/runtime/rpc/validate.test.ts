@@ -51,7 +51,11 @@ describe("a request that breaks a rule of its contract", () => {
 
   it.each<[string, MessageInitShape<typeof ListTicketsRequestSchema>, string[]]>([
     ["a negative number", { pageSize: -1 }, ["page_size INT32_GTE"]],
-    ["fields that contradict each other", { orderBy: TicketSort.PRICE_ASCENDING }, ["LIST_CURRENCY"]],
+    [
+      "fields that contradict each other",
+      { orderBy: TicketSort.PRICE_ASCENDING },
+      ["LIST_CURRENCY"],
+    ],
   ])("is refused although the method is open to everyone: %s", async (_, request, wrong) => {
     expect((await refusal(client.listTickets(request))).violations).toEqual(wrong);
   });

@@ -76,13 +76,16 @@ describe("a server", () => {
     ["Connect", createConnectTransport({ ...http2, useBinaryFormat: true })],
     ["gRPC", createGrpcTransport({ baseUrl })],
     ["gRPC-Web", createGrpcWebTransport(http2)],
-  ])("accepts a message of exactly 64 KiB over %s, and refuses a larger one", async (_, transport) => {
-    const client = createClient(service, transport) as unknown as WordClient;
-    const value = "x".repeat(64 * 1024 - 4); // One byte encodes the field, three bytes encode its length.
-    expect((await client["echo"]?.({ value }))?.value).toBe(value);
-    const refused = await refusal(client["echo"]?.({ value: `${value}x` }) as Promise<unknown>);
-    expect(refused.code).toBe(Code.ResourceExhausted);
-  });
+  ])(
+    "accepts a message of exactly 64 KiB over %s, and refuses a larger one",
+    async (_, transport) => {
+      const client = createClient(service, transport) as unknown as WordClient;
+      const value = "x".repeat(64 * 1024 - 4); // One byte encodes the field, three bytes encode its length.
+      expect((await client["echo"]?.({ value }))?.value).toBe(value);
+      const refused = await refusal(client["echo"]?.({ value: `${value}x` }) as Promise<unknown>);
+      expect(refused.code).toBe(Code.ResourceExhausted);
+    },
+  );
 
   it.each<[string, Headers]>([
     ["words", { "grpc-timeout": "soon" }],

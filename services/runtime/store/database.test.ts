@@ -58,7 +58,9 @@ describe("the connection to the database", () => {
     line.cut();
     expect(await isDatabaseReachable(db)).toBe(false);
     line.mend();
-    expect(await eventually(() => isDatabaseReachable(db), "the database to be available")).toBe(true);
+    expect(await eventually(() => isDatabaseReachable(db), "the database to be available")).toBe(
+      true,
+    );
   });
 
   it("reports within seconds that the database hangs, and a query fails within the time of a call", async () => {
@@ -77,7 +79,9 @@ describe("the connection to the database", () => {
     const given = performance.now() - asked - known;
     expect(isDatabaseFault(fault)).toBe(true);
     line.mend();
-    expect(await eventually(() => isDatabaseReachable(db), "the database to be available")).toBe(true);
+    expect(await eventually(() => isDatabaseReachable(db), "the database to be available")).toBe(
+      true,
+    );
     // Without a limit of ours it takes at least 20 seconds, even on an idle machine.
     expect(known).toBeLessThan(2_500);
     expect(given).toBeLessThan(8_000);
@@ -175,8 +179,11 @@ describe("an error of the database", () => {
     expect([refused, cast].map(isDatabaseFault)).toEqual([false, false]);
   });
 
-  it.each([undefined, null, "no", new Error("no"), { code: 11_000 }])("is no fault: %o", (error) => {
-    expect(isDatabaseFault(error)).toBe(false);
-    expect(duplicateKeyIndex(error)).toBeUndefined();
-  });
+  it.each([undefined, null, "no", new Error("no"), { code: 11_000 }])(
+    "is no fault: %o",
+    (error) => {
+      expect(isDatabaseFault(error)).toBe(false);
+      expect(duplicateKeyIndex(error)).toBeUndefined();
+    },
+  );
 });

@@ -8,7 +8,11 @@ describe("text that is shown to people", () => {
   it.each([
     ["is trimmed", "  a concert\t ", "a concert"],
     ["is a single line", "Sold!\r\n\r\nPay\u2028here\u2029now\v\f\u0085.", "Sold! Pay here now ."],
-    ["contains no bidirectional control characters", "tra\u202Ehsac\u202C \u2067x\u2069\u200F", "trahsac x"],
+    [
+      "contains no bidirectional control characters",
+      "tra\u202Ehsac\u202C \u2067x\u2069\u200F",
+      "trahsac x",
+    ],
     ["contains no invisible characters", "f\u200Br\u2060e\u00ADe\uFEFF\u180E", "free"],
     ["contains no control characters", "a\u0000b\u001B[31mc\u009F", "a b [31mc"],
     ["is normalized", "Cafe\u0301", "Caf\u00E9"],

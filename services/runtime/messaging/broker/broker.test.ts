@@ -115,7 +115,10 @@ describe("a broker with a memory alarm", () => {
     await eventually(() => !broker.connected, "the alarm to be reported");
     await expect(broker.publish("", "out", Buffer.from("no"), {})).rejects.toThrow("no broker");
     for (let i = 0; i < 100; i += 1) await tell(`${i}`);
-    await eventually(() => heard.length === 100, "all events to be handled, which exceed the prefetch count");
+    await eventually(
+      () => heard.length === 100,
+      "all events to be handled, which exceed the prefetch count",
+    );
     await stop();
     expect(await left()).toBe(0);
     drain();
@@ -153,7 +156,10 @@ describe("a broker with a memory alarm", () => {
     await tell("publishes");
     await eventually(() => tries > 0, "the first try");
     for (let i = 0; i < 100; i += 1) await tell(`${i}`);
-    await eventually(() => heard.length === 100, "all other events to be handled, which exceed the prefetch count");
+    await eventually(
+      () => heard.length === 100,
+      "all other events to be handled, which exceed the prefetch count",
+    );
     expect([heard.includes("publishes"), tries, broker.connected]).toEqual([false, 1, false]);
     drain();
     await eventually(() => heard.length === 101, "the waiting event to be handled");

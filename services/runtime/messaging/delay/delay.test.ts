@@ -167,7 +167,10 @@ describe("a message delayed by the plugin", () => {
     plugin.install(true);
     const asked = one.modes().length;
     await plugin.restart();
-    await eventually(() => one.modes().slice(asked).includes("plugin"), "the plugin to be used again");
+    await eventually(
+      () => one.modes().slice(asked).includes("plugin"),
+      "the plugin to be used again",
+    );
     await one.delay.schedule(words("after"), soon(300));
     // The test's own channel was closed too.
     const bare = { broker: await testBroker("one", subscriptions, { url: plugin.url }) };

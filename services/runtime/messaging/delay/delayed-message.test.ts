@@ -76,7 +76,10 @@ describe("a delayed message", () => {
   it("does not wait behind a message with a longer delay", async () => {
     await publishDelayed(broker, 900, "other", { content: Buffer.from("long"), properties: {} });
     await publishDelayed(broker, 1, "other", { content: Buffer.from("short"), properties: {} });
-    const message = await eventually(() => raw.get("other", { noAck: true }), "the message with the short delay");
+    const message = await eventually(
+      () => raw.get("other", { noAck: true }),
+      "the message with the short delay",
+    );
     expect(message.content.toString()).toBe("short");
     expect((await raw.checkQueue(delayQueue(900))).messageCount).toBe(1);
   });
