@@ -18,10 +18,10 @@ import type { Log } from "../log.ts";
 
 type Listener = (req: Http2ServerRequest, res: Http2ServerResponse) => void;
 
-/** Resets the stream if a response has started and cannot be completed. */
+/** The HTTP/2 error code of a stream whose response has started and cannot be completed. */
 const INTERNAL_ERROR = 2;
 
-/** A request that does not match any handler. */
+/** A malformed request, which cannot be passed to a handler. */
 class Unreadable extends Error {}
 
 function read(req: Http2ServerRequest, res: Http2ServerResponse): UniversalServerRequest {

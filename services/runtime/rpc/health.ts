@@ -21,7 +21,7 @@ export class HealthState {
     return this.#serving.get(name);
   }
 
-  /** Every name and its status, in readable form. */
+  /** Every name and its status, in readable form, for the readiness route. */
   all(): Record<string, string> {
     const words = [...this.#serving].map(([name, serving]) => [
       name === "" ? "overall" : name,
