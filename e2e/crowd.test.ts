@@ -52,7 +52,7 @@ it.each(["the same device", "another device"])(
     const refused = await press();
     expect(refused.status).toBe(409);
     expect(await refused.text()).toMatch(
-      /Confirm your email address first.*<a href="\/account#email">Send the mail again<\/a>/s,
+      /Confirm your email address first.*<a href="\/account#email">Send a new link<\/a>/s,
     );
     await confirm(email, device === "another device" ? undefined : buyer);
     const held = await press();

@@ -58,9 +58,9 @@ it("a process that exits is restarted at the same address, and the launcher logs
     if (!one) throw new Error("the launcher did not start it");
     const { name, pid } = one.child;
     one.child.kill("SIGKILL");
-    const line = `${name} ended (SIGKILL); it is started again in 0.5 s.`;
+    const line = `${name} ended (SIGKILL). Restarting it in 0.5 s.`;
     await until(() => lines.includes(line), { what: line, timeoutMs: 60_000 });
-    const back = `${name} is back.`;
+    const back = `${name} is running again.`;
     await until(() => lines.includes(back), { what: back, timeoutMs: 60_000 });
     expect(one.child.pid).not.toBe(pid);
     await until(() => responds(path), { what: `${path} to be served`, timeoutMs: 60_000 });

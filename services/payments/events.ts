@@ -15,16 +15,18 @@ import {
   TicketCodeSealedSchema,
 } from "@ticketing/proto/tickets/v1/ticket_events";
 import { ClaimsRequestedSchema, UserDeletedSchema } from "@ticketing/proto/auth/v1/user_events";
+import { ClaimsAnsweredSchema } from "@ticketing/proto/payments/v1/payment_events";
 import { banEvents } from "#marketplace/catalogue.ts";
 import { update } from "#runtime/store/aggregate.ts";
 import type { Ban, BanEvent } from "#runtime/identity/bans.ts";
 import type { ReplicaSource } from "#runtime/messaging/snapshots/replica.ts";
 import { on, type EventHandler } from "#runtime/messaging/consumer.ts";
 import type { Log } from "#runtime/log.ts";
+import type { Service } from "#runtime/service.ts";
 import { toMinor } from "#runtime/values/money.ts";
 import { duplicateKeyIndex } from "#runtime/store/database.ts";
 import { applyBan, type BanReplica } from "#marketplace/ban-replica.ts";
-import { claimsOf, type ClaimDeps, type Claims } from "./payouts/claims.ts";
+import { claimsOf, type ClaimDeps } from "./payouts/claims.ts";
 import { needsReview, applyIfNewer, applySnapshotIfNewer } from "./settlement/order-replica.ts";
 import { type OrderReplica, type Payment, type Payments } from "./payment.ts";
 import { applyCodeRevealed, applyCodeLocked } from "./refunds/refund.ts";
@@ -121,19 +123,12 @@ export function paymentEvents({ payments, banReplica }: EventDeps): EventHandler
   ];
 }
 
-interface ClaimAnswer {
-  requestId: string;
-  userId: string;
-  claims: Claims;
-}
-
 /** Answers auth, which asks what is due to a user who wants to delete their account. */
-export const claimEvents = (
-  deps: ClaimDeps & { answer: (answer: ClaimAnswer) => Promise<void> },
-): EventHandler[] => [
-  on(ClaimsRequestedSchema, async ({ requestId, userId }) =>
-    deps.answer({ requestId, userId, claims: await claimsOf(deps, userId) }),
-  ),
+export const claimEvents = (deps: ClaimDeps & Pick<Service, "publish">): EventHandler[] => [
+  on(ClaimsRequestedSchema, async ({ requestId, userId }) => {
+    const claims = await claimsOf(deps, userId);
+    await deps.publish(ClaimsAnsweredSchema, userId, { requestId, userId, claims });
+  }),
 ];
 
 interface CopyDeps {

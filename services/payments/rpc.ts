@@ -7,6 +7,8 @@ import type { Payer } from "./checkout/card-limits.ts";
 import { createPayment, type CheckoutDeps } from "./checkout/create-payment.ts";
 import { paymentViews, throwWithoutSecrets } from "./checkout/get-payment.ts";
 import { claimsOf, type ClaimDeps } from "./payouts/claims.ts";
+import type { SellerRouteDeps } from "./payouts/get-earnings.ts";
+import { sellerRoutes } from "./payouts/seller-rpc.ts";
 import { refundPayment, type RefundDeps } from "./refunds/refund-payment.ts";
 
 const payerOf = (ctx: HandlerContext): Payer => ({
@@ -29,3 +31,12 @@ export function paymentRoutes(deps: CheckoutDeps & RefundDeps & ClaimDeps) {
       refundPayment: (request, ctx) => refundPayment(deps, caller(ctx), request),
     });
 }
+
+/** The methods of both services of payments. */
+export const allRoutes = (deps: Parameters<typeof paymentRoutes>[0] & SellerRouteDeps) => {
+  const [payments, sellers] = [paymentRoutes(deps), sellerRoutes(deps)];
+  return (router: ConnectRouter): void => {
+    payments(router);
+    sellers(router);
+  };
+};

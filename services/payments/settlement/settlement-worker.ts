@@ -1,5 +1,5 @@
 import type Stripe from "stripe";
-import { keyedQueue } from "#runtime/keyed-queue.ts";
+import { keyedQueue, type KeyedQueue } from "#runtime/keyed-queue.ts";
 import type { PaymentDeps } from "../deps.ts";
 import { UNSETTLED, type PaymentFields } from "../payment.ts";
 import type { RequestPace } from "../stripe/request-pace.ts";
@@ -26,6 +26,8 @@ export interface SettlementOptions {
   lowPriority?: { stripe: Stripe; pace: Pick<RequestPace, "isPaused"> };
 }
 
+type OnError = (error: unknown, orderId: string) => void;
+
 /** How many payments are settled at once, and how many of these may be polls. */
 const CONCURRENCY = 16;
 const POLL_CONCURRENCY = 8;
@@ -45,6 +47,44 @@ function pollReasons() {
   };
 }
 
+/** Polls a payment, and marks the webhook events that led to it as handled. */
+function pollWith(
+  deps: PaymentDeps,
+  reasons: ReturnType<typeof pollReasons>,
+  { onError, markHandled }: Pick<SettlementOptions, "markHandled"> & { onError: OnError },
+) {
+  return async (orderId: string): Promise<void> => {
+    const eventIds = reasons.take(orderId);
+    try {
+      await settlePayment(deps, orderId, true);
+      if (eventIds.length > 0) await markHandled?.(eventIds);
+    } catch (error) {
+      // Some instance polls it again in any case, but the webhook events must not get lost.
+      if (eventIds.length === 0) return onError(error, orderId);
+      reasons.add(orderId, eventIds);
+      throw error;
+    }
+  };
+}
+
+/** Settles or polls one payment, unless another instance has claimed it. */
+async function claimAndEnqueue(
+  { payments, now }: PaymentDeps,
+  queue: KeyedQueue,
+  enqueuePoll: (orderId: string) => void,
+  payment: PaymentFields,
+): Promise<void> {
+  const { _id, poll } = payment;
+  const isKnown = isDecided(payment);
+  const isPolled = poll !== undefined && poll.time.getTime() > now();
+  if ((!isKnown && isPolled) || (isKnown && queue.has(_id))) return;
+  // A claim expires, so it is made only when the poll can start.
+  if (!isKnown) await queue.untilFreeForLowPriority();
+  if (!(await claimPoll(payments, payment, now(), isKnown))) return;
+  if (isKnown) queue.enqueue(_id);
+  else enqueuePoll(_id);
+}
+
 /**
  * Settles payments in the background. Decided work (captures, voids, refunds) starts at once after
  * every save, and is retried with backoff. Polls of Stripe have low priority and fewer slots.
@@ -61,19 +101,7 @@ export function startSettlementWorker(
 
   const onError = (error: unknown, orderId: string): void =>
     log.warn({ err: (error as Error).message, orderId }, "a payment is not settled yet; retrying");
-
-  async function poll(orderId: string): Promise<void> {
-    const eventIds = reasons.take(orderId);
-    try {
-      await settlePayment(pollDeps, orderId, true);
-      if (eventIds.length > 0) await markHandled?.(eventIds);
-    } catch (error) {
-      // Some instance polls it again in any case, but the webhook events must not get lost.
-      if (eventIds.length === 0) return onError(error, orderId);
-      reasons.add(orderId, eventIds);
-      throw error;
-    }
-  }
+  const poll = pollWith(pollDeps, reasons, { onError, ...(markHandled && { markHandled }) });
 
   const queue = keyedQueue(
     (orderId, isPoll) => (isPoll ? poll(orderId) : settlePayment(deps, orderId, false)),
@@ -90,18 +118,7 @@ export function startSettlementWorker(
     queue.enqueueLowPriority(orderId);
   }
 
-  /** Settles or polls one payment, unless another instance has claimed it. */
-  async function claimAndEnqueue(payment: PaymentFields): Promise<void> {
-    const { _id, poll } = payment;
-    const isKnown = isDecided(payment);
-    const isPolled = poll !== undefined && poll.time.getTime() > now();
-    if ((!isKnown && isPolled) || (isKnown && queue.has(_id))) return;
-    // A claim expires, so it is made only when the poll can start.
-    if (!isKnown) await queue.untilFreeForLowPriority();
-    if (!(await claimPoll(payments, payment, now(), isKnown))) return;
-    if (isKnown) queue.enqueue(_id);
-    else enqueuePoll(_id);
-  }
+  const claim = claimAndEnqueue.bind(undefined, deps, queue, enqueuePoll);
 
   return {
     enqueue: (orderId) => {
@@ -114,7 +131,7 @@ export function startSettlementWorker(
       for await (const payment of unsettled as AsyncIterable<PaymentFields>) {
         if (closed) return;
         // Decided work continues; polls wait while Stripe's rate limit has paused them.
-        if (isDecided(payment) || !lowPriority?.pace.isPaused()) await claimAndEnqueue(payment);
+        if (isDecided(payment) || !lowPriority?.pace.isPaused()) await claim(payment);
       }
     },
     idle: () => queue.untilIdle(),

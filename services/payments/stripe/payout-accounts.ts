@@ -59,25 +59,27 @@ interface Deps {
   now: () => number;
 }
 
+async function createAccount(stripe: Stripe, sellerId: string, now: number): Promise<string> {
+  const idempotencyKey = `account:${sellerId}:${Math.floor(now / KEY_LIFETIME_MS)}`;
+  const { id } = await stripe.accounts.create(
+    {
+      controller: {
+        fees: { payer: "application" },
+        losses: { payments: "application" },
+        stripe_dashboard: { type: "express" },
+      },
+      capabilities: { transfers: { requested: true } },
+      metadata: { user_id: sellerId },
+    },
+    { idempotencyKey },
+  );
+  return id;
+}
+
 /** Stripe Connect: each seller has an Express account, to which we transfer what they earned. */
 export function stripeAccounts({ stripe, publicUrl, now }: Deps): PayoutAccounts {
   return {
-    async createAccount(sellerId) {
-      const idempotencyKey = `account:${sellerId}:${Math.floor(now() / KEY_LIFETIME_MS)}`;
-      const { id } = await stripe.accounts.create(
-        {
-          controller: {
-            fees: { payer: "application" },
-            losses: { payments: "application" },
-            stripe_dashboard: { type: "express" },
-          },
-          capabilities: { transfers: { requested: true } },
-          metadata: { user_id: sellerId },
-        },
-        { idempotencyKey },
-      );
-      return id;
-    },
+    createAccount: (sellerId) => createAccount(stripe, sellerId, now()),
 
     async createOnboardingLink(accountId) {
       const page = `${publicUrl}/earnings`;

@@ -9,7 +9,7 @@ import type { Webhooks } from "./webhook.ts";
 const SIGNATURE_TOLERANCE_SECONDS = 300;
 const MAX_BODY_BYTES = 256 * 1024;
 
-interface Deps {
+export interface WebhookDeps {
   webhooks: Webhooks;
   stripe: Stripe;
   /** An event may be signed with any of them: each endpoint has its own, and two while one is rolled. */
@@ -52,7 +52,13 @@ function signedEvent(
  * a poll: the state is read from the object itself, because events may come late, twice, out of order
  * or not at all.
  */
-export function stripeWebhook({ webhooks, stripe, secrets, listeners, log }: Deps): HttpHandler {
+export function stripeWebhook({
+  webhooks,
+  stripe,
+  secrets,
+  listeners,
+  log,
+}: WebhookDeps): HttpHandler {
   return async (req, res) => {
     const body = await read(req);
     if (!body) {

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { DescMessage, MessageInitShape } from "@bufbuild/protobuf";
+import type { DescMessage } from "@bufbuild/protobuf";
 import type { Connection } from "mongoose";
 import type { ServiceConfig } from "../config.ts";
 import { serveHttp, type HttpHandler } from "./http.ts";
@@ -131,13 +131,9 @@ class RunningService implements Service {
     return running;
   };
 
-  publish<D extends DescMessage>(
-    schema: D,
-    subject: string,
-    message: MessageInitShape<D>,
-  ): Promise<void> {
-    return publishMessage(this.#context, { key: schema.typeName, subject }, schema, message);
-  }
+  // It is passed on as a function of its own, so it must not depend on `this`.
+  readonly publish: Service["publish"] = (schema, subject, message) =>
+    publishMessage(this.#context, { key: schema.typeName, subject }, schema, message);
 
   readonly publishSnapshots: Service["publishSnapshots"] = (publisher) =>
     snapshotRequestHandler(this.#context, publisher);
