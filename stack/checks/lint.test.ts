@@ -1,9 +1,12 @@
+import { globSync } from "node:fs";
+import { dirname } from "node:path";
 import { ESLint } from "eslint";
 import { expect, it } from "vitest";
 
 // The linter rejects imports that cross a boundary: this breaks each rule of eslint.config.js once.
 
-const eslint = new ESLint({ cwd: new URL("../..", import.meta.url).pathname });
+const root = new URL("../..", import.meta.url).pathname;
+const eslint = new ESLint({ cwd: root });
 
 async function refusalsOf(filePath: string, code: string): Promise<string[]> {
   const [result] = await eslint.lintText(code, { filePath });
@@ -46,7 +49,7 @@ it.each([
   ["services/payments/refunds/refund", "../checkout/pay.ts"],
   ["services/payments/settlement/settle", "../operations/command.ts"],
   ["services/auth/keys/key", "../accounts/ban.ts"],
-  ["services/runtime/store/aggregate", "../messaging/broker/broker.ts"],
+  ["services/runtime/store/aggregate", "../messaging/relay.ts"],
   ["services/runtime/messaging/relay", "../rpc/server.ts"],
   ["services/runtime/messaging/broker/broker", "../relay.ts"],
   ["services/runtime/messaging/topology/topology", "../broker/broker.ts"],
@@ -100,4 +103,31 @@ it.each([
   ["prints", 'console.log("it");\n', "no-console"],
 ])("no file except main.ts %s", async (_what, code, rule) => {
   expect(await refusalsOf("services/orders/hold.ts", code)).toEqual([rule]);
+});
+
+it.each([
+  ["a name that the glossary has replaced", "export const nudge = 1;\n", "id-denylist"],
+  [
+    "a function over 60 lines",
+    `export function it() {\n${"  it();\n".repeat(60)}}\n`,
+    "max-lines-per-function",
+  ],
+  [
+    "a file over 250 lines",
+    "export const it = 1;\n".repeat(1) + "// it\n".repeat(250),
+    "max-lines",
+  ],
+])("code has not %s", async (_what, code, rule) => {
+  expect(await refusalsOf("services/orders/hold.ts", code)).toEqual([rule]);
+});
+
+it("no folder has more than twelve production files", () => {
+  const files = globSync("{services,stack,envoy,k8s,web/src}/**/*.{ts,svelte}", { cwd: root });
+  const folders = new Map<string, number>();
+  for (const file of files) {
+    if (/test\.ts$|testing|node_modules|\.svelte-kit/.test(file)) continue;
+    folders.set(dirname(file), (folders.get(dirname(file)) ?? 0) + 1);
+  }
+  expect(folders.size).toBeGreaterThan(50);
+  expect([...folders].filter(([, count]) => count > 12)).toEqual([]);
 });

@@ -48,7 +48,7 @@ describe("the indexes of a new version", () => {
     );
     onTestFinished(async () => void (await Promise.all(news.map((db) => db.close()))));
     for (const db of news) await eventually(() => isDatabaseReachable(db), "a connection");
-    const letGo = await holdUp(old);
+    const release = await holdUp(old);
     const begun = performance.now();
     const built = Promise.all(news.map((db) => buildIndexes(db.model("Thing", schema, "things"))));
     const outcome = built.catch((error: unknown) => error);
@@ -63,7 +63,7 @@ describe("the indexes of a new version", () => {
         await old.collection("things").insertOne({ a: `new ${written}`, b: "new" });
       return written;
     })();
-    await letGo();
+    await release();
     expect(await outcome).not.toBeInstanceOf(Error);
     building = false;
     expect(await writing).toBeGreaterThan(0);

@@ -18,14 +18,14 @@ interface Failure {
   details: Any[];
 }
 
-interface Wish {
+interface ResponseDefinition {
   responseHeaders: Header[];
   responseTrailers: Header[];
   responseDelayMs: number;
 }
 
 /** How a unary call ends. */
-interface One extends Wish {
+interface One extends ResponseDefinition {
   response:
     | { case: "responseData"; value: Uint8Array }
     | { case: "error"; value: Failure }
@@ -33,12 +33,15 @@ interface One extends Wish {
 }
 
 /** How a call with a stream of responses ends. */
-interface Many extends Wish {
+interface Many extends ResponseDefinition {
   responseData: Uint8Array[];
   error?: Failure;
 }
 
-type Request<W extends Wish> = Message & { responseDefinition?: W; fullDuplex?: boolean };
+type Request<W extends ResponseDefinition> = Message & {
+  responseDefinition?: W;
+  fullDuplex?: boolean;
+};
 
 const pairs = (entries: Iterable<[string, string]>): Header[] =>
   [...entries].map(([name, value]) => ({ name, value: [value] }));
@@ -78,52 +81,59 @@ export function conformanceRoutes(service: DescService, registry: FileRegistry):
     return new ConnectError(message, code, undefined, all);
   }
 
-  function prepare(wish: Wish | undefined, ctx: HandlerContext): void {
-    for (const [name, value] of flat(wish?.responseHeaders)) ctx.responseHeader.append(name, value);
-    for (const [name, value] of flat(wish?.responseTrailers)) {
+  function prepare(definition: ResponseDefinition | undefined, ctx: HandlerContext): void {
+    for (const [name, value] of flat(definition?.responseHeaders))
+      ctx.responseHeader.append(name, value);
+    for (const [name, value] of flat(definition?.responseTrailers)) {
       ctx.responseTrailer.append(name, value);
     }
   }
 
-  async function pause(wish: Wish | undefined, { signal }: HandlerContext): Promise<void> {
-    if (wish?.responseDelayMs) await passing(wish.responseDelayMs);
+  async function pause(
+    definition: ResponseDefinition | undefined,
+    { signal }: HandlerContext,
+  ): Promise<void> {
+    if (definition?.responseDelayMs) await passing(definition.responseDelayMs);
     signal.throwIfAborted();
   }
 
   async function one(requests: Request<One>[], ctx: HandlerContext) {
-    const wish = requests[0]?.responseDefinition;
-    prepare(wish, ctx);
-    await pause(wish, ctx);
+    const definition = requests[0]?.responseDefinition;
+    prepare(definition, ctx);
+    await pause(definition, ctx);
     const requestInfo = seen(ctx, requests);
-    if (wish?.response.case === "error") throw failure(wish.response.value, requestInfo);
-    const data = wish?.response.case === "responseData" ? wish.response.value : new Uint8Array();
+    if (definition?.response.case === "error")
+      throw failure(definition.response.value, requestInfo);
+    const data =
+      definition?.response.case === "responseData" ? definition.response.value : new Uint8Array();
     return { payload: { data, requestInfo } };
   }
 
   async function* many(requests: AsyncIterable<Request<Many>>, ctx: HandlerContext) {
-    let wish: Many | undefined;
+    let definition: Many | undefined;
     let fullDuplex: boolean | undefined;
     let sent = 0;
     let unanswered: Message[] = [];
     for await (const request of requests) {
-      if (fullDuplex === undefined) prepare((wish = request.responseDefinition), ctx);
+      if (fullDuplex === undefined) prepare((definition = request.responseDefinition), ctx);
       fullDuplex ??= request.fullDuplex ?? false;
       unanswered.push(request);
       if (!fullDuplex) continue;
-      const data = wish?.responseData[sent];
+      const data = definition?.responseData[sent];
       if (data === undefined) break;
-      await pause(wish, ctx);
+      await pause(definition, ctx);
       const requestInfo = sent === 0 ? seen(ctx, unanswered) : { requests: unanswered.map(pack) };
       yield { payload: { data, requestInfo } };
       sent += 1;
       unanswered = [];
     }
-    for (const data of wish?.responseData.slice(sent) ?? []) {
-      await pause(wish, ctx);
+    for (const data of definition?.responseData.slice(sent) ?? []) {
+      await pause(definition, ctx);
       yield { payload: { data, ...(sent === 0 ? { requestInfo: seen(ctx, unanswered) } : {}) } };
       sent += 1;
     }
-    if (wish?.error) throw failure(wish.error, sent === 0 ? seen(ctx, unanswered) : undefined);
+    if (definition?.error)
+      throw failure(definition.error, sent === 0 ? seen(ctx, unanswered) : undefined);
   }
 
   const unary = (request: Request<One>, ctx: HandlerContext) => one([request], ctx);

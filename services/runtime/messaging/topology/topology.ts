@@ -91,11 +91,14 @@ const bind = (source: string, destination: string, key: string) => ({
 
 function ofService(service: string, heard: readonly string[]): Omit<Topology, "exchanges"> {
   const dead = deadLetterQueue(service);
-  const giveUp = { "x-dead-letter-exchange": "", "x-dead-letter-routing-key": dead };
+  const deadLettering = { "x-dead-letter-exchange": "", "x-dead-letter-routing-key": dead };
   return {
     queues: [
       { name: dead, arguments: { "x-queue-type": "quorum", "x-delivery-limit": NEVER } },
-      { name: service, arguments: { ...SAFELY, ...giveUp, "x-delivery-limit": DELIVERY_LIMIT } },
+      {
+        name: service,
+        arguments: { ...SAFELY, ...deadLettering, "x-delivery-limit": DELIVERY_LIMIT },
+      },
     ],
     bindings: [
       ...heard.map((key) => bind(EVENTS_EXCHANGE, service, key)),
