@@ -6,7 +6,8 @@ import {
   ChargeFailedSchema,
   ChargeRefundedSchema,
 } from "@ticketing/proto/payments/v1/payment_events";
-import { on, type EventHandler } from "#runtime/messaging/consumer.ts";
+import { DAY_MS } from "#runtime/values/time.ts";
+import { on, required, type EventHandler } from "#runtime/messaging/event-handler.ts";
 import { formatAmount, toMinor } from "#runtime/values/money.ts";
 import type { MailQueue } from "./mail/mail-queue.ts";
 import type { Trade } from "./mail/trade-templates.ts";
@@ -19,15 +20,14 @@ interface TradeFields {
 }
 
 function toTrade({ orderId, title, amount }: TradeFields): Trade {
-  if (!amount) throw new Error(`order ${orderId} without its amount`);
-  return { orderId, title, amount: formatAmount(toMinor(amount, "amount")) };
+  return { orderId, title, amount: formatAmount(toMinor(required(amount, "amount"), "amount")) };
 }
 
 /**
  * Each event carries all refunds of a payment. Older ones were announced by an earlier event, and the
  * record of their email may have expired.
  */
-const ANNOUNCED_AFTER_MS = 29 * 86_400_000;
+const ANNOUNCED_AFTER_MS = 29 * DAY_MS;
 
 const isRecent = ({ updateTime }: Refund): boolean =>
   updateTime === undefined || Date.now() - timestampMs(updateTime) < ANNOUNCED_AFTER_MS;
@@ -43,21 +43,19 @@ const wasSold = ({ reason }: Refund): boolean => reason !== RefundReason.ORDER_E
 export function tradeEmailHandlers(mailQueue: Pick<MailQueue, "enqueueOnce">): EventHandler[] {
   return [
     on(OrderCompletedSchema, async ({ order }) => {
-      if (!order) throw new Error("an event without its order");
-      const { id, userId, sellerId, title, price } = order;
+      const { id, userId, sellerId, title, price } = required(order, "order");
       const trade = toTrade({ orderId: id, title, amount: price });
       await mailQueue.enqueueOnce(`paid:${id}`, "paid", userId, trade);
       await mailQueue.enqueueOnce(`sold:${id}`, "sold", sellerId, trade);
     }),
     on(ChargeFailedSchema, async ({ payment }) => {
-      if (!payment) throw new Error("an event without its payment");
-      const { attemptId, userId } = payment;
-      await mailQueue.enqueueOnce(`refused:${attemptId}`, "refused", userId, toTrade(payment));
+      const failed = required(payment, "payment");
+      const { attemptId, userId } = failed;
+      await mailQueue.enqueueOnce(`refused:${attemptId}`, "refused", userId, toTrade(failed));
     }),
     on(ChargeRefundedSchema, async ({ payment }) => {
-      if (!payment) throw new Error("an event without its payment");
-      const { orderId, title, userId, sellerId } = payment;
-      for (const refund of payment.refunds.filter(isAnnounced)) {
+      const { orderId, title, userId, sellerId, refunds } = required(payment, "payment");
+      for (const refund of refunds.filter(isAnnounced)) {
         const trade = toTrade({ orderId, title, amount: refund.amount });
         await mailQueue.enqueueOnce(`refunded:${refund.id}`, "refunded", userId, trade);
         if (!wasSold(refund)) continue;

@@ -9,7 +9,7 @@ import { OrderCreatedSchema, OrderExtendedSchema } from "@ticketing/proto/orders
 import type { Broker } from "#runtime/messaging/broker/broker.ts";
 import type { DelayedDelivery } from "#runtime/messaging/delay/delay.ts";
 import { toProperties } from "#runtime/messaging/topology/envelope.ts";
-import { on, type EventHandler } from "#runtime/messaging/consumer.ts";
+import { on, required, type EventHandler } from "#runtime/messaging/event-handler.ts";
 import { newId } from "#runtime/store/ids.ts";
 import type { Log } from "#runtime/log.ts";
 import { EVENTS_EXCHANGE } from "#runtime/messaging/topology/topology.ts";
@@ -29,8 +29,7 @@ interface Deps {
 export function expirationEvents({ broker, delay, log, now }: Deps): EventHandler[] {
   async function publishWhenDue(complete: ExpirationComplete): Promise<void> {
     const { orderId, expiresAt } = complete;
-    if (!expiresAt) throw new Error(`order ${orderId} without its end`);
-    const end = timestampDate(expiresAt);
+    const end = timestampDate(required(expiresAt, "expiry"));
     const { typeName: type } = ExpirationCompleteSchema;
     const content = Buffer.from(toBinary(ExpirationCompleteSchema, complete));
     const envelope = { id: newId(), type, source: "expiration", subject: orderId };
@@ -41,9 +40,10 @@ export function expirationEvents({ broker, delay, log, now }: Deps): EventHandle
   }
 
   async function startTimer({ order }: { order?: Order | undefined }): Promise<void> {
-    if (!order?.expiresAt) throw new Error("an event without its order");
-    const { id: orderId, expiresAt } = order;
-    await publishWhenDue(create(ExpirationCompleteSchema, { orderId, expiresAt }));
+    const { id: orderId, expiresAt } = required(order, "order");
+    await publishWhenDue(
+      create(ExpirationCompleteSchema, { orderId, expiresAt: required(expiresAt, "expiry") }),
+    );
   }
 
   return [

@@ -1,6 +1,8 @@
 import { Schema, type Connection } from "mongoose";
-import type { Ban } from "#runtime/identity/bans.ts";
-import { duplicateKeyIndex } from "#runtime/store/database.ts";
+import type { Ban, BanEvent } from "#runtime/identity/bans.ts";
+import type { EventHandler } from "#runtime/messaging/event-handler.ts";
+import { upsertIfOlder } from "#runtime/store/upsert.ts";
+import { banEvents } from "./catalogue.ts";
 
 /** What a service stores about a user: whether the user is banned, as of the newest version. */
 interface UserBanFields {
@@ -33,14 +35,11 @@ async function applyIfNewer(banReplica: BanReplica, ban: Ban): Promise<void> {
   const living = { _id: userId, deleted: { $ne: true } };
   const older = deleted ? living : { ...living, version: { $lt: version } };
   const change = { $set: { version, banned, ...(deleted && { deleted }) } };
-  try {
-    await banReplica.updateOne(older, change, { upsert: true });
-  } catch (error) {
-    if (!duplicateKeyIndex(error)) throw error;
-    // The document exists: it is as new or newer, or an older one was inserted at the same time.
-    await banReplica.updateOne(older, change);
-  }
+  await upsertIfOlder((options) => banReplica.updateOne(older, change, options));
 }
+
+/** What follows from a ban or an unban. */
+type ApplyBan = (userId: string, banned: boolean) => Promise<void>;
 
 /** Whether a user is banned according to this replica. */
 export async function isBanned(banReplica: BanReplica, userId: string): Promise<boolean> {
@@ -51,15 +50,23 @@ export async function isBanned(banReplica: BanReplica, userId: string): Promise<
  * Stores a ban, and calls `apply` with the newest state of the user. If another event changed the state
  * meanwhile, `apply` is called again, because the two calls may have finished in the wrong order.
  */
-export async function applyBan(
-  banReplica: BanReplica,
-  ban: Ban,
-  apply: (userId: string, out: boolean) => Promise<void>,
-): Promise<void> {
+export async function applyBan(banReplica: BanReplica, ban: Ban, apply: ApplyBan): Promise<void> {
   await applyIfNewer(banReplica, ban);
   for (;;) {
-    const out = await isBanned(banReplica, ban.userId);
-    await apply(ban.userId, out);
-    if ((await isBanned(banReplica, ban.userId)) === out) return;
+    const banned = await isBanned(banReplica, ban.userId);
+    await apply(ban.userId, banned);
+    if ((await isBanned(banReplica, ban.userId)) === banned) return;
   }
 }
+
+/** The handlers of all events that ban or unban a user, or of the given ones. */
+export const banHandlers = (
+  banReplica: BanReplica,
+  apply: ApplyBan,
+  events: readonly BanEvent[] = banEvents,
+): EventHandler[] =>
+  events.map(({ type, read }) => ({
+    type,
+    decode: read,
+    handle: (ban) => applyBan(banReplica, ban as Ban, apply),
+  }));

@@ -18,15 +18,13 @@ import {
   TicketSnapshotSchema,
   TicketUpdatedSchema,
 } from "@ticketing/proto/tickets/v1/ticket_events";
-import { banEvents } from "#marketplace/catalogue.ts";
 import { update } from "#runtime/store/aggregate.ts";
-import type { Ban } from "#runtime/identity/bans.ts";
 import type { ReplicaSource } from "#runtime/messaging/snapshots/replica.ts";
-import { on, type EventHandler } from "#runtime/messaging/consumer.ts";
+import { on, required, type EventHandler } from "#runtime/messaging/event-handler.ts";
 import type { Log } from "#runtime/log.ts";
 import { isDatabaseFault } from "#runtime/store/database.ts";
 import type { SnapshotPublisher } from "#runtime/messaging/snapshots/publisher.ts";
-import { applyBan, type BanReplica } from "#marketplace/ban-replica.ts";
+import { banHandlers, type BanReplica } from "#marketplace/ban-replica.ts";
 import {
   acceptPayment,
   complete,
@@ -57,8 +55,8 @@ export function orderEvents(deps: Deps): EventHandler[] {
   const onPayment =
     (change: (order: Order, attemptId: string, payment: Payment) => boolean) =>
     async ({ payment }: { payment?: Payment | undefined }): Promise<void> => {
-      if (!payment) throw new Error("an event without its payment");
-      await update(orders, payment.orderId, (order) => change(order, payment.attemptId, payment));
+      const paid = required(payment, "payment");
+      await update(orders, paid.orderId, (order) => change(order, paid.attemptId, paid));
     };
   /** After a partial refund the ticket stays with its buyer. */
   const isFullyRefunded = ({ status }: Payment): boolean => status === PaymentStatus.REFUNDED;
@@ -84,14 +82,9 @@ export function orderEvents(deps: Deps): EventHandler[] {
         (order, attemptId, payment) => isFullyRefunded(payment) && refund(order, attemptId),
       ),
     ),
-    ...banEvents.map(({ type, read }) => ({
-      type,
-      decode: read,
-      handle: (said: unknown) =>
-        applyBan(banReplica, said as Ban, async (userId, out) => {
-          if (out) await cancelOrdersOf(orders, userId);
-        }),
-    })),
+    ...banHandlers(banReplica, async (userId, banned) => {
+      if (banned) await cancelOrdersOf(orders, userId);
+    }),
   ];
 }
 

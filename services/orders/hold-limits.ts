@@ -1,6 +1,7 @@
 import type { Caller } from "#runtime/identity/tokens.ts";
 import { addressOf, networkOf } from "#runtime/identity/client-network.ts";
 import type { DomainError } from "#runtime/errors.ts";
+import { DAY_MS, HOUR_MS, MINUTE_MS } from "#runtime/values/time.ts";
 import { OrderError } from "./errors.ts";
 import { hashedKey } from "#runtime/store/rate-limit.ts";
 import { ACTIVE, type Order, type Orders } from "./order.ts";
@@ -33,10 +34,6 @@ interface Candidate {
   /** The network that the call comes from, as `networkKey` has it. */
   network?: string | undefined;
 }
-
-const MINUTE_MS = 60_000;
-const HOUR_MS = 60 * MINUTE_MS;
-const DAY_MS = 24 * HOUR_MS;
 
 /** How unpaid holds end. Bans and refunds are left out: the buyer did not cause them. */
 const UNPAID: ("BUYER" | "EXPIRED" | "PAYMENT_FAILED")[] = ["BUYER", "EXPIRED", "PAYMENT_FAILED"];

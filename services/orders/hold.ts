@@ -21,6 +21,7 @@ import {
   type Orders,
 } from "./order.ts";
 import type { TicketFields, Tickets } from "./ticket-replica.ts";
+import { DAY_MS } from "#runtime/values/time.ts";
 
 export interface HoldDeps extends HoldLimits {
   tickets: Tickets;
@@ -28,7 +29,7 @@ export interface HoldDeps extends HoldLimits {
 }
 
 /** A ticket younger than this may not be replicated yet: its event may wait for the broker. */
-const MAX_EVENT_DELAY_MS = 86_400_000;
+const MAX_EVENT_DELAY_MS = DAY_MS;
 const RETRY_AFTER_MS = 200;
 /** No ticket changes this often while its events are on the way: a greater version was made up. */
 const MAX_VERSIONS_AHEAD = 10_000;

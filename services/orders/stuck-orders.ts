@@ -1,6 +1,7 @@
 import { alarm } from "#runtime/alarm.ts";
 import type { Log } from "#runtime/log.ts";
 import type { OrderFields, Orders } from "./order.ts";
+import { MINUTE_MS } from "#runtime/values/time.ts";
 
 interface Deps {
   orders: Orders;
@@ -9,7 +10,7 @@ interface Deps {
 }
 
 /** An accepted payment is captured within a second, unless something is wrong. */
-const CAPTURE_TIMEOUT_MS = 5 * 60_000;
+const CAPTURE_TIMEOUT_MS = 5 * MINUTE_MS;
 /** Where more orders than this are stuck, these are enough for an operator to act on. */
 const MAX_ALARMS = 100;
 

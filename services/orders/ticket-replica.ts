@@ -6,7 +6,8 @@ import {
 } from "@ticketing/proto/tickets/v1/ticket";
 import { Schema, type Connection } from "mongoose";
 import { toMinor } from "#runtime/values/money.ts";
-import { duplicateKeyIndex } from "#runtime/store/database.ts";
+import { required } from "#runtime/messaging/event-handler.ts";
+import { upsertIfOlder } from "#runtime/store/upsert.ts";
 
 /** The category as it is stored: the name of the contract's enum value. */
 export type CategoryWord = keyof typeof Category;
@@ -61,8 +62,7 @@ export const ticketModel = (db: Connection) => db.model("Ticket", schema, "ticke
 export type Tickets = ReturnType<typeof ticketModel>;
 
 function toFields(ticket: TicketMessage): Omit<TicketFields, "_id"> {
-  if (!ticket.price) throw new Error(`ticket ${ticket.id} without a price`);
-  const { amount, currency } = toMinor(ticket.price, "price");
+  const { amount, currency } = toMinor(required(ticket.price, "price"), "price");
   return {
     sellerId: ticket.userId,
     title: ticket.title,
@@ -86,9 +86,9 @@ function toFields(ticket: TicketMessage): Omit<TicketFields, "_id"> {
  */
 export async function applyIfNewer(
   tickets: Tickets,
-  ticket: TicketMessage | undefined,
+  message: TicketMessage | undefined,
 ): Promise<void> {
-  if (!ticket) throw new Error("an event without its ticket");
+  const ticket = required(message, "ticket");
   const { eventTime, ...fields } = toFields(ticket);
   const change = eventTime
     ? { $set: { ...fields, eventTime } }
@@ -99,11 +99,5 @@ export async function applyIfNewer(
     [field]: { $exists: false },
   }));
   const older = { _id: ticket.id, $or: [{ version: { $lt: version } }, ...isIncomplete] };
-  try {
-    await tickets.updateOne(older, change, { upsert: true });
-  } catch (error) {
-    if (!duplicateKeyIndex(error)) throw error;
-    // The replica is as new, or an older one was inserted at the same time.
-    await tickets.updateOne(older, change);
-  }
+  await upsertIfOlder((options) => tickets.updateOne(older, change, options));
 }

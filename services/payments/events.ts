@@ -18,14 +18,13 @@ import { ClaimsRequestedSchema, UserDeletedSchema } from "@ticketing/proto/auth/
 import { ClaimsAnsweredSchema } from "@ticketing/proto/payments/v1/payment_events";
 import { banEvents } from "#marketplace/catalogue.ts";
 import { update } from "#runtime/store/aggregate.ts";
-import type { Ban, BanEvent } from "#runtime/identity/bans.ts";
 import type { ReplicaSource } from "#runtime/messaging/snapshots/replica.ts";
-import { on, type EventHandler } from "#runtime/messaging/consumer.ts";
+import { on, required, type EventHandler } from "#runtime/messaging/event-handler.ts";
 import type { Log } from "#runtime/log.ts";
 import type { Service } from "#runtime/service.ts";
 import { toMinor } from "#runtime/values/money.ts";
 import { duplicateKeyIndex } from "#runtime/store/database.ts";
-import { applyBan, type BanReplica } from "#marketplace/ban-replica.ts";
+import { banHandlers, type BanReplica } from "#marketplace/ban-replica.ts";
 import { claimsOf, type ClaimDeps } from "./payouts/claims.ts";
 import { needsReview, applyIfNewer, applySnapshotIfNewer } from "./settlement/order-replica.ts";
 import { type OrderReplica, type Payment, type Payments } from "./payment.ts";
@@ -90,9 +89,9 @@ interface EventDeps {
  * capture, void or refund) is the settlement worker's task, which acts on the state, not on the event.
  */
 export function paymentEvents({ payments, banReplica }: EventDeps): EventHandler[] {
-  async function hear({ order }: { order?: Order | undefined }): Promise<void> {
-    if (!order) throw new Error("an event without its order");
-    await keep(payments, order.id, toCopy(order), applyIfNewer);
+  async function handleOrder({ order }: { order?: Order | undefined }): Promise<void> {
+    const changed = required(order, "order");
+    await keep(payments, changed.id, toCopy(changed), applyIfNewer);
   }
   /** An event of a ticket's code changes the payment of the order that it names, and no other. */
   const code = (
@@ -100,24 +99,19 @@ export function paymentEvents({ payments, banReplica }: EventDeps): EventHandler
     change: (payment: Payment) => boolean,
   ) =>
     update(payments, orderId, (payment) => payment.order.ticketId === ticketId && change(payment));
-  /** Banned sellers are not paid out. Sellers whose account is deleted still get what they earned. */
-  const banHandler = ({ type, read }: BanEvent): EventHandler => ({
-    type,
-    decode: read,
-    handle: (ban) => applyBan(banReplica, ban as Ban, () => Promise.resolve()),
-  });
+  // Banned sellers are not paid out. Sellers whose account is deleted still get what they earned.
+  const bans = banEvents.filter(({ type }) => type !== UserDeletedSchema.typeName);
   return [
-    ...banEvents.filter(({ type }) => type !== UserDeletedSchema.typeName).map(banHandler),
-    on(OrderCreatedSchema, hear),
-    on(OrderAwaitingPaymentSchema, hear),
-    on(OrderCancelledSchema, hear),
-    on(OrderExpiredSchema, hear),
-    on(OrderCompletedSchema, hear),
-    on(OrderExtendedSchema, hear),
+    ...banHandlers(banReplica, () => Promise.resolve(), bans),
+    on(OrderCreatedSchema, handleOrder),
+    on(OrderAwaitingPaymentSchema, handleOrder),
+    on(OrderCancelledSchema, handleOrder),
+    on(OrderExpiredSchema, handleOrder),
+    on(OrderCompletedSchema, handleOrder),
+    on(OrderExtendedSchema, handleOrder),
     on(TicketCodeSealedSchema, (event) => code(event, applyCodeLocked)),
     on(TicketCodeOpenedSchema, (event) => {
-      if (!event.openTime) throw new Error("an opened code without its time");
-      const time = timestampDate(event.openTime);
+      const time = timestampDate(required(event.openTime, "time"));
       return code(event, (payment) => applyCodeRevealed(payment, time));
     }),
   ];

@@ -15,13 +15,11 @@ import {
   TicketSnapshotRequestedSchema,
   TicketSnapshotSchema,
 } from "@ticketing/proto/tickets/v1/ticket_events";
-import { banEvents } from "#marketplace/catalogue.ts";
 import { update } from "#runtime/store/aggregate.ts";
-import type { Ban } from "#runtime/identity/bans.ts";
 import type { ReplicaSource } from "#runtime/messaging/snapshots/replica.ts";
-import { on, type EventHandler } from "#runtime/messaging/consumer.ts";
+import { on, required, type EventHandler } from "#runtime/messaging/event-handler.ts";
 import type { SnapshotPublisher } from "#runtime/messaging/snapshots/publisher.ts";
-import { applyBan, type BanReplica } from "#marketplace/ban-replica.ts";
+import { banHandlers, type BanReplica } from "#marketplace/ban-replica.ts";
 import { lockCode } from "./codes/code.ts";
 import { setListingsBanned } from "./listings/banned-seller.ts";
 import { applyHold, type Hold } from "./hold.ts";
@@ -39,13 +37,12 @@ function stateOf(order: Order): Hold["state"] {
 }
 
 function toHold(order: Order): Hold {
-  if (!order.expiresAt) throw new Error(`order ${order.id} without its end`);
   return {
     orderId: order.id,
     buyerId: order.userId,
     holdNumber: Number(order.holdNumber),
     version: Number(order.version),
-    expiresAt: timestampDate(order.expiresAt),
+    expiresAt: timestampDate(required(order.expiresAt, "expiry")),
     state: stateOf(order),
   };
 }
@@ -57,8 +54,7 @@ const applyOrder = (tickets: Tickets, order: Order): Promise<unknown> =>
 /** How tickets handles the events of other services. */
 export function ticketEvents({ tickets, banReplica }: Deps): EventHandler[] {
   async function handleOrder({ order }: { order?: Order | undefined }): Promise<void> {
-    if (!order) throw new Error("an event without its order");
-    await applyOrder(tickets, order);
+    await applyOrder(tickets, required(order, "order"));
   }
   return [
     on(OrderCreatedSchema, handleOrder),
@@ -68,17 +64,12 @@ export function ticketEvents({ tickets, banReplica }: Deps): EventHandler[] {
     on(OrderExpiredSchema, handleOrder),
     on(OrderCompletedSchema, handleOrder),
     on(RefundRequestedSchema, async ({ payment, ticketId }) => {
-      if (!payment) throw new Error("an event without its payment");
-      const lock = (ticket: Ticket): boolean => lockCode(ticket, payment.orderId);
+      const { orderId } = required(payment, "payment");
+      const lock = (ticket: Ticket): boolean => lockCode(ticket, orderId);
       // Payments waits for an answer, so a missing ticket is an error.
       if (!(await update(tickets, ticketId, lock))) throw new Error(`no ticket ${ticketId}`);
     }),
-    ...banEvents.map(({ type, read }) => ({
-      type,
-      decode: read,
-      handle: (ban: unknown) =>
-        applyBan(banReplica, ban as Ban, (id, out) => setListingsBanned(tickets, id, out)),
-    })),
+    ...banHandlers(banReplica, (userId, banned) => setListingsBanned(tickets, userId, banned)),
   ];
 }
 

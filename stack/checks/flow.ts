@@ -62,12 +62,21 @@ const usesOf = (index: SourceIndex, name: string): Place[] =>
 
 const shared = new SourceIndex("services/marketplace/*.ts");
 
-/** The names in shared files whose use means that an event is handled, such as the ban events. */
+/** The shared declarations that use a name. The catalogue lists all events and handles none. */
+const sharedUsersOf = (name: string): string[] =>
+  usesOf(shared, name).flatMap(({ file, node }) => {
+    const user = shared.around(file, node)?.name;
+    return user === undefined || user === name || user === "catalogue" ? [] : [user];
+  });
+
+/**
+ * The names in shared files whose use means that an event is handled, such as the ban events, with those
+ * that are built on others first: `banHandlers` before `banEvents`.
+ */
 function sharedNames(event: DescMessage): string[] {
-  const around = usesOf(shared, `${event.name}Schema`).map(({ file, node }) =>
-    shared.around(file, node),
-  );
-  return around.flatMap((found) => (found ? [found.name] : []));
+  const names = new Set(sharedUsersOf(`${event.name}Schema`));
+  for (const name of names) for (const user of sharedUsersOf(name)) names.add(user);
+  return [...names].toReversed();
 }
 
 /** The places where a service handles a received event. */
@@ -76,7 +85,9 @@ export function handlersOf({ index, name }: Service, event: DescMessage): Place[
   if (own.length > 0) return own;
   const uses = snapshotEvents.includes(event)
     ? usesOf(index, `${event.name}Schema`)
-    : sharedNames(event).flatMap((shared) => usesOf(index, shared));
+    : (sharedNames(event)
+        .map((shared) => usesOf(index, shared))
+        .find((found) => found.some(({ file, node }) => index.around(file, node))) ?? []);
   const handlers = uses.filter(({ file, node }) => index.around(file, node));
   if (handlers.length === 0)
     throw new Error(`${name} receives ${event.name} and handles it nowhere`);

@@ -4,11 +4,10 @@ import { AuthError } from "../errors.ts";
 import { revokeAccess } from "../user-credentials.ts";
 import { setPassword } from "../user-credentials.ts";
 import type { FormerEmail, User, Users } from "../user.ts";
+import { DAY_MS } from "#runtime/values/time.ts";
 
 // A user changes their email address in two steps: they request it with the password, and it is applied
 // once the new address is confirmed. The former address can undo the change for some days.
-
-const DAY_MS = 86_400_000;
 
 /** How long a confirmed former address can be restored. */
 const UNDO_MS = 7 * DAY_MS;

@@ -13,8 +13,7 @@ import { isPublished } from "./key-stage.ts";
 import { keyStore, type KeyStore } from "./key-store.ts";
 import type { KeyFields, KeyModel } from "./key.ts";
 import { parsePrivateKeys, toPublicJwk } from "./private-key.ts";
-
-const DAY_MS = 86_400_000;
+import { DAY_MS } from "#runtime/values/time.ts";
 
 export interface SigningKeys {
   /** The public keys, with which everyone can verify tokens. */

@@ -2,15 +2,16 @@ import { createHmac, timingSafeEqual } from "node:crypto";
 import { securityStampOf } from "../user-credentials.ts";
 import { emailKey } from "../email-address.ts";
 import type { FormerEmail, UserFields } from "../user.ts";
+import { DAY_MS, HOUR_MS } from "#runtime/values/time.ts";
 
 /** What using a link in an email does. */
 export type LinkPurpose = "reset" | "confirm" | "move" | "undo";
 
 /** How long a link can be used. One that undoes an email change is valid while the address is reserved. */
 const LIFETIME_MS: Record<Exclude<LinkPurpose, "undo">, number> = {
-  reset: 3_600_000,
-  confirm: 86_400_000,
-  move: 86_400_000,
+  reset: HOUR_MS,
+  confirm: DAY_MS,
+  move: DAY_MS,
 };
 
 /** The account's address and security stamp when the link was created. */

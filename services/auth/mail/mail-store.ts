@@ -1,10 +1,11 @@
 import type { MailFields, Mails } from "./mail.ts";
+import { MINUTE_MS } from "#runtime/values/time.ts";
 
 /** Later than any sweep. */
 const NEVER = new Date("9999-12-31");
-const CLAIM_MS = 60_000;
+const CLAIM_MS = MINUTE_MS;
 const FIRST_BACKOFF_MS = 1_000;
-const LONGEST_BACKOFF_MS = 15 * 60_000;
+const LONGEST_BACKOFF_MS = 15 * MINUTE_MS;
 
 /** Exponential backoff with jitter, so that emails that failed together are not retried together. */
 const backoffAfter = (tries: number): number =>

@@ -8,8 +8,7 @@ import { sessionQueries } from "./session-queries.ts";
 import { rotateSession } from "./session-rotation.ts";
 import { sessionEnded, type SessionFields, type SessionOwner, type Sessions } from "./session.ts";
 import { undeliveredRenewals } from "./undelivered-renewals.ts";
-
-const DAY_MS = 86_400_000;
+import { DAY_MS } from "#runtime/values/time.ts";
 
 interface Options {
   sessions: Sessions;

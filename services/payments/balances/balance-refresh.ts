@@ -1,6 +1,7 @@
 import { NO_TIME_LIMIT } from "#runtime/store/database.ts";
 import type { BalanceDeps } from "./balance-source.ts";
 import { materialize } from "./materialization.ts";
+import { HOUR_MS } from "#runtime/values/time.ts";
 
 /** Applies all contributions that are due, of one seller or of all. */
 export async function materializeDue(deps: BalanceDeps, sellerId?: string): Promise<void> {
@@ -31,7 +32,7 @@ export async function markUnmaterialized({ payments, payouts }: BalanceDeps): Pr
   await payments.updateMany(waits, { $set: DUE_NOW }, NO_TIME_LIMIT);
 }
 
-const RECENT_MS = 3_600_000;
+const RECENT_MS = HOUR_MS;
 
 /**
  * Marks recent sources that were never applied: during a rolling update, instances of an old version

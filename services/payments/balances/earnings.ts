@@ -2,8 +2,6 @@ import type { Balance } from "./balance.ts";
 import { type BalanceDeps } from "./balance-source.ts";
 import { materializeDue } from "./balance-refresh.ts";
 
-export const DAY_MS = 86_400_000;
-
 export type EarningsDeps = BalanceDeps;
 
 /** The earnings of a seller in one currency, in minor units. */

@@ -1,5 +1,6 @@
 import { EVENT_MS } from "./availability.ts";
-import { DAY_MS, type Earnings, type EarningsDeps } from "./earnings.ts";
+import { DAY_MS } from "#runtime/values/time.ts";
+import { type Earnings, type EarningsDeps } from "./earnings.ts";
 
 interface Sold {
   _id: { currency: string; over: boolean };

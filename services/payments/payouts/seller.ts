@@ -1,7 +1,7 @@
 import { Schema, type Connection } from "mongoose";
-import { DAY_MS } from "#runtime/values/time.ts";
 import type { PayoutAccounts } from "../stripe/payout-accounts.ts";
 import { growingIntervalMs } from "../stripe/poll-interval.ts";
+import { DAY_MS, HOUR_MS } from "#runtime/values/time.ts";
 
 /** A seller's account at Stripe. A seller who has not begun the onboarding has none. */
 export interface Seller {
@@ -71,7 +71,6 @@ export async function refreshAccount(
   return ready;
 }
 
-const HOUR_MS = 3_600_000;
 const WEEK_MS = 7 * DAY_MS;
 
 /**

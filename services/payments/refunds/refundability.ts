@@ -4,7 +4,6 @@ import type { RefundabilitySchema } from "@ticketing/proto/payments/v1/payment";
 import { DomainError } from "#runtime/errors.ts";
 import { PaymentError } from "../errors.ts";
 import { toMoney } from "#runtime/values/money.ts";
-import { DAY_MS } from "#runtime/values/time.ts";
 import { newestAttempt, type PaymentFields } from "../payment.ts";
 import {
   isDisputed,
@@ -13,12 +12,13 @@ import {
   pendingRefund,
   refundInProgress,
 } from "./refund-state.ts";
+import { DAY_MS, MINUTE_MS } from "#runtime/values/time.ts";
 
 // Who may refund a payment, and until when. RefundPayment decides by this rule, and GetPayment and
 // ListSales show its result.
 
 /** For how long after the payment the buyer may request a refund. */
-const BUYER_MS = 30 * 60_000;
+const BUYER_MS = 30 * MINUTE_MS;
 
 export type Role = "ADMINISTRATOR" | "SELLER" | "BUYER";
 

@@ -1,6 +1,7 @@
 import { alarm } from "#runtime/alarm.ts";
 import type { Log } from "#runtime/log.ts";
 import type { PaymentFields, Payments } from "../payment.ts";
+import { MINUTE_MS } from "#runtime/values/time.ts";
 
 interface Deps {
   payments: Payments;
@@ -9,7 +10,7 @@ interface Deps {
 }
 
 /** Tickets normally answers within a second. */
-const MAX_WAIT_MS = 5 * 60_000;
+const MAX_WAIT_MS = 5 * MINUTE_MS;
 /** At most this many in one run: more alarms would tell operators nothing new. */
 const MAX_ALARMS = 100;
 

@@ -1,12 +1,12 @@
 import type Stripe from "stripe";
-import { DAY_MS } from "#runtime/values/time.ts";
 import { WEBHOOK_EVENTS } from "./webhook-events.ts";
 import { storeWebhook, type InboxDeps } from "./webhook-inbox.ts";
+import { DAY_MS, HOUR_MS } from "#runtime/values/time.ts";
 
 /** How far back the first run reads: longer than Stripe retries the delivery of an event. */
 const FIRST_RUN_MS = 7 * DAY_MS;
 /** An event may appear in Stripe's list a little later than its timestamp says. */
-const OVERLAP_MS = 3_600_000;
+const OVERLAP_MS = HOUR_MS;
 
 interface MissedEventDeps extends InboxDeps {
   stripe: Stripe;

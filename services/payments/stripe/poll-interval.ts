@@ -1,6 +1,6 @@
-const MINUTE_MS = 60_000;
+import { HOUR_MS, MINUTE_MS } from "#runtime/values/time.ts";
 
-const MAX_INTERVAL_MS = 3_600_000;
+const MAX_INTERVAL_MS = HOUR_MS;
 
 /** The interval between two polls is this part of the time since the last change. */
 const PART_OF_AGE = 6;

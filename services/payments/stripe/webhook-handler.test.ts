@@ -84,7 +84,7 @@ describe("a webhook", () => {
     ["signed with another secret", body, sign(body, "whsec_of_somebody_else")],
     ["signed 301 seconds ago", body, sign(body, WEBHOOK_SECRET, now() - 301)],
     ["signed a day ago", body, sign(body, WEBHOOK_SECRET, now() - 86_400)],
-    ["whose time was changed", body, `t=${now() - 1},${v1}`],
+    ["whose time was changed", body, `t=${Number(time.slice(2)) - 1},${v1}`],
     ["whose body was changed", body.replace("evt_1", "evt_2"), sign(body)],
     ["whose body was reserialized", JSON.stringify(JSON.parse(body), null, 1), sign(body)],
     ["with only a signature of the old scheme", body, `${time},${v1.replace("v1", "v0")}`],

@@ -9,6 +9,7 @@ import { TicketError, ticketNotFound } from "../errors.ts";
 import { retryDelayMs, isRecentId } from "#runtime/store/ids.ts";
 import { markCodeSeen } from "./attached-code.ts";
 import { recordUpdate, type Ticket, type Tickets } from "../ticket.ts";
+import { DAY_MS } from "#runtime/values/time.ts";
 
 // The entry code (R9). A buyer who has seen it cannot request a refund by themselves, and a buyer who has
 // requested a refund cannot see it. Both are decided on the ticket, so exactly one of them comes first:
@@ -29,7 +30,7 @@ export interface RevealRequest {
 }
 
 /** The event of a sale may wait this long for the broker. */
-const MAX_EVENT_DELAY_MS = 86_400_000;
+const MAX_EVENT_DELAY_MS = DAY_MS;
 /** The buyer may be paying right now. */
 const UNPAID_MS = 500;
 
