@@ -33,10 +33,10 @@ interface Intent {
 
 /** The payment intents of an order that the local Stripe has stored. */
 async function intentsOf(orderId: string): Promise<Intent[]> {
-  const books = await fetchStripeRecords<{
+  const records = await fetchStripeRecords<{
     payment_intents: Intent[];
   }>(stripeUrl);
-  return books.payment_intents.filter(({ metadata }) => metadata["order_id"] === orderId);
+  return records.payment_intents.filter(({ metadata }) => metadata["order_id"] === orderId);
 }
 
 const settled = (order: { id: string }, status: OrderStatus, timeoutMs = 10_000) =>

@@ -43,10 +43,10 @@ const refund = (who: Person, { id: orderId }: Order) => who.payments.refundPayme
 
 /** The amounts that the local Stripe has refunded for a payment. */
 async function refundedAmounts({ stripeId }: { stripeId: string }): Promise<number[]> {
-  const books = await fetchStripeRecords<{
+  const records = await fetchStripeRecords<{
     refunds: { payment_intent: string; amount: number }[];
   }>(stripeUrl);
-  return books.refunds.filter((one) => one.payment_intent === stripeId).map((one) => one.amount);
+  return records.refunds.filter((one) => one.payment_intent === stripeId).map((one) => one.amount);
 }
 
 const subjectsTo = async ({ email }: Person): Promise<string[]> => {

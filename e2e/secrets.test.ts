@@ -44,10 +44,10 @@ async function stored(): Promise<string> {
 
 /** The client secrets, which only Stripe and the buyer may know: they allow to continue a payment. */
 async function clientSecrets(): Promise<string[]> {
-  const books = await fetchStripeRecords<{
+  const records = await fetchStripeRecords<{
     payment_intents: { client_secret: string }[];
   }>(stripeUrl);
-  return books.payment_intents.map(({ client_secret: secret }) => secret);
+  return records.payment_intents.map(({ client_secret: secret }) => secret);
 }
 
 it("no log, event, error or payment contains a card, token, client secret, key or code", async () => {

@@ -13,7 +13,7 @@ const untrusted = await untrustedStorefrontAddresses(config);
 if (untrusted.length > 0) {
   exitInvalid(
     `TRUSTED_NETWORKS: the storefront's server is at ${untrusted.join(", ")}, which is in none of them, ` +
-      "so all its visitors would share one rate limit. Add its network, such as the pod network.",
+      "so all its users would share one rate limit. Add its network, such as the pod network.",
   );
 }
 try {

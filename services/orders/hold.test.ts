@@ -17,13 +17,13 @@ import { paymentMessage, testOrders, ticketMessage, statusWordsOf } from "./test
 
 const { deps, client, handle, pass, ticket, buy, get, recorded } = await testOrders();
 
-/** Lets several buyers hold one ticket: the orders made, and the refusals. */
+/** Lets several buyers hold one ticket: the orders made, and the errors. */
 async function race(ticketId: string, buyers: string[]) {
   const calls = buyers.map((buyer) => buy(ticketId, buyer));
   const settled = await Promise.allSettled(calls);
   const orders = settled.flatMap((each) => (each.status === "fulfilled" ? [each.value] : []));
   const refused = calls.filter((_, i) => settled[i]?.status === "rejected");
-  return { orders, refusals: await Promise.all(refused.map(refusal)) };
+  return { orders, errors: await Promise.all(refused.map(refusal)) };
 }
 
 const buyers = (count: number): string[] => Array.from({ length: count }, () => newId());
@@ -31,11 +31,11 @@ const buyers = (count: number): string[] => Array.from({ length: count }, () => 
 describe("one ticket has one open order", () => {
   it("when thirty buyers press Buy at once", async () => {
     for (let round = 0; round < 5; round += 1) {
-      const { orders, refusals } = await race(await ticket(), buyers(30));
+      const { orders, errors } = await race(await ticket(), buyers(30));
       expect(orders).toHaveLength(1);
       const until = orders[0]?.expiresAt && timestampDate(orders[0].expiresAt).toISOString();
-      expect(refusals).toHaveLength(29);
-      for (const refused of refusals) {
+      expect(errors).toHaveLength(29);
+      for (const refused of errors) {
         expect(refused).toMatchObject({
           code: Code.FailedPrecondition,
           reason: "TICKET_HELD",
@@ -49,9 +49,9 @@ describe("one ticket has one open order", () => {
     const ticketId = await ticket();
     const first = await buy(ticketId);
     pass(901);
-    const { orders, refusals } = await race(ticketId, buyers(20));
+    const { orders, errors } = await race(ticketId, buyers(20));
     expect(orders.map(({ holdNumber }) => holdNumber)).toEqual([2n]);
-    expect(new Set(refusals.map(({ reason }) => reason))).toEqual(new Set(["TICKET_HELD"]));
+    expect(new Set(errors.map(({ reason }) => reason))).toEqual(new Set(["TICKET_HELD"]));
     expect(statusWordsOf(await get(first))).toBe("CANCELLED EXPIRED");
     expect((await recorded(first.id)).map(({ type }) => type)).toEqual([
       "OrderCreated",

@@ -27,7 +27,7 @@ it("random requests cause no internal error and no charge", { timeout: 120_000 }
   expect(answered.get("GetPayment")).toBeGreaterThan(0);
   expect(await payments.countDocuments()).toBe(3);
   expect(await payments.countDocuments({ "order.userId": "eve", attempts: { $ne: [] } })).toBe(0);
-  const { charges } = (await stripeServer.control("GET", "books")) as {
+  const { charges } = (await stripeServer.control("GET", "records")) as {
     charges: { captured: boolean }[];
   };
   expect(charges.filter(({ captured }) => captured)).toEqual([]);

@@ -111,11 +111,11 @@ export function recordedFrom(
   skip?: (node: ts.Node) => boolean,
 ): Set<DescMessage> {
   const found = new Set<DescMessage>();
-  const visit = (used: ts.Identifier): void => {
+  const onName = (used: ts.Identifier): void => {
     const event = byName.get(used.text);
     if (event && ownerOf(event) === name && isUse(used)) found.add(event);
   };
-  index.reach(start, visit, skip);
+  index.reach(start, onName, skip);
   for (const event of snapshotEvents) found.delete(event);
   return found;
 }

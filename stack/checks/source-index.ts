@@ -101,14 +101,14 @@ export class SourceIndex {
   }
 
   /** Calls back for each name in a place and in all code that it can reach, except in skipped code. */
-  reach(start: Place, visit: (name: ts.Identifier) => void, skip?: (node: ts.Node) => boolean) {
+  reach(start: Place, onName: (name: ts.Identifier) => void, skip?: (node: ts.Node) => boolean) {
     const seen = new Set<ts.Node>();
     const walk = ({ file, node }: Place): void => {
       if (seen.has(node) || ts.isTypeNode(node) || ts.isImportDeclaration(node)) return;
       seen.add(node);
       if (skip?.(node)) return;
       if (ts.isIdentifier(node)) {
-        visit(node);
+        onName(node);
         this.#definitionsOf(file, node).forEach(walk);
       }
       // A nested function is reached where its name is used, not where it is defined.

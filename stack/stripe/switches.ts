@@ -48,7 +48,7 @@ type Switch = (parts: Parts, body: unknown, id: string) => unknown;
 
 /** The test API by method and path. Every response is JSON. */
 const switches: Record<string, Switch> = {
-  "GET /_test/books": ({ journal }) => ({
+  "GET /_test/records": ({ journal }) => ({
     payment_intents: journal.all("payment_intent"),
     charges: journal.all("charge"),
     refunds: journal.all("refund"),

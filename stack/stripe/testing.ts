@@ -47,9 +47,9 @@ export async function local(options: Partial<StripeOptions> = {}) {
     if (!response.ok) throw new Error(await response.text());
     return response.json() as Promise<unknown>;
   };
-  const books = () => callTestApi("GET", "books") as Promise<Record<string, unknown[]>>;
+  const records = () => callTestApi("GET", "records") as Promise<Record<string, unknown[]>>;
   return {
-    books,
+    records,
     base,
     secretKey,
     callTestApi,

@@ -34,7 +34,7 @@ interface Options {
 /** After this many attempts of an account within an hour, the reason of a decline is hidden from it. */
 const MAX_EXPLAINED_ATTEMPTS = 3;
 /** The same for the declines of an address, which many honest buyers may share. */
-const MAX_EXPLAINED_REFUSALS = 10;
+const MAX_EXPLAINED_DECLINES = 10;
 
 const HOUR_SECONDS = 3_600;
 const DAY_SECONDS = 86_400;
@@ -67,9 +67,9 @@ export function cardLimits(options: Options): CardLimits {
     async countAttempt({ userId, address }) {
       const refused = await Promise.all(addresses.map((each) => each.check(network(address))));
       const tried = await Promise.all(accounts.map((each) => each.count(userId)));
-      const [refusals = 0] = refused;
+      const [declines = 0] = refused;
       const [attempts = 0] = tried;
-      return { isTerse: attempts > MAX_EXPLAINED_ATTEMPTS || refusals >= MAX_EXPLAINED_REFUSALS };
+      return { isTerse: attempts > MAX_EXPLAINED_ATTEMPTS || declines >= MAX_EXPLAINED_DECLINES };
     },
     async countRefusal({ address }) {
       // An address over its limit is refused at its next attempt.

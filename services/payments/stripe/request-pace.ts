@@ -22,17 +22,17 @@ const paused = (): Error =>
 export function requestPace(perSecond: number, now: () => number = Date.now): RequestPace {
   const tokens = new RateLimiterQueue(new RateLimiterMemory({ points: perSecond, duration: 1 }));
   const inner = Stripe.createNodeHttpClient();
-  let refusals = 0;
+  let rejections = 0;
   let pausedUntil = 0;
   const isPaused = (): boolean => now() < pausedUntil;
 
   function observe(status: number): void {
     if (status !== 429) {
-      refusals = 0;
+      rejections = 0;
       return;
     }
-    const pause = Math.min(FIRST_PAUSE_MS * 2 ** refusals, MAX_PAUSE_MS);
-    refusals += 1;
+    const pause = Math.min(FIRST_PAUSE_MS * 2 ** rejections, MAX_PAUSE_MS);
+    rejections += 1;
     pausedUntil = now() + pause * (0.8 + 0.2 * Math.random());
   }
 

@@ -278,7 +278,7 @@ export async function paymentsFixture(options: Options = {}) {
   }
 
   async function stripeState(order: Order): Promise<StripeState> {
-    const fixture = (await stripeServer.control("GET", "books")) as {
+    const fixture = (await stripeServer.control("GET", "records")) as {
       payment_intents: Stripe.PaymentIntent[];
       charges: Stripe.Charge[];
       refunds: Stripe.Refund[];
@@ -374,7 +374,7 @@ export async function paymentsFixture(options: Options = {}) {
 
   // No secret of a test may appear in a log or an event.
   onTestFinished(async () => {
-    const { payment_intents: intents } = (await stripeServer.control("GET", "books")) as {
+    const { payment_intents: intents } = (await stripeServer.control("GET", "records")) as {
       payment_intents: Stripe.PaymentIntent[];
     };
     const found = await payments.find().lean<PaymentFields[]>();

@@ -40,7 +40,7 @@ interface Sale extends Partial<
   daysAgo?: number;
 }
 
-/** The response of `/_test/books` of the local Stripe. */
+/** The response of `/_test/records` of the local Stripe. */
 export interface StripeObjects {
   transfers: Stripe.Transfer[];
   balance_transactions: Stripe.BalanceTransaction[];
@@ -152,7 +152,7 @@ export async function payoutsFixture(webhook?: { url: string; secret: string }) 
 
   const storedPayouts = (): Promise<Payout[]> =>
     payouts.find().sort({ createTime: 1 }).lean<Payout[]>();
-  const stripeObjects = (): Promise<StripeObjects> => control<StripeObjects>("GET", "books");
+  const stripeObjects = (): Promise<StripeObjects> => control<StripeObjects>("GET", "records");
 
   /** Every line of the ledger, by its currency. */
   async function ledger(): Promise<(Line & { currency: string })[]> {

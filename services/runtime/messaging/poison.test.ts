@@ -111,10 +111,10 @@ const count = async (queue: string): Promise<number> => (await raw.checkQueue(qu
 async function takeDead(expected: number): Promise<GetMessage[]> {
   const queue = deadLetterQueue(SERVICE);
   await eventually(async () => (await count(queue)) === expected, `${expected} dead letters`);
-  const letters: GetMessage[] = [];
+  const messages: GetMessage[] = [];
   for (let i = 0; i < expected; i += 1)
-    letters.push((await raw.get(queue, { noAck: true })) as GetMessage);
-  return letters;
+    messages.push((await raw.get(queue, { noAck: true })) as GetMessage);
+  return messages;
 }
 
 /** Expects that no message is left: each one was either handled or is a dead letter. */
@@ -132,8 +132,8 @@ it.each(Object.entries(poisons))("%s delays no other message and is kept", async
     () => Array.from(handled.keys()).filter((id) => id !== "none").length === 50,
     "all other messages",
   );
-  const letters = await takeDead(50);
-  for (const { properties } of letters) {
+  const messages = await takeDead(50);
+  for (const { properties } of messages) {
     expect(properties.headers).toMatchObject({
       "x-ticketing-reason": reason,
       "x-ticketing-origin": SERVICE,
@@ -152,12 +152,12 @@ it("handles each of 1,900 events once, with 100 malformed ones among them (P11)"
     else tellOf(`o${i}`);
   }
   await eventually(() => handled.size === 1_900 + 1, "all other messages", 30_000);
-  const letters = await takeDead(100);
+  const messages = await takeDead(100);
   expect(performance.now() - begun).toBeLessThan(30_000);
   const { none = 0, ...good } = Object.fromEntries(handled);
   expect(new Set(Object.values(good))).toEqual(new Set([1]));
   expect(none).toBe(25 * 5); // One of the four kinds can be decoded, and is tried.
-  const reasons = letters.map(({ properties }) =>
+  const reasons = messages.map(({ properties }) =>
     String(properties.headers?.["x-ticketing-reason"]),
   );
   expect(reasons.toSorted()).toEqual(

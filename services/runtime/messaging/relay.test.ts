@@ -196,12 +196,12 @@ describe("a saved event", () => {
   it("is published although more IDs than the relay keeps are waiting when its retry is due", async () => {
     const things = await collection();
     const ready = Promise.withResolvers<void>();
-    let refusals = 0;
+    let rejections = 0;
     const slow = Object.create(broker, {
       publish: {
         async value(...args: Parameters<Broker["publish"]>) {
-          if (wordIn(args[2]) === "refused" && refusals < 1) {
-            refusals += 1;
+          if (wordIn(args[2]) === "refused" && rejections < 1) {
+            rejections += 1;
             throw new Error("refused once");
           }
           await ready.promise;
@@ -211,7 +211,7 @@ describe("a saved event", () => {
     }) as Broker;
     start(things, { broker: slow });
     await say(things, "refused");
-    await eventually(() => refusals === 1, "the rejection");
+    await eventually(() => rejections === 1, "the rejection");
     const refusedAt = performance.now();
     for (let i = 0; i < 12; i += 1) {
       await Promise.all(Array.from({ length: 100 }, (_, j) => say(things, `${i} ${j}`)));

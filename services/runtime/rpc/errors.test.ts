@@ -21,7 +21,7 @@ const server = await testServer(routes, { log });
 const clients = [server.connect(service), server.grpc(service)] as unknown as WordClient[];
 
 /** The errors of the calls over both protocols. */
-function refusals(how: () => unknown) {
+function errorsOf(how: () => unknown) {
   fail = how;
   return Promise.all(clients.map((client) => refusal(client["fail"]?.({}) as Promise<unknown>)));
 }
@@ -29,7 +29,7 @@ function refusals(how: () => unknown) {
 describe("a client receives", () => {
   it("the code, the reason, the message and the details of a domain error", async () => {
     const details = { metadata: { until: "soon" }, retryAfterMs: 1250 };
-    const refused = await refusals(() => {
+    const refused = await errorsOf(() => {
       throw new DomainError(
         "TICKET_HELD",
         Code.FailedPrecondition,
@@ -50,7 +50,7 @@ describe("a client receives", () => {
   });
 
   it("every wrong field", async () => {
-    const refused = await refusals(() => {
+    const refused = await errorsOf(() => {
       throw new InvalidFields([
         { field: "price.nanos", description: "EUR has 2 digits after the point" },
         { field: "title", description: "is too long", reason: "STRING_MAX_LEN" },
@@ -63,7 +63,7 @@ describe("a client receives", () => {
   });
 
   it("no detail of an unexpected error, which is only logged", async () => {
-    const refused = await refusals(() => {
+    const refused = await errorsOf(() => {
       throw new Error("password of the database: hunter2");
     });
     for (const each of refused) {
@@ -77,7 +77,7 @@ describe("a client receives", () => {
   });
 
   it("an error of the protocol that a handler throws", async () => {
-    const refused = await refusals(() => {
+    const refused = await errorsOf(() => {
       throw new ConnectError("not here", Code.Unimplemented);
     });
     for (const each of refused)
@@ -91,7 +91,7 @@ describe("a client receives", () => {
     const ask = (): Promise<number> => things.countDocuments().exec();
     expect(await ask()).toBe(0);
     line.cut();
-    for (const each of await refusals(ask)) {
+    for (const each of await errorsOf(ask)) {
       expect(each).toMatchObject({
         code: Code.Unavailable,
         reason: "STORE_UNAVAILABLE",

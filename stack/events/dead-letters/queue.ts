@@ -20,14 +20,14 @@ export async function send(
 }
 
 /**
- * Passes the oldest dead letters of a service to `visit`, which acknowledges a message and returns
+ * Passes the oldest dead letters of a service to `onMessage`, which acknowledges a message and returns
  * "settled", or returns "left". Messages that are left go back to the queue in their order.
  */
 export async function visitDeadLetters(
   channel: ConfirmChannel,
   service: string,
   limit: number,
-  visit: (message: GetMessage) => Promise<"settled" | "left">,
+  onMessage: (message: GetMessage) => Promise<"settled" | "left">,
 ): Promise<{ left: number }> {
   const queue = deadLetterQueue(service);
   let left = await depth(channel, queue);
@@ -37,7 +37,7 @@ export async function visitDeadLetters(
     const message = await channel.get(queue);
     if (!message) break;
     left = message.fields.messageCount;
-    if ((await visit(message)) === "left") unsettled.push(message);
+    if ((await onMessage(message)) === "left") unsettled.push(message);
   }
   for (const message of unsettled) channel.nack(message);
   return { left };

@@ -36,7 +36,7 @@ describe("a request", () => {
     );
     expect(error).toMatchObject({ statusCode: 400, type: "StripeInvalidRequestError", param });
     expect(error.code).toBe(code);
-    expect(await callTestApi("GET", "books")).toMatchObject({ payment_intents: [], events: [] });
+    expect(await callTestApi("GET", "records")).toMatchObject({ payment_intents: [], events: [] });
   });
 
   it("without a required parameter is rejected", async () => {
@@ -90,7 +90,7 @@ describe("a request", () => {
 describe("the test API", () => {
   it("is disabled by default", async () => {
     const { callTestApi } = await local({ test: false });
-    await expect(callTestApi("GET", "books")).rejects.toThrow();
+    await expect(callTestApi("GET", "records")).rejects.toThrow();
   });
 
   it("rejects unknown parameters", async () => {

@@ -95,7 +95,7 @@ describe("a payment intent", () => {
     await stripe.paymentIntents.capture(paid);
     const { id: gone } = await authorized(stripe);
     await stripe.paymentIntents.cancel(gone);
-    const refusals = [
+    const errors = [
       [stripe.paymentIntents.capture(unpaid), "requires_payment_method"],
       [stripe.paymentIntents.confirm(unpaid), "requires_payment_method"],
       [stripe.paymentIntents.capture(paid), "succeeded"],
@@ -104,7 +104,7 @@ describe("a payment intent", () => {
       [stripe.paymentIntents.capture(gone), "canceled"],
       [stripe.paymentIntents.cancel(gone), "canceled"],
     ] as const;
-    for (const [call, status] of refusals) {
+    for (const [call, status] of errors) {
       expect(await errorOf(call)).toMatchObject({
         statusCode: 400,
         code: "payment_intent_unexpected_state",

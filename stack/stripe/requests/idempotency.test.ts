@@ -5,7 +5,7 @@ const idempotencyKey = "attempt-1";
 
 describe("an idempotency key", () => {
   it("repeats the first response", async () => {
-    const { stripe, books } = await local();
+    const { stripe, records } = await local();
     const first = await stripe.paymentIntents.create(intentParams, { idempotencyKey });
     expect(first.lastResponse.headers["idempotent-replayed"]).toBeUndefined();
     const again = await stripe.paymentIntents.create(intentParams, { idempotencyKey });
@@ -14,11 +14,11 @@ describe("an idempotency key", () => {
       "idempotent-replayed": "true",
       "original-request": first.lastResponse.requestId,
     });
-    expect((await books()).payment_intents).toHaveLength(1);
+    expect((await records()).payment_intents).toHaveLength(1);
   });
 
   it("repeats a decline, and charges the card once", async () => {
-    const { stripe, books } = await local();
+    const { stripe, records } = await local();
     const params = {
       ...intentParams,
       payment_method: "pm_card_visa_chargeDeclined",
@@ -27,7 +27,7 @@ describe("an idempotency key", () => {
     const first = await errorOf(stripe.paymentIntents.create(params, { idempotencyKey }));
     const again = await errorOf(stripe.paymentIntents.create(params, { idempotencyKey }));
     expect(again).toMatchObject({ statusCode: 402, code: "card_declined", charge: first.charge });
-    expect((await books()).charges).toHaveLength(1);
+    expect((await records()).charges).toHaveLength(1);
   });
 
   it("cannot be reused with other parameters or another path", async () => {
@@ -78,23 +78,23 @@ describe("an idempotency key", () => {
   });
 
   it("returns the stored response after a response was lost", async () => {
-    const { stripe, callTestApi, books } = await local();
+    const { stripe, callTestApi, records } = await local();
     // The SDK itself retries once with the same key after a broken connection.
     await callTestApi("POST", "faults", { drop: true, times: 2 });
     const lost = await errorOf(stripe.paymentIntents.create(intentParams, { idempotencyKey }));
     expect(lost.type).toBe("StripeConnectionError");
     const { lastResponse } = await stripe.paymentIntents.create(intentParams, { idempotencyKey });
     expect(lastResponse.headers["idempotent-replayed"]).toBe("true");
-    expect((await books()).payment_intents).toHaveLength(1);
+    expect((await records()).payment_intents).toHaveLength(1);
   });
 
   it("returns the stored response after a response came too late", async () => {
-    const { stripe, callTestApi, books } = await local();
+    const { stripe, callTestApi, records } = await local();
     await callTestApi("POST", "faults", { slow: 500 });
     const hasty = { idempotencyKey, timeout: 250 };
     const late = await errorOf(stripe.paymentIntents.create(intentParams, hasty));
     expect(late.type).toBe("StripeConnectionError");
-    await eventually(async () => expect((await books()).payment_intents).toHaveLength(1));
+    await eventually(async () => expect((await records()).payment_intents).toHaveLength(1));
     const { lastResponse } = await stripe.paymentIntents.create(intentParams, { idempotencyKey });
     expect(lastResponse.headers["idempotent-replayed"]).toBe("true");
   });
@@ -103,13 +103,13 @@ describe("an idempotency key", () => {
     ["nothing", false, 0],
     ["everything", true, 1],
   ])("repeats a server error, after which %s is done", async (_, late, intents) => {
-    const { stripe, callTestApi, books } = await local();
+    const { stripe, callTestApi, records } = await local();
     await callTestApi("POST", "faults", { fail: 500, late });
     for (let i = 0; i < 2; i++) {
       const error = await errorOf(stripe.paymentIntents.create(intentParams, { idempotencyKey }));
       expect(error).toMatchObject({ statusCode: 500, type: "StripeAPIError" });
     }
-    expect((await books()).payment_intents).toHaveLength(intents);
+    expect((await records()).payment_intents).toHaveLength(intents);
   });
 
   it("stays unused if the request exceeds the rate limit", async () => {
