@@ -2,6 +2,7 @@ import { setTimeout as passing } from "node:timers/promises";
 import { until } from "#stack/process";
 import { services, type ServiceName, type System } from "#stack/launcher";
 import type { MutingProxies } from "./muting-proxies.ts";
+import type { MutingProxy } from "./muting-proxy.ts";
 
 export interface ServiceCrashes {
   /** Kills instances of a service, by default all, and waits for their end. */
@@ -15,8 +16,30 @@ export interface ServiceCrashes {
   killAtRandom(times: number): Promise<void>;
 }
 
-const PUBLISH_TIMEOUT_MS = 60_000;
+const PUBLISH_TIMEOUT_MS = 120_000;
+/** Shorter than the broker waits for a heartbeat: then it would close the muted connection. */
+const MUTED_MS = 4_000;
+/** Long enough for a service to reconnect. */
+const UNMUTED_MS = 4_000;
 const LARGEST_PAUSE_MS = 300;
+
+/**
+ * Mutes a service until it publishes, and returns whether it did. A service that is just connecting
+ * cannot publish while it is muted, so after a while it is unmuted.
+ */
+async function muteUntilPublishing(proxy: MutingProxy): Promise<boolean> {
+  proxy.mute();
+  // The name of an exchange is in the data once the service publishes.
+  const publishes = (): boolean => proxy.pending().includes("ticketing.");
+  const found = await until(publishes, { what: "a message", timeoutMs: MUTED_MS }).then(
+    () => true,
+    () => false,
+  );
+  if (found) return true;
+  proxy.unmute();
+  await passing(UNMUTED_MS);
+  return false;
+}
 
 export function serviceCrashes(
   { instances }: System,
@@ -35,9 +58,7 @@ export function serviceCrashes(
     async killBeforeConfirmation(service) {
       const proxy = brokerProxies.get(service);
       if (!proxy) throw new Error(`no proxy between ${service} and the broker`);
-      proxy.mute();
-      // The name of an exchange is in the data once the service publishes.
-      const publishes = (): boolean => proxy.pending().includes("ticketing.");
+      const publishes = () => muteUntilPublishing(proxy);
       await until(publishes, { what: `${service} to publish`, timeoutMs: PUBLISH_TIMEOUT_MS });
       await crash(service);
       proxy.unmute();
