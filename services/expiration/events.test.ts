@@ -233,6 +233,6 @@ describe("the end of a hold", () => {
       () => raw.get(deadLetterQueue("expiration"), { noAck: true }),
       "the dead letter",
     );
-    expect(dead.properties.headers?.["x-ticketing-reason"]).toBe("an event without its order");
+    expect(dead.properties.headers?.["x-ticketing-reason"]).toBe("an event without its expiry");
   });
 });

@@ -86,6 +86,7 @@ describe("orders and its broker", () => {
     );
     expect(last.properties.type).toBe(OrderCreatedSchema.typeName);
     await stop();
+    await publishing.close(); // The broker confirms a message after it has delivered it.
     expect(await deps.orders.countDocuments({ "outbox._id": { $exists: true } })).toBe(0);
   });
 
