@@ -50,7 +50,7 @@ export async function isBanned(banReplica: BanReplica, userId: string): Promise<
  * Stores a ban, and calls `apply` with the newest state of the user. If another event changed the state
  * meanwhile, `apply` is called again, because the two calls may have finished in the wrong order.
  */
-export async function applyBan(banReplica: BanReplica, ban: Ban, apply: ApplyBan): Promise<void> {
+async function applyBan(banReplica: BanReplica, ban: Ban, apply: ApplyBan): Promise<void> {
   await applyIfNewer(banReplica, ban);
   for (;;) {
     const banned = await isBanned(banReplica, ban.userId);

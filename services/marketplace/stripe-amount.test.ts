@@ -1,22 +1,6 @@
-import { create } from "@bufbuild/protobuf";
-import { MoneySchema, type Money } from "@ticketing/proto/google/type/money";
 import { describe, expect, it } from "vitest";
-import { InvalidFields } from "#runtime/errors.ts";
+import { money, wrongFields } from "#runtime/testing/money.ts";
 import { toChargeable } from "./stripe-amount.ts";
-
-const money = (currencyCode: string, units: bigint, nanos = 0): Money =>
-  create(MoneySchema, { currencyCode, units, nanos });
-
-/** The fields that an error names. */
-function wrongFields(read: () => unknown): string[] {
-  try {
-    read();
-  } catch (error) {
-    if (error instanceof InvalidFields) return error.violations.map(({ field }) => field);
-    throw error;
-  }
-  return [];
-}
 
 describe("an amount that Stripe can charge", () => {
   it.each([

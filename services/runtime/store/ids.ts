@@ -19,9 +19,9 @@ const CLOCK_SKEW_MS = 10_000;
  * Whether an object with this ID may exist although its event has not arrived: the ID is younger than the
  * maximum delay of events. An ID from the future is not genuine, so waiting for it is pointless.
  */
-export function isRecentId(id: string, now: number, newsTravelsMs: number): boolean {
+export function isRecentId(id: string, now: number, maxEventDelayMs: number): boolean {
   const age = now - createTimeOf(id);
-  return age < newsTravelsMs && age > -CLOCK_SKEW_MS;
+  return age < maxEventDelayMs && age > -CLOCK_SKEW_MS;
 }
 
 /**

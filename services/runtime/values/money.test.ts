@@ -1,24 +1,8 @@
-import { create } from "@bufbuild/protobuf";
 import { currencies } from "@ticketing/proto/currencies";
-import { MoneySchema, type Money } from "@ticketing/proto/google/type/money";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { InvalidFields } from "../errors.ts";
+import { money, wrongFields } from "../testing/money.ts";
 import { toMinor, toMoney } from "./money.ts";
-
-const money = (currencyCode: string, units: bigint, nanos = 0): Money =>
-  create(MoneySchema, { currencyCode, units, nanos });
-
-/** The fields that an error names. */
-function wrongFields(read: () => unknown): string[] {
-  try {
-    read();
-  } catch (error) {
-    if (error instanceof InvalidFields) return error.violations.map(({ field }) => field);
-    throw error;
-  }
-  return [];
-}
 
 describe("money on the wire and in the store", () => {
   it.each([
