@@ -20,3 +20,16 @@ export const orderConfig = serviceConfig.extend({
   /** Whether holding a ticket requires a confirmed email address. */
   REQUIRE_CONFIRMED_EMAIL: booleanVariable.default(true),
 });
+
+/** The rules of holds as the environment sets them. */
+export const holdSettings = (config: z.infer<typeof orderConfig>) => ({
+  holdSeconds: config.ORDER_HOLD_SECONDS,
+  extensionSeconds: config.HOLD_EXTENSION_SECONDS,
+  maxOpenOrders: config.MAX_OPEN_ORDERS,
+  maxHoldsPerHour: config.MAX_HOLDS_PER_HOUR,
+  maxHoldsPerDay: config.MAX_HOLDS_PER_DAY,
+  holdHalvings: config.HOLD_HALVINGS,
+  maxOpenOrdersNew: config.MAX_OPEN_ORDERS_NEW,
+  maxHoldsPerNetwork: config.MAX_HOLDS_PER_NETWORK,
+  requireConfirmedEmail: config.REQUIRE_CONFIRMED_EMAIL,
+});

@@ -4,7 +4,7 @@ import { buildIndexes } from "#runtime/store/indexes.ts";
 import { banReplicaModel } from "#marketplace/ban-replica.ts";
 import { startService } from "#runtime/service.ts";
 import { onSaved } from "#runtime/store/aggregate.ts";
-import { orderConfig } from "./config.ts";
+import { holdSettings, orderConfig } from "./config.ts";
 import { expireOverdue, orderEvents, orderSnapshots, ticketReplica } from "./events.ts";
 import { orderModel } from "./order.ts";
 import { orderRoutes } from "./rpc.ts";
@@ -18,29 +18,21 @@ const deps = {
   orders: orderModel(db),
   tickets: ticketModel(db),
   banReplica: banReplicaModel(db),
-  holdSeconds: config.ORDER_HOLD_SECONDS,
-  extensionSeconds: config.HOLD_EXTENSION_SECONDS,
-  maxOpenOrders: config.MAX_OPEN_ORDERS,
-  maxHoldsPerHour: config.MAX_HOLDS_PER_HOUR,
-  maxHoldsPerDay: config.MAX_HOLDS_PER_DAY,
-  holdHalvings: config.HOLD_HALVINGS,
-  maxOpenOrdersNew: config.MAX_OPEN_ORDERS_NEW,
-  maxHoldsPerNetwork: config.MAX_HOLDS_PER_NETWORK,
-  requireConfirmedEmail: config.REQUIRE_CONFIRMED_EMAIL,
+  ...holdSettings(config),
   now: Date.now,
   log: service.log,
 };
 await buildIndexes(deps.orders, deps.tickets); // The hold is a unique index.
 
 onSaved(deps.orders, service.relay(deps.orders).enqueue);
-const copies = service.replica(db, ticketReplica(deps));
+const replica = service.replica(db, ticketReplica(deps));
 await service.consume([
   ...orderEvents(deps),
   service.publishSnapshots(orderSnapshots(deps)),
-  copies.handler,
+  replica.handler,
 ]);
 service.every(config.ORDER_SWEEP_SECONDS, "expiring overdue holds", () => expireOverdue(deps));
 service.every(60, "looking for stuck orders", stuckOrders(deps));
-await copies.untilComplete();
+await replica.untilComplete();
 await service.serve({ routes: orderRoutes(deps), rules: await service.tokens(config) });
 await service.untilStopped();

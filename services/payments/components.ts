@@ -1,9 +1,9 @@
 import type { Connection } from "mongoose";
-import type { RedisClientType } from "redis";
 import type { z } from "zod";
 import { banReplicaModel } from "#marketplace/ban-replica.ts";
 import type { Service } from "#runtime/service.ts";
 import { buildIndexes } from "#runtime/store/indexes.ts";
+import { connectRedis } from "#runtime/store/redis.ts";
 import { balanceModel } from "./balances/balance.ts";
 import { cardLimits } from "./checkout/card-limits.ts";
 import type { paymentConfig } from "./config.ts";
@@ -61,14 +61,18 @@ export const settings = (config: PaymentConfig, { log, publish }: Service) => ({
   methodTypes: config.PAYMENT_METHOD_TYPES.split(","),
 });
 
-export const configuredCardLimits = (config: PaymentConfig, redis: RedisClientType) =>
-  cardLimits({
+/** The limits of card attempts, counted in Redis. */
+export async function startCardLimits(config: PaymentConfig, service: Service) {
+  const redis = await connectRedis(config.REDIS_URI, service.log);
+  service.onStop(() => redis.destroy());
+  return cardLimits({
     redis,
     perAccountAndHour: config.CARD_TRIES_PER_ACCOUNT_AND_HOUR,
     perAccountAndDay: config.CARD_TRIES_PER_ACCOUNT_AND_DAY,
     perAddressAndHour: config.CARD_REFUSALS_PER_ADDRESS_AND_HOUR,
     perAddressAndDay: config.CARD_REFUSALS_PER_ADDRESS_AND_DAY,
   });
+}
 
 /** Stripe's webhooks, signed with any of the configured secrets. */
 export function webhookRoute(config: PaymentConfig, deps: Omit<WebhookDeps, "secrets">) {

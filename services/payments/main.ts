@@ -1,7 +1,6 @@
 import { catalogue } from "#marketplace/catalogue.ts";
 import { parseConfig } from "#runtime/config.ts";
 import { onSaved } from "#runtime/store/aggregate.ts";
-import { connectRedis } from "#runtime/store/redis.ts";
 import { startService } from "#runtime/service.ts";
 import {
   startPayouts,
@@ -9,9 +8,9 @@ import {
   startSettlement,
 } from "./operations/background-work.ts";
 import {
-  configuredCardLimits,
   openModels,
   settings,
+  startCardLimits,
   stripeClients,
   webhookRoute,
 } from "./components.ts";
@@ -24,11 +23,9 @@ import { paymentListener } from "./settlement/payment-listener.ts";
 const config = parseConfig(paymentConfig, process.env);
 const service = await startService("payments", config, catalogue);
 const db = await service.database(config.MONGODB_URI);
-const redis = await connectRedis(config.REDIS_URI, service.log);
-service.onStop(() => redis.destroy());
 const models = await openModels(db);
 const { lowPriority, ...clients } = stripeClients(config);
-const cards = configuredCardLimits(config, redis);
+const cards = await startCardLimits(config, service);
 const deps = { ...models, ...clients, ...settings(config, service), cards };
 
 const worker = startSettlement(service, deps, lowPriority);
