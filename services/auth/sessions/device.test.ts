@@ -63,6 +63,8 @@ it.each([
   ["192.168.0.1", "a private network"],
   ["fd00::1", "a private network"],
   ["fe80::1", "a private network"],
+  ["fe80::1%eth0", "a private network"],
+  ["100.64.0.1", "a private network"],
   ["172.32.0.1", ""],
   ["8.8.8.8", ""],
   ["2001:db8::1", ""],
@@ -79,6 +81,9 @@ it.each([
   ["2001:0DB8:0001:0002::9", "2001:db8:1:2::/64"],
   ["2001:db8::1", "2001:db8:0:0::/64"],
   ["::1", "0:0:0:0::/64"],
+  ["fe80::1%eth0", "fe80:0:0:0::/64"],
+  ["2001:db8:1:2:3:4:192.0.2.1", "2001:db8:1:2::/64"],
+  ["127.1", "127.1"],
   ["direct", "direct"],
 ])("%s counts as %s", (address, network) => {
   expect(networkOf(address)).toBe(network);
