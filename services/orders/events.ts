@@ -27,6 +27,7 @@ import type { SnapshotPublisher } from "#runtime/messaging/snapshots/publisher.t
 import { banHandlers, type BanReplica } from "#marketplace/ban-replica.ts";
 import {
   acceptPayment,
+  cancelBanned,
   complete,
   expire,
   extend,
@@ -38,7 +39,6 @@ import {
   type Orders,
 } from "./order.ts";
 import { applyIfNewer, type Tickets } from "./ticket-replica.ts";
-import { cancelOrdersOf } from "./banned-user.ts";
 
 interface Deps {
   orders: Orders;
@@ -47,6 +47,19 @@ interface Deps {
   /** How long a hold is extended while the buyer is at their bank's page, in seconds; 0 for never. */
   extensionSeconds: number;
   now: () => number;
+}
+
+/** How many orders of a banned user are cancelled at once; some sellers have thousands. */
+const BAN_CONCURRENCY = 20;
+
+/** Cancels a banned user's open orders, and those of others for their tickets. */
+async function cancelOrdersOf(orders: Orders, userId: string): Promise<void> {
+  const open = { status: "CREATED" as const, $or: [{ userId }, { sellerId: userId }] };
+  for (;;) {
+    const page = await orders.find(open, { _id: 1 }).limit(BAN_CONCURRENCY).lean();
+    if (page.length === 0) return;
+    await Promise.all(page.map(({ _id }) => update(orders, _id, cancelBanned)));
+  }
 }
 
 /** How orders handles the events of other services. A stale event changes nothing. */

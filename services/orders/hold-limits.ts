@@ -1,15 +1,21 @@
+import type { PipelineStage } from "mongoose";
+import type { BanReplica } from "#marketplace/ban-replica.ts";
 import type { Caller } from "#runtime/identity/tokens.ts";
 import { addressOf, networkOf } from "#runtime/identity/client-network.ts";
 import type { DomainError } from "#runtime/errors.ts";
+import { smallestIdAt } from "#runtime/store/ids.ts";
 import { DAY_MS, HOUR_MS, MINUTE_MS } from "#runtime/values/time.ts";
 import { OrderError } from "./errors.ts";
 import { hashedKey } from "#runtime/store/rate-limit.ts";
-import { ACTIVE, type Order, type Orders } from "./order.ts";
+import { ACTIVE, type OrderFields, type Orders } from "./order.ts";
+import type { TicketFields, Tickets } from "./ticket-replica.ts";
 
 // How much one buyer, and one client network, may hold without paying: decision 28.
 
 export interface HoldLimits {
   orders: Orders;
+  tickets: Tickets;
+  banReplica: BanReplica;
   /** How long a first hold lasts. */
   holdSeconds: number;
   /** How many further holds of the same ticket are each half as long as the one before. */
@@ -35,8 +41,30 @@ interface Candidate {
   network?: string | undefined;
 }
 
+type OwnOrder = Pick<OrderFields, "ticketId" | "status" | "cancelReason" | "createTime">;
+
+/** What decides whether a buyer may hold a ticket that nobody else holds. */
+export interface HoldFacts {
+  ticket?: TicketFields;
+  /** The buyer's active orders, and their orders for this ticket of the last day. */
+  ownOrders: readonly OwnOrder[];
+  /** The number of the ticket's latest hold. */
+  lastHoldNumber: number;
+  /** The number of unpaid holds from the client network. */
+  ofNetwork: number;
+}
+
+/** What is checked once more when an order is stored. */
+export interface HoldRecount {
+  /** The buyer's active orders up to this one. */
+  open: number;
+  ofNetwork: number;
+  /** The buyer and the seller, as far as they are banned. */
+  bannedIds: readonly string[];
+}
+
 /** How unpaid holds end. Bans and refunds are left out: the buyer did not cause them. */
-const UNPAID: ("BUYER" | "EXPIRED" | "PAYMENT_FAILED")[] = ["BUYER", "EXPIRED", "PAYMENT_FAILED"];
+const UNPAID: readonly unknown[] = ["BUYER", "EXPIRED", "PAYMENT_FAILED"];
 
 /** A confirmed email address makes it expensive to hold tickets from many accounts. */
 export function mustHaveConfirmedEmail(
@@ -51,12 +79,6 @@ export function mustHaveConfirmedEmail(
 export function networkKey(header: Headers): string | undefined {
   const network = networkOf(addressOf(header));
   return network === "direct" ? undefined : hashedKey(network);
-}
-
-async function openOrderLimitOf(rules: HoldLimits, userId: string): Promise<number> {
-  const { orders, maxOpenOrders, maxOpenOrdersNew } = rules;
-  const hasBought = await orders.exists({ userId, status: "COMPLETED" });
-  return hasBought ? maxOpenOrders : Math.min(maxOpenOrders, maxOpenOrdersNew);
 }
 
 const tooManyOpenOrders = (max: number): DomainError =>
@@ -74,24 +96,101 @@ const tooManyHoldsOfNetwork = (): DomainError =>
     { retryAfterMs: MINUTE_MS },
   );
 
-const countHoldsFrom = (orders: Orders, network: string): Promise<number> =>
-  orders.countDocuments({ network, status: "CREATED" }).exec();
+// Each of the following reads is one command: its parts read different collections or indexes.
+
+const union = (
+  coll: string,
+  ...pipeline: PipelineStage.UnionWithPipelineStage[]
+): PipelineStage.UnionWith => ({ $unionWith: { coll, pipeline } });
+
+/** Counts a network's unpaid holds. An order that is not one any more has no network. */
+const countOfNetwork = ({ orders }: HoldLimits, network: string | undefined) =>
+  network === undefined
+    ? []
+    : [union(orders.collection.name, { $match: { network } }, { $count: "ofNetwork" })];
+
+/** Reads what decides whether a buyer may hold a ticket. */
+export async function readHoldFacts(rules: HoldLimits, candidate: Candidate): Promise<HoldFacts> {
+  const { userId, ticketId, network } = candidate;
+  const { orders, tickets, now } = rules;
+  const { name } = orders.collection;
+  const active = { userId, status: { $in: [...ACTIVE] } };
+  const lastDay = { $gt: smallestIdAt(now() - DAY_MS) };
+  const fields = { ticketId: "$ticketId", status: "$status", createTime: "$createTime" };
+  const own = { ...fields, cancelReason: "$cancelReason" };
+  type Row = Partial<Omit<HoldFacts, "ownOrders">> & { own?: OwnOrder };
+  const rows = await tickets.aggregate<Row>([
+    { $match: { _id: ticketId } },
+    { $project: { _id: 0, ticket: "$$ROOT" } },
+    union(
+      name,
+      { $match: { ticketId } },
+      { $sort: { holdNumber: -1 } },
+      { $limit: 1 },
+      { $project: { _id: 0, lastHoldNumber: "$holdNumber" } },
+    ),
+    union(
+      name,
+      { $match: { $or: [active, { userId, ticketId, _id: lastDay }] } },
+      { $project: { _id: 0, own } },
+    ),
+    ...countOfNetwork(rules, network),
+  ]);
+  const ownOrders = rows.flatMap((row) => row.own ?? []);
+  return Object.assign({ lastHoldNumber: 0, ofNetwork: 0 }, ...rows, { ownOrders }) as HoldFacts;
+}
+
+/** Reads what may have changed while an order was stored. */
+export async function recountHolds(rules: HoldLimits, order: OrderFields): Promise<HoldRecount> {
+  const { _id, userId, sellerId, network } = order;
+  const banned = { _id: { $in: [userId, sellerId] }, banned: true };
+  type Row = Partial<Omit<HoldRecount, "bannedIds">> & { bannedId?: string };
+  const rows = await rules.orders.aggregate<Row>([
+    { $match: { userId, status: { $in: [...ACTIVE] }, _id: { $lte: _id } } },
+    { $count: "open" },
+    ...countOfNetwork(rules, network),
+    union(
+      rules.banReplica.collection.name,
+      { $match: banned },
+      { $project: { _id: 0, bannedId: "$_id" } },
+    ),
+  ]);
+  const bannedIds = rows.flatMap(({ bannedId }) => bannedId ?? []);
+  return Object.assign({ open: 0, ofNetwork: 0 }, ...rows, { bannedIds }) as HoldRecount;
+}
+
+/**
+ * The error for a buyer who has this many open orders and asks for another. Only a buyer who has reached
+ * the limit of new buyers needs another read: whether they have bought anything.
+ */
+async function findOpenOrderExcess(
+  { orders, maxOpenOrders, maxOpenOrdersNew }: HoldLimits,
+  userId: string,
+  open: number,
+): Promise<DomainError | undefined> {
+  if (open < Math.min(maxOpenOrders, maxOpenOrdersNew)) return undefined;
+  if (open < maxOpenOrders && (await orders.exists({ userId, status: "COMPLETED" }))) {
+    return undefined;
+  }
+  return tooManyOpenOrders(open < maxOpenOrders ? maxOpenOrdersNew : maxOpenOrders);
+}
 
 /** Refuses a hold that exceeds a limit of its buyer or of its client network. */
-export async function checkHoldLimits(rules: HoldLimits, candidate: Candidate): Promise<void> {
-  const { orders, maxHoldsPerHour, maxHoldsPerDay, maxHoldsPerNetwork, now } = rules;
-  const { userId, ticketId, network } = candidate;
-  const heldWithin = (ms: number): Promise<number> =>
-    orders.countDocuments({ userId, ticketId, createTime: { $gt: new Date(now() - ms) } }).exec();
-  const [open, max, thisHour, today, ofNetwork] = await Promise.all([
-    orders.countDocuments({ userId, status: { $in: ACTIVE } }),
-    openOrderLimitOf(rules, userId),
-    heldWithin(HOUR_MS),
-    heldWithin(DAY_MS),
-    network === undefined ? 0 : countHoldsFrom(orders, network),
-  ]);
-  if (open >= max) throw tooManyOpenOrders(max);
-  if (thisHour >= maxHoldsPerHour || today >= maxHoldsPerDay) throw tooManyHoldsOfTicket(HOUR_MS);
+export async function checkHoldLimits(
+  rules: HoldLimits,
+  { userId, ticketId }: Candidate,
+  { ownOrders, ofNetwork }: HoldFacts,
+): Promise<void> {
+  const { maxHoldsPerHour, maxHoldsPerDay, maxHoldsPerNetwork, now } = rules;
+  const heldWithin = (ms: number): number =>
+    ownOrders.filter((own) => own.ticketId === ticketId && own.createTime.getTime() > now() - ms)
+      .length;
+  const open = ownOrders.filter(({ status }) => ACTIVE.includes(status)).length;
+  const excess = await findOpenOrderExcess(rules, userId, open);
+  if (excess) throw excess;
+  if (heldWithin(HOUR_MS) >= maxHoldsPerHour || heldWithin(DAY_MS) >= maxHoldsPerDay) {
+    throw tooManyHoldsOfTicket(HOUR_MS);
+  }
   if (ofNetwork >= maxHoldsPerNetwork) throw tooManyHoldsOfNetwork();
 }
 
@@ -101,31 +200,25 @@ export async function checkHoldLimits(rules: HoldLimits, candidate: Candidate): 
  */
 export async function findExcess(
   rules: HoldLimits,
-  order: Order,
+  { userId }: OrderFields,
+  { open, ofNetwork }: HoldRecount,
 ): Promise<DomainError | undefined> {
-  const { orders, maxHoldsPerNetwork } = rules;
-  const { _id, userId, network } = order;
-  const [open, max, ofNetwork] = await Promise.all([
-    orders.countDocuments({ userId, status: { $in: ACTIVE }, _id: { $lte: _id } }),
-    openOrderLimitOf(rules, userId),
-    network === undefined ? 0 : countHoldsFrom(orders, network),
-  ]);
-  if (open > max) return tooManyOpenOrders(max);
-  return ofNetwork > maxHoldsPerNetwork ? tooManyHoldsOfNetwork() : undefined;
+  const excess = await findOpenOrderExcess(rules, userId, open - 1);
+  return excess ?? (ofNetwork > rules.maxHoldsPerNetwork ? tooManyHoldsOfNetwork() : undefined);
 }
 
 /** How long a hold lasts: each unpaid hold of the same ticket in the last day halves it. */
-export async function holdSecondsFor(
-  { orders, holdSeconds, holdHalvings, now }: HoldLimits,
-  userId: string,
+export function holdSecondsFor(
+  { holdSeconds, holdHalvings, now }: HoldLimits,
   ticketId: string,
-): Promise<number> {
-  const unpaid = await orders.countDocuments({
-    userId,
-    ticketId,
-    status: "CANCELLED",
-    cancelReason: { $in: UNPAID },
-    createTime: { $gt: new Date(now() - DAY_MS) },
-  });
-  return holdSeconds / 2 ** Math.min(unpaid, holdHalvings);
+  { ownOrders }: HoldFacts,
+): number {
+  const unpaid = ownOrders.filter(
+    (own) =>
+      own.ticketId === ticketId &&
+      own.status === "CANCELLED" &&
+      UNPAID.includes(own.cancelReason) &&
+      own.createTime.getTime() > now() - DAY_MS,
+  );
+  return holdSeconds / 2 ** Math.min(unpaid.length, holdHalvings);
 }

@@ -1,33 +1,47 @@
-import type { CreateOrderRequest } from "@ticketing/proto/orders/v1/order_service";
 import { runWithoutDeadline } from "#runtime/call-deadline.ts";
 import type { DomainError } from "#runtime/errors.ts";
 import { CallError, invalidField } from "#runtime/errors.ts";
 import { OrderError } from "./errors.ts";
 import { duplicateKeyIndex } from "#runtime/store/database.ts";
-import { mustBeSameRequest, type IdempotencyKey } from "#runtime/store/request-id.ts";
 import { touch, update } from "#runtime/store/aggregate.ts";
 import { retryDelayMs, isRecentId } from "#runtime/store/ids.ts";
-import { isBanned, type BanReplica } from "#marketplace/ban-replica.ts";
-import { findExcess, holdSecondsFor, checkHoldLimits, type HoldLimits } from "./hold-limits.ts";
+import {
+  checkHoldLimits,
+  findExcess,
+  holdSecondsFor,
+  readHoldFacts,
+  recountHolds,
+  type HoldLimits,
+} from "./hold-limits.ts";
+import type { HoldRace, RacingRequest } from "./hold-race.ts";
 import {
   cancelBanned,
   cancel,
   expire,
-  HOLDING,
   isOverdue,
   open,
   endBeforeEvent,
   type Order,
+  type OrderFields,
   type Orders,
 } from "./order.ts";
-import type { TicketFields, Tickets } from "./ticket-replica.ts";
+import type { TicketFields } from "./ticket-replica.ts";
 import { DAY_MS } from "#runtime/values/time.ts";
 
 export interface HoldDeps extends HoldLimits {
-  tickets: Tickets;
-  banReplica: BanReplica;
+  race: HoldRace;
 }
 
+/** A buyer who asks to hold a ticket. */
+export interface HoldRequest extends RacingRequest {
+  /** The version of the ticket that the buyer saw; 0 for any. */
+  ticketVersion: bigint;
+  /** The client network that the request comes from, as `networkKey` has it. */
+  network?: string | undefined;
+}
+
+/** How often a request starts again because the ticket has changed hands meanwhile. */
+const MAX_ROUNDS = 6;
 /** A ticket younger than this may not be replicated yet: its event may wait for the broker. */
 const MAX_EVENT_DELAY_MS = DAY_MS;
 const RETRY_AFTER_MS = 200;
@@ -36,6 +50,8 @@ const MAX_VERSIONS_AHEAD = 10_000;
 
 const notReplicatedYet = (retryAfterMs = RETRY_AFTER_MS): DomainError =>
   new CallError("NOT_READY", "this ticket is very new; try again in a moment", { retryAfterMs });
+
+const ownTicket = (): DomainError => new OrderError("OWN_TICKET", "this is your own ticket");
 
 /** The ticket must not have changed since the buyer saw it and pressed *Buy* (R8, R15). */
 function mustBeUnchangedSince(ticket: TicketFields, seen: number): void {
@@ -52,13 +68,12 @@ function mustBeUnchangedSince(ticket: TicketFields, seen: number): void {
   }
 }
 
-/** The ticket that the buyer may hold; throws the reason where they may not. */
-async function mustBeForSale(
-  { tickets, now }: HoldDeps,
-  buyerId: string,
-  { ticketId, ticketVersion }: CreateOrderRequest,
-): Promise<TicketFields> {
-  const ticket = await tickets.findById(ticketId).lean<TicketFields>();
+/** The ticket, if the buyer may hold it; throws the reason if they may not. */
+function mustBeForSale(
+  { now }: HoldDeps,
+  ticket: TicketFields | undefined,
+  { userId, ticketId, ticketVersion }: HoldRequest,
+): TicketFields {
   if (!ticket) {
     if (isRecentId(ticketId, now(), MAX_EVENT_DELAY_MS))
       throw notReplicatedYet(retryDelayMs(ticketId, now()));
@@ -69,9 +84,7 @@ async function mustBeForSale(
     throw invalidField("ticket_version", "this ticket has not changed so often");
   }
   if (seen > ticket.version) throw notReplicatedYet();
-  if (ticket.sellerId === buyerId) {
-    throw new OrderError("OWN_TICKET", "this is your own ticket");
-  }
+  if (ticket.sellerId === userId) throw ownTicket();
   if (ticket.withdrawn) {
     throw new OrderError("TICKET_WITHDRAWN", "this ticket is no longer for sale");
   }
@@ -93,28 +106,28 @@ const revertHold = (orders: Orders, id: string, end: (order: Order) => boolean):
     order.set({ requestId: undefined, requestHash: undefined });
   });
 
-/** Orders inserted at the same time did not count each other, so the limits are checked again. */
-async function cancelIfExcess(deps: HoldDeps, order: Order): Promise<Order> {
-  const excess = await findExcess(deps, order);
-  if (!excess) return order;
-  await revertHold(deps.orders, order._id, cancel);
-  throw excess;
-}
-
-/** A ban handled at the same time did not find this order, so bans are checked again. */
-async function cancelIfBanned({ orders, banReplica }: HoldDeps, order: Order): Promise<Order> {
-  const { _id, userId, sellerId } = order;
-  const [isBuyerBanned, isSellerBanned] = await Promise.all([
-    isBanned(banReplica, userId),
-    isBanned(banReplica, sellerId),
-  ]);
-  if (!isBuyerBanned && !isSellerBanned) return order;
+/**
+ * Checks a stored order once more: orders stored at the same time did not count each other, and a ban
+ * handled at the same time did not find this order.
+ */
+async function cancelIfRefused(deps: HoldDeps, order: OrderFields): Promise<OrderFields> {
+  const { orders } = deps;
+  const { _id, userId } = order;
+  const recount = await recountHolds(deps, order);
+  const excess = await findExcess(deps, order, recount);
+  if (excess) {
+    await revertHold(orders, _id, cancel);
+    throw excess;
+  }
+  const { bannedIds } = recount;
+  if (bannedIds.length === 0) return order;
   await revertHold(orders, _id, cancelBanned);
-  if (isBuyerBanned) throw new CallError("BANNED", "this account is banned");
+  if (bannedIds.includes(userId)) throw new CallError("BANNED", "this account is banned");
   throw new OrderError("TICKET_WITHDRAWN", "this ticket is no longer for sale");
 }
 
-function heldError(holder: Order, buyerId: string): DomainError {
+function heldError(holder: OrderFields, buyerId: string): DomainError {
+  if (holder.sellerId === buyerId) return ownTicket();
   if (holder.status === "COMPLETED") return new OrderError("TICKET_SOLD", "this ticket is sold");
   const until = holder.expiresAt.toISOString();
   if (holder.userId === buyerId) {
@@ -127,42 +140,14 @@ function heldError(holder: Order, buyerId: string): DomainError {
   });
 }
 
-/** The order that the same request made before, if this is a retry. */
-async function findReplay(
-  orders: Orders,
-  userId: string,
-  key: Partial<IdempotencyKey>,
-): Promise<Order | null> {
-  if (!key.requestId) return null;
-  const made = await orders.findOne({ userId, requestId: key.requestId });
-  if (made) mustBeSameRequest(made, key);
-  return made;
-}
-
-/** The order that holds the ticket now. A hold that has run out is expired first. */
-async function findHolder({ orders, now }: HoldDeps, ticketId: string): Promise<Order | null> {
-  const holder = await orders.findOne({ ticketId, status: { $in: HOLDING } });
-  if (!holder || !isOverdue(holder, now())) return holder;
-  await update(orders, holder._id, (order) => expire(order, now()));
-  return orders.findOne({ ticketId, status: { $in: HOLDING } });
-}
-
 /** The next hold of a ticket, not saved yet. */
-async function draftOrder(
-  deps: HoldDeps,
+function draftOrder(
+  { orders, now }: HoldDeps,
+  { userId, ticketId, network, key }: HoldRequest,
   ticket: TicketFields,
-  userId: string,
-  key: Partial<IdempotencyKey>,
-  network?: string,
-): Promise<Order> {
-  const { orders, now } = deps;
-  const { _id: ticketId, sellerId, title, price, currency, category, venue } = ticket;
-  const { eventTime, timeZone } = ticket;
-  const holdSeconds = await holdSecondsFor(deps, userId, ticketId);
-  const last = await orders
-    .findOne({ ticketId }, { holdNumber: 1 })
-    .sort({ holdNumber: -1 })
-    .lean();
+  { holdSeconds, holdNumber }: { holdSeconds: number; holdNumber: number },
+): Order {
+  const { sellerId, title, price, currency, category, venue, eventTime, timeZone } = ticket;
   const order = new orders({
     userId,
     ticketId,
@@ -175,7 +160,7 @@ async function draftOrder(
     ...(eventTime ? { eventTime } : {}),
     ...(timeZone ? { timeZone } : {}),
     expiresAt: endBeforeEvent(now() + holdSeconds * 1000, eventTime),
-    holdNumber: (last?.holdNumber ?? 0) + 1,
+    holdNumber,
     ...(network === undefined ? {} : { network }),
     ...key,
   });
@@ -183,40 +168,46 @@ async function draftOrder(
   return order;
 }
 
+/** Stores an order for a ticket that nobody holds; undefined if another order was first. */
+async function store(deps: HoldDeps, request: HoldRequest): Promise<Order | undefined> {
+  const facts = await readHoldFacts(deps, request);
+  const ticket = mustBeForSale(deps, facts.ticket, request);
+  await checkHoldLimits(deps, request, facts);
+  const order = draftOrder(deps, request, ticket, {
+    holdSeconds: holdSecondsFor(deps, request.ticketId, facts),
+    holdNumber: facts.lastHoldNumber + 1,
+  });
+  try {
+    return await order.save();
+  } catch (error) {
+    if (!duplicateKeyIndex(error)) throw error;
+    return undefined;
+  }
+}
+
 /**
  * Holds a ticket for a buyer (R3, R4). The unique index decides which of several buyers wins; the code
  * around it finds out which rule refused a hold, and says so.
  */
-export async function hold(
-  deps: HoldDeps,
-  userId: string,
-  request: CreateOrderRequest,
-  key: Partial<IdempotencyKey>,
-  network?: string,
-): Promise<Order> {
-  const replay = await findReplay(deps.orders, userId, key);
-  if (replay) return replay;
-  const ticket = await mustBeForSale(deps, userId, request);
-  for (let round = 0; round < 5; round += 1) {
-    const holder = await findHolder(deps, ticket._id);
+export async function hold(deps: HoldDeps, request: HoldRequest): Promise<OrderFields> {
+  const { orders, race, now } = deps;
+  const { userId, ticketId } = request;
+  for (let round = 0; round < MAX_ROUNDS; round += 1) {
+    const { replay, holder } = await race.find(request);
+    if (replay) return replay;
+    if (holder && !isOverdue(holder, now())) throw heldError(holder, userId);
     if (holder) {
-      // The same request, sent twice at once, may have made this hold.
-      const twin = await findReplay(deps.orders, userId, key);
-      if (twin) return twin;
-      throw heldError(holder, userId);
+      await update(orders, holder._id, (order) => expire(order, now()));
+      continue;
     }
-    await checkHoldLimits(deps, { userId, ticketId: ticket._id, network });
-    const order = await draftOrder(deps, ticket, userId, key, network);
-    try {
-      const made = await order.save();
-      // This runs past the call's deadline too: a refused buyer must not be left with a hold.
-      return await runWithoutDeadline(async () =>
-        cancelIfBanned(deps, await cancelIfExcess(deps, made)),
-      );
-    } catch (error) {
-      // Another order was first: the next round finds it as the holder, or as our own retry.
-      if (!duplicateKeyIndex(error)) throw error;
+    const rival = round === 0 && race.attemptFor(ticketId);
+    if (rival) {
+      await rival;
+      continue;
     }
+    const order = await race.attempt(ticketId, () => store(deps, request));
+    // This runs past the call's deadline too: a refused buyer must not be left with a hold.
+    if (order) return runWithoutDeadline(() => cancelIfRefused(deps, order));
   }
   throw new CallError("CHANGED_MEANWHILE", "many want this ticket; try again");
 }

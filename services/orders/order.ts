@@ -77,6 +77,7 @@ schema.index(
   { name: "request", unique: true, partialFilterExpression: { requestId: { $exists: true } } },
 );
 schema.index({ userId: 1, _id: -1 });
+schema.index({ userId: 1, status: 1 });
 schema.index({ network: 1 }, { partialFilterExpression: { network: { $exists: true } } });
 schema.index({ sellerId: 1, status: 1 });
 schema.index({ status: 1, expiresAt: 1 });

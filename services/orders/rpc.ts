@@ -7,8 +7,9 @@ import {
 import { caller } from "#runtime/rpc/authentication.ts";
 import { idempotencyKey } from "#runtime/store/request-id.ts";
 import { hold, type HoldDeps } from "./hold.ts";
-import { mustHaveConfirmedEmail, networkKey } from "./hold-limits.ts";
-import { toProto, type Order, type OrderFields } from "./order.ts";
+import { mustHaveConfirmedEmail, networkKey, type HoldLimits } from "./hold-limits.ts";
+import { holdRace } from "./hold-race.ts";
+import { toProto, type OrderFields } from "./order.ts";
 import { cancelOrder, getOrder, listOrders } from "./own-orders.ts";
 
 const toResponse = (order: OrderFields) => ({ order: toProto(order) });
@@ -17,19 +18,23 @@ function createOrder(
   deps: HoldDeps,
   request: CreateOrderRequest,
   ctx: HandlerContext,
-): Promise<Order> {
+): Promise<OrderFields> {
+  const { ticketId, ticketVersion } = request;
   const key = idempotencyKey(CreateOrderRequestSchema, request);
   const buyer = caller(ctx);
   mustHaveConfirmedEmail(deps, buyer);
-  return hold(deps, buyer.id, request, key, networkKey(ctx.requestHeader));
+  const network = networkKey(ctx.requestHeader);
+  return hold(deps, { userId: buyer.id, ticketId, ticketVersion, key, network });
 }
 
 /** OrderService: one line per method. */
-export const orderRoutes = (deps: HoldDeps) => (router: ConnectRouter) =>
-  router.service(OrderService, {
+export const orderRoutes = (limits: HoldLimits) => (router: ConnectRouter) => {
+  const { orders } = limits;
+  const deps = { ...limits, race: holdRace(orders) };
+  return router.service(OrderService, {
     createOrder: async (request, ctx) => toResponse(await createOrder(deps, request, ctx)),
-    getOrder: async ({ id }, ctx) => toResponse(await getOrder(deps.orders, caller(ctx).id, id)),
-    listOrders: (request, ctx) => listOrders(deps.orders, caller(ctx).id, request),
-    cancelOrder: async ({ id }, ctx) =>
-      toResponse(await cancelOrder(deps.orders, caller(ctx).id, id)),
+    getOrder: async ({ id }, ctx) => toResponse(await getOrder(orders, caller(ctx).id, id)),
+    listOrders: (request, ctx) => listOrders(orders, caller(ctx).id, request),
+    cancelOrder: async ({ id }, ctx) => toResponse(await cancelOrder(orders, caller(ctx).id, id)),
   });
+};

@@ -21,7 +21,7 @@ import { silentLog } from "#runtime/testing/log.ts";
 import { testClient } from "#runtime/testing/client.ts";
 import { testDatabase } from "#runtime/testing/database.ts";
 import { orderEvents } from "./events.ts";
-import type { HoldDeps } from "./hold.ts";
+import type { HoldLimits } from "./hold-limits.ts";
 import { orderModel } from "./order.ts";
 import { orderRoutes } from "./rpc.ts";
 import { ticketModel } from "./ticket-replica.ts";
@@ -68,7 +68,7 @@ export const paymentMessage = (
 
 /** Orders on a real database behind a server's interceptors. `pass` moves its clock. */
 export async function testOrders(
-  limits: Partial<HoldDeps & { extensionSeconds: number; log: Log }> = {},
+  limits: Partial<HoldLimits & { extensionSeconds: number; log: Log }> = {},
 ) {
   const db = await testDatabase();
   let passed = 0;

@@ -45,6 +45,7 @@ describe("the work of a call", () => {
 
   it.each([
     ["find", () => things.findOne().exec()],
+    ["aggregate", () => things.aggregate([{ $match: { _id: "a" } }]).exec()],
     ["count", () => things.countDocuments().exec()],
     ["update", () => things.updateOne({ _id: "a" }, { name: "late" }).exec()],
     ["save", () => things.create({ _id: "late" })],

@@ -55,6 +55,14 @@ export function requireTimeLeft(): void {
   throw new CallError("TOO_SLOW", "this takes too long", { retryAfterMs: 1_000 });
 }
 
+/** The time limit of the next query in milliseconds, or undefined if there is no deadline. */
+function queryLimitMs(): number | undefined {
+  const left = remainingMs();
+  const longest = awaited()?.longestQueryMs;
+  if (left === undefined || longest === undefined) return undefined;
+  return Math.ceil(Math.min(left, longest));
+}
+
 const queries = [
   ...(["find", "findOne", "countDocuments", "distinct"] as const),
   ...(["findOneAndUpdate", "findOneAndDelete", "updateOne", "updateMany"] as const),
@@ -68,10 +76,13 @@ const queries = [
 export function enforceDeadlines(schema: Schema): void {
   schema.pre(queries, { query: true, document: false }, function (this: Query<unknown, unknown>) {
     requireTimeLeft();
-    const left = remainingMs();
-    const longest = awaited()?.longestQueryMs;
-    if (left !== undefined && longest !== undefined)
-      this.maxTimeMS(Math.ceil(Math.min(left, longest)));
+    const ms = queryLimitMs();
+    if (ms !== undefined) this.maxTimeMS(ms);
+  });
+  schema.pre("aggregate", function () {
+    requireTimeLeft();
+    const ms = queryLimitMs();
+    if (ms !== undefined) this.option({ maxTimeMS: ms });
   });
   schema.pre("save", requireTimeLeft);
 }
