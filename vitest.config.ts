@@ -33,7 +33,12 @@ export default defineConfig({
         test: {
           // Each file starts the parts that it needs.
           name: "parts",
-          include: ["stack/**/*.test.ts", "envoy/**/*.test.ts", "k8s/**/*.test.ts"],
+          include: [
+            "stack/**/*.test.ts",
+            "envoy/**/*.test.ts",
+            "k8s/**/*.test.ts",
+            "bench/**/*.test.ts",
+          ],
         },
       },
       {

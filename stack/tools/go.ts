@@ -8,7 +8,9 @@ import { find, isProgram } from "./path.ts";
  * builds it in `.tools/<name>-<version>`, which needs Go and its module proxy.
  */
 export async function ensureGo(module: string, log: Log = console.log): Promise<string> {
-  const [program = "", version = ""] = basename(module).split("@v");
+  const [path = "", version = ""] = module.split("@v");
+  // Go names a program after its folder, and not after a major version such as /v12.
+  const program = basename(path.replace(/\/v\d+$/, ""));
   const variable = program.toUpperCase().replaceAll("-", "_");
   const named = process.env[variable];
   if (named !== undefined && named !== "") {

@@ -1,0 +1,67 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { connect } from "amqplib";
+import { mongo } from "mongoose";
+import { services, type System } from "#stack/launcher";
+import { sum } from "../figures.ts";
+import { cpuMicros, difference, type Measured } from "./processes.ts";
+
+const WINDOW_MS = 200;
+/** The share of one core that the marketplace may use while it has nothing to do. */
+const QUIET = 0.2;
+const QUIET_WINDOWS = 2;
+const LIMIT_MS = 120_000;
+
+/**
+ * Returns a function that waits until every event has reached its last consumer: the outboxes and the
+ * queues are empty, and the processes have nothing left to do. The last covers what is neither in an
+ * outbox nor in a queue, such as an event in a handler or a mail on its way.
+ */
+export async function settling(system: System, measured: readonly Measured[]) {
+  const broker = await connect(system.parts.rabbit?.adminUrl ?? "", { noDelay: true });
+  const channel = await broker.createChannel();
+  const client = await new mongo.MongoClient(system.parts.mongo?.adminUrl ?? "").connect();
+  const outboxes = await outboxesIn(client);
+
+  const isDelivered = async (): Promise<boolean> => {
+    for (const outbox of outboxes) {
+      if (await outbox.findOne({ "outbox._id": { $exists: true } })) return false;
+    }
+    for (const service of services) {
+      if ((await channel.checkQueue(service)).messageCount > 0) return false;
+    }
+    return true;
+  };
+
+  async function settled(): Promise<void> {
+    const deadline = performance.now() + LIMIT_MS;
+    for (let quiet = 0; quiet < QUIET_WINDOWS;) {
+      if (performance.now() > deadline)
+        throw new Error("The events did not reach their consumers.");
+      const before = cpuMicros(measured);
+      const begin = performance.now();
+      await sleep(WINDOW_MS);
+      const used = sum(Object.values(difference(cpuMicros(measured), before)));
+      const isQuiet = used < QUIET * (performance.now() - begin) * 1000;
+      quiet = isQuiet && (await isDelivered()) ? quiet + 1 : 0;
+    }
+  }
+  return {
+    settled,
+    async close() {
+      await client.close();
+      await broker.close();
+    },
+  };
+}
+
+/** Only collections with the relay's index have outboxes. */
+async function outboxesIn(client: mongo.MongoClient): Promise<mongo.Collection[]> {
+  const found: mongo.Collection[] = [];
+  for (const service of services) {
+    for (const collection of await client.db(service).collections()) {
+      const indexes = await collection.indexes();
+      if (indexes.some(({ key }) => "outbox._id" in key)) found.push(collection);
+    }
+  }
+  return found;
+}

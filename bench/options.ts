@@ -1,0 +1,41 @@
+import { parseArgs } from "node:util";
+import type { Plan } from "./measure/rounds.ts";
+
+export interface Options {
+  /** The families of workloads to run; all if it is empty. */
+  readonly families: readonly string[];
+  readonly plan: Plan;
+  /** Where to write the result. */
+  readonly json: string | undefined;
+  /** The result of an earlier run. */
+  readonly compare: string | undefined;
+  readonly profile: boolean;
+}
+
+const FULL: Plan = { rounds: 5, warmUpRequests: 3_000, closedSeconds: 3, openSeconds: 3 };
+const QUICK: Plan = { rounds: 3, warmUpRequests: 1_500, closedSeconds: 1, openSeconds: 1 };
+
+/** Reads the command line. It throws an error for an unknown option or family. */
+export function readOptions(args: readonly string[], known: readonly string[]): Options {
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: {
+      quick: { type: "boolean", default: false },
+      json: { type: "string" },
+      compare: { type: "string" },
+      profile: { type: "boolean", default: false },
+    },
+  });
+  const unknown = positionals.filter((name) => !known.includes(name));
+  if (unknown.length > 0) {
+    throw new Error(`There is no benchmark ${unknown.join(", ")}. There are: ${known.join(", ")}.`);
+  }
+  return {
+    families: positionals,
+    plan: values.quick ? QUICK : FULL,
+    json: values.json,
+    compare: values.compare,
+    profile: values.profile,
+  };
+}
