@@ -38,7 +38,7 @@ import {
   type OrderFields,
   type Orders,
 } from "./order.ts";
-import { applyIfNewer, type Tickets } from "./ticket-replica.ts";
+import { ticketStore, type Tickets } from "./ticket-replica.ts";
 
 interface Deps {
   orders: Orders;
@@ -65,6 +65,7 @@ async function cancelOrdersOf(orders: Orders, userId: string): Promise<void> {
 /** How orders handles the events of other services. A stale event changes nothing. */
 export function orderEvents(deps: Deps): EventHandler[] {
   const { orders, tickets, banReplica, extensionSeconds, now } = deps;
+  const storeTicket = ticketStore(tickets);
   const onPayment =
     (change: (order: Order, attemptId: string, payment: Payment) => boolean) =>
     async ({ payment }: { payment?: Payment | undefined }): Promise<void> => {
@@ -74,8 +75,8 @@ export function orderEvents(deps: Deps): EventHandler[] {
   /** After a partial refund the ticket stays with its buyer. */
   const isFullyRefunded = ({ status }: Payment): boolean => status === PaymentStatus.REFUNDED;
   return [
-    on(TicketCreatedSchema, ({ ticket }) => applyIfNewer(tickets, ticket)),
-    on(TicketUpdatedSchema, ({ ticket }) => applyIfNewer(tickets, ticket)),
+    on(TicketCreatedSchema, ({ ticket }) => storeTicket(ticket)),
+    on(TicketUpdatedSchema, ({ ticket }) => storeTicket(ticket)),
     on(ExpirationCompleteSchema, ({ orderId }) =>
       update(orders, orderId, (order) => expire(order, now())),
     ),
@@ -110,7 +111,7 @@ export const ticketReplica = ({
   request: TicketSnapshotRequestedSchema,
   snapshot: TicketSnapshotSchema,
   itemsOf: (snapshot) => snapshot.tickets,
-  applyIfNewer: (ticket) => applyIfNewer(tickets, ticket),
+  applyIfNewer: ticketStore(tickets),
 });
 
 /** The snapshots of orders for services that replicate them. */

@@ -4,10 +4,11 @@ import {
   TicketStatus,
   type Ticket as TicketMessage,
 } from "@ticketing/proto/tickets/v1/ticket";
-import { Schema, type Connection } from "mongoose";
+import { Schema, type Connection, type mongo } from "mongoose";
 import { toMinor } from "#runtime/values/money.ts";
 import { required } from "#runtime/messaging/event-handler.ts";
-import { upsertIfOlder } from "#runtime/store/upsert.ts";
+import { batched } from "#runtime/messaging/batched.ts";
+import { upsertAllIfOlder, type ReplicaUpdate } from "#runtime/store/upsert.ts";
 
 /** The category as it is stored: the name of the contract's enum value. */
 export type CategoryWord = keyof typeof Category;
@@ -80,17 +81,10 @@ function toFields(ticket: TicketMessage): Omit<TicketFields, "_id"> {
   };
 }
 
-/**
- * Stores a ticket unless the replica is as new, so events may arrive late, twice or out of order (R71).
- * A replica stored before `detailsVersion` or the time zone existed is completed by the same version.
- */
-export async function applyIfNewer(
-  tickets: Tickets,
-  message: TicketMessage | undefined,
-): Promise<void> {
-  const ticket = required(message, "ticket");
+/** The write that stores a ticket unless the replica is as new. */
+function toUpdate(ticket: TicketMessage): ReplicaUpdate<TicketFields> {
   const { eventTime, ...fields } = toFields(ticket);
-  const change = eventTime
+  const update = eventTime
     ? { $set: { ...fields, eventTime } }
     : { $set: fields, $unset: { eventTime: 1 as const } };
   const { version } = fields;
@@ -98,6 +92,23 @@ export async function applyIfNewer(
     version,
     [field]: { $exists: false },
   }));
-  const older = { _id: ticket.id, $or: [{ version: { $lt: version } }, ...isIncomplete] };
-  await upsertIfOlder((options) => tickets.updateOne(older, change, options));
+  return {
+    filter: { _id: ticket.id, $or: [{ version: { $lt: version } }, ...isIncomplete] },
+    update,
+  };
+}
+
+/**
+ * Returns the function that stores a ticket unless the replica is as new, so events may arrive late, twice
+ * or out of order (R71). Tickets that arrive together are stored in one write. A replica stored before
+ * `detailsVersion` or the time zone existed is completed by the same version.
+ */
+export function ticketStore(
+  tickets: Tickets,
+): (ticket: TicketMessage | undefined) => Promise<void> {
+  const collection = tickets.collection as unknown as mongo.Collection<TicketFields>;
+  const store = batched<ReplicaUpdate<TicketFields>>((updates) =>
+    upsertAllIfOlder(collection, updates),
+  );
+  return async (ticket) => store(toUpdate(required(ticket, "ticket")));
 }

@@ -73,14 +73,14 @@ class Consumer {
     this.#stopping.abort();
   }
 
-  readonly receive: ReceiveMessage = async (message, channel, channelClosed) => {
+  readonly receive: ReceiveMessage = async (message, acks, channelClosed) => {
     const isSettled = await this.#settle(message, channelClosed).then(
       () => true,
       () => false,
     );
     if (channelClosed.aborted) return;
-    if (isSettled) channel.ack(message);
-    else channel.nack(message);
+    if (isSettled) acks.ack(message);
+    else acks.nack(message);
   };
 
   /** Handles a message or forwards it. Rejects if the broker must deliver it again. */

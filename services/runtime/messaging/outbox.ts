@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { eventCounter } from "../metrics.ts";
 import type { Log } from "../log.ts";
 import type { AggregateFields, AggregateModel, OutboxEntry } from "../store/aggregate.ts";
@@ -14,16 +15,61 @@ export interface OutboxOptions {
   before?: ((type: string, payload: Uint8Array) => Promise<void>) | undefined;
 }
 
-/** What became of the events of one aggregate: `failure` says why not all of them were published. */
-export interface OutboxResult {
-  id: string;
-  failure: unknown;
+/** The events of one aggregate that wait to be published. */
+export interface Outbox {
+  _id: string;
+  outbox: readonly OutboxEntry[];
 }
 
-/** An aggregate with events to publish, as stored. */
-interface Outbox {
-  _id: string;
-  outbox: OutboxEntry[];
+export interface OutboxPublisher {
+  /**
+   * Publishes the events that are not being published already. Resolves when the broker has confirmed
+   * or rejected each of them, with the first error. The confirmed ones are then removed soon.
+   */
+  publish(this: void, outbox: Outbox): Promise<{ failure: unknown }>;
+  /** Removes all confirmed events at once. */
+  close(): Promise<void>;
+}
+
+/** How long confirmed events are collected before they are removed, in milliseconds. */
+const REMOVAL_INTERVAL_MS = 20;
+/**
+ * A removal waits for one member of the replica set and not for its journal. If it is lost, the sweep
+ * publishes the events again, which at-least-once delivery allows.
+ */
+const UNSAFE = { writeConcern: { w: 1, j: false } } as const;
+
+/**
+ * Publishes the events of a model's outboxes. The events of one aggregate are sent in their order, but no
+ * consumer may rely on that.
+ */
+export function outboxPublisher<F extends AggregateFields>(
+  model: AggregateModel<F>,
+  options: OutboxOptions,
+): OutboxPublisher {
+  const publishEvent = eventPublisher(options);
+  /** The events that are being published or removed: a sweep must not publish them again. */
+  const active = new Set<string>();
+  const removal = outboxRemoval(model, options.log, active);
+
+  return {
+    async publish({ _id: id, outbox }) {
+      const entries = outbox.filter((entry) => !active.has(entry._id));
+      for (const entry of entries) active.add(entry._id);
+      const results = await Promise.allSettled(entries.map((entry) => publishEvent(id, entry)));
+      let failure: unknown;
+      for (const [i, { _id: entryId }] of entries.entries()) {
+        const result = results[i];
+        if (result?.status === "fulfilled") removal.add(id, entryId);
+        else {
+          failure ??= result?.reason;
+          active.delete(entryId);
+        }
+      }
+      return { failure };
+    },
+    close: removal.close,
+  };
 }
 
 /** Publishes one event of a service and counts the outcome. */
@@ -31,7 +77,7 @@ function eventPublisher({ service, broker, subscriptions, log, before }: OutboxO
   return async (subject: string, { _id: id, type, time, payload }: OutboxEntry): Promise<void> => {
     const envelope = { id, type, time, subject, source: service };
     const mandatory = hasSubscriber(subscriptions, type);
-    await before?.(type, payload);
+    if (before) await before(type, payload);
     await broker
       .publish(EVENTS_EXCHANGE, type, payload, { ...toProperties(envelope), mandatory })
       .catch((error: unknown) => {
@@ -43,43 +89,49 @@ function eventPublisher({ service, broker, subscriptions, log, before }: OutboxO
   };
 }
 
-/**
- * Publishes the events of these aggregates, and then removes the confirmed ones in one bulk write. The
- * events of one aggregate are sent in their order, but no consumer may rely on that.
- */
-export function outboxPublisher<F extends AggregateFields>(
-  model: AggregateModel<F>,
-  options: OutboxOptions,
-): (ids: readonly string[]) => Promise<OutboxResult[]> {
-  const { collection } = model;
-  const publish = eventPublisher(options);
+/** Removes confirmed events from their outboxes, many in one write. */
+function outboxRemoval<F extends AggregateFields>(
+  { collection }: AggregateModel<F>,
+  log: Log,
+  active: Set<string>,
+) {
+  let confirmed = new Map<string, string>();
+  let running: Promise<void> | undefined;
+  const closing = new AbortController();
 
-  async function publishAll({ _id: id, outbox }: Outbox) {
-    const results = await Promise.allSettled(outbox.map((entry) => publish(id, entry)));
-    const confirmed = outbox.filter((_, i) => results[i]?.status === "fulfilled");
-    const failed = results.find((result) => result.status === "rejected");
-    return { id, confirmed: confirmed.map(({ _id }) => _id), failure: failed?.reason as unknown };
+  async function remove(events: ReadonlyMap<string, string>): Promise<void> {
+    const ids = [...new Set(events.values())];
+    const change = { $pull: { outbox: { _id: { $in: [...events.keys()] } } } };
+    // The last write waits for a majority, so that the next start finds nothing to publish again.
+    const concern = closing.signal.aborted ? {} : UNSAFE;
+    await collection
+      .updateMany({ _id: { $in: ids as never[] } }, change as never, concern)
+      .catch((err: unknown) =>
+        log.warn({ err: (err as Error).message }, "published events not removed; they come again"),
+      );
+    for (const entryId of events.keys()) active.delete(entryId);
   }
 
-  async function remove(published: { id: string; confirmed: string[] }[]): Promise<void> {
-    const updates = published
-      .filter(({ confirmed }) => confirmed.length > 0)
-      .map(({ id, confirmed }) => ({
-        updateOne: {
-          filter: { _id: id },
-          update: { $pull: { outbox: { _id: { $in: confirmed } } } },
-        },
-      }));
-    if (updates.length > 0) await collection.bulkWrite(updates as never, { ordered: false });
+  async function run(): Promise<void> {
+    while (confirmed.size > 0) {
+      await sleep(REMOVAL_INTERVAL_MS, undefined, { signal: closing.signal }).catch(
+        () => undefined,
+      );
+      const events = confirmed;
+      confirmed = new Map();
+      await remove(events);
+    }
+    running = undefined;
   }
 
-  return async (ids) => {
-    const found = collection.find<Outbox>(
-      { _id: { $in: ids as never[] }, "outbox._id": { $exists: true } },
-      { projection: { outbox: 1 }, promoteBuffers: true },
-    );
-    const published = await Promise.all((await found.toArray()).map(publishAll));
-    await remove(published);
-    return published;
+  return {
+    add(id: string, entryId: string): void {
+      confirmed.set(entryId, id);
+      running ??= run();
+    },
+    async close(): Promise<void> {
+      closing.abort();
+      await running;
+    },
   };
 }

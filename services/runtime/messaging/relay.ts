@@ -1,19 +1,30 @@
 import { backoff } from "../backoff.ts";
-import type { AggregateFields, AggregateModel } from "../store/aggregate.ts";
+import { runWithoutDeadline } from "../call-deadline.ts";
+import type { AggregateFields, AggregateModel, OutboxEntry } from "../store/aggregate.ts";
 import { smallestIdAt } from "../store/ids.ts";
-import { outboxPublisher, type OutboxOptions, type OutboxResult } from "./outbox.ts";
+import {
+  outboxPublisher,
+  type Outbox,
+  type OutboxOptions,
+  type OutboxPublisher,
+} from "./outbox.ts";
 
 /** Publishes the events that the aggregates of a collection have recorded. */
 export interface Relay {
-  /** Publishes the events of this aggregate soon. */
-  enqueue(this: void, id: string): void;
+  /** Publishes these events of an aggregate at once. They are saved already. */
+  enqueue(this: void, id: string, saved: readonly OutboxEntry[]): void;
   close(): Promise<void>;
 }
 
-/** How many aggregates are published at once; each has at most a hundred events. */
-const BATCH_SIZE = 64;
-/** How many IDs are kept in memory. The sweep finds the others in the database. */
+/**
+ * How many aggregates are being published at once. A broker confirms many messages together, so this
+ * decides the throughput.
+ */
+const CONCURRENCY = 256;
+/** How many aggregates wait in memory. The sweep finds the others in the database. */
 const CAPACITY = 1_000;
+/** How many aggregates the sweep publishes at once; each has at most a hundred events. */
+const SWEEP_BATCH_SIZE = 64;
 const SWEEP_INTERVAL_MS = 2_000;
 /** The sweep skips younger events: the instance that saved them is about to publish them. */
 const SETTLED_AFTER_MS = 2_000;
@@ -22,9 +33,9 @@ const AFTER_ALL_IDS = "~";
 
 /**
  * Publishes events at least once: an event leaves the outbox only when the broker has confirmed it. A
- * save enqueues its ID, so that its event is published at once. The queue is only a hint and may forget
- * IDs: a sweep finds in the database whatever a crash, an unavailable broker or a full queue has left.
- * An event that the broker rejects stays and is retried with backoff.
+ * save enqueues its events, so they are published from memory, at once and without a read. The queue is
+ * only a hint and may forget events: a sweep finds in the database whatever a crash, an unavailable broker
+ * or a full queue has left. An event that the broker rejects stays and is retried with backoff.
  */
 export function relay<F extends AggregateFields>(
   model: AggregateModel<F>,
@@ -36,9 +47,10 @@ export function relay<F extends AggregateFields>(
 class OutboxRelay<F extends AggregateFields> implements Relay {
   readonly #model: AggregateModel<F>;
   readonly #options: OutboxOptions;
-  readonly #publish: (ids: readonly string[]) => Promise<OutboxResult[]>;
+  readonly #publisher: OutboxPublisher;
   readonly #rejected = backoff({ capacity: CAPACITY });
-  readonly #queue = new Set<string>();
+  readonly #waiting: Outbox[] = [];
+  readonly #publishing = new Set<Promise<void>>();
   readonly #timer: NodeJS.Timeout;
   readonly #running: Promise<void>;
   #pendingSweep: "all" | "settled" | undefined = "all";
@@ -48,17 +60,20 @@ class OutboxRelay<F extends AggregateFields> implements Relay {
   constructor(model: AggregateModel<F>, options: OutboxOptions) {
     this.#model = model;
     this.#options = options;
-    this.#publish = outboxPublisher(model, options);
+    this.#publisher = outboxPublisher(model, options);
     options.broker.onConnect(() => this.#requestSweep("all"));
     this.#timer = setInterval(() => this.#requestSweep("settled"), SWEEP_INTERVAL_MS);
     this.#wakeUp.resolve();
     this.#running = this.#run();
   }
 
-  readonly enqueue = (id: string): void => {
-    if (this.#closed) return;
-    this.#remember(id);
-    this.#wakeUp.resolve();
+  readonly enqueue = (id: string, saved: readonly OutboxEntry[]): void => {
+    // Without a broker, the sweep after the next connect finds them.
+    if (this.#closed || saved.length === 0 || !this.#options.broker.connected) return;
+    if (this.#waiting.length >= CAPACITY) return;
+    this.#waiting.push({ _id: id, outbox: saved });
+    // A call may have saved them. Its deadline does not apply.
+    runWithoutDeadline(() => this.#publishWaiting());
   };
 
   async close(): Promise<void> {
@@ -67,7 +82,20 @@ class OutboxRelay<F extends AggregateFields> implements Relay {
     this.#wakeUp.resolve();
     await this.#running;
     // Publishes what the last calls recorded. Without a broker, the next start does.
-    await this.#drainQueue().catch(() => undefined);
+    while (this.#publishing.size > 0) await Promise.race(this.#publishing);
+    await this.#publisher.close();
+  }
+
+  #publishWaiting(): void {
+    while (this.#publishing.size < CONCURRENCY) {
+      const outbox = this.#waiting.shift();
+      if (!outbox) return;
+      const published = this.#publish(outbox).finally(() => {
+        this.#publishing.delete(published);
+        this.#publishWaiting();
+      });
+      this.#publishing.add(published);
+    }
   }
 
   #requestSweep(from: "all" | "settled"): void {
@@ -75,15 +103,11 @@ class OutboxRelay<F extends AggregateFields> implements Relay {
     this.#wakeUp.resolve();
   }
 
-  #remember(id: string): void {
-    if (this.#queue.size < CAPACITY) this.#queue.add(id);
-  }
-
   async #run(): Promise<void> {
     while (!this.#closed) {
       await this.#wakeUp.promise;
       this.#wakeUp = Promise.withResolvers();
-      await this.#pass().catch((err: unknown) => {
+      await this.#sweepIfRequested().catch((err: unknown) => {
         const { message } = err as Error;
         this.#options.log.warn(
           { err: message },
@@ -93,50 +117,36 @@ class OutboxRelay<F extends AggregateFields> implements Relay {
     }
   }
 
-  async #pass(): Promise<void> {
-    await this.#drainQueue();
+  async #sweepIfRequested(): Promise<void> {
     if (!this.#pendingSweep || !this.#options.broker.connected) return;
     const isAll = this.#pendingSweep === "all";
     this.#pendingSweep = undefined;
     await this.#sweep(isAll ? AFTER_ALL_IDS : smallestIdAt(Date.now() - SETTLED_AFTER_MS));
   }
 
-  async #drainQueue(): Promise<void> {
-    while (this.#options.broker.connected && this.#queue.size > 0) {
-      const ids = [...this.#queue].slice(0, BATCH_SIZE);
-      for (const id of ids) this.#queue.delete(id);
-      await this.#drain(ids);
-    }
-  }
-
-  /** Drains the queue after each batch: new events do not wait behind the backlog of an outage. */
+  /** New events do not wait behind the backlog of an outage: they do not pass through here. */
   async #sweep(before: string): Promise<void> {
-    const found = this.#model.collection.find<{ _id: string }>(
+    const found = this.#model.collection.find<Outbox>(
       { "outbox._id": { $lt: before } },
-      { projection: { _id: 1 }, batchSize: BATCH_SIZE },
+      { projection: { outbox: 1 }, batchSize: SWEEP_BATCH_SIZE, promoteBuffers: true },
     );
-    let ids: string[] = [];
-    const drainBatch = async (): Promise<void> => {
-      await this.#drain(ids);
-      ids = [];
-      await this.#drainQueue();
-    };
-    for await (const { _id: id } of found) {
-      if (this.#closed || !this.#options.broker.connected) return;
-      if (!this.#rejected.isResting(id)) ids.push(id);
-      if (ids.length === BATCH_SIZE) await drainBatch();
+    let batch: Promise<void>[] = [];
+    for await (const outbox of found) {
+      if (this.#closed || !this.#options.broker.connected) break;
+      if (!this.#rejected.isResting(outbox._id)) batch.push(this.#publish(outbox));
+      if (batch.length < SWEEP_BATCH_SIZE) continue;
+      await Promise.all(batch);
+      batch = [];
     }
-    if (ids.length > 0) await drainBatch();
+    await Promise.all(batch);
   }
 
-  async #drain(ids: readonly string[]): Promise<void> {
-    for (const result of await this.#publish(ids)) this.#learn(result);
-  }
-
-  #learn({ id, failure }: OutboxResult): void {
+  async #publish(outbox: Outbox): Promise<void> {
+    const { _id: id } = outbox;
+    const { failure } = await this.#publisher.publish(outbox);
     if (failure === undefined) return this.#rejected.succeeded(id);
-    // Without a broker the event itself is not at fault.
-    if (!this.#options.broker.connected) return this.#remember(id);
+    // Without a broker the event itself is not at fault, and the sweep after the next connect finds it.
+    if (!this.#options.broker.connected) return;
     this.#rejected.failed(id);
     const { message } = failure as Error;
     this.#options.log.warn({ err: message, id }, "events not published; they stay");

@@ -38,12 +38,16 @@ const entry = new Schema<OutboxEntry>({
   payload: { type: Buffer, required: true },
 });
 
-type SavedListener = (id: string) => void;
+type SavedListener = (id: string, events: readonly OutboxEntry[]) => void;
 const savedListeners = new WeakMap<object, Set<SavedListener>>();
 
+/** The events that were recorded since the document was loaded or saved. */
+const unsavedEvents = new WeakMap<object, OutboxEntry[]>();
+
 /**
- * Calls the listeners with the ID of each document of this model that this process saves. It is only a hint:
- * after a crash no listener is called, so each listener also searches the database periodically.
+ * Calls the listeners with the ID of each document of this model that this process saves, and with the
+ * events that were saved with it. It is only a hint: after a crash no listener is called, so each listener
+ * also searches the database periodically.
  */
 export function onSaved<F extends AggregateFields>(
   model: AggregateModel<F>,
@@ -78,8 +82,14 @@ export function aggregate(schema: Schema): void {
   });
   schema.post("save", (doc: Aggregate) => {
     doc.$locals["version"] = doc.version;
-    for (const listener of savedListeners.get(doc.constructor) ?? []) listener(doc._id);
+    notifySaved(doc.constructor, doc);
   });
+}
+
+function notifySaved(model: object, doc: AggregateFields): void {
+  const events = unsavedEvents.get(doc) ?? [];
+  unsavedEvents.delete(doc);
+  for (const listener of savedListeners.get(model) ?? []) listener(doc._id, events);
 }
 
 /** Increments the version without an event, for changes that no other service needs to know. */
@@ -95,7 +105,7 @@ export function touch(doc: Aggregate): void {
 export function record<D extends DescMessage>(
   doc: Aggregate,
   schema: D,
-  event: () => MessageInitShape<D>,
+  message: () => MessageInitShape<D>,
 ): void {
   if (doc.outbox.length >= OUTBOX_LIMIT) {
     throw new CallError("OUTBOX_FULL", "too many changes at once; try again shortly", {
@@ -103,8 +113,12 @@ export function record<D extends DescMessage>(
     });
   }
   touch(doc);
-  const payload = Buffer.from(toBinary(schema, create(schema, event())));
-  doc.outbox.push({ _id: newId(), type: schema.typeName, time: doc.updateTime, payload });
+  const payload = Buffer.from(toBinary(schema, create(schema, message())));
+  const event = { _id: newId(), type: schema.typeName, time: doc.updateTime, payload };
+  doc.outbox.push(event);
+  const unsaved = unsavedEvents.get(doc);
+  if (unsaved) unsaved.push(event);
+  else unsavedEvents.set(doc, [event]);
 }
 
 const lostRace = (error: unknown): boolean =>

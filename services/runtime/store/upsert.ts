@@ -1,3 +1,4 @@
+import { mongo } from "mongoose";
 import { duplicateKeyIndex } from "./database.ts";
 
 /**
@@ -14,4 +15,36 @@ export async function upsertIfOlder(
     // The document exists: it is as new, or an older one was inserted at the same time.
     await update({ upsert: false });
   }
+}
+
+/** A replica to store: `filter` names its id and the versions that are older than the new one. */
+export interface ReplicaUpdate<F extends mongo.Document> {
+  filter: mongo.Filter<F>;
+  update: mongo.UpdateFilter<F>;
+}
+
+/** As `upsertIfOlder` for many replicas, in one write that waits for the majority once. */
+export async function upsertAllIfOlder<F extends mongo.Document>(
+  collection: Pick<mongo.Collection<F>, "bulkWrite">,
+  replicas: readonly ReplicaUpdate<F>[],
+): Promise<void> {
+  const write = (upserts: readonly ReplicaUpdate<F>[], upsert: boolean) =>
+    collection.bulkWrite(
+      upserts.map((replica) => ({ updateOne: { ...replica, upsert } })),
+      { ordered: false },
+    );
+  try {
+    await write(replicas, true);
+  } catch (error) {
+    const existing = duplicates(error).flatMap((index) => replicas[index] ?? []);
+    await write(existing, false);
+  }
+}
+
+/** The positions of the writes that failed because the document exists. Throws any other error. */
+function duplicates(error: unknown): number[] {
+  if (!(error instanceof mongo.MongoBulkWriteError)) throw error;
+  const errors = [error.writeErrors].flat();
+  if (errors.length === 0 || errors.some(({ code }) => code !== 11_000)) throw error;
+  return errors.map(({ index }) => index);
 }

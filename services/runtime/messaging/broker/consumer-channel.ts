@@ -1,5 +1,6 @@
-import type { Channel, ChannelModel, ConsumeMessage } from "amqplib";
+import type { ChannelModel, ConsumeMessage } from "amqplib";
 import type { Log } from "../../log.ts";
+import { acknowledgements, type Acknowledgements } from "./acknowledgements.ts";
 import {
   closeChannel,
   closeConnectionWith,
@@ -10,12 +11,12 @@ import { checkQueueLeaders } from "./queue-leaders.ts";
 import { EVENTS_EXCHANGE, type Subscriptions } from "../topology/topology.ts";
 
 /**
- * Receives the messages of a queue and acknowledges each of them. When `channelClosed` is aborted, the
+ * Receives the messages of a queue and acknowledges or returns each of them. When `channelClosed` is aborted, the
  * broker has taken back the messages that are not acknowledged, and delivers them to another consumer.
  */
 export type ReceiveMessage = (
   message: ConsumeMessage,
-  channel: Channel,
+  acks: Acknowledgements,
   channelClosed: AbortSignal,
 ) => Promise<void>;
 
@@ -109,10 +110,12 @@ async function startConsumer(model: ChannelModel, consumer: Consumer, log: Log):
   const running = new Set<Promise<void>>();
   const closed = new AbortController();
   channel.on("close", () => closed.abort());
+  const acks = acknowledgements(channel, closed.signal);
   await channel.prefetch(consumer.prefetch);
   const { consumerTag } = await channel.consume(consumer.queue, (message) => {
     if (!message) return closeConnection(model);
-    const received = (async () => consumer.receive(message, channel, closed.signal))();
+    acks.received(message);
+    const received = (async () => consumer.receive(message, acks, closed.signal))();
     const work = received.catch((err: unknown) => {
       // The channel is closed, so the broker delivers the message to another consumer.
       log.warn({ err: (err as Error).message }, "a message could not be settled");
@@ -123,6 +126,7 @@ async function startConsumer(model: ChannelModel, consumer: Consumer, log: Log):
   consumer.cancel = async () => {
     await channel.cancel(consumerTag).catch(() => undefined);
     await Promise.all(running);
+    acks.send();
     await closeChannel(channel);
   };
 }
