@@ -15,7 +15,7 @@ interface Deadline {
   /** The maximum time of a single query. */
   longestQueryMs: number;
   /** The caller has disconnected, or its own deadline has passed. */
-  gone: AbortSignal;
+  gone: Pick<AbortSignal, "aborted">;
   /** The call has ended. Work that it started and did not wait for has no deadline. */
   over: boolean;
 }
@@ -25,7 +25,7 @@ const current = new AsyncLocalStorage<Deadline | undefined>();
 /** Runs the work of a call with a time limit, and no longer than its caller waits. */
 export async function runWithDeadline<T>(
   ms: number,
-  gone: AbortSignal,
+  gone: Pick<AbortSignal, "aborted">,
   work: () => Promise<T>,
 ): Promise<T> {
   const at = performance.now() + ms;

@@ -1,4 +1,4 @@
-import { getOption } from "@bufbuild/protobuf";
+import { getOption, type DescMethod } from "@bufbuild/protobuf";
 import {
   createContextKey,
   type HandlerContext,
@@ -14,11 +14,14 @@ import {
 import { CallError, type DomainError } from "../errors.ts";
 import { ACCESS_COOKIE, readCookie } from "../identity/cookies.ts";
 import { callerOf, type Caller, type TokenRules } from "../identity/tokens.ts";
+import { headerReader } from "./unary/call.ts";
+
+type HeaderReader = Pick<Headers, "get">;
 
 const callerKey = createContextKey<Caller | undefined>(undefined, { description: "caller" });
 
 /** The access token of a request. An `Authorization` header takes precedence over the cookie. */
-function tokenOf(header: Headers, { secureCookies }: TokenRules): string | undefined {
+function tokenOf(header: HeaderReader, { secureCookies }: TokenRules): string | undefined {
   const authorization = header.get("authorization");
   if (authorization === null) return readCookie(header, ACCESS_COOKIE, secureCookies);
   return /^Bearer +([\w-]+\.[\w-]+\.[\w-]+)$/i.exec(authorization)?.[1];
@@ -28,25 +31,48 @@ function tokenOf(header: Headers, { secureCookies }: TokenRules): string | undef
  * The user of the request's token. An invalid token counts as no token: a client that sends its expired
  * token with every call can still renew it. The response never says why a token is invalid.
  */
-async function identifyRequest(header: Headers, rules: TokenRules): Promise<Caller | undefined> {
+async function identifyRequest(
+  header: HeaderReader,
+  rules: TokenRules,
+): Promise<Caller | undefined> {
   const token = tokenOf(header, rules);
   return token ? callerOf(token, rules).catch(() => undefined) : undefined;
 }
 
+interface DeclaredAccess {
+  access: Access;
+  ownCredentials: boolean;
+}
+
+const declared = new WeakMap<DescMethod, DeclaredAccess>();
+
+/** What the contract declares. Reading an option decodes it, so it is read once. */
+function accessOf(method: DescMethod): DeclaredAccess {
+  const known = declared.get(method);
+  if (known) return known;
+  const read = {
+    access: getOption(method, access),
+    ownCredentials: getOption(method, ownCredentials),
+  };
+  declared.set(method, read);
+  return read;
+}
+
 /** Whether a method is open to anonymous callers. A banned user counts as anonymous there. */
-function admitsBanned(req: UnaryRequest | StreamRequest): boolean {
-  if (getOption(req.method, access) !== Access.ANYONE) return false;
-  return getOption(req.method, ownCredentials) || !req.header.has("authorization");
+function admitsBanned({ method }: UnaryRequest | StreamRequest, header: HeaderReader): boolean {
+  const { access: asked, ownCredentials: own } = accessOf(method);
+  return asked === Access.ANYONE && (own || header.get("authorization") === null);
 }
 
 /** Rejects the token of a banned user, or ignores it if the method does not depend on it. */
 function unlessBanned(
   req: UnaryRequest | StreamRequest,
+  header: HeaderReader,
   found: Caller | undefined,
   { isBanned }: TokenRules,
 ): Caller | undefined {
   if (!found || !isBanned?.(found.id)) return found;
-  if (admitsBanned(req)) return undefined;
+  if (admitsBanned(req, header)) return undefined;
   throw new CallError("BANNED", "this account is banned");
 }
 
@@ -60,7 +86,7 @@ const unauthenticated = (): DomainError =>
   );
 
 function admit(req: UnaryRequest | StreamRequest, caller: Caller | undefined): void {
-  const asked = getOption(req.method, access);
+  const { access: asked } = accessOf(req.method);
   if (asked === Access.ANYONE) return;
   if (!caller) throw unauthenticated();
   if (asked === Access.SIGNED_IN) return;
@@ -74,7 +100,8 @@ function admit(req: UnaryRequest | StreamRequest, caller: Caller | undefined): v
  */
 export function authenticate(rules: TokenRules): Interceptor {
   return (next) => async (req) => {
-    const caller = unlessBanned(req, await identifyRequest(req.header, rules), rules);
+    const header = headerReader(req);
+    const caller = unlessBanned(req, header, await identifyRequest(header, rules), rules);
     admit(req, caller);
     req.contextValues.set(callerKey, caller);
     return next(req);

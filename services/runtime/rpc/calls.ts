@@ -4,6 +4,7 @@ import { requireTimeLeft, runWithDeadline } from "../call-deadline.ts";
 import { CallError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import { withDeadline } from "../deadline.ts";
+import { abortState } from "./unary/call.ts";
 
 const ours = new Set([Code.Internal, Code.Unknown, Code.DataLoss]);
 
@@ -14,16 +15,16 @@ const ours = new Set([Code.Internal, Code.Unknown, Code.DataLoss]);
 export function logCalls(log: Log): Interceptor {
   return (next) => async (req) => {
     const begun = performance.now();
-    const call = `${req.service.typeName}/${req.method.name}`;
+    const call = (): string => `${req.service.typeName}/${req.method.name}`;
     const ms = (): number => Math.round(performance.now() - begun);
     try {
       const res = await next(req);
-      log.debug({ call, ms: ms() }, "call answered");
+      if (log.isLevelEnabled("debug")) log.debug({ call: call(), ms: ms() }, "call answered");
       return res;
     } catch (error) {
       const { code } = ConnectError.from(error, Code.Internal);
-      if (ours.has(code)) log.error({ call, ms: ms(), err: error }, "call failed");
-      else log.debug({ call, ms: ms(), code: Code[code] }, "call refused");
+      if (ours.has(code)) log.error({ call: call(), ms: ms(), err: error }, "call failed");
+      else log.debug({ call: call(), ms: ms(), code: Code[code] }, "call refused");
       throw error;
     }
   };
@@ -42,7 +43,7 @@ export function limitTime(limitMs: number): Interceptor {
     if (req.stream) return next(req);
     return withDeadline(
       limitMs,
-      runWithDeadline(limitMs, req.signal, () => next(req)),
+      runWithDeadline(limitMs, abortState(req), () => next(req)),
       tooSlow,
     );
   };

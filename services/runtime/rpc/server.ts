@@ -1,5 +1,10 @@
 import { once } from "node:events";
-import { createServer, type Http2ServerRequest, type ServerHttp2Session } from "node:http2";
+import {
+  createServer,
+  type Http2Server,
+  type Http2ServerRequest,
+  type ServerHttp2Session,
+} from "node:http2";
 import type { AddressInfo } from "node:net";
 import type { DescService } from "@bufbuild/protobuf";
 import {
@@ -23,6 +28,8 @@ import { lowercaseIds } from "./lowercase-ids.ts";
 import { healthService, type HealthState } from "./health.ts";
 import type { Log } from "../log.ts";
 import { reflectionService } from "./reflection.ts";
+import { unaryListener, type UnaryListener } from "./unary/listener.ts";
+import { collectUnary, type UnaryMethod } from "./unary/methods.ts";
 import { validate } from "./validate.ts";
 
 /** Adds a service's handlers to a router. The handlers do not depend on the server. */
@@ -91,24 +98,41 @@ function discardRest(request: Http2ServerRequest): void {
   });
 }
 
+/**
+ * Lets a listener answer streams before Node makes a request and a response of them, which the lean path
+ * does not need.
+ */
+function answerFirst(server: Http2Server, answer: UnaryListener): void {
+  const others = server.listeners("stream");
+  server.removeAllListeners("stream");
+  server.on("stream", (stream, headers, ...more) => {
+    if (answer(stream, headers)) return;
+    for (const other of others) other.call(server, stream, headers, ...more);
+  });
+}
+
 /** Serves gRPC, gRPC-Web and Connect over cleartext HTTP/2, with health and reflection. */
 export async function serve(options: Options): Promise<Server> {
   const { host, port, routes, rules, health, catalogue, log, callTimeoutMs, admission } = options;
   const shutdown = new AbortController();
   const sessions = new Set<ServerHttp2Session>();
   const reflection = reflectionService(catalogue);
-  const router = createConnectRouter({
+  const shared = {
     interceptors: interceptors(log, rules, callTimeoutMs, admission),
-    acceptCompression: [compressionGzip, compressionBrotli],
     // Unknown fields are errors. Otherwise a misspelled field, such as `requestID` for `requestId`, would be
     // ignored.
     jsonOptions: { ignoreUnknownFields: false },
-    shutdownSignal: shutdown.signal,
     readMaxBytes: READ_LIMIT,
     writeMaxBytes: WRITE_LIMIT,
     maxTimeoutMs: LONGEST_CALL_MS,
+  };
+  const router = createConnectRouter({
+    ...shared,
+    acceptCompression: [compressionGzip, compressionBrotli],
+    shutdownSignal: shutdown.signal,
   });
-  routes(router);
+  const methods: UnaryMethod[] = [];
+  routes(collectUnary(router, methods));
   router.handlers.splice(0, Infinity, ...router.handlers.map(correctDecodeErrors));
   // Probes and tools have no token, and their methods do not have our access option.
   router.service(Health, healthService(health), { interceptors: [] });
@@ -119,6 +143,7 @@ export async function serve(options: Options): Promise<Server> {
     requestListener(router, log),
   );
   server.on("request", discardRest);
+  answerFirst(server, unaryListener({ ...shared, methods, handlers: router.handlers, log }));
   server.on("session", (session) => {
     sessions.add(session);
     session.once("close", () => sessions.delete(session));

@@ -1,0 +1,126 @@
+import type { OutgoingHttpHeaders, ServerHttp2Stream } from "node:http2";
+import type { ConnectError } from "@connectrpc/connect";
+import {
+  mergeNonProtocolHeaders,
+  type UniversalServerResponse,
+} from "@connectrpc/connect/protocol";
+import { codeToHttpStatus } from "@connectrpc/connect/protocol-connect";
+import { grpcStatusOk, setTrailerStatus } from "@connectrpc/connect/protocol-grpc";
+import { trailerFlag, trailerSerialize } from "@connectrpc/connect/protocol-grpc-web";
+import type { UnaryCall } from "./call.ts";
+import { toFrame, type MethodCodec } from "./encoding.ts";
+import type { Format } from "./format.ts";
+
+const EMPTY = new Uint8Array();
+
+/** A call, the stream that it arrived on, and its format. */
+export interface Exchange {
+  stream: ServerHttp2Stream;
+  format: Format;
+  call: UnaryCall;
+}
+
+/** Adds metadata to headers. Only `set-cookie` may occur more than once. */
+function add(into: OutgoingHttpHeaders, metadata: Headers | undefined, prefix = ""): void {
+  for (const [name, value] of metadata ?? []) {
+    const known = into[prefix + name];
+    into[prefix + name] =
+      known === undefined || name !== "set-cookie" ? value : [known, value].flat().map(String);
+  }
+}
+
+function send(
+  stream: ServerHttp2Stream,
+  headers: OutgoingHttpHeaders,
+  body: Uint8Array,
+  trailers?: OutgoingHttpHeaders,
+): void {
+  if (stream.closed || stream.destroyed) return; // The client has disconnected.
+  if (trailers) {
+    stream.once("wantTrailers", () => stream.sendTrailers(trailers));
+    stream.respond(headers, { waitForTrailers: true });
+  } else {
+    stream.respond(headers);
+  }
+  stream.end(body);
+}
+
+function sendConnect(
+  { stream, call }: Exchange,
+  body: Uint8Array,
+  { status, contentType }: { status: number; contentType: string },
+): void {
+  const headers: OutgoingHttpHeaders = {
+    ":status": status,
+    "content-type": contentType,
+    "content-length": body.byteLength,
+  };
+  add(headers, call.addedHeader);
+  add(headers, call.addedTrailer, "trailer-");
+  send(stream, headers, body);
+}
+
+/** The trailers of a successful call in gRPC-Web, which are the last frame of the body. */
+const OK_FRAME = toFrame(
+  trailerFlag,
+  trailerSerialize(new Headers({ "grpc-status": grpcStatusOk })),
+);
+
+function grpcTrailers(call: UnaryCall, error: ConnectError | undefined): Headers {
+  return setTrailerStatus(new Headers(call.addedTrailer), error);
+}
+
+function sendGrpc(
+  { stream, format, call }: Exchange,
+  body: Uint8Array,
+  error?: ConnectError,
+): void {
+  const { protocolName, contentType } = format;
+  const headers: OutgoingHttpHeaders = { ":status": 200, "content-type": contentType };
+  add(headers, call.addedHeader);
+  // The edge, which transcodes gRPC to REST, does not read trailers.
+  const retryAfter = error?.metadata.get("retry-after");
+  if (retryAfter) headers["retry-after"] = retryAfter;
+  const isPlain = !error && !call.addedTrailer;
+  if (protocolName === "grpc-web") {
+    const last = isPlain
+      ? OK_FRAME
+      : toFrame(trailerFlag, trailerSerialize(grpcTrailers(call, error)));
+    return send(stream, headers, Buffer.concat([body, last]));
+  }
+  const trailers: OutgoingHttpHeaders = {};
+  if (isPlain) trailers["grpc-status"] = grpcStatusOk;
+  else add(trailers, grpcTrailers(call, error));
+  send(stream, headers, body, trailers);
+}
+
+/** Sends the encoded message of a call in its protocol. */
+export function sendMessage(exchange: Exchange, bytes: Uint8Array): void {
+  const { protocolName, contentType } = exchange.format;
+  if (protocolName === "connect") sendConnect(exchange, bytes, { status: 200, contentType });
+  else sendGrpc(exchange, toFrame(0, bytes));
+}
+
+/** Sends an error in the protocol of the call. */
+export function sendError(exchange: Exchange, codec: MethodCodec, error: ConnectError): void {
+  if (exchange.format.protocolName !== "connect") return sendGrpc(exchange, EMPTY, error);
+  mergeNonProtocolHeaders(exchange.call.responseHeader, error.metadata);
+  sendConnect(exchange, codec.encodeError(error), {
+    status: codeToHttpStatus(error.code),
+    contentType: "application/json",
+  });
+}
+
+/** Sends a response of the library, whose body is finite. */
+export async function sendUniversal(
+  stream: ServerHttp2Stream,
+  response: UniversalServerResponse,
+): Promise<void> {
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of response.body ?? []) chunks.push(chunk);
+  const headers: OutgoingHttpHeaders = { ":status": response.status };
+  add(headers, response.header);
+  const trailers: OutgoingHttpHeaders = {};
+  add(trailers, response.trailer);
+  send(stream, headers, Buffer.concat(chunks), response.trailer && trailers);
+}
