@@ -15,7 +15,7 @@ import {
   TicketSnapshotRequestedSchema,
   TicketSnapshotSchema,
 } from "@ticketing/proto/tickets/v1/ticket_events";
-import { update } from "#runtime/store/aggregate.ts";
+import { updateAggregate } from "#runtime/store/plain-aggregate.ts";
 import type { ReplicaSource } from "#runtime/messaging/snapshots/replica.ts";
 import { on, required, type EventHandler } from "#runtime/messaging/event-handler.ts";
 import type { SnapshotPublisher } from "#runtime/messaging/snapshots/publisher.ts";
@@ -49,7 +49,7 @@ function toHold(order: Order): Hold {
 
 /** Applies an order to its ticket. An order for an unknown ticket is ignored. */
 const applyOrder = (tickets: Tickets, order: Order): Promise<unknown> =>
-  update(tickets, order.ticketId, (ticket) => applyHold(ticket, toHold(order)));
+  updateAggregate(tickets, order.ticketId, (ticket) => applyHold(ticket, toHold(order)));
 
 /** How tickets handles the events of other services. */
 export function ticketEvents({ tickets, banReplica }: Deps): EventHandler[] {
@@ -67,7 +67,8 @@ export function ticketEvents({ tickets, banReplica }: Deps): EventHandler[] {
       const { orderId } = required(payment, "payment");
       const lock = (ticket: Ticket): boolean => lockCode(ticket, orderId);
       // Payments waits for an answer, so a missing ticket is an error.
-      if (!(await update(tickets, ticketId, lock))) throw new Error(`no ticket ${ticketId}`);
+      if (!(await updateAggregate(tickets, ticketId, lock)))
+        throw new Error(`no ticket ${ticketId}`);
     }),
     ...banHandlers(banReplica, (userId, banned) => setListingsBanned(tickets, userId, banned)),
   ];

@@ -110,6 +110,7 @@ export async function testTickets({ log = silentLog }: { log?: Log } = {}) {
   const handlers = new Map(ticketEvents(deps).map((handler) => [handler.type, handler]));
 
   return {
+    db,
     deps,
     client,
     /** Handles a ban or an unban of a user, at a version of the user. */

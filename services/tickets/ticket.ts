@@ -5,7 +5,7 @@ import {
   TicketCreatedSchema,
   TicketUpdatedSchema,
 } from "@ticketing/proto/tickets/v1/ticket_events";
-import { type Connection, type HydratedDocument, Schema } from "mongoose";
+import { type Connection, Schema } from "mongoose";
 import { aggregate, type AggregateFields, record } from "#runtime/store/aggregate.ts";
 import type { IdempotencyKey } from "#runtime/store/request-id.ts";
 import { toMoney } from "#runtime/values/money.ts";
@@ -134,7 +134,8 @@ export const ticketModel = (db: Connection) => db.model("Ticket", schema, "ticke
 
 export type Tickets = ReturnType<typeof ticketModel>;
 
-export type Ticket = HydratedDocument<TicketFields>;
+/** A ticket as a plain object. */
+export type Ticket = TicketFields;
 
 /** Whether the ticket is off sale, held or not. */
 const isUnavailable = ({ withdrawn, sellerBanned }: TicketFields): boolean =>
@@ -200,7 +201,7 @@ export function edit(ticket: Ticket, listing: Listing, code?: string): void {
   const hadCode = ticket.hasCode;
   if (repriced) ticket.priceVersion = ticket.version + 1;
   const looksTheSame = sameDetails(ticket, listing);
-  ticket.set({ ...listing, eventOrder: listing.eventTime ?? NO_DATE });
+  Object.assign(ticket, listing, { eventOrder: listing.eventTime ?? NO_DATE });
   if (code !== undefined) attachCode(ticket, code);
   const lostItsCode = hadCode && !ticket.hasCode;
   if (!looksTheSame || lostItsCode) ticket.detailsVersion = ticket.version + 1;

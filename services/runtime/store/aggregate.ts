@@ -25,8 +25,8 @@ export interface AggregateFields {
 // eslint-disable-next-line @typescript-eslint/no-empty-object-type -- as in mongoose's own types
 export type AggregateModel<F extends AggregateFields> = Model<F, {}, {}, { id: string }>;
 
-/** A document with an outbox and any other fields. */
-export type Aggregate = HydratedDocument<AggregateFields>;
+/** A mongoose document with an outbox and any other fields. */
+type Aggregate = HydratedDocument<AggregateFields>;
 
 /** With more waiting events than this, further writes are refused until the relay has published them. */
 const OUTBOX_LIMIT = 100;
@@ -67,8 +67,8 @@ export function aggregate(schema: Schema): void {
   schema.add({
     _id: { type: String, default: () => newId() },
     version: { type: Number, default: 0 },
-    createTime: { type: Date, default: Date.now, immutable: true },
-    updateTime: { type: Date, default: Date.now },
+    createTime: { type: Date, default: () => new Date(), immutable: true },
+    updateTime: { type: Date, default: () => new Date() },
     outbox: [entry],
   });
   // A sparse index contains only documents with events to publish, so the sweep is cheap while there are
@@ -86,14 +86,19 @@ export function aggregate(schema: Schema): void {
   });
 }
 
-function notifySaved(model: object, doc: AggregateFields): void {
-  const events = unsavedEvents.get(doc) ?? [];
+/** The events that the next save of this document writes. */
+export const unsavedEventsOf = (doc: AggregateFields): readonly OutboxEntry[] =>
+  unsavedEvents.get(doc) ?? [];
+
+/** Calls the listeners of a model after a document was saved. */
+export function notifySaved(model: object, doc: AggregateFields): void {
+  const events = unsavedEventsOf(doc);
   unsavedEvents.delete(doc);
   for (const listener of savedListeners.get(model) ?? []) listener(doc._id, events);
 }
 
 /** Increments the version without an event, for changes that no other service needs to know. */
-export function touch(doc: Aggregate): void {
+export function touch(doc: AggregateFields): void {
   doc.version += 1;
   doc.updateTime = new Date();
 }
@@ -103,7 +108,7 @@ export function touch(doc: Aggregate): void {
  * after the increment, so it contains the version that is saved.
  */
 export function record<D extends DescMessage>(
-  doc: Aggregate,
+  doc: AggregateFields,
   schema: D,
   message: () => MessageInitShape<D>,
 ): void {

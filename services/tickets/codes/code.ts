@@ -3,7 +3,8 @@ import {
   TicketCodeOpenedSchema,
   TicketCodeSealedSchema,
 } from "@ticketing/proto/tickets/v1/ticket_events";
-import { record, update } from "#runtime/store/aggregate.ts";
+import { record } from "#runtime/store/aggregate.ts";
+import { updateAggregate } from "#runtime/store/plain-aggregate.ts";
 import { CallError } from "#runtime/errors.ts";
 import { TicketError, ticketNotFound } from "../errors.ts";
 import { retryDelayMs, isRecentId } from "#runtime/store/ids.ts";
@@ -107,6 +108,6 @@ export async function openTicketCode(
     code = ticket.code ?? "";
     return changed;
   };
-  if (!(await update(tickets, id, reveal, "+code"))) throw ticketNotFound();
+  if (!(await updateAggregate(tickets, id, reveal, "+code"))) throw ticketNotFound();
   return code;
 }

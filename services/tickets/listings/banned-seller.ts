@@ -1,4 +1,4 @@
-import { update } from "#runtime/store/aggregate.ts";
+import { updateAggregate } from "#runtime/store/plain-aggregate.ts";
 import { setSellerBanned, type Tickets } from "../ticket.ts";
 
 /** How many listings are changed at once; some sellers have thousands. */
@@ -21,7 +21,9 @@ export async function setListingsBanned(
       .limit(CONCURRENCY)
       .lean();
     await Promise.all(
-      page.map(({ _id }) => update(tickets, _id, (ticket) => setSellerBanned(ticket, banned))),
+      page.map(({ _id }) =>
+        updateAggregate(tickets, _id, (ticket) => setSellerBanned(ticket, banned)),
+      ),
     );
     const last = page.at(-1);
     if (!last) return;

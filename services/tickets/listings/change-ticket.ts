@@ -3,7 +3,7 @@ import type {
   UpdateTicketRequest,
 } from "@ticketing/proto/tickets/v1/ticket_service";
 import { CallError } from "#runtime/errors.ts";
-import { update } from "#runtime/store/aggregate.ts";
+import { updateAggregate } from "#runtime/store/plain-aggregate.ts";
 import { ticketNotFound } from "../errors.ts";
 import { mustBeUpcoming } from "./event-time.ts";
 import { toCode, toListing } from "./listing-request.ts";
@@ -30,7 +30,7 @@ async function change(
   id: string,
   apply: (ticket: Ticket) => boolean | void,
 ): Promise<Ticket> {
-  const ticket = await update(
+  const ticket = await updateAggregate(
     tickets,
     id,
     (found) => {

@@ -5,7 +5,7 @@ import {
 import { isBanned, type BanReplica } from "#marketplace/ban-replica.ts";
 import { runWithoutDeadline } from "#runtime/call-deadline.ts";
 import { CallError } from "#runtime/errors.ts";
-import { update } from "#runtime/store/aggregate.ts";
+import { insertAggregate, newAggregate, updateAggregate } from "#runtime/store/plain-aggregate.ts";
 import { duplicateKeyIndex } from "#runtime/store/database.ts";
 import {
   idempotencyKey,
@@ -33,11 +33,12 @@ export async function createTicket(
   const code = toCode(request.code) || undefined;
   const listing = toListing(request);
   mustBeUpcoming(listing.eventTime, now());
-  const ticket = new tickets({ userId, ...listing, ...key, code });
+  const ticket = newAggregate(tickets, { userId, ...listing, ...key, code });
   list(ticket);
-  const saved = await ticket
-    .save()
-    .catch((error: unknown) => findReplay(tickets, error, userId, key));
+  const saved = await insertAggregate(tickets, ticket).then(
+    () => ticket,
+    (error: unknown) => findReplay(tickets, error, userId, key),
+  );
   // A ban handled at the same time did not find this ticket, so bans are checked again, for a retry too.
   await runWithoutDeadline(() => withdrawIfBanned(deps, userId, saved._id));
   return saved;
@@ -51,7 +52,8 @@ async function findReplay(
   key: Partial<IdempotencyKey>,
 ): Promise<Ticket> {
   if (duplicateKeyIndex(error) !== "request") throw error;
-  const made = await tickets.findOne({ userId, requestId: key.requestId ?? "" }).orFail();
+  const where = { userId, requestId: key.requestId ?? "" };
+  const made = await tickets.findOne(where, { outbox: 0, code: 0 }).orFail().lean<Ticket>();
   mustBeSameRequest(made, key);
   return made;
 }
@@ -62,6 +64,6 @@ async function withdrawIfBanned(
   ticketId: string,
 ): Promise<void> {
   if (!(await isBanned(banReplica, userId))) return;
-  await update(tickets, ticketId, (ticket) => setSellerBanned(ticket, true));
+  await updateAggregate(tickets, ticketId, (ticket) => setSellerBanned(ticket, true));
   throw new CallError("BANNED", "this account is banned");
 }
