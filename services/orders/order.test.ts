@@ -15,6 +15,7 @@ import { newId } from "#runtime/store/ids.ts";
 import { as } from "#runtime/testing/tokens.ts";
 import { recordedLog } from "#runtime/testing/log.ts";
 import { refusal } from "#runtime/testing/refusal.ts";
+import { cases } from "#runtime/testing/thoroughness.ts";
 import { expireOverdue } from "./events.ts";
 import type { Orders } from "./order.ts";
 import { paymentMessage, testOrders, ticketMessage, statusWordsOf } from "./testing.ts";
@@ -256,7 +257,7 @@ describe("a payment", () => {
         else for (const word of words) await payment(word, order, "a");
         expect(await state(order)).toBe("CANCELLED REFUNDED");
       }),
-      { numRuns: 25 },
+      { numRuns: cases(25) },
     );
   });
 

@@ -17,6 +17,7 @@ import {
   expectCounterexample,
   deliverAll,
 } from "#runtime/testing/event-orders.ts";
+import { cases } from "#runtime/testing/thoroughness.ts";
 import { paymentMessage, testOrders, ticketMessage, statusWordsOf } from "./testing.ts";
 
 const { deps, client, handle, pass, ticket, buy, get, recorded } = await testOrders();
@@ -153,7 +154,7 @@ const sameEnd = (level: Levelling, oneOrAll = fc.boolean()) =>
 
 describe("two rival orders of one ticket", () => {
   it("end in the same state, and so does the ticket, in whatever order and however often events arrive", async () => {
-    await fc.assert(sameEnd(asTold), { numRuns: 60 });
+    await fc.assert(sameEnd(asTold), { numRuns: cases(60) });
   });
 
   it("would not, if versions of the ticket were not compared", async () => {

@@ -13,6 +13,7 @@ import {
   expectSameFinalState,
   deliverAll,
 } from "#runtime/testing/event-orders.ts";
+import { cases } from "#runtime/testing/thoroughness.ts";
 import { ticketReplica } from "./events.ts";
 import { testOrders, ticketMessage } from "./testing.ts";
 
@@ -71,24 +72,24 @@ const newestIsKept = (level: Levelling) =>
 
 describe("the replica of a ticket", () => {
   it("has its newest state, in whatever order and however often its events arrive", async () => {
-    await fc.assert(newestIsKept(asTold), { numRuns: 60 });
+    await fc.assert(newestIsKept(asTold), { numRuns: cases(60) });
   });
 
   it("would not, if versions were not compared", async () => {
     await expectCounterexample(newestIsKept(asNews));
   });
 
-  it("ends as it does in order, after thousands of events, three times each and shuffled (P10)", async () => {
+  it("ends as it does in order, though every event arrives three times and shuffled (P10)", async () => {
     const all = await testOrders();
     const events = Array.from({ length: 22 }, life).flat();
     const collections = [all.deps.tickets.collection];
     const hearOf = (state: Ticket) => all.handle(TicketUpdatedSchema, { ticket: state });
     const count = await expectSameFinalState({ collections, events, hear: hearOf, except: [] });
-    expect(count).toBeGreaterThan(5_000);
+    expect(count).toBeGreaterThan(cases(5_000));
   });
 
   it("has its newest state though all events are handled at once", async () => {
-    for (let round = 0; round < 40; round += 1) {
+    for (let round = 0; round < cases(40); round += 1) {
       const states = life();
       await Promise.all(states.map(tell));
       expect(await copyOf(states[0]?.id ?? "")).toMatchObject({ version: 4, title: "Dateless" });

@@ -11,6 +11,7 @@ import {
   expectSameFinalState,
   deliverAll,
 } from "#runtime/testing/event-orders.ts";
+import { cases } from "#runtime/testing/thoroughness.ts";
 import { holdReplica } from "./events.ts";
 import { applyHold, type Hold } from "./hold.ts";
 import { list } from "./ticket.ts";
@@ -170,7 +171,7 @@ describe("two rival orders leave the ticket with the right holder", () => {
         const repeated = order.map((i) => events[i] as OrderEvent);
         expect(words(mirrored(repeated), second)).toBe(pair.end);
       }),
-      { numRuns: 200 },
+      { numRuns: cases(200) },
     );
   });
 
@@ -197,7 +198,7 @@ describe("two rival orders leave the ticket with the right holder", () => {
   });
 
   it("in the database too, one after another and all at once", async () => {
-    await fc.assert(rightHolder(asTold), { numRuns: 60 });
+    await fc.assert(rightHolder(asTold), { numRuns: cases(60) });
   });
 
   it("which they would not, if versions were not compared", async () => {
@@ -206,7 +207,7 @@ describe("two rival orders leave the ticket with the right holder", () => {
     await expectCounterexample(rightHolder(asOneHold, inSequence));
   });
 
-  it("as in order, after thousands of events, three times each and shuffled (P10)", async () => {
+  it("as in order, though every event arrives three times and shuffled (P10)", async () => {
     const all = await testTickets();
     const ids = await Promise.all(Array.from({ length: 20 }, () => all.list()));
     const events = ids.flatMap(
@@ -215,7 +216,7 @@ describe("two rival orders leave the ticket with the right holder", () => {
     const except = ["version", "updateTime", "outbox"];
     const collections = [all.deps.tickets.collection];
     const count = await expectSameFinalState({ collections, events, hear: all.handle, except });
-    expect(count).toBeGreaterThan(5_000);
+    expect(count).toBeGreaterThan(cases(5_000));
   });
 });
 

@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import { prepareWeb } from "#stack/launcher";
@@ -55,17 +55,32 @@ function printSlowest(): void {
   }
 }
 
+interface RunOptions {
+  env?: Record<string, string>;
+  /** Prints the output when the run has ended, because another run prints at the same time. */
+  printAtEnd?: boolean;
+}
+
 /** Runs vitest once. A run that fails outside of any test counts as one failure. */
-async function vitest(args: readonly string[], env: Record<string, string> = {}): Promise<Tally> {
+async function vitest(
+  args: readonly string[],
+  { env, printAtEnd = false }: RunOptions = {},
+): Promise<Tally> {
   const dir = mkdtempSync(join(tmpdir(), "ticketing-report-"));
   const file = join(dir, "report.json");
+  const output = join(dir, "output");
   const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${file}`];
+  const log = printAtEnd ? openSync(output, "w") : undefined;
   const child = spawn("vitest", ["run", ...args, ...reporters], {
     cwd: root,
     env: { ...process.env, ...env },
-    stdio: "inherit",
+    stdio: ["inherit", log ?? "inherit", log ?? "inherit"],
   });
   const [code] = (await once(child, "exit")) as [number | null];
+  if (log !== undefined) {
+    closeSync(log);
+    process.stdout.write(readFileSync(output));
+  }
   const report = read(file);
   timedTests.push(...timesIn(report));
   rmSync(dir, { recursive: true, force: true });
@@ -73,24 +88,43 @@ async function vitest(args: readonly string[], env: Record<string, string> = {})
   return { passed: report.numPassedTests, failed, skipped: report.numPendingTests };
 }
 
-const runs: readonly (() => Promise<Tally>)[] = [
+type Run = () => Promise<Tally>;
+
+const add = (a: Tally, b: Tally): Tally => ({
+  passed: a.passed + b.passed,
+  failed: a.failed + b.failed,
+  skipped: a.skipped + b.skipped,
+});
+const NONE: Tally = { passed: 0, failed: 0, skipped: 0 };
+
+async function inTurn(runs: readonly Run[]): Promise<Tally> {
+  let total = NONE;
+  for (const run of runs) total = add(total, await run());
+  return total;
+}
+
+const atOnce = (...runs: readonly Run[]): Run => {
+  return async () => (await Promise.all(runs.map((run) => run()))).reduce(add, NONE);
+};
+
+const everything: readonly Run[] = [
   check,
-  // Tests wait for their parts half of the time, so four workers use two cores fully.
-  () => vitest(["--project", "services", "--project", "parts", "--maxWorkers=4"]),
-  () => vitest(["--project", "e2e"], { INSTANCES: "2" }),
-  () => vitest(["--project", "outages"]),
-  () => vitest(["--project", "faults"]),
+  () => vitest(["--project", "e2e"], { env: { INSTANCES: "2" } }),
+  // All of these wait for their parts half of the time, so two cores can run them at once.
+  atOnce(
+    () => vitest(["--project", "services", "--project", "parts", "--maxWorkers=4"]),
+    () =>
+      inTurn(
+        ["outages", "faults"].map(
+          (name) => () => vitest(["--project", name], { printAtEnd: true }),
+        ),
+      ),
+  ),
 ];
 
 await prepareWeb();
 const only = process.argv.slice(2);
-const total: Tally = { passed: 0, failed: 0, skipped: 0 };
-for (const run of only.length > 0 ? [() => vitest(only)] : runs) {
-  const { passed, failed, skipped } = await run();
-  total.passed += passed;
-  total.failed += failed;
-  total.skipped += skipped;
-}
+const total = await inTurn(only.length > 0 ? [() => vitest(only)] : everything);
 if (only.length === 0) printSlowest();
 const skipped = total.skipped > 0 ? `, ${total.skipped} skipped` : "";
 console.log(`\n${total.passed} passed, ${total.failed} failed${skipped}`);

@@ -5,6 +5,7 @@ import { newId } from "#runtime/store/ids.ts";
 import { toMoney } from "#runtime/values/money.ts";
 import { expectCounterexample } from "#runtime/testing/event-orders.ts";
 import { as } from "#runtime/testing/tokens.ts";
+import { cases } from "#runtime/testing/thoroughness.ts";
 import { settlePayment } from "../settlement/settlement.ts";
 import { requestRefund, stripeIdOf, type RefundRequester } from "../testing/refunds.ts";
 import {
@@ -224,7 +225,7 @@ describe("after any sequence of events", () => {
   it("the money is captured once if the order is completed, and otherwise not kept (R62)", async () => {
     const ends = new Set<string>();
     await fc.assert(itBalances(await paymentsFixture(), anyStory, ends), {
-      numRuns: 25,
+      numRuns: cases(25),
       examples: [[paidAndAccepted], [soldAndGivenBack]],
     });
     expect(ends).toEqual(new Set(["COMPLETED", "CANCELLED"]));

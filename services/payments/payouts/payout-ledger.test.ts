@@ -5,6 +5,7 @@ import { earningsInLedger } from "../balances/ledger-earnings.ts";
 import { earningsOf, type Earnings } from "../balances/earnings.ts";
 import { refundableAmount } from "../refunds/refund-state.ts";
 import { DAY_MS, payoutsFixture, type PayoutsFixture } from "../testing/payouts-fixture.ts";
+import { cases } from "#runtime/testing/thoroughness.ts";
 
 const SELLERS = ["eve", "sam"] as const;
 const TROUBLE = {
@@ -117,6 +118,6 @@ it("the ledger sums to zero, and matches the materialized balances and the balan
       const { available } = await fixture.stripe.balance.retrieve();
       expect(notZero(sums(of("stripe")))).toEqual(notZero(sums([...available, ...less])));
     }),
-    { numRuns: 6 },
+    { numRuns: cases(6) },
   );
 });

@@ -12,6 +12,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { as } from "#runtime/testing/tokens.ts";
 import { refusal } from "#runtime/testing/refusal.ts";
+import { cases } from "#runtime/testing/thoroughness.ts";
 import { settlePayment } from "../settlement/settlement.ts";
 import {
   requestRefund,
@@ -285,7 +286,7 @@ describe("a buyer's refund request", () => {
         const succeeded = refunds.filter(({ status }) => status === "SUCCEEDED");
         expect(succeeded).toHaveLength(became === "opened" ? 0 : 1);
       }),
-      { numRuns: 10 },
+      { numRuns: cases(10) },
     );
   });
 });

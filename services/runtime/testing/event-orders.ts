@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import type { Collection } from "mongoose";
 import { expect } from "vitest";
+import { cases } from "./thoroughness.ts";
 
 // For properties that hold in whatever order, and however often, a consumer receives its events.
 
@@ -33,7 +34,7 @@ export async function expectCounterexample<T>(property: fc.IAsyncProperty<T>): P
   expect((errorInstance as Error).name).toBe("AssertionError");
 }
 
-const SEEDS = 20;
+const SEEDS = cases(20);
 const WIDTH = 16;
 
 interface Run<E> {
@@ -47,8 +48,8 @@ interface Run<E> {
 }
 
 /**
- * Expects the same final state (P10), byte for byte, from the events in their order and from twenty other
- * orders in which each event occurs three times, several at once. Returns the number of deliveries.
+ * Expects the same final state (P10), byte for byte, from the events in their order and from other orders,
+ * in which each event occurs three times, several at once. Returns the number of deliveries.
  */
 export async function expectSameFinalState<E>({
   collections,

@@ -6,6 +6,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { as } from "#runtime/testing/tokens.ts";
 import { refusal } from "#runtime/testing/refusal.ts";
+import { cases } from "#runtime/testing/thoroughness.ts";
 import { ticketEvents } from "../events.ts";
 import { orderHistory, testTickets, type Step } from "../testing.ts";
 
@@ -156,7 +157,7 @@ describe("the code and the money", () => {
         },
       ),
       {
-        numRuns: 30,
+        numRuns: cases(30),
         examples: [
           [["open", "ask"], false],
           [["ask", "open"], false],
