@@ -94,6 +94,7 @@ const rooms = {
     "testing",
     "lifecycle",
     "rpc",
+    "rpc/unary",
     "identity",
     "messaging/snapshots",
     "messaging/delay",

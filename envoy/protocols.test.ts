@@ -231,3 +231,27 @@ describe("REST", () => {
     ).toBe(200);
   });
 });
+
+describe("a larger response", () => {
+  const path = "/ticketing.tickets.v1.TicketService/GetTicket";
+  const ask = (headers: Record<string, string>) =>
+    request(fixture, "POST", path, { body: {}, headers });
+
+  it("is compressed at the edge for a client that accepts it; the service is not asked to", async () => {
+    const title = "x".repeat(2_000);
+    let asked: string | null = "";
+    fixture.respond(TicketService.method.getTicket, (_request, { requestHeader }) => {
+      asked = requestHeader.get("accept-encoding");
+      return { ticket: { ...concert, title } };
+    });
+    const compressed = await ask({ "accept-encoding": "gzip" });
+    expect(compressed.headers["content-encoding"]).toBe("gzip");
+    expect(asked).toBeNull();
+    const rest = { "accept-encoding": "gzip" };
+    const get = await request(fixture, "GET", `/api/tickets/${concert.id}`, { headers: rest });
+    expect(get.headers["content-encoding"]).toBe("gzip");
+    const plain = await ask({});
+    expect(plain.headers["content-encoding"]).toBeUndefined();
+    expect(plain.json.ticket.title).toBe(title);
+  });
+});
