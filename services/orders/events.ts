@@ -18,7 +18,7 @@ import {
   TicketSnapshotSchema,
   TicketUpdatedSchema,
 } from "@ticketing/proto/tickets/v1/ticket_events";
-import { update } from "#runtime/store/aggregate.ts";
+import { updateAggregate } from "#runtime/store/plain-aggregate.ts";
 import type { ReplicaSource } from "#runtime/messaging/snapshots/replica.ts";
 import { on, required, type EventHandler } from "#runtime/messaging/event-handler.ts";
 import type { Log } from "#runtime/log.ts";
@@ -34,7 +34,6 @@ import {
   failPayment,
   refund,
   toProto,
-  type Order,
   type OrderFields,
   type Orders,
 } from "./order.ts";
@@ -58,7 +57,7 @@ async function cancelOrdersOf(orders: Orders, userId: string): Promise<void> {
   for (;;) {
     const page = await orders.find(open, { _id: 1 }).limit(BAN_CONCURRENCY).lean();
     if (page.length === 0) return;
-    await Promise.all(page.map(({ _id }) => update(orders, _id, cancelBanned)));
+    await Promise.all(page.map(({ _id }) => updateAggregate(orders, _id, cancelBanned)));
   }
 }
 
@@ -67,10 +66,14 @@ export function orderEvents(deps: Deps): EventHandler[] {
   const { orders, tickets, banReplica, extensionSeconds, now } = deps;
   const storeTicket = ticketStore(tickets);
   const onPayment =
-    (change: (order: Order, attemptId: string, payment: Payment) => boolean) =>
+    (
+      change: (order: OrderFields, attemptId: string) => boolean,
+      isRelevant = (_: Payment) => true,
+    ) =>
     async ({ payment }: { payment?: Payment | undefined }): Promise<void> => {
       const paid = required(payment, "payment");
-      await update(orders, paid.orderId, (order) => change(order, paid.attemptId, paid));
+      if (!isRelevant(paid)) return;
+      await updateAggregate(orders, paid.orderId, (order) => change(order, paid.attemptId));
     };
   /** After a partial refund the ticket stays with its buyer. */
   const isFullyRefunded = ({ status }: Payment): boolean => status === PaymentStatus.REFUNDED;
@@ -78,7 +81,7 @@ export function orderEvents(deps: Deps): EventHandler[] {
     on(TicketCreatedSchema, ({ ticket }) => storeTicket(ticket)),
     on(TicketUpdatedSchema, ({ ticket }) => storeTicket(ticket)),
     on(ExpirationCompleteSchema, ({ orderId }) =>
-      update(orders, orderId, (order) => expire(order, now())),
+      updateAggregate(orders, orderId, (order) => expire(order, now())),
     ),
     on(
       PaymentActionRequiredSchema,
@@ -90,12 +93,7 @@ export function orderEvents(deps: Deps): EventHandler[] {
     ),
     on(ChargeCreatedSchema, onPayment(complete)),
     on(ChargeFailedSchema, onPayment(failPayment)),
-    on(
-      ChargeRefundedSchema,
-      onPayment(
-        (order, attemptId, payment) => isFullyRefunded(payment) && refund(order, attemptId),
-      ),
-    ),
+    on(ChargeRefundedSchema, onPayment(refund, isFullyRefunded)),
     ...banHandlers(banReplica, async (userId, banned) => {
       if (banned) await cancelOrdersOf(orders, userId);
     }),
@@ -143,7 +141,7 @@ export async function expireOverdue({ orders, now, log }: SweepDeps): Promise<vo
   const overdue = orders.find(isDue, { _id: 1 }).sort({ expiresAt: 1 }).lean().cursor();
   async function expireOne({ _id: id }: Pick<OrderFields, "_id">): Promise<void> {
     try {
-      await update(orders, id, (order) => expire(order, now()));
+      await updateAggregate(orders, id, (order) => expire(order, now()));
     } catch (err) {
       if (isDatabaseFault(err)) throw err;
       log.warn(

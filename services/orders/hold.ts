@@ -3,7 +3,8 @@ import type { DomainError } from "#runtime/errors.ts";
 import { CallError, invalidField } from "#runtime/errors.ts";
 import { OrderError } from "./errors.ts";
 import { duplicateKeyIndex } from "#runtime/store/database.ts";
-import { touch, update } from "#runtime/store/aggregate.ts";
+import { touch } from "#runtime/store/aggregate.ts";
+import { insertAggregate, newAggregate, updateAggregate } from "#runtime/store/plain-aggregate.ts";
 import { retryDelayMs, isRecentId } from "#runtime/store/ids.ts";
 import {
   checkHoldLimits,
@@ -21,7 +22,6 @@ import {
   isOverdue,
   open,
   endBeforeEvent,
-  type Order,
   type OrderFields,
   type Orders,
 } from "./order.ts";
@@ -100,10 +100,15 @@ function mustBeForSale(
  * Ends an order that must be refused although it is stored. Its request id is removed, so that a retry
  * counts as a new request and is not answered with this order.
  */
-const revertHold = (orders: Orders, id: string, end: (order: Order) => boolean): Promise<unknown> =>
-  update(orders, id, (order) => {
+const revertHold = (
+  orders: Orders,
+  id: string,
+  end: (order: OrderFields) => boolean,
+): Promise<unknown> =>
+  updateAggregate(orders, id, (order) => {
     if (!end(order)) touch(order);
-    order.set({ requestId: undefined, requestHash: undefined });
+    delete order.requestId;
+    delete order.requestHash;
   });
 
 /**
@@ -140,15 +145,15 @@ function heldError(holder: OrderFields, buyerId: string): DomainError {
   });
 }
 
-/** The next hold of a ticket, not saved yet. */
+/** The next hold of a ticket, not stored yet. */
 function draftOrder(
   { orders, now }: HoldDeps,
   { userId, ticketId, network, key }: HoldRequest,
   ticket: TicketFields,
   { holdSeconds, holdNumber }: { holdSeconds: number; holdNumber: number },
-): Order {
+): OrderFields {
   const { sellerId, title, price, currency, category, venue, eventTime, timeZone } = ticket;
-  const order = new orders({
+  const order = newAggregate(orders, {
     userId,
     ticketId,
     sellerId,
@@ -159,9 +164,10 @@ function draftOrder(
     venue,
     ...(eventTime ? { eventTime } : {}),
     ...(timeZone ? { timeZone } : {}),
+    status: "CREATED",
     expiresAt: endBeforeEvent(now() + holdSeconds * 1000, eventTime),
     holdNumber,
-    ...(network === undefined ? {} : { network }),
+    network,
     ...key,
   });
   open(order);
@@ -169,7 +175,7 @@ function draftOrder(
 }
 
 /** Stores an order for a ticket that nobody holds; undefined if another order was first. */
-async function store(deps: HoldDeps, request: HoldRequest): Promise<Order | undefined> {
+async function store(deps: HoldDeps, request: HoldRequest): Promise<OrderFields | undefined> {
   const facts = await readHoldFacts(deps, request);
   const ticket = mustBeForSale(deps, facts.ticket, request);
   await checkHoldLimits(deps, request, facts);
@@ -178,7 +184,8 @@ async function store(deps: HoldDeps, request: HoldRequest): Promise<Order | unde
     holdNumber: facts.lastHoldNumber + 1,
   });
   try {
-    return await order.save();
+    await insertAggregate(deps.orders, order);
+    return order;
   } catch (error) {
     if (!duplicateKeyIndex(error)) throw error;
     return undefined;
@@ -197,7 +204,7 @@ export async function hold(deps: HoldDeps, request: HoldRequest): Promise<OrderF
     if (replay) return replay;
     if (holder && !isOverdue(holder, now())) throw heldError(holder, userId);
     if (holder) {
-      await update(orders, holder._id, (order) => expire(order, now()));
+      await updateAggregate(orders, holder._id, (order) => expire(order, now()));
       continue;
     }
     const rival = round === 0 && race.attemptFor(ticketId);

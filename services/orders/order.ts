@@ -3,7 +3,7 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import * as events from "@ticketing/proto/orders/v1/order_events";
 import { CancelReason, OrderStatus, type OrderSchema } from "@ticketing/proto/orders/v1/order";
 import { Category } from "@ticketing/proto/tickets/v1/ticket";
-import { Schema, type Connection, type HydratedDocument } from "mongoose";
+import { Schema, type Connection } from "mongoose";
 import { aggregate, record, type AggregateFields } from "#runtime/store/aggregate.ts";
 import { OrderError } from "./errors.ts";
 import { toMoney } from "#runtime/values/money.ts";
@@ -84,7 +84,6 @@ schema.index({ status: 1, expiresAt: 1 });
 
 export const orderModel = (db: Connection) => db.model("Order", schema, "orders");
 export type Orders = ReturnType<typeof orderModel>;
-export type Order = HydratedDocument<OrderFields>;
 
 /** The order as a message of the contract. */
 export function toProto(order: OrderFields): MessageInitShape<typeof OrderSchema> {
@@ -116,7 +115,7 @@ export function endBeforeEvent(time: number, eventTime: Date | undefined): Date 
 }
 
 /** Opens a new order. It holds its ticket once it is saved. */
-export function open(order: Order): void {
+export function open(order: OrderFields): void {
   order.status = "CREATED";
   record(order, events.OrderCreatedSchema, () => ({ order: toProto(order) }));
 }
@@ -124,7 +123,7 @@ export function open(order: Order): void {
 export const isOverdue = (order: OrderFields, now: number): boolean =>
   order.status === "CREATED" && order.expiresAt.getTime() <= now;
 
-function cancelFor(order: Order, reason: CancelReasonWord): true {
+function cancelFor(order: OrderFields, reason: CancelReasonWord): true {
   order.status = "CANCELLED";
   order.network = undefined;
   order.cancelReason = reason;
@@ -134,7 +133,7 @@ function cancelFor(order: Order, reason: CancelReasonWord): true {
 }
 
 /** The buyer cancels (R7), which is possible until their payment is accepted. */
-export function cancel(order: Order): boolean {
+export function cancel(order: OrderFields): boolean {
   if (order.status === "CANCELLED") return false;
   if (order.status !== "CREATED") {
     throw new OrderError("ORDER_NOT_OPEN", "this order is being paid, or has been");
@@ -143,18 +142,18 @@ export function cancel(order: Order): boolean {
 }
 
 /** Its buyer or its seller is banned. An order that is being paid goes on. */
-export const cancelBanned = (order: Order): boolean =>
+export const cancelBanned = (order: OrderFields): boolean =>
   order.status === "CREATED" && cancelFor(order, "BANNED");
 
 /** The hold has run out, by this service's own clock (R5). */
-export const expire = (order: Order, now: number): boolean =>
+export const expire = (order: OrderFields, now: number): boolean =>
   isOverdue(order, now) && cancelFor(order, "EXPIRED");
 
 /**
  * Extends the hold once, while the buyer is at their bank's page: starting over would take longer. A
  * hold that has run out is not extended, and no hold outlasts the start of its event.
  */
-export function extend(order: Order, seconds: number, now: number): boolean {
+export function extend(order: OrderFields, seconds: number, now: number): boolean {
   if (seconds === 0 || order.extended || order.status !== "CREATED" || isOverdue(order, now)) {
     return false;
   }
@@ -171,7 +170,7 @@ export function extend(order: Order, seconds: number, now: number): boolean {
  * hold has run out; what counts is that nothing has ended the order. Once the event has begun the order
  * expires instead (R16), and payments cancels the authorization.
  */
-export function acceptPayment(order: Order, attemptId: string, now: number): boolean {
+export function acceptPayment(order: OrderFields, attemptId: string, now: number): boolean {
   if (order.status !== "CREATED") return false;
   if (order.eventTime && order.eventTime.getTime() <= now) return cancelFor(order, "EXPIRED");
   order.status = "AWAITING_PAYMENT";
@@ -181,11 +180,11 @@ export function acceptPayment(order: Order, attemptId: string, now: number): boo
   return true;
 }
 
-const isAccepted = (order: Order, attemptId: string): boolean =>
+const isAccepted = (order: OrderFields, attemptId: string): boolean =>
   order.status === "AWAITING_PAYMENT" && order.attemptId === attemptId;
 
 /** The accepted attempt was captured: the ticket is the buyer's. */
-export function complete(order: Order, attemptId: string): boolean {
+export function complete(order: OrderFields, attemptId: string): boolean {
   if (!isAccepted(order, attemptId)) return false;
   order.status = "COMPLETED";
   record(order, events.OrderCompletedSchema, () => ({ order: toProto(order) }));
@@ -193,7 +192,7 @@ export function complete(order: Order, attemptId: string): boolean {
 }
 
 /** The card was declined, or the accepted attempt could not be captured (R61). */
-export function failPayment(order: Order, attemptId: string): boolean {
+export function failPayment(order: OrderFields, attemptId: string): boolean {
   if (order.status !== "CREATED" && !isAccepted(order, attemptId)) return false;
   return cancelFor(order, "PAYMENT_FAILED");
 }
@@ -202,7 +201,7 @@ export function failPayment(order: Order, attemptId: string): boolean {
  * The whole amount was refunded. The event of its capture may arrive after this one; it then finds the
  * order cancelled and changes nothing.
  */
-export function refund(order: Order, attemptId: string): boolean {
+export function refund(order: OrderFields, attemptId: string): boolean {
   const paid = order.status === "COMPLETED" || order.status === "AWAITING_PAYMENT";
   if (!paid || order.attemptId !== attemptId) return false;
   return cancelFor(order, "REFUNDED");

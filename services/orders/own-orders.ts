@@ -1,17 +1,9 @@
 import { OrderFilter, type ListOrdersRequest } from "@ticketing/proto/orders/v1/order_service";
 import type { DomainError } from "#runtime/errors.ts";
-import { update } from "#runtime/store/aggregate.ts";
+import { updateAggregate } from "#runtime/store/plain-aggregate.ts";
 import { pageSize, readPageToken, toPage } from "#runtime/store/paging.ts";
 import { OrderError } from "./errors.ts";
-import {
-  ACTIVE,
-  cancel,
-  PAST,
-  toProto,
-  type Order,
-  type OrderFields,
-  type Orders,
-} from "./order.ts";
+import { ACTIVE, cancel, PAST, toProto, type OrderFields, type Orders } from "./order.ts";
 
 // What a buyer does with their own orders. An order of another user is not found.
 
@@ -50,8 +42,12 @@ export async function listOrders(orders: Orders, userId: string, request: ListOr
   return { orders: page.map(toProto), nextPageToken };
 }
 
-export async function cancelOrder(orders: Orders, userId: string, id: string): Promise<Order> {
-  const order = await update(orders, id, (found) => {
+export async function cancelOrder(
+  orders: Orders,
+  userId: string,
+  id: string,
+): Promise<OrderFields> {
+  const order = await updateAggregate(orders, id, (found) => {
     if (found.userId !== userId) throw orderNotFound();
     return cancel(found);
   });

@@ -106,9 +106,8 @@ function toUpdate(ticket: TicketMessage): ReplicaUpdate<TicketFields> {
 export function ticketStore(
   tickets: Tickets,
 ): (ticket: TicketMessage | undefined) => Promise<void> {
-  const collection = tickets.collection as unknown as mongo.Collection<TicketFields>;
   const store = batched<ReplicaUpdate<TicketFields>>((updates) =>
-    upsertAllIfOlder(collection, updates),
+    upsertAllIfOlder(tickets.collection as unknown as mongo.Collection<TicketFields>, updates),
   );
   return async (ticket) => store(toUpdate(required(ticket, "ticket")));
 }

@@ -17,17 +17,18 @@ import {
 import { ClaimsRequestedSchema, UserDeletedSchema } from "@ticketing/proto/auth/v1/user_events";
 import { ClaimsAnsweredSchema } from "@ticketing/proto/payments/v1/payment_events";
 import { banEvents } from "#marketplace/catalogue.ts";
-import { update } from "#runtime/store/aggregate.ts";
+import { touch, update } from "#runtime/store/aggregate.ts";
+import { insertMissing, newAggregate } from "#runtime/store/plain-aggregate.ts";
+import { batched } from "#runtime/messaging/batched.ts";
 import type { ReplicaSource } from "#runtime/messaging/snapshots/replica.ts";
 import { on, required, type EventHandler } from "#runtime/messaging/event-handler.ts";
 import type { Log } from "#runtime/log.ts";
 import type { Service } from "#runtime/service.ts";
 import { toMinor } from "#runtime/values/money.ts";
-import { duplicateKeyIndex } from "#runtime/store/database.ts";
 import { banHandlers, type BanReplica } from "#marketplace/ban-replica.ts";
 import { claimsOf, type ClaimDeps } from "./payouts/claims.ts";
 import { needsReview, applyIfNewer, applySnapshotIfNewer } from "./settlement/order-replica.ts";
-import { type OrderReplica, type Payment, type Payments } from "./payment.ts";
+import type { OrderReplica, Payment, PaymentFields, Payments } from "./payment.ts";
 import { applyCodeRevealed, applyCodeLocked } from "./refunds/refund.ts";
 
 const words = {
@@ -60,23 +61,37 @@ function toCopy(order: Order): OrderReplica {
   };
 }
 
+/** The payment of a new order, without any attempt yet. */
+function newPayment(payments: Payments, id: string, order: OrderReplica): PaymentFields {
+  const payment = { ...newAggregate(payments, { order }), _id: id };
+  touch(payment);
+  return payment;
+}
+
 /** Applies an order to our replica of it, and returns the payment after the change. */
 async function keep(
   payments: Payments,
   id: string,
   copy: OrderReplica,
   change: (payment: Payment, copy: OrderReplica) => boolean,
-): Promise<Payment> {
+): Promise<PaymentFields> {
   const found = await update(payments, id, (payment) => change(payment, copy));
   if (found) return found;
-  const payment = new payments({ _id: id, order: copy, attempts: [] });
-  applyIfNewer(payment, copy);
-  try {
-    return await payment.save();
-  } catch (error) {
-    if (!duplicateKeyIndex(error)) throw error;
-    return keep(payments, id, copy, change);
-  }
+  const payment = newPayment(payments, id, copy);
+  const [existing] = await insertMissing(payments, [payment]);
+  return existing ? keep(payments, id, copy, change) : payment;
+}
+
+/**
+ * Returns the function that stores the payment of a new order. Orders that arrive together are stored in
+ * one write. A payment that exists already is from a later event of its order, or from this one.
+ */
+function newOrderStore(payments: Payments): (id: string, copy: OrderReplica) => Promise<void> {
+  const store = batched<PaymentFields>(async (created) => {
+    const existing = await insertMissing(payments, created);
+    await Promise.all(existing.map(({ _id, order }) => keep(payments, _id, order, applyIfNewer)));
+  });
+  return (id, copy) => store(newPayment(payments, id, copy));
 }
 
 interface EventDeps {
@@ -89,6 +104,11 @@ interface EventDeps {
  * capture, void or refund) is the settlement worker's task, which acts on the state, not on the event.
  */
 export function paymentEvents({ payments, banReplica }: EventDeps): EventHandler[] {
+  const storeNew = newOrderStore(payments);
+  async function handleNewOrder({ order }: { order?: Order | undefined }): Promise<void> {
+    const created = required(order, "order");
+    await storeNew(created.id, toCopy(created));
+  }
   async function handleOrder({ order }: { order?: Order | undefined }): Promise<void> {
     const changed = required(order, "order");
     await keep(payments, changed.id, toCopy(changed), applyIfNewer);
@@ -103,7 +123,7 @@ export function paymentEvents({ payments, banReplica }: EventDeps): EventHandler
   const bans = banEvents.filter(({ type }) => type !== UserDeletedSchema.typeName);
   return [
     ...banHandlers(banReplica, () => Promise.resolve(), bans),
-    on(OrderCreatedSchema, handleOrder),
+    on(OrderCreatedSchema, handleNewOrder),
     on(OrderAwaitingPaymentSchema, handleOrder),
     on(OrderCancelledSchema, handleOrder),
     on(OrderExpiredSchema, handleOrder),

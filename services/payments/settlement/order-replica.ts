@@ -9,7 +9,7 @@ import {
 
 /** Applies an order if it is newer than our replica of it. */
 export function applyIfNewer(payment: Payment, order: OrderReplica): boolean {
-  if (!payment.isNew && order.version <= payment.order.version) return false;
+  if (order.version <= payment.order.version) return false;
   payment.order = order;
   touch(payment);
   return true;

@@ -8,7 +8,7 @@ import { settlePayment } from "./settlement.ts";
 
 export interface SettlementWorker {
   /** Settles a payment that was saved, if its next step is decided. */
-  enqueue(this: void, orderId: string): void;
+  enqueue(this: void, orderId: string, events: unknown, saved: PaymentFields): void;
   /** Asks Stripe for a payment's state. `eventId` is the webhook event that gave the reason. */
   enqueuePoll(orderId: string, eventId?: string): void;
   /** Settles every unsettled payment that is due, also those left by a crash or a lost webhook. */
@@ -121,8 +121,8 @@ export function startSettlementWorker(
   const claim = claimAndEnqueue.bind(undefined, deps, queue, enqueuePoll);
 
   return {
-    enqueue: (orderId) => {
-      if (!closed) queue.enqueue(orderId);
+    enqueue: (orderId, _, saved) => {
+      if (!closed && isDecided(saved)) queue.enqueue(orderId);
     },
     enqueuePoll,
     async reconcile() {

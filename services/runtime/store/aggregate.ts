@@ -38,23 +38,27 @@ const entry = new Schema<OutboxEntry>({
   payload: { type: Buffer, required: true },
 });
 
-type SavedListener = (id: string, events: readonly OutboxEntry[]) => void;
-const savedListeners = new WeakMap<object, Set<SavedListener>>();
+type SavedListener<F extends AggregateFields> = (
+  id: string,
+  events: readonly OutboxEntry[],
+  saved: F,
+) => void;
+const savedListeners = new WeakMap<object, Set<SavedListener<AggregateFields>>>();
 
 /** The events that were recorded since the document was loaded or saved. */
 const unsavedEvents = new WeakMap<object, OutboxEntry[]>();
 
 /**
- * Calls the listeners with the ID of each document of this model that this process saves, and with the
- * events that were saved with it. It is only a hint: after a crash no listener is called, so each listener
+ * Calls the listeners with the ID of each document of this model that this process saves, with the events
+ * that were saved with it, and with the document. It is only a hint: after a crash no listener is called, so each listener
  * also searches the database periodically.
  */
 export function onSaved<F extends AggregateFields>(
   model: AggregateModel<F>,
-  ...listeners: readonly SavedListener[]
+  ...listeners: readonly SavedListener<F>[]
 ): void {
   const known = savedListeners.get(model) ?? new Set();
-  for (const listener of listeners) known.add(listener);
+  for (const listener of listeners) known.add(listener as SavedListener<AggregateFields>);
   savedListeners.set(model, known);
 }
 
@@ -94,7 +98,7 @@ export const unsavedEventsOf = (doc: AggregateFields): readonly OutboxEntry[] =>
 export function notifySaved(model: object, doc: AggregateFields): void {
   const events = unsavedEventsOf(doc);
   unsavedEvents.delete(doc);
-  for (const listener of savedListeners.get(model) ?? []) listener(doc._id, events);
+  for (const listener of savedListeners.get(model) ?? []) listener(doc._id, events, doc);
 }
 
 /** Increments the version without an event, for changes that no other service needs to know. */

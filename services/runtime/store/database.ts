@@ -124,6 +124,17 @@ export function duplicateKeyIndex(error: unknown): string | undefined {
   return /index: (\S+)/.exec(message ?? "")?.[1];
 }
 
+/**
+ * The positions of the writes of a bulk write that failed because the document exists. Throws any other
+ * error.
+ */
+export function duplicates(error: unknown): number[] {
+  if (!(error instanceof mongo.MongoBulkWriteError)) throw error;
+  const errors = [error.writeErrors].flat();
+  if (errors.length === 0 || errors.some(({ code }) => code !== 11_000)) throw error;
+  return errors.map(({ index }) => index);
+}
+
 /** Whether the database responds within a second. */
 export async function isDatabaseReachable(db: Connection): Promise<boolean> {
   try {

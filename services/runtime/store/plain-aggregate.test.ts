@@ -6,7 +6,12 @@ import { aggregate, onSaved, record, touch, update, type AggregateFields } from 
 import { duplicateKeyIndex } from "./database.ts";
 import { newId } from "./ids.ts";
 import { buildIndexes } from "./indexes.ts";
-import { insertAggregate, newAggregate, updateAggregate } from "./plain-aggregate.ts";
+import {
+  insertAggregate,
+  insertMissing,
+  newAggregate,
+  updateAggregate,
+} from "./plain-aggregate.ts";
 import { commandsOf, testDatabase } from "../testing/database.ts";
 
 interface Fields extends AggregateFields {
@@ -82,6 +87,21 @@ describe("a plain aggregate", () => {
     const before = saved.length;
     const refused = await make({ name }).catch((error: unknown) => duplicateKeyIndex(error));
     expect([refused, saved.length]).toEqual(["name", before]);
+  });
+});
+
+describe("insertMissing", () => {
+  it("inserts the aggregates whose IDs are new in one write, and returns the others", async () => {
+    const draft = (count: number) => newAggregate(things, { name: newId(), count });
+    const [first, second, third] = [draft(1), draft(2), draft(3)];
+    expect(await insertMissing(things, [second])).toEqual([]);
+    const again = { ...second, count: 9 };
+    const commands = await commandsOf(db, async () => {
+      expect(await insertMissing(things, [first, again, third])).toEqual([again]);
+    });
+    expect(commands).toEqual(["insert things"]);
+    const counts = [first, second, third].map(async ({ _id }) => (await stored(_id)).count);
+    expect(await Promise.all(counts)).toEqual([1, 2, 3]);
   });
 });
 

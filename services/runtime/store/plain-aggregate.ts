@@ -8,6 +8,7 @@ import {
   type AggregateFields,
   type AggregateModel,
 } from "./aggregate.ts";
+import { duplicates } from "./database.ts";
 import { newId } from "./ids.ts";
 
 // Aggregates as plain objects. A mongoose document costs as much CPU time as the write itself, for tracking
@@ -35,6 +36,22 @@ export async function insertAggregate<F extends AggregateFields>(
   requireTimeLeft();
   await model.collection.insertOne(doc as never, { ignoreUndefined: true });
   notifySaved(model, doc);
+}
+
+/** Inserts new aggregates without events in one write. Returns those whose IDs exist already. */
+export async function insertMissing<F extends AggregateFields>(
+  model: AggregateModel<F>,
+  documents: readonly F[],
+): Promise<F[]> {
+  try {
+    await model.collection.insertMany(documents as never, {
+      ordered: false,
+      ignoreUndefined: true,
+    });
+    return [];
+  } catch (error) {
+    return duplicates(error).flatMap((index) => documents[index] ?? []);
+  }
 }
 
 /**

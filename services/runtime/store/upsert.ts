@@ -1,5 +1,5 @@
-import { mongo } from "mongoose";
-import { duplicateKeyIndex } from "./database.ts";
+import type { mongo } from "mongoose";
+import { duplicateKeyIndex, duplicates } from "./database.ts";
 
 /**
  * Inserts a replica, or changes it if it is older. `update` is the `updateOne` whose filter names the id
@@ -39,12 +39,4 @@ export async function upsertAllIfOlder<F extends mongo.Document>(
     const existing = duplicates(error).flatMap((index) => replicas[index] ?? []);
     await write(existing, false);
   }
-}
-
-/** The positions of the writes that failed because the document exists. Throws any other error. */
-function duplicates(error: unknown): number[] {
-  if (!(error instanceof mongo.MongoBulkWriteError)) throw error;
-  const errors = [error.writeErrors].flat();
-  if (errors.length === 0 || errors.some(({ code }) => code !== 11_000)) throw error;
-  return errors.map(({ index }) => index);
 }
