@@ -110,7 +110,10 @@ it("the paths that the requirements name exist (R20, R30, R40, R60)", () => {
 
 it("only these methods are open to everyone", () => {
   const open = methods.filter(([, method]) => getOption(method, access) === Access.ANYONE);
-  expect(open.map(([name]) => name.replace(/^ticketing\.\w+\.v1\./, "")).toSorted()).toEqual([
+  expect(
+    open.map(([name]) => name.replace(/^ticketing\.\w+\.v1\./, "")).toSorted(),
+    "The access of a method changed. If everyone may call it, add it to this list, so that a review sees it.",
+  ).toEqual([
     "AccountService.ConfirmEmail",
     "AccountService.RequestPasswordReset",
     "AccountService.ResetPassword",
@@ -187,7 +190,10 @@ describe("every service", () => {
       if (name in offers) handled.push(offers[name as keyof typeof offers].request.typeName);
       // Its own delayed messages do not come from the exchange for events.
       if (name === "expiration") heard.push(ExpirationCompleteSchema.typeName);
-      expect(handled.toSorted()).toEqual(heard.toSorted());
+      expect(
+        handled.toSorted(),
+        `events.ts of ${name} needs an on(…) for each event that catalogue.ts names for it, and no other.`,
+      ).toEqual(heard.toSorted());
     },
   );
 

@@ -30,6 +30,13 @@ async function command(program: string, ...args: string[]): Promise<Outcome> {
   }
 }
 
+/** Adds to the outcome of a failed check how to mend the format. */
+async function formatted(check: Promise<Outcome>): Promise<Outcome> {
+  const outcome = await check;
+  if (!("ok" in outcome) || outcome.ok) return outcome;
+  return { ok: false, said: `${outcome.said.trimEnd()}\nnpm run format writes it.\n` };
+}
+
 /** Checks that the generated code is exactly what the contracts generate. */
 async function generated(): Promise<Outcome> {
   const fresh = mkdtempSync(join(tmpdir(), "ticketing-generated-"));
@@ -62,10 +69,13 @@ async function breaking(): Promise<Outcome> {
 
 const checks: readonly [string, () => Promise<Outcome>][] = [
   ["generated code", generated],
-  ["format of contracts", () => command("buf", "format", "--diff", "--exit-code", "proto")],
+  [
+    "format of contracts",
+    () => formatted(command("buf", "format", "--diff", "--exit-code", "proto")),
+  ],
   ["lint of contracts", () => command("buf", "lint")],
   ["contracts against the last release", breaking],
-  ["format", () => command("prettier", "--check", ".")],
+  ["format", () => formatted(command("prettier", "--check", "--log-level", "warn", "."))],
   ["lint and import rules", () => command("eslint", ".", "--max-warnings", "0")],
   ["types of services, tests and tools", () => command("tsc", "--noEmit", "--project", ".")],
   ["types of the storefront", () => command("npm", "run", "check", "--workspace", "web")],

@@ -28,6 +28,16 @@ const quoted = (found: Iterable<DescMessage>): string =>
 const services = new Map(serviceNames.map((name) => [name, loadService(name)]));
 const causes = new Map([...services].map(([name, service]) => [name, causesOf(service)]));
 
+/** An event of the contracts that no RPC and no other event causes. */
+export class NeverRecorded extends Error {
+  constructor({ name }: DescMessage) {
+    super(
+      `${name} is never recorded: no function that an RPC or an event reaches calls ` +
+        `record(…, ${name}Schema, …). Record it, then run npm run generate again.`,
+    );
+  }
+}
+
 /** The receivers of an event: its subscribers, and the services that request a snapshot. */
 function receiversOf(event: DescMessage): Service[] {
   const isSubscribed = (name: string): boolean =>
@@ -62,8 +72,7 @@ function recordedLine(event: DescMessage): string {
     ),
   );
   const because = causes.get(service.name)?.get(event) ?? [];
-  if (places.length === 0 || because.length === 0)
-    throw new Error(`${event.name} is never recorded`);
+  if (places.length === 0 || because.length === 0) throw new NeverRecorded(event);
   return `Recorded in ${places.join(", ")}. Causes: ${because.join(", ")}.`;
 }
 

@@ -109,7 +109,7 @@ class Consumer {
     channelClosed: AbortSignal,
   ): Promise<void> {
     const handler = this.#handlers.get(envelope.type);
-    if (!handler) throw new Unreadable(`no handler for the type "${envelope.type}"`);
+    if (!handler) throw this.#unhandled(message, envelope);
     this.#requireAllowedPublisher(message, envelope);
     const event = decode(handler, message);
     for (let round = 0; ; round += 1) {
@@ -122,6 +122,17 @@ class Consumer {
         await this.#pauseAfter(error, round, channelClosed);
       }
     }
+  }
+
+  /**
+   * The failure of a message without a handler. An event of its type's owner is retried, because an instance
+   * of a newer version may handle it: all instances share one queue.
+   */
+  #unhandled({ properties }: ConsumeMessage, { type }: Envelope): Error {
+    const { service, publishers = defaultPublishers } = this.#options;
+    const isOwned = publishers(type).includes(publisherOf(properties, service) ?? "");
+    const reason = `no handler for the type "${type}"`;
+    return isOwned ? new Error(reason) : new Unreadable(reason);
   }
 
   /** Waits before the next attempt. Throws if the error is the message's own, or after several attempts. */

@@ -28,6 +28,10 @@ export interface ReplicaSource<S extends DescMessage, T> {
   applyIfNewer(item: T): Promise<unknown>;
 }
 
+/** The id under which the progress of a replica is stored. Each edition has its own. */
+export const markerOf = ({ owner, edition = 1 }: { owner: string; edition?: number }): string =>
+  edition === 1 ? owner : `${owner} ${edition}`;
+
 export interface Replica {
   /** Stores the snapshot pages that arrive. */
   handler: EventHandler;
@@ -68,12 +72,12 @@ class ReplicaBuilder<S extends DescMessage, T> {
   #storing: string | undefined;
 
   constructor(context: MessagingContext, db: Connection, source: ReplicaSource<S, T>) {
-    const { owner, edition = 1 } = source;
+    const { edition = 1 } = source;
     this.#context = context;
     this.#log = context.log;
     this.#source = source;
     this.#edition = edition;
-    this.#progress = replicaProgress(db, edition === 1 ? owner : `${owner} ${edition}`);
+    this.#progress = replicaProgress(db, markerOf(source));
   }
 
   async receive(snapshot: MessageShape<S>): Promise<void> {
