@@ -3,7 +3,8 @@ import { MethodOptions_IdempotencyLevel } from "@bufbuild/protobuf/wkt";
 import { access, Access } from "@ticketing/proto/options/v1/options";
 import { http } from "@ticketing/proto/google/api/annotations";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { readTemplate } from "./config/render.ts";
+import { edgeConfig } from "./config/edge-config.ts";
+import { readTemplate, render } from "./config/render.ts";
 import { services } from "#marketplace/catalogue.ts";
 import { connectionManagerOf } from "./testing/connection-manager.ts";
 import { type EdgeFixture, startEdgeFixture } from "./testing/edge-fixture.ts";
@@ -29,10 +30,11 @@ function waysTo(method: DescMethod): string[] {
   ];
 }
 
-/** The rules of envoy.yaml that require no token, except the last one, which is for all other paths. */
+/** The rules of the edge that require no token, except the last one, which is for all other paths. */
 function openRules(): string[] {
-  const filters: { name: string; typed_config: any }[] =
-    connectionManagerOf(readTemplate()).http_filters;
+  const filters: { name: string; typed_config: any }[] = connectionManagerOf(
+    render(edgeConfig.parse({})),
+  ).http_filters;
   const { rules } = filters.find(({ name }) => name === "tokens")?.typed_config as {
     rules: Rule[];
   };
@@ -63,7 +65,24 @@ const strangersGet = new Map<Access, number>([
 describe("the edge's rules and the contracts", () => {
   it("open exactly the methods with ACCESS_ANYONE", () => {
     const open = methods.filter((method) => getOption(method, access) === Access.ANYONE);
-    expect(openRules().sort()).toEqual(open.flatMap(waysTo).sort());
+    expect(
+      openRules().sort(),
+      "The open paths (config/open-paths.ts) must be the RPC and REST path of each open method.",
+    ).toEqual(open.flatMap(waysTo).sort());
+  });
+
+  it("open no REST path of a method that requires a token", () => {
+    const closed = methods.filter((method) => getOption(method, access) !== Access.ANYONE);
+    const open = openRules().map((rule) => new RegExp(`^${rule}$`));
+    const opened = closed.flatMap((method) => {
+      const { verb, path = "" } = restOf(method) ?? {};
+      const example = `${verb} ${path.replaceAll(/\{\w+\}/g, "id")}`;
+      return open.some((rule) => rule.test(example)) ? [`${method.name}: ${example}`] : [];
+    });
+    expect(
+      opened,
+      "An open method has a path with a parameter that matches this one too. Choose a longer path.",
+    ).toEqual([]);
   });
 
   it("allow GET only for reads, because a page of another site can make a browser send one", () => {
@@ -104,7 +123,10 @@ describe("a running edge", () => {
         answers.push(await request(fixture, rest.verb, path, body));
       }
       const wanted = strangersGet.get(getOption(method, access));
-      expect(answers.map(({ status }) => status)).toEqual(answers.map(() => wanted));
+      expect(
+        answers.map(({ status }) => status),
+        "The status without a token, by RPC and by REST: look at the open paths and the routes of envoy.yaml.",
+      ).toEqual(answers.map(() => wanted));
     },
   );
 

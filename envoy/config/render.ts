@@ -4,6 +4,7 @@ import { parse } from "yaml";
 import { services } from "#marketplace/catalogue.ts";
 import { AUTHORITY } from "./authority.ts";
 import { splitAddress, type EdgeConfig } from "./edge-config.ts";
+import { openPaths } from "./open-paths.ts";
 import { bodiesLua, requestsLua } from "../lua/scripts.ts";
 import { localReplies } from "../errors/local-replies.ts";
 
@@ -16,7 +17,8 @@ export const render = (config: EdgeConfig): unknown => fill(readTemplate(), valu
 
 /** Replaces whole values only, so that no variable can inject a part of the template. */
 export function fill(template: unknown, values: Readonly<Record<string, unknown>>): unknown {
-  if (Array.isArray(template)) return template.map((each) => fill(each, values));
+  // A value that is a list replaces its name in a list by all its items.
+  if (Array.isArray(template)) return template.flatMap((each) => fill(each, values));
   if (typeof template === "object" && template !== null) {
     return Object.fromEntries(
       Object.entries(template).map(([key, value]) => [key, fill(value, values)]),
@@ -39,6 +41,7 @@ export function valuesOf(config: EdgeConfig): Record<string, unknown> {
     LOCAL_REPLIES: localReplies(),
     REQUESTS_LUA: requestsLua(),
     BODIES_LUA: bodiesLua(),
+    OPEN_PATHS: openPaths(),
     SERVICES: services.map(({ typeName }) => typeName),
     ACCESS_COOKIE: SECURE_COOKIES ? "__Host-ticketing_access" : "ticketing_access",
     TRUSTED_NETWORKS: TRUSTED_NETWORKS.map(cidr),
