@@ -1,28 +1,11 @@
-import { createConnection } from "mongoose";
 import { currencies } from "@ticketing/proto/currencies";
 import { beforeAll, describe, expect, inject, it } from "vitest";
 import { until } from "#stack/process";
 import { listTicket, pay, signUp, buy, type Person } from "./testing/person.ts";
 import { fetchStripeRecords } from "./testing/stripe-records.ts";
-import { field, formOn, newUser, Browser } from "./testing/browser.ts";
+import { field, formOn, newAdministrator, newUser, Browser } from "./testing/browser.ts";
 
-const { url, mongoUrl, stripeUrl } = inject("marketplace");
-
-/** The browser of a signed-in administrator. */
-async function administrator(): Promise<Browser> {
-  const email = `admin-${crypto.randomUUID()}@example.com`;
-  const password = crypto.randomUUID();
-  await new Browser().follow("/sign-up", { email, password });
-  const db = await createConnection(mongoUrl.replace("DATABASE", "auth")).asPromise();
-  try {
-    await db.collection("users").updateOne({ email }, { $set: { roles: ["ADMINISTRATOR"] } });
-  } finally {
-    await db.close();
-  }
-  const browser = new Browser();
-  await browser.follow("/sign-in", { email, password });
-  return browser;
-}
+const { url, stripeUrl } = inject("marketplace");
 
 /** Sells a ticket; returns the id of the order, and of the payment at Stripe. */
 async function sold(): Promise<{ orderId: string; stripeId: string }> {
@@ -49,7 +32,7 @@ async function refundsOf(stripeId: string): Promise<number[]> {
 
 let seller: Browser, admin: Browser;
 beforeAll(async () => {
-  [seller, admin] = await Promise.all([newUser("seller"), administrator()]);
+  [seller, admin] = await Promise.all([newUser("seller"), newAdministrator()]);
 });
 
 describe("an administrator's refund", () => {

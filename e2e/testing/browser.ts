@@ -1,3 +1,4 @@
+import { createConnection } from "mongoose";
 import { expect, inject } from "vitest";
 import "./setup.ts"; // For the type of what it provides.
 
@@ -59,6 +60,23 @@ export async function newUser(name: string): Promise<Browser> {
   const browser = new Browser();
   const email = `${name}-${crypto.randomUUID()}@example.com`;
   await browser.follow("/sign-up", { email, password: crypto.randomUUID() });
+  return browser;
+}
+
+/** The browser of a new administrator who is signed in. */
+export async function newAdministrator(): Promise<Browser> {
+  const email = `admin-${crypto.randomUUID()}@example.com`;
+  const password = crypto.randomUUID();
+  await new Browser().follow("/sign-up", { email, password });
+  const { mongoUrl } = inject("marketplace");
+  const db = await createConnection(mongoUrl.replace("DATABASE", "auth")).asPromise();
+  try {
+    await db.collection("users").updateOne({ email }, { $set: { roles: ["ADMINISTRATOR"] } });
+  } finally {
+    await db.close();
+  }
+  const browser = new Browser();
+  await browser.follow("/sign-in", { email, password });
   return browser;
 }
 
