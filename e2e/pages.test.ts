@@ -67,12 +67,13 @@ describe.each(pages)("the page %s", (page) => {
     const path = examples[page] ?? page;
     expect(path, "Add an example for its parameter to `examples`.").not.toContain("[");
     const html = await browserFor(page).see(path);
-    expect(html.match(/<title[ >]/g), "Use <PageHead> once.").toHaveLength(1);
-    expect(html.match(/<h1[ >]/g), "A page has one <h1>.").toHaveLength(1);
+    expect(html.match(/<title[ >]/g) ?? [], "Use <PageHead> once.").toHaveLength(1);
+    expect(html.match(/<h1[ >]/g) ?? [], "A page has one <h1>.").toHaveLength(1);
     const links = linksOn(html, path);
     for (const link of links) linked.add(link);
     expect(links).toContain("/");
-    expect(links.filter((link) => !targets.some((target) => target.test(link)))).toEqual([]);
+    const dead = links.filter((link) => !targets.some((target) => target.test(link)));
+    expect(dead, "No route has the path of these links.").toEqual([]);
   });
 
   it("is open to everyone, asks for a sign-in, or is hidden from all but administrators", async () => {
