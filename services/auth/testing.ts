@@ -123,7 +123,7 @@ export async function testAuth(options: Options = {}) {
   const { secure = false, due = () => [], ...limits } = options;
   const redis = await testRedis();
   const { log, lines } = recordedLog();
-  const models = await openModels(await testDatabase());
+  const models = await openModels(await testDatabase("auth"));
   const { users, mails } = models;
   const keys = await testKeys(models.keys);
   let offset = 0;

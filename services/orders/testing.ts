@@ -70,7 +70,7 @@ export const paymentMessage = (
 export async function testOrders(
   limits: Partial<HoldLimits & { extensionSeconds: number; log: Log }> = {},
 ) {
-  const db = await testDatabase();
+  const db = await testDatabase("orders");
   let passed = 0;
   const deps = {
     orders: orderModel(db),

@@ -103,7 +103,7 @@ export function orderHistory(
 
 /** Tickets on a real database behind the interceptors of a server. */
 export async function testTickets({ log = silentLog }: { log?: Log } = {}) {
-  const db = await testDatabase();
+  const db = await testDatabase("tickets");
   const deps = { tickets: ticketModel(db), banReplica: banReplicaModel(db), now: Date.now };
   await buildIndexes(deps.tickets);
   const client = testClient(TicketService, ticketRoutes(deps), log);

@@ -108,7 +108,7 @@ const unlimited: CardLimits = {
 
 /** The service with real dependencies, for one test; the test plays the orders service. */
 export async function paymentsFixture(options: Options = {}) {
-  const db = await testDatabase();
+  const db = await testDatabase("payments");
   const { log, lines } = recordedLog();
   const { cards = unlimited, secrets = [WEBHOOK_SECRET] } = options;
   const payments = options.unguarded ? unguarded(paymentModel(db)) : paymentModel(db);

@@ -51,7 +51,7 @@ export interface StripeObjects {
  * sends no webhooks unless `webhook` is given.
  */
 export async function payoutsFixture(webhook?: { url: string; secret: string }) {
-  const db = await testDatabase();
+  const db = await testDatabase("payouts");
   const uri = testDatabaseUri(db.name);
   const { log, lines } = recordedLog();
   const payments = paymentModel(db);
