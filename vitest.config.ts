@@ -17,6 +17,7 @@ export default defineConfig({
     reporters: ["default"],
     testTimeout: 120_000, // A busy machine is slow, which is not a failure.
     hookTimeout: 120_000,
+    expect: { poll: { timeout: 20_000, interval: 20 } },
     projects: [
       {
         extends: true,

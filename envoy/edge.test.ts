@@ -12,6 +12,9 @@ beforeAll(async () => void (fixture = await startEdgeFixture()), 90_000);
 afterAll(() => fixture[Symbol.asyncDispose]());
 beforeEach(() => void (fixture.calls.length = 0));
 
+/** Long enough for a busy machine. */
+const WAIT_MS = 20_000;
+
 const json = { "content-type": "application/json" };
 const signIn = (in_: EdgeFixture, address: string) =>
   request(in_, "POST", "/api/users/signin", { headers: { "x-forwarded-for": address }, body: {} });
@@ -69,10 +72,10 @@ describe("several instances", () => {
     fixture.notServing.add(resting);
     await vi.waitFor(
       async () => expect((await callsBy(6)).map(([instance]) => instance)).not.toContain(resting),
-      10_000,
+      WAIT_MS,
     );
     fixture.notServing.clear();
-    await vi.waitFor(async () => expect(await callsBy(6)).toHaveLength(2), 10_000);
+    await vi.waitFor(async () => expect(await callsBy(6)).toHaveLength(2), WAIT_MS);
   }, 30_000);
 
   it("are not ejected for errors that a caller can provoke", async () => {
@@ -156,8 +159,10 @@ describe("reflection", () => {
     expect((await request(closed, "POST", path)).status).toBe(404);
     // The stub has no reflection, but it received the call.
     expect((await request(fixture, "POST", path)).status).not.toBe(200);
-    await vi.waitFor(() =>
-      expect(fixture.accessLog.find((line) => line.includes(path))).toContain('"cluster":"auth"'),
+    await vi.waitFor(
+      () =>
+        expect(fixture.accessLog.find((line) => line.includes(path))).toContain('"cluster":"auth"'),
+      WAIT_MS,
     );
   });
 });
@@ -170,6 +175,7 @@ describe("the log", () => {
     await request(fixture, "GET", "/reset?code=secret", { headers });
     const line = await vi.waitFor(
       () => fixture.accessLog.find((each) => each.includes('"/reset"')) ?? expect.fail(),
+      WAIT_MS,
     );
     expect(JSON.parse(line)).toMatchObject({
       method: "GET",
@@ -183,7 +189,7 @@ describe("the log", () => {
   it("omits probes", async () => {
     expect((await request(fixture, "GET", "/healthz")).status).toBe(200);
     await request(fixture, "GET", "/after");
-    await vi.waitFor(() => expect(fixture.accessLog.join("\n")).toContain('"/after"'));
+    await vi.waitFor(() => expect(fixture.accessLog.join("\n")).toContain('"/after"'), WAIT_MS);
     expect(fixture.accessLog.join("\n")).not.toContain("/healthz");
   });
 });
@@ -207,9 +213,12 @@ describe("starting and stopping", () => {
       request(busy, "GET", "/api/tickets").then(({ status }) => status),
       grpc.listTickets({}).then(() => 200),
     ];
-    await vi.waitFor(() => expect(busy.calls).toHaveLength(2));
+    await vi.waitFor(() => expect(busy.calls).toHaveLength(2), WAIT_MS);
     const stopped = busy.edge.stop();
-    await vi.waitFor(async () => expect((await request(busy, "GET", "/healthz")).status).toBe(503));
+    await vi.waitFor(
+      async () => expect((await request(busy, "GET", "/healthz")).status).toBe(503),
+      WAIT_MS,
+    );
     release();
     expect(await Promise.all(waiting)).toEqual([200, 200]);
     await stopped;

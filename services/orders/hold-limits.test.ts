@@ -6,7 +6,7 @@ import {
   ChargeCreatedSchema,
   PaymentAuthorizedSchema,
 } from "@ticketing/proto/payments/v1/payment_events";
-import { describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { newId } from "#runtime/store/ids.ts";
 import { as, token } from "#runtime/testing/tokens.ts";
 import { refusal } from "#runtime/testing/refusal.ts";
@@ -66,6 +66,10 @@ describe("a confirmed address", () => {
 });
 
 describe("a hold of a ticket that was held before and not paid", () => {
+  // The clock stands still, because a call on a busy machine can take a second.
+  beforeEach(() => void vi.useFakeTimers({ toFake: ["Date"] }));
+  afterEach(() => void vi.useRealTimers());
+
   it("by the same buyer is half as long, then a quarter, and is refused after four in a day", async () => {
     const all = await testOrders();
     const [ticketId, userId] = [await all.ticket(), await newId()];
