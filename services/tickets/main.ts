@@ -6,13 +6,15 @@ import { startService } from "#runtime/service.ts";
 import { onSaved } from "#runtime/store/aggregate.ts";
 import { ticketConfig } from "./config.ts";
 import { holdReplica, ticketEvents, ticketSnapshots } from "./events.ts";
+import { publicReads } from "./public-reads.ts";
 import { ticketRoutes } from "./rpc.ts";
 import { ticketModel } from "./ticket.ts";
 
 const config = parseConfig(ticketConfig, process.env);
 const service = await startService("tickets", config, catalogue);
 const db = await service.database(config.MONGODB_URI);
-const deps = { tickets: ticketModel(db), banReplica: banReplicaModel(db), now: Date.now };
+const tickets = ticketModel(db);
+const deps = { tickets, banReplica: banReplicaModel(db), now: Date.now };
 await buildIndexes(deps.tickets);
 
 onSaved(deps.tickets, service.relay(deps.tickets).enqueue);
@@ -23,5 +25,8 @@ await service.consume([
   copies.handler,
 ]);
 await copies.untilComplete();
-await service.serve({ routes: ticketRoutes(deps), rules: await service.tokens(config) });
+await service.serve({
+  routes: ticketRoutes({ ...deps, publicReads: publicReads(tickets) }),
+  rules: await service.tokens(config),
+});
 await service.untilStopped();

@@ -40,6 +40,7 @@ import { silentLog } from "#runtime/testing/log.ts";
 import { testClient } from "#runtime/testing/client.ts";
 import { testDatabase } from "#runtime/testing/database.ts";
 import { ticketEvents } from "./events.ts";
+import { publicReads } from "./public-reads.ts";
 import { ticketRoutes } from "./rpc.ts";
 import { ticketModel } from "./ticket.ts";
 
@@ -104,7 +105,13 @@ export function orderHistory(
 /** Tickets on a real database behind the interceptors of a server. */
 export async function testTickets({ log = silentLog }: { log?: Log } = {}) {
   const db = await testDatabase("tickets");
-  const deps = { tickets: ticketModel(db), banReplica: banReplicaModel(db), now: Date.now };
+  const tickets = ticketModel(db);
+  const deps = {
+    tickets,
+    banReplica: banReplicaModel(db),
+    now: Date.now,
+    publicReads: publicReads(tickets),
+  };
   await buildIndexes(deps.tickets);
   const client = testClient(TicketService, ticketRoutes(deps), log);
   const handlers = new Map(ticketEvents(deps).map((handler) => [handler.type, handler]));
