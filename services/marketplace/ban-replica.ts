@@ -1,6 +1,7 @@
 import { Schema, type Connection } from "mongoose";
 import type { Ban, BanEvent } from "#runtime/identity/bans.ts";
 import type { EventHandler } from "#runtime/messaging/event-handler.ts";
+import { batchedReads } from "#runtime/store/batched-reads.ts";
 import { upsertIfOlder } from "#runtime/store/upsert.ts";
 import { banEvents } from "./catalogue.ts";
 
@@ -41,9 +42,24 @@ async function applyIfNewer(banReplica: BanReplica, ban: Ban): Promise<void> {
 /** What follows from a ban or an unban. */
 type ApplyBan = (userId: string, banned: boolean) => Promise<void>;
 
-/** Whether a user is banned according to this replica. */
+/** The time limit of a read that serves several calls. */
+const READ_LIMIT_MS = 4_000;
+const readers = new WeakMap<BanReplica, (userId: string) => Promise<ReadonlySet<string>>>();
+
+const findBanned = (banReplica: BanReplica) => async (userIds: readonly string[]) => {
+  const where = { _id: { $in: [...new Set(userIds)] }, banned: true };
+  const found = await banReplica.find(where, { _id: 1 }).maxTimeMS(READ_LIMIT_MS).lean();
+  return new Set(found.map(({ _id }) => _id));
+};
+
+/**
+ * Whether a user is banned according to this replica, read after this call. Simultaneous calls share a
+ * read.
+ */
 export async function isBanned(banReplica: BanReplica, userId: string): Promise<boolean> {
-  return (await banReplica.findById(userId).lean())?.banned ?? false;
+  const read = readers.get(banReplica) ?? batchedReads(findBanned(banReplica));
+  readers.set(banReplica, read);
+  return (await read(userId)).has(userId);
 }
 
 /**

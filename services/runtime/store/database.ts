@@ -126,12 +126,13 @@ export function duplicateKeyIndex(error: unknown): string | undefined {
 
 /**
  * The positions of the writes of a bulk write that failed because the document exists. Throws any other
- * error.
+ * error, also if the other writes may be lost because no majority has them.
  */
 export function duplicates(error: unknown): number[] {
   if (!(error instanceof mongo.MongoBulkWriteError)) throw error;
   const errors = [error.writeErrors].flat();
   if (errors.length === 0 || errors.some(({ code }) => code !== 11_000)) throw error;
+  if (error.result.getWriteConcernError()) throw error;
   return errors.map(({ index }) => index);
 }
 

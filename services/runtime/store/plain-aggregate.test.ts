@@ -105,6 +105,47 @@ describe("insertMissing", () => {
   });
 });
 
+describe("many plain aggregates that are inserted at the same time", () => {
+  it("share a write, and each of them is stored with its event", async () => {
+    const made: Fields[] = [];
+    const before = saved.length;
+    const commands = await commandsOf(db, async () => {
+      made.push(
+        ...(await Promise.all(Array.from({ length: 20 }, () => make({ note: undefined })))),
+      );
+    });
+    expect(commands).toEqual(["insert things"]);
+    expect(saved.slice(before).toSorted()).toEqual(made.map(({ _id }) => [_id, 1]).toSorted());
+    for (const { _id } of made) {
+      const thing = await stored(_id);
+      expect(wordsOf(thing.outbox)).toEqual(["made 1"]);
+      expect(thing.toObject()).not.toHaveProperty("note");
+    }
+  });
+
+  it("are refused one by one by a unique index", async () => {
+    const { name } = await make();
+    const before = saved.length;
+    const names = [newId(), name, newId(), name];
+    const results = await Promise.allSettled(names.map((each) => make({ name: each })));
+    const refusals = results.map((result) =>
+      result.status === "rejected" ? duplicateKeyIndex(result.reason) : "stored",
+    );
+    expect(refusals).toEqual(["stored", "name", "stored", "name"]);
+    expect(saved.length - before).toBe(2);
+    expect(await things.countDocuments({ name: { $in: names } })).toBe(3);
+  });
+
+  it("all fail if the write does", async () => {
+    const insert = vi.spyOn(things.collection, "insertMany");
+    insert.mockRejectedValueOnce(new Error("no database"));
+    onTestFinished(() => insert.mockRestore());
+    const results = await Promise.allSettled([make(), make()]);
+    expect(results.map(({ status }) => status)).toEqual(["rejected", "rejected"]);
+    await make();
+  });
+});
+
 describe("updateAggregate", () => {
   it("writes what differs, also inside an array, and removes what became undefined", async () => {
     const { _id } = await make({ note: "old", words: ["a"], date: new Date(0) });

@@ -8,6 +8,7 @@ import {
   type AggregateFields,
   type AggregateModel,
 } from "./aggregate.ts";
+import { insertBatched } from "./batched-inserts.ts";
 import { duplicates } from "./database.ts";
 import { newId } from "./ids.ts";
 
@@ -28,13 +29,13 @@ export function newAggregate<F extends AggregateFields>(
   return model.applyDefaults(doc as never) as unknown as F;
 }
 
-/** Inserts a new aggregate together with its events. */
+/** Inserts a new aggregate together with its events. Concurrent inserts share a write. */
 export async function insertAggregate<F extends AggregateFields>(
   model: AggregateModel<F>,
   doc: F,
 ): Promise<void> {
   requireTimeLeft();
-  await model.collection.insertOne(doc as never, { ignoreUndefined: true });
+  await insertBatched(model.collection, doc);
   notifySaved(model, doc);
 }
 

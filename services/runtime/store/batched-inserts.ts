@@ -1,0 +1,59 @@
+import { mongo } from "mongoose";
+import { batchedReads } from "./batched-reads.ts";
+
+/** What a model and a raw collection have in common here. */
+interface Target {
+  insertOne(doc: never, options: object): Promise<unknown>;
+  insertMany(docs: never[], options: object): Promise<unknown>;
+}
+
+interface Inserted {
+  _id: string;
+}
+
+/** The errors of the documents that were refused, by their ids. */
+type Refusals = ReadonlyMap<string, Error>;
+
+const OPTIONS = { ignoreUndefined: true, ordered: false };
+const inserters = new WeakMap<Target, (doc: Inserted) => Promise<Refusals>>();
+
+/**
+ * Inserts a document. Documents that arrive while another insert of the same collection is in progress are
+ * inserted together, with one command that waits for the majority once. One that a unique index refuses
+ * fails alone, with the same error as by itself.
+ */
+export async function insertBatched(collection: Target, doc: Inserted): Promise<void> {
+  const insert = inserters.get(collection) ?? batchedReads(insertInto(collection));
+  inserters.set(collection, insert);
+  const refusal = (await insert(doc)).get(doc._id);
+  if (refusal) throw refusal;
+}
+
+const insertInto =
+  (collection: Target) =>
+  async (docs: readonly Inserted[]): Promise<Refusals> => {
+    const [first] = docs;
+    if (docs.length === 1) {
+      await collection.insertOne(first as never, OPTIONS);
+      return new Map();
+    }
+    try {
+      await collection.insertMany(docs as never, OPTIONS);
+      return new Map();
+    } catch (error) {
+      return refusalsIn(error, docs);
+    }
+  };
+
+/** Throws an error that concerns all documents: one without a majority may be lost. */
+function refusalsIn(error: unknown, docs: readonly Inserted[]): Refusals {
+  if (!(error instanceof mongo.MongoBulkWriteError)) throw error;
+  const refused = [error.writeErrors].flat();
+  if (refused.length === 0 || error.result.getWriteConcernError()) throw error;
+  return new Map(
+    refused.map(({ index, code, errmsg = "" }) => [
+      docs[index]?._id ?? "",
+      new mongo.MongoServerError({ message: errmsg, code }),
+    ]),
+  );
+}
