@@ -1,14 +1,15 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { startFloors } from "./floors/servers.ts";
 import { measureRounds } from "./measure/rounds.ts";
 import { measureRest } from "./measure/sample.ts";
 import type { Options } from "./options.ts";
+import { enableProfiles, profiler } from "./profile/profiler.ts";
 import { describeMachine } from "./report/machine.ts";
 import { ratiosOf } from "./report/ratios.ts";
 import { toRow, type Result } from "./report/result.ts";
-import { durability, startMeasured } from "./setup/marketplace.ts";
-import { signUpPeople } from "./setup/people.ts";
-import { families } from "./workloads/index.ts";
+import { durability } from "./setup/marketplace.ts";
+import { startParties, type Parties } from "./setup/parties.ts";
+import type { Workload } from "./workload.ts";
+import { chooseFamilies, families } from "./workloads/index.ts";
 
 const REST_MS = 4_000;
 
@@ -16,28 +17,19 @@ const REST_MS = 4_000;
 export async function run(options: Options, log: (line: string) => void): Promise<Result> {
   const time = new Date().toISOString();
   await using cleanup = new AsyncDisposableStack();
-  log("starting the marketplace and the bare parts");
-  const marketplace = await startMeasured(log);
-  cleanup.defer(() => marketplace.close());
-  const floors = await startFloors(marketplace, 9);
-  cleanup.defer(() => floors.stop());
-
-  const measured = [...marketplace.processes, ...floors.processes];
-  const people = await signUpPeople(marketplace);
-  const chosen = options.families.length > 0 ? options.families : Object.keys(families);
-  const workloads = [];
-  for (const family of chosen) {
-    log(`preparing ${family}`);
-    workloads.push(...((await families[family]?.({ marketplace, people, floors })) ?? []));
-  }
-
-  await marketplace.settled();
+  if (options.profile) enableProfiles();
+  log("starting the marketplace, the bare parts and the rival");
+  const parties = await startParties(cleanup, log);
+  const workloads = await prepare(parties, options.families, log);
+  const measured = parties.measured();
+  await parties.marketplace.settled();
   const rest = await measureRest(measured, () => sleep(REST_MS));
   const samples = await measureRounds(workloads, options.plan, {
     measured,
+    marketplaceProcesses: parties.marketplace.processes.map(({ name }) => name),
     rest,
     log,
-    marketplaceProcesses: marketplace.processes.map(({ name }) => name),
+    ...(options.profile ? { profile: profiler(measured, time, log) } : {}),
   });
   const rows = samples.map(toRow);
   return {
@@ -49,4 +41,18 @@ export async function run(options: Options, log: (line: string) => void): Promis
     rows,
     ratios: ratiosOf(rows),
   };
+}
+
+/** Creates the users, tickets and requests of the chosen workloads. */
+async function prepare(
+  parties: Parties,
+  names: readonly string[],
+  log: (line: string) => void,
+): Promise<Workload[]> {
+  const workloads: Workload[] = [];
+  for (const name of chooseFamilies(names)) {
+    log(`preparing ${name}`);
+    workloads.push(...((await families[name]?.(parties)) ?? []));
+  }
+  return workloads;
 }

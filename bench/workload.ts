@@ -36,12 +36,16 @@ type Common = Omit<Workload, "prepare"> & {
 const arrivalsOf = ({ connections, perSecond }: Common, { loop }: Pass): Arrivals =>
   loop === "open" ? { loop, perSecond } : { loop: "closed", connections };
 
-/** The warm-up of requests that can be sent only once lasts this long at their arrival rate. */
-const WARM_UP_SECONDS = 5;
+/** No warm-up has more requests than arrive in this time. */
+const WARM_UP_SECONDS = 10;
+
+const warmUpOf = ({ perSecond }: Common, requests: number): number =>
+  Math.min(requests, perSecond * WARM_UP_SECONDS);
 
 /** The number of requests in a pass whose requests can be sent only once. */
-function countOf({ connections, perSecond }: Common, pass: Pass): number {
-  if (pass.loop === "warm-up") return Math.min(pass.requests, perSecond * WARM_UP_SECONDS);
+function countOf(common: Common, pass: Pass): number {
+  const { connections, perSecond } = common;
+  if (pass.loop === "warm-up") return warmUpOf(common, pass.requests);
   const count = Math.ceil(perSecond * pass.seconds);
   return pass.loop === "open" ? count : Math.max(connections, 2 * count);
 }
@@ -52,7 +56,7 @@ export const repeated = (common: Common & { targets: readonly Target[] }): Workl
   prepare: async (pass) => () => {
     const arrivals = arrivalsOf(common, pass);
     if (pass.loop !== "warm-up") return vegeta(common.targets, { arrivals, seconds: pass.seconds });
-    const each = Math.ceil(pass.requests / common.targets.length);
+    const each = Math.ceil(warmUpOf(common, pass.requests) / common.targets.length);
     return vegeta(Array.from({ length: each }, () => common.targets).flat(), { arrivals });
   },
 });
@@ -80,6 +84,14 @@ export const flow = <T>(
     const items = await common.items(countOf(common, pass));
     return () => drive(items, common.each, arrivalsOf(common, pass));
   },
+});
+
+/** Does a number of requests in its own way. */
+export const custom = (
+  common: Common & { run: (count: number, arrivals: Arrivals) => Promise<Outcome> },
+): Workload => ({
+  ...common,
+  prepare: async (pass) => () => common.run(countOf(common, pass), arrivalsOf(common, pass)),
 });
 
 /** Sends the same gRPC call again and again. */

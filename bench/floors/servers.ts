@@ -1,7 +1,8 @@
 import { join } from "node:path";
-import { freePorts, run, until, type Child } from "#stack/process";
+import { freePorts, run, until } from "#stack/process";
 import { ensureTools } from "#stack/tools";
 import type { Measured } from "../measure/processes.ts";
+import { startServer } from "../setup/server-process.ts";
 import type { Marketplace } from "../setup/marketplace.ts";
 import { floorConfig, paths } from "./envoy.ts";
 
@@ -25,8 +26,8 @@ type HelloPorts = Record<"http1" | "http2" | "grpcByHand" | "grpcJs", number>;
 /** Starts Envoy with the least configuration, and Node servers behind it. */
 export async function startFloors({ system }: Marketplace, rivalPort: number): Promise<Floors> {
   const { envoy } = await ensureTools(["envoy"]);
-  const node = run(FLOOR_NODE, process.execPath, [join(import.meta.dirname, "hello.ts")]);
-  const hello = await until(() => readPorts(node), { what: "the bare servers", child: node });
+  const file = join(import.meta.dirname, "hello.ts");
+  const { child: node, ports: hello } = await startServer<HelloPorts>(FLOOR_NODE, file);
   const [edge, admin] = (await freePorts(2)) as [number, number];
   const jwks = await fetch(`http://${system.instances.auth[0]?.http}/.well-known/jwks.json`);
   const config = floorConfig(
@@ -49,13 +50,4 @@ export async function startFloors({ system }: Marketplace, rivalPort: number): P
       await node.stop();
     },
   };
-}
-
-/** The ports that the bare servers print once they listen. */
-function readPorts(node: Child): HelloPorts | undefined {
-  const line = node
-    .tail()
-    .split("\n")
-    .find((each) => each.startsWith("{"));
-  return line === undefined ? undefined : (JSON.parse(line) as HelloPorts);
 }

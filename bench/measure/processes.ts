@@ -6,7 +6,7 @@ import { readdirSync, readFileSync } from "node:fs";
 /** A value for each process, by its name. */
 export type ByProcess = Readonly<Record<string, number>>;
 
-/** A process to measure, by the pid that leads its process group. */
+/** A process to measure, by its pid. */
 export interface Measured {
   readonly name: string;
   readonly pid: number;
@@ -16,6 +16,7 @@ const TICK_MICROS = 10_000; // USER_HZ is 100 on every Linux.
 const PAGE_BYTES = 4_096;
 
 interface Stat {
+  readonly pid: number;
   readonly group: number;
   readonly cpuMicros: number;
   readonly bytes: number;
@@ -29,6 +30,7 @@ function readStat(pid: string): Stat | undefined {
     const field = (number: number): number => Number(fields[number - 3]);
     const ticks = [14, 15, 16, 17].map(field); // Own and ended children's time: user, system.
     return {
+      pid: Number(pid),
       group: field(5),
       cpuMicros: ticks.reduce((total, each) => total + each, 0) * TICK_MICROS,
       bytes: field(24) * PAGE_BYTES,
@@ -44,7 +46,7 @@ function perGroup(measured: readonly Measured[], value: (stat: Stat) => number):
     .map(readStat)
     .filter((stat) => stat !== undefined);
   const entries = measured.map(({ name, pid }) => {
-    const own = stats.filter(({ group }) => group === pid);
+    const own = stats.filter((stat) => stat.group === pid || stat.pid === pid);
     return [name, own.reduce((total, stat) => total + value(stat), 0)] as const;
   });
   return Object.fromEntries(entries);

@@ -76,6 +76,9 @@ export function toText({ machine, durability, plan, rest, rows, ratios }: Result
     "Requests per second and CPU per request in a closed loop; latencies at a fixed arrival rate.",
     ...workloadLines(rows),
     "",
-    ...columns([["ratio of CPU per request", "value", "must", "goal"], ...ratios.map(ratioLine)]),
+    ...columns([
+      ["ratio (of CPU per request, unless it says otherwise)", "value", "must", "goal"],
+      ...ratios.map(ratioLine),
+    ]),
   ].join("\n");
 }

@@ -10,7 +10,7 @@ const CONNECTIONS = 32;
 const ours = { side: "ours", connections: CONNECTIONS } as const;
 
 /** The first page of all tickets, by each protocol. */
-export async function listOf100({ url, descriptors }: Marketplace): Promise<Workload[]> {
+export function listOf100({ url, descriptors }: Marketplace): Workload[] {
   const common = { ...ours, family: "list", perSecond: 100 };
   const call = (codec: "json" | "proto") =>
     connectCall(url, TicketService.method.listTickets, { pageSize: PAGE }, {}, codec);

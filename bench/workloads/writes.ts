@@ -3,14 +3,12 @@ import { TicketService } from "@ticketing/proto/tickets/v1/ticket_service";
 import type { Marketplace } from "../setup/marketplace.ts";
 import type { People } from "../setup/people.ts";
 import { once, type Workload } from "../workload.ts";
+import { loads } from "./loads.ts";
 import { addressOf, connectCall } from "./requests.ts";
 
 const BUYERS = 50;
 
-export async function createTicket(
-  { url, settled }: Marketplace,
-  { seller }: People,
-): Promise<Workload[]> {
+export function createTicket({ url, settled }: Marketplace, { seller }: People): Workload {
   const price = { currencyCode: "EUR", units: 25n, nanos: 500_000_000 };
   const request = (i: number) =>
     connectCall(
@@ -19,46 +17,37 @@ export async function createTicket(
       { title: `Ticket ${i}`, price, requestId: crypto.randomUUID() },
       seller,
     );
-  return [
-    once({
-      name: "create",
-      family: "create",
-      title: "create a ticket, to the last consumer",
-      side: "ours",
-      connections: 16,
-      perSecond: 50,
-      targets: async (count) => Array.from({ length: count }, (_, i) => request(i)),
-      settled,
-    }),
-  ];
+  return once({
+    name: "create",
+    family: "create",
+    title: "create a ticket, to the last consumer",
+    side: "ours",
+    ...loads.create,
+    targets: async (count) => Array.from({ length: count }, (_, i) => request(i)),
+    settled,
+  });
 }
 
 /** Every order holds a ticket of its own. */
-export async function holdTicket(
-  { url, settled }: Marketplace,
-  people: People,
-): Promise<Workload[]> {
+export async function holdTicket({ url, settled }: Marketplace, people: People): Promise<Workload> {
   const buyers = await people.buyers(BUYERS);
-  return [
-    once({
-      name: "hold",
-      family: "hold",
-      title: "create an order, to the last consumer",
-      side: "ours",
-      connections: 8,
-      perSecond: 20,
-      async targets(count) {
-        const tickets = await people.tickets(count);
-        return tickets.map(({ id, version }, i) =>
-          connectCall(
-            url,
-            OrderService.method.createOrder,
-            { ticketId: id, ticketVersion: version, requestId: crypto.randomUUID() },
-            { token: buyers[i % buyers.length]?.token ?? "", address: addressOf(i % BUYERS) },
-          ),
-        );
-      },
-      settled,
-    }),
-  ];
+  return once({
+    name: "hold",
+    family: "hold",
+    title: "create an order, to the last consumer",
+    side: "ours",
+    ...loads.hold,
+    async targets(count) {
+      const tickets = await people.tickets(count);
+      return tickets.map(({ id, version }, i) =>
+        connectCall(
+          url,
+          OrderService.method.createOrder,
+          { ticketId: id, ticketVersion: version, requestId: crypto.randomUUID() },
+          { token: buyers[i % buyers.length]?.token ?? "", address: addressOf(i % BUYERS) },
+        ),
+      );
+    },
+    settled,
+  });
 }
