@@ -1,6 +1,7 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { readOptions } from "./options.ts";
 import { regressions } from "./report/compare.ts";
+import { writePage } from "./report/page.ts";
 import type { Result } from "./report/result.ts";
 import { toText } from "./report/table.ts";
 import { run } from "./run.ts";
@@ -12,9 +13,13 @@ import { families } from "./workloads/index.ts";
 const options = readOptions(process.argv.slice(2), Object.keys(families));
 const before = options.compare && (JSON.parse(await readFile(options.compare, "utf8")) as Result);
 
-const result = await run(options, (line) => console.error(line));
+/** The time since the start, for the lines that tell of the progress. */
+const elapsed = (): string => `${(performance.now() / 1000).toFixed(0).padStart(4)} s `;
+
+const result = await run(options, (line) => console.error(`${elapsed()} ${line}`));
 console.log(toText(result));
 if (options.json) await writeFile(options.json, JSON.stringify(result, undefined, 2));
+if (options.write) await writePage(result);
 
 if (before) {
   const worse = regressions(before, result);

@@ -10,10 +10,12 @@ export interface Options {
   /** The result of an earlier run. */
   readonly compare: string | undefined;
   readonly profile: boolean;
+  /** Whether to write docs/performance.md. */
+  readonly write: boolean;
 }
 
 const FULL: Plan = { rounds: 5, warmUpRequests: 3_000, closedSeconds: 3, openSeconds: 3 };
-const QUICK: Plan = { rounds: 3, warmUpRequests: 1_500, closedSeconds: 1, openSeconds: 1 };
+const QUICK: Plan = { rounds: 2, warmUpRequests: 1_000, closedSeconds: 1, openSeconds: 1 };
 
 /** Reads the command line. It throws an error for an unknown option or family. */
 export function readOptions(args: readonly string[], known: readonly string[]): Options {
@@ -25,6 +27,7 @@ export function readOptions(args: readonly string[], known: readonly string[]): 
       json: { type: "string" },
       compare: { type: "string" },
       profile: { type: "boolean", default: false },
+      write: { type: "boolean", default: false },
     },
   });
   const unknown = positionals.filter((name) => !known.includes(name));
@@ -37,5 +40,6 @@ export function readOptions(args: readonly string[], known: readonly string[]): 
     json: values.json,
     compare: values.compare,
     profile: values.profile,
+    write: values.write,
   };
 }

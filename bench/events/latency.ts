@@ -64,7 +64,7 @@ export async function saveToCopy(
     broker,
     log,
     handlers: [
-      on(EVENT, async ({ value }) => {
+      on(EVENT, async ({ orderId: value }) => {
         const [_id = ""] = value.split(" ");
         await copies.updateOne({ _id }, { $set: { value } }, { upsert: true });
         stored.set(_id, performance.now());
@@ -75,7 +75,7 @@ export async function saveToCopy(
   });
   const save = async (): Promise<void> => {
     const thing = new things();
-    record(thing, EVENT, () => ({ value: `${thing._id} ${VALUE}` }));
+    record(thing, EVENT, () => ({ orderId: `${thing._id} ${VALUE}` }));
     await thing.save();
     saved.set(thing._id, performance.now());
   };

@@ -1,7 +1,8 @@
 import type { ByProcess } from "../measure/processes.ts";
 import type { Ratio, Result, Row } from "./result.ts";
 
-const number = (value: number): string =>
+/** A number with two or more significant digits. */
+export const formatNumber = (value: number): string =>
   value >= 100
     ? Math.round(value).toLocaleString("en")
     : value.toLocaleString("en", { maximumSignificantDigits: 2 });
@@ -23,18 +24,18 @@ export function sharesOf(values: ByProcess): string {
   return Object.entries(values)
     .filter(([, value]) => value > total / 100)
     .toSorted(([, a], [, b]) => b - a)
-    .map(([name, value]) => `${name} ${number(value)}`)
+    .map(([name, value]) => `${name} ${formatNumber(value)}`)
     .join(", ");
 }
 
 const line = (row: Row): string[] => [
   row.title,
-  number(row.perSecond.median),
-  number(row.latencyMs.p50),
-  number(row.latencyMs.p99),
-  number(row.latencyMs.p999),
-  number(row.cpu.median),
-  `${number(row.cpu.min)}–${number(row.cpu.max)}`,
+  formatNumber(row.perSecond.median),
+  formatNumber(row.latencyMs.p50),
+  formatNumber(row.latencyMs.p99),
+  formatNumber(row.latencyMs.p999),
+  formatNumber(row.cpu.median),
+  `${formatNumber(row.cpu.min)}–${formatNumber(row.cpu.max)}`,
 ];
 
 const HEAD = ["", "req/s", "p50 ms", "p99 ms", "p99.9 ms", "CPU µs", "spread"];
