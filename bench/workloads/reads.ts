@@ -60,6 +60,14 @@ export async function oneTicket({ url }: Marketplace, people: People): Promise<W
     }),
     repeated({
       ...common,
+      name: "ticket-signed-in",
+      title: "one ticket, Connect JSON, signed in",
+      targets: tickets.map(({ id }) =>
+        connectCall(url, TicketService.method.getTicket, { id }, people.seller),
+      ),
+    }),
+    repeated({
+      ...common,
       name: "ticket-rest",
       title: "one ticket, REST",
       targets: tickets.map(({ id }) => getRequest(`${url}/api/tickets/${id}`)),
