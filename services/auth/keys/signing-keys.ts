@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import { createLocalJWKSet, importJWK, type CryptoKey, type JWK, type JWTVerifyGetKey } from "jose";
 import { ALGORITHM } from "#runtime/identity/tokens.ts";
 import type { Service } from "#runtime/service.ts";
@@ -16,7 +17,7 @@ import { parsePrivateKeys, toPublicJwk } from "./private-key.ts";
 import { DAY_MS } from "#runtime/values/time.ts";
 
 export interface SigningKeys {
-  /** The public keys, with which everyone can verify tokens. */
+  /** The public keys, with which everyone can verify tokens: the same object until a key changes. */
   readonly jwks: { keys: JWK[] };
   getKey: JWTVerifyGetKey;
   sign(claims: AccessTokenClaims): Promise<AccessToken>;
@@ -80,7 +81,9 @@ export async function signingKeys({ store, rotation, ...issuer }: Options): Prom
     getKey: (header, token) => loaded.getKey(header, token),
     sign: (claims) => signAccessToken(claims, loaded, issuer),
     async reload() {
-      loaded = await load();
+      const { jwks } = loaded;
+      const next = await load();
+      loaded = isDeepStrictEqual(next.jwks, jwks) ? { ...next, jwks } : next;
     },
   };
 }

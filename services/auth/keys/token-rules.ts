@@ -9,6 +9,7 @@ export const tokenRules = (
   isBanned: (userId: string) => boolean,
 ): TokenRules => ({
   keys: keys.getKey,
+  keySet: () => keys.jwks,
   issuer: config.TOKEN_ISSUER,
   audience: config.TOKEN_AUDIENCE,
   secureCookies: config.SECURE_COOKIES,

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import { createLocalJWKSet, type JSONWebKeySet, type JWTVerifyGetKey } from "jose";
 import type { Log } from "../log.ts";
 
@@ -11,15 +12,17 @@ const FIRST_RETRY_MS = 500;
 /** Keys that verify tokens, refreshed in the background. */
 export interface Keys {
   get: JWTVerifyGetKey;
+  /** Returns another object whenever the keys have changed. */
+  set: () => object;
   close(): void;
 }
 
-async function fetchKeys(url: string): Promise<JWTVerifyGetKey> {
+async function fetchKeys(url: string): Promise<JSONWebKeySet> {
   const response = await fetch(url, { signal: AbortSignal.timeout(3_000) });
   if (!response.ok) throw new Error(`${url} answered ${response.status}`);
   const set = (await response.json()) as JSONWebKeySet;
   if (set.keys.length === 0) throw new Error(`${url} holds no key`);
-  return createLocalJWKSet(set);
+  return set;
 }
 
 /**
@@ -28,13 +31,15 @@ async function fetchKeys(url: string): Promise<JWTVerifyGetKey> {
  * can be verified.
  */
 export async function remoteKeys(url: string, log: Log): Promise<Keys> {
-  let current: JWTVerifyGetKey | undefined;
+  let current: { jwks: JSONWebKeySet; get: JWTVerifyGetKey } | undefined;
   let timer: NodeJS.Timeout | undefined;
   let closed = false;
 
   async function refresh(): Promise<void> {
     try {
-      current = await fetchKeys(url);
+      const jwks = await fetchKeys(url);
+      if (isDeepStrictEqual(jwks, current?.jwks)) return;
+      current = { jwks, get: createLocalJWKSet(jwks) };
     } catch (err) {
       log.warn({ err: (err as Error).message }, "keys not refreshed");
     }
@@ -50,8 +55,10 @@ export async function remoteKeys(url: string, log: Log): Promise<Keys> {
     if (!current) await new Promise((resolve) => setTimeout(resolve, FIRST_RETRY_MS));
   }
   timer = setTimeout(() => void keepFresh(), REFRESH_MS).unref();
+  const known = () => current as NonNullable<typeof current>;
   return {
-    get: (header, token) => (current as JWTVerifyGetKey)(header, token),
+    get: (header, token) => known().get(header, token),
+    set: () => known().jwks,
     close() {
       closed = true;
       clearTimeout(timer);

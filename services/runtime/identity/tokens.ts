@@ -12,6 +12,8 @@ export interface Caller {
 /** What an access token must fulfil. */
 export interface TokenRules {
   keys: JWTVerifyGetKey;
+  /** Returns another object whenever a key was added or withdrawn. Without it no token is remembered. */
+  keySet?: () => object;
   issuer: string;
   audience: string;
   /** With TLS only cookies with the `__Host-` prefix count, without TLS only those without it. */
@@ -35,9 +37,8 @@ export async function verifyToken(token: string, rules: TokenRules): Promise<JWT
   return payload;
 }
 
-/** Resolves with the user of a valid token. */
-export async function callerOf(token: string, rules: TokenRules): Promise<Caller> {
-  const { sub, sid, roles, email_verified: verified } = await verifyToken(token, rules);
+/** The user whom the claims of a token name. */
+export function callerOf({ sub, sid, roles, email_verified: verified }: JWTPayload): Caller {
   if (typeof sub !== "string" || sub === "") throw new Error("a token without a user");
   return {
     id: sub,

@@ -120,7 +120,14 @@ class RunningService implements Service {
     redis.on("ready", () => void reload());
     const keys = await remoteKeys(variables.JWKS_URI, this.log);
     this.onStop(() => keys.close());
-    return { keys: keys.get, issuer, audience, secureCookies: SECURE_COOKIES, isBanned };
+    return {
+      keys: keys.get,
+      keySet: keys.set,
+      issuer,
+      audience,
+      secureCookies: SECURE_COOKIES,
+      isBanned,
+    };
   }
 
   // Typed by the interface: comparing two generic signatures of mongoose's models overstrains TypeScript.

@@ -13,7 +13,8 @@ import {
 } from "@ticketing/proto/options/v1/options";
 import { CallError, type DomainError } from "../errors.ts";
 import { ACCESS_COOKIE, readCookie } from "../identity/cookies.ts";
-import { callerOf, type Caller, type TokenRules } from "../identity/tokens.ts";
+import type { Caller, TokenRules } from "../identity/tokens.ts";
+import { tokenVerifier } from "../identity/verified-tokens.ts";
 import { headerReader } from "./unary/call.ts";
 
 type HeaderReader = Pick<Headers, "get">;
@@ -34,9 +35,10 @@ function tokenOf(header: HeaderReader, { secureCookies }: TokenRules): string | 
 async function identifyRequest(
   header: HeaderReader,
   rules: TokenRules,
+  verify: (token: string) => Promise<Caller>,
 ): Promise<Caller | undefined> {
   const token = tokenOf(header, rules);
-  return token ? callerOf(token, rules).catch(() => undefined) : undefined;
+  return token ? verify(token).catch(() => undefined) : undefined;
 }
 
 interface DeclaredAccess {
@@ -99,9 +101,11 @@ function admit(req: UnaryRequest | StreamRequest, caller: Caller | undefined): v
  * declaration is closed to everyone, so a handler cannot forget the check.
  */
 export function authenticate(rules: TokenRules): Interceptor {
+  const verify = tokenVerifier(rules);
   return (next) => async (req) => {
     const header = headerReader(req);
-    const caller = unlessBanned(req, header, await identifyRequest(header, rules), rules);
+    const found = await identifyRequest(header, rules, verify);
+    const caller = unlessBanned(req, header, found, rules);
     admit(req, caller);
     req.contextValues.set(callerKey, caller);
     return next(req);
