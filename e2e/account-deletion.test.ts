@@ -33,7 +33,7 @@ it("a user with a paid ticket can delete the account only after giving the ticke
   const ticket = await listTicket(seller, "A concert to come");
   const order = await buy(buyer, ticket);
   await pay(buyer, order);
-  await until(async () => (await fetchTicket(url, ticket)).status === TicketStatus.SOLD, {
+  await until(async () => (await fetchTicket(buyer, ticket)).status === TicketStatus.SOLD, {
     what: "the sale",
   });
   await until(

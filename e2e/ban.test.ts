@@ -133,7 +133,7 @@ it("removes listings from the lists and cancels open orders; once it is lifted, 
   ];
   await seller.tickets.deleteTicket({ id: withdrawn.id });
   const order = await buy(buyer, held);
-  const status = async (ticket: { id: string }) => (await fetchTicket(system.url, ticket)).status;
+  const status = async (ticket: { id: string }) => (await fetchTicket(buyer, ticket)).status;
   const inLists = async () =>
     (await anonymous(system.url).tickets.listTickets({ sellerId: seller.id })).tickets
       .map(({ id }) => id)

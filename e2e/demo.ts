@@ -14,6 +14,7 @@ import {
   pay,
   signUp,
   fetchTicket,
+  type Person,
 } from "./testing/person.ts";
 import { toRpcError } from "./testing/rpc-error.ts";
 
@@ -112,8 +113,8 @@ async function rejectionOf(call: Promise<unknown>): Promise<string> {
   return `${error.reason}: ${error.message}`;
 }
 
-const ticketBecomes = (url: string, ticket: Ticket, status: TicketStatus, seconds: number) =>
-  until(async () => (await fetchTicket(url, ticket)).status === status, {
+const ticketBecomes = (reader: Person, ticket: Ticket, status: TicketStatus, seconds: number) =>
+  until(async () => (await fetchTicket(reader, ticket)).status === status, {
     what: `the ticket to change`,
     timeoutMs: seconds * 1000,
     everyMs: 100,
@@ -130,14 +131,14 @@ async function playSuccess({ url }: Stage): Promise<void> {
   await step("The buyer presses Buy: the ticket is locked.");
   const order = await buy(buyer, ticket);
   say(`  held until ${holdEndOf(order).toISOString()}`);
-  await ticketBecomes(url, ticket, TicketStatus.HELD, 10);
+  await ticketBecomes(buyer, ticket, TicketStatus.HELD, 10);
   await step("The latecomer presses Buy, and the seller tries to raise the price.");
   say(`  latecomer rejected, ${await rejectionOf(buy(late, ticket))}`);
   const dearer = { id: ticket.id, title: ticket.title, price: { currencyCode: "EUR", units: 99n } };
   say(`  seller rejected, ${await rejectionOf(seller.tickets.updateTicket(dearer))}`);
   await step("The buyer pays; the money is reserved, the order accepts it, then it is taken.");
   await pay(buyer, order);
-  await ticketBecomes(url, ticket, TicketStatus.SOLD, 20);
+  await ticketBecomes(buyer, ticket, TicketStatus.SOLD, 20);
   const { status } = await fetchOrder(buyer, order);
   say(
     `  the ticket is sold, and the order is ${status === OrderStatus.COMPLETED ? "completed" : status}`,
@@ -153,15 +154,15 @@ async function playExpiry({ url, holdSeconds }: Stage): Promise<void> {
   const ticket = await listTicket(seller, "Balcony, one seat");
   await step("A buyer presses Buy and walks away.");
   const order = await buy(buyer, ticket);
-  await ticketBecomes(url, ticket, TicketStatus.HELD, 10);
+  await ticketBecomes(buyer, ticket, TicketStatus.HELD, 10);
   await step(`The hold runs for ${holdSeconds} s. The broker delays the timer event.`);
-  await ticketBecomes(url, ticket, TicketStatus.ON_SALE, holdSeconds + 60);
+  await ticketBecomes(buyer, ticket, TicketStatus.ON_SALE, holdSeconds + 60);
   const late = Date.now() - holdEndOf(order).getTime();
   say(
     `  the ticket has unlocked by itself, ${(late / 1000).toFixed(1)} s after the end of the hold`,
   );
   await step("Another buyer can buy it now.");
-  const again = await buy(next, await fetchTicket(url, ticket));
+  const again = await buy(next, await fetchTicket(next, ticket));
   say(`  held by another order, the ticket's hold number ${again.holdNumber}`);
   await next.orders.cancelOrder({ id: again.id });
 }

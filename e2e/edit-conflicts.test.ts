@@ -1,7 +1,5 @@
-import { beforeAll, describe, expect, inject, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import { formOn, newUser, type Browser } from "./testing/browser.ts";
-
-const { url } = inject("marketplace");
 
 let seller: Browser;
 beforeAll(async () => {
@@ -16,7 +14,7 @@ interface Stored {
 }
 
 async function stored(ticket: string): Promise<Stored> {
-  const response = await fetch(`${url}/api${ticket}`);
+  const response = await seller.send(`/api${ticket}`);
   return ((await response.json()) as { ticket: Stored }).ticket;
 }
 

@@ -138,8 +138,8 @@ async function banAndUnban(userId: string): Promise<void> {
   await users.unbanUser({ userId });
 }
 
-const isSold = (ticket: Ticket): Promise<void> =>
-  until(async () => (await fetchTicket(url, ticket)).status === TicketStatus.SOLD, {
+const isSold = (buyer: Person, ticket: Ticket): Promise<void> =>
+  until(async () => (await fetchTicket(buyer, ticket)).status === TicketStatus.SOLD, {
     what: `the sale of ${ticket.title}`,
   }).then(() => undefined);
 
@@ -153,7 +153,7 @@ const about = (title: string) => ({
 async function sell(seller: Person, buyer: Person, title: string): Promise<Ticket> {
   const { ticket } = await seller.tickets.createTicket(about(title));
   await pay(buyer, await buy(buyer, ticket!));
-  await isSold(ticket!);
+  await isSold(buyer, ticket!);
   await buyer.tickets.openTicketCode({ id: ticket!.id });
   return ticket!;
 }

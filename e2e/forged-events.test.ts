@@ -111,7 +111,7 @@ describe("with the password of expiration", () => {
       status: OrderStatus.CREATED,
       attemptId: "",
     });
-    expect((await fetchTicket(url, ticket)).status).toBe(TicketStatus.HELD);
+    expect((await fetchTicket(buyer, ticket)).status).toBe(TicketStatus.HELD);
   });
 
   it("an attacker cannot release a held ticket, or hold a free one", async () => {
@@ -123,8 +123,8 @@ describe("with the password of expiration", () => {
     await forge(OrderCreatedSchema, { order: made }, made.id);
     // A genuine event follows the forged ones: once it is handled, so are they.
     await buyer.orders.cancelOrder({ id: (await buy(buyer, await listTicket(seller))).id });
-    expect((await fetchTicket(url, held)).status).toBe(TicketStatus.HELD);
-    expect((await fetchTicket(url, free)).status).toBe(TicketStatus.ON_SALE);
+    expect((await fetchTicket(buyer, held)).status).toBe(TicketStatus.HELD);
+    expect((await fetchTicket(buyer, free)).status).toBe(TicketStatus.ON_SALE);
   });
 
   it("an attacker cannot ban a user", async () => {

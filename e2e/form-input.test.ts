@@ -16,7 +16,7 @@ const listing = (fields: Record<string, string> = {}) => ({
 });
 
 async function stored(ticket: string): Promise<Record<string, unknown>> {
-  const response = await fetch(`${url}/api${ticket}`);
+  const response = await seller.send(`/api${ticket}`);
   return ((await response.json()) as { ticket: Record<string, unknown> }).ticket;
 }
 

@@ -138,7 +138,7 @@ describe("the form of a ticket", () => {
   it("changes nothing that was not edited, neither the currency nor the seconds of the event", async () => {
     const ticket = await add({ eventTime: "2035-10-28T01:30:45Z" });
     const read = async () => {
-      const response = await fetch(`${url}/api${ticket}`);
+      const response = await seller.send(`/api${ticket}`);
       return ((await response.json()) as { ticket: Record<string, unknown> }).ticket;
     };
     const before = await read();

@@ -41,7 +41,7 @@ beforeAll(async () => {
 });
 
 const ticketIs = (ticket: { id: string }, status: TicketStatus, timeoutMs = 10_000) =>
-  until(async () => (await fetchTicket(url, ticket)).status === status, {
+  until(async () => (await fetchTicket(seller, ticket)).status === status, {
     what: `ticket ${ticket.id} to have status ${status}`,
     timeoutMs,
   });
@@ -69,7 +69,7 @@ describe("the success flow", () => {
     });
     const paid = await buyer.payments.getPayment({ orderId: order.id });
     expect(paid.payment).toMatchObject({ status: PaymentStatus.CAPTURED, orderId: order.id });
-    expect((await fetchTicket(url, ticket)).orderId).toBe(order.id);
+    expect((await fetchTicket(seller, ticket)).orderId).toBe(order.id);
     expect(await errorOf(buy(third, ticket))).toMatchObject({ reason: "TICKET_SOLD" });
 
     await until(() => eventsAbout(ticket.id).length === 4, { what: "the last event" });
@@ -156,7 +156,7 @@ describe("the hold", () => {
         orderEvents.OrderExpiredSchema.typeName,
       ]),
     );
-    const again = await buy(third, await fetchTicket(url, ticket));
+    const again = await buy(third, await fetchTicket(seller, ticket));
     expect(again.holdNumber).toBe(2n);
   });
 

@@ -128,7 +128,7 @@ describe.concurrent("CreatePayment", () => {
     });
     await settled(order, OrderStatus.CANCELLED);
     expect((await fetchOrder(buyer, order)).cancelReason).toBe(CancelReason.PAYMENT_FAILED);
-    await until(async () => (await fetchTicket(url, ticket)).status === TicketStatus.ON_SALE, {
+    await until(async () => (await fetchTicket(buyer, ticket)).status === TicketStatus.ON_SALE, {
       what: "the ticket",
     });
   });

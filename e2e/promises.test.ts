@@ -89,7 +89,7 @@ describe("P3: an edit that races a purchase", () => {
         outcomes.bought += 1;
         if (edit) expect(edit.reason).toBe("TICKET_HELD");
         else outcomes.editedBefore += 1;
-        await until(async () => (await fetchTicket(url, ticket)).status === TicketStatus.HELD, {
+        await until(async () => (await fetchTicket(seller, ticket)).status === TicketStatus.HELD, {
           what: "tickets to hear of the hold",
         });
         const late = await seller.tickets.updateTicket(dearer).then(() => undefined, toRpcError);

@@ -24,7 +24,7 @@ async function sold(title: string): Promise<{ ticket: Ticket; order: Order }> {
   const { ticket } = await seller.tickets.createTicket({ title, price, code: "door 7" });
   const order = await buy(buyer, ticket!);
   await pay(buyer, order);
-  await until(async () => (await fetchTicket(url, ticket!)).status === TicketStatus.SOLD, {
+  await until(async () => (await fetchTicket(seller, ticket!)).status === TicketStatus.SOLD, {
     what: "the sale",
   });
   // The money is captured after the sale.
@@ -68,7 +68,7 @@ describe.concurrent("a refund", () => {
     const payment = await paymentOf(order);
     expect(payment.status).toBe(PaymentStatus.REFUNDED);
     expect(await refundedAmounts(payment)).toEqual([2550]);
-    await until(async () => (await fetchTicket(url, ticket)).status === TicketStatus.WITHDRAWN, {
+    await until(async () => (await fetchTicket(seller, ticket)).status === TicketStatus.WITHDRAWN, {
       what: "the ticket to be its seller's again",
     });
     expect((await errorOf(buyer.tickets.openTicketCode({ id: ticket.id }))).code).toBe("NotFound");

@@ -68,7 +68,7 @@ it("no log, event, error or payment contains a card, token, client secret, key o
   const { ticket } = await seller.tickets.createTicket({ title: "With a code", price, code });
   const order = await buy(buyer, ticket!);
   await pay(buyer, order);
-  await until(async () => (await fetchTicket(url, ticket!)).status === TicketStatus.SOLD, {
+  await until(async () => (await fetchTicket(buyer, ticket!)).status === TicketStatus.SOLD, {
     what: "the sale",
   });
   await buyer.tickets.openTicketCode({ id: ticket!.id });

@@ -15,7 +15,7 @@ interface Purchase {
 }
 
 /** Order, payment, capture, until the ticket is sold. */
-export async function purchase({ url, settled }: Marketplace, people: People): Promise<Workload> {
+export async function purchase({ settled }: Marketplace, people: People): Promise<Workload> {
   const buyers = await people.buyers(BUYERS);
   return flow({
     ...loads.purchase,
@@ -29,7 +29,7 @@ export async function purchase({ url, settled }: Marketplace, people: People): P
     },
     async each({ buyer, ticket }: Purchase) {
       await pay(buyer, await buy(buyer, ticket));
-      const isSold = async () => (await fetchTicket(url, ticket)).status === TicketStatus.SOLD;
+      const isSold = async () => (await fetchTicket(buyer, ticket)).status === TicketStatus.SOLD;
       await until(isSold, { what: "the ticket to be sold", everyMs: POLL_MS });
     },
     settled,

@@ -145,8 +145,11 @@ export const pay = (buyer: Person, order: Order, token = "tok_visa") =>
 export const fetchOrder = async (buyer: Person, { id }: { id: string }): Promise<Order> =>
   required((await buyer.orders.getOrder({ id })).order);
 
-export const fetchTicket = async (url: string, { id }: { id: string }): Promise<Ticket> =>
-  required((await anonymous(url).tickets.getTicket({ id })).ticket);
+/** The current ticket. What a reader without a token gets can be a second old. */
+export const fetchTicket = async (
+  { tickets }: Pick<Person, "tickets">,
+  { id }: { id: string },
+): Promise<Ticket> => required((await tickets.getTicket({ id })).ticket);
 
 /** The time at which the hold of an order ends. */
 export const holdEndOf = (order: Order): Date => timestampDate(required(order.expiresAt));
