@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import { prepareWeb } from "#stack/launcher";
@@ -55,32 +55,17 @@ function printSlowest(): void {
   }
 }
 
-interface RunOptions {
-  env?: Record<string, string>;
-  /** Prints the output when the run has ended, because another run prints at the same time. */
-  printAtEnd?: boolean;
-}
-
 /** Runs vitest once. A run that fails outside of any test counts as one failure. */
-async function vitest(
-  args: readonly string[],
-  { env, printAtEnd = false }: RunOptions = {},
-): Promise<Tally> {
+async function vitest(args: readonly string[], env: Record<string, string> = {}): Promise<Tally> {
   const dir = mkdtempSync(join(tmpdir(), "ticketing-report-"));
   const file = join(dir, "report.json");
-  const output = join(dir, "output");
   const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${file}`];
-  const log = printAtEnd ? openSync(output, "w") : undefined;
   const child = spawn("vitest", ["run", ...args, ...reporters], {
     cwd: root,
     env: { ...process.env, ...env },
-    stdio: ["inherit", log ?? "inherit", log ?? "inherit"],
+    stdio: "inherit",
   });
   const [code] = (await once(child, "exit")) as [number | null];
-  if (log !== undefined) {
-    closeSync(log);
-    process.stdout.write(readFileSync(output));
-  }
   const report = read(file);
   timedTests.push(...timesIn(report));
   rmSync(dir, { recursive: true, force: true });
@@ -103,23 +88,13 @@ async function inTurn(runs: readonly Run[]): Promise<Tally> {
   return total;
 }
 
-const atOnce = (...runs: readonly Run[]): Run => {
-  return async () => (await Promise.all(runs.map((run) => run()))).reduce(add, NONE);
-};
-
 const everything: readonly Run[] = [
   check,
-  () => vitest(["--project", "e2e"], { env: { INSTANCES: "2" } }),
-  // All of these wait for their parts half of the time, so two cores can run them at once.
-  atOnce(
-    () => vitest(["--project", "services", "--project", "parts", "--maxWorkers=4"]),
-    () =>
-      inTurn(
-        ["outages", "faults"].map(
-          (name) => () => vitest(["--project", name], { printAtEnd: true }),
-        ),
-      ),
-  ),
+  // Tests wait for their parts half of the time, so four workers use two cores fully.
+  () => vitest(["--project", "services", "--project", "parts", "--maxWorkers=4"]),
+  () => vitest(["--project", "e2e"], { INSTANCES: "2" }),
+  () => vitest(["--project", "outages"]),
+  () => vitest(["--project", "faults"]),
 ];
 
 await prepareWeb();
