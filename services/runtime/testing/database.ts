@@ -17,7 +17,8 @@ const emptied = new Map<string, string[]>();
 
 async function deleteAll(db: Connection): Promise<void> {
   const collections = (await db.db?.collections()) ?? [];
-  await Promise.all(collections.map((each) => each.deleteMany({})));
+  const own = collections.filter(({ collectionName }) => !collectionName.startsWith("system."));
+  await Promise.all(own.map((each) => each.deleteMany({})));
 }
 
 /**
@@ -42,8 +43,10 @@ export async function testDatabase(models?: string): Promise<Connection> {
 /** The commands that reach the database while `work` runs, as "find tickets", in their order. */
 export async function commandsOf(db: Connection, work: () => Promise<unknown>): Promise<string[]> {
   const commands: string[] = [];
-  const listen = ({ commandName, command }: mongo.CommandStartedEvent): void =>
-    void commands.push(`${commandName} ${String(command[commandName])}`);
+  const listen = ({ commandName, command }: mongo.CommandStartedEvent): void => {
+    if (commandName === "create") return; // Of mongoose, in the background, for a new model.
+    commands.push(`${commandName} ${String(command[commandName])}`);
+  };
   const client = db.getClient();
   client.on("commandStarted", listen);
   await work().finally(() => client.off("commandStarted", listen));
