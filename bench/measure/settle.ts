@@ -7,7 +7,7 @@ import { cpuMicros, difference, type Measured } from "./processes.ts";
 
 const WINDOW_MS = 200;
 /** The share of one core by which a marketplace that has nothing to do may exceed the least that it used. */
-const QUIET = 0.2;
+const QUIET = 0.5;
 const QUIET_WINDOWS = 2;
 const REST_WINDOWS = 20;
 const LIMIT_MS = 120_000;
