@@ -73,22 +73,7 @@ async function vitest(args: readonly string[], env: Record<string, string> = {})
   return { passed: report.numPassedTests, failed, skipped: report.numPendingTests };
 }
 
-type Run = () => Promise<Tally>;
-
-const add = (a: Tally, b: Tally): Tally => ({
-  passed: a.passed + b.passed,
-  failed: a.failed + b.failed,
-  skipped: a.skipped + b.skipped,
-});
-const NONE: Tally = { passed: 0, failed: 0, skipped: 0 };
-
-async function inTurn(runs: readonly Run[]): Promise<Tally> {
-  let total = NONE;
-  for (const run of runs) total = add(total, await run());
-  return total;
-}
-
-const everything: readonly Run[] = [
+const runs: readonly (() => Promise<Tally>)[] = [
   check,
   // Tests wait for their parts half of the time, so four workers use two cores fully.
   () => vitest(["--project", "services", "--project", "parts", "--maxWorkers=4"]),
@@ -99,7 +84,13 @@ const everything: readonly Run[] = [
 
 await prepareWeb();
 const only = process.argv.slice(2);
-const total = await inTurn(only.length > 0 ? [() => vitest(only)] : everything);
+const total: Tally = { passed: 0, failed: 0, skipped: 0 };
+for (const run of only.length > 0 ? [() => vitest(only)] : runs) {
+  const { passed, failed, skipped } = await run();
+  total.passed += passed;
+  total.failed += failed;
+  total.skipped += skipped;
+}
 if (only.length === 0) printSlowest();
 const skipped = total.skipped > 0 ? `, ${total.skipped} skipped` : "";
 console.log(`\n${total.passed} passed, ${total.failed} failed${skipped}`);

@@ -50,8 +50,8 @@ const unsavedEvents = new WeakMap<object, OutboxEntry[]>();
 
 /**
  * Calls the listeners with the ID of each document of this model that this process saves, with the events
- * that were saved with it, and with the document. It is only a hint: after a crash no listener is called, so each listener
- * also searches the database periodically.
+ * that were saved with it, and with the document. It is only a hint: after a crash no listener is called,
+ * so each listener also searches the database periodically.
  */
 export function onSaved<F extends AggregateFields>(
   model: AggregateModel<F>,

@@ -1,5 +1,6 @@
 import { mongo } from "mongoose";
 import { batchedReads } from "./batched-reads.ts";
+import { refusedWrites } from "./database.ts";
 
 /** What a model and a raw collection have in common here. */
 interface Target {
@@ -45,15 +46,10 @@ const insertInto =
     }
   };
 
-/** Throws an error that concerns all documents: one without a majority may be lost. */
-function refusalsIn(error: unknown, docs: readonly Inserted[]): Refusals {
-  if (!(error instanceof mongo.MongoBulkWriteError)) throw error;
-  const refused = [error.writeErrors].flat();
-  if (refused.length === 0 || error.result.getWriteConcernError()) throw error;
-  return new Map(
-    refused.map(({ index, code, errmsg = "" }) => [
+const refusalsIn = (error: unknown, docs: readonly Inserted[]): Refusals =>
+  new Map(
+    refusedWrites(error).map(({ index, code, errmsg = "" }) => [
       docs[index]?._id ?? "",
       new mongo.MongoServerError({ message: errmsg, code }),
     ]),
   );
-}

@@ -125,15 +125,21 @@ export function duplicateKeyIndex(error: unknown): string | undefined {
 }
 
 /**
- * The positions of the writes of a bulk write that failed because the document exists. Throws any other
- * error, also if the other writes may be lost because no majority has them.
+ * The writes of a bulk write that the server refused. Throws any other error, also if the other writes may
+ * be lost because no majority has them.
  */
-export function duplicates(error: unknown): number[] {
+export function refusedWrites(error: unknown): mongo.WriteError[] {
   if (!(error instanceof mongo.MongoBulkWriteError)) throw error;
-  const errors = [error.writeErrors].flat();
-  if (errors.length === 0 || errors.some(({ code }) => code !== 11_000)) throw error;
-  if (error.result.getWriteConcernError()) throw error;
-  return errors.map(({ index }) => index);
+  const refused = [error.writeErrors].flat();
+  if (refused.length === 0 || error.result.getWriteConcernError()) throw error;
+  return refused;
+}
+
+/** The positions of the writes of a bulk write that failed because the document exists. */
+export function duplicates(error: unknown): number[] {
+  const refused = refusedWrites(error);
+  if (refused.some(({ code }) => code !== 11_000)) throw error;
+  return refused.map(({ index }) => index);
 }
 
 /** Whether the database responds within a second. */

@@ -11,8 +11,9 @@ import { checkQueueLeaders } from "./queue-leaders.ts";
 import { EVENTS_EXCHANGE, type Subscriptions } from "../topology/topology.ts";
 
 /**
- * Receives the messages of a queue and acknowledges or returns each of them. When `channelClosed` is aborted, the
- * broker has taken back the messages that are not acknowledged, and delivers them to another consumer.
+ * Receives the messages of a queue and acknowledges or returns each of them. When `channelClosed` is
+ * aborted, the broker has taken back the messages that are not acknowledged, and delivers them to another
+ * consumer.
  */
 export type ReceiveMessage = (
   message: ConsumeMessage,
