@@ -22,11 +22,22 @@ export function createLog(service: string, level: string): Log {
     timestamp: pino.stdTimeFunctions.isoTime,
     redact: ["*.password", "*.token", "*.authorization", "*.cookie", "*.client_secret"],
   };
-  const output = pino.destination({
-    dest: STANDARD_OUTPUT,
-    sync: false,
-    minLength: FLUSH_BYTES,
-    periodicFlush: FLUSH_INTERVAL_MS,
-  });
-  return pino(options, output);
+  return pino(options, standardOutput());
+}
+
+/** Buffers lines. The destination's own timer would also run, and write nothing, while there are no lines. */
+function standardOutput(): pino.DestinationStream & { flushSync(): void } {
+  const output = pino.destination({ dest: STANDARD_OUTPUT, sync: false, minLength: FLUSH_BYTES });
+  let timer: NodeJS.Timeout | undefined;
+  const flush = (): void => {
+    timer = undefined;
+    output.flush();
+  };
+  return {
+    write(line) {
+      output.write(line);
+      timer ??= setTimeout(flush, FLUSH_INTERVAL_MS).unref();
+    },
+    flushSync: () => output.flushSync(),
+  };
 }
