@@ -1,5 +1,5 @@
 import { setTimeout as passing } from "node:timers/promises";
-import { createClient } from "@connectrpc/connect";
+import { createClient, type Client } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
 import {
   Health,
@@ -20,6 +20,8 @@ const SEED = Number(process.env["SEED"] ?? 1);
 const [PURCHASES, BUYERS] = THOROUGH ? [500, 40] : [200, 16];
 /** At least as long as the heartbeats need to detect a frozen connection. */
 const OUTAGE_SECONDS = THOROUGH ? 60 : 12;
+/** Longer than a service waits for the database before it closes its connections. */
+const FROZEN_DATABASE_MS = THOROUGH ? 10_000 : 6_000;
 
 let fixture: FaultsFixture;
 beforeAll(async () => {
@@ -40,45 +42,62 @@ afterAll(() => fixture?.stop());
 const secondsSince = (startedAt: number): string =>
   ((performance.now() - startedAt) / 1000).toFixed(1);
 
+/** The description of a fault, and what injects it. */
+type Fault = readonly [description: string, inject: () => Promise<unknown>];
+
+async function injectTimed([description, inject]: Fault): Promise<void> {
+  const from = performance.now();
+  await inject();
+  console.log(`${description}: ${secondsSince(from)} s`);
+}
+
+async function killAuthDuringSignUp(): Promise<void> {
+  const joining = fixture.newPerson("late").catch(() => undefined);
+  await fixture.nemesis.killBeforeConfirmation("auth");
+  await joining;
+}
+
 it(`${PURCHASES} purchases end correctly while every process is killed (seed ${SEED})`, async () => {
-  const { nemesis, newPerson, random } = fixture;
+  const { nemesis, random } = fixture;
   const startedAt = performance.now();
-  const steps: [string, () => Promise<unknown>][] = [
-    ["orders, killed before a confirmation", () => nemesis.killBeforeConfirmation("orders")],
-    ["Stripe, killed", () => nemesis.killStripe()],
-    ["tickets, killed before a confirmation", () => nemesis.killBeforeConfirmation("tickets")],
-    ["broker, killed", () => nemesis.killBroker()],
-    ["Stripe, faulty", () => nemesis.injectStripeFaults(40)],
-    ["payments, killed before a confirmation", () => nemesis.killBeforeConfirmation("payments")],
+  // The faults of a round happen at the same time, to different processes.
+  const rounds: Fault[][] = [
     [
-      "expiration, killed before a confirmation",
-      () => nemesis.killBeforeConfirmation("expiration"),
+      ["orders, killed before a confirmation", () => nemesis.killBeforeConfirmation("orders")],
+      ["Stripe, killed", () => nemesis.killStripe()],
     ],
-    ["webhooks, out of order", () => nemesis.disorderWebhooks(() => nemesis.killAtRandom(1))],
     [
-      "auth, killed before a confirmation",
-      async () => {
-        const joining = newPerson("late").catch(() => undefined);
-        await nemesis.killBeforeConfirmation("auth");
-        await joining;
-      },
+      ["tickets, killed before a confirmation", () => nemesis.killBeforeConfirmation("tickets")],
+      ["Stripe, faulty", () => nemesis.injectStripeFaults(40)],
     ],
-    ["database, frozen for 10 s", () => nemesis.freezeDatabase(10_000)],
-    ["Stripe, frozen", () => nemesis.freezeStripe(2_000 + random() * 4_000)],
-    ["database, killed", () => nemesis.killDatabase()],
-    ["broker, restarted", () => nemesis.restartBroker()],
+    [["broker, killed", () => nemesis.killBroker()]],
     [
-      "webhooks, out of order",
-      () => nemesis.disorderWebhooks(() => nemesis.injectStripeFaults(40)),
+      ["payments, killed before a confirmation", () => nemesis.killBeforeConfirmation("payments")],
+      [
+        "expiration, killed before a confirmation",
+        () => nemesis.killBeforeConfirmation("expiration"),
+      ],
     ],
-    ["instances at random", () => nemesis.killAtRandom(2)],
+    [
+      ["webhooks, out of order", () => nemesis.disorderWebhooks(() => nemesis.killAtRandom(1))],
+      ["auth, killed before a confirmation", killAuthDuringSignUp],
+    ],
+    [
+      ["database, frozen", () => nemesis.freezeDatabase(FROZEN_DATABASE_MS)],
+      ["Stripe, frozen", () => nemesis.freezeStripe(2_000 + random() * 4_000)],
+    ],
+    [["database, killed", () => nemesis.killDatabase()]],
+    [
+      ["broker, restarted", () => nemesis.restartBroker()],
+      [
+        "webhooks, out of order",
+        () => nemesis.disorderWebhooks(() => nemesis.injectStripeFaults(40)),
+      ],
+    ],
+    [["instances at random", () => nemesis.killAtRandom(2)]],
   ];
   await fixture.keepBuying(PURCHASES, async () => {
-    for (const [name, inject] of steps) {
-      const from = performance.now();
-      await inject();
-      console.log(`${name}: ${secondsSince(from)} s`);
-    }
+    for (const round of rounds) await Promise.all(round.map(injectTimed));
   });
   const endedAt = performance.now();
   await fixture.expectAgreement();
@@ -91,15 +110,22 @@ it(`${PURCHASES} purchases end correctly while every process is killed (seed ${S
   expect(fixture.outcomes["asked by the bank"]).toBeGreaterThan(PURCHASES / 10);
 }, 400_000);
 
+/** One client for each address: its connection is kept between the checks. */
+const healthClients = new Map<string, Client<typeof Health>>();
+
+function healthClient(rpc: string): Client<typeof Health> {
+  const client =
+    healthClients.get(rpc) ??
+    createClient(Health, createGrpcTransport({ baseUrl: `http://${rpc}` }));
+  healthClients.set(rpc, client);
+  return client;
+}
+
 /** The health status that each instance of each service reports. */
 async function statuses(name: string): Promise<Status[]> {
   const all = Object.values(fixture.system.instances).flat();
-  return Promise.all(
-    all.map(async ({ rpc }) => {
-      const client = createClient(Health, createGrpcTransport({ baseUrl: `http://${rpc}` }));
-      return (await client.check({ service: name })).status;
-    }),
-  );
+  const answers = all.map(({ rpc }) => healthClient(rpc).check({ service: name }));
+  return (await Promise.all(answers)).map(({ status }) => status);
 }
 
 /** Resolves when all of them report this status of the broker. */
@@ -107,7 +133,7 @@ const allReport = (status: Status, timeoutMs: number): Promise<boolean> =>
   until(async () => (await statuses("broker")).every((each) => each === status), {
     what: `every service to report ${status} of the broker`,
     timeoutMs,
-    everyMs: 100,
+    everyMs: 250,
   });
 
 /** Repeats calls that depend on no event until it is stopped; then returns the duration of each call. */

@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { catalogue } from "#marketplace/catalogue.ts";
 import {
+  claim,
   openSecrets,
   ownerVariables,
   servicesWithDatabase,
@@ -69,20 +70,14 @@ export async function startSystem(options: SystemOptions): Promise<System> {
 async function startAll(options: SystemOptions, cleanup: AsyncDisposableStack): Promise<System> {
   const { dir, log = console.log } = options;
   const { envoy } = await ensureTools(["envoy"], log);
-  const parts = await startParts({
-    dir,
-    services: [...services],
-    databases: [...servicesWithDatabase],
-    rights: catalogue,
-    log,
-  });
-  cleanup.defer(() => parts.stop());
-
+  cleanup.defer(await claim(dir, log));
   const settings = await readSettings(options);
-  const stripe = settings.isLocalStripe ? await startStripe(options, settings) : undefined;
-  cleanup.defer(async () => stripe?.part.stop());
-  const mailbox = settings.smtpUrl ? undefined : await startMailbox(options);
-  cleanup.defer(async () => mailbox?.part.stop());
+  // RabbitMQ takes the longest to start. What does not need it starts beside it.
+  const [parts, stripe, mailbox] = await allStarted([
+    startAllParts(options, cleanup),
+    settings.isLocalStripe ? stoppable(startStripe(options, settings), cleanup) : undefined,
+    settings.smtpUrl ? undefined : stoppable(startMailbox(options), cleanup),
+  ]);
 
   const context = { options, parts, settings, stripeUrl: stripe?.url, smtpUrl: mailbox?.smtp };
   const { instances, web } = await startServices(context, cleanup);
@@ -116,6 +111,38 @@ async function startAll(options: SystemOptions, cleanup: AsyncDisposableStack): 
     web: web.url,
     stop: () => cleanup.disposeAsync(),
   };
+}
+
+/** Resolves when all have started. If one fails, the others are waited for, so that they can be stopped. */
+async function allStarted<T extends readonly unknown[]>(starting: readonly [...T]) {
+  await Promise.allSettled(starting);
+  return Promise.all(starting);
+}
+
+/** Stops a server with the system. */
+async function stoppable<T extends LocalServer>(
+  starting: Promise<T>,
+  cleanup: AsyncDisposableStack,
+): Promise<T> {
+  const server = await starting;
+  cleanup.defer(() => server.part.stop());
+  return server;
+}
+
+async function startAllParts(
+  { dir, log }: SystemOptions,
+  cleanup: AsyncDisposableStack,
+): Promise<Parts> {
+  const parts = await startParts({
+    dir,
+    isClaimed: true,
+    services: [...services],
+    databases: [...servicesWithDatabase],
+    rights: catalogue,
+    ...(log && { log }),
+  });
+  cleanup.defer(() => parts.stop());
+  return parts;
 }
 
 /** What the environment sets, and otherwise the defaults and stored secrets of this machine. */
@@ -174,11 +201,8 @@ async function startServices(
   const starting = others.map(async (name) => {
     instances[name] = await start(name, { ...(hasDatabase(name) ? tokens : {}), ...own[name] });
   });
-  const [web] = await Promise.all([
-    startWeb(options, { EDGE_URL: settings.edgeUrl, ...settings.cookies }),
-    ...starting,
-  ]);
-  cleanup.defer(() => web.part.stop());
+  const forWeb = { EDGE_URL: settings.edgeUrl, ...settings.cookies };
+  const [web] = await allStarted([stoppable(startWeb(options, forWeb), cleanup), ...starting]);
   return { instances: instances as Instances, web };
 }
 

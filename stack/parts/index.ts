@@ -1,4 +1,4 @@
-export { ownerVariables, assertUnclaimed } from "./claim.ts";
+export { assertUnclaimed, claim, ownerVariables } from "./claim.ts";
 export {
   withDatabase,
   servicesWithDatabase,

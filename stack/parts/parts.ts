@@ -12,6 +12,8 @@ import { openSecrets } from "./secrets.ts";
 export interface PartsOptions {
   /** Contains all data, logs and passwords. The next start finds them again. */
   readonly dir: string;
+  /** Whether the caller has claimed `dir` already, and releases it. */
+  readonly isClaimed?: boolean;
   /** The preferred ports. Another free port is used if one is missing or in use. */
   readonly ports?: { mongo?: number; amqp?: number; management?: number; redis?: number };
   /** The services, each with a user of its own at the broker. */
@@ -40,7 +42,7 @@ export interface Parts {
  */
 export async function startParts(options: PartsOptions): Promise<Parts> {
   const { dir, services, databases = services, rights, ports = {}, log = console.log } = options;
-  const release = await claim(dir, log);
+  const release = options.isClaimed ? () => {} : await claim(dir, log);
   const secret = openSecrets(join(dir, "secrets.json"));
   const common = (name: string) => ({
     dir: join(dir, name),

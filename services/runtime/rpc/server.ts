@@ -132,10 +132,11 @@ export async function serve(options: Options): Promise<Server> {
     shutdownSignal: shutdown.signal,
   });
   const methods: UnaryMethod[] = [];
-  routes(collectUnary(router, methods));
+  const collecting = collectUnary(router, methods);
+  routes(collecting);
   router.handlers.splice(0, Infinity, ...router.handlers.map(correctDecodeErrors));
   // Probes and tools have no token, and their methods do not have our access option.
-  router.service(Health, healthService(health), { interceptors: [] });
+  collecting.service(Health, healthService(health), { interceptors: [] });
   router.service(ServerReflection, reflection, { interceptors: [] });
   router.service(ServerReflectionAlpha, reflection as never, { interceptors: [] });
   const server = createServer(

@@ -24,10 +24,11 @@ export interface EndpointOptions extends Limits {
 }
 
 export function toEndpoint(
-  { desc, implement, jsonOptions }: UnaryMethod,
+  { desc, implement, ...own }: UnaryMethod,
   library: UniversalHandler,
   options: EndpointOptions,
 ): Endpoint {
+  const { jsonOptions, interceptors } = { ...options, ...own };
   const core: UnaryFn = async (request) => {
     const call = request as UnaryCall;
     const answer = await implement(call.message, call);
@@ -36,8 +37,8 @@ export function toEndpoint(
   return {
     desc,
     library,
-    codec: methodCodec(desc, jsonOptions ?? options.jsonOptions, options),
-    run: options.interceptors.reduceRight((next, interceptor) => interceptor(next), core),
+    codec: methodCodec(desc, jsonOptions, options),
+    run: interceptors.reduceRight((next, interceptor) => interceptor(next), core),
   };
 }
 

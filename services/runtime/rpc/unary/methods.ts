@@ -5,7 +5,7 @@ import type {
   MessageInitShape,
   DescMessage,
 } from "@bufbuild/protobuf";
-import type { ConnectRouter, HandlerContext } from "@connectrpc/connect";
+import type { ConnectRouter, HandlerContext, Interceptor } from "@connectrpc/connect";
 import type { UniversalHandlerOptions } from "@connectrpc/connect/protocol";
 
 type JsonOptions = UniversalHandlerOptions["jsonOptions"];
@@ -18,11 +18,17 @@ export interface UnaryMethod {
     ctx: HandlerContext,
   ) => Promise<MessageInitShape<DescMessage>> | MessageInitShape<DescMessage>;
   jsonOptions?: JsonOptions;
+  /** Replaces the interceptors of the server. */
+  interceptors?: readonly Interceptor[];
 }
 
+type MethodOptions = Pick<UnaryMethod, "jsonOptions" | "interceptors">;
+
+const KNOWN_OPTIONS = new Set(["jsonOptions", "interceptors"] satisfies (keyof MethodOptions)[]);
+
 /** Whether the lean path knows all these options. */
-const isPlain = (options: object | undefined): boolean =>
-  Object.keys(options ?? {}).every((name) => name === "jsonOptions");
+const isKnown = (options: object): options is MethodOptions =>
+  Object.keys(options).every((name) => (KNOWN_OPTIONS as Set<string>).has(name));
 
 /**
  * A router that passes all handlers on to the library's router, and adds the unary ones to `methods`. A
@@ -32,14 +38,9 @@ export function collectUnary(router: ConnectRouter, methods: UnaryMethod[]): Con
   const collect = (
     desc: DescMethod,
     implement: UnaryMethod["implement"],
-    options: Partial<UniversalHandlerOptions> | undefined,
+    options: Partial<UniversalHandlerOptions> = {},
   ): void => {
-    if (!isPlain(options)) return;
-    methods.push({
-      desc: desc as DescMethodUnary,
-      implement,
-      ...(options?.jsonOptions && { jsonOptions: options.jsonOptions }),
-    });
+    if (isKnown(options)) methods.push({ desc: desc as DescMethodUnary, implement, ...options });
   };
   const collecting: ConnectRouter = {
     handlers: router.handlers,
