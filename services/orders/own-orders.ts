@@ -2,6 +2,7 @@ import { OrderFilter, type ListOrdersRequest } from "@ticketing/proto/orders/v1/
 import type { DomainError } from "#runtime/errors.ts";
 import { updateAggregate } from "#runtime/store/plain-aggregate.ts";
 import { pageSize, readPageToken, toPage } from "#runtime/store/paging.ts";
+import { readById } from "#runtime/store/read-by-id.ts";
 import { OrderError } from "./errors.ts";
 import { ACTIVE, cancel, PAST, toProto, type OrderFields, type Orders } from "./order.ts";
 
@@ -11,8 +12,8 @@ const orderNotFound = (): DomainError =>
   new OrderError("ORDER_NOT_FOUND", "you have no such order");
 
 export async function getOrder(orders: Orders, userId: string, id: string): Promise<OrderFields> {
-  const order = await orders.findOne({ _id: id, userId }, { outbox: 0 }).lean<OrderFields>();
-  if (!order) throw orderNotFound();
+  const order = await readById(orders, id);
+  if (order?.userId !== userId) throw orderNotFound();
   return order;
 }
 

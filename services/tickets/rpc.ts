@@ -1,6 +1,7 @@
 import type { ConnectRouter, HandlerContext } from "@connectrpc/connect";
 import { TicketService, type ListTicketsRequest } from "@ticketing/proto/tickets/v1/ticket_service";
 import { caller, callerIfAny } from "#runtime/rpc/authentication.ts";
+import { readById } from "#runtime/store/read-by-id.ts";
 import { relistTicket, updateTicket, withdrawTicket } from "./listings/change-ticket.ts";
 import { openTicketCode } from "./codes/code.ts";
 import { createTicket, type CreateDeps } from "./listings/create-ticket.ts";
@@ -13,7 +14,7 @@ import { toProto, type TicketFields, type Tickets } from "./ticket.ts";
 const toResponse = (ticket: TicketFields) => ({ ticket: toProto(ticket) });
 
 async function findTicket(tickets: Tickets, id: string): Promise<TicketFields> {
-  const ticket = await tickets.findById(id, { outbox: 0, code: 0 }).lean<TicketFields>();
+  const ticket = await readById(tickets, id);
   if (!ticket) throw ticketNotFound();
   return ticket;
 }

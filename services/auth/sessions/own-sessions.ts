@@ -2,8 +2,7 @@ import { update } from "#runtime/store/aggregate.ts";
 import type { Call, SignedInCall } from "../call.ts";
 import { revokeAllSessions } from "../user-credentials.ts";
 import { toUserMessage } from "../user-message.ts";
-import type { UserFields } from "../user.ts";
-import { requireSession, type SessionDeps } from "./session-guard.ts";
+import { findSignedIn, requireSession, type SessionDeps } from "./session-guard.ts";
 import type { SessionCookies } from "./session-cookies.ts";
 import { toSessionMessage } from "./session.ts";
 
@@ -50,9 +49,7 @@ export async function endSession(
 }
 
 /** The caller's user. Empty without a valid session. */
-export async function getCurrentUser({ users, sessions }: SessionDeps, { caller }: Call) {
-  if (!caller) return {};
-  const user = await users.findById(caller.id, { outbox: 0 }).lean<UserFields>();
-  const isSignedIn = user?.status === "ACTIVE" && (await sessions.isActive(caller.sessionId, user));
-  return isSignedIn ? { user: toUserMessage(user) } : {};
+export async function getCurrentUser(deps: SessionDeps, { caller }: Call) {
+  const user = caller && (await findSignedIn(deps, caller));
+  return user ? { user: toUserMessage(user) } : {};
 }

@@ -1,5 +1,6 @@
 import { CallError } from "#runtime/errors.ts";
 import type { Caller } from "#runtime/identity/tokens.ts";
+import { readById } from "#runtime/store/read-by-id.ts";
 import type { UserFields, Users } from "../user.ts";
 import { sessionEnded } from "./session.ts";
 import type { SessionStore } from "./session-store.ts";
@@ -10,15 +11,22 @@ export interface SessionDeps {
 }
 
 /**
- * The account of the caller, if their session is still valid. In other services an access token outlives
- * its session by minutes; auth knows the sessions, and refuses such a token.
+ * The account of the caller, if it is active and their session is still valid. In other services an access
+ * token outlives its session by minutes; auth knows the sessions, and does not accept such a token.
  */
-export async function requireSession(
+export async function findSignedIn(
   { users, sessions }: SessionDeps,
   { id, sessionId }: Caller,
-): Promise<UserFields> {
-  const user = await users.findById(id, { outbox: 0 }).lean<UserFields>();
-  if (user?.status === "ACTIVE" && (await sessions.isActive(sessionId, user))) return user;
+): Promise<UserFields | undefined> {
+  const [user, session] = await Promise.all([readById(users, id), sessions.find(sessionId)]);
+  const isSignedIn = user?.status === "ACTIVE" && session && sessions.isActive(session, user);
+  return isSignedIn ? user : undefined;
+}
+
+/** The account of the caller. Fails if they are not signed in any more. */
+export async function requireSession(deps: SessionDeps, caller: Caller): Promise<UserFields> {
+  const user = await findSignedIn(deps, caller);
+  if (user) return user;
   throw sessionEnded();
 }
 

@@ -1,3 +1,4 @@
+import { readById } from "#runtime/store/read-by-id.ts";
 import { isCurrent, type SessionFields, type SessionOwner, type Sessions } from "./session.ts";
 
 const isOwnersCurrent = ({ _id: id, securityStamp }: SessionFields, owner: SessionOwner): boolean =>
@@ -5,12 +6,14 @@ const isOwnersCurrent = ({ _id: id, securityStamp }: SessionFields, owner: Sessi
 
 /** Finds the valid sessions of a user. */
 export const sessionQueries = (sessions: Sessions, now: () => number) => ({
-  /** Whether a session of the user is valid. */
-  async isActive(id: string, owner: SessionOwner): Promise<boolean> {
-    const own = { _id: id, userId: owner._id, expiresAt: { $gt: new Date(now()) } };
-    const session = await sessions.findOne(own).lean();
-    return session !== null && isOwnersCurrent(session, owner);
-  },
+  /** The session with this id, whether or not it is valid. */
+  find: (id: string): Promise<SessionFields | undefined> => readById(sessions, id),
+
+  /** Whether the session is the user's, and valid. */
+  isActive: (session: SessionFields, owner: SessionOwner): boolean =>
+    session.userId === owner._id &&
+    session.expiresAt.getTime() > now() &&
+    isOwnersCurrent(session, owner),
 
   /** The valid sessions of a user, the most recently used first. */
   async list(owner: SessionOwner): Promise<SessionFields[]> {
