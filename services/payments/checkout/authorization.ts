@@ -30,9 +30,13 @@ async function confirmIntent(
 ): Promise<Payment> {
   const { payments, stripe } = deps;
   const intent = await createIntent(deps, payment, _id, token);
-  let attached = false;
-  await update(payments, payment._id, (now) => (attached = attachIntent(now, _id, intent.id)));
-  if (!attached) {
+  let isAttached = false;
+  const attached = await update(
+    payments,
+    payment,
+    (now) => (isAttached = attachIntent(now, _id, intent.id)),
+  );
+  if (!attached || !isAttached) {
     // No other call knows this intent, so it can never be confirmed. Cancelling it only tidies up.
     await stripe.paymentIntents.cancel(intent.id).catch(() => undefined);
     throw notReady();
@@ -41,7 +45,7 @@ async function confirmIntent(
   // With a return URL, Stripe answers with the address of the bank's page.
   const params = { return_url: `${deps.publicUrl}/orders/${payment._id}` };
   const confirmed = await stripe.paymentIntents.confirm(intent.id, params, options);
-  return recordProviderState(deps, payment._id, _id, confirmed);
+  return recordProviderState(deps, attached, _id, confirmed);
 }
 
 function logStripeError({ log }: PaymentDeps, orderId: string, error: Stripe.errors.StripeError) {

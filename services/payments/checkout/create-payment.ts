@@ -48,12 +48,12 @@ const attemptOf = (
 /** Stores a new attempt, unless an earlier request with the same key has made one. */
 async function storeAttempt(
   { payments, now }: CheckoutDeps,
-  orderId: string,
+  known: string | Payment,
   key: Partial<IdempotencyKey>,
   isTerse: boolean,
 ): Promise<{ payment: Payment | undefined; begun: Attempt | undefined }> {
   let begun: Attempt | undefined;
-  const payment = await update(payments, orderId, (found) => {
+  const payment = await update(payments, known, (found) => {
     begun = undefined; // From a round that lost the race.
     const existing = attemptOf(found, key);
     if (existing) {
@@ -111,7 +111,9 @@ export async function createPayment(
   }
   let isBegun = false;
   try {
-    const { payment, begun } = await storeAttempt(deps, orderId, key, isTerse);
+    // While an attempt was open, the payment may have changed since it was read.
+    const known = isOpen(found) ? orderId : found;
+    const { payment, begun } = await storeAttempt(deps, known, key, isTerse);
     isBegun = begun !== undefined;
     if (payment && begun) return await chargeCard(deps, payer, payment, begun, token);
     const made = payment && attemptOf(payment, key);

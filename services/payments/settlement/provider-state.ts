@@ -1,13 +1,7 @@
 import type Stripe from "stripe";
 import { update } from "#runtime/store/aggregate.ts";
 import type { PaymentDeps } from "../deps.ts";
-import {
-  isSuperfluous,
-  newestAttempt,
-  type Attempt,
-  type Payment,
-  type PaymentFields,
-} from "../payment.ts";
+import { isSuperfluous, newestAttempt, type Attempt, type Payment } from "../payment.ts";
 import { notReady } from "../stripe/client.ts";
 import { CANCELED, outcomeOf, type Outcome } from "../stripe/outcome.ts";
 import { authorize, capture, fail, requireAction, voidAuthorization } from "./attempt.ts";
@@ -39,11 +33,11 @@ function applyProviderState(
 /**
  * Stores the state of an attempt's intent at Stripe, and returns the payment after the change. An
  * intent whose card was declined is canceled first: while it is open, its buyer could still confirm it
- * with another card.
+ * with another card. `known` is the payment as it was loaded, or the id of its order.
  */
 export async function recordProviderState(
   deps: PaymentDeps,
-  orderId: string,
+  known: string | Payment,
   attemptId: string,
   { id, status, last_payment_error: error }: Stripe.PaymentIntent,
   otherwise: Outcome = CANCELED,
@@ -51,10 +45,10 @@ export async function recordProviderState(
   const isDeclined = status === "requires_payment_method";
   const finalStatus = isDeclined ? (await cancelAtStripe(deps, id)).status : status;
   const outcome = error ? outcomeOf(error.code, error.decline_code) : otherwise;
-  const payment = await update(deps.payments, orderId, (found) =>
+  const payment = await update(deps.payments, known, (found) =>
     applyProviderState(found, attemptId, finalStatus, outcome, deps.feeBps),
   );
-  if (!payment) throw new Error(`no payment of order ${orderId}`);
+  if (!payment) throw new Error(`no payment of intent ${id}`);
   return payment;
 }
 
@@ -83,22 +77,22 @@ async function cancelAtStripe(deps: PaymentDeps, stripeId: string): Promise<Stri
 /** Cancels an attempt's intent: a new attempt replaces it, or its order has ended. */
 export async function cancelIntent(
   deps: PaymentDeps,
-  { _id: orderId }: PaymentFields,
+  payment: Payment,
   { _id, stripeId = "" }: Attempt,
 ): Promise<Payment> {
-  return recordProviderState(deps, orderId, _id, await cancelAtStripe(deps, stripeId));
+  return recordProviderState(deps, payment, _id, await cancelAtStripe(deps, stripeId));
 }
 
 /** Captures the authorized money. A repeated call is harmless: Stripe captures an intent once. */
 export async function captureIntent(
   deps: PaymentDeps,
-  { _id: orderId }: PaymentFields,
+  payment: Payment,
   { _id, stripeId = "" }: Attempt,
-): Promise<void> {
+): Promise<Payment> {
   const { paymentIntents } = deps.stripe;
   const intent = await changeIntent(deps, stripeId, () => paymentIntents.capture(stripeId));
   if (intent.status === "requires_capture") throw notReady();
-  await recordProviderState(deps, orderId, _id, intent);
+  return recordProviderState(deps, payment, _id, intent);
 }
 
 /**
@@ -130,9 +124,9 @@ export async function closeAttempt(
 /** Fetches an attempt's intent and stores its state, which may have changed in the Dashboard. */
 export async function pollProvider(
   deps: PaymentDeps,
-  { _id: orderId }: PaymentFields,
+  payment: Payment,
   { _id, stripeId = "" }: Attempt,
-): Promise<void> {
+): Promise<Payment> {
   const intent = await deps.stripe.paymentIntents.retrieve(stripeId);
-  await recordProviderState(deps, orderId, _id, intent);
+  return recordProviderState(deps, payment, _id, intent);
 }

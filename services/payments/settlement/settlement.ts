@@ -1,5 +1,5 @@
 import type { PaymentDeps } from "../deps.ts";
-import { isSuperfluous, newestAttempt, type Attempt, type PaymentFields } from "../payment.ts";
+import { isSuperfluous, newestAttempt, type Attempt, type Payment } from "../payment.ts";
 import { settleRefunds } from "../refunds/refund-settlement.ts";
 import { isCaptured } from "../refunds/refund-state.ts";
 import { ABANDONED } from "../stripe/outcome.ts";
@@ -8,48 +8,48 @@ import { cancelIntent, captureIntent, closeAttempt, pollProvider } from "./provi
 /** After this time, the call that began an attempt is no longer working on it. */
 const LONGEST_CALL_MS = 60_000;
 
-/** Finds out the state of an open attempt. */
+/** Finds out the state of an open attempt, and returns the payment after that. */
 async function pollOpenAttempt(
   deps: PaymentDeps,
-  payment: PaymentFields,
+  payment: Payment,
   attempt: Attempt,
-): Promise<void> {
+): Promise<Payment | undefined> {
   const { _id, stripeId, createTime } = attempt;
   if (deps.now() - createTime.getTime() >= LONGEST_CALL_MS) {
-    await closeAttempt(deps, payment._id, _id, ABANDONED);
-  } else if (stripeId) {
-    await pollProvider(deps, payment, attempt);
+    return closeAttempt(deps, payment._id, _id, ABANDONED);
   }
+  return stripeId ? pollProvider(deps, payment, attempt) : undefined;
 }
 
-/** Takes the next step for the attempt's status. */
+/**
+ * Takes the next step for the attempt's status. Returns the payment after it, or undefined where the
+ * attempt cannot have changed.
+ */
 async function takeStep(
   deps: PaymentDeps,
-  payment: PaymentFields,
+  payment: Payment,
   attempt: Attempt,
   mayPoll: boolean,
-): Promise<void> {
+): Promise<Payment | undefined> {
   const { order } = payment;
   const isOver = isSuperfluous(payment, attempt._id);
   const isAccepted = order.status !== "CREATED" && order.attemptId === attempt._id;
   switch (attempt.status) {
     case "PENDING":
     case "REQUIRES_ACTION":
-      if (isOver && attempt.stripeId) await cancelIntent(deps, payment, attempt);
-      else if (mayPoll) await pollOpenAttempt(deps, payment, attempt);
-      return;
+      if (isOver && attempt.stripeId) return cancelIntent(deps, payment, attempt);
+      return mayPoll ? pollOpenAttempt(deps, payment, attempt) : undefined;
     case "AUTHORIZED":
-      if (isOver) await cancelIntent(deps, payment, attempt);
-      else if (isAccepted) await captureIntent(deps, payment, attempt);
-      else if (mayPoll) await pollProvider(deps, payment, attempt);
-      return;
+      if (isOver) return cancelIntent(deps, payment, attempt);
+      if (isAccepted) return captureIntent(deps, payment, attempt);
+      return mayPoll ? pollProvider(deps, payment, attempt) : undefined;
     case "CAPTURED":
     case "PARTLY_REFUNDED":
     case "REFUNDED":
       await settleRefunds(deps, payment, mayPoll);
-      return;
+      return undefined;
     default:
-      return;
+      return undefined;
   }
 }
 
@@ -68,12 +68,10 @@ export async function settlePayment(
   const payment = await deps.payments.findById(orderId);
   const attempt = payment && newestAttempt(payment);
   if (!attempt) return;
-  const before = attempt.status;
-  await takeStep(deps, payment, attempt, mayPoll);
-  if (!mayPoll || isCaptured(payment)) return;
+  const wasCaptured = isCaptured(payment);
+  const after = await takeStep(deps, payment, attempt, mayPoll);
   // The poll may have found a capture that we did not know of; then its refunds matter as well.
-  const now = await deps.payments.findById(orderId);
-  if (now && newestAttempt(now)?.status !== before && isCaptured(now)) {
-    await settleRefunds(deps, now, true);
+  if (mayPoll && !wasCaptured && after && isCaptured(after)) {
+    await settleRefunds(deps, after, true);
   }
 }

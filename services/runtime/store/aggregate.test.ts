@@ -8,7 +8,7 @@ import { DomainError } from "../errors.ts";
 import { newId } from "./ids.ts";
 import { buildIndexes } from "./indexes.ts";
 import { duplicateKeyIndex } from "./database.ts";
-import { testDatabase } from "../testing/database.ts";
+import { commandsOf, testDatabase } from "../testing/database.ts";
 
 interface Fields extends AggregateFields {
   name: string;
@@ -136,6 +136,19 @@ describe("update", () => {
       ),
     );
     expect(await things.findById(_id)).toMatchObject({ count: 6, version: 7 });
+  });
+
+  it("starts with a document that is already loaded, and reads it again only if it is outdated", async () => {
+    const { _id } = await make();
+    const loaded = await things.findById(_id).orFail();
+    const count = (thing: Fields): void => {
+      thing.count += 1;
+      touch(thing);
+    };
+    expect(await commandsOf(db, () => update(things, loaded, count))).toEqual(["update things"]);
+    await update(things, _id, count);
+    expect(await update(things, loaded, count)).toMatchObject({ count: 3, version: 4 });
+    expect(await things.findById(_id)).toMatchObject({ count: 3, version: 4 });
   });
 
   it("fails with a reason if other changes are always saved first", async () => {

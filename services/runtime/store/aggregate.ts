@@ -138,15 +138,22 @@ const lostRace = (error: unknown): boolean =>
  * Loads a document, changes it with `change` and saves it. If another change was saved first, it starts
  * again with the newer state. When `change` returns false, the document is not saved. Returns the document,
  * or undefined if it does not exist. `select` names fields that are not loaded by default.
+ *
+ * A document in place of the ID saves the first read. If it is outdated, its save is refused, and the newer
+ * state is read; only where `change` returns false is the outdated document returned.
  */
 export async function update<F extends AggregateFields>(
   model: AggregateModel<F>,
-  id: string,
+  target: string | HydratedDocument<F>,
   change: (doc: HydratedDocument<F>) => boolean | void,
   select = "",
 ): Promise<HydratedDocument<F> | undefined> {
+  const [id, loaded] = typeof target === "string" ? [target] : [target._id, target];
   for (let round = 0; round < 10; round += 1) {
-    const doc = (await model.findById(id).select(select)) as HydratedDocument<F> | null;
+    const isLoaded = round === 0 && loaded;
+    const doc = isLoaded
+      ? loaded
+      : ((await model.findById(id).select(select)) as HydratedDocument<F> | null);
     if (!doc) return undefined;
     if (change(doc) === false) return doc;
     try {
