@@ -334,7 +334,7 @@ export async function paymentsFixture(options: Options = {}) {
       if (order.status === OrderStatus.COMPLETED) return isCaptured(found);
       const ends = ["VOIDED", "FAILED", "REFUNDED", undefined];
       return order.status === OrderStatus.CANCELLED && ends.includes(status);
-    }, "the final state of order and payment");
+    }, "the final state of order and payment").catch(({ message }: Error) => expect.fail(message));
     if (mustBalance) await balance(order);
     return order.status === OrderStatus.COMPLETED ? "COMPLETED" : "CANCELLED";
   }
