@@ -16,4 +16,6 @@ test("there is no percentile of nothing", () => {
 test("a spread is the median with the lowest and the highest", () => {
   expect(spread([3, 1, 2])).toEqual({ median: 2, min: 1, max: 3 });
   expect(median([3, 1, 2])).toBe(2);
+  expect(median([4, 1, 2, 3])).toBe(2.5);
+  expect(median([])).toBeNaN();
 });

@@ -1,10 +1,15 @@
-/** The value that this share of the numbers does not exceed: 0.5 is the median. */
+/** The value that this share of the numbers does not exceed. */
 export function percentile(numbers: readonly number[], part: number): number {
   const sorted = numbers.toSorted((a, b) => a - b);
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))] ?? Number.NaN;
 }
 
-export const median = (numbers: readonly number[]): number => percentile(numbers, 0.5);
+/** The number in the middle; of an even count, the mean of the two in the middle. */
+export function median(numbers: readonly number[]): number {
+  const sorted = numbers.toSorted((a, b) => a - b);
+  const [low, high] = [(sorted.length - 1) >> 1, sorted.length >> 1].map((at) => sorted[at] ?? NaN);
+  return ((low ?? NaN) + (high ?? NaN)) / 2;
+}
 
 /** The median of repeated measurements, with the lowest and the highest. */
 export interface Spread {

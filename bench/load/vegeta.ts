@@ -63,11 +63,16 @@ function flags({ arrivals, seconds }: VegetaOptions): string[] {
   return [...rate, ...end, "-max-body", "0", "-timeout", TIMEOUT, "-redirects", "-1"];
 }
 
+/** Vegeta would accept compressed responses, which the floors and the rival do not have. */
+const UNCOMPRESSED = { "accept-encoding": "identity" };
+
 const encodeTarget = ({ method, url, headers, body }: Target): string =>
   JSON.stringify({
     method,
     url,
-    header: Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, [value]])),
+    header: Object.fromEntries(
+      Object.entries({ ...UNCOMPRESSED, ...headers }).map(([name, value]) => [name, [value]]),
+    ),
     ...(body ? { body: Buffer.from(body).toString("base64") } : {}),
   });
 

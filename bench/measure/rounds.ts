@@ -22,7 +22,7 @@ interface Setting {
   readonly marketplaceProcesses: readonly string[];
   readonly rest: ByProcess;
   readonly log: (line: string) => void;
-  /** Called around the measured passes of a workload in the last round. */
+  /** Called around a pass of each workload that is not counted, after the last round. */
   readonly profile?: (workload: Workload, pass: () => Promise<Sample>) => Promise<Sample>;
 }
 
@@ -46,13 +46,17 @@ export async function measureRounds(
     await sample(workload, { loop: "warm-up", requests: plan.warmUpRequests });
   }
   for (let round = 1; round <= plan.rounds; round += 1) {
-    const isLast = round === plan.rounds;
     for (const { workload, closed, open } of round % 2 === 0 ? all.toReversed() : all) {
       log(`round ${round} of ${plan.rounds}: ${workload.name}`);
-      const pass = () => sample(workload, { loop: "closed", seconds: plan.closedSeconds });
-      closed.push(profile && isLast ? await profile(workload, pass) : await pass());
+      closed.push(await sample(workload, { loop: "closed", seconds: plan.closedSeconds }));
       open.push(await sample(workload, { loop: "open", seconds: plan.openSeconds }));
     }
+  }
+  if (!profile) return all;
+  for (const { workload } of all) {
+    await profile(workload, () =>
+      sample(workload, { loop: "closed", seconds: plan.closedSeconds }),
+    );
   }
   return all;
 }

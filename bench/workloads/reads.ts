@@ -3,7 +3,7 @@ import { TicketService } from "@ticketing/proto/tickets/v1/ticket_service";
 import type { Marketplace } from "../setup/marketplace.ts";
 import type { People } from "../setup/people.ts";
 import { grpc, repeated, type Workload } from "../workload.ts";
-import { connectCall, getRequest } from "./requests.ts";
+import { connectCall, getRequest, type Sender } from "./requests.ts";
 
 const PAGE = 100;
 const CONNECTIONS = 32;
@@ -12,8 +12,8 @@ const ours = { side: "ours", connections: CONNECTIONS } as const;
 /** The first page of all tickets, by each protocol. */
 export function listOf100({ url, descriptors }: Marketplace): Workload[] {
   const common = { ...ours, family: "list", perSecond: 100 };
-  const call = (codec: "json" | "proto") =>
-    connectCall(url, TicketService.method.listTickets, { pageSize: PAGE }, {}, codec);
+  const call = (codec: "json" | "proto", sender: Sender = {}) =>
+    connectCall(url, TicketService.method.listTickets, { pageSize: PAGE }, sender, codec);
   return [
     repeated({
       ...common,
@@ -26,6 +26,12 @@ export function listOf100({ url, descriptors }: Marketplace): Workload[] {
       name: "list-binary",
       title: "list of 100, Connect binary",
       targets: [call("proto")],
+    }),
+    repeated({
+      ...common,
+      name: "list-gzip",
+      title: "list of 100, Connect JSON, compressed",
+      targets: [call("json", { acceptsGzip: true })],
     }),
     grpc({
       ...common,

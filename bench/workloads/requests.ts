@@ -9,11 +9,14 @@ type Unary = DescMethodUnary<DescMessage, DescMessage>;
 export interface Sender {
   readonly token?: string;
   readonly address?: string;
+  /** Whether compressed responses are accepted. */
+  readonly acceptsGzip?: boolean;
 }
 
-const headersOf = ({ token, address }: Sender): Record<string, string> => ({
+const headersOf = ({ token, address, acceptsGzip }: Sender): Record<string, string> => ({
   ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
   ...(address === undefined ? {} : { "x-forwarded-for": address }),
+  ...(acceptsGzip ? { "accept-encoding": "gzip" } : {}),
 });
 
 /** A call by the Connect protocol, as the storefront and browsers make it. */

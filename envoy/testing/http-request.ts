@@ -5,6 +5,7 @@ import type { EdgeFixture } from "./edge-fixture.ts";
 export interface HttpResponse {
   readonly status: number;
   readonly headers: http.IncomingHttpHeaders;
+  readonly bytes: Buffer;
   readonly text: string;
   /** The body parsed as JSON. */
   readonly json: any;
@@ -45,10 +46,12 @@ export async function request(
   const [response] = (await once(sent, "response")) as [http.IncomingMessage];
   const chunks: Buffer[] = [];
   for await (const chunk of response) chunks.push(chunk as Buffer);
-  const received = Buffer.concat(chunks).toString();
+  const bytes = Buffer.concat(chunks);
+  const received = bytes.toString();
   return {
     status: response.statusCode ?? 0,
     headers: response.headers,
+    bytes,
     text: received,
     get json() {
       return JSON.parse(received);

@@ -1,3 +1,4 @@
+import { constants, gzipSync } from "node:zlib";
 import type { DescMethodUnary, Message } from "@bufbuild/protobuf";
 import type { ConnectError } from "@connectrpc/connect";
 import {
@@ -9,21 +10,33 @@ import type { Format } from "./format.ts";
 
 const FRAME_HEADER = 5;
 
-/** The bytes of a message by codec, as far as they were needed. */
+/** The bytes of a message, and the same bytes compressed, as far as they were needed. */
 interface Encoded {
-  binary?: Uint8Array;
-  json?: Uint8Array;
+  plain: Uint8Array;
+  gzip?: Uint8Array;
 }
 
-const encoded = new WeakMap<Message, Encoded>();
+const encoded = new WeakMap<Message, { binary?: Encoded; json?: Encoded }>();
 
 /**
- * Declares that a response never changes again. It is encoded once for each codec, and a handler can return
- * the same message many times. The bytes live as long as the message.
+ * Declares that a response never changes again. It is encoded and compressed once for each codec, and a
+ * handler can return the same message many times. The bytes live as long as the message.
  */
 export function immutable<M extends Message>(message: M): M {
   encoded.set(message, {});
   return message;
+}
+
+/** Smaller responses are not compressed. The edge has the same limit: envoy.yaml, min_content_length. */
+const MIN_COMPRESSED = 1_024;
+/** As at the edge, which compresses all other responses. */
+const LEVEL = constants.Z_BEST_SPEED;
+
+/** An encoded response. */
+export interface Body {
+  bytes: Uint8Array;
+  /** Whether the bytes are compressed with gzip. */
+  isCompressed?: boolean;
 }
 
 /** A gRPC frame: no compression, the length, the message. */
@@ -61,10 +74,16 @@ export function methodCodec(
       return lookup.getI(binary).parse(bytes);
     },
     encodeError: (error: ConnectError): Uint8Array => errorToJsonBytes(error, jsonOptions),
-    encode({ binary }: Format, message: Message): Uint8Array {
+    /** An immutable message is compressed for a client that accepts gzip. */
+    encode({ binary }: Format, message: Message, acceptsGzip: boolean): Body {
       const known = encoded.get(message);
-      if (!known) return lookup.getO(binary).serialize(message);
-      return (known[binary ? "binary" : "json"] ??= lookup.getO(binary).serialize(message));
+      if (!known) return { bytes: lookup.getO(binary).serialize(message) };
+      const ready = (known[binary ? "binary" : "json"] ??= {
+        plain: lookup.getO(binary).serialize(message),
+      });
+      if (!acceptsGzip || ready.plain.byteLength < MIN_COMPRESSED) return { bytes: ready.plain };
+      ready.gzip ??= gzipSync(ready.plain, { level: LEVEL });
+      return { bytes: ready.gzip, isCompressed: true };
     },
   };
 }

@@ -2,7 +2,8 @@ import { create, type Message } from "@bufbuild/protobuf";
 import { Code, ConnectError, type Interceptor, type UnaryResponse } from "@connectrpc/connect";
 import type { UniversalHandler, UniversalHandlerOptions } from "@connectrpc/connect/protocol";
 import type { UnaryCall } from "./call.ts";
-import { methodCodec, type Limits, type MethodCodec } from "./encoding.ts";
+import { methodCodec, type Body, type Limits, type MethodCodec } from "./encoding.ts";
+import { acceptsGzip } from "./format.ts";
 import type { UnaryMethod } from "./methods.ts";
 import { sendError, sendMessage, sendUniversal, type Exchange } from "./response.ts";
 
@@ -48,19 +49,20 @@ export interface Arrival extends Exchange {
 }
 
 /** Decodes a body, answers it by the interceptors and the handler, and sends the response. */
-export async function answer(arrival: Arrival, body: Buffer): Promise<void> {
+export async function answer(arrival: Arrival, request: Buffer): Promise<void> {
   const { endpoint, format, call } = arrival;
-  const message = decode(arrival, body);
-  if (!message) return answerByLibrary(arrival, body);
+  const message = decode(arrival, request);
+  if (!message) return answerByLibrary(arrival, request);
   call.message = message;
-  let bytes: Uint8Array;
+  let body: Body;
   try {
     const response = await endpoint.run(call);
-    bytes = endpoint.codec.encode(format, response.message as Message);
+    const isAccepted = acceptsGzip(format, call.headerValue("accept-encoding"));
+    body = endpoint.codec.encode(format, response.message as Message, isAccepted);
   } catch (error) {
     return sendError(arrival, endpoint.codec, toConnectError(error));
   }
-  sendMessage(arrival, bytes);
+  sendMessage(arrival, body);
 }
 
 function decode({ endpoint, format }: Arrival, body: Buffer): Message | undefined {

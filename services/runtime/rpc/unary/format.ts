@@ -44,6 +44,15 @@ export const getFormats = new Map<string | null, Format>([
 const isIdentity = (encoding: string | string[] | undefined): boolean =>
   encoding === undefined || encoding === "identity";
 
+/**
+ * Whether a client of Connect accepts gzip, which in this protocol is a matter of HTTP. Weights are left to
+ * the edge.
+ */
+export const acceptsGzip = ({ protocolName }: Format, accepted: string | null): boolean =>
+  protocolName === "connect" &&
+  accepted !== null &&
+  accepted.split(",").some((name) => name.trim() === "gzip");
+
 /** The format of a POST, or undefined for one that only the library supports. */
 export const postFormat = (headers: IncomingHttpHeaders): Format | undefined =>
   isIdentity(headers["grpc-encoding"]) ? postFormats.get(headers["content-type"] ?? "") : undefined;

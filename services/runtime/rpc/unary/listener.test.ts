@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { connect, type IncomingHttpHeaders, type OutgoingHttpHeaders } from "node:http2";
 import { connect as connectSocket } from "node:net";
+import { gunzipSync } from "node:zlib";
 import { create, createFileRegistry, fromBinary, setExtension, toBinary } from "@bufbuild/protobuf";
 import {
   FileDescriptorProtoSchema,
@@ -19,6 +20,7 @@ import { immutable } from "./encoding.ts";
 
 const handled: string[] = [];
 const unchanging = immutable(create(StringValueSchema, { value: "first" }));
+const large = immutable(create(StringValueSchema, { value: "x".repeat(2_000) }));
 
 const methods: Record<string, (request: StringValue, ctx: HandlerContext) => StringValue> = {
   Grow: ({ value }) => create(StringValueSchema, { value: value.repeat(1_000) }),
@@ -27,6 +29,7 @@ const methods: Record<string, (request: StringValue, ctx: HandlerContext) => Str
     return request;
   },
   Same: () => unchanging,
+  SameLarge: () => large,
   Decorated: ({ value }, { responseHeader, responseTrailer }) => {
     responseHeader.append("set-cookie", "a=1");
     responseHeader.append("set-cookie", "b=2");
@@ -234,4 +237,34 @@ describe("a message that a handler declares immutable", () => {
     unchanging.value = "third";
     expect((await call("Same", json, '""')).body.toString()).toBe('"second"');
   });
+
+  it("is compressed once for clients of Connect that accept gzip, if it is large", async () => {
+    for (const [headers, body] of [
+      [json, '""'],
+      [proto, ""],
+    ] as const) {
+      const compressed = await call("SameLarge", { ...headers, ...gzip }, body);
+      expect(compressed.header).toMatchObject({
+        "content-encoding": "gzip",
+        vary: "accept-encoding",
+        "content-length": String(compressed.body.byteLength),
+      });
+      const plain = await call("SameLarge", headers, body);
+      expect(plain.header["content-encoding"]).toBeUndefined();
+      expect(gunzipSync(compressed.body)).toEqual(plain.body);
+      expect(plain.body.toString()).toContain(large.value);
+    }
+    const small = await call("Same", { ...json, ...gzip }, '""');
+    expect(small.header["content-encoding"]).toBeUndefined();
+    const framed = await call("SameLarge", { ...grpc, ...gzip }, frame(""));
+    expect(decode(framed.body.subarray(5))).toBe(large.value);
+  });
+
+  it.each(["gzip;q=0", "br", "gzipped", ""])(
+    "is not compressed for a client that accepts %j",
+    async (accepted) => {
+      const { header } = await call("SameLarge", { ...json, "accept-encoding": accepted }, '""');
+      expect(header["content-encoding"]).toBeUndefined();
+    },
+  );
 });

@@ -8,7 +8,7 @@ import { codeToHttpStatus } from "@connectrpc/connect/protocol-connect";
 import { grpcStatusOk, setTrailerStatus } from "@connectrpc/connect/protocol-grpc";
 import { trailerFlag, trailerSerialize } from "@connectrpc/connect/protocol-grpc-web";
 import type { UnaryCall } from "./call.ts";
-import { toFrame, type MethodCodec } from "./encoding.ts";
+import { toFrame, type Body, type MethodCodec } from "./encoding.ts";
 import type { Format } from "./format.ts";
 
 const EMPTY = new Uint8Array();
@@ -47,17 +47,18 @@ function send(
 
 function sendConnect(
   { stream, call }: Exchange,
-  body: Uint8Array,
+  { bytes, isCompressed = false }: Body,
   { status, contentType }: { status: number; contentType: string },
 ): void {
   const headers: OutgoingHttpHeaders = {
     ":status": status,
     "content-type": contentType,
-    "content-length": body.byteLength,
+    "content-length": bytes.byteLength,
   };
+  if (isCompressed) Object.assign(headers, { "content-encoding": "gzip", vary: "accept-encoding" });
   add(headers, call.addedHeader);
   add(headers, call.addedTrailer, "trailer-");
-  send(stream, headers, body);
+  send(stream, headers, bytes);
 }
 
 /** The trailers of a successful call in gRPC-Web, which are the last frame of the body. */
@@ -95,20 +96,24 @@ function sendGrpc(
 }
 
 /** Sends the encoded message of a call in its protocol. */
-export function sendMessage(exchange: Exchange, bytes: Uint8Array): void {
+export function sendMessage(exchange: Exchange, body: Body): void {
   const { protocolName, contentType } = exchange.format;
-  if (protocolName === "connect") sendConnect(exchange, bytes, { status: 200, contentType });
-  else sendGrpc(exchange, toFrame(0, bytes));
+  if (protocolName === "connect") sendConnect(exchange, body, { status: 200, contentType });
+  else sendGrpc(exchange, toFrame(0, body.bytes));
 }
 
 /** Sends an error in the protocol of the call. */
 export function sendError(exchange: Exchange, codec: MethodCodec, error: ConnectError): void {
   if (exchange.format.protocolName !== "connect") return sendGrpc(exchange, EMPTY, error);
   mergeNonProtocolHeaders(exchange.call.responseHeader, error.metadata);
-  sendConnect(exchange, codec.encodeError(error), {
-    status: codeToHttpStatus(error.code),
-    contentType: "application/json",
-  });
+  sendConnect(
+    exchange,
+    { bytes: codec.encodeError(error) },
+    {
+      status: codeToHttpStatus(error.code),
+      contentType: "application/json",
+    },
+  );
 }
 
 /** Sends a response of the library, whose body is finite. */
