@@ -14,7 +14,7 @@ export interface Options {
   readonly write: boolean;
 }
 
-const FULL: Plan = { rounds: 5, warmUpRequests: 3_000, closedSeconds: 3, openSeconds: 3 };
+const FULL: Plan = { rounds: 3, warmUpRequests: 3_000, closedSeconds: 2, openSeconds: 3 };
 const QUICK: Plan = { rounds: 2, warmUpRequests: 1_000, closedSeconds: 1, openSeconds: 1 };
 
 /** Reads the command line. It throws an error for an unknown option or family. */

@@ -29,15 +29,27 @@ import { refreshSession } from "./sign-in/session-refresh.ts";
 import { signIn } from "./sign-in/sign-in.ts";
 import { signUp } from "./sign-in/sign-up.ts";
 
+/** Headers and signals cost more than the rest of a small call, so each is made when it is read. */
 const callOf = (ctx: HandlerContext): Call => ({
   caller: callerIfAny(ctx),
-  clientAddress: addressOf(ctx.requestHeader),
-  requestHeader: ctx.requestHeader,
-  responseHeader: ctx.responseHeader,
-  signal: ctx.signal,
+  get clientAddress() {
+    return addressOf(ctx.requestHeader);
+  },
+  get requestHeader() {
+    return ctx.requestHeader;
+  },
+  get responseHeader() {
+    return ctx.responseHeader;
+  },
+  get signal() {
+    return ctx.signal;
+  },
 });
 
-const signedIn = (ctx: HandlerContext): SignedInCall => ({ ...callOf(ctx), caller: caller(ctx) });
+function signedIn(ctx: HandlerContext): SignedInCall {
+  caller(ctx); // Fails without one.
+  return callOf(ctx) as SignedInCall;
+}
 
 /** The methods of auth: signing in, the own account, and the administration of users. */
 export function authRoutes(deps: SignInDeps & AccountDeps & AdministrationDeps) {
