@@ -36,10 +36,10 @@ const ISSUER = { issuer: "ticketing", audience: "ticketing" };
 const HIGH_LIMITS = {
   perAccount: 1_000,
   perAccountAndAddress: 1_000,
-  perAddress: 1_000,
-  refreshesPerAddress: 10_000,
+  perAddress: 100_000,
+  refreshesPerAddress: 100_000,
   refreshesPerSession: 1_000,
-  mailsPerAddress: 1_000,
+  mailsPerAddress: 100_000,
   resetSeconds: 60,
   windowSeconds: 60,
 };
