@@ -6,6 +6,7 @@ import { isTimeZone } from "#lib/format/time.ts";
 import { createApi } from "#lib/server/api/api.ts";
 import { proxyTrustError } from "#lib/server/api/proxy-trust.ts";
 import { allowStripe, setSecurityHeaders } from "#lib/server/pages/security-headers.ts";
+import { sharedPages } from "#lib/server/pages/shared-pages.ts";
 import { authenticate } from "#lib/server/session/request-session.ts";
 import { SessionCookies } from "#lib/server/session/session-cookies.ts";
 
@@ -30,12 +31,32 @@ export const handle: Handle = async ({ event, resolve }) => {
 
   const getCookie = (name: string) => event.cookies.get(name, { decode: (raw) => raw });
   const session = new SessionCookies(getCookie, SECURE_COOKIES);
-  await setLocals(event, session);
-  const response = await resolve(event);
-  for (const line of session.setCookieLines) response.headers.append("set-cookie", line);
-  setHeaders(event, response.headers);
-  return response;
+  const respond = async (): Promise<Response> => {
+    await setLocals(event, session);
+    const response = await resolve(event);
+    for (const line of session.setCookieLines) response.headers.append("set-cookie", line);
+    setHeaders(event, response.headers);
+    return response;
+  };
+  return isForEveryone(event, session) ? shared(sharedKey(event), respond) : respond();
 };
+
+const shared = sharedPages();
+
+/** The pages that show the same to all visitors who are not signed in. */
+const PUBLIC_PAGES = new Set<string | null>(["/", "/tickets/[id]"]);
+
+const isForEveryone = (event: RequestEvent, session: SessionCookies): boolean =>
+  event.request.method === "GET" &&
+  PUBLIC_PAGES.has(event.route.id) &&
+  !event.isDataRequest &&
+  !session.isPresent;
+
+/** Everything about a request that such a page depends on. */
+function sharedKey(event: RequestEvent): string {
+  const { locale, timeZone } = preferencesOf(event);
+  return [event.url.href, locale, timeZone].join(" ");
+}
 
 /** Logs unexpected errors without showing them; errors that a page shows on purpose stay as they are. */
 export const handleError: HandleServerError = ({ kind, error, event }) => {
@@ -66,15 +87,21 @@ async function setLocals(event: RequestEvent, session: SessionCookies): Promise<
     userAgent: headers.get("user-agent"),
     traceparent: headers.get("traceparent"),
   });
-  const timeZone = event.cookies.get("time-zone") ?? "";
   Object.assign(event.locals, {
     api,
     user: session.isPresent ? await authenticate(api, session) : undefined,
     clearSession: () => session.clear(),
     isSessionUncertain: session.isUncertain,
-    locale: preferredLocale(headers.get("accept-language")),
-    timeZone: isTimeZone(timeZone) ? timeZone : "UTC",
+    ...preferencesOf(event),
   });
+}
+
+function preferencesOf({ cookies, request }: RequestEvent) {
+  const timeZone = cookies.get("time-zone") ?? "";
+  return {
+    locale: preferredLocale(request.headers.get("accept-language")),
+    timeZone: isTimeZone(timeZone) ? timeZone : "UTC",
+  };
 }
 
 function setHeaders({ url }: RequestEvent, headers: Headers): void {
