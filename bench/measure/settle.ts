@@ -11,17 +11,20 @@ const QUIET = 0.5;
 const QUIET_WINDOWS = 2;
 const REST_WINDOWS = 20;
 const LIMIT_MS = 120_000;
+/** A mail that is neither sent nor refused for good. */
+const UNSENT = { sentTime: { $exists: false }, refusedTime: { $exists: false } };
 
 /**
  * Returns a function that waits until every event has reached its last consumer: the outboxes and the
- * queues are empty, and the processes have nothing left to do. The last covers what is neither in an
- * outbox nor in a queue, such as an event in a handler or a mail on its way.
+ * queues are empty, all mails are sent, and the processes have nothing left to do. The last covers what is
+ * stored nowhere, such as an event in a handler.
  */
 export async function settling(system: System, measured: readonly Measured[]) {
   const broker = await connect(system.parts.rabbit?.adminUrl ?? "", { noDelay: true });
   const channel = await broker.createChannel();
   const client = await new mongo.MongoClient(system.parts.mongo?.adminUrl ?? "").connect();
   const outboxes = await outboxesIn(client);
+  const mails = client.db("auth").collection("mails");
 
   const isDelivered = async (): Promise<boolean> => {
     for (const outbox of outboxes) {
@@ -30,7 +33,7 @@ export async function settling(system: System, measured: readonly Measured[]) {
     for (const service of services) {
       if ((await channel.checkQueue(service)).messageCount > 0) return false;
     }
-    return true;
+    return (await mails.findOne(UNSENT)) === null;
   };
 
   /** The share of one core that the marketplace uses in one window. */
