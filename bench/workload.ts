@@ -37,7 +37,7 @@ const arrivalsOf = ({ connections, perSecond }: Common, { loop }: Pass): Arrival
   loop === "open" ? { loop, perSecond } : { loop: "closed", connections };
 
 /** No warm-up has more requests than arrive in this time. */
-const WARM_UP_SECONDS = 10;
+const WARM_UP_SECONDS = 20;
 
 const warmUpOf = ({ perSecond }: Common, requests: number): number =>
   Math.min(requests, perSecond * WARM_UP_SECONDS);

@@ -3,7 +3,7 @@
  * the open one. Its floor and its rival get the same.
  */
 export const loads = {
-  create: { connections: 16, perSecond: 50 },
-  hold: { connections: 8, perSecond: 20 },
-  purchase: { connections: 4, perSecond: 5 },
+  create: { connections: 16, perSecond: 100 },
+  hold: { connections: 16, perSecond: 50 },
+  purchase: { connections: 8, perSecond: 8 },
 } as const;

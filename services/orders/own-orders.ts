@@ -2,7 +2,7 @@ import { OrderFilter, type ListOrdersRequest } from "@ticketing/proto/orders/v1/
 import type { DomainError } from "#runtime/errors.ts";
 import { updateAggregate } from "#runtime/store/plain-aggregate.ts";
 import { pageSize, readPageToken, toPage } from "#runtime/store/paging.ts";
-import { readById } from "#runtime/store/read-by-id.ts";
+import { readById } from "#runtime/store/batched-reads.ts";
 import { OrderError } from "./errors.ts";
 import { ACTIVE, cancel, PAST, toProto, type OrderFields, type Orders } from "./order.ts";
 

@@ -1,7 +1,7 @@
 import type { ConnectRouter, HandlerContext } from "@connectrpc/connect";
 import { TicketService, type ListTicketsRequest } from "@ticketing/proto/tickets/v1/ticket_service";
 import { caller, callerIfAny } from "#runtime/rpc/authentication.ts";
-import { readById } from "#runtime/store/read-by-id.ts";
+import { readById } from "#runtime/store/batched-reads.ts";
 import { relistTicket, updateTicket, withdrawTicket } from "./listings/change-ticket.ts";
 import { openTicketCode } from "./codes/code.ts";
 import { createTicket, type CreateDeps } from "./listings/create-ticket.ts";

@@ -1,6 +1,6 @@
 import { CallError } from "#runtime/errors.ts";
 import type { Caller } from "#runtime/identity/tokens.ts";
-import { readById } from "#runtime/store/read-by-id.ts";
+import { readById } from "#runtime/store/batched-reads.ts";
 import type { UserFields, Users } from "../user.ts";
 import { sessionEnded } from "./session.ts";
 import type { SessionStore } from "./session-store.ts";

@@ -1,4 +1,4 @@
-import { readById } from "#runtime/store/read-by-id.ts";
+import { readById } from "#runtime/store/batched-reads.ts";
 import { isCurrent, type SessionFields, type SessionOwner, type Sessions } from "./session.ts";
 
 const isOwnersCurrent = ({ _id: id, securityStamp }: SessionFields, owner: SessionOwner): boolean =>

@@ -1,7 +1,7 @@
 import { Schema } from "mongoose";
 import { expect, it } from "vitest";
 import { commandsOf, testDatabase } from "../testing/database.ts";
-import { readById } from "./read-by-id.ts";
+import { readById } from "./batched-reads.ts";
 
 interface Thing {
   _id: string;

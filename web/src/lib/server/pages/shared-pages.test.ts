@@ -3,7 +3,7 @@ import { MAX_AGE_MS, sharedPages } from "./shared-pages.ts";
 
 /** Pages whose text is the number of times that one was rendered. */
 function fixture(headers: Record<string, string> = {}, status = 200) {
-  let time = 0;
+  let time = 1_000;
   let rendered = 0;
   const pages = sharedPages(() => time);
   const render = async (): Promise<Response> => {
@@ -54,7 +54,6 @@ test("each visitor has a nonce of their own, the same in the policy and in the p
 
 test("pages of different keys are not mixed up", async () => {
   const { get } = fixture();
-  expect((await get("/")).text).not.toEqual((await get("/other")).text.slice(-1));
   expect((await get("/")).text).toMatch(/1$/);
   expect((await get("/other")).text).toMatch(/2$/);
 });

@@ -50,7 +50,8 @@ export function sharedPages(now: () => number = () => performance.now()) {
   });
 
   return async (key: string, render: () => Promise<Response>): Promise<Response> => {
-    const shared = await pages.get(key)?.catch(() => undefined);
+    const known = pages.get(key);
+    const shared = known && (await known.catch(() => undefined));
     if (shared) return toResponse(shared);
     // The age counts from before the page's data are read.
     const rendering = render();
