@@ -36,6 +36,11 @@ test("the page names the durability, and has each workload and each ratio with i
   expect(page).toContain("No request failed.");
 });
 
+test("a ratio above its must is in bold", () => {
+  const ratios = [{ name: "list/floor", title: "list / floor", value: 4, must: 3 }];
+  expect(toPage({ ...result, ratios })).toContain("| list / floor | **4.00** | ≤ 3 |  |");
+});
+
 test("the page says which requests failed", () => {
   const failed = { ...row("ours", "ours", 240), failures: { "HTTP 503": 4 } };
   expect(toPage({ ...result, rows: [failed] })).toContain("- list <ours>: 4 × `HTTP 503`");

@@ -1,5 +1,6 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { format, resolveConfig } from "prettier";
 import { sum } from "../figures.ts";
 import { toChart } from "./chart.ts";
 import type { Ratio, Result, Row } from "./result.ts";
@@ -33,15 +34,13 @@ const workloadTable = (rows: readonly Row[]): string =>
 
 const limit = (value: number | undefined): string => (value === undefined ? "" : `≤ ${value}`);
 
+const ratioOf = ({ value, must = Infinity }: Ratio): string =>
+  value > must ? `**${value.toFixed(2)}**` : value.toFixed(2);
+
 const ratioTable = (ratios: readonly Ratio[]): string =>
   tableOf(
     ["ratio", "value", "must", "goal"],
-    ratios.map(({ title, value, must, goal }) => [
-      title,
-      value.toFixed(2),
-      limit(must),
-      limit(goal),
-    ]),
+    ratios.map((ratio) => [ratio.title, ratioOf(ratio), limit(ratio.must), limit(ratio.goal)]),
   );
 
 function memoryTable(rows: readonly Row[]): string {
@@ -108,6 +107,8 @@ ${list(plan)}
 
 ## Ratios
 
+_Must_ is what the project promises, _goal_ what it aims at. A value in bold is above its must.
+
 ${ratioTable(ratios)}
 
 ## All figures
@@ -127,5 +128,7 @@ ${memoryTable(rows)}
 export async function writePage(result: Result): Promise<void> {
   await mkdir(join(docs, "images"), { recursive: true });
   await writeFile(join(docs, CHART), toChart(result.rows));
-  await writeFile(join(docs, "performance.md"), toPage(result));
+  const page = join(docs, "performance.md");
+  const style = await resolveConfig(page);
+  await writeFile(page, await format(toPage(result), { ...style, filepath: page }));
 }
