@@ -7,8 +7,8 @@ export function percentile(numbers: readonly number[], part: number): number {
 /** The number in the middle; of an even count, the mean of the two in the middle. */
 export function median(numbers: readonly number[]): number {
   const sorted = numbers.toSorted((a, b) => a - b);
-  const [low, high] = [(sorted.length - 1) >> 1, sorted.length >> 1].map((at) => sorted[at] ?? NaN);
-  return ((low ?? NaN) + (high ?? NaN)) / 2;
+  const at = (index: number): number => sorted[index] ?? Number.NaN;
+  return (at((sorted.length - 1) >> 1) + at(sorted.length >> 1)) / 2;
 }
 
 /** The median of repeated measurements, with the lowest and the highest. */

@@ -40,6 +40,8 @@ export async function measureRounds(
     const own = measured.filter(({ name }) => used.includes(name));
     return takeSample(workload, pass, own, rest);
   };
+  const closedPass = (workload: Workload): Promise<Sample> =>
+    sample(workload, { loop: "closed", seconds: plan.closedSeconds });
   const all = workloads.map((workload): Samples => ({ workload, closed: [], open: [] }));
   for (const { workload } of all) {
     log(`warming up ${workload.name}`);
@@ -48,15 +50,10 @@ export async function measureRounds(
   for (let round = 1; round <= plan.rounds; round += 1) {
     for (const { workload, closed, open } of round % 2 === 0 ? all.toReversed() : all) {
       log(`round ${round} of ${plan.rounds}: ${workload.name}`);
-      closed.push(await sample(workload, { loop: "closed", seconds: plan.closedSeconds }));
+      closed.push(await closedPass(workload));
       open.push(await sample(workload, { loop: "open", seconds: plan.openSeconds }));
     }
   }
-  if (!profile) return all;
-  for (const { workload } of all) {
-    await profile(workload, () =>
-      sample(workload, { loop: "closed", seconds: plan.closedSeconds }),
-    );
-  }
+  if (profile) for (const { workload } of all) await profile(workload, () => closedPass(workload));
   return all;
 }

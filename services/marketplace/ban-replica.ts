@@ -1,7 +1,7 @@
 import { Schema, type Connection } from "mongoose";
 import type { Ban, BanEvent } from "#runtime/identity/bans.ts";
 import type { EventHandler } from "#runtime/messaging/event-handler.ts";
-import { batchedReads } from "#runtime/store/batched-reads.ts";
+import { batchedReadsOf, READ_LIMIT_MS } from "#runtime/store/batched-reads.ts";
 import { upsertIfOlder } from "#runtime/store/upsert.ts";
 import { banEvents } from "./catalogue.ts";
 
@@ -42,24 +42,20 @@ async function applyIfNewer(banReplica: BanReplica, ban: Ban): Promise<void> {
 /** What follows from a ban or an unban. */
 type ApplyBan = (userId: string, banned: boolean) => Promise<void>;
 
-/** The time limit of a read that serves several calls. */
-const READ_LIMIT_MS = 4_000;
-const readers = new WeakMap<BanReplica, (userId: string) => Promise<ReadonlySet<string>>>();
-
-const findBanned = (banReplica: BanReplica) => async (userIds: readonly string[]) => {
-  const where = { _id: { $in: [...new Set(userIds)] }, banned: true };
-  const found = await banReplica.find(where, { _id: 1 }).maxTimeMS(READ_LIMIT_MS).lean();
-  return new Set(found.map(({ _id }) => _id));
-};
+const findBanned = batchedReadsOf(
+  (banReplica: BanReplica) => async (userIds: readonly string[]) => {
+    const where = { _id: { $in: [...new Set(userIds)] }, banned: true };
+    const found = await banReplica.find(where, { _id: 1 }).maxTimeMS(READ_LIMIT_MS).lean();
+    return new Set(found.map(({ _id }) => _id));
+  },
+);
 
 /**
  * Whether a user is banned according to this replica, read after this call. Simultaneous calls share a
  * read.
  */
 export async function isBanned(banReplica: BanReplica, userId: string): Promise<boolean> {
-  const read = readers.get(banReplica) ?? batchedReads(findBanned(banReplica));
-  readers.set(banReplica, read);
-  return (await read(userId)).has(userId);
+  return (await findBanned(banReplica, userId)).has(userId);
 }
 
 /**

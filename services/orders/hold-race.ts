@@ -1,4 +1,4 @@
-import { batchedReads } from "#runtime/store/batched-reads.ts";
+import { batchedReads, READ_LIMIT_MS } from "#runtime/store/batched-reads.ts";
 import { mustBeSameRequest, type IdempotencyKey } from "#runtime/store/request-id.ts";
 import { HOLDING, type OrderFields, type Orders } from "./order.ts";
 
@@ -29,9 +29,6 @@ export interface HoldRace {
    */
   attemptFor(ticketId: string): Promise<unknown> | undefined;
 }
-
-/** The time limit of a read that serves many calls. */
-const READ_LIMIT_MS = 4_000;
 
 const isHolding = ({ status }: OrderFields): boolean => HOLDING.includes(status);
 

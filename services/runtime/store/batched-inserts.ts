@@ -1,5 +1,5 @@
 import { mongo } from "mongoose";
-import { batchedReads } from "./batched-reads.ts";
+import { batchedReadsOf } from "./batched-reads.ts";
 import { refusedWrites } from "./database.ts";
 
 /** What a model and a raw collection have in common here. */
@@ -16,7 +16,6 @@ interface Inserted {
 type Refusals = ReadonlyMap<string, Error>;
 
 const OPTIONS = { ignoreUndefined: true, ordered: false };
-const inserters = new WeakMap<Target, (doc: Inserted) => Promise<Refusals>>();
 
 /**
  * Inserts a document. Documents that arrive while another insert of the same collection is in progress are
@@ -24,27 +23,26 @@ const inserters = new WeakMap<Target, (doc: Inserted) => Promise<Refusals>>();
  * fails alone, with the same error as by itself.
  */
 export async function insertBatched(collection: Target, doc: Inserted): Promise<void> {
-  const insert = inserters.get(collection) ?? batchedReads(insertInto(collection));
-  inserters.set(collection, insert);
-  const refusal = (await insert(doc)).get(doc._id);
+  const refusal = (await insertTogether(collection, doc)).get(doc._id);
   if (refusal) throw refusal;
 }
 
-const insertInto =
+const insertTogether = batchedReadsOf(
   (collection: Target) =>
-  async (docs: readonly Inserted[]): Promise<Refusals> => {
-    const [first] = docs;
-    if (docs.length === 1) {
-      await collection.insertOne(first as never, OPTIONS);
-      return new Map();
-    }
-    try {
-      await collection.insertMany(docs as never, OPTIONS);
-      return new Map();
-    } catch (error) {
-      return refusalsIn(error, docs);
-    }
-  };
+    async (docs: readonly Inserted[]): Promise<Refusals> => {
+      const [first] = docs;
+      if (docs.length === 1) {
+        await collection.insertOne(first as never, OPTIONS);
+        return new Map();
+      }
+      try {
+        await collection.insertMany(docs as never, OPTIONS);
+        return new Map();
+      } catch (error) {
+        return refusalsIn(error, docs);
+      }
+    },
+);
 
 const refusalsIn = (error: unknown, docs: readonly Inserted[]): Refusals =>
   new Map(

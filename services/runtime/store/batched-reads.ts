@@ -34,8 +34,20 @@ export function batchedReads<K, R>(
   };
 }
 
-/** The time limit of a read that serves several calls. */
-const READ_LIMIT_MS = 4_000;
+/** The same for each model or collection: the lookups in one of them share its reads. */
+export function batchedReadsOf<T extends object, K, R>(
+  readIn: (target: T) => (keys: readonly K[]) => Promise<R>,
+): (target: T, key: K) => Promise<R> {
+  const readers = new WeakMap<T, (key: K) => Promise<R>>();
+  return (target, key) => {
+    const read = readers.get(target) ?? batchedReads(readIn(target));
+    readers.set(target, read);
+    return read(key);
+  };
+}
+
+/** The time limit of a read that serves several calls, in milliseconds. */
+export const READ_LIMIT_MS = 4_000;
 
 interface Stored {
   _id: string;
@@ -43,8 +55,6 @@ interface Stored {
 
 /** All documents that one read has found, by their ids. */
 type Found = ReadonlyMap<string, unknown>;
-
-const readers = new WeakMap<object, (id: string) => Promise<Found>>();
 
 /** A model of any kind, with or without virtual fields. */
 // eslint-disable-next-line @typescript-eslint/no-empty-object-type -- mongoose's word for "none"
@@ -59,14 +69,14 @@ function hiddenFields<F, V>({ schema }: AnyModel<F, V>): Record<string, 0> {
   return hidden;
 }
 
-function readTogether<F, V>(model: AnyModel<F, V>) {
+const readDocuments = batchedReadsOf((model: AnyModel<never, never>) => {
   const options = { projection: hiddenFields(model), maxTimeMS: READ_LIMIT_MS };
   return async (ids: readonly string[]): Promise<Found> => {
     const where = { _id: { $in: [...new Set(ids)] } };
     const found = await model.collection.find<Stored>(where as never, options).toArray();
     return new Map(found.map((doc) => [doc._id, doc]));
   };
-}
+});
 
 /**
  * The stored document with this id, read after this call, without its outbox and its hidden fields.
@@ -76,7 +86,5 @@ export async function readById<F extends Stored, V>(
   model: AnyModel<F, V>,
   id: string,
 ): Promise<F | undefined> {
-  const read = readers.get(model) ?? batchedReads(readTogether(model));
-  readers.set(model, read);
-  return (await read(id)).get(id) as F | undefined;
+  return (await readDocuments(model as never, id)).get(id) as F | undefined;
 }

@@ -226,6 +226,18 @@ it("does not handle a request that its client breaks off", async () => {
   expect(handled).toEqual(["whole"]);
 });
 
+it("a unary call that the library answers is not compressed either: the edge compresses", async () => {
+  const unusual = { "content-type": "application/json; charset=utf-8" };
+  const { header, body } = await call(
+    "Grow",
+    { ...unusual, "accept-encoding": "br, gzip" },
+    '"xyz"',
+  );
+  expect(header).toMatchObject({ ":status": 200 });
+  expect(header["content-encoding"]).toBeUndefined();
+  expect(body.toString()).toContain("xyz".repeat(1_000));
+});
+
 describe("a message that a handler declares immutable", () => {
   it("is encoded once for each codec, and sent in every protocol", async () => {
     const binary = await call("Same", proto);

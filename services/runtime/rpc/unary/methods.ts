@@ -22,13 +22,9 @@ export interface UnaryMethod {
   interceptors?: readonly Interceptor[];
 }
 
-type MethodOptions = Pick<UnaryMethod, "jsonOptions" | "interceptors">;
-
-const KNOWN_OPTIONS = new Set(["jsonOptions", "interceptors"] satisfies (keyof MethodOptions)[]);
-
 /** Whether the lean path knows all these options. */
-const isKnown = (options: object): options is MethodOptions =>
-  Object.keys(options).every((name) => (KNOWN_OPTIONS as Set<string>).has(name));
+const isKnown = (options: object): options is Pick<UnaryMethod, "jsonOptions" | "interceptors"> =>
+  Object.keys(options).every((name) => name === "jsonOptions" || name === "interceptors");
 
 /**
  * A router that passes all handlers on to the library's router, and adds the unary ones to `methods`. A

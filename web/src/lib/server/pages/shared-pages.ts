@@ -8,7 +8,6 @@ const NONCE_BYTES = 16; // As in SvelteKit.
 
 /** A rendered page. The nonce of its Content-Security-Policy is between the parts. */
 interface Page {
-  status: number;
   headers: readonly (readonly [name: string, parts: readonly string[]])[];
   body: readonly string[];
 }
@@ -22,17 +21,15 @@ async function readPage(response: Response): Promise<Page | undefined> {
   const nonce = nonceIn(headers);
   if (status !== 200 || nonce === undefined || headers.has("set-cookie")) return undefined;
   return {
-    status,
     headers: [...headers].map(([name, value]) => [name, value.split(nonce)] as const),
     body: (await response.text()).split(nonce),
   };
 }
 
 /** The page for one more visitor, with a nonce of its own. */
-function toResponse({ status, headers, body }: Page): Response {
+function toResponse({ headers, body }: Page): Response {
   const nonce = randomBytes(NONCE_BYTES).toString("base64");
   return new Response(body.join(nonce), {
-    status,
     headers: headers.map(([name, parts]): [string, string] => [name, parts.join(nonce)]),
   });
 }
