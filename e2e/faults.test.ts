@@ -17,7 +17,7 @@ import { THOROUGH } from "./testing/thoroughness.ts";
 // P29, P30). The same seed makes the same choices; SEED can be set.
 
 const SEED = Number(process.env["SEED"] ?? 1);
-const [PURCHASES, BUYERS] = THOROUGH ? [500, 40] : [200, 16];
+const [PURCHASES, BUYERS] = THOROUGH ? [500, 40] : [140, 16];
 /** At least as long as the heartbeats need to detect a frozen connection. */
 const OUTAGE_SECONDS = THOROUGH ? 60 : 12;
 /** Longer than a service waits for the database before it closes its connections. */
@@ -214,7 +214,7 @@ it("keeps working while the broker accepts no messages because it is short of me
 }, 200_000);
 
 it("starts in any order after everything is killed at once (P29)", async () => {
-  const buying = fixture.makePurchases(30);
+  const buying = fixture.makePurchases(BUYERS);
   await fixture.nemesis.killEverything();
   await buying;
   await fixture.expectAgreement();

@@ -5,8 +5,11 @@ import { until } from "#stack/process";
 import { violationsIn } from "./faults/checker.ts";
 import { startFaultsFixture, type FaultsFixture } from "./faults/fixture.ts";
 import { readStoredState } from "./faults/stored-state.ts";
+import { THOROUGH } from "./testing/thoroughness.ts";
 
 const SEED = Number(process.env["SEED"] ?? 1);
+/** How long work may still be in progress: without optimistic concurrency, some never ends. */
+const SETTLE_MS = THOROUGH ? 20_000 : 6_000;
 
 let fixture: FaultsFixture | undefined;
 afterAll(() => fixture?.stop());
@@ -16,14 +19,14 @@ const MONEY_VIOLATION =
   /was paid|was taken|still reserved|paid twice|held by|could still be paid|the ledger/;
 const IN_PROGRESS = /messages in|unpublished events|is CREATED|is AWAITING_PAYMENT/;
 
-/** The violations about money once nothing is in progress, or after a time, as some work never ends. */
+/** The violations about money once nothing is in progress, or after `SETTLE_MS`. */
 async function moneyViolations({ system }: FaultsFixture): Promise<string[]> {
   let found: string[] = [];
   const isIdle = async () => {
     found = violationsIn(await readStoredState(system));
     return !found.some((violation) => IN_PROGRESS.test(violation));
   };
-  await until(isIdle, { what: "the end of all work", timeoutMs: 20_000, everyMs: 500 }).catch(
+  await until(isIdle, { what: "the end of all work", timeoutMs: SETTLE_MS, everyMs: 500 }).catch(
     () => undefined,
   );
   return found.filter((violation) => MONEY_VIOLATION.test(violation));
