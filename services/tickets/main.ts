@@ -5,6 +5,7 @@ import { banReplicaModel } from "#marketplace/ban-replica.ts";
 import { startService } from "#runtime/service.ts";
 import { onSaved } from "#runtime/store/aggregate.ts";
 import { ticketConfig } from "./config.ts";
+import { addMissingTerms } from "./listings/missing-terms.ts";
 import { holdReplica, ticketEvents, ticketSnapshots } from "./events.ts";
 import { publicReads } from "./public-reads.ts";
 import { ticketRoutes } from "./rpc.ts";
@@ -16,6 +17,8 @@ const db = await service.database(config.MONGODB_URI);
 const tickets = ticketModel(db);
 const deps = { tickets, banReplica: banReplicaModel(db), now: Date.now };
 await buildIndexes(deps.tickets);
+await addMissingTerms(tickets);
+service.every(60, "adding search terms", () => addMissingTerms(tickets));
 
 onSaved(deps.tickets, service.relay(deps.tickets).enqueue);
 const copies = service.replica(db, holdReplica(deps));

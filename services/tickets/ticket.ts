@@ -12,6 +12,7 @@ import { toMoney } from "#runtime/values/money.ts";
 import { attachCode } from "./codes/attached-code.ts";
 import { TicketError } from "./errors.ts";
 import { sameDetails } from "./listings/listing-details.ts";
+import { searchTerms } from "./listings/search-terms.ts";
 
 type Status = "ON_SALE" | "HELD" | "SOLD" | "WITHDRAWN";
 
@@ -55,6 +56,8 @@ export interface TicketFields extends AggregateFields, Listing, Partial<Idempote
   detailsVersion: number;
   /** The event time to sort by: tickets without one come last. */
   eventOrder: Date;
+  /** What the ticket is found by: see `searchTerms`. */
+  terms: string[];
   orderId?: string | undefined;
   heldUntil?: Date | undefined;
   buyerId?: string | undefined;
@@ -80,6 +83,7 @@ const schema = new Schema<TicketFields>({
   eventTime: Date,
   timeZone: String,
   eventOrder: { type: Date, default: NO_DATE },
+  terms: { type: [String], default: undefined },
   code: { type: String, select: false },
   hasCode: { type: Boolean, default: false },
   codeOpenedFor: String,
@@ -117,18 +121,15 @@ schema.index(
   { name: "request", unique: true, partialFilterExpression: { requestId: { $exists: true } } },
 );
 
-schema.index({ status: 1, _id: -1 });
-
-schema.index({ status: 1, currency: 1, price: 1, _id: 1 });
-
-schema.index({ status: 1, eventOrder: 1, _id: 1 });
-
-schema.index({ userId: 1, _id: -1 });
-
-schema.index(
-  { title: "text", venue: "text", category: "text" },
-  { name: "words", default_language: "none" },
-);
+/** The indexes that lists are read by. */
+export const ticketIndexes = {
+  newest: { status: 1, _id: -1 },
+  price: { status: 1, currency: 1, price: 1, _id: 1 },
+  eventTime: { status: 1, eventOrder: 1, _id: 1 },
+  seller: { userId: 1, _id: -1 },
+  terms: { status: 1, terms: 1 },
+} as const;
+for (const index of Object.values(ticketIndexes)) schema.index(index);
 
 export const ticketModel = (db: Connection) => db.model("Ticket", schema, "tickets");
 
@@ -178,6 +179,7 @@ export const recordUpdate = (ticket: Ticket): void =>
 export function list(ticket: Ticket): void {
   ticket.status = "ON_SALE";
   ticket.eventOrder = ticket.eventTime ?? NO_DATE;
+  ticket.terms = searchTerms(ticket);
   ticket.hasCode = Boolean(ticket.code);
   record(ticket, TicketCreatedSchema, () => ({ ticket: toProto(ticket) }));
 }
@@ -201,7 +203,10 @@ export function edit(ticket: Ticket, listing: Listing, code?: string): void {
   const hadCode = ticket.hasCode;
   if (repriced) ticket.priceVersion = ticket.version + 1;
   const looksTheSame = sameDetails(ticket, listing);
-  Object.assign(ticket, listing, { eventOrder: listing.eventTime ?? NO_DATE });
+  Object.assign(ticket, listing, {
+    eventOrder: listing.eventTime ?? NO_DATE,
+    terms: searchTerms(listing),
+  });
   if (code !== undefined) attachCode(ticket, code);
   const lostItsCode = hadCode && !ticket.hasCode;
   if (!looksTheSame || lostItsCode) ticket.detailsVersion = ticket.version + 1;

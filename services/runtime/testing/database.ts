@@ -52,3 +52,24 @@ export async function commandsOf(db: Connection, work: () => Promise<unknown>): 
   await work().finally(() => client.off("commandStarted", listen));
   return commands;
 }
+
+/** How the database found what a command asked for. */
+export interface QueryPlan {
+  planSummary: string;
+  /** Whether it sorted documents in memory. */
+  hasSortStage?: boolean;
+  docsExamined: number;
+  keysExamined: number;
+}
+
+/** The plans of all queries and updates that a database of its own executes while `work` runs. */
+export async function plansOf(db: Connection, work: () => Promise<unknown>): Promise<QueryPlan[]> {
+  const database = db.getClient().db(db.name);
+  const profile = database.collection<QueryPlan & { ns: string }>("system.profile");
+  await database.command({ profile: 0 });
+  await profile.drop().catch(() => undefined);
+  await database.command({ profile: 2, slowms: 0 });
+  await work().finally(() => database.command({ profile: 0 }));
+  const executed = { planSummary: { $exists: true }, ns: { $not: /system\.profile$/ } };
+  return profile.find(executed).toArray();
+}

@@ -66,11 +66,39 @@ describe("the words of a search", () => {
 
   it("are plain words, not a query language", async () => {
     await list({ title: "Quoted", venue: "Minus" }, seller);
-    expect(await search("quoted -minus")).toEqual([]);
+    expect(await search("quoted -minus")).toEqual(["Quoted"]);
+    expect(await search("quoted NOT minus")).toEqual([]);
     expect(await search('"quoted" minus')).toEqual(["Quoted"]);
     expect(await search('"')).toEqual(await search(""));
     expect(await search("$where")).toEqual([]);
     expect(await search("   ")).toEqual(await search(""));
+  });
+});
+
+describe("a venue", () => {
+  it("is searched by words of its own", async () => {
+    const seller = newId();
+    await list({ title: "Berlin band", venue: "Hamburg, Große Freiheit 36" }, seller);
+    await list({ title: "Hamburg band", venue: "Berlin" }, seller);
+    const at = (venue: string) => titles({ sellerId: seller, venue });
+    expect(await at("hamburg")).toEqual(["Berlin band"]);
+    expect(await at("grosse frei")).toEqual(["Berlin band"]);
+    expect(await at("berl")).toEqual(["Hamburg band"]);
+    expect(await at("band")).toEqual([]);
+  });
+});
+
+describe("the time of an event", () => {
+  it("can be limited; tickets without one do not match", async () => {
+    const seller = newId();
+    await list({ title: "none" }, seller);
+    for (const days of [1, 2, 3]) await list({ title: `${days}`, eventTime: inDays(days) }, seller);
+    const own = { sellerId: seller };
+    expect(await titles({ ...own, minEventTime: inDays(1.5) })).toEqual(["3", "2"]);
+    expect(await titles({ ...own, maxEventTime: inDays(2.5) })).toEqual(["2", "1"]);
+    const between = { minEventTime: inDays(1.5), maxEventTime: inDays(2.5) };
+    expect(await titles({ ...own, ...between, orderBy: TicketSort.EVENT_TIME })).toEqual(["2"]);
+    expect(await titles({ ...own, minEventTime: inDays(4) })).toEqual([]);
   });
 });
 

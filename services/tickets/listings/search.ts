@@ -1,39 +1,24 @@
+import { create, toBinary } from "@bufbuild/protobuf";
 import {
+  ListTicketsRequestSchema,
   TicketAvailability,
   TicketSort,
   type ListTicketsRequest,
 } from "@ticketing/proto/tickets/v1/ticket_service";
 import { Category } from "@ticketing/proto/tickets/v1/ticket";
-import type { QueryFilter } from "mongoose";
-import { toMinor } from "#runtime/values/money.ts";
-import {
-  afterCursor,
-  toPage,
-  pageSize,
-  readPageToken,
-  type Cursor,
-} from "#runtime/store/paging.ts";
-import { isVisible, toSingleLine } from "#runtime/values/text.ts";
+import { pageSize, pageToken, readPageToken } from "#runtime/store/paging.ts";
 import { toProto, type CategoryWord, type TicketFields, type Tickets } from "../ticket.ts";
-
-type Filter = QueryFilter<TicketFields>;
-
-/** The field that a list is sorted by, and the direction; the id breaks ties. */
-const sorts = {
-  [TicketSort.UNSPECIFIED]: { field: "_id", direction: -1 },
-  [TicketSort.NEWEST]: { field: "_id", direction: -1 },
-  [TicketSort.PRICE_ASCENDING]: { field: "price", direction: 1 },
-  [TicketSort.PRICE_DESCENDING]: { field: "price", direction: -1 },
-  [TicketSort.EVENT_TIME]: { field: "eventOrder", direction: 1 },
-} as const;
-
-interface Sort {
-  field: "_id" | "price" | "eventOrder";
-  direction: 1 | -1;
-}
-
-const sortOf = (order: TicketSort): Sort =>
-  (sorts as Record<number, Sort>)[order] ?? sorts[TicketSort.NEWEST];
+import { selectorsOf, type Filter } from "./search-filters.ts";
+import { keyOf, orderOf, scoreOf } from "./search-order.ts";
+import {
+  findFew,
+  findNewest,
+  pageOf,
+  walk,
+  type Page,
+  type Position,
+  type Search,
+} from "./search-plan.ts";
 
 /** The category as it is stored. */
 export const categoryWord = (category: Category): CategoryWord | undefined =>
@@ -48,8 +33,9 @@ function available(request: ListTicketsRequest, callerId: string | undefined, no
     case TicketAvailability.SOLD:
       return { status: "SOLD" };
     case TicketAvailability.ANY: {
-      const own = request.sellerId !== "" && request.sellerId === callerId;
-      return own ? {} : { status: { $ne: "WITHDRAWN" } };
+      const isOwn = request.sellerId !== "" && request.sellerId === callerId;
+      const own = isOwn ? (["WITHDRAWN"] as const) : [];
+      return { status: { $in: ["ON_SALE", "HELD", "SOLD", ...own] } };
     }
     default:
       // A ticket without a date sorts as one in the far future.
@@ -57,61 +43,47 @@ function available(request: ListTicketsRequest, callerId: string | undefined, no
   }
 }
 
-/** Every word must occur: MongoDB joins unquoted words with OR. */
-const words = (query: string): Filter => {
-  const terms = toSingleLine(query).replaceAll('"', " ").split(" ").filter(isVisible);
-  return terms.length === 0 ? {} : { $text: { $search: terms.map((t) => `"${t}"`).join(" ") } };
+/** What makes a list another one. A page token is valid for one list. */
+const identityOf = (request: ListTicketsRequest): string => {
+  const list = create(ListTicketsRequestSchema, { ...request, pageSize: 0, pageToken: "" });
+  return Buffer.from(toBinary(ListTicketsRequestSchema, list)).toString("base64");
 };
 
-function prices({ currencyCode, minPrice, maxPrice }: ListTicketsRequest): Filter {
-  if (currencyCode === "") return {};
-  const bounds = {
-    ...(minPrice && { $gte: toMinor(minPrice, "min_price").amount }),
-    ...(maxPrice && { $lte: toMinor(maxPrice, "max_price").amount }),
-  };
-  return { currency: currencyCode, ...(minPrice || maxPrice ? { price: bounds } : {}) };
+async function find(
+  search: Search,
+  { orderBy, query }: ListTicketsRequest,
+  position: Position,
+): Promise<Page<TicketFields>> {
+  const { tickets, order } = search;
+  const few = await findFew(search);
+  if (orderBy === TicketSort.RELEVANCE) {
+    const found = few ?? (await findNewest(search));
+    return pageOf(tickets, found, position, -1, scoreOf(query));
+  }
+  if (!few) return walk<TicketFields>(search, position);
+  return pageOf(tickets, few, position, order.direction, (item) => keyOf(item, order));
 }
 
-/** Everything after the cursor. Stable while tickets are listed and sold. */
-function after({ field, direction }: Sort, cursor: Cursor | undefined): Filter {
-  if (!cursor) return {};
-  if (field === "_id") return { _id: { [direction === 1 ? "$gt" : "$lt"]: cursor.id } };
-  const key = field === "eventOrder" ? new Date(cursor.key) : cursor.key;
-  return afterCursor(field, direction, key, cursor.id) as Filter;
-}
-
-function keyOf(ticket: TicketFields, { field }: Sort): number {
-  if (field === "_id") return 0;
-  return field === "price" ? ticket.price : ticket.eventOrder.getTime();
-}
-
-/** One page of the tickets that match a request. */
+/** One page of the tickets that match a request (R18, decision 38). */
 export async function search(
   { tickets, now }: { tickets: Tickets; now: () => number },
   request: ListTicketsRequest,
   callerId: string | undefined,
 ) {
-  const category = categoryWord(request.category);
-  const sort = sortOf(request.orderBy);
-  const filter: Filter = {
-    $and: [
-      words(request.query),
-      category ? { category } : {},
-      prices(request),
-      request.sellerId ? { userId: request.sellerId } : {},
-    ],
+  const list = identityOf(request);
+  const position = {
+    cursor: readPageToken(list, request.pageToken),
+    size: pageSize(request.pageSize),
   };
-  const query = [filter, request.availability, sort];
-  const cursor = readPageToken(query, request.pageToken);
-  const size = pageSize(request.pageSize);
-  const found = await tickets
-    .find(
-      { $and: [filter, available(request, callerId, now()), after(sort, cursor)] },
-      { outbox: 0, code: 0 },
-    )
-    .sort({ [sort.field]: sort.direction, _id: sort.direction })
-    .limit(size + 1)
-    .lean<TicketFields[]>();
-  const { page, nextPageToken } = toPage(query, size, found, (ticket) => keyOf(ticket, sort));
-  return { tickets: page.map(toProto), nextPageToken };
+  const { items, next } = await find(
+    {
+      tickets,
+      availability: available(request, callerId, now()),
+      selectors: selectorsOf(request, categoryWord(request.category)),
+      order: orderOf(request),
+    },
+    request,
+    position,
+  );
+  return { tickets: items.map(toProto), nextPageToken: next ? pageToken(list, next) : "" };
 }

@@ -23,6 +23,7 @@ const MAX_QUERY_LENGTH = 200;
 
 export const sorts = [
   { key: "newest", label: "Newest", value: TicketSort.NEWEST },
+  { key: "best", label: "Best match", value: TicketSort.RELEVANCE },
   { key: "soonest", label: "Soonest event", value: TicketSort.EVENT_TIME },
   { key: "cheapest", label: "Price: low to high", value: TicketSort.PRICE_ASCENDING },
   { key: "dearest", label: "Price: high to low", value: TicketSort.PRICE_DESCENDING },
