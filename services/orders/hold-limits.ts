@@ -46,7 +46,7 @@ type OwnOrder = Pick<OrderFields, "ticketId" | "status" | "cancelReason" | "crea
 /** What decides whether a buyer may hold a ticket that nobody else holds. */
 export interface HoldFacts {
   ticket?: TicketFields;
-  /** The buyer's active orders, and their orders for this ticket of the last day. */
+  /** The buyer's orders of the last day. */
   ownOrders: readonly OwnOrder[];
   /** The number of the ticket's latest hold. */
   lastHoldNumber: number;
@@ -103,18 +103,20 @@ const union = (
   ...pipeline: PipelineStage.UnionWithPipelineStage[]
 ): PipelineStage.UnionWith => ({ $unionWith: { coll, pipeline } });
 
-/** Counts a network's unpaid holds. An order that is not one any more has no network. */
-const countOfNetwork = ({ orders }: HoldLimits, network: string | undefined) =>
-  network === undefined
-    ? []
-    : [union(orders.collection.name, { $match: { network } }, { $count: "ofNetwork" })];
+/** Counts a network's unpaid holds up to its limit. An order that is not one any more has no network. */
+function countOfNetwork({ orders, maxHoldsPerNetwork }: HoldLimits, network: string | undefined) {
+  if (network === undefined) return [];
+  const upToLimit = { $limit: maxHoldsPerNetwork + 1 };
+  const { name } = orders.collection;
+  return [union(name, { $match: { network } }, upToLimit, { $count: "ofNetwork" })];
+}
 
 /** Reads what decides whether a buyer may hold a ticket. */
 export async function readHoldFacts(rules: HoldLimits, candidate: Candidate): Promise<HoldFacts> {
   const { userId, ticketId, network } = candidate;
   const { orders, tickets, now } = rules;
   const { name } = orders.collection;
-  const active = { userId, status: { $in: [...ACTIVE] } };
+  // No order is active for a day: its hold lasts minutes, and so does a capture.
   const lastDay = { $gt: smallestIdAt(now() - DAY_MS) };
   const fields = { ticketId: "$ticketId", status: "$status", createTime: "$createTime" };
   const own = { ...fields, cancelReason: "$cancelReason" };
@@ -129,11 +131,7 @@ export async function readHoldFacts(rules: HoldLimits, candidate: Candidate): Pr
       { $limit: 1 },
       { $project: { _id: 0, lastHoldNumber: "$holdNumber" } },
     ),
-    union(
-      name,
-      { $match: { $or: [active, { userId, ticketId, _id: lastDay }] } },
-      { $project: { _id: 0, own } },
-    ),
+    union(name, { $match: { userId, _id: lastDay } }, { $project: { _id: 0, own } }),
     ...countOfNetwork(rules, network),
   ]);
   const ownOrders = rows.flatMap((row) => row.own ?? []);

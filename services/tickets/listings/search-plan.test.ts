@@ -35,7 +35,7 @@ beforeAll(async () => {
     const ticket = { ...listing, ...times, category: "SPORT", venue: "Arena", terms } as const;
     return newAggregate(tickets, { userId: seller, ...ticket, status: "ON_SALE" });
   });
-  await deps.tickets.collection.insertMany(documents);
+  await deps.tickets.collection.insertMany(documents as never);
 }, 120_000);
 
 /** The titles on all pages, and the number of pages. */
