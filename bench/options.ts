@@ -5,6 +5,8 @@ export interface Options {
   /** The families of workloads to run; all if it is empty. */
   readonly families: readonly string[];
   readonly plan: Plan;
+  /** Whether a rough result is enough. */
+  readonly isQuick: boolean;
   /** Where to write the result. */
   readonly json: string | undefined;
   /** The result of an earlier run. */
@@ -37,6 +39,7 @@ export function readOptions(args: readonly string[], known: readonly string[]): 
   return {
     families: positionals,
     plan: values.quick ? QUICK : FULL,
+    isQuick: values.quick,
     json: values.json,
     compare: values.compare,
     profile: values.profile,

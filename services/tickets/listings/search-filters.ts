@@ -2,7 +2,7 @@ import type { ListTicketsRequest } from "@ticketing/proto/tickets/v1/ticket_serv
 import { timestampDate } from "@bufbuild/protobuf/wkt";
 import type { QueryFilter } from "mongoose";
 import { toMinor } from "#runtime/values/money.ts";
-import { ticketIndexes, type TicketFields } from "../ticket.ts";
+import { NO_DATE, ticketIndexes, type TicketFields } from "../ticket.ts";
 import { atVenue, inCategory, queryTerms } from "./search-terms.ts";
 
 export type Filter = QueryFilter<TicketFields>;
@@ -47,10 +47,11 @@ function prices({ currencyCode, minPrice, maxPrice }: ListTicketsRequest): Selec
 function dates({ minEventTime, maxEventTime }: ListTicketsRequest): Selector[] {
   if (!minEventTime && !maxEventTime) return [];
   const bounds = {
+    $lt: NO_DATE,
     ...(minEventTime && { $gte: timestampDate(minEventTime) }),
     ...(maxEventTime && { $lte: timestampDate(maxEventTime) }),
   };
-  const filter = { eventOrder: bounds, eventTime: { $exists: true } };
+  const filter = { eventOrder: bounds };
   return [selector(filter, ticketIndexes.eventTime)];
 }
 

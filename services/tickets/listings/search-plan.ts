@@ -12,8 +12,9 @@ import { after, comparing, keyOf, upTo, type Order, type Sortable } from "./sear
 /** A list in one order, without its position. */
 export interface Search {
   readonly tickets: Tickets;
-  /** The status, and that the event has not begun. */
-  readonly availability: Filter;
+  readonly status: Filter;
+  /** Only events that have not begun, or all. No index but that of event times has it. */
+  readonly begun: Filter;
   readonly selectors: readonly Selector[];
   readonly order: Order;
 }
@@ -30,20 +31,25 @@ export interface Page<T> {
 }
 
 /** A condition with at most this many tickets has few. */
-const FEW = 1_000;
+const FEW = 2_000;
 /** How many tickets of an order are looked at in one read. */
-const WINDOW = 5_000;
+const WINDOW = 1_000;
 /** No read of a walk begins later than this after the first one. */
-const WALK_MS = 50;
+const WALK_MS = 25;
 /** A read that takes longer than this fails, so that it cannot hold up others. */
 const READ_LIMIT_MS = 2_000;
+
+/** How many of many matches are ranked. */
+const RANKED = 300;
 
 const SORTABLE = { price: 1, eventOrder: 1, title: 1 } as const;
 const READABLE = { outbox: 0, code: 0 } as const;
 
-const filterOf = ({ availability, selectors }: Search, ...more: Filter[]): Filter => ({
-  $and: [availability, ...selectors.map(({ filter }) => filter), ...more],
+const filterOf = ({ status, begun, selectors }: Search, ...more: Filter[]): Filter => ({
+  $and: [status, begun, ...selectors.map(({ filter }) => filter), ...more],
 });
+
+const hasTimes = ({ index }: Order): boolean => "eventOrder" in index;
 
 /** The conditions that the index of the order does not have. */
 const residual = ({ selectors, order }: Search): readonly Selector[] =>
@@ -51,12 +57,12 @@ const residual = ({ selectors, order }: Search): readonly Selector[] =>
 
 /** All matches, if any condition has only a few. */
 export async function findFew(search: Search): Promise<Sortable[] | undefined> {
-  const { tickets, availability, selectors } = search;
+  const { tickets, status, begun, selectors } = search;
   if (residual(search).length === 0) return undefined;
   const counted = await Promise.all(
     selectors.map(async (selector) => {
       const { filter, index } = selector;
-      const where = { $and: [availability, filter] };
+      const where = { $and: [status, filter] };
       const count = await tickets.countDocuments(where, {
         limit: FEW + 1,
         hint: index,
@@ -70,7 +76,7 @@ export async function findFew(search: Search): Promise<Sortable[] | undefined> {
   const others = selectors.filter((each) => each !== rarest.selector);
   const conditions = [rarest.selector.filter, ...others.map(({ unindexed }) => unindexed)];
   return tickets
-    .find({ $and: [availability, ...conditions] }, SORTABLE)
+    .find({ $and: [status, begun, ...conditions] }, SORTABLE)
     .hint(rarest.selector.index)
     .maxTimeMS(READ_LIMIT_MS)
     .lean<Sortable[]>();
@@ -116,13 +122,17 @@ function read<T>(search: Search, projection: object, limit: number, ...between: 
     .lean<T[]>();
 }
 
-/** The end of the next window of an order, or undefined if the order ends before. */
+/**
+ * The end of the next window of an order, or undefined if the order ends before. The index alone has all of
+ * it, so no ticket is read.
+ */
 async function windowEnd(search: Search, cursor: Cursor | undefined): Promise<Cursor | undefined> {
-  const { tickets, availability, selectors, order } = search;
+  const { tickets, status, begun, selectors, order } = search;
   const own = selectors.filter(({ index }) => isDeepStrictEqual(index, order.index));
+  const range = own.map(({ filter }) => filter);
   const [end] = await tickets
     .find(
-      { $and: [availability, ...own.map(({ filter }) => filter), after(order, cursor)] },
+      { $and: [status, ...range, ...(hasTimes(order) ? [begun] : []), after(order, cursor)] },
       { _id: 1, ...(order.field !== "_id" && { [order.field]: 1 }) },
     )
     .sort(sortOf(order))
@@ -161,4 +171,4 @@ export async function walk<T extends Sortable>(
 
 /** The newest matches, as many as can be ranked. */
 export const findNewest = async (search: Search): Promise<readonly Sortable[]> =>
-  (await walk<Sortable>(search, { cursor: undefined, size: FEW }, SORTABLE)).items;
+  (await walk<Sortable>(search, { cursor: undefined, size: RANKED }, SORTABLE)).items;

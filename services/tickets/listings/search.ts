@@ -10,6 +10,7 @@ import { pageSize, pageToken, readPageToken } from "#runtime/store/paging.ts";
 import { toProto, type CategoryWord, type TicketFields, type Tickets } from "../ticket.ts";
 import { selectorsOf, type Filter } from "./search-filters.ts";
 import { keyOf, orderOf, scoreOf } from "./search-order.ts";
+import { queryTerms } from "./search-terms.ts";
 import {
   findFew,
   findNewest,
@@ -26,21 +27,28 @@ export const categoryWord = (category: Category): CategoryWord | undefined =>
     (word): word is CategoryWord => word !== "UNSPECIFIED" && Category[word] === category,
   );
 
-function available(request: ListTicketsRequest, callerId: string | undefined, now: number): Filter {
+type Statuses = readonly TicketFields["status"][];
+
+function statusesOf(request: ListTicketsRequest, callerId: string | undefined): Statuses {
   switch (request.availability) {
     case TicketAvailability.HELD:
-      return { status: "HELD" };
+      return ["HELD"];
     case TicketAvailability.SOLD:
-      return { status: "SOLD" };
+      return ["SOLD"];
     case TicketAvailability.ANY: {
       const isOwn = request.sellerId !== "" && request.sellerId === callerId;
-      const own = isOwn ? (["WITHDRAWN"] as const) : [];
-      return { status: { $in: ["ON_SALE", "HELD", "SOLD", ...own] } };
+      return isOwn ? ["ON_SALE", "HELD", "SOLD", "WITHDRAWN"] : ["ON_SALE", "HELD", "SOLD"];
     }
     default:
-      // A ticket without a date sorts as one in the far future.
-      return { status: "ON_SALE", eventOrder: { $gt: new Date(now) } };
+      return ["ON_SALE"];
   }
+}
+
+/** A ticket that is on sale can be bought until its event begins. One without a date has a far one. */
+function availableAt(now: number, statuses: Statuses): Pick<Search, "status" | "begun"> {
+  const status = { status: { $in: statuses } } as Filter;
+  const isForSale = statuses.length === 1 && statuses[0] === "ON_SALE";
+  return { status, begun: isForSale ? { eventOrder: { $gt: new Date(now) } } : {} };
 }
 
 /** What makes a list another one. A page token is valid for one list. */
@@ -56,7 +64,7 @@ async function find(
 ): Promise<Page<TicketFields>> {
   const { tickets, order } = search;
   const few = await findFew(search);
-  if (orderBy === TicketSort.RELEVANCE) {
+  if (orderBy === TicketSort.RELEVANCE && queryTerms(query).length > 0) {
     const found = few ?? (await findNewest(search));
     return pageOf(tickets, found, position, -1, scoreOf(query));
   }
@@ -78,7 +86,7 @@ export async function search(
   const { items, next } = await find(
     {
       tickets,
-      availability: available(request, callerId, now()),
+      ...availableAt(now(), statusesOf(request, callerId)),
       selectors: selectorsOf(request, categoryWord(request.category)),
       order: orderOf(request),
     },

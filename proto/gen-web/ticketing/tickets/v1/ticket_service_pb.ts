@@ -750,8 +750,8 @@ export const TicketSort = {
   EVENT_TIME: 4,
 
   /**
-   * Titles that match `query` best first, then the newest. Of more than 1,000 matches, only the newest are
-   * ranked and listed.
+   * Titles that match `query` best first, then the newest. If every word is a frequent one, only the newest 300
+   * matches are ranked and listed.
    *
    * @generated from enum value: TICKET_SORT_RELEVANCE = 5;
    */
