@@ -1,4 +1,4 @@
-import { Category } from "@ticketing/proto/tickets/v1/ticket";
+import type { Category } from "@ticketing/proto/tickets/v1/ticket";
 import { searchTerms } from "../../services/tickets/listings/search-terms.ts";
 import { ticketModel, type TicketFields, type Tickets } from "../../services/tickets/ticket.ts";
 import { newId } from "#runtime/store/ids.ts";
