@@ -49,6 +49,7 @@ const EXCLUSIONS: Record<string, Exclusions> = {
   "tickets.tickets": {
     seenCodes: "digests, so that no code is sold twice",
     eventOrder: "the event's time, or the end of time",
+    terms: "the words of title, venue and category",
     buyerId: "the buyer's",
     requestHash: REQUEST_ID,
     outbox: OUTBOX,

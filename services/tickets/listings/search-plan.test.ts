@@ -21,6 +21,8 @@ type Request = MessageInitShape<typeof ListTicketsRequestSchema>;
 const { db, deps, client, list } = await testTickets();
 const seller = newId();
 const TICKETS = 12_000;
+/** The tickets of a condition that has few, and some for the end of a window. */
+const MOST_READ = 2_100;
 const euros = (units: number) => ({ currencyCode: "EUR", units: BigInt(units) });
 const hour = (n: number) => new Date(Date.now() + n * 3_600_000);
 
@@ -58,10 +60,6 @@ const sorts = [
   TicketSort.EVENT_TIME,
   TicketSort.RELEVANCE,
 ];
-const nameOf = (sort: TicketSort): string =>
-  Object.entries(TicketSort)
-    .find(([, value]) => value === sort)?.[0]
-    .toLowerCase() ?? "";
 const filters: [string, object][] = [
   ["no filter", {}],
   ["a frequent word", { query: "red" }],
@@ -82,20 +80,18 @@ const filters: [string, object][] = [
   ["a seller who sells nothing", { sellerId: newId() }],
   ["all at once", { query: "re", venue: "arena", category: Category.SPORT, sellerId: seller }],
 ];
-const all = filters.flatMap(([name, filter]) =>
-  sorts.map((orderBy) => [name, nameOf(orderBy), { ...filter, orderBy }] as const),
-);
-
 describe("the page of a large market", () => {
-  it.each(all)("with %s, by %s, is found by indexes alone", async (_, __, request) => {
+  it.each(filters)("with %s is found by indexes alone, in every order", async (_, filter) => {
     for (const availability of [TicketAvailability.AVAILABLE, TicketAvailability.ANY]) {
-      const page = { ...request, currencyCode: "EUR", availability, pageSize: 24 };
-      const plans = await plansOf(db, () => client.listTickets(page));
-      expect(plans.length).toBeGreaterThan(0);
+      const page = { ...filter, currencyCode: "EUR", availability, pageSize: 24 };
+      const plans = await plansOf(db, async () => {
+        for (const orderBy of sorts) await client.listTickets({ ...page, orderBy });
+      });
+      expect(plans.length).toBeGreaterThanOrEqual(sorts.length);
       for (const plan of plans) {
         expect(plan.planSummary).not.toContain("COLLSCAN");
         expect(plan).not.toHaveProperty("hasSortStage", true);
-        expect(plan.docsExamined).toBeLessThanOrEqual(1_100);
+        expect(plan.docsExamined).toBeLessThanOrEqual(MOST_READ);
       }
     }
   });

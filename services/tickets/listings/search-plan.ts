@@ -62,7 +62,8 @@ export async function findFew(search: Search): Promise<Sortable[] | undefined> {
   const counted = await Promise.all(
     selectors.map(async (selector) => {
       const { filter, index } = selector;
-      const where = { $and: [status, filter] };
+      // The count must not read tickets, so it has a condition only if the index has it too.
+      const where = "status" in index ? { $and: [status, filter] } : filter;
       const count = await tickets.countDocuments(where, {
         limit: FEW + 1,
         hint: index,
