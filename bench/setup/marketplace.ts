@@ -1,5 +1,6 @@
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
+import { mongo } from "mongoose";
 import type { System } from "#stack/launcher";
 import { startMarketplace } from "../../e2e/testing/marketplace.ts";
 import type { Measured } from "../measure/processes.ts";
@@ -14,6 +15,8 @@ export interface Marketplace {
   readonly processes: readonly Measured[];
   /** Resolves when every event has reached its last consumer. */
   settled(): Promise<void>;
+  /** Ends all holds of orders, so that a buyer has as few open orders as a person has. */
+  endHolds(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -46,13 +49,20 @@ export async function startMeasured(log: (line: string) => void): Promise<Market
   const { dir, system } = await startMarketplace("bench", { env: RAISED_LIMITS, log });
   const processes = system.processes.map(({ child: { name, pid } }) => ({ name, pid }));
   const { settled, close } = await settling(system, processes);
+  const database = await new mongo.MongoClient(system.parts.mongo?.adminUrl ?? "").connect();
   return {
     system,
     url: system.url,
     descriptors: join(dir, "edge/ticketing.binpb"),
     processes,
     settled,
+    async endHolds() {
+      const ended = { status: "CANCELLED", cancelReason: "BUYER" };
+      const orders = database.db("orders").collection("orders");
+      await orders.updateMany({ status: "CREATED" }, { $set: ended, $unset: { network: 1 } });
+    },
     async close() {
+      await database.close();
       await close();
       await system.stop();
       await rm(dir, { recursive: true, force: true });

@@ -29,7 +29,10 @@ export function createTicket({ url, settled }: Marketplace, { seller }: People):
 }
 
 /** Every order holds a ticket of its own. */
-export async function holdTicket({ url, settled }: Marketplace, people: People): Promise<Workload> {
+export async function holdTicket(
+  { url, settled, endHolds }: Marketplace,
+  people: People,
+): Promise<Workload> {
   const buyers = await people.buyers(BUYERS);
   return once({
     name: "hold",
@@ -38,6 +41,7 @@ export async function holdTicket({ url, settled }: Marketplace, people: People):
     side: "ours",
     ...loads.hold,
     async targets(count) {
+      await endHolds();
       const tickets = await people.tickets(count);
       return tickets.map(({ id, version }, i) =>
         connectCall(

@@ -62,8 +62,8 @@ describe("a capture", () => {
     await fixture.accept(order);
     await fixture.attemptReaches(order, "CAPTURED");
     expect(await count()).toBeLessThan(17); // All others still wait.
-    await fixture.settler.close();
     await fixture.stripeServer.control("DELETE", "faults");
+    await fixture.settler.close();
     await sweeping;
   });
 
