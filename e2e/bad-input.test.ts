@@ -29,7 +29,7 @@ async function stored(): Promise<Record<string, number>> {
     counts["attempts"] = await client
       .db("payments")
       .collection("payments")
-      .countDocuments(attempts);
+      .countDocuments(attempts, { hint: { _id: 1 } });
     return counts;
   } finally {
     await client.close();

@@ -71,7 +71,8 @@ export async function newAdministrator(): Promise<Browser> {
   const { mongoUrl } = inject("marketplace");
   const db = await createConnection(mongoUrl.replace("DATABASE", "auth")).asPromise();
   try {
-    await db.collection("users").updateOne({ email }, { $set: { roles: ["ADMINISTRATOR"] } });
+    const administrator = { $set: { roles: ["ADMINISTRATOR"] } };
+    await db.collection("users").updateOne({ emailKey: email }, administrator);
   } finally {
     await db.close();
   }

@@ -1,9 +1,10 @@
 import { readFileSync } from "node:fs";
-import { rm } from "node:fs/promises";
+import { readFile, readdir, rm } from "node:fs/promises";
 import { createServer } from "node:http";
 import { once } from "node:events";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
+import { mongo as driver } from "mongoose";
 import type { TestProject } from "vitest/node";
 import type { ServiceName, System } from "#stack/launcher";
 import { startMarketplace } from "./marketplace.ts";
@@ -95,6 +96,20 @@ const secretsIn = (dir: string): string[] =>
     Object.values(JSON.parse(readFileSync(join(dir, file), "utf8")) as Record<string, string>),
   );
 
+/** From now on the database refuses every query that would have to read a whole collection */
+async function refuseScans(adminUrl: string): Promise<void> {
+  const client = await new driver.MongoClient(adminUrl).connect();
+  await client.db("admin").command({ setParameter: 1, notablescan: true });
+  await client.close();
+}
+
+/** The lines of the services about queries that were refused, also in background work. */
+async function refusedScans(logs: string): Promise<string[]> {
+  const files = await readdir(logs);
+  const texts = await Promise.all(files.map((file) => readFile(join(logs, file), "utf8")));
+  return texts.flatMap((text) => text.split("\n").filter((line) => line.includes("notablescan")));
+}
+
 /** Starts the marketplace once, as `npm start` does; INSTANCES is the number of instances. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const { dir, system } = await startMarketplace("e2e", {
@@ -107,6 +122,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
   });
   const control = await serveControl(system);
   const { mongo, rabbit } = system.parts;
+  if (mongo) await refuseScans(mongo.adminUrl);
   project.provide("marketplace", {
     url: system.url,
     amqpUrl: rabbit?.adminUrl ?? "",
@@ -129,6 +145,8 @@ export default async function setup(project: TestProject): Promise<() => Promise
   return async () => {
     control.close();
     await system.stop();
+    const refused = await refusedScans(join(dir, "logs"));
     await rm(dir, { recursive: true, force: true });
+    if (refused.length > 0) throw new Error(`queries without an index:\n${refused.join("\n")}`);
   };
 }
