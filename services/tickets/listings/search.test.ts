@@ -196,6 +196,12 @@ describe("a list", () => {
     ],
     ["a page smaller than nothing", { pageSize: -1 }, "page_size INT32_GTE"],
     ["a token of nobody", { pageToken: "abc" }, "page_token"],
+    [
+      "a time after the year 9999",
+      { maxEventTime: { seconds: 10n ** 18n } },
+      "max_event_time TIMESTAMP_GTE_LTE",
+    ],
+    ["a time before 1970", { minEventTime: { seconds: -1n } }, "min_event_time TIMESTAMP_GTE_LTE"],
   ])("is refused for %s", async (_, request, violation) => {
     const refused = await refusal(client.listTickets(request));
     expect(refused).toMatchObject({ code: Code.InvalidArgument, violations: [violation] });

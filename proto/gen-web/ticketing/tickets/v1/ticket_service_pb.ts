@@ -244,14 +244,14 @@ export type ListTicketsRequest = Message<"ticketing.tickets.v1.ListTicketsReques
   venue: string;
 
   /**
-   * Only events at this time or later. Tickets without an event time do not match.
+   * Only events at this time or later: from 1970 to the year 9999. Tickets without an event time do not match.
    *
    * @generated from field: google.protobuf.Timestamp min_event_time = 12;
    */
   minEventTime?: Timestamp | undefined;
 
   /**
-   * Only events at this time or earlier. Tickets without an event time do not match.
+   * Only events at this time or earlier: from 1970 to the year 9999. Tickets without an event time do not match.
    *
    * @generated from field: google.protobuf.Timestamp max_event_time = 13;
    */
