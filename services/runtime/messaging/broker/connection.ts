@@ -41,6 +41,9 @@ export async function openConnection(options: Options): Promise<BrokerConnection
   let blocked = false;
 
   async function setup(opened: ChannelModel): Promise<void> {
+    // Until the setup has ended, amqplib does not listen to this connection: one that is lost meanwhile
+    // would be an uncaught error. What the setup waits for fails too, and it is tried again.
+    opened.on("error", () => undefined);
     await prepare(opened);
     model = opened;
     await start?.(opened).catch((error: unknown) => {
