@@ -40,17 +40,17 @@ beforeAll(async () => {
   await deps.tickets.collection.insertMany(documents as never);
 }, 120_000);
 
-/** The titles on all pages, and the number of pages. */
-async function pagesOf(request: Request): Promise<{ titles: string[]; pages: number }> {
+/** The titles on all pages. */
+async function titles(request: Request): Promise<string[]> {
   const found: string[] = [];
-  let [pageToken, pages] = ["", 0];
+  const who = await as("eve");
+  let pageToken = "";
   do {
-    const page = await client.listTickets({ ...(request as object), pageToken }, await as("eve"));
+    const page = await client.listTickets({ ...(request as object), pageToken }, who);
     found.push(...page.tickets.map(({ title }) => title));
     pageToken = page.nextPageToken;
-    pages += 1;
-  } while (pageToken !== "" && pages < 200);
-  return { titles: found, pages };
+  } while (pageToken !== "");
+  return found;
 }
 
 const sorts = [
@@ -99,19 +99,19 @@ describe("the page of a large market", () => {
   it("is sorted and complete, whichever way it is found", async () => {
     const rare = { query: "rare", currencyCode: "EUR", pageSize: 5 };
     for (const orderBy of sorts) {
-      const { titles } = await pagesOf({ ...rare, orderBy });
-      expect(titles).toEqual(Array.from({ length: TICKETS / 1_000 }, () => "red rare"));
+      expect(await titles({ ...rare, orderBy })).toEqual(
+        Array.from({ length: TICKETS / 1_000 }, () => "red rare"),
+      );
     }
     const frequent = { query: "red", pageSize: 100, orderBy: TicketSort.EVENT_TIME };
-    const { titles } = await pagesOf(frequent);
-    expect(titles).toHaveLength(TICKETS / 2);
+    expect(await titles(frequent)).toHaveLength(TICKETS / 2);
   });
 
   it("may be empty without being the last, where words exclude each other", async () => {
-    expect((await pagesOf({ query: "red blue" })).titles).toEqual([]);
+    expect(await titles({ query: "red blue" })).toEqual([]);
     await list({ title: "red and blue" });
-    const { titles } = await pagesOf({ query: "red blue", orderBy: TicketSort.EVENT_TIME });
-    expect(titles).toEqual(["red and blue"]);
+    const both = { query: "red blue", orderBy: TicketSort.EVENT_TIME };
+    expect(await titles(both)).toEqual(["red and blue"]);
   });
 });
 
@@ -121,6 +121,5 @@ it("by relevance, whole words and the first word of a title come first", async (
     await list({ title, ...(title === "Hall" && { venue: "Jazz club" }) }, own);
   const ranked = { query: "jazz", sellerId: own, orderBy: TicketSort.RELEVANCE };
   const best = ["Jazz", "Nights of jazz", "Jazzy jam", "A jazzy night", "Hall"];
-  for (const pageSize of [1, 2, 10])
-    expect((await pagesOf({ ...ranked, pageSize })).titles).toEqual(best);
+  for (const pageSize of [1, 2, 10]) expect(await titles({ ...ranked, pageSize })).toEqual(best);
 });

@@ -1,4 +1,3 @@
-import { isDeepStrictEqual } from "node:util";
 import type { Cursor } from "#runtime/store/paging.ts";
 import type { TicketFields, Tickets } from "../ticket.ts";
 import type { Filter, Selector } from "./search-filters.ts";
@@ -53,7 +52,7 @@ const hasTimes = ({ index }: Order): boolean => "eventOrder" in index;
 
 /** The conditions that the index of the order does not have. */
 const residual = ({ selectors, order }: Search): readonly Selector[] =>
-  selectors.filter(({ index }) => !isDeepStrictEqual(index, order.index));
+  selectors.filter(({ index }) => index !== order.index);
 
 /** All matches, if any condition has only a few. */
 export async function findFew(search: Search): Promise<Sortable[] | undefined> {
@@ -129,7 +128,7 @@ function read<T>(search: Search, projection: object, limit: number, ...between: 
  */
 async function windowEnd(search: Search, cursor: Cursor | undefined): Promise<Cursor | undefined> {
   const { tickets, status, begun, selectors, order } = search;
-  const own = selectors.filter(({ index }) => isDeepStrictEqual(index, order.index));
+  const own = selectors.filter(({ index }) => index === order.index);
   const range = own.map(({ filter }) => filter);
   const [end] = await tickets
     .find(
