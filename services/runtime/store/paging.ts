@@ -43,13 +43,29 @@ export function readPageToken(query: unknown, token: string): Cursor | undefined
 }
 
 /**
+ * The items on one side of a position. The first condition is where an index begins or ends. The second one
+ * leaves out equal keys on the other side; as a negation, it is no reason for another plan.
+ */
+function beyond(
+  field: string,
+  isGreater: boolean,
+  { key, id }: { key: number | Date; id: string },
+  other: "$lt" | "$lte" | "$gt" | "$gte",
+) {
+  const range = { [isGreater ? "$gte" : "$lte"]: key };
+  return { [field]: range, $nor: [{ [field]: key, _id: { [other]: id } }] };
+}
+
+/**
  * A filter for the items after a cursor, ordered by a field and then by ID. `key` is the cursor's key in the
  * type of that field.
  */
-export function afterCursor(field: string, direction: 1 | -1, key: number | Date, id: string) {
-  const further = direction === 1 ? "$gt" : "$lt";
-  return { $or: [{ [field]: { [further]: key } }, { [field]: key, _id: { [further]: id } }] };
-}
+export const afterCursor = (field: string, direction: 1 | -1, key: number | Date, id: string) =>
+  beyond(field, direction === 1, { key, id }, direction === 1 ? "$lte" : "$gte");
+
+/** The same for the items up to the one of the cursor, which is included. */
+export const upToCursor = (field: string, direction: 1 | -1, key: number | Date, id: string) =>
+  beyond(field, direction !== 1, { key, id }, direction === 1 ? "$gt" : "$lt");
 
 /**
  * Builds a page and the token of the next one from a query for one item more than the page size. The token

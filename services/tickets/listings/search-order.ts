@@ -1,5 +1,5 @@
 import { TicketSort, type ListTicketsRequest } from "@ticketing/proto/tickets/v1/ticket_service";
-import type { Cursor } from "#runtime/store/paging.ts";
+import { afterCursor, upToCursor, type Cursor } from "#runtime/store/paging.ts";
 import { ticketIndexes, type TicketFields } from "../ticket.ts";
 import type { Filter, IndexKey } from "./search-filters.ts";
 import { queryTerms, termsOf } from "./search-terms.ts";
@@ -49,39 +49,22 @@ export const keyOf = (ticket: Sortable, { field }: Order): number => {
   return field === "price" ? ticket.price : ticket.eventOrder.getTime();
 };
 
-const valueOf = (field: Order["field"], { key, id }: Cursor): string | number | Date => {
-  if (field === "_id") return id;
-  return field === "price" ? key : new Date(key);
-};
+const valueOf = (field: Order["field"], { key }: Cursor): number | Date =>
+  field === "price" ? key : new Date(key);
 
-/**
- * The positions of an order beyond a cursor in one direction. The first condition is where the index begins
- * or ends. The second one leaves out equal keys before the cursor; as a negation, it is no reason for
- * another plan.
- */
-function beyond(
-  { field }: Order,
-  cursor: Cursor,
-  isGreater: boolean,
-  isInclusive: boolean,
-): Filter {
-  const value = valueOf(field, cursor);
-  const outward = isGreater ? "$gt" : "$lt";
-  const including = isGreater ? "$gte" : "$lte";
-  if (field === "_id") return { _id: { [isInclusive ? including : outward]: value } } as Filter;
-  const inward = isGreater ? "$lt" : "$gt";
-  const before = isInclusive ? inward : `${inward}e`;
-  return {
-    [field]: { [including]: value },
-    $nor: [{ [field]: value, _id: { [before]: cursor.id } }],
-  } as Filter;
+export function after(order: Order, cursor: Cursor | undefined): Filter {
+  if (!cursor) return {};
+  const { field, direction } = order;
+  if (field === "_id") return { _id: { [direction === 1 ? "$gt" : "$lt"]: cursor.id } };
+  return afterCursor(field, direction, valueOf(field, cursor), cursor.id) as Filter;
 }
 
-export const after = (order: Order, cursor: Cursor | undefined): Filter =>
-  cursor ? beyond(order, cursor, order.direction === 1, false) : {};
-
-export const upTo = (order: Order, cursor: Cursor | undefined): Filter =>
-  cursor ? beyond(order, cursor, order.direction !== 1, true) : {};
+export function upTo(order: Order, cursor: Cursor | undefined): Filter {
+  if (!cursor) return {};
+  const { field, direction } = order;
+  if (field === "_id") return { _id: { [direction === 1 ? "$lte" : "$gte"]: cursor.id } };
+  return upToCursor(field, direction, valueOf(field, cursor), cursor.id) as Filter;
+}
 
 const compareIds = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 
