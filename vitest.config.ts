@@ -7,8 +7,10 @@ const outages = [
   "crowd",
   "restart",
   "sessions-in-outage",
+  "ban",
+  "optimistic-concurrency",
 ].map(endToEnd);
-const faults = ["ban", "faults", "optimistic-concurrency"].map(endToEnd);
+const faults = [endToEnd("faults")];
 
 // Every run has its own servers, folders and ports, so two can run at once.
 export default defineConfig({
@@ -59,7 +61,7 @@ export default defineConfig({
       {
         extends: true,
         test: {
-          // Each file has a marketplace with a faulty part: two run at a time, because they often wait.
+          // Each file has a marketplace of its own: two run at a time, because they often wait.
           name: "outages",
           include: outages,
           hookTimeout: 180_000,
@@ -68,10 +70,9 @@ export default defineConfig({
       {
         extends: true,
         test: {
-          // Each file has a marketplace in which processes are killed under load.
+          // One marketplace in which every process is killed under load, beside the outages.
           name: "faults",
           include: faults,
-          fileParallelism: false,
           hookTimeout: 180_000,
         },
       },

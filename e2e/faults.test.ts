@@ -17,7 +17,7 @@ import { THOROUGH } from "./testing/thoroughness.ts";
 // P29, P30). The same seed makes the same choices; SEED can be set.
 
 const SEED = Number(process.env["SEED"] ?? 1);
-const [PURCHASES, BUYERS] = THOROUGH ? [500, 40] : [140, 16];
+const [PURCHASES, BUYERS] = THOROUGH ? [500, 40] : [120, 16];
 /** At least as long as the heartbeats need to detect a frozen connection. */
 const OUTAGE_SECONDS = THOROUGH ? 60 : 12;
 /** Longer than a service waits for the database before it closes its connections. */
@@ -30,7 +30,7 @@ beforeAll(async () => {
     buyers: BUYERS,
     bankAnswerMs: [-1_200, 600],
     env: {
-      ORDER_HOLD_SECONDS: "10",
+      ORDER_HOLD_SECONDS: THOROUGH ? "10" : "7",
       ORDER_SWEEP_SECONDS: "2",
       MAX_OPEN_ORDERS: "1000",
       SHUTDOWN_DRAIN_SECONDS: "4",
