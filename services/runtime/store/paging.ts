@@ -42,30 +42,30 @@ export function readPageToken(query: unknown, token: string): Cursor | undefined
   throw invalidField("page_token", "is not a token of this query");
 }
 
+/** The comparisons, each with the one that holds where it does not. */
+const opposite = { $gt: "$lte", $gte: "$lt", $lt: "$gte", $lte: "$gt" } as const;
+
 /**
- * The items on one side of a position. The first condition is where an index begins or ends. The second one
- * leaves out equal keys on the other side; as a negation, it is no reason for another plan.
+ * The items of which this comparison with a position holds. The first condition is where an index begins or
+ * ends. The second one leaves out equal keys on the other side; as a negation, it is no reason for another
+ * plan.
  */
-function beyond(
-  field: string,
-  isGreater: boolean,
-  { key, id }: { key: number | Date; id: string },
-  other: "$lt" | "$lte" | "$gt" | "$gte",
-) {
-  const range = { [isGreater ? "$gte" : "$lte"]: key };
-  return { [field]: range, $nor: [{ [field]: key, _id: { [other]: id } }] };
+function bound(field: string, side: keyof typeof opposite, key: number | Date, id: string): object {
+  if (field === "_id") return { _id: { [side]: id } };
+  const range = side.startsWith("$gt") ? "$gte" : "$lte";
+  return { [field]: { [range]: key }, $nor: [{ [field]: key, _id: { [opposite[side]]: id } }] };
 }
 
 /**
  * A filter for the items after a cursor, ordered by a field and then by ID. `key` is the cursor's key in the
- * type of that field.
+ * type of that field; if the field is the ID itself, it has no meaning.
  */
 export const afterCursor = (field: string, direction: 1 | -1, key: number | Date, id: string) =>
-  beyond(field, direction === 1, { key, id }, direction === 1 ? "$lte" : "$gte");
+  bound(field, direction === 1 ? "$gt" : "$lt", key, id);
 
 /** The same for the items up to the one of the cursor, which is included. */
 export const upToCursor = (field: string, direction: 1 | -1, key: number | Date, id: string) =>
-  beyond(field, direction !== 1, { key, id }, direction === 1 ? "$gt" : "$lt");
+  bound(field, direction === 1 ? "$lte" : "$gte", key, id);
 
 /**
  * Builds a page and the token of the next one from a query for one item more than the page size. The token

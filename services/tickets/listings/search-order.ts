@@ -49,22 +49,17 @@ export const keyOf = (ticket: Sortable, { field }: Order): number => {
   return field === "price" ? ticket.price : ticket.eventOrder.getTime();
 };
 
-const valueOf = (field: Order["field"], { key }: Cursor): number | Date =>
-  field === "price" ? key : new Date(key);
+/** A filter of `afterCursor` or `upToCursor` in an order; without a cursor, it excludes nothing. */
+const inOrder =
+  (bound: typeof afterCursor) =>
+  ({ field, direction }: Order, cursor: Cursor | undefined): Filter => {
+    if (!cursor) return {};
+    const value = field === "eventOrder" ? new Date(cursor.key) : cursor.key;
+    return bound(field, direction, value, cursor.id) as Filter;
+  };
 
-export function after(order: Order, cursor: Cursor | undefined): Filter {
-  if (!cursor) return {};
-  const { field, direction } = order;
-  if (field === "_id") return { _id: { [direction === 1 ? "$gt" : "$lt"]: cursor.id } };
-  return afterCursor(field, direction, valueOf(field, cursor), cursor.id) as Filter;
-}
-
-export function upTo(order: Order, cursor: Cursor | undefined): Filter {
-  if (!cursor) return {};
-  const { field, direction } = order;
-  if (field === "_id") return { _id: { [direction === 1 ? "$lte" : "$gte"]: cursor.id } };
-  return upToCursor(field, direction, valueOf(field, cursor), cursor.id) as Filter;
-}
+export const after = inOrder(afterCursor);
+export const upTo = inOrder(upToCursor);
 
 const compareIds = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 
