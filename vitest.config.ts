@@ -9,8 +9,8 @@ const outages = [
   "sessions-in-outage",
   "ban",
   "optimistic-concurrency",
+  "faults",
 ].map(endToEnd);
-const faults = [endToEnd("faults")];
 
 // Every run has its own servers, folders and ports, so two can run at once.
 export default defineConfig({
@@ -51,7 +51,7 @@ export default defineConfig({
           // All files share one marketplace, and run one by one because a test of races needs the machine.
           name: "e2e",
           include: ["e2e/**/*.test.ts"],
-          exclude: [...outages, ...faults],
+          exclude: outages,
           globalSetup: "e2e/testing/setup.ts",
           fileParallelism: false,
           // The files share no state but the marketplace; loading the code once saves a second for each.
@@ -64,15 +64,6 @@ export default defineConfig({
           // Each file has a marketplace of its own: two run at a time, because they often wait.
           name: "outages",
           include: outages,
-          hookTimeout: 180_000,
-        },
-      },
-      {
-        extends: true,
-        test: {
-          // One marketplace in which every process is killed under load, beside the outages.
-          name: "faults",
-          include: faults,
           hookTimeout: 180_000,
         },
       },

@@ -78,7 +78,7 @@ const runs: readonly (() => Promise<Tally>)[] = [
   // Tests wait for their parts half of the time, so four workers use two cores fully.
   () => vitest(["--project", "services", "--project", "parts", "--maxWorkers=4"]),
   () => vitest(["--project", "e2e"], { INSTANCES: "2" }),
-  () => vitest(["--project", "outages", "--project", "faults"]),
+  () => vitest(["--project", "outages"]),
 ];
 
 await prepareWeb();
