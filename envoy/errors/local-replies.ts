@@ -1,29 +1,25 @@
 import { ConnectError } from "@connectrpc/connect";
-import { codeToString } from "@connectrpc/connect/protocol-connect";
+import { isOneOf, isThis, message } from "./cel.ts";
 import { toConnectError } from "./error-details.ts";
 import { errorResponses, type ErrorResponse } from "./error-responses.ts";
-import { header, mapper, OVERWRITE, text, type ReplyFormat } from "./mapper.ts";
+import { mapper, retryAfterOf, text, type ReplyFormat } from "./mapper.ts";
 import {
   connectReply,
+  foreignConnectReply,
+  foreignGrpcReply,
   grpcReply,
   grpcWebReply,
   grpcWebTextReply,
   restReply,
+  restReplyVerbatim,
 } from "./reply-formats.ts";
 
 // Envoy's `local_reply_config`: the error responses of the edge itself, in the protocol of each request.
 
-/** A protocol: the CEL expression that recognizes its requests, and the format of its errors. */
-interface Protocol {
-  readonly expression: string;
-  readonly reply: (response: ErrorResponse) => ReplyFormat;
-  /** The only status that this protocol needs an entry for. */
-  readonly status?: number;
-}
-
 const hasType = (pattern: string) =>
   `('content-type' in request.headers && request.headers['content-type'].matches('^(?i)application/${pattern}'))`;
 
+/** A transcoded request has two paths and the content type of gRPC, so REST comes first. */
 const isRest = `(('x-envoy-original-path' in request.headers && request.headers['x-envoy-original-path'].startsWith('/api')) || (request.path.startsWith('/api') && !${hasType("grpc")}))`;
 const isOurs = "request.path.matches('^/ticketing[.]')";
 const isGrpc = hasType("grpc($|[+;])");
@@ -31,76 +27,69 @@ const isGrpcWeb = hasType("grpc-web");
 /** The content type is still this where requests.lua has not seen the request. */
 const isGrpcWebText = hasType("grpc-web-text");
 
-/** A transcoded request has two paths and the content type of gRPC, so REST comes first. */
-const protocols: readonly Protocol[] = [
-  { expression: isRest, reply: restReply },
-  { expression: `${isOurs} && ${isGrpc}`, reply: grpcReply },
-  {
-    // Envoy rejects a malformed path or host before the script runs.
-    status: 400,
-    expression: `${isOurs} && ${isGrpcWebText}`,
-    reply: (response) => grpcWebTextReply(toConnectError(response)),
-  },
-  {
-    expression: `${isOurs} && ${isGrpcWeb}`,
-    reply: (response) => grpcWebReply(toConnectError(response)),
-  },
-  { expression: isOurs, reply: connectReply },
+/** The mapper of a single response. */
+const only = (each: ErrorResponse, isProtocol: string, format: ReplyFormat): object =>
+  mapper(`${isThis(each)} && ${isProtocol}`, format, retryAfterOf(each));
+
+/** The mappers of a protocol that has one format, whose parts depend on the response. */
+function inOneFormat(isProtocol: string, format: ReplyFormat): object[] {
+  const moved = errorResponses.flatMap((each) =>
+    each.sent === undefined ? [] : [only(each, isProtocol, { ...format, status_code: each.sent })],
+  );
+  return [...moved, mapper(`${isOneOf} && ${isProtocol}`, format)];
+}
+
+/** REST, where Envoy's own message is sometimes more precise than ours. */
+const rest = [
+  ...errorResponses
+    .filter(({ verbatim }) => verbatim)
+    .map((each) => only(each, isRest, restReplyVerbatim(each))),
+  ...inOneFormat(isRest, restReply),
 ];
 
-/** A CEL format that selects one value by the status of the response. */
-const byStatus = (valueOf: (response: ErrorResponse) => string): string => {
-  const special = errorResponses.filter(({ when, verbatim }) => when !== undefined && !verbatim);
-  const rest = errorResponses.filter(({ when }) => when === undefined);
-  const choices = special.map((each) => `${each.when} ? '${valueOf(each)}' : `).join("");
-  const values = rest.map((each) => `${each.status}: '${valueOf(each)}'`).join();
-  return `%CEL(${choices}{${values}}[response.code])%`;
-};
-const message = byStatus((response) => response.message);
-
-/** RPCs of contracts that are not ours: the code, without a reason. */
-const foreignProtocols: readonly (readonly [expression: string, format: ReplyFormat])[] = [
-  [
-    isGrpc,
-    {
-      headers_to_add: [header(["grpc-status", byStatus(({ code }) => String(code))], OVERWRITE)],
-      body_format_override: text(message),
-    },
-  ],
-  [
-    `('connect-protocol-version' in request.headers || ${hasType("(proto|connect[+])")})`,
-    {
-      body_format_override: {
-        json_format: { code: byStatus(({ code }) => codeToString(code)), message },
-      },
-    },
-  ],
+/** gRPC-Web, whose bodies are binary, which no expression can yield: a mapper for each response. */
+const grpcWeb = [
+  // Envoy rejects a malformed path or host before the script runs.
+  ...errorResponses
+    .filter(({ status }) => status === 400)
+    .map((each) =>
+      only(each, `${isOurs} && ${isGrpcWebText}`, grpcWebTextReply(toConnectError(each))),
+    ),
+  ...errorResponses.map((each) =>
+    only(each, `${isOurs} && ${isGrpcWeb}`, grpcWebReply(toConnectError(each))),
+  ),
 ];
 
 /** Foreign gRPC-Web: a client would read these two HTTP statuses as UNKNOWN. */
 const foreignGrpcWeb = errorResponses
   .filter(({ status }) => status === 404 || status === 413)
-  .flatMap((response) => {
-    const error = new ConnectError(response.message, response.code);
-    const asText = mapper(isGrpcWebText, response, grpcWebTextReply(error));
-    const asBinary = mapper(isGrpcWeb, response, grpcWebReply(error));
-    return response.status === 404 ? [asText, asBinary] : [asBinary];
+  .flatMap((each) => {
+    const error = new ConnectError(each.message, each.code);
+    const asText = only(each, isGrpcWebText, grpcWebTextReply(error));
+    const asBinary = only(each, isGrpcWeb, grpcWebReply(error));
+    return each.status === 404 ? [asText, asBinary] : [asBinary];
   });
 
-/** Pages, and requests of no known protocol, get the message as text, and when to retry. */
-const plainText = errorResponses.filter(({ retryAfter }) => retryAfter !== undefined);
+/** RPCs of contracts that are not ours: the code, without a reason. */
+const foreign = [
+  ...foreignGrpcWeb,
+  mapper(`${isOneOf} && ${isGrpc}`, foreignGrpcReply),
+  mapper(
+    `${isOneOf} && ('connect-protocol-version' in request.headers || ${hasType("(proto|connect[+])")})`,
+    foreignConnectReply,
+  ),
+];
 
 /** The local replies, in the order in which Envoy matches them. */
 export const localReplies = () => ({
   mappers: [
-    ...protocols.flatMap(({ expression, reply, status: only }) =>
-      errorResponses
-        .filter(({ status }) => status === (only ?? status))
-        .map((response) => mapper(expression, response, reply(response))),
-    ),
-    ...foreignGrpcWeb,
-    ...foreignProtocols.map(([expression, format]) => mapper(expression, {}, format)),
-    ...plainText.map((response) => mapper("", response, {})),
+    ...rest,
+    ...inOneFormat(`${isOurs} && ${isGrpc}`, grpcReply),
+    ...grpcWeb,
+    ...inOneFormat(isOurs, connectReply),
+    ...foreign,
+    // Pages, and requests of no known protocol, get the message as text.
+    mapper(isOneOf, {}),
   ],
   body_format: text(message),
 });

@@ -1,3 +1,4 @@
+import { byResponse } from "./cel.ts";
 import type { ErrorResponse } from "./error-responses.ts";
 
 // The parts of Envoy's `LocalReplyConfig`.
@@ -19,27 +20,29 @@ export const header = ([key, value]: readonly [string, string], append_action: s
 /** A body format of exactly this text. */
 export const text = (format: string) => ({ text_format_source: { inline_string: format } });
 
+/** A body of JSON that a format string yields. */
+export const json = (format: string) => ({ ...text(format), content_type: "application/json" });
+
 const CEL_FILTER =
   "type.googleapis.com/envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter";
 
-/** A `ResponseMapper` for the requests of one protocol that end with this error response. */
+/** The number of seconds after which to retry. It is empty for a response without: then Envoy adds no header. */
+export const retryAfterOf = ({ retryAfter }: ErrorResponse): string => String(retryAfter ?? "");
+
+/** A `ResponseMapper` for the replies that a CEL expression selects. */
 export function mapper(
-  protocolExpression: string,
-  response: Partial<ErrorResponse>,
+  expression: string,
   format: ReplyFormat,
+  retryAfter = byResponse(retryAfterOf),
 ): object {
-  const { status, when, sent, retryAfter } = response;
   const { headers_to_add = [], ...rest } = format;
-  const statusExpression = status === undefined ? "" : `response.code == ${status}`;
-  const expression = [statusExpression, when, protocolExpression].filter(Boolean).join(" && ");
   const typed_config = { "@type": CEL_FILTER, expression };
   return {
     filter: { extension_filter: { name: "cel", typed_config } },
-    ...(sent !== undefined && { status_code: sent }),
     ...rest,
     headers_to_add: [
       header(["cache-control", "no-store"], OVERWRITE),
-      ...(retryAfter ? [header(["retry-after", String(retryAfter)], "ADD_IF_ABSENT")] : []),
+      ...(retryAfter === "" ? [] : [header(["retry-after", retryAfter], "ADD_IF_ABSENT")]),
       ...headers_to_add,
     ],
   };

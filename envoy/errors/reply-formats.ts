@@ -1,32 +1,51 @@
 import { toJson } from "@bufbuild/protobuf";
 import type { ConnectError } from "@connectrpc/connect";
-import { errorToJson } from "@connectrpc/connect/protocol-connect";
+import { codeToString, errorToJson } from "@connectrpc/connect/protocol-connect";
 import { setTrailerStatus } from "@connectrpc/connect/protocol-grpc";
 import { trailerFlag, trailerSerialize } from "@connectrpc/connect/protocol-grpc-web";
+import { byResponse, message } from "./cel.ts";
 import { detailsOf, toConnectError } from "./error-details.ts";
 import type { ErrorResponse } from "./error-responses.ts";
-import { header, OVERWRITE, text, type ReplyFormat } from "./mapper.ts";
+import { header, json, OVERWRITE, text, type ReplyFormat } from "./mapper.ts";
 
-// An error response in the format of each protocol.
+// The error responses in the format of each protocol.
 
 /** `google.rpc.Status` as JSON, as the transcoder renders a service's error; a header says when to retry. */
-export function restReply(response: ErrorResponse): ReplyFormat {
+function restStatus(response: ErrorResponse): object {
   const details = detailsOf({ ...response, retryAfter: undefined }).map(({ desc, value }) => ({
     "@type": `type.googleapis.com/${desc.typeName}`,
     ...(toJson(desc, value) as object),
   }));
-  const message = response.verbatim ? "%LOCAL_REPLY_BODY%" : response.message;
-  const body = { code: response.restCode ?? response.code, message, details };
-  return { body_format_override: { json_format: body } };
+  return { code: response.restCode ?? response.code, message: response.message, details };
 }
 
+export const restReply: ReplyFormat = {
+  body_format_override: json(byResponse((response) => JSON.stringify(restStatus(response)))),
+};
+
+/** A response whose message is Envoy's own. */
+export const restReplyVerbatim = (response: ErrorResponse): ReplyFormat => ({
+  body_format_override: {
+    json_format: { ...restStatus(response), message: "%LOCAL_REPLY_BODY%" },
+  },
+});
+
+const trailer = (response: ErrorResponse, name: string): string =>
+  setTrailerStatus(new Headers(), toConnectError(response)).get(name) ?? "";
+
+const grpcTrailer = (name: string): object =>
+  header([name, byResponse((response) => trailer(response, name))], OVERWRITE);
+
 /** Envoy turns this into a trailers-only response, and the body into `grpc-message`. */
-export function grpcReply(response: ErrorResponse): ReplyFormat {
-  const trailer = setTrailerStatus(new Headers(), toConnectError(response));
-  trailer.delete("grpc-message");
-  const headers_to_add = [...trailer].map((each) => header(each, OVERWRITE));
-  return { headers_to_add, body_format_override: text(response.message) };
-}
+export const grpcReply: ReplyFormat = {
+  headers_to_add: [grpcTrailer("grpc-status"), grpcTrailer("grpc-status-details-bin")],
+  body_format_override: text(message),
+};
+
+export const foreignGrpcReply: ReplyFormat = {
+  headers_to_add: [grpcTrailer("grpc-status")],
+  body_format_override: text(message),
+};
 
 const FRAME_HEADER_BYTES = 5;
 
@@ -58,14 +77,21 @@ export function grpcWebTextReply(error: ConnectError): ReplyFormat {
 }
 
 interface ConnectJson {
-  readonly code: string;
-  readonly message: string;
   readonly details: readonly { readonly type: string; readonly value: string }[];
 }
 
-export function connectReply(response: ErrorResponse): ReplyFormat {
+/** The error of Connect as JSON, without the `debug` form of its details. */
+function connectError(response: ErrorResponse): object {
   const json = errorToJson(toConnectError(response), {}) as unknown as ConnectJson;
-  const { code, message } = json;
-  const details = json.details.map(({ type, value }) => ({ type, value }));
-  return { body_format_override: { json_format: { code, message, details } } };
+  return { ...json, details: json.details.map(({ type, value }) => ({ type, value })) };
 }
+
+export const connectReply: ReplyFormat = {
+  body_format_override: json(byResponse((response) => JSON.stringify(connectError(response)))),
+};
+
+export const foreignConnectReply: ReplyFormat = {
+  body_format_override: {
+    json_format: { code: byResponse(({ code }) => codeToString(code)), message },
+  },
+};
