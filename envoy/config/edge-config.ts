@@ -46,9 +46,15 @@ export const edgeConfig = z.object({
   TOKEN_ISSUER: tokenConfig.TOKEN_ISSUER,
   TOKEN_AUDIENCE: tokenConfig.TOKEN_AUDIENCE,
   SECURE_COOKIES: tokenConfig.SECURE_COOKIES,
-  /** Limits for each address: attempts such as sign-ins, sign-ups and renewals; and new orders. */
+  /** Limits for each network: attempts such as sign-ins, sign-ups and renewals; new orders; pages. */
   EDGE_ATTEMPTS_PER_MINUTE: limit.default(60),
   EDGE_HOLDS_PER_MINUTE: limit.default(20),
+  EDGE_PAGES_PER_MINUTE: limit.default(1_200),
+  /** Limits for each account; a network has ten times as many. See rate-limits.ts. */
+  EDGE_PAYMENTS_PER_MINUTE: limit.default(60),
+  EDGE_WRITES_PER_MINUTE: limit.default(120),
+  EDGE_SEARCHES_PER_MINUTE: limit.default(300),
+  EDGE_READS_PER_MINUTE: limit.default(600),
   EDGE_MAX_CONNECTIONS: limit.default(5_000),
   /** Whether the gRPC reflection service is exposed. */
   EDGE_REFLECTION: booleanVariable.default(false),

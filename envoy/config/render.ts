@@ -5,6 +5,7 @@ import { services } from "#marketplace/catalogue.ts";
 import { AUTHORITY } from "./authority.ts";
 import { splitAddress, type EdgeConfig } from "./edge-config.ts";
 import { openPaths } from "./open-paths.ts";
+import { accountLimits, networkLimits } from "./rate-limits.ts";
 import { bodiesLua, requestsLua } from "../lua/scripts.ts";
 import { localReplies } from "../errors/local-replies.ts";
 
@@ -32,16 +33,19 @@ export function fill(template: unknown, values: Readonly<Record<string, unknown>
 
 /** The values for the names in the template, in Envoy's format. */
 export function valuesOf(config: EdgeConfig): Record<string, unknown> {
-  const { ENVOY: _, SECURE_COOKIES, CSRF_ORIGINS, JWKS_CACHE_SECONDS, ...unchanged } = config;
+  const { ENVOY: _, SECURE_COOKIES, CSRF_ORIGINS, JWKS_CACHE_SECONDS, ...rest } = config;
   const { CORS_ORIGINS, TRUSTED_NETWORKS, EDGE_REFLECTION } = config;
   const lists = Object.entries(config).filter(([name]) => name.endsWith("_ADDRESSES"));
+  const unchanged = Object.entries(rest).filter(([name]) => !name.endsWith("_PER_MINUTE"));
   return {
-    ...unchanged,
+    ...Object.fromEntries(unchanged),
     AUTHORITY,
     LOCAL_REPLIES: localReplies(),
     REQUESTS_LUA: requestsLua(),
     BODIES_LUA: bodiesLua(),
     OPEN_PATHS: openPaths(),
+    NETWORK_LIMITS: networkLimits(config),
+    ACCOUNT_LIMITS: accountLimits(config),
     SERVICES: services.map(({ typeName }) => typeName),
     ACCESS_COOKIE: SECURE_COOKIES ? "__Host-ticketing_access" : "ticketing_access",
     TRUSTED_NETWORKS: TRUSTED_NETWORKS.map(cidr),

@@ -17,7 +17,11 @@ const literal = (value: string): string => `'${value.replace(/[\\']/g, "\\$&")}'
 export function byResponse(valueOf: (response: ErrorResponse) => string): string {
   // What is sent verbatim has a mapper of its own.
   const special = errorResponses.filter(({ when, verbatim }) => when !== undefined && !verbatim);
-  const choices = special.map((each) => `${each.when} ? ${literal(valueOf(each))} : `).join("");
+  // The status may have been replaced already.
+  const condition = (each: ErrorResponse) => (each.sent === undefined ? isThis(each) : each.when);
+  const choices = special
+    .map((each) => `${condition(each)} ? ${literal(valueOf(each))} : `)
+    .join("");
   const values = errorResponses
     .filter(({ when }) => when === undefined)
     .map((each) => `${each.status}: ${literal(valueOf(each))}`);

@@ -96,10 +96,18 @@ export const errorResponses: readonly ErrorResponse[] = [
   },
   {
     status: 429,
+    when: "('call' in metadata.filter_metadata && metadata.filter_metadata['call']['class'] in ['attempt', 'hold'])",
     code: Code.ResourceExhausted,
     reason: "TOO_MANY_ATTEMPTS",
     message: "too many attempts: wait a minute, then try again",
     retryAfter: 60,
+  },
+  {
+    status: 429,
+    code: Code.ResourceExhausted,
+    reason: "TOO_MANY_REQUESTS",
+    message: "too many requests at once: slow down, and try again in a moment",
+    retryAfter: 1,
   },
   {
     status: 431,

@@ -1,5 +1,6 @@
 -- Normalizes requests, so that the filters behind this one see a single form of each. scripts.ts puts
--- `endpoint(path)` above this: the HTTP methods that a path of the contracts allows.
+-- `endpoint(path)` above this: the HTTP methods that a path of the contracts allows, each with the class
+-- whose rate limits apply to it.
 
 -- The authentication scheme is case-insensitive (RFC 9110, 11.1). If the header occurs more than once,
 -- it is left alone, and the token filter rejects it.
@@ -59,9 +60,11 @@ function envoy_on_request(handle)
   if method == "HEAD" and known.methods.GET then
     set_metadata(handle, "head")
     headers:replace(":method", "GET")
-  elseif not known.methods[method] then
-    return handle:respond({ [":status"] = "405", allow = known.allow }, "")
+    method = "GET"
   end
+  local class = known.methods[method]
+  if not class then return handle:respond({ [":status"] = "405", allow = known.allow }, "") end
+  handle:streamInfo():dynamicMetadata():set("call", "class", class)
   if is_rest and WITH_BODY[method] and not is_json(handle, headers) then
     return handle:respond({ [":status"] = "415" }, "")
   end

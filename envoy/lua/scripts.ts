@@ -10,6 +10,7 @@ import {
 import { MethodOptions_IdempotencyLevel as Idempotency } from "@bufbuild/protobuf/wkt";
 import { http } from "@ticketing/proto/google/api/annotations";
 import { services } from "#marketplace/catalogue.ts";
+import { classOf, type CallClass } from "../config/rate-limits.ts";
 
 // The paths and bodies of the contracts, as Lua tables for the edge's scripts.
 
@@ -17,18 +18,21 @@ import { services } from "#marketplace/catalogue.ts";
 interface MethodRoute {
   readonly path: string;
   readonly verb: string;
+  readonly class: CallClass;
   readonly body?: DescMessage;
 }
 
 function routesTo(method: DescMethod): MethodRoute[] {
   const path = `/${method.parent.typeName}/${method.name}`;
   const isRead = method.idempotency === Idempotency.NO_SIDE_EFFECTS;
-  const rpc = ["POST", ...(isRead ? ["GET"] : [])].map((verb) => ({ path, verb }));
+  const shared = { class: classOf(method) };
+  const rpc = ["POST", ...(isRead ? ["GET"] : [])].map((verb) => ({ path, verb, ...shared }));
   if (!hasOption(method, http)) return rpc;
   const { pattern, body } = getOption(method, http);
   if (pattern.case === undefined || pattern.case === "custom") return rpc;
   const verb = pattern.case.toUpperCase();
-  return [...rpc, { path: pattern.value, verb, ...(body === "*" && { body: method.input }) }];
+  const rest = { path: pattern.value, verb, ...shared };
+  return [...rpc, { ...rest, ...(body === "*" && { body: method.input }) }];
 }
 
 /** The shapes of messages, by number: the fields that exist, and the shape number of the message in each. */
@@ -91,12 +95,12 @@ const routesByPath = [
   ),
 ];
 
-/** `endpoint(path)`: the HTTP methods that a path allows. */
+/** `endpoint(path)`: the HTTP methods that a path allows, each with the class of its calls. */
 function endpointLookup(): string {
   const rows = routesByPath.map(([path, routes]) => {
     const verbs = routes.map(({ verb }) => verb);
     const allow = verbs.flatMap((verb) => (verb === "GET" ? ["GET", "HEAD"] : [verb])).sort();
-    const methods = luaTable(verbs.map((verb) => `${verb}=true`));
+    const methods = luaTable(routes.map(({ verb, class: of }) => `${verb}="${of}"`));
     return [path, `{methods=${methods},allow="${allow.join(", ")}"}`] as const;
   });
   return lookupFunction("endpoint", rows);

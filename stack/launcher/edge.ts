@@ -54,8 +54,12 @@ const localDefaults: EdgeVariables = {
   TRUSTED_NETWORKS: "127.0.0.1/32,::1/128",
   SECURE_COOKIES: "false",
   EDGE_REFLECTION: "true",
-  EDGE_ATTEMPTS_PER_MINUTE: "100000",
-  EDGE_HOLDS_PER_MINUTE: "100000",
+  ...Object.fromEntries(
+    ["ATTEMPTS", "HOLDS", "PAGES", "PAYMENTS", "WRITES", "SEARCHES", "READS"].map((calls) => [
+      `EDGE_${calls}_PER_MINUTE`,
+      "1000000",
+    ]),
+  ),
 };
 
 export interface Edge extends Part {

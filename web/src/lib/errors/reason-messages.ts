@@ -80,6 +80,7 @@ const payments: Record<string, Message> = {
 };
 
 const anyService: Record<string, Message> = {
+  TOO_MANY_REQUESTS: "That was a lot at once. Wait a moment, then try again.",
   OVERLOADED: "We’re very busy right now. Try again in a few seconds.",
   TOO_SLOW: "This took too long and was stopped. Try again in a few seconds.",
   REQUEST_ID_REUSED:
