@@ -1,6 +1,9 @@
+import { once } from "node:events";
+import { Agent, request as httpRequest, type IncomingMessage } from "node:http";
 import { Code, ConnectError, createClient } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcTransport } from "@connectrpc/connect-node";
 import { AuthService } from "@ticketing/proto/auth/v1/auth_service";
+import { ErrorInfoSchema } from "@ticketing/proto/google/rpc/error_details";
 import { TicketService } from "@ticketing/proto/tickets/v1/ticket_service";
 import { ServerReflection } from "@ticketing/proto/grpc/reflection/v1/reflection";
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
@@ -11,6 +14,17 @@ let fixture: EdgeFixture;
 beforeAll(async () => void (fixture = await startEdgeFixture()), 90_000);
 afterAll(() => fixture[Symbol.asyncDispose]());
 beforeEach(() => void (fixture.calls.length = 0));
+
+/** A POST request through an agent, with the connection that it used. */
+async function post(url: string, { agent, body }: { agent: Agent; body: string }) {
+  const sent = httpRequest(url, { method: "POST", agent, headers: json });
+  sent.end(body);
+  const [response] = (await once(sent, "response")) as [IncomingMessage];
+  const { socket } = response;
+  response.resume();
+  await once(response, "end");
+  return { status: response.statusCode, socket };
+}
 
 /** Long enough for a busy machine. */
 const WAIT_MS = 20_000;
@@ -140,6 +154,64 @@ describe("attempts to sign in", () => {
       expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([wanted]));
     }
   }, 60_000);
+});
+
+describe("calls in flight", () => {
+  it("are limited for each service: one more is refused at once, in every protocol", async () => {
+    const LIMIT = 3;
+    const variables = { EDGE_CALLS_IN_FLIGHT: String(LIMIT) };
+    await using busy = await startEdgeFixture({ variables });
+    const held: PromiseWithResolvers<void>[] = [];
+    busy.respond(TicketService.method.getTicket, async () => {
+      const release = Promise.withResolvers<void>();
+      held.push(release);
+      await release.promise;
+      return {};
+    });
+    const path = "/api/tickets/019f0000-0000-7000-8000-000000000001";
+    const get = () => request(busy, "GET", path);
+    const taken = Array.from({ length: LIMIT }, get);
+    await vi.waitFor(() => expect(held).toHaveLength(LIMIT), { timeout: WAIT_MS });
+
+    const refused = await get();
+    expect(refused).toMatchObject({
+      status: 429,
+      json: { code: 8, details: [{ reason: "OVERLOADED" }] },
+    });
+    expect(refused.headers["retry-after"]).toBe("1");
+    for (const transport of [
+      createConnectTransport({ baseUrl: busy.edge.url, httpVersion: "1.1" }),
+      createGrpcTransport({ baseUrl: busy.edge.url }),
+    ]) {
+      const { getTicket } = createClient(TicketService, transport);
+      const error = await getTicket({ id: path.slice(-36) }).catch(ConnectError.from);
+      expect(error).toMatchObject({ code: Code.ResourceExhausted });
+      expect((error as ConnectError).findDetails(ErrorInfoSchema)).toMatchObject([
+        { reason: "OVERLOADED" },
+      ]);
+    }
+    const others = await request(busy, "POST", "/api/users/signin", { headers: json, body: {} });
+    expect(others.status).toBe(200);
+
+    held.forEach(({ resolve }) => resolve());
+    expect((await Promise.all(taken)).map(({ status }) => status)).toEqual([200, 200, 200]);
+    busy.respond(TicketService.method.getTicket, () => ({}));
+    expect((await get()).status).toBe(200);
+  }, 60_000);
+});
+
+describe("refused requests", () => {
+  it("keep the connection of HTTP/1.1: a crowd that is refused need not connect again", async () => {
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+    const sockets = new Set<unknown>();
+    for (const body of ["{}", "not JSON", "{}"]) {
+      const { status, socket } = await post(`${fixture.edge.url}/api/orders`, { agent, body });
+      expect(status).toBe(401);
+      sockets.add(socket);
+    }
+    expect(sockets.size).toBe(1);
+    agent.destroy();
+  });
 });
 
 describe("the client address", () => {

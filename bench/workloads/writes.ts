@@ -28,30 +28,30 @@ export function createTicket({ url, settled }: Marketplace, { seller }: People):
   });
 }
 
-/** Every order holds a ticket of its own. */
-export async function holdTicket(
-  { url, settled, endHolds }: Marketplace,
-  people: People,
-): Promise<Workload> {
+/** Requests of many buyers for orders, each for a ticket of its own. */
+export async function orders({ url }: Marketplace, people: People, count: number) {
   const buyers = await people.buyers(BUYERS);
-  return once({
+  const tickets = await people.tickets(count);
+  return tickets.map(({ id, version }, i) =>
+    connectCall(
+      url,
+      OrderService.method.createOrder,
+      { ticketId: id, ticketVersion: version, requestId: crypto.randomUUID() },
+      { token: buyers[i % BUYERS]?.token ?? "", address: addressOf(i % BUYERS) },
+    ),
+  );
+}
+
+export const holdTicket = (marketplace: Marketplace, people: People): Workload =>
+  once({
     name: "hold",
     family: "hold",
     title: "create an order, to the last consumer",
     side: "ours",
     ...loads.hold,
     async targets(count) {
-      await endHolds();
-      const tickets = await people.tickets(count);
-      return tickets.map(({ id, version }, i) =>
-        connectCall(
-          url,
-          OrderService.method.createOrder,
-          { ticketId: id, ticketVersion: version, requestId: crypto.randomUUID() },
-          { token: buyers[i % buyers.length]?.token ?? "", address: addressOf(i % BUYERS) },
-        ),
-      );
+      await marketplace.endHolds();
+      return orders(marketplace, people, count);
     },
-    settled,
+    settled: marketplace.settled,
   });
-}

@@ -13,20 +13,24 @@ export const isOneOf = `response.code in [${statuses.join()}]`;
 
 const literal = (value: string): string => `'${value.replace(/[\\']/g, "\\$&")}'`;
 
-/** A format string that yields one value for each response. */
-export function byResponse(valueOf: (response: ErrorResponse) => string): string {
+/** Makes a format string from a part of the error responses. */
+export type Choice = (valueOf: (response: ErrorResponse) => string) => string;
+
+/** Yields the part of the response that Envoy's local reply is. */
+export const byResponse: Choice = (valueOf) => {
   // What is sent verbatim has a mapper of its own.
   const special = errorResponses.filter(({ when, verbatim }) => when !== undefined && !verbatim);
+  const ordinary = errorResponses.filter(({ when }) => when === undefined);
   // The status may have been replaced already.
   const condition = (each: ErrorResponse) => (each.sent === undefined ? isThis(each) : each.when);
-  const choices = special
-    .map((each) => `${condition(each)} ? ${literal(valueOf(each))} : `)
-    .join("");
-  const values = errorResponses
-    .filter(({ when }) => when === undefined)
-    .map((each) => `${each.status}: ${literal(valueOf(each))}`);
-  return `%CEL(${choices}{${values.join()}}[response.code])%`;
-}
+  const choices = [...special, ...ordinary].map(
+    (each) => `${condition(each)} ? ${literal(valueOf(each))} : `,
+  );
+  return `%CEL(${choices.join("")}'')%`;
+};
 
-/** The message of each response. */
-export const message = byResponse((response) => response.message);
+/** Yields the part of this response. */
+export const always =
+  (response: ErrorResponse): Choice =>
+  (valueOf) =>
+    valueOf(response).replaceAll("%", "%%");

@@ -121,6 +121,16 @@ export const errorResponses: readonly ErrorResponse[] = [
     reason: "INTERNAL",
     message: "something is broken on our side",
   },
+  {
+    // More calls are in flight than the service may have.
+    status: 503,
+    when: "response.code_details.endsWith('{overflow}')",
+    sent: 429,
+    code: Code.ResourceExhausted,
+    reason: "OVERLOADED",
+    message: "too many requests at once: try again in a moment",
+    retryAfter: 1,
+  },
   { status: 502, ...unavailable },
   { status: 503, ...unavailable },
   {

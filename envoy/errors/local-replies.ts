@@ -1,5 +1,5 @@
 import { ConnectError } from "@connectrpc/connect";
-import { isOneOf, isThis, message } from "./cel.ts";
+import { always, byResponse, isOneOf, isThis, type Choice } from "./cel.ts";
 import { toConnectError } from "./error-details.ts";
 import { errorResponses, type ErrorResponse } from "./error-responses.ts";
 import { mapper, retryAfterOf, text, type ReplyFormat } from "./mapper.ts";
@@ -10,6 +10,7 @@ import {
   grpcReply,
   grpcWebReply,
   grpcWebTextReply,
+  message,
   restReply,
   restReplyVerbatim,
 } from "./reply-formats.ts";
@@ -21,7 +22,7 @@ const hasType = (pattern: string) =>
 
 /** A transcoded request has two paths and the content type of gRPC, so REST comes first. */
 const isRest = `(('x-envoy-original-path' in request.headers && request.headers['x-envoy-original-path'].startsWith('/api')) || (request.path.startsWith('/api') && !${hasType("grpc")}))`;
-const isOurs = "request.path.matches('^/ticketing[.]')";
+const isOurs = "request.path.startsWith('/ticketing.')";
 const isGrpc = hasType("grpc($|[+;])");
 const isGrpcWeb = hasType("grpc-web");
 /** The content type is still this where requests.lua has not seen the request. */
@@ -31,12 +32,14 @@ const isGrpcWebText = hasType("grpc-web-text");
 const only = (each: ErrorResponse, isProtocol: string, format: ReplyFormat): object =>
   mapper(`${isThis(each)} && ${isProtocol}`, format, retryAfterOf(each));
 
-/** The mappers of a protocol that has one format, whose parts depend on the response. */
-function inOneFormat(isProtocol: string, format: ReplyFormat): object[] {
+/** The mappers of a protocol whose format can be made of expressions: one, and one for each other status. */
+function inOneFormat(isProtocol: string, format: (choose: Choice) => ReplyFormat): object[] {
   const moved = errorResponses.flatMap((each) =>
-    each.sent === undefined ? [] : [only(each, isProtocol, { ...format, status_code: each.sent })],
+    each.sent === undefined
+      ? []
+      : [only(each, isProtocol, { ...format(always(each)), status_code: each.sent })],
   );
-  return [...moved, mapper(`${isOneOf} && ${isProtocol}`, format)];
+  return [...moved, mapper(`${isOneOf} && ${isProtocol}`, format(byResponse))];
 }
 
 /** REST, where Envoy's own message is sometimes more precise than ours. */
@@ -73,10 +76,10 @@ const foreignGrpcWeb = errorResponses
 /** RPCs of contracts that are not ours: the code, without a reason. */
 const foreign = [
   ...foreignGrpcWeb,
-  mapper(`${isOneOf} && ${isGrpc}`, foreignGrpcReply),
+  mapper(`${isOneOf} && ${isGrpc}`, foreignGrpcReply(byResponse)),
   mapper(
     `${isOneOf} && ('connect-protocol-version' in request.headers || ${hasType("(proto|connect[+])")})`,
-    foreignConnectReply,
+    foreignConnectReply(byResponse),
   ),
 ];
 
@@ -84,12 +87,12 @@ const foreign = [
 export const localReplies = () => ({
   mappers: [
     ...rest,
+    ...inOneFormat(`${isOurs} && !${hasType("grpc")}`, connectReply),
     ...inOneFormat(`${isOurs} && ${isGrpc}`, grpcReply),
     ...grpcWeb,
-    ...inOneFormat(isOurs, connectReply),
     ...foreign,
     // Pages, and requests of no known protocol, get the message as text.
     mapper(isOneOf, {}),
   ],
-  body_format: text(message),
+  body_format: text(message(byResponse)),
 });

@@ -3,7 +3,7 @@ import type { ConnectError } from "@connectrpc/connect";
 import { codeToString, errorToJson } from "@connectrpc/connect/protocol-connect";
 import { setTrailerStatus } from "@connectrpc/connect/protocol-grpc";
 import { trailerFlag, trailerSerialize } from "@connectrpc/connect/protocol-grpc-web";
-import { byResponse, message } from "./cel.ts";
+import type { Choice } from "./cel.ts";
 import { detailsOf, toConnectError } from "./error-details.ts";
 import type { ErrorResponse } from "./error-responses.ts";
 import { header, json, OVERWRITE, text, type ReplyFormat } from "./mapper.ts";
@@ -19,9 +19,9 @@ function restStatus(response: ErrorResponse): object {
   return { code: response.restCode ?? response.code, message: response.message, details };
 }
 
-export const restReply: ReplyFormat = {
-  body_format_override: json(byResponse((response) => JSON.stringify(restStatus(response)))),
-};
+export const restReply = (choose: Choice): ReplyFormat => ({
+  body_format_override: json(choose((response) => JSON.stringify(restStatus(response)))),
+});
 
 /** A response whose message is Envoy's own. */
 export const restReplyVerbatim = (response: ErrorResponse): ReplyFormat => ({
@@ -33,19 +33,23 @@ export const restReplyVerbatim = (response: ErrorResponse): ReplyFormat => ({
 const trailer = (response: ErrorResponse, name: string): string =>
   setTrailerStatus(new Headers(), toConnectError(response)).get(name) ?? "";
 
-const grpcTrailer = (name: string): object =>
-  header([name, byResponse((response) => trailer(response, name))], OVERWRITE);
+const grpcTrailer = (name: string, choose: Choice): object =>
+  header([name, choose((response) => trailer(response, name))], OVERWRITE);
+
+export const message = (choose: Choice): string => choose((response) => response.message);
 
 /** Envoy turns this into a trailers-only response, and the body into `grpc-message`. */
-export const grpcReply: ReplyFormat = {
-  headers_to_add: [grpcTrailer("grpc-status"), grpcTrailer("grpc-status-details-bin")],
-  body_format_override: text(message),
-};
+export const grpcReply = (choose: Choice): ReplyFormat => ({
+  headers_to_add: ["grpc-status", "grpc-status-details-bin"].map((name) =>
+    grpcTrailer(name, choose),
+  ),
+  body_format_override: text(message(choose)),
+});
 
-export const foreignGrpcReply: ReplyFormat = {
-  headers_to_add: [grpcTrailer("grpc-status")],
-  body_format_override: text(message),
-};
+export const foreignGrpcReply = (choose: Choice): ReplyFormat => ({
+  headers_to_add: [grpcTrailer("grpc-status", choose)],
+  body_format_override: text(message(choose)),
+});
 
 const FRAME_HEADER_BYTES = 5;
 
@@ -86,12 +90,12 @@ function connectError(response: ErrorResponse): object {
   return { ...json, details: json.details.map(({ type, value }) => ({ type, value })) };
 }
 
-export const connectReply: ReplyFormat = {
-  body_format_override: json(byResponse((response) => JSON.stringify(connectError(response)))),
-};
+export const connectReply = (choose: Choice): ReplyFormat => ({
+  body_format_override: json(choose((response) => JSON.stringify(connectError(response)))),
+});
 
-export const foreignConnectReply: ReplyFormat = {
+export const foreignConnectReply = (choose: Choice): ReplyFormat => ({
   body_format_override: {
-    json_format: { code: byResponse(({ code }) => codeToString(code)), message },
+    json_format: { code: choose(({ code }) => codeToString(code)), message: message(choose) },
   },
-};
+});

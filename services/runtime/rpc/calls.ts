@@ -58,20 +58,36 @@ export interface Admission {
 }
 
 /**
- * Accepts only as many calls as the capacity allows. Further calls are refused immediately: the client
- * retries later, and the accepted calls are answered in time. A call counts until its work has ended, even
- * if it was answered earlier.
+ * The time that calls may wait for their turn. Waiting is in order, so a call that has waited for longer
+ * shows that more arrives than can be done.
+ */
+const LONGEST_WAIT_MS = 250;
+
+/**
+ * Accepts only as many calls as can be answered in time. Further calls are refused immediately: the client
+ * retries later, and the accepted calls stay fast. A call counts until its work has ended, even if it was
+ * answered earlier.
  */
 export function limitConcurrency({ concurrency, capacity }: Admission): Interceptor {
   const limit = pLimit(concurrency);
+  /** When each waiting call has arrived, the longest waiting first. */
+  const waiting = new Set<{ since: number }>();
+  const isOverloaded = (now: number): boolean => {
+    if (limit.activeCount + limit.pendingCount >= capacity) return true;
+    const [first] = waiting;
+    return first !== undefined && now - first.since > LONGEST_WAIT_MS;
+  };
   return (next) => async (req) => {
     if (req.stream) return next(req);
-    if (limit.activeCount + limit.pendingCount >= capacity) {
+    const call = { since: performance.now() };
+    if (isOverloaded(call.since)) {
       throw new CallError("OVERLOADED", "too many requests at once; try again in a moment", {
         retryAfterMs: 1_000,
       });
     }
+    waiting.add(call);
     return limit(() => {
+      waiting.delete(call);
       requireTimeLeft(); // The caller's deadline may have passed while the call waited.
       return next(req);
     });
