@@ -9,6 +9,7 @@ import { type EdgeFixture, startEdgeFixture } from "./testing/edge-fixture.ts";
 import { request } from "./testing/http-request.ts";
 
 const KEYS_SECONDS = 1;
+const CLOCK_SKEW_SECONDS = 5;
 let fixture: EdgeFixture;
 beforeAll(
   async () =>
@@ -31,10 +32,18 @@ async function newKey(kid: string): Promise<Key> {
 }
 const publish = (...keys: Key[]): void => fixture.publishKeys(keys.map(({ jwk }) => jwk));
 
-/** The status of a call with a token of this key. */
-async function status({ kid, key }: Key): Promise<number> {
-  const authorization = `Bearer ${await fixture.token({}, { kid, key })}`;
-  return (await request(fixture, "GET", "/api/orders", { headers: { authorization } })).status;
+/** The status of a call with this token. */
+async function statusWith(token: string): Promise<number> {
+  const headers = { authorization: `Bearer ${token}` };
+  return (await request(fixture, "GET", "/api/orders", { headers })).status;
+}
+/** The status of a call with a new token of this key. */
+const status = async ({ kid, key }: Key): Promise<number> =>
+  statusWith(await fixture.token({}, { kid, key }));
+
+/** Calls until each thread of the edge remembers the token. */
+async function remember(token: string): Promise<void> {
+  for (let i = 0; i < 50; i += 1) expect(await statusWith(token)).toBe(200);
 }
 const becomes = (key: Key, wanted: number, what: string) =>
   until(async () => (await status(key)) === wanted, { what, timeoutMs: 20_000, everyMs: 50 });
@@ -81,12 +90,29 @@ describe("the edge's keys", () => {
     const [gone, next] = [await newKey("w1"), await newKey("w2")];
     publish(gone, next);
     await becomes(gone, 200, "the key to count");
+    const token = await fixture.token({}, gone);
+    await remember(token);
     publish(next);
     const begun = performance.now();
     await becomes(gone, 401, "the withdrawn key to be refused");
+    const isRefused = async () => (await statusWith(token)) === 401;
+    await until(isRefused, { what: "the used token to be refused", timeoutMs: 20_000 });
     const ms = performance.now() - begun;
     console.log(`a withdrawn key was refused after ${ms.toFixed(0)} ms, asked for every second`);
     expect(ms).toBeLessThan(10 * (KEYS_SECONDS + 1) * 1_000);
     expect(await status(next)).toBe(200);
+    for (let i = 0; i < 50; i += 1) expect(await statusWith(token)).toBe(401);
+  });
+
+  it("stop working when they expire, also if they were used before", async () => {
+    const key = await newKey("e1");
+    publish(key);
+    await becomes(key, 200, "the key to count");
+    // The edge accepts a token for as long as clocks may differ.
+    const exp = Math.floor(Date.now() / 1_000) - CLOCK_SKEW_SECONDS + 2;
+    const token = await fixture.token({ exp }, key);
+    await remember(token);
+    const isRefused = async () => (await statusWith(token)) === 401;
+    await until(isRefused, { what: "the expired token to be refused", timeoutMs: 20_000 });
   });
 });

@@ -14,7 +14,9 @@ import { orders } from "../workloads/writes.ts";
 
 const TIMES = 5;
 const CONNECTIONS = 64;
-const CAPACITY_ORDERS = 1_000;
+const WARM_UP_ORDERS = 1_000;
+/** Enough for the consumers of events to be as busy as the calls, so that the rate can last. */
+const CAPACITY_ORDERS = 4_000;
 const SECONDS = { full: 60, quick: 15 };
 /** How the services refuse what is too much, by the Connect protocol. */
 const SHED = "HTTP 429";
@@ -38,7 +40,7 @@ export async function measureOverload(isQuick: boolean, log: (line: string) => v
       return (performance.now() - begin) / 1000;
     };
 
-    await saturate(await take(CAPACITY_ORDERS)); // This warms up.
+    await saturate(await take(WARM_UP_ORDERS)); // This warms up.
     await settle();
     const alone = await take(CAPACITY_ORDERS);
     log("measuring the capacity");

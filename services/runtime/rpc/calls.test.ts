@@ -61,6 +61,29 @@ describe("concurrent calls", () => {
     await later;
   });
 
+  it("are refused immediately while another has waited for too long, and accepted afterwards", async () => {
+    const { held, call } = await holding({ concurrency: 1, capacity: 1_000 }, 60_000);
+    const accepted = [call(), call()];
+    await eventually(() => held.length === 1, "one call to run");
+    await eventually(async () => {
+      const next = call();
+      const refused = await Promise.race([refusal(next), passing(10)]);
+      if (refused === undefined) accepted.push(next);
+      return refused?.reason === "OVERLOADED";
+    }, "a call to be refused");
+    for (let i = 0; i < accepted.length; i += 1) {
+      await eventually(() => held.length > i, "the next call to run");
+      held[i]?.resolve();
+    }
+    expect(new Set((await Promise.all(accepted)).map(({ value }) => value))).toEqual(
+      new Set(["done"]),
+    );
+    const later = call();
+    await eventually(() => held.length > accepted.length, "another call to be accepted");
+    held.at(-1)?.resolve();
+    await later;
+  });
+
   it("count until their work has ended, even if they were answered earlier", async () => {
     const { held, call } = await holding({ concurrency: 1, capacity: 1 }, 50);
     expect(await refusal(call())).toMatchObject({ reason: "TOO_SLOW" });
