@@ -168,7 +168,23 @@ describe("an unknown path", () => {
   );
 });
 
-it("the public keys can be cached for a minute, and responses of the API cannot be cached", async () => {
+it("an anonymous Connect GET can be cached and confirmed, a signed-in one cannot", async () => {
+  const query = "connect=v1&encoding=json&message=%7B%7D";
+  const list = (headers: Record<string, string> = {}) =>
+    fetch(`${url}/ticketing.tickets.v1.TicketService/ListTickets?${query}`, { headers });
+  const first = await list();
+  expect(first.headers.get("cache-control")).toBe("public, max-age=0, s-maxage=1");
+  expect(first.headers.get("vary")).toContain("cookie");
+  const etag = first.headers.get("etag") ?? "";
+  const again = await list({ "if-none-match": etag });
+  expect([again.status, await again.text()]).toEqual([304, ""]);
+  const own = await list({ authorization: `Bearer ${seller.token}`, "if-none-match": etag });
+  expect(own.status).toBe(200);
+  expect(own.headers.get("cache-control")).toBe("no-store");
+  expect(own.headers.get("etag")).toBeNull();
+});
+
+it("the public keys can be cached for a minute, and other responses of the API cannot be cached", async () => {
   const policy = async (path: string) => (await fetch(url + path)).headers.get("cache-control");
   expect(await policy("/.well-known/jwks.json")).toBe("public, max-age=60");
   for (const path of ["/api/tickets", "/api/users/currentuser", "/api/orders"])

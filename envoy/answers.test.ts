@@ -1,3 +1,4 @@
+import { TicketService } from "@ticketing/proto/tickets/v1/ticket_service";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type EdgeFixture, startEdgeFixture } from "./testing/edge-fixture.ts";
 import { request } from "./testing/http-request.ts";
@@ -45,6 +46,25 @@ describe("the caching headers of a response", () => {
       expect(answer.headers["cache-control"]).toBe("no-store");
     },
   );
+
+  it("are the service's own for a Connect GET that the service lets caches keep", async () => {
+    const path = "/ticketing.tickets.v1.TicketService/ListTickets";
+    const query = `${path}?connect=v1&encoding=json&message=%7B%7D`;
+    fixture.respond(TicketService.method.listTickets, (_, { responseHeader }) => {
+      responseHeader.set("cache-control", "public, s-maxage=1");
+      return {};
+    });
+    const policy = async (method: string, to: string) => {
+      const body = method === "POST" ? { body: {} } : {};
+      return (await request(fixture, method, to, body)).headers["cache-control"];
+    };
+    expect(await policy("GET", query)).toBe("public, s-maxage=1");
+    expect(await policy("HEAD", query)).toBe("public, s-maxage=1");
+    expect(await policy("POST", path)).toBe("no-store");
+    expect(await policy("GET", "/api/tickets")).toBe("no-store");
+    fixture.respond(TicketService.method.listTickets, () => ({}));
+    expect(await policy("GET", query)).toBe("no-store");
+  });
 
   it("are those of the storefront for its pages", async () => {
     expect((await request(fixture, "GET", "/tickets")).headers).not.toHaveProperty("cache-control");

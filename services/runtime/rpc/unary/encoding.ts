@@ -1,3 +1,4 @@
+import { hash } from "node:crypto";
 import { constants, gzipSync } from "node:zlib";
 import type { DescMethodUnary, Message } from "@bufbuild/protobuf";
 import type { ConnectError } from "@connectrpc/connect";
@@ -10,10 +11,11 @@ import type { Format } from "./format.ts";
 
 const FRAME_HEADER = 5;
 
-/** The bytes of a message, and the same bytes compressed, as far as they were needed. */
-interface Encoded {
+/** The bytes of a message, the same bytes compressed, and their entity tag, as far as they were needed. */
+export interface Encoded {
   plain: Uint8Array;
   gzip?: Uint8Array;
+  etag?: string;
 }
 
 const encoded = new WeakMap<Message, { binary?: Encoded; json?: Encoded }>();
@@ -37,7 +39,13 @@ export interface Body {
   bytes: Uint8Array;
   /** Whether the bytes are compressed with gzip. */
   isCompressed?: boolean;
+  /** What is kept of an immutable message. */
+  encoded?: Encoded;
 }
+
+/** A weak entity tag (RFC 9110, 8.8.3): the same for compressed bytes. */
+export const etagOf = (kept: Encoded): string =>
+  (kept.etag ??= `W/"${hash("sha1", kept.plain, "base64url")}"`);
 
 /** A gRPC frame: no compression, the length, the message. */
 export function toFrame(flags: number, bytes: Uint8Array): Buffer {
@@ -81,9 +89,11 @@ export function methodCodec(
       const ready = (known[binary ? "binary" : "json"] ??= {
         plain: lookup.getO(binary).serialize(message),
       });
-      if (!acceptsGzip || ready.plain.byteLength < MIN_COMPRESSED) return { bytes: ready.plain };
+      if (!acceptsGzip || ready.plain.byteLength < MIN_COMPRESSED) {
+        return { bytes: ready.plain, encoded: ready };
+      }
       ready.gzip ??= gzipSync(ready.plain, { level: LEVEL });
-      return { bytes: ready.gzip, isCompressed: true };
+      return { bytes: ready.gzip, isCompressed: true, encoded: ready };
     },
   };
 }

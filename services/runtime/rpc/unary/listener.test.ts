@@ -279,4 +279,45 @@ describe("a message that a handler declares immutable", () => {
       expect(header["content-encoding"]).toBeUndefined();
     },
   );
+
+  const get = (headers: OutgoingHttpHeaders = {}) =>
+    call("SameLarge?encoding=proto&message=", { ":method": "GET", ...headers });
+
+  it("may be kept by caches if it is fetched with GET, and is not sent again to who has it", async () => {
+    const { header } = await get();
+    expect(header).toMatchObject({
+      "cache-control": "public, max-age=0, s-maxage=1",
+      vary: "accept-encoding, authorization, cookie",
+      etag: expect.stringMatching(/^W\/"[\w-]{27}"$/),
+    });
+    const etag = String(header.etag);
+    const compressed = await get(gzip);
+    expect(compressed.header).toMatchObject({ "content-encoding": "gzip", etag });
+    for (const known of [etag, etag.slice(2), `"other", ${etag}`, "*"]) {
+      const again = await get({ "if-none-match": known });
+      expect(again.header).toMatchObject({ ":status": 304, etag, vary: header.vary });
+      expect(again.header["content-type"]).toBeUndefined();
+      expect(again.body).toHaveLength(0);
+    }
+    for (const unknown of ['"other"', "W/", etag.slice(3, -1), ""]) {
+      expect((await get({ "if-none-match": unknown })).header[":status"]).toBe(200);
+    }
+  });
+
+  it("has another entity tag in another codec, and once it differs", async () => {
+    const { header } = await get();
+    const inJson = await call("SameLarge?encoding=json&message=%22%22", { ":method": "GET" });
+    expect(inJson.header.etag).not.toBe(header.etag);
+    const other = await call("Same?encoding=proto&message=", { ":method": "GET" });
+    expect(other.header.etag).not.toBe(header.etag);
+  });
+
+  it("is for no cache if it is fetched with POST, nor is a response that may change", async () => {
+    const posted = await call("SameLarge", proto);
+    const changing = await call("Grow?encoding=proto&message=", { ":method": "GET" });
+    for (const { header } of [posted, changing]) {
+      expect(header).toMatchObject({ ":status": 200 });
+      expect(header.etag ?? header["cache-control"]).toBeUndefined();
+    }
+  });
 });

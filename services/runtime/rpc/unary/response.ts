@@ -8,7 +8,7 @@ import { codeToHttpStatus } from "@connectrpc/connect/protocol-connect";
 import { grpcStatusOk, setTrailerStatus } from "@connectrpc/connect/protocol-grpc";
 import { trailerFlag, trailerSerialize } from "@connectrpc/connect/protocol-grpc-web";
 import type { UnaryCall } from "./call.ts";
-import { toFrame, type Body, type MethodCodec } from "./encoding.ts";
+import { etagOf, toFrame, type Body, type MethodCodec } from "./encoding.ts";
 import type { Format } from "./format.ts";
 
 const EMPTY = new Uint8Array();
@@ -45,17 +45,47 @@ function send(
   stream.end(body);
 }
 
+/**
+ * Any cache may keep the response of a Connect GET that is the same for all anonymous callers: shared caches
+ * for a second, browsers only to ask whether it has changed.
+ */
+const CACHEABLE = {
+  "cache-control": "public, max-age=0, s-maxage=1",
+  vary: "accept-encoding, authorization, cookie",
+};
+
+/** The headers of a response that caches may keep; undefined for any other. */
+function cacheHeaders({ call }: Exchange, { encoded }: Body): OutgoingHttpHeaders | undefined {
+  if (!encoded || call.requestMethod !== "GET") return undefined;
+  return { ...CACHEABLE, etag: etagOf(encoded) };
+}
+
+/** Whether `If-None-Match` names the entity tag. The comparison is weak (RFC 9110, 13.1.2). */
+function isKnown(asked: string | null, etag: unknown): boolean {
+  const weak = (tag: string): string => tag.trim().replace(/^W\//, "");
+  const own = weak(String(etag));
+  return asked !== null && asked.split(",").some((tag) => tag.trim() === "*" || weak(tag) === own);
+}
+
 function sendConnect(
   { stream, call }: Exchange,
   { bytes, isCompressed = false }: Body,
-  { status, contentType }: { status: number; contentType: string },
+  {
+    status,
+    contentType,
+    cache,
+  }: { status: number; contentType: string; cache?: OutgoingHttpHeaders | undefined },
 ): void {
+  if (cache && isKnown(call.headerValue("if-none-match"), cache["etag"])) {
+    return send(stream, { ":status": 304, ...cache }, EMPTY);
+  }
   const headers: OutgoingHttpHeaders = {
     ":status": status,
     "content-type": contentType,
     "content-length": bytes.byteLength,
   };
   if (isCompressed) Object.assign(headers, { "content-encoding": "gzip", vary: "accept-encoding" });
+  Object.assign(headers, cache);
   add(headers, call.addedHeader);
   add(headers, call.addedTrailer, "trailer-");
   send(stream, headers, bytes);
@@ -98,8 +128,10 @@ function sendGrpc(
 /** Sends the encoded message of a call in its protocol. */
 export function sendMessage(exchange: Exchange, body: Body): void {
   const { protocolName, contentType } = exchange.format;
-  if (protocolName === "connect") sendConnect(exchange, body, { status: 200, contentType });
-  else sendGrpc(exchange, toFrame(0, body.bytes));
+  if (protocolName === "connect") {
+    const cache = cacheHeaders(exchange, body);
+    sendConnect(exchange, body, { status: 200, contentType, cache });
+  } else sendGrpc(exchange, toFrame(0, body.bytes));
 }
 
 /** Sends an error in the protocol of the call. */
