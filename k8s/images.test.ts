@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { expect, it } from "vitest";
 import { parse } from "yaml";
+import { HEAP_OPTIONS } from "#stack/launcher";
 import { ensurePip } from "#stack/tools";
 import { container, manifests, root, workloads } from "./testing.ts";
 
@@ -34,6 +35,22 @@ it("are deployed by Tilt under names that it knows: its own, and those of the ba
   const inBase = new Set(resources.map((file) => file.replace(".yaml", "")));
   for (const { metadata } of workloads(await manifests("local"))) {
     if (!inBase.has(metadata.name)) expect(tiltfile).toContain(`'${metadata.name}'`);
+  }
+});
+
+it("limit the heap as the launcher does, well below the memory of the manifests", async () => {
+  const limits = [...dockerfile.matchAll(/^ENV NODE_OPTIONS="(.*)"$/gm)].map(
+    ([, option]) => option,
+  );
+  expect(limits).toEqual([HEAP_OPTIONS.join(" "), HEAP_OPTIONS.join(" ")]);
+  const heap = Number(HEAP_OPTIONS[0]?.split("=")[1]);
+  const ours = workloads(await manifests("base")).map(container);
+  const limited = ours.filter(({ image }) => /services|web/.test(image));
+  expect(limited.length).toBeGreaterThan(5);
+  for (const { resources } of limited) {
+    const memory = resources?.limits["memory"] ?? "";
+    expect(memory).toMatch(/^\d+Mi$/);
+    expect(heap).toBeLessThan(0.6 * Number.parseInt(memory, 10));
   }
 });
 

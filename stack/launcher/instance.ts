@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { type Child, run, until } from "#stack/process";
+import { HEAP_OPTIONS } from "./heap.ts";
 
 /** One running instance of a service. */
 export interface Instance {
@@ -46,7 +47,8 @@ export async function startInstance(options: Options): Promise<Instance> {
 
   async function start(): Promise<Child> {
     let ready: typeof ports | undefined;
-    const child = run(name, process.execPath, [join(root, "services", service, "main.ts")], {
+    const main = join(root, "services", service, "main.ts");
+    const child = run(name, process.execPath, [...HEAP_OPTIONS, main], {
       cwd: root,
       env: {
         ...env,

@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { startPart, ownerVariables, type Part } from "#stack/parts";
 import { type Child, freePort, freePorts, run, until } from "#stack/process";
+import { HEAP_OPTIONS } from "./heap.ts";
 
 // The local Stripe, the mailbox and the storefront, each in a process of its own.
 
@@ -83,7 +84,7 @@ export async function startWeb(
   if (!existsSync(server)) throw new Error("The storefront is not built: npm run build -w web");
   const port = await freePort();
   const start = (): Child =>
-    run("web", process.execPath, [server], {
+    run("web", process.execPath, [...HEAP_OPTIONS, server], {
       cwd: join(root, "web"),
       env: {
         ...ownerVariables(options.dir),
