@@ -5,7 +5,7 @@ export {
   type EdgeVariables,
   type Upstreams,
 } from "./edge.ts";
-export { HEAP_OPTIONS } from "./heap.ts";
+export { HEAP_OPTIONS } from "./instance.ts";
 export { formatLogLine } from "./log-format.ts";
 export { findRunning, type Running } from "./running.ts";
 export { services, type PartName, type ServiceName } from "./services.ts";

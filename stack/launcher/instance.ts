@@ -1,6 +1,5 @@
 import { join } from "node:path";
 import { type Child, run, until } from "#stack/process";
-import { HEAP_OPTIONS } from "./heap.ts";
 
 /** One running instance of a service. */
 export interface Instance {
@@ -22,6 +21,13 @@ interface Options {
   logFile: string;
   onLine?: (line: string) => void;
 }
+
+/**
+ * The limits of the heap of a service and of the storefront's server, in MiB, as in the images. Node lets a
+ * heap without limits grow to twice the memory. With the first limit alone, the space for new objects can
+ * stay so small that collecting garbage takes most of the time.
+ */
+export const HEAP_OPTIONS = ["--max-old-space-size=256", "--max-semi-space-size=16"];
 
 const root = join(import.meta.dirname, "../..");
 const READY_TIMEOUT_MS = 60_000;

@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { startPart, ownerVariables, type Part } from "#stack/parts";
 import { type Child, freePort, freePorts, run, until } from "#stack/process";
-import { HEAP_OPTIONS } from "./heap.ts";
+import { HEAP_OPTIONS } from "./instance.ts";
 
 // The local Stripe, the mailbox and the storefront, each in a process of its own.
 
