@@ -56,7 +56,7 @@ export const edgeConfig = z.object({
   EDGE_SEARCHES_PER_MINUTE: limit.default(300),
   EDGE_READS_PER_MINUTE: limit.default(600),
   /** The calls to each service, and to the storefront, that may be in flight. */
-  EDGE_CALLS_IN_FLIGHT: limit.default(128),
+  EDGE_CALLS_IN_FLIGHT: limit.default(512),
   EDGE_MAX_CONNECTIONS: limit.default(5_000),
   /** Whether the gRPC reflection service is exposed. */
   EDGE_REFLECTION: booleanVariable.default(false),

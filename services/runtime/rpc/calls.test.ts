@@ -61,7 +61,7 @@ describe("concurrent calls", () => {
     await later;
   });
 
-  it("are refused immediately while another has waited for too long, and accepted afterwards", async () => {
+  it("are refused immediately while others have been late for a while, and accepted afterwards", async () => {
     const { held, call } = await holding({ concurrency: 1, capacity: 1_000 }, 60_000);
     const accepted = [call(), call()];
     await eventually(() => held.length === 1, "one call to run");

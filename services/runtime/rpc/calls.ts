@@ -57,11 +57,37 @@ export interface Admission {
   capacity: number;
 }
 
-/**
- * The time that calls may wait for their turn. Waiting is in order, so a call that has waited for longer
- * shows that more arrives than can be done.
- */
-const LONGEST_WAIT_MS = 250;
+/** A call that waits for longer than this for its turn is late. */
+const LATE_MS = 250;
+
+/** A crowd that comes at once is answered one after the other. If calls are late for longer, more arrives than can be done. */
+const LATE_FOR_MS = 2_000;
+
+/** The calls that wait for their turn, the longest waiting first. */
+class Waiting {
+  readonly #arrivals = new Set<{ time: number }>();
+  /** Since when each call has been late; undefined if the last one was not. */
+  #lateSince: number | undefined;
+
+  /** Adds a call, and returns the function that marks its turn. */
+  add(time: number): () => void {
+    const arrival = { time };
+    this.#arrivals.add(arrival);
+    return () => {
+      this.#arrivals.delete(arrival);
+      const now = performance.now();
+      if (now - time <= LATE_MS) this.#lateSince = undefined;
+      else this.#lateSince ??= now;
+    };
+  }
+
+  /** Whether calls are late, and have been for a while. */
+  isLate(now: number): boolean {
+    const [first] = this.#arrivals;
+    if (first === undefined || now - first.time <= LATE_MS) return false;
+    return now - Math.min(this.#lateSince ?? now, first.time) > LATE_FOR_MS;
+  }
+}
 
 /**
  * Accepts only as many calls as can be answered in time. Further calls are refused immediately: the client
@@ -70,24 +96,18 @@ const LONGEST_WAIT_MS = 250;
  */
 export function limitConcurrency({ concurrency, capacity }: Admission): Interceptor {
   const limit = pLimit(concurrency);
-  /** When each waiting call has arrived, the longest waiting first. */
-  const waiting = new Set<{ since: number }>();
-  const isOverloaded = (now: number): boolean => {
-    if (limit.activeCount + limit.pendingCount >= capacity) return true;
-    const [first] = waiting;
-    return first !== undefined && now - first.since > LONGEST_WAIT_MS;
-  };
+  const waiting = new Waiting();
   return (next) => async (req) => {
     if (req.stream) return next(req);
-    const call = { since: performance.now() };
-    if (isOverloaded(call.since)) {
+    const now = performance.now();
+    if (limit.activeCount + limit.pendingCount >= capacity || waiting.isLate(now)) {
       throw new CallError("OVERLOADED", "too many requests at once; try again in a moment", {
         retryAfterMs: 1_000,
       });
     }
-    waiting.add(call);
+    const begin = waiting.add(now);
     return limit(() => {
-      waiting.delete(call);
+      begin();
       requireTimeLeft(); // The caller's deadline may have passed while the call waited.
       return next(req);
     });
