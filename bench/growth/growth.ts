@@ -6,7 +6,7 @@ import { createLog } from "#runtime/log.ts";
 import { connectDatabase } from "#runtime/store/database.ts";
 import { startParts } from "#stack/parts";
 import { percentile } from "../figures.ts";
-import { describeMachine } from "../report/machine.ts";
+import { machineLine } from "../report/machine.ts";
 import { columns, formatNumber } from "../report/table.ts";
 import { fillMarket, ticketModel } from "./market.ts";
 import { kinds, type Kind } from "./searches.ts";
@@ -60,8 +60,7 @@ export async function measureGrowth(isQuick: boolean, log: (line: string) => voi
       all.push(cell(durations));
     }
     const head = ["p50 / p99, ms", ...sizes.map((size) => size.toLocaleString("en"))];
-    const machine = Object.entries(describeMachine()).map(([name, value]) => `${name}: ${value}`);
-    return [machine.join("; "), ...columns([head, ...rows, all])];
+    return [machineLine(), ...columns([head, ...rows, all])];
   } finally {
     await db.close();
     await parts.stop();

@@ -1,9 +1,8 @@
 import { groupBy, percentile } from "../figures.ts";
-import type { Attempt, Target } from "../load/load.ts";
-import { toOutcome } from "../load/load.ts";
+import { toOutcome, type Attempt, type Target } from "../load/load.ts";
 import { attempts } from "../load/vegeta.ts";
 import { cpuMicros, difference } from "../measure/processes.ts";
-import { describeMachine } from "../report/machine.ts";
+import { machineLine } from "../report/machine.ts";
 import { columns, formatNumber } from "../report/table.ts";
 import { RAISED_LIMITS, startMeasured } from "../setup/marketplace.ts";
 import { signUpPeople } from "../setup/people.ts";
@@ -28,24 +27,19 @@ export async function measureOverload(isQuick: boolean, log: (line: string) => v
   const marketplace = await startMeasured(log, RAISED_LIMITS);
   try {
     const people = await signUpPeople(marketplace);
+    // Once the tickets are listed, all earlier events have reached their consumers too.
     const take = async (count: number): Promise<Target[]> => {
       log(`listing ${count.toLocaleString("en")} tickets`);
       return orders(marketplace, people, count);
     };
-    const saturate = async (targets: readonly Target[]) =>
-      attempts(targets, { arrivals: { loop: "closed", connections: CONNECTIONS } });
-    const settle = async (): Promise<number> => {
-      const begin = performance.now();
-      await marketplace.settled();
-      return (performance.now() - begin) / 1000;
+    const saturate = async (count: number): Promise<Attempt[]> => {
+      const targets = await take(count);
+      log("asking for as much as can be done");
+      return attempts(targets, { arrivals: { loop: "closed", connections: CONNECTIONS } });
     };
 
-    await saturate(await take(WARM_UP_ORDERS)); // This warms up.
-    await settle();
-    const alone = await take(CAPACITY_ORDERS);
-    log("measuring the capacity");
-    const before = await saturate(alone);
-    await settle();
+    await saturate(WARM_UP_ORDERS);
+    const before = await saturate(CAPACITY_ORDERS);
 
     const perSecond = Math.round(TIMES * rateOf(before));
     const many = await take(perSecond * seconds);
@@ -53,12 +47,11 @@ export async function measureOverload(isQuick: boolean, log: (line: string) => v
     const idle = cpuMicros(marketplace.processes);
     const during = await attempts(many, { arrivals: { loop: "open", perSecond }, seconds });
     const used = difference(cpuMicros(marketplace.processes), idle);
-    const settledSeconds = await settle();
+    const end = performance.now();
+    await marketplace.settled();
+    const settledSeconds = (performance.now() - end) / 1000;
 
-    const again = await take(CAPACITY_ORDERS);
-    log("measuring the capacity again");
-    const after = await saturate(again);
-    await settle();
+    const after = await saturate(CAPACITY_ORDERS);
 
     const table = columns([
       ["", "orders/s", "accepted/s", "p50 ms", "p99 ms", "refused", "p99 ms", "failed"],
@@ -66,9 +59,8 @@ export async function measureOverload(isQuick: boolean, log: (line: string) => v
       [`${TIMES} times as many`, String(perSecond), ...figures(during)],
       ["afterwards", "", ...figures(after)],
     ]);
-    const machine = Object.entries(describeMachine()).map(([name, value]) => `${name}: ${value}`);
     return [
-      machine.join("; "),
+      machineLine(),
       ...table,
       `goodput: ${Math.round((100 * rateOf(during)) / rateOf(before))} % of the capacity`,
       `processor: ${shares(used, toOutcome(during).seconds)}`,

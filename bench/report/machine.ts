@@ -12,3 +12,9 @@ export const describeMachine = (): Record<string, string> => ({
     .map((value) => value.toFixed(1))
     .join(" "),
 });
+
+/** The same as one line. */
+export const machineLine = (): string =>
+  Object.entries(describeMachine())
+    .map(([name, value]) => `${name}: ${value}`)
+    .join("; ");

@@ -2,7 +2,7 @@ import { ConnectError } from "@connectrpc/connect";
 import { always, byResponse, isOneOf, isThis, type Choice } from "./cel.ts";
 import { toConnectError } from "./error-details.ts";
 import { errorResponses, type ErrorResponse } from "./error-responses.ts";
-import { mapper, retryAfterOf, text, type ReplyFormat } from "./mapper.ts";
+import { mapper, text, type ReplyFormat } from "./mapper.ts";
 import {
   connectReply,
   foreignConnectReply,
@@ -30,7 +30,7 @@ const isGrpcWebText = hasType("grpc-web-text");
 
 /** The mapper of a single response. */
 const only = (each: ErrorResponse, isProtocol: string, format: ReplyFormat): object =>
-  mapper(`${isThis(each)} && ${isProtocol}`, format, retryAfterOf(each));
+  mapper(`${isThis(each)} && ${isProtocol}`, format, always(each));
 
 /** The mappers of a protocol whose format can be made of expressions: one, and one for each other status. */
 function inOneFormat(isProtocol: string, format: (choose: Choice) => ReplyFormat): object[] {

@@ -1,5 +1,4 @@
 import { byResponse } from "./cel.ts";
-import type { ErrorResponse } from "./error-responses.ts";
 
 // The parts of Envoy's `LocalReplyConfig`.
 
@@ -26,16 +25,11 @@ export const json = (format: string) => ({ ...text(format), content_type: "appli
 const CEL_FILTER =
   "type.googleapis.com/envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter";
 
-/** The number of seconds after which to retry. It is empty for a response without: then Envoy adds no header. */
-export const retryAfterOf = ({ retryAfter }: ErrorResponse): string => String(retryAfter ?? "");
-
-/** A `ResponseMapper` for the replies that a CEL expression selects. */
-export function mapper(
-  expression: string,
-  format: ReplyFormat,
-  retryAfter = byResponse(retryAfterOf),
-): object {
+/** A `ResponseMapper` for the replies that a CEL expression selects, of which `choose` yields the parts. */
+export function mapper(expression: string, format: ReplyFormat, choose = byResponse): object {
   const { headers_to_add = [], ...rest } = format;
+  // Empty without a time to wait: then Envoy adds no header.
+  const retryAfter = choose((response) => String(response.retryAfter ?? ""));
   const typed_config = { "@type": CEL_FILTER, expression };
   return {
     filter: { extension_filter: { name: "cel", typed_config } },

@@ -16,6 +16,8 @@ interface RequestOptions {
   readonly body?: unknown;
   /** The local address that the client connects from. */
   readonly from?: string;
+  /** Keeps the connections. By default each request has one of its own. */
+  readonly agent?: http.Agent;
 }
 
 const TIMEOUT_MS = 20_000;
@@ -25,7 +27,7 @@ export async function request(
   fixture: EdgeFixture,
   method: string,
   path: string,
-  { headers = {}, body, from }: RequestOptions = {},
+  { headers = {}, body, from, agent }: RequestOptions = {},
 ): Promise<HttpResponse> {
   const text = body === undefined || typeof body === "string" ? body : JSON.stringify(body);
   const json = typeof body === "object" ? { "content-type": "application/json" } : {};
@@ -36,7 +38,7 @@ export async function request(
     path,
     method,
     headers: { ...json, ...headers },
-    agent: false,
+    agent: agent ?? false,
     ...(from === undefined ? {} : { localAddress: from }),
   });
   sent.setTimeout(TIMEOUT_MS, () => sent.destroy(new Error(`no response to ${method} ${path}`)));

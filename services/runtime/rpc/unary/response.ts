@@ -53,17 +53,18 @@ const CACHEABLE = {
   "cache-control": "public, max-age=0, s-maxage=1",
   vary: "accept-encoding, authorization, cookie",
 };
+type CacheHeaders = typeof CACHEABLE & { etag: string };
 
 /** The headers of a response that caches may keep; undefined for any other. */
-function cacheHeaders({ call }: Exchange, { encoded }: Body): OutgoingHttpHeaders | undefined {
+function cacheHeaders({ call }: Exchange, { encoded }: Body): CacheHeaders | undefined {
   if (!encoded || call.requestMethod !== "GET") return undefined;
   return { ...CACHEABLE, etag: etagOf(encoded) };
 }
 
 /** Whether `If-None-Match` names the entity tag. The comparison is weak (RFC 9110, 13.1.2). */
-function isKnown(asked: string | null, etag: unknown): boolean {
+function isKnown(asked: string | null, etag: string): boolean {
   const weak = (tag: string): string => tag.trim().replace(/^W\//, "");
-  const own = weak(String(etag));
+  const own = weak(etag);
   return asked !== null && asked.split(",").some((tag) => tag.trim() === "*" || weak(tag) === own);
 }
 
@@ -74,9 +75,9 @@ function sendConnect(
     status,
     contentType,
     cache,
-  }: { status: number; contentType: string; cache?: OutgoingHttpHeaders | undefined },
+  }: { status: number; contentType: string; cache?: CacheHeaders | undefined },
 ): void {
-  if (cache && isKnown(call.headerValue("if-none-match"), cache["etag"])) {
+  if (cache && isKnown(call.headerValue("if-none-match"), cache.etag)) {
     return send(stream, { ":status": 304, ...cache }, EMPTY);
   }
   const headers: OutgoingHttpHeaders = {
